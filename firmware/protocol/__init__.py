@@ -1,0 +1,6 @@
+"""The words that doorbell and relay both speak.
+
+Pure data: parsing, canonical encoding and the cryptographic formats. No I/O, no clock, no
+client library. The doorbell is the verifier, so it owns these words; the relay, the people of
+tests/story and every checker import them from here and from nowhere else.
+"""

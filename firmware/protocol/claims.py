@@ -1,0 +1,59 @@
+"""Enrolment: the one-time claim on the card, and what the relay answers to it.
+
+The doorbell makes its own key and sends a CSR; the fleet CA signs it once for the claim. The
+claim pins the CA by its SHA-256, so that nobody between can answer in the relay's place.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.protocol.encoding import AgencyId, B64u, DeviceId, Digest, Document, Line, WallTimeMs
+
+Pem = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
+
+
+class Claim(Document, kw_only=True):
+    """The file `claim.json` on the card."""
+
+    v: Literal[1] = 1
+    relay_url: Line
+    secret: B64u
+    ca_sha256: Digest
+    expires_ms: WallTimeMs
+
+
+class EnrolmentRequest(Document, kw_only=True):
+    """POST /enrol: the claim's secret and the doorbell's CSR (its CN is the device id)."""
+
+    v: Literal[1] = 1
+    secret: B64u
+    csr_pem: Pem
+    sealing_key: B64u
+
+
+class Agency(Document, kw_only=True):
+    """One agency as a doorbell knows it: who may certify officers, and who can open packages."""
+
+    id: AgencyId
+    name: Line
+    signing_key: B64u
+    """SubjectPublicKeyInfo (P-256): certifies officers' passkeys."""
+    sealing_keys: Annotated[list[B64u], msgspec.Meta(min_length=1, max_length=8)]
+    agreement_until_ms: WallTimeMs
+    cells: list[str]
+    """Its jurisdiction as H3 cells of resolution 9."""
+
+
+class Enrolment(Document, kw_only=True):
+    """The relay's answer: the doorbell's certificate and where everything is."""
+
+    v: Literal[1] = 1
+    device: DeviceId
+    certificate_pem: Pem
+    ca_pem: Pem
+    broker_host: Line
+    broker_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
+    bucket_origin: Line
+    """Scheme, host and port of the bucket: the only place a package is ever sent to."""
+    agencies: list[Agency]

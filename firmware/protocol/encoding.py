@@ -1,0 +1,107 @@
+"""Canonical JSON, ids, digests and base64url: how every Doorward document is written.
+
+What is signed is canonical JSON (RFC 8785). Documents are frozen `Document` structs; `decode`
+parses bytes strictly and once (size limit, unknown fields refused, and for `decode_canonical`
+the bytes must be the canonical ones, which also rules out duplicate keys).
+"""
+
+import base64
+import binascii
+import hashlib
+import secrets
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import rfc8785
+
+MAX_MQTT_BYTES = 128 * 1024
+MAX_DOCUMENT_BYTES = 64 * 1024
+
+ID_PATTERN = "^[a-z2-7]{26}$"
+DEVICE_ID_PATTERN = "^[a-z2-7]{20}$"
+
+Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+"""130 random bits, base32 in lower case: events, clips, requests, packages, sessions."""
+DeviceId = Annotated[str, msgspec.Meta(pattern=DEVICE_ID_PATTERN)]
+"""The first 100 bits of SHA-256 over the identity key (SubjectPublicKeyInfo), base32."""
+AgencyId = Annotated[str, msgspec.Meta(pattern="^[a-z0-9](-?[a-z0-9]){1,39}$")]
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hexadecimal."""
+B64u = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]*$", max_length=MAX_DOCUMENT_BYTES)]
+"""base64url without padding (RFC 4648 section 5)."""
+WallTimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+"""Milliseconds since 1970-01-01T00:00:00Z, up to the year 9999."""
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""One line of text for people: no control characters."""
+
+D = TypeVar("D", bound="Document")
+
+
+class WireError(ValueError):
+    """A document from outside is not what it must be; the text says what was expected."""
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every document on the wire. Encoded, it is canonical JSON."""
+
+    def encode(self) -> bytes:
+        """Return the canonical bytes (RFC 8785)."""
+        return rfc8785.dumps(msgspec.to_builtins(self))
+
+    def digest(self) -> str:
+        """Return SHA-256 over the canonical bytes, in hexadecimal."""
+        return sha256_hex(self.encode())
+
+
+def decode(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> D:
+    """Parse `data` as one document of `kind`, or raise WireError saying what was wrong."""
+    if len(data) > max_bytes:
+        raise WireError(f"{kind.__name__}: {len(data)} bytes, at most {max_bytes} are allowed")
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"{kind.__name__}: {error}") from error
+
+
+def decode_canonical(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> D:
+    """Like `decode`, and refuse bytes that are not the canonical form of what they say."""
+    document = decode(kind, data, max_bytes=max_bytes)
+    if document.encode() != data:
+        raise WireError(f"{kind.__name__}: not in canonical form (RFC 8785)")
+    return document
+
+
+def canonical(value: Any) -> bytes:  # Any: whatever JSON can hold
+    """Return the canonical JSON of plain builtins."""
+    return rfc8785.dumps(value)
+
+
+def new_id() -> str:
+    """Return a fresh random `Id`."""
+    return base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
+
+
+def device_id_of(identity_spki: bytes) -> str:
+    """Return the `DeviceId` that belongs to an identity key (SubjectPublicKeyInfo, DER)."""
+    return base64.b32encode(hashlib.sha256(identity_spki).digest()).decode().lower()[:20]
+
+
+def sha256_hex(data: bytes) -> str:
+    """Return SHA-256 of `data` in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def b64u(data: bytes) -> str:
+    """Encode base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64u(text: str) -> bytes:
+    """Decode base64url without padding; raise WireError unless it is the one canonical text."""
+    try:
+        data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise WireError(f"not base64url: {error}") from error
+    if b64u(data) != text:
+        raise WireError("not base64url in canonical form")
+    return data

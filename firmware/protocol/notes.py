@@ -1,0 +1,60 @@
+"""Sealed notes from a doorbell to one owner: the relay carries them and can't read them."""
+
+import msgspec
+
+from firmware.protocol.encoding import DeviceId, Digest, Document, Id, Line, WireError, decode
+from firmware.protocol.events import NOTE_PLAIN_BYTES
+from firmware.protocol.sealing import open_sealed, seal_to
+
+NOTE_INFO = b"doorward/note/v1"
+
+
+class RequestMatched(Document, kw_only=True, tag="request_matched", tag_field="type"):
+    """A published request concerns this doorbell and the owner opted in to hear of it."""
+
+    request_id: Id
+
+
+class ConfirmationWanted(Document, kw_only=True, tag="confirmation_wanted", tag_field="type"):
+    """A signed statement waits for the owner at the doorbell's own page."""
+
+    statement_digest: Digest
+    door_page: Line
+
+
+class StatementRefused(Document, kw_only=True, tag="statement_refused", tag_field="type"):
+    """The doorbell refused a statement; `reason` is the check's name, `detail` says why."""
+
+    statement_digest: Digest
+    reason: Line
+    detail: Line
+
+
+class ReleaseDone(Document, kw_only=True, tag="released", tag_field="type"):
+    """The sealed package was built and is on its way to the agency."""
+
+    statement_digest: Digest
+    package_id: Id
+
+
+NoteBody = RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone
+
+
+class OwnerNote(Document, kw_only=True):
+    """What a note says, before padding with spaces to NOTE_PLAIN_BYTES and sealing."""
+
+    device: DeviceId
+    body: NoteBody
+
+
+def seal_note(note: OwnerNote, note_key: bytes) -> bytes:
+    """Pad and seal `note` to an owner's raw X25519 public key."""
+    plain = note.encode()
+    if len(plain) > NOTE_PLAIN_BYTES:
+        raise WireError(f"note of {len(plain)} bytes, at most {NOTE_PLAIN_BYTES}")
+    return seal_to(note_key, plain.ljust(NOTE_PLAIN_BYTES), NOTE_INFO)
+
+
+def open_note(sealed: bytes, private_key: bytes) -> OwnerNote:
+    """Open a sealed note with the owner's raw X25519 private key."""
+    return decode(OwnerNote, open_sealed(private_key, sealed, NOTE_INFO).rstrip(b" "))

@@ -1,0 +1,69 @@
+"""Pairing: the QR code that an owner's app shows to the doorbell's camera, and the six words.
+
+The QR text is `DW1:` and base64url of the canonical `PairingCode`. Both sides compute six
+words over the keys of both; a relay that swaps any key makes them differ. 48 bits of words are
+stretched by PBKDF2 (200,000 rounds), so that finding a look-alike in the pairing's ten minutes
+is out of reach.
+"""
+
+import hashlib
+import json
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+from firmware.protocol.encoding import (
+    Document,
+    Id,
+    WireError,
+    b64u,
+    canonical,
+    decode_canonical,
+    unb64u,
+)
+from firmware.protocol.grants import OwnerKeys
+
+QR_PREFIX = "DW1:"
+WORDS_ROUNDS = 200_000
+WORDS_SALT = b"doorward/six-words/v1"
+
+
+class PairingCode(Document, kw_only=True):
+    """What the QR code says: this owner's public keys, and the id of this pairing."""
+
+    v: Literal[1] = 1
+    pairing_id: Id
+    owner: OwnerKeys
+
+
+def qr_text(code: PairingCode) -> str:
+    """Return the text of the QR code."""
+    return QR_PREFIX + b64u(code.encode())
+
+
+def parse_qr_text(text: str) -> PairingCode:
+    """Parse a scanned text, or raise WireError."""
+    if not text.startswith(QR_PREFIX):
+        raise WireError("not a Doorward pairing code")
+    return decode_canonical(PairingCode, unb64u(text[len(QR_PREFIX) :]), max_bytes=2048)
+
+
+@cache
+def word_list() -> list[str]:
+    """Return the 256 words, in order."""
+    text = resources.files("firmware.protocol").joinpath("words.json").read_text("utf-8")
+    words: list[str] = json.loads(text)
+    return words
+
+
+def six_words(code: PairingCode, *, identity_key: str, sealing_key: str) -> list[str]:
+    """Return the six words over the owner's keys and the doorbell's (both base64url)."""
+    bound = canonical(
+        {
+            "code": code.encode().decode(),
+            "identity_key": identity_key,
+            "sealing_key": sealing_key,
+        }
+    )
+    raw = hashlib.pbkdf2_hmac("sha256", bound, WORDS_SALT, WORDS_ROUNDS, dklen=6)
+    return [word_list()[byte] for byte in raw]

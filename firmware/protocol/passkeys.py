@@ -1,0 +1,115 @@
+"""Passkeys as Doorward stores and checks them: public keys and WebAuthn assertions.
+
+Terms and checks follow Web Authentication Level 3, section 7.2. Only ES256 (P-256) counts.
+`check_assertion` is pure and raises `AssertionRefused` with a named reason.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from firmware.protocol.encoding import B64u, Document, Line, WireError, b64u, unb64u
+
+FLAG_USER_PRESENT = 0x01
+FLAG_USER_VERIFIED = 0x04
+
+
+class PasskeyKey(Document, kw_only=True):
+    """The public half of one passkey, and the only site it may sign for."""
+
+    credential_id: B64u
+    public_key: B64u
+    """SubjectPublicKeyInfo (DER) of a P-256 key."""
+    rp_id: Line
+    origin: Line
+
+
+class Assertion(Document, kw_only=True):
+    """An AuthenticatorAssertionResponse, each field as raw bytes in base64url."""
+
+    credential_id: B64u
+    authenticator_data: Annotated[B64u, msgspec.Meta(max_length=4096)]
+    client_data_json: Annotated[B64u, msgspec.Meta(max_length=4096)]
+    signature: Annotated[B64u, msgspec.Meta(max_length=512)]
+
+
+AssertionReason = Literal[
+    "credential", "client_data", "type", "challenge", "origin", "cross_origin", "rp_id",
+    "user_present", "user_verified", "signature",
+]  # fmt: skip
+
+
+class AssertionRefused(WireError):
+    """An assertion doesn't hold; `reason` names the first check that failed."""
+
+    def __init__(self, reason: AssertionReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: AssertionReason = reason
+
+
+def challenge(tag: bytes, document: bytes) -> bytes:
+    """Return the 32-byte challenge that signs `document` (canonical bytes) under `tag`."""
+    return hashlib.sha256(tag + b"\x00" + document).digest()
+
+
+def load_p256(spki: bytes) -> ec.EllipticCurvePublicKey:
+    """Load SubjectPublicKeyInfo (DER) of a P-256 key, or raise WireError."""
+    try:
+        key = serialization.load_der_public_key(spki)
+    except (ValueError, TypeError) as error:
+        raise WireError(f"not a public key: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise WireError("not a P-256 public key")
+    return key
+
+
+def verify_p256(spki: bytes, signature: bytes, data: bytes) -> bool:
+    """Tell whether `signature` (DER, ECDSA with SHA-256) over `data` is by `spki`."""
+    try:
+        load_p256(spki).verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def check_assertion(assertion: Assertion, key: PasskeyKey, expected_challenge: bytes) -> None:
+    """Check one assertion against the one passkey that may have made it."""
+    if assertion.credential_id != key.credential_id:
+        raise AssertionRefused("credential", "made by another passkey")
+    client_data_bytes = unb64u(assertion.client_data_json)
+    client_data = _parse_client_data(client_data_bytes)
+    if client_data.get("type") != "webauthn.get":
+        raise AssertionRefused("type", "not an assertion (webauthn.get)")
+    if client_data.get("challenge") != b64u(expected_challenge):
+        raise AssertionRefused("challenge", "signs something else")
+    if client_data.get("origin") != key.origin:
+        raise AssertionRefused("origin", f"made on another page than {key.origin}")
+    if client_data.get("crossOrigin", False) is not False:
+        raise AssertionRefused("cross_origin", "made inside another site's frame")
+    authenticator_data = unb64u(assertion.authenticator_data)
+    if len(authenticator_data) < 37:
+        raise AssertionRefused("rp_id", "authenticator data is too short")
+    if authenticator_data[:32] != hashlib.sha256(key.rp_id.encode()).digest():
+        raise AssertionRefused("rp_id", f"made for another site than {key.rp_id}")
+    if not authenticator_data[32] & FLAG_USER_PRESENT:
+        raise AssertionRefused("user_present", "nobody touched the authenticator")
+    if not authenticator_data[32] & FLAG_USER_VERIFIED:
+        raise AssertionRefused("user_verified", "the authenticator didn't verify its user")
+    signed = authenticator_data + hashlib.sha256(client_data_bytes).digest()
+    if not verify_p256(unb64u(key.public_key), unb64u(assertion.signature), signed):
+        raise AssertionRefused("signature", "the signature doesn't match")
+
+
+def _parse_client_data(data: bytes) -> dict[str, object]:
+    try:
+        parsed = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise AssertionRefused("client_data", "not JSON") from error
+    if not isinstance(parsed, dict):
+        raise AssertionRefused("client_data", "not an object")
+    return parsed

@@ -1,0 +1,88 @@
+"""Evidence requests, and the certificates of the officers who sign them.
+
+A request is canonical JSON, its digest the SHA-256 of it. The officer's passkey signs
+`challenge(REQUEST_TAG, …)` over it, so an ordinary login can never be a request. An officer's
+passkey counts because the agency's own key signed a certificate for it.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.protocol.encoding import AgencyId, B64u, Document, Id, Line, WallTimeMs
+from firmware.protocol.passkeys import Assertion, PasskeyKey
+
+REQUEST_TAG = b"doorward/request/v1"
+OFFICER_TAG = b"doorward/officer/v1"
+
+INCIDENT_TYPES = (
+    "burglary",
+    "theft",
+    "robbery",
+    "assault",
+    "vehicle",
+    "damage",
+    "missing_person",
+    "traffic",
+)
+Cell = Annotated[str, msgspec.Meta(pattern="^89[0-9a-f]{10}fff$|^89[0-9a-f]{13}$")]
+"""An H3 index of resolution 9, 15 hexadecimal digits."""
+CaseNumber = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9/-]{1,24}$")]
+
+
+class EvidenceRequest(Document, kw_only=True):
+    """What an officer asks for; all fields are signed (trust rule R1)."""
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/request/v1"] = "doorward/request/v1"
+    id: Id
+    agency: AgencyId
+    officer_id: Id
+    officer_name: Line
+    contact: Line
+    case_number: CaseNumber
+    incident_type: Literal[
+        "burglary",
+        "theft",
+        "robbery",
+        "assault",
+        "vehicle",
+        "damage",
+        "missing_person",
+        "traffic",
+    ]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=12)]
+    from_ms: WallTimeMs
+    to_ms: WallTimeMs
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=3650)]
+    onward_sharing: Literal["none", "prosecutor"]
+    created_ms: WallTimeMs
+    expires_ms: WallTimeMs
+
+
+class OfficerCertificate(Document, kw_only=True):
+    """The agency's word that a passkey is an officer's."""
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/officer/v1"] = "doorward/officer/v1"
+    agency: AgencyId
+    officer_id: Id
+    name: Line
+    passkey: PasskeyKey
+    not_after_ms: WallTimeMs
+
+
+class SignedCertificate(Document, kw_only=True):
+    """`certificate` is the canonical text; `signature` ECDSA P-256/SHA-256 (DER) of the agency."""
+
+    certificate: Annotated[str, msgspec.Meta(max_length=4096)]
+    signature: B64u
+
+
+class SignedRequest(Document, kw_only=True):
+    """`request` is the canonical text; the assertion signs it; the certificate names who."""
+
+    request: Annotated[str, msgspec.Meta(max_length=32 * 1024)]
+    assertion: Assertion
+    officer: SignedCertificate

@@ -1,0 +1,34 @@
+"""What Doorward needs to know of an SDP: that it is sane, and which candidates are reachable.
+
+Not a full parser: aiortc parses. This gate comes first, with limits.
+"""
+
+from firmware.protocol.encoding import WireError
+
+MAX_SDP_BYTES = 64 * 1024
+MAX_LINES = 2000
+
+
+def check_offer(sdp: str) -> None:
+    """Refuse an offer that is oversized, not an SDP, or can't take H.264 video."""
+    if len(sdp.encode()) > MAX_SDP_BYTES:
+        raise WireError(f"SDP larger than {MAX_SDP_BYTES} bytes")
+    lines = sdp.splitlines()
+    if not lines or lines[0] != "v=0" or len(lines) > MAX_LINES:
+        raise WireError("not an SDP (RFC 8866)")
+    if not any(line.startswith("m=video ") for line in lines):
+        raise WireError("the offer has no video")
+    if not any(line.startswith("a=rtpmap:") and " H264/90000" in line for line in lines):
+        raise WireError("the viewer can't take H.264")
+    if not any(line.startswith("a=fingerprint:") for line in lines):
+        raise WireError("the offer has no DTLS fingerprint")
+
+
+def without_mdns_candidates(sdp: str) -> str:
+    """Return the SDP without `.local` candidates: resolving them would cost a second."""
+    kept = [
+        line
+        for line in sdp.splitlines()
+        if not (line.startswith("a=candidate:") and line.split()[4:5] and ".local" in line)
+    ]
+    return "\r\n".join(kept) + "\r\n"

@@ -1,0 +1,29 @@
+"""HPKE (RFC 9180): DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM, base mode, one shot.
+
+Sealed bytes are enc (32) ‖ ciphertext ‖ tag (16), with an empty aad. Keys are raw 32 bytes.
+"""
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
+
+from firmware.protocol.encoding import WireError
+
+_SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+
+
+def seal_to(public_key: bytes, plain: bytes, info: bytes) -> bytes:
+    """Seal `plain` to a raw X25519 public key."""
+    try:
+        recipient = X25519PublicKey.from_public_bytes(public_key)
+    except ValueError as error:
+        raise WireError(f"not an X25519 public key: {error}") from error
+    return _SUITE.encrypt(plain, recipient, info=info)
+
+
+def open_sealed(private_key: bytes, sealed: bytes, info: bytes) -> bytes:
+    """Open what `seal_to` sealed, or raise WireError."""
+    try:
+        return _SUITE.decrypt(sealed, X25519PrivateKey.from_private_bytes(private_key), info=info)
+    except (InvalidTag, ValueError) as error:
+        raise WireError("sealed to another key, or altered") from error

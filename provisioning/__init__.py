@@ -1,0 +1,1 @@
+"""Makes a blank card into a doorbell, and keeps it up to date."""
