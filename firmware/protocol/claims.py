@@ -13,7 +13,7 @@ from firmware.protocol.encoding import AgencyId, B64u, DeviceId, Digest, Documen
 Pem = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 
 
-class Claim(Document, kw_only=True):
+class Claim(Document, frozen=True, kw_only=True):
     """The file `claim.json` on the card."""
 
     v: Literal[1] = 1
@@ -23,7 +23,7 @@ class Claim(Document, kw_only=True):
     expires_ms: WallTimeMs
 
 
-class EnrolmentRequest(Document, kw_only=True):
+class EnrolmentRequest(Document, frozen=True, kw_only=True):
     """POST /enrol: the claim's secret and the doorbell's CSR (its CN is the device id)."""
 
     v: Literal[1] = 1
@@ -32,7 +32,7 @@ class EnrolmentRequest(Document, kw_only=True):
     sealing_key: B64u
 
 
-class Agency(Document, kw_only=True):
+class Agency(Document, frozen=True, kw_only=True):
     """One agency as a doorbell knows it: who may certify officers, and who can open packages."""
 
     id: AgencyId
@@ -45,7 +45,7 @@ class Agency(Document, kw_only=True):
     """Its jurisdiction as H3 cells of resolution 9."""
 
 
-class Enrolment(Document, kw_only=True):
+class Enrolment(Document, frozen=True, kw_only=True):
     """The relay's answer: the doorbell's certificate and where everything is."""
 
     v: Literal[1] = 1

@@ -17,13 +17,13 @@ Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=64 * 1024)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
 
 
-class Receipt(Document, kw_only=True, tag="receipt", tag_field="type"):
+class Receipt(Document, frozen=True, kw_only=True, tag="receipt", tag_field="type"):
     """These events are committed at the relay; the outbox may forget them."""
 
     event_ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-class IceServer(Document, kw_only=True):
+class IceServer(Document, frozen=True, kw_only=True):
     """A STUN or TURN server as in RTCIceServer."""
 
     urls: list[Url]
@@ -31,7 +31,7 @@ class IceServer(Document, kw_only=True):
     credential: str = ""
 
 
-class Offer(Document, kw_only=True, tag="offer", tag_field="type"):
+class Offer(Document, frozen=True, kw_only=True, tag="offer", tag_field="type"):
     """An owner's app asks for live view; answered by `Answer`."""
 
     session_id: Id
@@ -39,25 +39,25 @@ class Offer(Document, kw_only=True, tag="offer", tag_field="type"):
     ice_servers: list[IceServer]
 
 
-class CloseSession(Document, kw_only=True, tag="close_session", tag_field="type"):
+class CloseSession(Document, frozen=True, kw_only=True, tag="close_session", tag_field="type"):
     """The viewer left."""
 
     session_id: Id
 
 
-class RequestPublished(Document, kw_only=True, tag="request", tag_field="type"):
+class RequestPublished(Document, frozen=True, kw_only=True, tag="request", tag_field="type"):
     """A published evidence request; each doorbell matches it by itself."""
 
     signed: SignedRequest
 
 
-class SealedStatement(Document, kw_only=True, tag="statement", tag_field="type"):
+class SealedStatement(Document, frozen=True, kw_only=True, tag="statement", tag_field="type"):
     """An owner's statement, sealed to this doorbell: HPKE of a `grants.SignedStatement`."""
 
     sealed: B64u
 
 
-class PartTicket(Document, kw_only=True):
+class PartTicket(Document, frozen=True, kw_only=True):
     """Where one part goes, and the headers that its signature covers."""
 
     number: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -65,7 +65,7 @@ class PartTicket(Document, kw_only=True):
     url: Url
 
 
-class UploadTicket(Document, kw_only=True, tag="upload_ticket", tag_field="type"):
+class UploadTicket(Document, frozen=True, kw_only=True, tag="upload_ticket", tag_field="type"):
     """Presigned PUT URLs for the parts of one package."""
 
     package_id: Id
@@ -75,7 +75,7 @@ class UploadTicket(Document, kw_only=True, tag="upload_ticket", tag_field="type"
 CommandBody = Receipt | Offer | CloseSession | RequestPublished | SealedStatement | UploadTicket
 
 
-class Command(Document, kw_only=True):
+class Command(Document, frozen=True, kw_only=True):
     """The envelope of one command on `dw/{device_id}/command`."""
 
     v: Literal[1] = 1
@@ -86,18 +86,18 @@ class Command(Document, kw_only=True):
     body: CommandBody
 
 
-class Answer(Document, kw_only=True, tag="answer", tag_field="type"):
+class Answer(Document, frozen=True, kw_only=True, tag="answer", tag_field="type"):
     """The doorbell's SDP answer to an offer."""
 
     session_id: Id
     sdp: Sdp
 
 
-class Accepted(Document, kw_only=True, tag="accepted", tag_field="type"):
+class Accepted(Document, frozen=True, kw_only=True, tag="accepted", tag_field="type"):
     """The command has arrived and is dealt with; says nothing about what was decided."""
 
 
-class Refused(Document, kw_only=True, tag="refused", tag_field="type"):
+class Refused(Document, frozen=True, kw_only=True, tag="refused", tag_field="type"):
     """The command could not be taken at all (never used for an owner's decisions)."""
 
     reason: Line
@@ -107,7 +107,7 @@ class Refused(Document, kw_only=True, tag="refused", tag_field="type"):
 ReplyBody = Answer | Accepted | Refused
 
 
-class Reply(Document, kw_only=True):
+class Reply(Document, frozen=True, kw_only=True):
     """The envelope of one reply on `dw/{device_id}/reply`."""
 
     v: Literal[1] = 1

@@ -25,11 +25,11 @@ NOTE_PLAIN_BYTES = 1024
 PartDigests = Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-class Pressed(Document, kw_only=True, tag="pressed", tag_field="type"):
+class Pressed(Document, frozen=True, kw_only=True, tag="pressed", tag_field="type"):
     """Somebody pressed the bell."""
 
 
-class ClipReady(Document, kw_only=True, tag="clip_ready", tag_field="type"):
+class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field="type"):
     """A clip is finished and lies in the doorbell's library."""
 
     clip_id: Id
@@ -41,7 +41,7 @@ class ClipReady(Document, kw_only=True, tag="clip_ready", tag_field="type"):
     is_cut_short: bool
 
 
-class PairingAnswer(Document, kw_only=True, tag="pairing_answer", tag_field="type"):
+class PairingAnswer(Document, frozen=True, kw_only=True, tag="pairing_answer", tag_field="type"):
     """The doorbell has read an owner's QR code and gives its own public keys.
 
     The owner's app computes the six words over both sides' keys; the owner compares them with
@@ -53,21 +53,21 @@ class PairingAnswer(Document, kw_only=True, tag="pairing_answer", tag_field="typ
     sealing_key: B64u
 
 
-class Paired(Document, kw_only=True, tag="paired", tag_field="type"):
+class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"):
     """An owner was confirmed at the doorbell: by pairing, or by a statement of another owner."""
 
     pairing_id: Id
     credential_id: B64u
 
 
-class Note(Document, kw_only=True, tag="note", tag_field="type"):
+class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
     """A sealed note of fixed size from the doorbell to one owner (`notes.OwnerNote`)."""
 
     credential_id: B64u
     sealed: B64u
 
 
-class PackageReady(Document, kw_only=True, tag="package_ready", tag_field="type"):
+class PackageReady(Document, frozen=True, kw_only=True, tag="package_ready", tag_field="type"):
     """A sealed evidence package waits for an upload ticket; one SHA-256 for each part."""
 
     package_id: Id
@@ -78,7 +78,7 @@ class PackageReady(Document, kw_only=True, tag="package_ready", tag_field="type"
     part_sha256: PartDigests
 
 
-class UploadedPart(Document, kw_only=True):
+class UploadedPart(Document, frozen=True, kw_only=True):
     """One finished part as the bucket acknowledged it."""
 
     number: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
@@ -86,7 +86,9 @@ class UploadedPart(Document, kw_only=True):
     sha256: Digest
 
 
-class PackageUploaded(Document, kw_only=True, tag="package_uploaded", tag_field="type"):
+class PackageUploaded(
+    Document, frozen=True, kw_only=True, tag="package_uploaded", tag_field="type"
+):
     """All parts lie in the bucket; the relay completes the upload with these."""
 
     package_id: Id
@@ -96,7 +98,7 @@ class PackageUploaded(Document, kw_only=True, tag="package_uploaded", tag_field=
 EventBody = Pressed | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded
 
 
-class Event(Document, kw_only=True):
+class Event(Document, frozen=True, kw_only=True):
     """The envelope of one event on `dw/{device_id}/event`."""
 
     v: Literal[1] = 1
@@ -108,7 +110,7 @@ class Event(Document, kw_only=True):
     body: EventBody
 
 
-class Status(Document, kw_only=True):
+class Status(Document, frozen=True, kw_only=True):
     """Retained state on `dw/{device_id}/status`; the will message says offline."""
 
     v: Literal[1] = 1

@@ -31,7 +31,7 @@ MANIFEST_TAG = b"doorward/clip/v1\x00"
 MAX_MANIFEST_BYTES = 256 * 1024
 
 
-class Gop(Document, kw_only=True):
+class Gop(Document, frozen=True, kw_only=True):
     """One group of pictures: a key frame and all until the next."""
 
     first_pts_90k: Annotated[int, msgspec.Meta(ge=0)]
@@ -39,7 +39,7 @@ class Gop(Document, kw_only=True):
     leaf: Digest
 
 
-class ClipTrigger(Document, kw_only=True):
+class ClipTrigger(Document, frozen=True, kw_only=True):
     """What started or prolonged the clip, and when in it."""
 
     event_id: Id
@@ -47,7 +47,7 @@ class ClipTrigger(Document, kw_only=True):
     at_90k: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class ClipManifest(Document, kw_only=True):
+class ClipManifest(Document, frozen=True, kw_only=True):
     """The signed description of one clip; its SHA-256 is the clip's digest.
 
     `started_ms` is the wall time of the first access unit. `pre_roll_90k` is how much video
@@ -71,7 +71,7 @@ class ClipManifest(Document, kw_only=True):
     video_root: Digest
 
 
-class SignedManifest(Document, kw_only=True):
+class SignedManifest(Document, frozen=True, kw_only=True):
     """`manifest` is the canonical text, `signature` ECDSA P-256/SHA-256 (DER) by the doorbell.
 
     Signed is MANIFEST_TAG ‖ the canonical bytes.

@@ -26,7 +26,7 @@ SEAL_INFO = b"doorward/sealed-statement/v1"
 MAX_GRANT_LIFE_MS = 24 * 3600 * 1000
 
 
-class ClipRange(Document, kw_only=True):
+class ClipRange(Document, frozen=True, kw_only=True):
     """One clip that is given, whole: from its first to its last moment."""
 
     clip_id: Id
@@ -35,14 +35,14 @@ class ClipRange(Document, kw_only=True):
     to_ms: WallTimeMs
 
 
-class Recipient(Document, kw_only=True):
+class Recipient(Document, frozen=True, kw_only=True):
     """The agency and those of its sealing keys (raw X25519) that will open the package."""
 
     agency: AgencyId
     sealing_keys: Annotated[list[B64u], msgspec.Meta(min_length=1, max_length=8)]
 
 
-class GrantTerms(Document, kw_only=True, tag="grant", tag_field="kind"):
+class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="kind"):
     """Give these clips to this agency for this request."""
 
     request_digest: Digest
@@ -51,7 +51,7 @@ class GrantTerms(Document, kw_only=True, tag="grant", tag_field="kind"):
     recipient: Recipient
 
 
-class OwnerKeys(Document, kw_only=True):
+class OwnerKeys(Document, frozen=True, kw_only=True):
     """All public keys of one owner: the passkey, and the raw X25519 key that opens notes."""
 
     name: Line
@@ -59,14 +59,14 @@ class OwnerKeys(Document, kw_only=True):
     note_key: B64u
 
 
-class AddOwner(Document, kw_only=True, tag="add_owner", tag_field="kind"):
+class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):
     """Let this person be an owner too. It widens, so the doorbell asks for confirmation."""
 
     pairing_id: Id
     owner: OwnerKeys
 
 
-class Statement(Document, kw_only=True):
+class Statement(Document, frozen=True, kw_only=True):
     """The envelope of everything an owner decides."""
 
     v: Literal[1] = 1
@@ -77,7 +77,7 @@ class Statement(Document, kw_only=True):
     terms: GrantTerms | AddOwner
 
 
-class SignedStatement(Document, kw_only=True):
+class SignedStatement(Document, frozen=True, kw_only=True):
     """`statement` is the canonical text; the owner's passkey signs its challenge.
 
     A grant also carries the request's canonical text and its proofs as published, so that the

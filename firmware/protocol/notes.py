@@ -1,7 +1,5 @@
 """Sealed notes from a doorbell to one owner: the relay carries them and can't read them."""
 
-import msgspec
-
 from firmware.protocol.encoding import DeviceId, Digest, Document, Id, Line, WireError, decode
 from firmware.protocol.events import NOTE_PLAIN_BYTES
 from firmware.protocol.sealing import open_sealed, seal_to
@@ -9,20 +7,24 @@ from firmware.protocol.sealing import open_sealed, seal_to
 NOTE_INFO = b"doorward/note/v1"
 
 
-class RequestMatched(Document, kw_only=True, tag="request_matched", tag_field="type"):
+class RequestMatched(Document, frozen=True, kw_only=True, tag="request_matched", tag_field="type"):
     """A published request concerns this doorbell and the owner opted in to hear of it."""
 
     request_id: Id
 
 
-class ConfirmationWanted(Document, kw_only=True, tag="confirmation_wanted", tag_field="type"):
+class ConfirmationWanted(
+    Document, frozen=True, kw_only=True, tag="confirmation_wanted", tag_field="type"
+):
     """A signed statement waits for the owner at the doorbell's own page."""
 
     statement_digest: Digest
     door_page: Line
 
 
-class StatementRefused(Document, kw_only=True, tag="statement_refused", tag_field="type"):
+class StatementRefused(
+    Document, frozen=True, kw_only=True, tag="statement_refused", tag_field="type"
+):
     """The doorbell refused a statement; `reason` is the check's name, `detail` says why."""
 
     statement_digest: Digest
@@ -30,7 +32,7 @@ class StatementRefused(Document, kw_only=True, tag="statement_refused", tag_fiel
     detail: Line
 
 
-class ReleaseDone(Document, kw_only=True, tag="released", tag_field="type"):
+class ReleaseDone(Document, frozen=True, kw_only=True, tag="released", tag_field="type"):
     """The sealed package was built and is on its way to the agency."""
 
     statement_digest: Digest
@@ -40,7 +42,7 @@ class ReleaseDone(Document, kw_only=True, tag="released", tag_field="type"):
 NoteBody = RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone
 
 
-class OwnerNote(Document, kw_only=True):
+class OwnerNote(Document, frozen=True, kw_only=True):
     """What a note says, before padding with spaces to NOTE_PLAIN_BYTES and sealing."""
 
     device: DeviceId

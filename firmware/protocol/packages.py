@@ -41,14 +41,14 @@ TAG_BYTES = 16
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
-class WrappedKey(Document, kw_only=True):
+class WrappedKey(Document, frozen=True, kw_only=True):
     """The content key, sealed to one recipient key (raw X25519)."""
 
     recipient: B64u
     wrapped: B64u
 
 
-class PackageHeader(Document, kw_only=True):
+class PackageHeader(Document, frozen=True, kw_only=True):
     """The only readable part of a package."""
 
     v: Literal[1] = 1
@@ -59,7 +59,7 @@ class PackageHeader(Document, kw_only=True):
     keys: Annotated[list[WrappedKey], msgspec.Meta(min_length=1, max_length=8)]
 
 
-class ContentFile(Document, kw_only=True):
+class ContentFile(Document, frozen=True, kw_only=True):
     """One file inside."""
 
     name: FileName
@@ -67,7 +67,7 @@ class ContentFile(Document, kw_only=True):
     sha256: Digest
 
 
-class ContentIndex(Document, kw_only=True):
+class ContentIndex(Document, frozen=True, kw_only=True):
     """What lies inside, in order."""
 
     files: Annotated[list[ContentFile], msgspec.Meta(min_length=1, max_length=64)]

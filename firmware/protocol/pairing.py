@@ -28,7 +28,7 @@ WORDS_ROUNDS = 200_000
 WORDS_SALT = b"doorward/six-words/v1"
 
 
-class PairingCode(Document, kw_only=True):
+class PairingCode(Document, frozen=True, kw_only=True):
     """What the QR code says: this owner's public keys, and the id of this pairing."""
 
     v: Literal[1] = 1

@@ -19,7 +19,7 @@ FLAG_USER_PRESENT = 0x01
 FLAG_USER_VERIFIED = 0x04
 
 
-class PasskeyKey(Document, kw_only=True):
+class PasskeyKey(Document, frozen=True, kw_only=True):
     """The public half of one passkey, and the only site it may sign for."""
 
     credential_id: B64u
@@ -29,7 +29,7 @@ class PasskeyKey(Document, kw_only=True):
     origin: Line
 
 
-class Assertion(Document, kw_only=True):
+class Assertion(Document, frozen=True, kw_only=True):
     """An AuthenticatorAssertionResponse, each field as raw bytes in base64url."""
 
     credential_id: B64u

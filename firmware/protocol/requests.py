@@ -30,7 +30,7 @@ Cell = Annotated[str, msgspec.Meta(pattern="^89[0-9a-f]{10}fff$|^89[0-9a-f]{13}$
 CaseNumber = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9/-]{1,24}$")]
 
 
-class EvidenceRequest(Document, kw_only=True):
+class EvidenceRequest(Document, frozen=True, kw_only=True):
     """What an officer asks for; all fields are signed (trust rule R1)."""
 
     v: Literal[1] = 1
@@ -61,7 +61,7 @@ class EvidenceRequest(Document, kw_only=True):
     expires_ms: WallTimeMs
 
 
-class OfficerCertificate(Document, kw_only=True):
+class OfficerCertificate(Document, frozen=True, kw_only=True):
     """The agency's word that a passkey is an officer's."""
 
     v: Literal[1] = 1
@@ -73,14 +73,14 @@ class OfficerCertificate(Document, kw_only=True):
     not_after_ms: WallTimeMs
 
 
-class SignedCertificate(Document, kw_only=True):
+class SignedCertificate(Document, frozen=True, kw_only=True):
     """`certificate` is the canonical text; `signature` ECDSA P-256/SHA-256 (DER) of the agency."""
 
     certificate: Annotated[str, msgspec.Meta(max_length=4096)]
     signature: B64u
 
 
-class SignedRequest(Document, kw_only=True):
+class SignedRequest(Document, frozen=True, kw_only=True):
     """`request` is the canonical text; the assertion signs it; the certificate names who."""
 
     request: Annotated[str, msgspec.Meta(max_length=32 * 1024)]
