@@ -9,8 +9,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.encoding import AgencyId, B64u, Document, Id, Line, WallTimeMs
-from firmware.protocol.passkeys import Assertion, PasskeyKey
+from firmware.protocol.encoding import (
+    AgencyId,
+    B64u,
+    Document,
+    Id,
+    Line,
+    WallTimeMs,
+    WireError,
+    decode_canonical,
+    unb64u,
+)
+from firmware.protocol.passkeys import Assertion, PasskeyKey, verify_p256
 
 REQUEST_TAG = b"doorward/request/v1"
 OFFICER_TAG = b"doorward/officer/v1"
@@ -74,7 +84,10 @@ class OfficerCertificate(Document, frozen=True, kw_only=True):
 
 
 class SignedCertificate(Document, frozen=True, kw_only=True):
-    """`certificate` is the canonical text; `signature` ECDSA P-256/SHA-256 (DER) of the agency."""
+    """`certificate` is the canonical text, `signature` the agency's over `certificate_message`.
+
+    ECDSA P-256 with SHA-256, in DER, by the agency's signing key.
+    """
 
     certificate: Annotated[str, msgspec.Meta(max_length=4096)]
     signature: B64u
@@ -86,3 +99,17 @@ class SignedRequest(Document, frozen=True, kw_only=True):
     request: Annotated[str, msgspec.Meta(max_length=32 * 1024)]
     assertion: Assertion
     officer: SignedCertificate
+
+
+def certificate_message(certificate: bytes) -> bytes:
+    """Return the bytes that the agency signs for a certificate's canonical text."""
+    return OFFICER_TAG + b"\x00" + certificate
+
+
+def check_certificate(signed: SignedCertificate, agency_signing_key: bytes) -> OfficerCertificate:
+    """Return the certificate if the agency's key (SubjectPublicKeyInfo) signed it, or raise."""
+    text = signed.certificate.encode()
+    message = certificate_message(text)
+    if not verify_p256(agency_signing_key, unb64u(signed.signature), message):
+        raise WireError("the agency didn't certify this officer")
+    return decode_canonical(OfficerCertificate, text)

@@ -1,0 +1,198 @@
+"""The verifier: may this statement of an owner be acted on? Pure; any failure means no.
+
+`judge` runs once when a statement arrives, and everything again with fresh facts in `release`
+and `admit`, after the owner's confirmation outside the relay. The order of the checks is the
+order of the code. What an owner signs, and in which bytes, is in protocol/grants.py.
+
+Not here: who was told, what is stored, how a confirmation is asked for.
+"""
+
+from firmware.consent.facts import (
+    Admission,
+    Confirmation,
+    Facts,
+    Grant,
+    OwnerAddition,
+    Reason,
+    Refusal,
+    Release,
+)
+from firmware.consent.request_rules import RequestRefused, agency_of, check_request
+from firmware.protocol.claims import Agency
+from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex
+from firmware.protocol.grants import (
+    MAX_GRANT_LIFE_MS,
+    STATEMENT_TAG,
+    AddOwner,
+    GrantTerms,
+    OwnerKeys,
+    SignedStatement,
+    Statement,
+)
+from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
+from firmware.protocol.requests import EvidenceRequest, SignedRequest
+
+CONFIRMATION_LIFE_MS = 10 * 60 * 1000
+
+
+class _Refused(Exception):
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.refusal = Refusal(reason=reason, detail=detail)
+
+
+def judge(data: bytes, facts: Facts) -> Grant | OwnerAddition | Refusal:
+    """Check one opened statement (canonical `SignedStatement` bytes) against `facts`."""
+    try:
+        return _judge(data, facts)
+    except _Refused as refused:
+        return refused.refusal
+
+
+def release(grant: Grant, confirmation: Confirmation | None, fresh: Facts) -> Release | Refusal:
+    """Repeat every check of `grant` with fresh facts and demand the owner's confirmation."""
+    again = judge(grant.signed.encode(), fresh)
+    if isinstance(again, Refusal):
+        return again
+    refusal = _check_confirmation(grant.digest, confirmation, fresh)
+    if refusal is not None:
+        return refusal
+    assert isinstance(again, Grant) and confirmation is not None  # noqa: S101, PT018 - same bytes
+    return Release(grant=again, confirmation=confirmation)
+
+
+def admit(
+    addition: OwnerAddition, confirmation: Confirmation | None, fresh: Facts
+) -> Admission | Refusal:
+    """The same second step for a statement that adds an owner (R10c)."""
+    again = judge(addition.signed.encode(), fresh)
+    if isinstance(again, Refusal):
+        return again
+    refusal = _check_confirmation(addition.digest, confirmation, fresh)
+    if refusal is not None:
+        return refusal
+    assert isinstance(again, OwnerAddition) and confirmation is not None  # noqa: S101, PT018
+    return Admission(addition=again, confirmation=confirmation)
+
+
+def _judge(data: bytes, facts: Facts) -> Grant | OwnerAddition:
+    try:
+        signed = decode_canonical(SignedStatement, data)
+        statement = decode_canonical(Statement, signed.statement.encode())
+    except WireError as error:
+        raise _Refused("form", str(error)) from error
+    digest = sha256_hex(signed.statement.encode())
+    if statement.device != facts.device:
+        raise _Refused("device", "signed for another doorbell")
+    owner = _check_owner(signed, facts)
+    _check_time(statement, facts)
+    if digest in facts.spent:
+        raise _Refused("spent", "this statement was used before")
+    if isinstance(statement.terms, AddOwner):
+        _check_addition(statement.terms, facts)
+        return OwnerAddition(
+            digest=digest,
+            signed=signed,
+            terms=statement.terms,
+            credential_id=owner.passkey.credential_id,
+            not_after_ms=statement.not_after_ms,
+        )
+    signed_request, request, agency = _check_request(statement.terms, facts)
+    _check_clips(statement.terms, request, facts)
+    _check_recipient(statement.terms, request, agency)
+    return Grant(
+        digest=digest,
+        signed=signed,
+        terms=statement.terms,
+        request=request,
+        signed_request=signed_request,
+        agency=agency,
+        credential_id=owner.passkey.credential_id,
+        not_after_ms=statement.not_after_ms,
+    )
+
+
+def _check_owner(signed: SignedStatement, facts: Facts) -> OwnerKeys:
+    credential_id = signed.assertion.credential_id
+    owner = next((o for o in facts.owners if o.passkey.credential_id == credential_id), None)
+    if owner is None:
+        raise _Refused("owner", "not signed by an owner of this doorbell")
+    expected = challenge(STATEMENT_TAG, signed.statement.encode())
+    try:
+        check_assertion(signed.assertion, owner.passkey, expected)
+    except AssertionRefused as error:
+        raise _Refused("assertion", str(error)) from error
+    except WireError as error:
+        raise _Refused("form", str(error)) from error
+    return owner
+
+
+def _check_time(statement: Statement, facts: Facts) -> None:
+    if not facts.is_clock_trusted:
+        raise _Refused("clock", "the doorbell's clock isn't synchronised, so nothing is released")
+    if facts.now_ms >= statement.not_after_ms:
+        raise _Refused("expired", "the statement's time is over; sign it again")
+    if statement.not_after_ms - facts.now_ms > MAX_GRANT_LIFE_MS:
+        raise _Refused("too_long", "a statement may hold for 24 hours at most")
+
+
+def _check_addition(terms: AddOwner, facts: Facts) -> None:
+    new = terms.owner.passkey.credential_id
+    if any(o.passkey.credential_id == new for o in facts.owners):
+        raise _Refused("already_owner", "this passkey is an owner already")
+
+
+def _check_request(
+    terms: GrantTerms, facts: Facts
+) -> tuple[SignedRequest, EvidenceRequest, Agency]:
+    signed = facts.requests.get(terms.request_digest)
+    if signed is None:
+        raise _Refused("request_unknown", "no such request was published to this doorbell")
+    try:
+        agency = agency_of(signed, facts.agencies)
+        request = check_request(signed, agency, now_ms=facts.now_ms, cell=facts.cell)
+    except RequestRefused as error:
+        raise _Refused(error.reason, error.detail) from error
+    return signed, request, agency
+
+
+def _check_clips(terms: GrantTerms, request: EvidenceRequest, facts: Facts) -> None:
+    ids = [clip.clip_id for clip in terms.clips]
+    if len(set(ids)) != len(ids):
+        raise _Refused("clip_repeated", "a clip is named twice")
+    for clip in terms.clips:
+        fact = facts.clips.get(clip.clip_id)
+        if fact is None:
+            raise _Refused("clip_unknown", f"clip {clip.clip_id} isn't in the library")
+        if fact.manifest_digest != clip.manifest_digest:
+            raise _Refused("clip_digest", f"clip {clip.clip_id} isn't the one that was signed")
+        if (clip.from_ms, clip.to_ms) != (fact.started_ms, fact.ended_ms):
+            raise _Refused("clip_range", f"clip {clip.clip_id} has other times than were signed")
+        if fact.started_ms < request.from_ms or fact.ended_ms > request.to_ms:
+            raise _Refused("clip_window", f"clip {clip.clip_id} isn't inside the asked time")
+        if fact.has_audio and not terms.has_audio:
+            raise _Refused("audio", f"clip {clip.clip_id} has sound, which wasn't granted")
+
+
+def _check_recipient(terms: GrantTerms, request: EvidenceRequest, agency: Agency) -> None:
+    if terms.recipient.agency != request.agency:
+        raise _Refused("recipient", "granted to another agency than the one that asks")
+    strangers = set(terms.recipient.sealing_keys) - set(agency.sealing_keys)
+    if strangers:
+        raise _Refused("recipient", f"a key that isn't {agency.name}'s would open the recording")
+
+
+def _check_confirmation(
+    digest: str, confirmation: Confirmation | None, fresh: Facts
+) -> Refusal | None:
+    if confirmation is None:
+        detail = "nobody confirmed it at the doorbell"
+    elif confirmation.statement_digest != digest:
+        detail = "another statement was confirmed"
+    elif not 0 <= fresh.now_ms - confirmation.asked_ms <= CONFIRMATION_LIFE_MS:
+        detail = "it was confirmed too late: ten minutes after it was asked for at most"
+    elif confirmation.confirmed_ms < confirmation.asked_ms:
+        detail = "it was confirmed before it was asked for"
+    else:
+        return None
+    return Refusal(reason="not_confirmed", detail=detail)
