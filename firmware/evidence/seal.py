@@ -1,0 +1,74 @@
+"""From a `Release` to the sealed evidence package: the one way out for a clip to an agency.
+
+The gate is in the type: only `consent.release` makes a `Release`. Which keys can open the
+package is taken from the owner's signed grant, never from anywhere else. Uploading belongs to
+outbox/, the format to protocol/packages.py.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from firmware.consent.facts import Release
+from firmware.protocol.encoding import new_id, sha256_hex
+from firmware.protocol.footage import SignedManifest
+from firmware.protocol.packages import seal_package
+
+PART_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedClip:
+    """One clip as it leaves: plain MP4 and its signed manifest."""
+
+    clip_id: str
+    mp4: bytes
+    manifest: SignedManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedPackage:
+    """A package and how it will be uploaded."""
+
+    package_id: str
+    sealed: bytes
+    part_bytes: int
+    part_sha256: tuple[str, ...]
+
+
+class ClipMismatchError(Exception):
+    """What the library handed over isn't what the owner signed for."""
+
+
+def seal_release(
+    release: Release, clips: Sequence[ReleasedClip], *, device: str, certificate_pem: bytes
+) -> SealedPackage:
+    """Seal exactly the clips of the grant, in its order, for exactly its recipients."""
+    terms = release.grant.terms
+    granted = [(clip.clip_id, clip.manifest_digest) for clip in terms.clips]
+    offered = [(clip.clip_id, sha256_hex(clip.manifest.manifest.encode())) for clip in clips]
+    if granted != offered:
+        raise ClipMismatchError("the library's clips aren't the ones of the grant")
+    files: dict[str, bytes] = {}
+    for number, clip in enumerate(clips, start=1):
+        files[f"clip-{number}.mp4"] = clip.mp4
+        files[f"manifest-{number}.json"] = clip.manifest.encode()
+    files["request.json"] = release.grant.signed_request.encode()
+    files["grant.json"] = release.grant.signed.encode()
+    files["device.pem"] = certificate_pem
+    package_id = new_id()
+    sealed = seal_package(
+        package_id=package_id,
+        device=device,
+        agency=terms.recipient.agency,
+        grant_digest=release.grant.digest,
+        recipients=list(terms.recipient.sealing_keys),
+        files=files,
+    )
+    return SealedPackage(
+        package_id=package_id,
+        sealed=sealed,
+        part_bytes=PART_BYTES,
+        part_sha256=tuple(
+            sha256_hex(sealed[i : i + PART_BYTES]) for i in range(0, len(sealed), PART_BYTES)
+        ),
+    )
