@@ -29,6 +29,8 @@ Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal."""
 B64u = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]*$", max_length=MAX_DOCUMENT_BYTES)]
 """base64url without padding (RFC 4648 section 5)."""
+ShortB64u = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]*$", max_length=4096)]
+"""The same, for a key, a signature or an assertion's field."""
 WallTimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970-01-01T00:00:00Z, up to the year 9999."""
 Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]

@@ -6,14 +6,13 @@ Terms and checks follow Web Authentication Level 3, section 7.2. Only ES256 (P-2
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Literal
 
-import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.protocol.encoding import B64u, Document, Line, WireError, b64u, unb64u
+from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, unb64u
 
 FLAG_USER_PRESENT = 0x01
 FLAG_USER_VERIFIED = 0x04
@@ -22,8 +21,8 @@ FLAG_USER_VERIFIED = 0x04
 class PasskeyKey(Document, frozen=True, kw_only=True):
     """The public half of one passkey, and the only site it may sign for."""
 
-    credential_id: B64u
-    public_key: B64u
+    credential_id: ShortB64u
+    public_key: ShortB64u
     """SubjectPublicKeyInfo (DER) of a P-256 key."""
     rp_id: Line
     origin: Line
@@ -32,10 +31,10 @@ class PasskeyKey(Document, frozen=True, kw_only=True):
 class Assertion(Document, frozen=True, kw_only=True):
     """An AuthenticatorAssertionResponse, each field as raw bytes in base64url."""
 
-    credential_id: B64u
-    authenticator_data: Annotated[B64u, msgspec.Meta(max_length=4096)]
-    client_data_json: Annotated[B64u, msgspec.Meta(max_length=4096)]
-    signature: Annotated[B64u, msgspec.Meta(max_length=512)]
+    credential_id: ShortB64u
+    authenticator_data: ShortB64u
+    client_data_json: ShortB64u
+    signature: ShortB64u
 
 
 AssertionReason = Literal[

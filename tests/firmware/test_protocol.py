@@ -1,0 +1,236 @@
+"""Every parser of the protocol: round trip, truncation, bit flip; and the pure helpers."""
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware.protocol import commands, events, notes, pairing, sdp, topics
+from firmware.protocol.encoding import (
+    WireError,
+    b64u,
+    decode,
+    decode_canonical,
+    device_id_of,
+    new_id,
+    unb64u,
+)
+from firmware.protocol.footage import (
+    GopHasher,
+    merkle_root,
+    split_annex_b,
+    split_length_prefixed,
+)
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.passkeys import PasskeyKey
+
+DEVICE = "a" * 20
+OWNER = OwnerKeys(
+    name="Ada",
+    passkey=PasskeyKey(
+        credential_id="AQ", public_key="AQ", rp_id="localhost", origin="http://localhost:8401"
+    ),
+    note_key="AQ",
+)
+
+BODIES = [
+    events.Pressed(),
+    events.ClipReady(
+        clip_id=new_id(),
+        manifest_digest="ab" * 32,
+        trigger_event_id=new_id(),
+        started_ms=1,
+        duration_ms=2,
+        pre_roll_ms=3,
+        is_cut_short=False,
+    ),
+    events.PairingAnswer(pairing_id=new_id(), identity_key="AQ", sealing_key="AQ"),
+    events.Paired(pairing_id=new_id(), credential_id="AQ"),
+    events.Note(credential_id="AQ", sealed="AQ"),
+    events.PackageReady(
+        package_id=new_id(),
+        request_id=new_id(),
+        agency="lakeland",
+        size_bytes=9,
+        part_bytes=8 * 1024 * 1024,
+        part_sha256=["cd" * 32],
+    ),
+    events.PackageUploaded(
+        package_id=new_id(),
+        parts=[events.UploadedPart(number=1, etag='"x"', sha256="cd" * 32)],
+    ),
+]
+
+
+def event(body: events.EventBody) -> events.Event:
+    return events.Event(
+        id=new_id(), device=DEVICE, seq=1, time_ms=1, is_clock_trusted=True, body=body
+    )
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_every_event_survives_the_round_trip(body):
+    sent = event(body)
+    assert decode_canonical(events.Event, sent.encode()) == sent
+
+
+@pytest.mark.parametrize("body", BODIES, ids=lambda body: type(body).__name__)
+def test_every_truncated_event_is_refused(body):
+    data = event(body).encode()
+    for end in range(len(data)):
+        with pytest.raises(WireError):
+            decode(events.Event, data[:end])
+
+
+@given(st.integers(0, 10_000), st.integers(0, 7))
+def test_a_flipped_bit_never_raises_anything_but_a_wire_error(position, bit):
+    data = bytearray(event(BODIES[1]).encode())
+    data[position % len(data)] ^= 1 << bit
+    try:
+        decode_canonical(events.Event, bytes(data))
+    except WireError:
+        return
+
+
+@given(st.binary(max_size=300))
+def test_random_bytes_are_refused_as_any_document(data):
+    for kind in (events.Event, commands.Command, commands.Reply, notes.OwnerNote):
+        with pytest.raises(WireError):
+            decode(kind, data)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"v": 2}, r"\$\.v"),
+        ({"extra": 1}, "unknown field"),
+        ({"device": "UPPER"}, r"\$\.device"),
+        ({"seq": 0}, r"\$\.seq"),
+        ({"time_ms": 1.5}, r"\$\.time_ms"),
+        ({"body": {"type": "door_opened"}}, r"\$\.body"),
+    ],
+)
+def test_a_wrong_field_is_named(changes, expected):
+    document = msgspec.to_builtins(event(events.Pressed())) | changes
+    with pytest.raises(WireError, match=expected):
+        decode(events.Event, msgspec.json.encode(document))
+
+
+def test_an_oversized_document_is_refused_before_it_is_parsed():
+    with pytest.raises(WireError, match="at most 10 are allowed"):
+        decode(events.Event, b"x" * 11, max_bytes=10)
+
+
+def test_duplicate_keys_are_refused_where_bytes_are_signed():
+    data = event(events.Pressed()).encode().replace(b'"seq":1', b'"seq":2,"seq":1')
+    with pytest.raises(WireError, match="canonical"):
+        decode_canonical(events.Event, data)
+
+
+@given(st.binary(max_size=200))
+def test_base64url_has_one_text_for_each_value(data):
+    assert unb64u(b64u(data)) == data
+
+
+@pytest.mark.parametrize("text", ["a", "AB=", "A+", "AAE ", "AB"])
+def test_other_base64_texts_are_refused(text):
+    with pytest.raises(WireError):
+        unb64u(text)
+
+
+def test_ids_have_the_form_that_the_protocol_names():
+    assert len(device_id_of(b"key")) == 20
+    decode(events.Event, event(events.Pressed()).encode())
+
+
+def test_a_subject_names_its_doorbell_and_nothing_else():
+    assert topics.device_of_subject(topics.subject(DEVICE, "event")) == DEVICE
+    for bad in ("dw.a.event", "dw." + DEVICE, f"x.{DEVICE}.event", f"dw.{DEVICE}.event.more"):
+        with pytest.raises(WireError):
+            topics.device_of_subject(bad)
+
+
+def test_the_qr_text_survives_the_round_trip():
+    code = pairing.PairingCode(pairing_id=new_id(), owner=OWNER)
+    assert pairing.parse_qr_text(pairing.qr_text(code)) == code
+    for bad in ("", "DW1:", "DW2:AAAA", "https://example.org", "DW1:!!"):
+        with pytest.raises(WireError):
+            pairing.parse_qr_text(bad)
+
+
+def test_six_words_change_with_any_key():
+    code = pairing.PairingCode(pairing_id="a" * 26, owner=OWNER)
+    words = pairing.six_words(code, identity_key="AQ", sealing_key="AQ")
+    assert len(words) == 6
+    assert len(set(pairing.word_list())) == 256
+    assert words != pairing.six_words(code, identity_key="AQ", sealing_key="Ag")
+    assert words != pairing.six_words(code, identity_key="Ag", sealing_key="AQ")
+
+
+def test_a_note_has_one_size_and_opens_only_for_its_owner():
+    key, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    short = notes.OwnerNote(device=DEVICE, body=notes.RequestMatched(request_id=new_id()))
+    long = notes.OwnerNote(
+        device=DEVICE,
+        body=notes.StatementRefused(statement_digest="ab" * 32, reason="x" * 50, detail="y" * 200),
+    )
+    public = key.public_key().public_bytes_raw()
+    sealed = [notes.seal_note(note, public) for note in (short, long)]
+    assert len({len(s) for s in sealed}) == 1
+    assert notes.open_note(sealed[1], key.private_bytes_raw()) == long
+    with pytest.raises(WireError):
+        notes.open_note(sealed[0], other.private_bytes_raw())
+
+
+def test_annex_b_and_length_prefixed_samples_hold_the_same_units():
+    units = [b"\x67abc", b"\x68d", b"\x65" + b"\x01\x02" * 50]
+    annex_b = b"".join(b"\x00\x00\x00\x01" + unit for unit in units)
+    prefixed = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+    assert split_annex_b(annex_b) == split_length_prefixed(prefixed) == units
+
+
+@pytest.mark.parametrize("sample", [b"\x00\x00\x00\x05ab", b"\x00\x00\x00\x00", b"\x00\x00"])
+def test_a_broken_sample_is_refused(sample):
+    with pytest.raises(WireError):
+        split_length_prefixed(sample)
+
+
+def test_a_retimed_or_reordered_clip_has_another_root():
+    def root(units: list[tuple[int, bool, bytes]]) -> str:
+        hasher = GopHasher()
+        for pts, key, data in units:
+            hasher.add(pts, key, [data])
+        return merkle_root(gop.leaf for gop in hasher.finish())
+
+    clip = [(0, True, b"a"), (3000, False, b"b"), (6000, True, b"c"), (9000, False, b"d")]
+    retimed = [(pts + (1 if pts else 0), key, data) for pts, key, data in clip]
+    swapped = [clip[0], (3000, False, b"d"), clip[2], (9000, False, b"b")]
+    assert len({root(clip), root(retimed), root(swapped), root(clip[:3])}) == 4
+
+
+def test_a_clip_that_begins_in_the_middle_is_refused():
+    with pytest.raises(WireError):
+        GopHasher().add(0, False, [b"x"])
+
+
+def test_an_offer_without_h264_video_or_fingerprint_is_refused():
+    right = (
+        "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=rtpmap:96 H264/90000\r\n"
+        "a=fingerprint:sha-256 AA\r\na=candidate:1 1 udp 1 x.local 5 typ host\r\n"
+        "a=candidate:2 1 udp 1 10.0.0.1 5 typ host\r\n"
+    )
+    sdp.check_offer(right)
+    assert ".local" not in sdp.without_mdns_candidates(right)
+    assert "10.0.0.1" in sdp.without_mdns_candidates(right)
+    for broken in (
+        "",
+        "hello",
+        right.replace("H264", "VP8"),
+        right.replace("m=video", "m=audio"),
+        right.replace("a=fingerprint", "a=x"),
+        right + "a=x\r\n" * 2001,
+        right + "a=" + "x" * 70_000,
+    ):
+        with pytest.raises(WireError):
+            sdp.check_offer(broken)
