@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware.consent.facts import Release
-from firmware.protocol.encoding import new_id, sha256_hex
+from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.footage import SignedManifest
 from firmware.protocol.packages import seal_package
-
-PART_BYTES = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,24 +23,19 @@ class ReleasedClip:
     manifest: SignedManifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SealedPackage:
-    """A package and how it will be uploaded."""
-
-    package_id: str
-    sealed: bytes
-    part_bytes: int
-    part_sha256: tuple[str, ...]
-
-
 class ClipMismatchError(Exception):
     """What the library handed over isn't what the owner signed for."""
 
 
 def seal_release(
-    release: Release, clips: Sequence[ReleasedClip], *, device: str, certificate_pem: bytes
-) -> SealedPackage:
-    """Seal exactly the clips of the grant, in its order, for exactly its recipients."""
+    release: Release,
+    clips: Sequence[ReleasedClip],
+    *,
+    package_id: str,
+    device: str,
+    certificate_pem: bytes,
+) -> bytes:
+    """Return the package of exactly the grant's clips, in its order, for its recipients only."""
     terms = release.grant.terms
     granted = [(clip.clip_id, clip.manifest_digest) for clip in terms.clips]
     offered = [(clip.clip_id, sha256_hex(clip.manifest.manifest.encode())) for clip in clips]
@@ -55,20 +48,11 @@ def seal_release(
     files["request.json"] = release.grant.signed_request.encode()
     files["grant.json"] = release.grant.signed.encode()
     files["device.pem"] = certificate_pem
-    package_id = new_id()
-    sealed = seal_package(
+    return seal_package(
         package_id=package_id,
         device=device,
         agency=terms.recipient.agency,
         grant_digest=release.grant.digest,
         recipients=list(terms.recipient.sealing_keys),
         files=files,
-    )
-    return SealedPackage(
-        package_id=package_id,
-        sealed=sealed,
-        part_bytes=PART_BYTES,
-        part_sha256=tuple(
-            sha256_hex(sealed[i : i + PART_BYTES]) for i in range(0, len(sealed), PART_BYTES)
-        ),
     )

@@ -23,7 +23,7 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
-from firmware.protocol.passkeys import PasskeyKey, challenge
+from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
     REQUEST_TAG,
     EvidenceRequest,
@@ -42,15 +42,6 @@ DEVICE = "abcdefghijklmnop2345"
 
 def _x25519() -> str:
     return b64u(X25519PrivateKey.generate().public_key().public_bytes_raw())
-
-
-def passkey_key(passkey: SoftPasskey) -> PasskeyKey:
-    return PasskeyKey(
-        credential_id=passkey.credential_id,
-        public_key=b64u(passkey.public_key_spki),
-        rp_id=passkey.rp_id,
-        origin=passkey.origin,
-    )
 
 
 @dataclass
@@ -96,7 +87,7 @@ class ConsentWorld:
         text = statement.encode()
         signer = by or self.owner
         return SignedStatement(
-            statement=text.decode(), assertion=signer.assertion(challenge(STATEMENT_TAG, text))
+            statement=text.decode(), assertion=signer.sign(challenge(STATEMENT_TAG, text))
         ).encode()
 
     def with_request(self, request: EvidenceRequest, by: SoftPasskey | None = None) -> ConsentWorld:
@@ -125,7 +116,7 @@ def sign_request(
     text = request.encode()
     return SignedRequest(
         request=text.decode(),
-        assertion=officer.assertion(challenge(REQUEST_TAG, text)),
+        assertion=officer.sign(challenge(REQUEST_TAG, text)),
         officer=certificate,
     )
 
@@ -137,7 +128,7 @@ def certify(
         agency=agency,
         officer_id=officer_id,
         name="Officer Lund",
-        passkey=passkey_key(passkey),
+        passkey=passkey.key,
         not_after_ms=NOW_MS + 365 * 24 * 60 * MINUTE_MS,
     ).encode()
     signature = agency_key.sign(certificate_message(text), ec.ECDSA(hashes.SHA256()))
@@ -145,8 +136,8 @@ def certify(
 
 
 def make_world() -> ConsentWorld:
-    owner = SoftPasskey("owner.example", "https://owner.example")
-    officer = SoftPasskey("relay.example", "https://relay.example")
+    owner = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
+    officer = SoftPasskey.create(rp_id="relay.example", origin="https://relay.example")
     agency_key = ec.generate_private_key(ec.SECP256R1())
     spki = agency_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     agency = Agency(
@@ -182,7 +173,7 @@ def make_world() -> ConsentWorld:
         cell=CELL,
         now_ms=NOW_MS,
         is_clock_trusted=True,
-        owners=(OwnerKeys(name="Ada", passkey=passkey_key(owner), note_key=_x25519()),),
+        owners=(OwnerKeys(name="Ada", passkey=owner.key, note_key=_x25519()),),
         agencies=(agency,),
         requests={sha256_hex(signed.request.encode()): signed},
         clips={

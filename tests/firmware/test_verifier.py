@@ -16,7 +16,6 @@ from tests.fakes.consent_world import (
     ConsentWorld,
     certify,
     make_world,
-    passkey_key,
     sign_request,
 )
 from tests.story.authenticator import SoftPasskey
@@ -81,13 +80,13 @@ def test_refuses_a_statement_for_another_doorbell(world):
 
 
 def test_refuses_a_passkey_that_is_no_owner(world):
-    stranger = SoftPasskey("owner.example", "https://owner.example")
+    stranger = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
     assert reason(judge(world.sign(world.statement(), by=stranger), world.facts)) == "owner"
 
 
 def test_refuses_an_owners_login_used_as_a_grant(world):
     signed = msgspec.json.decode(world.sign(world.statement()))
-    login = world.owner.assertion(b"x" * 32)
+    login = world.owner.sign(b"x" * 32)
     signed["assertion"] = msgspec.to_builtins(login)
     from firmware.protocol.encoding import canonical
 
@@ -95,7 +94,7 @@ def test_refuses_an_owners_login_used_as_a_grant(world):
 
 
 def test_refuses_an_assertion_made_on_another_site(world):
-    key = passkey_key(world.owner)
+    key = world.owner.key
     moved = msgspec.structs.replace(key, origin="https://relay.example")
     owners = (msgspec.structs.replace(world.facts.owners[0], passkey=moved),)
     facts = replace(world.facts, owners=owners)
@@ -215,7 +214,7 @@ def test_refuses_a_request_about_another_place(world):
 
 
 def test_refuses_a_request_signed_by_another_officers_passkey(world):
-    other = SoftPasskey("relay.example", "https://relay.example")
+    other = SoftPasskey.create(rp_id="relay.example", origin="https://relay.example")
     world = world.with_request(world.request, by=other)
     assert reason(judge(world.sign(world.statement()), world.facts)) == "request_signature"
 
@@ -233,8 +232,8 @@ def test_refuses_an_officer_whom_the_agency_never_certified(world):
 
 
 def addition(world: ConsentWorld) -> tuple[SoftPasskey, AddOwner]:
-    newcomer = SoftPasskey("owner.example", "https://owner.example")
-    keys = OwnerKeys(name="Bo", passkey=passkey_key(newcomer), note_key=b64u(b"n" * 32))
+    newcomer = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
+    keys = OwnerKeys(name="Bo", passkey=newcomer.key, note_key=b64u(b"n" * 32))
     return newcomer, AddOwner(pairing_id=new_id(), owner=keys)
 
 

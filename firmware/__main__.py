@@ -1,0 +1,119 @@
+"""`doorward-firmware`: the doorbell's own program.
+
+Exit codes: 0 done, 1 it didn't work, 2 wrong use or bad configuration.
+"""
+
+import argparse
+import asyncio
+import logging
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx2
+
+from firmware.config import Config, load_config
+from firmware.enrolment.client import Enroller, load_enrolment
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import ConfigError, DoorwardError
+from firmware.outbox.queue import Outbox
+from firmware.protocol.claims import Enrolment
+
+HTTP_TIMEOUT_S = 15.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(arguments)
+    start_logging(logging.DEBUG if options.verbose else logging.INFO)
+    try:
+        config = load_config(options.config)
+        return _run(options.command, config)
+    except ConfigError as error:
+        print(f"doorward-firmware: {options.config}: {error}", file=sys.stderr)
+        return 2
+    except DoorwardError as error:
+        print(f"doorward-firmware: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def start_logging(level: int) -> None:
+    """Log to stderr. The HTTP client names whole URLs at INFO: presigned ones are secrets."""
+    logging.basicConfig(
+        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    for name in ("httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-firmware",
+        description="The doorbell: records, and alone decides what leaves.",
+        epilog="firmware/doorbell.example.toml explains every setting.",
+    )
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="the doorbell's TOML file"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log more")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    commands.add_parser("enrol", help="get this doorbell's certificate for its one-time claim")
+    commands.add_parser("run", help="be the doorbell, until stopped (enrols first if needed)")
+    commands.add_parser("status", help="say who this doorbell is, whose, and what waits")
+    return parser
+
+
+def _run(command: str, config: Config) -> int:
+    if command == "enrol":
+        enrolment = asyncio.run(_enrol(config))
+        print(f"enrolled as {enrolment.device}")
+        return 0
+    if command == "status":
+        return _print_status(config)
+    from firmware import app  # only `run` needs the camera's libraries
+
+    app.run(config)
+    return 0
+
+
+async def _enrol(config: Config) -> Enrolment:
+    keys = load_or_make_keys(config.data_dir)
+    async with httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False) as http:
+        enroller = Enroller(
+            data_dir=config.data_dir,
+            claim_file=config.claim_file,
+            keys=keys,
+            http=http,
+            source=random.SystemRandom(),
+        )
+        return await enroller.enrol()
+
+
+def _print_status(config: Config) -> int:
+    """Look at the data folder without changing it."""
+    if not (config.data_dir / "identity.key").exists():
+        print(f"{config.data_dir}: no doorbell here yet; begin with `enrol`")
+        return 0
+    keys = load_or_make_keys(config.data_dir)
+    enrolment = load_enrolment(config.data_dir, keys.device)
+    owners = OwnerStore(config.data_dir / "owners.json").owners
+    outbox_file = config.data_dir / "outbox.sqlite3"
+    print(f"doorbell  {keys.device}")
+    if enrolment is None:
+        print("enrolled  no")
+    else:
+        print(f"enrolled  yes, broker {enrolment.broker_host}:{enrolment.broker_port}")
+    print(f"owners    {', '.join(owner.name for owner in owners) or 'none'}")
+    if outbox_file.exists():
+        outbox = Outbox(outbox_file, keys.device)
+        print(f"outbox    {len(outbox.pending(10_000))} events wait for their receipt")
+        outbox.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

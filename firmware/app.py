@@ -1,0 +1,379 @@
+"""The doorbell, put together in the order in which data flows.
+
+    camera ─► hub ─► ring ─┬─► recorder ─► library (clips, index, retention)
+      │                    └─► live view ─► WebRTC ─► owner
+      └► luma ─► pairing code ◄─ owner's app
+    button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
+    request, statement ─► desk (consent) ─► own page ─► evidence ─► upload ─► bucket
+
+Only putting together belongs here.
+"""
+
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import Coroutine
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx2
+
+from firmware.capture.button import Button, MockPins, Press
+from firmware.capture.control import ControlSocket
+from firmware.capture.hub import LumaSlot, UnitHub
+from firmware.capture.packets import pts_90k_of
+from firmware.capture.qr import read_texts
+from firmware.capture.replay import ReplaySource
+from firmware.clips.facts_store import FactsStore
+from firmware.clips.library import Database, Library
+from firmware.clips.record import ClipRecord
+from firmware.clips.recorder import Recorder
+from firmware.clips.recovery import close_open_clips
+from firmware.clips.ring import Ring
+from firmware.clock import SystemClock
+from firmware.config import Config
+from firmware.door import door_app, serve
+from firmware.door.guard import own_origins
+from firmware.enrolment.client import Enroller
+from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.enrolment.owners import OwnerStore
+from firmware.enrolment.pairing import Pairing
+from firmware.evidence.manifest import ManifestSigner
+from firmware.link.commands import CommandHandlers
+from firmware.link.mqtt import BrokerAddress
+from firmware.link.session import Identity, LinkSession
+from firmware.live.errors import LiveError
+from firmware.live.session import LiveSessions
+from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.queue import Outbox
+from firmware.outbox.upload import Uploader
+from firmware.own_page import OwnPage, Shelf
+from firmware.protocol.claims import Enrolment
+from firmware.protocol.commands import (
+    Accepted,
+    Answer,
+    CloseSession,
+    Offer,
+    Refused,
+    ReplyBody,
+)
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import ClipReady, Event, Pressed
+from firmware.statements import StatementDesk
+from firmware.supervision import keep_running
+from firmware.telling import Teller
+from firmware.uploads import Uploads
+
+HTTP_TIMEOUT_S = 30.0
+RETENTION_EVERY_S = 600.0
+
+log = logging.getLogger(__name__)
+
+
+def run(config: Config) -> None:
+    """Be the doorbell until SIGTERM or SIGINT."""
+    asyncio.run(_run(config))
+
+
+async def _run(config: Config) -> None:
+    keys = load_or_make_keys(config.data_dir)
+    source = random.SystemRandom()
+    async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
+        stop = _stop_on_signals()
+        enroller = Enroller(
+            data_dir=config.data_dir,
+            claim_file=config.claim_file,
+            keys=keys,
+            http=http,
+            source=source,
+        )
+        enrolling = asyncio.create_task(enroller.enrol_patiently(), name="enrolment")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({enrolling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not enrolling.done():
+            enrolling.cancel()
+            return
+        await Doorbell(config, keys, enrolling.result(), http, source).run(stop)
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+class Doorbell:
+    """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
+
+    def __init__(
+        self,
+        config: Config,
+        keys: DeviceKeys,
+        enrolment: Enrolment,
+        http: httpx2.AsyncClient,
+        source: random.Random,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        data_dir = config.data_dir
+        self._config, self._source = config, source
+        self._clock = SystemClock(is_host_time_trusted=config.clock.is_host_time_trusted)
+        self._boot_id = new_id()
+        self._owners = OwnerStore(data_dir / "owners.json")
+        self._outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, on_told=self._on_told)
+        self._teller = Teller(self._outbox, self._clock)
+        tell = self._teller.tell
+
+        self._camera = _camera(config, self._clock)
+        self._ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
+        self._hub = UnitHub(ring_add=self._ring.add, loop=loop)
+        self._luma = LumaSlot(loop)
+
+        self._database = Database(data_dir / "library.sqlite3")
+        self._library = Library(
+            self._database,
+            data_dir / "clips",
+            keep_days=config.clips.keep_days,
+            keep_bytes=config.clips.keep_bytes,
+        )
+        self._manifests = ManifestSigner(keys.signer, keys.device)
+        self._recorder = Recorder(
+            hub=self._hub,
+            ring=self._ring,
+            library=self._library,
+            sign_manifest=self._manifests.sign,
+            clock=self._clock,
+            boot_id=self._boot_id,
+            size=(self._camera.width, self._camera.height),
+            pre_roll_s=config.clips.pre_roll_s,
+            post_roll_s=config.clips.post_roll_s,
+            may_record=self._has_owner,
+            on_clip=self._on_clip,
+        )
+        shelf = Shelf(self._library)
+        self._live = LiveSessions(
+            self._hub, shelf, request_key_frame=self._camera.request_key_frame
+        )
+
+        self._pairing = Pairing(
+            identity_key=keys.identity_key,
+            sealing_key=keys.sealing_key,
+            has_owner=self._has_owner(),
+        )
+        outgoing = Outgoing(data_dir / "outgoing")
+        self._desk = StatementDesk(
+            keys=keys,
+            enrolment=enrolment,
+            certificate_pem=enrolment.certificate_pem.encode(),
+            cell=config.place.cell,
+            is_opted_in=config.place.is_opted_in,
+            door_url=config.door.url,
+            clock=self._clock,
+            owners=self._owners,
+            facts_store=FactsStore(self._database),
+            library=self._library,
+            outgoing=outgoing,
+            tell=tell,
+        )
+        uploader = Uploader(
+            outgoing=outgoing, bucket_origin=enrolment.bucket_origin, http=http, source=source
+        )
+        self._uploads = Uploads(uploader=uploader, outgoing=outgoing, tell=tell)
+        self._link = LinkSession(
+            identity=Identity(
+                device=keys.device, boot_id=self._boot_id, version=version("doorward")
+            ),
+            address=BrokerAddress(
+                host=enrolment.broker_host,
+                port=enrolment.broker_port,
+                ca_file=data_dir / "ca.pem",
+                certificate_file=data_dir / "certificate.pem",
+                key_file=keys.identity_file,
+            ),
+            store=self._outbox,
+            handle=CommandHandlers(
+                on_offer=self._on_offer,
+                on_close_session=self._on_close_session,
+                on_request=self._desk.on_request,
+                on_statement=self._desk.on_statement,
+                on_upload_ticket=self._uploads.on_ticket,
+            ),
+            wall_ms=self._clock.wall_ms,
+            source=source,
+        )
+        self._page = OwnPage(
+            device=keys.device,
+            desk=self._desk,
+            pairing=self._pairing,
+            owners=self._owners,
+            door_number=DoorNumber(data_dir / "door.json", monotonic_s=self._monotonic_s),
+            library=self._library,
+            shelf=shelf,
+            clock=self._clock,
+            tell=tell,
+            is_online=lambda: self._link.is_online,
+            door_url=config.door.url,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run all parts until `stop` is set; end them in good order."""
+        for record in await asyncio.to_thread(
+            close_open_clips, self._library, self._manifests.sign
+        ):
+            self._on_clip(record)
+        parts = {
+            "recorder": self._recorder.run,
+            "pairing": self._look_for_codes,
+            "own page": self._serve_page,
+            "link": self._link.run,
+            "retention": self._keep_retention,
+        }
+        running = [
+            asyncio.create_task(keep_running(name, part, source=self._source), name=name)
+            for name, part in parts.items()
+        ]
+        buttons, control = self._buttons()
+        try:
+            self._camera.start(self._hub.put, self._luma.put)
+            if control is not None:
+                await control.start()
+            await self._desk.resume()
+            await self._uploads.resume(self._outbox.pending(10_000))
+            log.info("doorbell ready, its own page is %s", self._config.door.url)
+            await stop.wait()
+        finally:
+            if control is not None:
+                await control.close()
+            for button in buttons:
+                button.close()
+            await self._live.aclose()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.to_thread(self._camera.stop)
+            self._teller.close()
+            self._outbox.close()
+            self._database.close()
+
+    def _buttons(self) -> tuple[list[Button], ControlSocket | None]:
+        settings = self._config.button
+        pins, control = None, None
+        if settings.pins == "mock":
+            pins = MockPins(bell_pin=settings.bell_pin, service_pin=settings.service_pin)
+            control = ControlSocket(
+                Path(settings.control_socket), on_press=pins.press, on_show=self._show
+            )
+        make = partial(
+            Button,
+            debounce_ms=settings.debounce_ms,
+            clock=self._clock,
+            loop=asyncio.get_running_loop(),
+            pin_factory=None if pins is None else pins.factory,
+        )
+        bell = make(pin=settings.bell_pin, on_press=self._on_bell)
+        service = make(pin=settings.service_pin, on_press=lambda _: None, on_hold=self._on_service)
+        return [bell, service], control
+
+    def _has_owner(self) -> bool:
+        return bool(self._owners.owners)
+
+    def _monotonic_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
+
+    def _spawn(self, name: str, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_bell(self, press: Press) -> None:
+        if not self._has_owner():
+            log.info("the bell rang; nobody is paired, so nothing is told or kept")
+            return
+        self._spawn("press", self._tell_press(press))
+
+    async def _tell_press(self, press: Press) -> None:
+        event = await self._teller.tell(Pressed())
+        self._recorder.trigger(event.id, "pressed", pts_90k_of(press.at_ns))
+
+    def _on_service(self) -> None:
+        if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
+            log.warning("the service button does nothing: this doorbell has an owner")
+
+    def _on_clip(self, record: ClipRecord) -> None:
+        self._spawn("clip", self._tell_clip(record))
+
+    async def _tell_clip(self, record: ClipRecord) -> None:
+        await self._teller.tell(
+            ClipReady(
+                clip_id=record.clip_id,
+                manifest_digest=record.manifest_digest,
+                trigger_event_id=record.trigger_event_id,
+                started_ms=record.started_ms,
+                duration_ms=record.duration_ms,
+                pre_roll_ms=record.pre_roll_ms,
+                is_cut_short=record.is_cut_short,
+            )
+        )
+
+    def _on_told(self, event: Event) -> None:
+        self._uploads.on_told(event)
+
+    async def _on_offer(self, offer: Offer) -> ReplyBody:
+        if not self._has_owner():
+            return Refused(reason="not_paired", detail="this doorbell has no owner yet")
+        try:
+            sdp = await self._live.answer(offer.session_id, offer.sdp, offer.ice_servers)
+        except LiveError as error:
+            return Refused(reason=error.reason, detail=error.detail)
+        return Answer(session_id=offer.session_id, sdp=sdp)
+
+    async def _on_close_session(self, close: CloseSession) -> ReplyBody:
+        await self._live.close(close.session_id)
+        return Accepted()
+
+    async def _show(self, picture_png: bytes, seconds: float) -> None:
+        await asyncio.to_thread(self._camera.show, picture_png, seconds)
+
+    async def _look_for_codes(self) -> None:
+        """Read QR codes in what the camera sees, while pairing is open."""
+        while True:
+            frame = await self._luma.next()
+            if not self._pairing.is_reading(self._clock.monotonic_ns() // 1_000_000):
+                continue
+            for text in await asyncio.to_thread(read_texts, frame):
+                now_ms = self._clock.monotonic_ns() // 1_000_000
+                answer = await asyncio.to_thread(self._pairing.read_code, text, now_ms)
+                if answer is not None:
+                    await self._teller.tell(answer)
+
+    async def _serve_page(self) -> None:
+        door = self._config.door
+        app = door_app(self._page, origins=own_origins(
+            door.url, listen_host=door.listen_host, listen_port=door.listen_port
+        ), clock=self._clock)
+        await serve(app, door.listen_host, door.listen_port)
+
+    async def _keep_retention(self) -> None:
+        while True:
+            removed = await asyncio.to_thread(self._library.apply_retention, self._clock.wall_ms())
+            if removed:
+                log.info("retention removed %d clips", len(removed))
+            await asyncio.sleep(RETENTION_EVERY_S)
+
+
+def _camera(config: Config, clock: SystemClock) -> ReplaySource:
+    camera = config.camera
+    return ReplaySource(
+        clock=clock,
+        width=camera.width,
+        height=camera.height,
+        fps=camera.fps,
+        bitrate_bps=camera.bitrate_bps,
+        file=Path(camera.file) if camera.file else None,
+    )

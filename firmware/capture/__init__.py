@@ -1,0 +1,1 @@
+"""What the doorbell sees and feels: camera, encoder, luma frames, QR codes and buttons."""

@@ -1,0 +1,173 @@
+"""From the camera's thread to the asyncio loop, and from there to whoever watches.
+
+`UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
+gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Self
+
+from firmware.capture.packets import AccessUnit, LumaFrame
+
+log = logging.getLogger(__name__)
+
+HANDOVER_MAX_UNITS = 600
+"""20 s at 30 fps: longer than any stall of the loop that a doorbell should survive."""
+SUBSCRIPTION_MAX_UNITS = 300
+
+
+class UnitHub:
+    """Hands access units to the ring and to all subscriptions.
+
+    Overflow rule of the handover queue: when the loop stood still for so long that it is full,
+    new units are dropped up to the next key frame that finds room. What was queued stays, so
+    all who read see whole GOPs from their beginning, one perhaps without its end.
+    """
+
+    def __init__(
+        self,
+        *,
+        ring_add: Callable[[AccessUnit], None],
+        loop: asyncio.AbstractEventLoop,
+        max_units: int = HANDOVER_MAX_UNITS,
+    ) -> None:
+        self._ring_add = ring_add
+        self._loop = loop
+        self._max_units = max_units
+        self._lock = threading.Lock()
+        self._queue: deque[AccessUnit] = deque()
+        self._is_scheduled = False
+        self._is_key_wanted = False
+        self._last_pts_90k = -1
+        self._subscriptions: list[Subscription] = []
+        self.dropped_units = 0
+
+    def put(self, unit: AccessUnit) -> None:
+        """Take one unit on the source's thread; never waits for the loop."""
+        with self._lock:
+            if not self._accept(unit):
+                self.dropped_units += 1
+                return
+            self._queue.append(unit)
+            if self._is_scheduled or self._loop.is_closed():
+                return
+            self._is_scheduled = True
+        self._loop.call_soon_threadsafe(self._drain)
+
+    def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
+        """Return the units from the next key frame on; close it, or use it by `with`."""
+        subscription = Subscription(name, max_units, self._subscriptions.remove)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def _accept(self, unit: AccessUnit) -> bool:
+        if unit.pts_90k <= self._last_pts_90k:
+            return False
+        if len(self._queue) >= self._max_units:
+            self._is_key_wanted = True
+        elif unit.is_key:
+            self._is_key_wanted = False
+        if self._is_key_wanted:
+            return False
+        self._last_pts_90k = unit.pts_90k
+        return True
+
+    def _drain(self) -> None:
+        with self._lock:
+            units, self._queue = self._queue, deque()
+            self._is_scheduled = False
+        for unit in units:
+            self._ring_add(unit)
+            for subscription in self._subscriptions:
+                subscription.offer(unit)
+
+
+class Subscription:
+    """A bounded async iterator over access units that begins at a key frame.
+
+    Overflow rule: a reader that is too slow loses everything queued and goes on at the next key
+    frame (`dropped_units` counts), so it is late by at most the queue and never shows rubbish.
+    """
+
+    def __init__(
+        self, name: str, max_units: int, on_close: Callable[["Subscription"], None]
+    ) -> None:
+        self.name = name
+        self.dropped_units = 0
+        self._max_units = max_units
+        self._on_close = on_close
+        self._queue: deque[AccessUnit] = deque()
+        self._is_key_wanted = True
+        self._is_closed = False
+        self._changed = asyncio.Event()
+
+    def offer(self, unit: AccessUnit) -> None:
+        """Take one unit from the hub (on the loop)."""
+        if len(self._queue) >= self._max_units:
+            log.warning("%s is too slow: %d access units dropped", self.name, len(self._queue))
+            self.dropped_units += len(self._queue)
+            self._queue.clear()
+            self._is_key_wanted = True
+        if self._is_key_wanted and not unit.is_key:
+            return
+        self._is_key_wanted = False
+        self._queue.append(unit)
+        self._changed.set()
+
+    def close(self) -> None:
+        """End the iteration; may be called twice."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._on_close(self)
+            self._changed.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AccessUnit:
+        """Return the next unit; cancelling the wait loses none."""
+        while not self._queue:
+            if self._is_closed:
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        return self._queue.popleft()
+
+
+class LumaSlot:
+    """The newest luma frame, from the source's thread to the loop.
+
+    Overflow rule: one place; a newer frame replaces an older that nobody took.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._newest: LumaFrame | None = None
+        self._changed = asyncio.Event()
+
+    def put(self, frame: LumaFrame) -> None:
+        """Take one frame on the source's thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._set, frame)
+
+    async def next(self) -> LumaFrame:
+        """Wait for a frame that came after the last one taken."""
+        while self._newest is None:
+            self._changed.clear()
+            await self._changed.wait()
+        frame, self._newest = self._newest, None
+        return frame
+
+    def _set(self, frame: LumaFrame) -> None:
+        self._newest = frame
+        self._changed.set()

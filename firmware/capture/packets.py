@@ -1,0 +1,33 @@
+"""What a camera hands on: access units for eyes, luma frames for machines.
+
+Pure data. Times are pts in 90 kHz ticks of the monotonic clock, whichever camera made them.
+"""
+
+from dataclasses import dataclass
+
+TICKS_PER_S = 90_000
+
+
+def pts_90k_of(monotonic_ns: int) -> int:
+    """Return the pts of a moment of the monotonic clock."""
+    return monotonic_ns * 9 // 100_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessUnit:
+    """One coded picture (H.264, Annex B); a key frame carries SPS and PPS before its IDR."""
+
+    pts_90k: int
+    is_key: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LumaFrame:
+    """The luma plane of one picture: `height` rows of `stride` bytes, `width` of them used."""
+
+    pts_90k: int
+    width: int
+    height: int
+    stride: int
+    data: bytes

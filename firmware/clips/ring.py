@@ -1,0 +1,77 @@
+"""The ring: the last seconds of video, in memory, so that a clip can begin before its trigger.
+
+Indexed by key frame: what is kept are whole GOPs. Bytes are referenced, never copied. Lives on
+the asyncio loop, fed by the hub; no lock.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from firmware.capture.packets import TICKS_PER_S, AccessUnit
+
+LONGEST_GOP_S = 1.25
+"""Sources make a key frame at least every second; this leaves room for a late one."""
+SLACK_S = 0.5
+"""How late a trigger may be told."""
+
+
+@dataclass(slots=True)
+class _Gop:
+    units: list[AccessUnit] = field(default_factory=list)
+    size_bytes: int = 0
+
+
+class Ring:
+    """Keeps at least `pre_roll_s` + the longest GOP + 0.5 s, and never more than `max_bytes`."""
+
+    def __init__(self, *, pre_roll_s: float, max_bytes: int) -> None:
+        self._window_90k = round((pre_roll_s + LONGEST_GOP_S + SLACK_S) * TICKS_PER_S)
+        self._max_bytes = max_bytes
+        self._gops: deque[_Gop] = deque()
+        self.size_bytes = 0
+
+    @property
+    def newest_pts_90k(self) -> int | None:
+        """The last unit's pts, or None while the ring is empty."""
+        return self._gops[-1].units[-1].pts_90k if self._gops else None
+
+    def add(self, unit: AccessUnit) -> None:
+        """Take one unit; those before the first key frame are of no use."""
+        if unit.is_key:
+            self._gops.append(_Gop())
+        elif not self._gops:
+            return
+        gop = self._gops[-1]
+        gop.units.append(unit)
+        gop.size_bytes += len(unit.data)
+        self.size_bytes += len(unit.data)
+        self._trim(unit.pts_90k)
+
+    def snapshot(self, from_pts_90k: int) -> tuple[AccessUnit, ...]:
+        """Return all units from the key frame at or before `from_pts_90k` on.
+
+        If the ring doesn't reach so far back, from its oldest key frame. Empty if the camera
+        has been silent since before `from_pts_90k`.
+        """
+        newest = self.newest_pts_90k
+        if newest is None or newest < from_pts_90k:
+            return ()
+        begin = 0
+        for index, gop in enumerate(self._gops):
+            if gop.units[0].pts_90k > from_pts_90k:
+                break
+            begin = index
+        return tuple(
+            unit for index, gop in enumerate(self._gops) if index >= begin for unit in gop.units
+        )
+
+    def _trim(self, newest_pts_90k: int) -> None:
+        """Forget GOPs that no trigger can want, and the oldest while there are too many bytes."""
+        oldest_wanted = newest_pts_90k - self._window_90k
+        while len(self._gops) > 1 and self._gops[1].units[0].pts_90k <= oldest_wanted:
+            self._forget_oldest()
+        while self._gops and self.size_bytes > self._max_bytes:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self.size_bytes -= self._gops.popleft().size_bytes

@@ -1,0 +1,57 @@
+"""Builds the page: routes, what guards them, and what answers when something is wrong."""
+
+from collections.abc import Iterable
+from datetime import tzinfo
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from firmware.clock import Clock, SystemClock
+from firmware.door.confirming import ConfirmPages
+from firmware.door.forms import FormRefused
+from firmware.door.guard import Guard
+from firmware.door.pages import HomePages
+from firmware.door.ports import DoorPorts
+from firmware.door.replies import Replies
+
+
+def door_app(
+    ports: DoorPorts,
+    *,
+    origins: Iterable[str],
+    clock: Clock | None = None,
+    zone: tzinfo | None = None,
+) -> Starlette:
+    """Return the page as an ASGI app.
+
+    `origins` are the page's own (see `guard.own_origins`); any other Host or Origin is refused.
+    `zone` is where the doorbell hangs; without one the machine's own time zone is used.
+    """
+    clock = clock or SystemClock()
+    replies = Replies(zone=zone)
+    home = HomePages(ports, replies)
+    confirming = ConfirmPages(ports, replies, clock)
+    routes = [
+        Route("/", home.status),
+        Route("/pair", home.pair),
+        Route("/pair", home.complete_pairing, methods=["POST"]),
+        Route("/confirm", confirming.show),
+        Route("/unlock", confirming.unlock, methods=["POST"]),
+        Route("/lock", confirming.lock, methods=["POST"]),
+        Route("/confirm/{digest}", confirming.confirm, methods=["POST"]),
+        Route("/refuse/{digest}", confirming.refuse, methods=["POST"]),
+        Route("/clips/{clip_id}.mp4", confirming.clip),
+        Mount("/static", StaticFiles(packages=[("firmware.door", "static")])),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, origins=tuple(origins))],
+        exception_handlers={
+            FormRefused: replies.form_refused,
+            HTTPException: replies.http_error,
+            Exception: replies.fault,
+        },
+    )

@@ -1,0 +1,1 @@
+"""How a doorbell becomes somebody's: keys, the relay's certificate, pairing, owners."""

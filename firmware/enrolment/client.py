@@ -1,0 +1,211 @@
+"""Enrolment with the relay: the claim's secret and a CSR go up, a certificate comes back.
+
+The answer counts only if its CA is the one that the claim pins, and the certificate is for our
+key, our id and signed by that CA. `enrolment.json` is written last: where it is, all is there.
+"""
+
+import asyncio
+import ipaddress
+import json
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import NoReturn
+
+import httpx2
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
+
+from firmware.backoff import Backoff
+from firmware.durable import write_atomic
+from firmware.enrolment.keys import DeviceKeys
+from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
+from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
+from firmware.protocol.encoding import WireError, decode
+
+ENROLMENT_FILE = "enrolment.json"
+CERTIFICATE_FILE = "certificate.pem"
+CA_FILE = "ca.pem"
+MAX_ANSWER_BYTES = 1024 * 1024
+RETRY_STATUSES = frozenset({408, 425, 429})
+
+log = logging.getLogger(__name__)
+
+
+def load_enrolment(data_dir: Path, device: str) -> Enrolment | None:
+    """Return what was enrolled before, or None; raise StoreError if it is damaged."""
+    path = data_dir / ENROLMENT_FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        enrolment = decode(Enrolment, data, max_bytes=MAX_ANSWER_BYTES)
+    except WireError as error:
+        raise StoreError(path, str(error)) from error
+    if enrolment.device != device:
+        raise StoreError(path, f"is for doorbell {enrolment.device}, but the key is {device}'s")
+    for name in (CERTIFICATE_FILE, CA_FILE):
+        if not (data_dir / name).exists():
+            raise StoreError(data_dir / name, "is missing though this doorbell is enrolled")
+    return enrolment
+
+
+def load_claim(path: Path) -> Claim:
+    """Read the claim file, or raise ClaimRefused."""
+    try:
+        claim = decode(Claim, path.read_bytes())
+    except FileNotFoundError as error:
+        raise ClaimRefused("missing", f"there is no file {path}") from error
+    except (OSError, WireError) as error:
+        raise ClaimRefused("unreadable", f"{path}: {error}") from error
+    _check_relay_url(claim.relay_url)
+    return claim
+
+
+class Enroller:
+    """Enrols one doorbell once; an enrolled one is left as it is."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        claim_file: Path,
+        keys: DeviceKeys,
+        http: httpx2.AsyncClient,
+        source: random.Random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._data_dir = data_dir
+        self._claim_file = claim_file
+        self._keys = keys
+        self._http = http
+        self._source = source
+        self._sleep = sleep
+
+    async def enrol(self) -> Enrolment:
+        """Return the enrolment; ask the relay once if there is none yet."""
+        known = load_enrolment(self._data_dir, self._keys.device)
+        if known is not None:
+            return known
+        claim = load_claim(self._claim_file)
+        enrolment = await self._ask(claim)
+        check_enrolment(enrolment, claim, self._keys)
+        write_atomic(self._data_dir / CA_FILE, enrolment.ca_pem.encode(), mode=0o644)
+        certificate = enrolment.certificate_pem.encode()
+        write_atomic(self._data_dir / CERTIFICATE_FILE, certificate, mode=0o644)
+        write_atomic(self._data_dir / ENROLMENT_FILE, enrolment.encode())
+        log.info("enrolled as %s", enrolment.device)
+        return enrolment
+
+    async def enrol_patiently(self) -> Enrolment:
+        """Like `enrol`, but wait and try again for as long as the relay doesn't answer."""
+        backoff = Backoff(first_s=1, max_s=60, source=self._source)
+        while True:
+            try:
+                return await self.enrol()
+            except RelayUnreachable as error:
+                wait_s = backoff.next_s()
+                log.warning("not enrolled yet, next try in %.0f s: %s", wait_s, error)
+                await self._sleep(wait_s)
+
+    async def _ask(self, claim: Claim) -> Enrolment:
+        request = EnrolmentRequest(
+            secret=claim.secret,
+            csr_pem=self._keys.signer.certificate_request(self._keys.device),
+            sealing_key=self._keys.sealing_key,
+        )
+        url = claim.relay_url.rstrip("/") + "/enrol"
+        status, body = await self._post(url, request.encode())
+        if status >= 500 or status in RETRY_STATUSES:
+            raise RelayUnreachable(claim.relay_url, f"HTTP status {status}")
+        if 400 <= status < 500:
+            _refuse(status, body)
+        if status not in (200, 201):
+            raise AnswerRefused(f"{url} answered with HTTP status {status}; is it the relay?")
+        try:
+            return decode(Enrolment, body, max_bytes=MAX_ANSWER_BYTES)
+        except WireError as error:
+            raise AnswerRefused(f"the relay's answer isn't an enrolment: {error}") from error
+
+    async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"Content-Type": "application/json"}
+        received = bytearray()
+        try:
+            async with self._http.stream(
+                "POST", url, content=body, headers=headers, follow_redirects=False
+            ) as response:
+                async for piece in response.aiter_bytes():
+                    received += piece
+                    if len(received) > MAX_ANSWER_BYTES:
+                        raise AnswerRefused(f"the relay's answer is over {MAX_ANSWER_BYTES} bytes")
+                return response.status_code, bytes(received)
+        except httpx2.InvalidURL as error:
+            raise ClaimRefused("relay_url", f"{url} isn't an address ({error})") from error
+        except httpx2.HTTPError as error:
+            detail = str(error) or type(error).__name__
+            raise RelayUnreachable(url, detail) from error
+
+
+def check_enrolment(enrolment: Enrolment, claim: Claim, keys: DeviceKeys) -> None:
+    """Raise AnswerRefused unless the answer is from the pinned CA and for this doorbell."""
+    try:
+        ca = x509.load_pem_x509_certificate(enrolment.ca_pem.encode())
+        certificate = x509.load_pem_x509_certificate(enrolment.certificate_pem.encode())
+    except ValueError as error:
+        raise AnswerRefused(f"the relay's answer holds no certificate: {error}") from error
+    if ca.fingerprint(hashes.SHA256()).hex() != claim.ca_sha256:
+        raise AnswerRefused("the relay answered with another CA than the claim names")
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, ValueError, TypeError) as error:
+        raise AnswerRefused("the certificate isn't signed by the claim's CA") from error
+    spki = certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    if spki != keys.signer.spki:
+        raise AnswerRefused("the certificate is for another key than this doorbell's")
+    names = [str(item.value) for item in certificate.subject]
+    is_named = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if names != [keys.device] or not is_named or enrolment.device != keys.device:
+        raise AnswerRefused("the certificate is for another doorbell's name")
+
+
+def _check_relay_url(text: str) -> None:
+    """The claim's secret is worth the doorbell's name: in the clear only on this machine."""
+    try:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL as error:
+        raise ClaimRefused("relay_url", f"{text!r} isn't an address ({error})") from error
+    if url.scheme == "https" and url.host:
+        return
+    if url.scheme == "http" and _is_loopback(url.host):
+        return
+    raise ClaimRefused("relay_url", f"{text!r} must begin with https:// (http:// only to itself)")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse(status: int, body: bytes) -> NoReturn:
+    """Raise ClaimRefused with the relay's own words, if it has any."""
+    code, detail = f"http_{status}", f"the relay answered with HTTP status {status}"
+    try:
+        error = json.loads(body)["error"]
+        code, detail = str(error["code"])[:40], str(error["message"])[:200]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise ClaimRefused(_printable(code), _printable(detail).rstrip("."))
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

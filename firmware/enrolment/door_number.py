@@ -1,0 +1,124 @@
+"""The door number (`door.json`): six digits, chosen at pairing, typed to confirm.
+
+Five wrong tries lock it for an hour. A try is written down before it is judged, so that pulling
+the plug gives no further one. The hour is monotonic and begins again at a restart: neither a
+wrong wall clock nor a reboot shortens it.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.durable import write_atomic
+from firmware.errors import (
+    DoorNumberInvalid,
+    DoorNumberLocked,
+    DoorNumberWrong,
+    StoreError,
+)
+from firmware.protocol.encoding import B64u, Document, WireError, b64u, decode, unb64u
+
+MAX_TRIES = 5
+LOCK_S = 3600
+SCRYPT_N = 2**14
+"""With r = 8 and p = 1 (RFC 7914): 16 MB and about 0.05 s. Six digits don't resist a stolen
+card whatever is chosen here; the tries are what protects them."""
+
+
+class DoorFile(Document, frozen=True, kw_only=True):
+    """The file's content."""
+
+    v: Literal[1] = 1
+    salt: B64u
+    hash: B64u
+    wrong_tries: Annotated[int, msgspec.Meta(ge=0, le=MAX_TRIES)]
+
+
+class DoorNumber:
+    """The door number's hash and its tries, durable."""
+
+    def __init__(self, path: Path, *, monotonic_s: Callable[[], float]) -> None:
+        self._path = path
+        self._monotonic_s = monotonic_s
+        self._file = self._load()
+        is_locked = self._file is not None and self._file.wrong_tries >= MAX_TRIES
+        self._locked_until_s = monotonic_s() + LOCK_S if is_locked else None
+
+    @property
+    def is_set(self) -> bool:
+        """Tell whether a number was chosen."""
+        return self._file is not None
+
+    @property
+    def tries_left(self) -> int:
+        """How many wrong numbers are allowed before the hour's pause."""
+        return MAX_TRIES - (0 if self._file is None else self._file.wrong_tries)
+
+    def choose(self, number: str) -> None:
+        """Set a new number; raise DoorNumberInvalid unless it is six digits."""
+        _check_digits(number)
+        salt = secrets.token_bytes(16)
+        self._save(DoorFile(salt=b64u(salt), hash=b64u(_hash(number, salt)), wrong_tries=0))
+        self._locked_until_s = None
+
+    def check(self, number: str) -> None:
+        """Return if the number is right; else raise the DoorNumberError that says why."""
+        if self._file is None:
+            raise StoreError(self._path, "no door number was chosen; pair the doorbell first")
+        self._check_lock()
+        _check_digits(number)
+        tries = self._file.wrong_tries + 1
+        self._save_tries(self._file, tries)
+        is_right = hmac.compare_digest(
+            _hash(number, unb64u(self._file.salt)), unb64u(self._file.hash)
+        )
+        if is_right:
+            self._save_tries(self._file, 0)
+            return
+        if tries >= MAX_TRIES:
+            self._locked_until_s = self._monotonic_s() + LOCK_S
+            raise DoorNumberLocked(LOCK_S)
+        raise DoorNumberWrong(MAX_TRIES - tries)
+
+    def _check_lock(self) -> None:
+        if self._locked_until_s is None or self._file is None:
+            return
+        left_s = self._locked_until_s - self._monotonic_s()
+        if left_s > 0:
+            raise DoorNumberLocked(max(1, int(left_s)))
+        self._save_tries(self._file, 0)
+        self._locked_until_s = None
+
+    def _save_tries(self, file: DoorFile, wrong_tries: int) -> None:
+        self._save(DoorFile(salt=file.salt, hash=file.hash, wrong_tries=wrong_tries))
+
+    def _save(self, file: DoorFile) -> None:
+        write_atomic(self._path, file.encode())
+        self._file = file
+
+    def _load(self) -> DoorFile | None:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            file = decode(DoorFile, data)
+            unb64u(file.salt), unb64u(file.hash)
+        except WireError as error:
+            raise StoreError(self._path, f"damaged ({error}); restore or reset") from error
+        return file
+
+
+def _check_digits(number: str) -> None:
+    if re.fullmatch("[0-9]{6}", number) is None:
+        raise DoorNumberInvalid
+
+
+def _hash(number: str, salt: bytes) -> bytes:
+    return hashlib.scrypt(number.encode(), salt=salt, n=SCRYPT_N, r=8, p=1, dklen=32)

@@ -1,0 +1,139 @@
+"""The pairing state machine: pure, with the time passed in.
+
+    closed ──service button──► open ──QR code read──► words ──confirmed──► paired
+                                 ▲  10 minutes           │ 10 minutes        (final)
+                                 └──service button───────┘──► closed
+
+It opens only while the doorbell has no owner, and only by the service button inside the case.
+The first code read in the window counts; whoever sees other words than the owner's app shows
+presses the service button again. Times are monotonic milliseconds. Storing owners and the door
+number, and telling events, is the caller's.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.events import Paired, PairingAnswer
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingCode, parse_qr_text, six_words
+
+WINDOW_MS = 10 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Nobody can pair."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """The camera looks for a pairing code."""
+
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A code was read; the owner compares the six words."""
+
+    code: PairingCode
+    words: tuple[str, ...]
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HasOwner:
+    """Paired: final until a reset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairingView:
+    """What the door page shows."""
+
+    state: Literal["closed", "open", "words", "paired"]
+    words: tuple[str, ...] = ()
+    owner_name: str = ""
+    left_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """The owner to store, and then the event to tell."""
+
+    owner: OwnerKeys
+    event: Paired
+
+
+class Pairing:
+    """One doorbell's pairing; keys are base64url as in the protocol."""
+
+    def __init__(self, *, identity_key: str, sealing_key: str, has_owner: bool) -> None:
+        self._identity_key = identity_key
+        self._sealing_key = sealing_key
+        self._state: Closed | Open | Words | HasOwner = HasOwner() if has_owner else Closed()
+
+    def press_service(self, now_ms: int) -> bool:
+        """Open the window, or begin again; False if the doorbell has an owner."""
+        if isinstance(self._state, HasOwner):
+            return False
+        self._state = Open(until_ms=now_ms + WINDOW_MS)
+        return True
+
+    def is_reading(self, now_ms: int) -> bool:
+        """Tell whether the camera should look for a code."""
+        return isinstance(self._at(now_ms), Open)
+
+    def read_code(self, text: str, now_ms: int) -> PairingAnswer | None:
+        """Take a scanned text; return the event to tell if it began a pairing.
+
+        Anything but a pairing code in an open window is ignored. Takes about 0.1 s (PBKDF2).
+        """
+        state = self._at(now_ms)
+        if not isinstance(state, Open):
+            return None
+        try:
+            code = parse_qr_text(text)
+        except WireError:
+            return None
+        words = six_words(code, identity_key=self._identity_key, sealing_key=self._sealing_key)
+        if self._state is not state:
+            return None  # the button or another code came while a thread computed the words
+        self._state = Words(code=code, words=tuple(words), until_ms=now_ms + WINDOW_MS)
+        return PairingAnswer(
+            pairing_id=code.pairing_id,
+            identity_key=self._identity_key,
+            sealing_key=self._sealing_key,
+        )
+
+    def confirm(self, now_ms: int) -> Confirmed | None:
+        """The owner agreed to the words: return whom to store, or None outside of `words`."""
+        state = self._at(now_ms)
+        if not isinstance(state, Words):
+            return None
+        self._state = HasOwner()
+        credential_id = state.code.owner.passkey.credential_id
+        event = Paired(pairing_id=state.code.pairing_id, credential_id=credential_id)
+        return Confirmed(owner=state.code.owner, event=event)
+
+    def view(self, now_ms: int) -> PairingView:
+        """Return what to show."""
+        match self._at(now_ms):
+            case Open(until_ms=until_ms):
+                return PairingView(state="open", left_ms=until_ms - now_ms)
+            case Words(code=code, words=words, until_ms=until_ms):
+                return PairingView(
+                    state="words",
+                    words=words,
+                    owner_name=code.owner.name,
+                    left_ms=until_ms - now_ms,
+                )
+            case HasOwner():
+                return PairingView(state="paired")
+            case Closed():
+                return PairingView(state="closed")
+
+    def _at(self, now_ms: int) -> Closed | Open | Words | HasOwner:
+        if isinstance(self._state, Open | Words) and now_ms >= self._state.until_ms:
+            self._state = Closed()
+        return self._state

@@ -1,0 +1,142 @@
+"""All errors of the doorbell, but those of the protocol and of the pure consent rules.
+
+    DoorwardError
+    ├── ConfigError             doorbell.toml: which key, its value, what was expected
+    ├── StoreError              a file of the data folder is damaged, or of a newer version
+    ├── EnrolmentError
+    │   ├── ClaimRefused        final: a new claim is needed
+    │   ├── RelayUnreachable    try again later
+    │   └── AnswerRefused       the relay's answer isn't what the claim pins
+    ├── DoorNumberError
+    │   ├── DoorNumberInvalid   not six digits
+    │   ├── DoorNumberWrong     how many tries are left
+    │   └── DoorNumberLocked    for how long
+    ├── EventRefused            an event that the outbox can't take
+    ├── LinkError
+    │   ├── ConnectionRefused   the broker doesn't let us in: never final
+    │   └── ConnectionFailed    it can't be reached, or the connection broke
+    ├── UploadError
+    │   ├── TicketRefused       the ticket points elsewhere or doesn't fit: needs a new one
+    │   └── UploadFailed        the bucket can't be reached: later again
+    └── ControlError            the owner's command found no doorbell, or was refused
+
+`protocol.encoding.WireError` is the error of every document that comes from outside.
+"""
+
+from pathlib import Path
+
+
+class DoorwardError(Exception):
+    """Base of all; its text is one sentence for people that says what to do."""
+
+
+class ConfigError(DoorwardError):
+    """The configuration file is not what it must be."""
+
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        super().__init__(f"{key} = {value!r}: expected {expected}")
+        self.key = key
+        self.value = value
+        self.expected = expected
+
+
+class StoreError(DoorwardError):
+    """A file of the data folder is damaged, or was written by a newer Doorward."""
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.path = path
+
+
+class EnrolmentError(DoorwardError):
+    """The doorbell could not be enrolled."""
+
+
+class ClaimRefused(EnrolmentError):
+    """The claim is unreadable, expired, used or unknown; `code` is the relay's word for it."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(
+            f"the claim can't be used ({code}): {detail}. "
+            "Ask the relay's operator for a new claim.json"
+        )
+        self.code = code
+
+
+class RelayUnreachable(EnrolmentError):
+    """The relay gave no answer; trying again later may help."""
+
+    def __init__(self, url: str, detail: str) -> None:
+        super().__init__(f"the relay at {url} didn't answer: {detail}")
+        self.url = url
+
+
+class AnswerRefused(EnrolmentError):
+    """What answered isn't the relay that the claim pins, or it answered wrongly."""
+
+
+class DoorNumberError(DoorwardError):
+    """The door number was not accepted."""
+
+
+class DoorNumberInvalid(DoorNumberError):
+    """The text isn't six digits."""
+
+    def __init__(self) -> None:
+        super().__init__("a door number is exactly six digits")
+
+
+class DoorNumberWrong(DoorNumberError):
+    """Not the number that was chosen at pairing."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"wrong door number, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class DoorNumberLocked(DoorNumberError):
+    """Too many wrong tries."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many wrong tries; wait {-(-wait_s // 60)} minutes")
+        self.wait_s = wait_s
+
+
+class EventRefused(DoorwardError):
+    """The event is too large for the wire; it was not queued."""
+
+    def __init__(self, size_bytes: int, max_bytes: int) -> None:
+        super().__init__(f"event of {size_bytes} bytes, at most {max_bytes} can be sent")
+        self.size_bytes = size_bytes
+
+
+class LinkError(DoorwardError):
+    """There is no connection to the broker at the moment."""
+
+
+class ConnectionRefused(LinkError):
+    """The broker answered and doesn't let this doorbell in."""
+
+
+class ConnectionFailed(LinkError):
+    """The broker can't be reached, isn't whom it must be, or the connection broke."""
+
+
+class UploadError(DoorwardError):
+    """An evidence package is not in the bucket yet."""
+
+    def __init__(self, package_id: str, detail: str) -> None:
+        super().__init__(f"package {package_id}: {detail}")
+        self.package_id = package_id
+
+
+class TicketRefused(UploadError):
+    """The upload ticket can't be used; the relay must send another."""
+
+
+class UploadFailed(UploadError):
+    """The bucket didn't take a part in several tries."""
+
+
+class ControlError(DoorwardError):
+    """The running doorbell could not be reached, or refused what it was told."""

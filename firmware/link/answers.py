@@ -1,0 +1,78 @@
+"""Commands by id: each is dealt with once, however often the relay repeats it.
+
+Expired ones are refused. The last thousand answers are remembered and given again. A command
+whose handler broke gets no answer and is forgotten, so that a repetition is a new try.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+from firmware.protocol.commands import Command, Refused, Reply, ReplyBody
+from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
+
+REMEMBERED = 1000
+
+CommandHandler = Callable[[Command], Awaitable[ReplyBody | None]]
+"""Returns the reply, or None where a command has none. Must not take long: a ticket's upload
+goes on in the background."""
+
+log = logging.getLogger(__name__)
+
+
+class CommandAnswers:
+    """Asks the handler once per command id and remembers what it said."""
+
+    def __init__(self, handle: CommandHandler, *, wall_ms: Callable[[], int]) -> None:
+        self._handle = handle
+        self._wall_ms = wall_ms
+        self._replies: OrderedDict[str, bytes | None] = OrderedDict()
+        self._under_way: set[str] = set()
+
+    async def answer(self, command: Command) -> bytes | None:
+        """Return the encoded Reply, or None if there is nothing to say (yet)."""
+        if command.id in self._under_way:
+            return None
+        if command.id in self._replies:
+            return self._replies[command.id]
+        self._under_way.add(command.id)
+        try:
+            body = await self._ask(command)
+        except Exception:
+            log.exception("a command of type %s failed", type(command.body).__name__)
+            return None
+        finally:
+            self._under_way.discard(command.id)
+        reply = None if body is None else self._encode(command, body)
+        self._replies[command.id] = reply
+        if len(self._replies) > REMEMBERED:
+            self._replies.popitem(last=False)
+        return reply
+
+    async def _ask(self, command: Command) -> ReplyBody | None:
+        if command.expires_ms < self._wall_ms():
+            return Refused(reason="expired", detail="the command came after its time")
+        try:
+            return await self._handle(command)
+        except WireError as error:
+            return Refused(reason="malformed", detail=_line(str(error)))
+
+    def _encode(self, command: Command, body: ReplyBody) -> bytes:
+        reply = self._reply(command, body).encode()
+        if len(reply) <= MAX_MQTT_BYTES - 1024:
+            return reply
+        refusal = Refused(reason="too_large", detail="the reply doesn't fit into one message")
+        return self._reply(command, refusal).encode()
+
+    def _reply(self, command: Command, body: ReplyBody) -> Reply:
+        return Reply(
+            id=new_id(),
+            device=command.device,
+            in_reply_to=command.id,
+            time_ms=self._wall_ms(),
+            body=body,
+        )
+
+
+def _line(text: str) -> str:
+    return "".join(char if char.isprintable() else " " for char in text)[:200] or "malformed"

@@ -1,0 +1,91 @@
+"""What live view asks of the camera and of the clips: two small protocols.
+
+`firmware.capture` and `firmware.clips` satisfy them; app wires them. Nothing here touches a
+network.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.protocol.footage import SignedManifest
+
+
+class Unit(Protocol):
+    """One H.264 access unit in Annex B, as `firmware.capture.packets.AccessUnit`."""
+
+    @property
+    def pts_90k(self) -> int:
+        """Presentation time on the monotonic clock, in 1/90000 s."""
+        ...
+
+    @property
+    def is_key(self) -> bool:
+        """Whether decoding can begin here."""
+        ...
+
+    @property
+    def data(self) -> bytes:
+        """The NAL units behind start codes; SPS and PPS before each key frame."""
+        ...
+
+
+class UnitStream(Protocol):
+    """One reader's bounded queue of access units, as `firmware.capture.hub.Subscription`.
+
+    It begins at a key frame. A reader that is too slow loses what is queued and goes on at the
+    next key frame, so nobody ever waits for it.
+    """
+
+    @property
+    def dropped_units(self) -> int:
+        """How many access units were lost to slowness so far."""
+        ...
+
+    async def __anext__(self) -> Unit:
+        """Return the next access unit; raise StopAsyncIteration after `close`."""
+        ...
+
+    def close(self) -> None:
+        """End it; may be called twice."""
+        ...
+
+
+class UnitFeed(Protocol):
+    """The running camera, as `firmware.capture.hub.UnitHub`."""
+
+    def subscribe(self, name: str, *, max_units: int) -> UnitStream:
+        """Return the access units from the next key frame on."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipLine:
+    """One line of the list of clips."""
+
+    clip_id: str
+    started_ms: int
+    duration_ms: int
+    manifest_digest: str
+    pre_roll_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFile:
+    """One whole clip as plain MP4, and what the doorbell signed about it."""
+
+    mp4: bytes
+    manifest_digest: str
+    manifest: SignedManifest
+
+
+class ClipShelf(Protocol):
+    """The finished clips."""
+
+    def newest(self, limit: int) -> Sequence[ClipLine]:
+        """Return at most `limit` clips, newest first."""
+        ...
+
+    async def plain_mp4(self, clip_id: str) -> ClipFile | None:
+        """Return one clip, or None if there is none of that id."""
+        ...

@@ -1,0 +1,146 @@
+"""The outbox: events in SQLite, from the moment they are accepted until the relay's receipt.
+
+WAL with synchronous=FULL: when `append` returns, the event survives a power cut. `seq` rises by
+one an event and is never given twice, also not after all events were forgotten. Every method
+may be called from any thread.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from firmware.errors import EventRefused, StoreError
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
+from firmware.protocol.events import Event, EventBody
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE last_given (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    seq INTEGER NOT NULL  -- of the newest event that was ever appended
+);
+INSERT INTO last_given VALUES (1, 0);
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    document BLOB NOT NULL  -- canonical JSON of protocol.events.Event
+);
+"""
+MAX_EVENT_BYTES = MAX_MQTT_BYTES - 1024
+"""The broker counts its own headers into its limit, and would cut the connection."""
+
+ToldListener = Callable[[Event], None]
+
+
+class Outbox:
+    """The queue of one doorbell. `on_told` hears of each event after its receipt, once."""
+
+    def __init__(self, path: Path, device: str, *, on_told: ToldListener | None = None) -> None:
+        self._path = path
+        self._device = device
+        self._on_told = on_told
+        self._lock = threading.Lock()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self._db = _open(path)
+        self._last_seq = int(self._db.execute("SELECT seq FROM last_given").fetchone()[0])
+
+    def append(self, body: EventBody, *, time_ms: int, is_clock_trusted: bool) -> Event:
+        """Make an event of `body`, store it durably and return it."""
+        with self._lock:
+            event = Event(
+                id=new_id(),
+                device=self._device,
+                seq=self._last_seq + 1,
+                time_ms=time_ms,
+                is_clock_trusted=is_clock_trusted,
+                body=body,
+            )
+            document = event.encode()
+            if len(document) > MAX_EVENT_BYTES:
+                raise EventRefused(len(document), MAX_EVENT_BYTES)
+            with self._transaction():
+                self._db.execute("UPDATE last_given SET seq = ?", (event.seq,))
+                self._db.execute(
+                    "INSERT INTO event VALUES (?, ?, ?)", (event.seq, event.id, document)
+                )
+            self._last_seq = event.seq
+        self._wake()
+        return event
+
+    def pending(self, limit: int, *, after_seq: int = 0) -> list[Event]:
+        """Return the events that still wait for their receipt, in order."""
+        query = "SELECT document FROM event WHERE seq > ? ORDER BY seq LIMIT ?"
+        with self._lock:
+            try:
+                rows = self._db.execute(query, (after_seq, limit)).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise StoreError(self._path, f"can't be read: {error}") from error
+        return [decode(Event, row[0], max_bytes=MAX_MQTT_BYTES) for row in rows]
+
+    def forget(self, event_ids: Sequence[str]) -> int:
+        """Drop events that the relay has committed; unknown ids are ignored. Return how many."""
+        told: list[Event] = []
+        with self._lock, self._transaction():
+            for event_id in event_ids:
+                row = self._db.execute(
+                    "DELETE FROM event WHERE id = ? RETURNING document", (event_id,)
+                ).fetchone()
+                if row is not None:
+                    told.append(decode(Event, row[0], max_bytes=MAX_MQTT_BYTES))
+        if self._on_told is not None:
+            for event in told:
+                self._on_told(event)
+        return len(told)
+
+    async def wait_beyond(self, seq: int) -> None:
+        """Return once an event with a higher `seq` was ever appended."""
+        news = asyncio.Event()
+        entry = (asyncio.get_running_loop(), news)
+        self._waiting.add(entry)
+        try:
+            if self._last_seq <= seq:
+                await news.wait()
+        finally:
+            self._waiting.discard(entry)
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield
+        except sqlite3.DatabaseError as error:
+            raise StoreError(self._path, f"can't be written: {error}") from error
+
+    def _wake(self) -> None:
+        for loop, news in tuple(self._waiting):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(news.set)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        path.chmod(0o600)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        with closing(db.execute("PRAGMA user_version")) as cursor:
+            version = int(cursor.fetchone()[0])
+        if version == 0:
+            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    except sqlite3.DatabaseError as error:
+        raise StoreError(path, f"isn't a readable outbox: {error}") from error
+    if version not in (0, SCHEMA_VERSION):
+        db.close()
+        raise StoreError(
+            path, f"has schema version {version}, this Doorward knows {SCHEMA_VERSION}"
+        )
+    return db

@@ -1,0 +1,196 @@
+"""What the doorbell's own page and its live view see of the doorbell: `DoorPorts`, `ClipShelf`.
+
+Translation only: the page in door/ knows nothing of statements, pairing or the library.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from firmware.clips.library import Library
+from firmware.clips.mp4 import remux_plain
+from firmware.clock import Clock
+from firmware.consent.facts import Grant
+from firmware.door.ports import (
+    DoorNumberAnswer,
+    DoorStatus,
+    Locked,
+    Outcome,
+    PairingView,
+    Unlocked,
+    WaitingClip,
+    WaitingStatement,
+    WrongNumber,
+)
+from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.owners import OwnerStore
+from firmware.enrolment.pairing import Pairing
+from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
+from firmware.live.feed import ClipFile, ClipLine
+from firmware.protocol.encoding import sha256_hex, unb64u
+from firmware.statements import Asked, StatementDesk
+from firmware.telling import Tell
+
+
+class Shelf:
+    """The finished clips, for live view's data channel and for the page."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    def newest(self, limit: int) -> Sequence[ClipLine]:
+        """Return at most `limit` clips, newest first."""
+        newest = sorted(self._library.finished(), key=lambda clip: -clip.started_ms)[:limit]
+        return [
+            ClipLine(
+                clip_id=clip.clip_id,
+                started_ms=clip.started_ms,
+                duration_ms=clip.duration_ms,
+                manifest_digest=clip.manifest_digest,
+                pre_roll_ms=clip.pre_roll_ms,
+            )
+            for clip in newest
+        ]
+
+    async def plain_mp4(self, clip_id: str) -> ClipFile | None:
+        """Return one clip, or None if there is none of that id."""
+        record = await asyncio.to_thread(self._library.find, clip_id)
+        if record is None:
+            return None
+        mp4 = await asyncio.to_thread(remux_plain, record.path)
+        return ClipFile(
+            mp4=mp4, manifest_digest=record.manifest_digest, manifest=record.signed_manifest
+        )
+
+
+class OwnPage:
+    """Implements `door.ports.DoorPorts`."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        desk: StatementDesk,
+        pairing: Pairing,
+        owners: OwnerStore,
+        door_number: DoorNumber,
+        library: Library,
+        shelf: Shelf,
+        clock: Clock,
+        tell: Tell,
+        is_online: Callable[[], bool],
+        door_url: str,
+    ) -> None:
+        self._device = device
+        self._desk = desk
+        self._pairing = pairing
+        self._owners = owners
+        self._door_number = door_number
+        self._library = library
+        self._shelf = shelf
+        self._clock = clock
+        self._tell = tell
+        self._is_online = is_online
+        self._door_url = door_url
+
+    def status(self) -> DoorStatus:
+        """Return how the doorbell is."""
+        return DoorStatus(
+            device=self._device,
+            is_paired=bool(self._owners.owners),
+            is_online=self._is_online(),
+            is_clock_trusted=self._clock.is_trusted(),
+            clip_count=self._library.count(),
+            addresses=(self._door_url,),
+        )
+
+    def pairing_view(self) -> PairingView:
+        """Return where pairing stands."""
+        view = self._pairing.view(self._monotonic_ms())
+        return PairingView(state=view.state, words=view.words, owner_name=view.owner_name)
+
+    async def complete_pairing(self, door_number: str) -> Outcome:
+        """Store the door number, then the owner, then tell; a crash between leaves it unpaired."""
+        if self._pairing.view(self._monotonic_ms()).state != "words":
+            return Outcome(is_done=False, detail="Nobody is pairing. Hold the service button.")
+        try:
+            await asyncio.to_thread(self._door_number.choose, door_number)
+        except DoorNumberInvalid as error:
+            return Outcome(is_done=False, detail=str(error))
+        confirmed = self._pairing.confirm(self._monotonic_ms())
+        if confirmed is None:
+            return Outcome(is_done=False, detail="The ten minutes are over. Begin again.")
+        await asyncio.to_thread(self._owners.add, confirmed.owner)
+        await self._tell(confirmed.event)
+        return Outcome(is_done=True)
+
+    def waiting(self) -> Sequence[WaitingStatement]:
+        """Return the statements that wait and have not expired."""
+        return [self._shown(asked) for asked in self._desk.waiting()]
+
+    async def check_door_number(self, number: str) -> DoorNumberAnswer:
+        """Check six digits; tries are counted durably."""
+        try:
+            await asyncio.to_thread(self._door_number.check, number)
+        except DoorNumberLocked as error:
+            return Locked(wait_s=error.wait_s)
+        except DoorNumberWrong as error:
+            return WrongNumber(tries_left=error.tries_left)
+        except DoorNumberInvalid:
+            return WrongNumber(tries_left=self._door_number.tries_left)
+        return Unlocked()
+
+    async def confirm(self, digest: str) -> Outcome:
+        """The owner says yes to exactly this statement."""
+        refusal = await self._desk.confirm(digest)
+        if refusal is None:
+            return Outcome(is_done=True)
+        return Outcome(is_done=False, detail=refusal.detail)
+
+    async def refuse(self, digest: str) -> Outcome:
+        """The owner says no to it."""
+        if await asyncio.to_thread(self._desk.refuse, digest):
+            return Outcome(is_done=True)
+        return Outcome(is_done=False, detail="It doesn't wait any more.")
+
+    async def plain_mp4(self, clip_id: str) -> bytes | None:
+        """Return a clip as plain MP4."""
+        clip = await self._shelf.plain_mp4(clip_id)
+        return None if clip is None else clip.mp4
+
+    def _monotonic_ms(self) -> int:
+        return self._clock.monotonic_ns() // 1_000_000
+
+    def _shown(self, asked: Asked) -> WaitingStatement:
+        checked = asked.checked
+        if not isinstance(checked, Grant):
+            return WaitingStatement(
+                digest=checked.digest,
+                kind="add_owner",
+                owner_name=checked.terms.owner.name,
+                expires_ms=asked.statement.expires_ms,
+            )
+        owner = self._owners.find(checked.credential_id)
+        request, terms = checked.request, checked.terms
+        return WaitingStatement(
+            digest=checked.digest,
+            kind="grant",
+            owner_name=owner.name if owner is not None else "",
+            expires_ms=asked.statement.expires_ms,
+            agency=checked.agency.name,
+            case_number=request.case_number,
+            text=request.text,
+            contact=request.contact,
+            officer_name=request.officer_name,
+            retention_days=request.retention_days,
+            onward_sharing=request.onward_sharing,
+            recipient_fingerprint=sha256_hex(unb64u(terms.recipient.sealing_keys[0]))[:16],
+            has_audio=terms.has_audio,
+            clips=[
+                WaitingClip(
+                    clip_id=clip.clip_id,
+                    started_ms=clip.from_ms,
+                    duration_ms=clip.to_ms - clip.from_ms,
+                )
+                for clip in terms.clips
+            ],
+        )

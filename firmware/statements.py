@@ -1,0 +1,302 @@
+"""What the doorbell does with requests and with its owners' statements, from bytes to effect.
+
+The rules are firmware.consent's and pure; here facts are gathered, the owner is asked and told,
+and what was released is sealed and queued. Order of a release: marked as confirmed, digest
+durably spent, package sealed and kept, announced. After a crash a confirmed statement goes on
+to the same package id or, once its ten minutes are over, is refused and the owner told.
+"""
+
+import asyncio
+import base64
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from firmware.clips.facts_store import FactsStore, KnownRequest, WaitingStatement
+from firmware.clips.library import Library
+from firmware.clips.mp4 import remux_plain
+from firmware.clock import Clock
+from firmware.consent.facts import (
+    ClipFact,
+    Confirmation,
+    Facts,
+    Grant,
+    OwnerAddition,
+    Reason,
+    Refusal,
+    Release,
+)
+from firmware.consent.request_rules import RequestRefused, agency_of, check_request
+from firmware.consent.verifier import CONFIRMATION_LIFE_MS, admit, judge, release
+from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import DoorwardError
+from firmware.evidence.seal import ClipMismatchError, ReleasedClip, seal_release
+from firmware.outbox.outgoing import Outgoing
+from firmware.protocol.claims import Enrolment
+from firmware.protocol.commands import Accepted, ReplyBody, RequestPublished, SealedStatement
+from firmware.protocol.encoding import WireError, b64u, decode, sha256_hex, unb64u
+from firmware.protocol.events import EventBody, Note, Paired
+from firmware.protocol.grants import SEAL_INFO, OwnerKeys, SignedStatement
+from firmware.protocol.notes import (
+    ConfirmationWanted,
+    NoteBody,
+    OwnerNote,
+    ReleaseDone,
+    RequestMatched,
+    StatementRefused,
+    seal_note,
+)
+from firmware.protocol.sealing import open_sealed
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A statement that waits for its owner, with all that was checked of it."""
+
+    statement: WaitingStatement
+    checked: Grant | OwnerAddition
+
+
+class StatementDesk:
+    """One doorbell's desk for published requests and owners' statements."""
+
+    def __init__(
+        self,
+        *,
+        keys: DeviceKeys,
+        enrolment: Enrolment,
+        certificate_pem: bytes,
+        cell: str,
+        is_opted_in: bool,
+        door_url: str,
+        clock: Clock,
+        owners: OwnerStore,
+        facts_store: FactsStore,
+        library: Library,
+        outgoing: Outgoing,
+        tell: Callable[[EventBody], Awaitable[object]],
+    ) -> None:
+        self._keys = keys
+        self._enrolment = enrolment
+        self._certificate_pem = certificate_pem
+        self._cell = cell
+        self._is_opted_in = is_opted_in
+        self._door_url = door_url
+        self._clock = clock
+        self._owners = owners
+        self._store = facts_store
+        self._library = library
+        self._outgoing = outgoing
+        self._tell = tell
+        self._one_at_a_time = asyncio.Lock()
+
+    async def on_request(self, command: RequestPublished) -> ReplyBody:
+        """Match a published request by ourselves; the answer never says what was found."""
+        try:
+            agency = agency_of(command.signed, self._enrolment.agencies)
+            request = check_request(
+                command.signed, agency, now_ms=self._clock.wall_ms(), cell=self._cell
+            )
+        except RequestRefused as error:
+            log.info("a published request doesn't concern this doorbell: %s", error)
+            return Accepted()
+        if not self._is_opted_in:
+            return Accepted()
+        known = KnownRequest(
+            request_id=request.id,
+            digest=sha256_hex(command.signed.request.encode()),
+            signed=command.signed,
+            received_ms=self._clock.wall_ms(),
+        )
+        if self._store.add_request(known):
+            for owner in self._owners.owners:
+                await self._note(owner, RequestMatched(request_id=request.id))
+        return Accepted()
+
+    async def on_statement(self, command: SealedStatement) -> ReplyBody:
+        """Judge a sealed statement; what was decided goes to the owner alone."""
+        data = open_sealed(self._keys.sealing_private_key, unb64u(command.sealed), SEAL_INFO)
+        checked = await asyncio.to_thread(lambda: judge(data, self._facts()))
+        if isinstance(checked, Refusal):
+            await self._tell_refusal(data, checked)
+            return Accepted()
+        now_ms = self._clock.wall_ms()
+        waiting = WaitingStatement(
+            digest=checked.digest,
+            kind="grant" if isinstance(checked, Grant) else "add_owner",
+            statement=checked.signed,
+            received_ms=now_ms,
+            expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
+            state="waiting",
+        )
+        owner = self._owners.find(checked.credential_id)
+        if self._store.add_waiting(waiting) and owner is not None:
+            log.info("a statement waits for its owner at the door page")
+            wanted = ConfirmationWanted(statement_digest=checked.digest, door_page=self._door_url)
+            await self._note(owner, wanted)
+        return Accepted()
+
+    def waiting(self) -> list[Asked]:
+        """Return what waits and would still be right, oldest first."""
+        facts = self._facts()
+        asked = []
+        for statement in self._store.waiting(self._clock.wall_ms()):
+            checked = judge(statement.statement.encode(), facts)
+            if not isinstance(checked, Refusal):
+                asked.append(Asked(statement=statement, checked=checked))
+        return asked
+
+    async def confirm(self, digest: str) -> Refusal | None:
+        """The owner said yes at the door page: check everything again, then carry it out."""
+        async with self._one_at_a_time:
+            if not self._store.move_statement(digest, from_state="waiting", to="confirmed"):
+                return Refusal(reason="expired", detail="nothing of that kind waits any more")
+            statement = self._store.statement(digest)
+            if statement is None:
+                return Refusal(reason="expired", detail="nothing of that kind waits any more")
+            return await self._carry_out(statement)
+
+    def refuse(self, digest: str) -> bool:
+        """The owner said no at the door page."""
+        return self._store.move_statement(digest, from_state="waiting", to="refused")
+
+    async def resume(self) -> None:
+        """After a start: finish what was confirmed."""
+        async with self._one_at_a_time:
+            for statement in self._store.statements_in("confirmed"):
+                await self._carry_out(statement, is_resumed=True)
+
+    async def _carry_out(
+        self, statement: WaitingStatement, *, is_resumed: bool = False
+    ) -> Refusal | None:
+        refusal = await self._try_carry_out(statement, is_resumed=is_resumed)
+        if refusal is None:
+            self._store.move_statement(statement.digest, from_state="confirmed", to="done")
+        else:
+            self._store.move_statement(statement.digest, from_state="confirmed", to="refused")
+            await self._tell_refusal(statement.statement.encode(), refusal)
+        return refusal
+
+    async def _try_carry_out(
+        self, statement: WaitingStatement, *, is_resumed: bool
+    ) -> Refusal | None:
+        facts = self._facts(unspent=statement.digest if is_resumed else None)
+        checked = judge(statement.statement.encode(), facts)
+        if isinstance(checked, Refusal):
+            return checked
+        confirmation = Confirmation(
+            statement_digest=statement.digest,
+            way="door_page",
+            asked_ms=statement.received_ms,
+            confirmed_ms=facts.now_ms,
+        )
+        if isinstance(checked, OwnerAddition):
+            admission = admit(checked, confirmation, facts)
+            if isinstance(admission, Refusal):
+                return admission
+            self._store.spend(statement.digest, facts.now_ms)
+            terms = admission.addition.terms
+            self._owners.add(terms.owner)
+            credential_id = terms.owner.passkey.credential_id
+            await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
+            return None
+        released = release(checked, confirmation, facts)
+        if isinstance(released, Refusal):
+            return released
+        if not self._store.spend(statement.digest, facts.now_ms) and not is_resumed:
+            return Refusal(reason="spent", detail="this statement was used before")
+        return await self._send_out(released)
+
+    async def _send_out(self, released: Release) -> Refusal | None:
+        package_id = package_id_of(released.grant.digest)
+        try:
+            clips = [
+                await asyncio.to_thread(self._released_clip, clip.clip_id)
+                for clip in released.grant.terms.clips
+            ]
+            sealed = await asyncio.to_thread(
+                lambda: seal_release(
+                    released,
+                    clips,
+                    package_id=package_id,
+                    device=self._keys.device,
+                    certificate_pem=self._certificate_pem,
+                )
+            )
+            ready = await asyncio.to_thread(
+                lambda: self._outgoing.put(
+                    package_id=package_id,
+                    request_id=released.grant.request.id,
+                    agency=released.grant.terms.recipient.agency,
+                    sealed=sealed,
+                )
+            )
+        except (ClipMismatchError, DoorwardError, OSError) as error:
+            log.exception("a confirmed release could not be sealed")
+            return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
+        await self._tell(ready)
+        owner = self._owners.find(released.grant.credential_id)
+        if owner is not None:
+            done = ReleaseDone(statement_digest=released.grant.digest, package_id=package_id)
+            await self._note(owner, done)
+        return None
+
+    def _released_clip(self, clip_id: str) -> ReleasedClip:
+        record = self._library.find(clip_id)
+        if record is None:
+            raise ClipMismatchError(f"clip {clip_id} is gone")
+        return ReleasedClip(
+            clip_id=clip_id, mp4=remux_plain(record.path), manifest=record.signed_manifest
+        )
+
+    def _facts(self, *, unspent: str | None = None) -> Facts:
+        return Facts(
+            device=self._keys.device,
+            cell=self._cell,
+            now_ms=self._clock.wall_ms(),
+            is_clock_trusted=self._clock.is_trusted(),
+            owners=self._owners.owners,
+            agencies=tuple(self._enrolment.agencies),
+            requests={known.digest: known.signed for known in self._store.requests()},
+            clips={
+                clip.clip_id: ClipFact(
+                    manifest_digest=clip.manifest_digest,
+                    started_ms=clip.started_ms,
+                    ended_ms=clip.ended_ms,
+                )
+                for clip in self._library.finished()
+            },
+            spent=self._store.spent() - {unspent},
+        )
+
+    async def _tell_refusal(self, data: bytes, refusal: Refusal) -> None:
+        """Log a refusal and tell the owner who signed; a stranger's junk is only logged."""
+        log.warning("a statement was refused: %s: %s", refusal.reason, refusal.detail)
+        try:
+            signed = decode(SignedStatement, data)
+        except WireError:
+            return
+        owner = self._owners.find(signed.assertion.credential_id)
+        if owner is not None:
+            digest = sha256_hex(signed.statement.encode())
+            await self._note(owner, refused_note(digest, refusal.reason, refusal.detail))
+
+    async def _note(self, owner: OwnerKeys, body: NoteBody) -> None:
+        sealed = seal_note(OwnerNote(device=self._keys.device, body=body), unb64u(owner.note_key))
+        await self._tell(Note(credential_id=owner.passkey.credential_id, sealed=b64u(sealed)))
+
+
+def refused_note(digest: str, reason: Reason, detail: str) -> StatementRefused:
+    """Return the note, its detail cut to what a note's line holds."""
+    line = "".join(char if char.isprintable() else " " for char in detail)[:200]
+    return StatementRefused(statement_digest=digest, reason=reason, detail=line or reason)
+
+
+def package_id_of(statement_digest: str) -> str:
+    """Return the one package id that a grant can ever lead to."""
+    raw = hashlib.sha256(b"doorward/package-id/v1\x00" + bytes.fromhex(statement_digest)).digest()
+    return base64.b32encode(raw).decode().lower()[:26]

@@ -1,0 +1,78 @@
+"""Sends sealed packages when the relay hands out tickets, and says when they are in the bucket.
+
+One upload a package at a time, in the background: a ticket is answered at once. A ticket that
+doesn't lead to the bucket is refused by outbox/upload; a failed upload is announced again, and
+the relay answers with a new ticket.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from firmware.errors import TicketRefused, UploadFailed
+from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.upload import Uploader
+from firmware.protocol.commands import Accepted, Refused, ReplyBody, UploadTicket
+from firmware.protocol.events import Event, EventBody, PackageReady, PackageUploaded
+
+RETRY_S = 20.0
+
+log = logging.getLogger(__name__)
+
+
+class Uploads:
+    """The uploads of one doorbell."""
+
+    def __init__(
+        self,
+        *,
+        uploader: Uploader,
+        outgoing: Outgoing,
+        tell: Callable[[EventBody], Awaitable[object]],
+        retry_s: float = RETRY_S,
+    ) -> None:
+        self._uploader = uploader
+        self._outgoing = outgoing
+        self._tell = tell
+        self._retry_s = retry_s
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def on_ticket(self, ticket: UploadTicket) -> ReplyBody:
+        """Begin the upload unless it is under way; refuse a package that isn't here."""
+        if ticket.package_id in self._running:
+            return Accepted()
+        try:
+            self._outgoing.announced(ticket.package_id)
+        except TicketRefused as error:
+            return Refused(reason="unknown_package", detail=str(error)[:200])
+        task = asyncio.create_task(self._upload(ticket), name=f"upload {ticket.package_id}")
+        self._running[ticket.package_id] = task
+        task.add_done_callback(lambda _: self._running.pop(ticket.package_id, None))
+        return Accepted()
+
+    async def resume(self, pending: Collection[Event]) -> None:
+        """After a start: announce what isn't uploaded; say again what is but wasn't told."""
+        told = {e.body.package_id for e in pending if isinstance(e.body, PackageUploaded)}
+        announced = {e.body.package_id for e in pending if isinstance(e.body, PackageReady)}
+        for ready in self._outgoing.waiting():
+            if ready.package_id not in announced:
+                await self._tell(ready)
+        for package_id in self._outgoing.uploaded():
+            if package_id not in told:
+                parts = self._outgoing.uploaded_parts(package_id)
+                await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+
+    def on_told(self, event: Event) -> None:
+        """Once the relay has committed that a package is in the bucket, it may go."""
+        if isinstance(event.body, PackageUploaded):
+            self._outgoing.discard(event.body.package_id)
+
+    async def _upload(self, ticket: UploadTicket) -> None:
+        try:
+            parts = await self._uploader.upload(ticket)
+        except (TicketRefused, UploadFailed) as error:
+            log.warning("package %s isn't in the bucket yet: %s", ticket.package_id, error)
+            await asyncio.sleep(self._retry_s)
+            await self._tell(self._outgoing.announced(ticket.package_id))
+            return
+        await self._tell(PackageUploaded(package_id=ticket.package_id, parts=parts))

@@ -1,0 +1,28 @@
+"""A clock that goes only when a test says so."""
+
+
+class ManualClock:
+    """Implements `firmware.clock.Clock`."""
+
+    def __init__(self, *, wall_ms: int = 1_790_000_000_000, is_trusted: bool = True) -> None:
+        self._wall_ms = wall_ms
+        self._monotonic_ns = 1_000_000_000_000
+        self.trusted = is_trusted
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on both clocks."""
+        self._wall_ms += round(seconds * 1000)
+        self._monotonic_ns += round(seconds * 1e9)
+
+    def set_wall_ms(self, wall_ms: int) -> None:
+        """Step the wall clock alone, as NTP does."""
+        self._wall_ms = wall_ms
+
+    def wall_ms(self) -> int:
+        return self._wall_ms
+
+    def monotonic_ns(self) -> int:
+        return self._monotonic_ns
+
+    def is_trusted(self) -> bool:
+        return self.trusted

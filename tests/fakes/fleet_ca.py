@@ -1,0 +1,93 @@
+"""A small certificate authority with real keys, for tests that need TLS or enrolment."""
+
+import datetime as dt
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+VALID = dt.timedelta(days=1)
+
+
+class FleetCa:
+    """Signs doorbells and servers."""
+
+    def __init__(self) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test fleet CA")])
+        usage = x509.KeyUsage(
+            digital_signature=False,
+            content_commitment=False,
+            key_encipherment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            key_cert_sign=True,
+            crl_sign=True,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = (
+            self._builder(self._name, self._key.public_key())
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(usage, critical=True)
+        )
+        self.certificate = builder.sign(self._key, hashes.SHA256())
+
+    @property
+    def pem(self) -> str:
+        return _pem(self.certificate)
+
+    @property
+    def sha256(self) -> str:
+        return self.certificate.fingerprint(hashes.SHA256()).hex()
+
+    def sign_request(self, csr_pem: str, *, name: str | None = None) -> str:
+        csr = x509.load_pem_x509_csr(csr_pem.encode())
+        subject = csr.subject
+        if name is not None:
+            subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        return _pem(self._builder(subject, csr.public_key()).sign(self._key, hashes.SHA256()))
+
+    def write_server(self, folder: Path, host: str = "localhost") -> tuple[Path, Path]:
+        """Write a server's certificate and key for `host` and 127.0.0.1."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        addresses = [x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        names = [x509.DNSName(host), *(addresses if host == "localhost" else [])]
+        builder = self._builder(subject, key.public_key()).add_extension(
+            x509.SubjectAlternativeName(names), critical=False
+        )
+        certificate_file, key_file = folder / f"{host}.pem", folder / f"{host}.key"
+        certificate_file.write_text(_pem(builder.sign(self._key, hashes.SHA256())))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return certificate_file, key_file
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self._name)
+            .public_key(key)
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - VALID)
+            .not_valid_after(now + VALID)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+            .add_extension(issuer_id, critical=False)
+        )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -1,0 +1,149 @@
+"""firmware.outbox.queue: durable, in order, and no sequence number twice."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from firmware.errors import EventRefused, StoreError
+from firmware.outbox.queue import MAX_EVENT_BYTES, Outbox
+from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.events import Event, Note, Pressed
+
+DEVICE = "a" * 20
+
+
+def press(outbox: Outbox, time_ms: int = 1000) -> Event:
+    return outbox.append(Pressed(), time_ms=time_ms, is_clock_trusted=True)
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    return Outbox(tmp_path / "outbox.sqlite3", DEVICE)
+
+
+def test_events_wait_in_order_with_their_own_time(outbox: Outbox) -> None:
+    events = [press(outbox, time_ms) for time_ms in (30, 10, 20)]
+    assert outbox.pending(10) == events
+    assert [event.seq for event in events] == [1, 2, 3]
+    assert [event.time_ms for event in events] == [30, 10, 20]
+
+
+def test_pending_gives_at_most_what_was_asked_for_and_only_later_ones(outbox: Outbox) -> None:
+    events = [press(outbox) for _ in range(5)]
+    assert outbox.pending(2, after_seq=1) == events[1:3]
+
+
+def test_forgets_what_has_a_receipt_and_ignores_unknown_ids(outbox: Outbox) -> None:
+    events = [press(outbox) for _ in range(3)]
+    assert outbox.forget([events[1].id, new_id()]) == 1
+    assert outbox.pending(10) == [events[0], events[2]]
+
+
+def test_tells_its_listener_once_of_each_receipt(tmp_path: Path) -> None:
+    told: list[Event] = []
+    outbox = Outbox(tmp_path / "outbox.sqlite3", DEVICE, on_told=told.append)
+    event = press(outbox)
+    outbox.forget([event.id])
+    outbox.forget([event.id])
+    assert told == [event]
+
+
+def test_events_and_the_sequence_survive_a_restart(tmp_path: Path) -> None:
+    first = Outbox(tmp_path / "outbox.sqlite3", DEVICE)
+    kept, told = press(first), press(first)
+    first.forget([told.id])
+    first.close()
+    second = Outbox(tmp_path / "outbox.sqlite3", DEVICE)
+    assert second.pending(10) == [kept]
+    assert press(second).seq == 3
+
+
+def test_a_sequence_number_is_never_reused_when_all_is_told(tmp_path: Path) -> None:
+    first = Outbox(tmp_path / "outbox.sqlite3", DEVICE)
+    first.forget([press(first).id])
+    first.close()
+    assert press(Outbox(tmp_path / "outbox.sqlite3", DEVICE)).seq == 2
+
+
+def test_refuses_an_event_too_large_for_the_wire_before_it_takes_a_number(
+    outbox: Outbox,
+) -> None:
+    note = Note(credential_id="x", sealed=b64u(bytes(MAX_EVENT_BYTES)))
+    with pytest.raises(EventRefused) as caught:
+        outbox.append(note, time_ms=1, is_clock_trusted=True)
+    assert caught.value.size_bytes > MAX_EVENT_BYTES
+    assert outbox.pending(10) == []
+    assert press(outbox).seq == 1
+
+
+def test_the_file_is_the_doorbells_alone(tmp_path: Path) -> None:
+    Outbox(tmp_path / "outbox.sqlite3", DEVICE)
+    assert stat.S_IMODE((tmp_path / "outbox.sqlite3").stat().st_mode) == 0o600
+
+
+def test_refuses_the_file_of_a_newer_version(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    Outbox(path, DEVICE).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 9")
+    with pytest.raises(StoreError, match="version 9"):
+        Outbox(path, DEVICE)
+
+
+def test_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    path.write_bytes(b"nothing like a database" * 100)
+    with pytest.raises(StoreError):
+        Outbox(path, DEVICE)
+
+
+async def test_an_append_in_another_thread_wakes_the_loop(outbox: Outbox) -> None:
+    waiting = asyncio.create_task(outbox.wait_beyond(0))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    thread = threading.Thread(target=press, args=(outbox,))
+    thread.start()
+    await asyncio.wait_for(waiting, 2)
+    thread.join()
+
+
+async def test_does_not_wait_for_what_is_already_there(outbox: Outbox) -> None:
+    press(outbox)
+    await asyncio.wait_for(outbox.wait_beyond(0), 1)
+
+
+def test_accepted_events_survive_kill_9(tmp_path: Path) -> None:
+    program = textwrap.dedent("""
+        import sys
+        from pathlib import Path
+        from firmware.outbox.queue import Outbox
+        from firmware.protocol.events import Pressed
+        outbox = Outbox(Path(sys.argv[1]), "a" * 20)
+        while True:
+            event = outbox.append(Pressed(), time_ms=1, is_clock_trusted=False)
+            print(event.seq, event.id, flush=True)
+    """)
+    path = tmp_path / "outbox.sqlite3"
+    accepted: list[str] = []
+    for lines in (7, 23):
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+        )
+        assert child.stdout is not None
+        accepted += [child.stdout.readline() for _ in range(lines)]
+        os.kill(child.pid, signal.SIGKILL)
+        accepted += child.stdout.readlines()
+        child.wait()
+    events = Outbox(path, DEVICE).pending(100_000)
+    known = {f"{event.seq} {event.id}\n" for event in events}
+    assert {line for line in accepted if line.endswith("\n")} <= known
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))

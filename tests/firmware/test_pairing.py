@@ -1,0 +1,203 @@
+"""firmware.enrolment: pairing, owners and the door number."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from firmware.enrolment.door_number import LOCK_S, DoorNumber
+from firmware.enrolment.owners import OwnerStore
+from firmware.enrolment.pairing import WINDOW_MS, Pairing
+from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, StoreError
+from firmware.protocol.encoding import new_id
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingCode, qr_text, six_words
+from firmware.protocol.passkeys import PasskeyKey
+
+# Pairing
+
+
+def owner(name: str = "Ada", credential_id: str = "Y3JlZA") -> OwnerKeys:
+    passkey = PasskeyKey(
+        credential_id=credential_id, public_key="cHVi", rp_id="localhost", origin="http://localhost"
+    )
+    return OwnerKeys(name=name, passkey=passkey, note_key="bm90ZQ")
+
+
+def code(name: str = "Ada") -> PairingCode:
+    return PairingCode(pairing_id=new_id(), owner=owner(name))
+
+
+def pairing(*, has_owner: bool = False) -> Pairing:
+    return Pairing(identity_key="aWQ", sealing_key="c2Vh", has_owner=has_owner)
+
+
+def test_pairing_goes_from_the_button_over_the_words_to_an_owner() -> None:
+    machine, shown = pairing(), code()
+    assert machine.view(0).state == "closed"
+    assert machine.press_service(0)
+    assert machine.is_reading(1)
+    answer = machine.read_code(qr_text(shown), 2)
+    assert answer is not None
+    assert answer.pairing_id == shown.pairing_id
+    view = machine.view(3)
+    expected = six_words(shown, identity_key="aWQ", sealing_key="c2Vh")
+    assert (view.state, list(view.words), view.owner_name) == ("words", expected, "Ada")
+    confirmed = machine.confirm(4)
+    assert confirmed is not None
+    assert confirmed.owner == shown.owner
+    assert confirmed.event.credential_id == shown.owner.passkey.credential_id
+    assert machine.view(5).state == "paired"
+
+
+def test_no_code_is_read_before_the_service_button() -> None:
+    machine = pairing()
+    assert machine.read_code(qr_text(code()), 0) is None
+    assert machine.confirm(0) is None
+    assert machine.view(0).state == "closed"
+
+
+def test_the_service_button_opens_nothing_once_there_is_an_owner() -> None:
+    machine = pairing(has_owner=True)
+    assert not machine.press_service(0)
+    assert machine.read_code(qr_text(code()), 1) is None
+    assert machine.view(1).state == "paired"
+
+
+@pytest.mark.parametrize("is_code_read", [False, True])
+def test_the_window_closes_after_ten_minutes(is_code_read: bool) -> None:
+    machine = pairing()
+    machine.press_service(0)
+    if is_code_read:
+        machine.read_code(qr_text(code()), 0)
+    assert machine.view(WINDOW_MS - 1).state != "closed"
+    assert machine.view(WINDOW_MS).state == "closed"
+    assert machine.confirm(WINDOW_MS) is None
+    assert machine.read_code(qr_text(code()), WINDOW_MS) is None
+
+
+def test_a_second_code_changes_nothing_until_the_button_is_pressed_again() -> None:
+    machine = pairing()
+    machine.press_service(0)
+    machine.read_code(qr_text(code("Mallory")), 1)
+    assert machine.read_code(qr_text(code("Ada")), 2) is None
+    assert machine.view(2).owner_name == "Mallory"
+    machine.press_service(3)
+    machine.read_code(qr_text(code("Ada")), 4)
+    assert machine.view(4).owner_name == "Ada"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "DW1:", "DW1:e30", "https://example.org", "DW1:" + "A" * 9999]
+)
+def test_other_codes_are_ignored(text: str) -> None:
+    machine = pairing()
+    machine.press_service(0)
+    assert machine.read_code(text, 1) is None
+    assert machine.view(1).state == "open"
+
+
+# Owners
+
+
+def test_owners_survive_a_restart_in_a_private_file(tmp_path: Path) -> None:
+    path = tmp_path / "owners.json"
+    store = OwnerStore(path)
+    store.add(owner("Ada", "YQ"))
+    store.add(owner("Bo", "Yg"))
+    again = OwnerStore(path)
+    assert [known.name for known in again.owners] == ["Ada", "Bo"]
+    assert again.find("Yg") == owner("Bo", "Yg")
+    assert again.find("eA") is None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_same_passkey_is_one_owner(tmp_path: Path) -> None:
+    store = OwnerStore(tmp_path / "owners.json")
+    store.add(owner("Ada"))
+    store.add(owner("Ada Lovelace"))
+    assert [known.name for known in store.owners] == ["Ada Lovelace"]
+
+
+def test_a_damaged_owners_file_is_never_no_owner(tmp_path: Path) -> None:
+    path = tmp_path / "owners.json"
+    path.write_bytes(b'{"v":1}')
+    with pytest.raises(StoreError):
+        OwnerStore(path)
+
+
+# Door number
+
+
+class Monotonic:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def door(tmp_path: Path) -> tuple[DoorNumber, Monotonic, Path]:
+    clock = Monotonic()
+    number = DoorNumber(tmp_path / "door.json", monotonic_s=clock)
+    number.choose("123456")
+    return number, clock, tmp_path / "door.json"
+
+
+def try_wrongly(number: DoorNumber, times: int) -> None:
+    for _ in range(times):
+        with pytest.raises((DoorNumberWrong, DoorNumberLocked)):
+            number.check("000000")
+
+
+def test_the_right_number_opens_and_gives_all_tries_back(
+    door: tuple[DoorNumber, Monotonic, Path],
+) -> None:
+    number, _, path = door
+    try_wrongly(number, 4)
+    number.check("123456")
+    with pytest.raises(DoorNumberWrong) as caught:
+        number.check("000000")
+    assert caught.value.tries_left == 4
+    assert "123456" not in path.read_text()
+
+
+def test_five_wrong_tries_lock_it_for_an_hour(door: tuple[DoorNumber, Monotonic, Path]) -> None:
+    number, clock, _ = door
+    try_wrongly(number, 5)
+    clock.now_s += LOCK_S - 1
+    with pytest.raises(DoorNumberLocked):
+        number.check("123456")
+    clock.now_s += 1
+    number.check("123456")
+
+
+def test_a_restart_gives_no_further_tries(door: tuple[DoorNumber, Monotonic, Path]) -> None:
+    number, clock, path = door
+    try_wrongly(number, 3)
+    again = DoorNumber(path, monotonic_s=clock)
+    try_wrongly(again, 2)
+    clock.now_s = 0.0
+    after_boot = DoorNumber(path, monotonic_s=clock)
+    with pytest.raises(DoorNumberLocked) as caught:
+        after_boot.check("123456")
+    assert caught.value.wait_s == LOCK_S
+
+
+@pytest.mark.parametrize("text", ["", "12345", "1234567", "12345a", "１２３４５６", "123456\n"])
+def test_a_door_number_is_six_digits(door: tuple[DoorNumber, Monotonic, Path], text: str) -> None:
+    number, _, _ = door
+    with pytest.raises(DoorNumberInvalid):
+        number.check(text)
+    with pytest.raises(DoorNumberInvalid):
+        number.choose(text)
+
+
+def test_no_number_is_right_before_one_was_chosen(tmp_path: Path) -> None:
+    number = DoorNumber(tmp_path / "door.json", monotonic_s=Monotonic())
+    assert not number.is_set
+    with pytest.raises(StoreError):
+        number.check("000000")
