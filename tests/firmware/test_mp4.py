@@ -79,7 +79,7 @@ def test_the_plain_form_has_its_index_in_front_and_decodes(
         assert sum(1 for _ in container.decode(video=0)) == len(units)
 
 
-def test_an_hour_of_frames_still_fits_before_the_data(tmp_path: Path) -> None:
+def test_the_index_of_the_longest_clip_still_fits_before_the_data(tmp_path: Path) -> None:
     """The room for the index is estimated; frames of uneven length need the most of it."""
     plain = remux_plain(written(tmp_path / "clip.mp4", TinyCamera().film(120)))
     with av.open(io.BytesIO(plain)) as container:

@@ -1,0 +1,1 @@
+"""Agencies that take part, and the certificates by which they vouch for officers' passkeys."""

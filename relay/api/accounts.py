@@ -1,0 +1,131 @@
+"""Registration, login and logout of owners."""
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from relay.api.auth import Services, Token
+from relay.people.ceremonies import SignedIn, Started
+
+router = APIRouter()
+
+
+class RegisterOptionsIn(BaseModel):
+    """Who wants to register, and by which invitation."""
+
+    model_config = ConfigDict(extra="forbid")
+    invitation: str = Field(max_length=200)
+    name: str = Field(max_length=200)
+
+
+class LoginOptionsIn(BaseModel):
+    """Nothing: the browser knows its passkeys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CredentialIn(BaseModel):
+    """What navigator.credentials returned, by its own toJSON()."""
+
+    model_config = ConfigDict(extra="forbid")
+    session: str = Field(max_length=64)
+    credential: dict[str, Any]  # Any: WebAuthn's own JSON
+
+
+class CeremonyOut(BaseModel):
+    """`options` is for navigator.credentials, `session` for the second step."""
+
+    session: str
+    options: dict[str, Any]  # Any: WebAuthn's own JSON
+
+
+class OwnerOut(BaseModel):
+    """An owner's public half."""
+
+    name: str
+    credential_id: str
+    public_key: str
+    rp_id: str
+    origin: str
+
+
+class SignedInOut(BaseModel):
+    """The token for `Authorization: Bearer`, and who is signed in."""
+
+    token: str
+    owner: OwnerOut
+
+
+class ConfigOut(BaseModel):
+    """What the app needs before anybody is signed in."""
+
+    demo_passkeys: bool
+    owner_rp_id: str
+    relay_name: str
+    ice_servers: list[dict[str, Any]]  # Any: RTCIceServer, from protocol.commands.IceServer
+
+
+@router.get("/config")
+async def config(services: Services) -> ConfigOut:
+    """Say what this relay is like."""
+    return ConfigOut(
+        demo_passkeys=services.site.has_demo_passkeys,
+        owner_rp_id=services.site.rp_id,
+        relay_name=services.relay_name,
+        ice_servers=[
+            {"urls": server.urls, "username": server.username, "credential": server.credential}
+            for server in services.signalling.ice_servers
+        ],
+    )
+
+
+@router.post("/owner/register/options")
+async def register_options(services: Services, body: RegisterOptionsIn) -> CeremonyOut:
+    """Begin a registration."""
+    return _started(await services.ceremonies.start_registration(body.invitation, body.name))
+
+
+@router.post("/owner/register/verify")
+async def register_verify(services: Services, body: CredentialIn) -> SignedInOut:
+    """Finish a registration."""
+    return _signed_in(
+        await services.ceremonies.finish_registration(body.session, body.credential)
+    )
+
+
+@router.post("/owner/login/options")
+async def login_options(services: Services, _body: LoginOptionsIn) -> CeremonyOut:
+    """Begin a login."""
+    return _started(await services.ceremonies.start_login())
+
+
+@router.post("/owner/login/verify")
+async def login_verify(services: Services, body: CredentialIn) -> SignedInOut:
+    """Finish a login."""
+    return _signed_in(await services.ceremonies.finish_login(body.session, body.credential))
+
+
+@router.delete("/session", status_code=204)
+async def logout(services: Services, token: Token) -> Response:
+    """Sign out."""
+    await services.sessions.end(token)
+    return Response(status_code=204)
+
+
+def _started(started: Started) -> CeremonyOut:
+    return CeremonyOut(session=started.ceremony_id, options=started.options)
+
+
+def _signed_in(signed_in: SignedIn) -> SignedInOut:
+    key = signed_in.passkey
+    return SignedInOut(
+        token=signed_in.token,
+        owner=OwnerOut(
+            name=signed_in.account.name,
+            credential_id=key.credential_id,
+            public_key=key.public_key,
+            rp_id=key.rp_id,
+            origin=key.origin,
+        ),
+    )

@@ -1,0 +1,23 @@
+"""Builds the API. Its description is at /api/v1/openapi.json."""
+
+from fastapi import FastAPI
+
+from relay.api import accounts, doorbells, pairing, requests
+from relay.api.errors import add_error_handlers
+from relay.api.services import ApiServices
+
+
+def build_api(services: ApiServices) -> FastAPI:
+    """Return the API as an app to be mounted at /api/v1."""
+    app = FastAPI(
+        title="Doorward relay",
+        description="JSON for the owner's app. The relay carries; it is trusted with nothing.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for module in (accounts, pairing, doorbells, requests):
+        app.include_router(module.router)
+    add_error_handlers(app)
+    return app

@@ -1,0 +1,50 @@
+"""Whose token it is: `Authorization: Bearer TOKEN`, owners only."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from relay.api.errors import ApiError, not_found
+from relay.api.services import ApiServices
+from relay.store.people import Account
+
+
+def services_of(request: Request) -> ApiServices:
+    """Return what the app was built from."""
+    services: ApiServices = request.app.state.services
+    return services
+
+
+Services = Annotated[ApiServices, Depends(services_of)]
+
+
+def bearer_token(authorization: Annotated[str, Header()] = "") -> str:
+    """Return the token in the header, or raise 401."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise ApiError(401, "unauthenticated", "sign in first")
+    return token
+
+
+Token = Annotated[str, Depends(bearer_token)]
+
+
+async def signed_in_owner(services: Services, token: Token) -> Account:
+    """Return the owner whose token it is, or raise 401."""
+    session = await services.sessions.find(token, "owner")
+    if session is None:
+        raise ApiError(401, "unauthenticated", "sign in again")
+    return session.account
+
+
+Owner = Annotated[Account, Depends(signed_in_owner)]
+
+
+async def own_doorbell(device: str, services: Services, owner: Owner) -> str:
+    """Return the device id in the path if it is the owner's, or raise 404."""
+    if device not in {doorbell.device for doorbell in await services.pairings.doorbells(owner)}:
+        raise not_found("doorbell")
+    return device
+
+
+OwnDoorbell = Annotated[str, Depends(own_doorbell)]

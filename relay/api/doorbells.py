@@ -1,0 +1,176 @@
+"""An owner's doorbells: their events, live view, and statements sealed to them."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.encoding import ID_PATTERN
+from relay.api.auth import Owner, OwnDoorbell, Services
+from relay.api.errors import not_found
+from relay.api.stream import Audience, event_object, stream
+from relay.store import commands, events, people
+
+router = APIRouter()
+
+STATEMENT_LIFE_MS = 24 * 3600 * 1000
+SessionId = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class DoorbellOut(BaseModel):
+    """One doorbell."""
+
+    device: str
+    name: str
+    state: str
+    since_ms: int
+    identity_key: str
+    sealing_key: str
+
+
+class DoorbellsOut(BaseModel):
+    """All of an owner's doorbells."""
+
+    doorbells: list[DoorbellOut]
+
+
+class EventsOut(BaseModel):
+    """Events, newest first."""
+
+    events: list[dict[str, Any]]  # Any: protocol.events.Event inside
+
+
+class OfferIn(BaseModel):
+    """The browser's offer."""
+
+    model_config = ConfigDict(extra="forbid")
+    session_id: SessionId
+    sdp: str = Field(max_length=64 * 1024)
+
+
+class AnswerOut(BaseModel):
+    """The doorbell's answer."""
+
+    sdp: str
+
+
+class StatementIn(BaseModel):
+    """HPKE of a protocol.grants.SignedStatement, base64url; the relay can't open it."""
+
+    model_config = ConfigDict(extra="forbid")
+    sealed: str = Field(min_length=1, max_length=64 * 1024, pattern="^[A-Za-z0-9_-]+$")
+
+
+class CommandOut(BaseModel):
+    """A command that is on its way."""
+
+    command_id: str
+
+
+class CommandStateOut(BaseModel):
+    """`state` is waiting, answered or expired; `reply` is a protocol.commands reply body."""
+
+    state: str
+    reply: dict[str, Any] | None  # Any: protocol.commands.ReplyBody
+
+
+@router.get("/doorbells")
+async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
+    """Return the caller's doorbells."""
+    return DoorbellsOut(
+        doorbells=[
+            DoorbellOut(
+                device=row.device,
+                name=row.name,
+                state=row.state,
+                since_ms=row.since_ms,
+                identity_key=row.identity_key,
+                sealing_key=row.sealing_key,
+            )
+            for row in await services.pairings.doorbells(owner)
+        ]
+    )
+
+
+@router.get("/events")
+async def list_events(
+    services: Services,
+    owner: Owner,
+    before_seq: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> EventsOut:
+    """Return what the caller's doorbells told, newest first."""
+    audience = await _audience(services, owner)
+    async with services.database.read() as tx:
+        rows = await events.newest(
+            tx,
+            sorted(audience.devices),
+            credential_ids=sorted(audience.credential_ids),
+            before_seq=before_seq,
+            limit=limit,
+        )
+    return EventsOut(events=[event_object(row) for row in rows])
+
+
+@router.get("/stream")
+async def follow(services: Services, owner: Owner) -> StreamingResponse:
+    """Follow what the caller's doorbells tell (text/event-stream)."""
+
+    async def audience() -> Audience:
+        return await _audience(services, owner)
+
+    return StreamingResponse(
+        stream(services.hub, audience),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+@router.post("/doorbells/{device}/offer")
+async def offer(services: Services, device: OwnDoorbell, body: OfferIn) -> AnswerOut:
+    """Ask a doorbell for live view."""
+    return AnswerOut(sdp=await services.signalling.offer(device, body.session_id, body.sdp))
+
+
+@router.delete("/doorbells/{device}/sessions/{session_id}", status_code=204)
+async def close_session(services: Services, device: OwnDoorbell, session_id: SessionId) -> Response:
+    """Tell a doorbell that the viewer left."""
+    await services.signalling.close(device, session_id)
+    return Response(status_code=204)
+
+
+@router.post("/doorbells/{device}/statements", status_code=202)
+async def send_statement(
+    services: Services, device: OwnDoorbell, body: StatementIn
+) -> CommandOut:
+    """Carry a sealed statement to a doorbell."""
+    command_id = await services.commands.send(
+        device,
+        SealedStatement(sealed=body.sealed),
+        services.clock.wall_ms() + STATEMENT_LIFE_MS,
+    )
+    return CommandOut(command_id=command_id)
+
+
+@router.get("/commands/{command_id}")
+async def get_command(services: Services, owner: Owner, command_id: str) -> CommandStateOut:
+    """Say whether a doorbell has answered."""
+    own = {doorbell.device for doorbell in await services.pairings.doorbells(owner)}
+    async with services.database.read() as tx:
+        row = await commands.get(tx, command_id)
+    if row is None or row.command.device not in own:
+        raise not_found("command")
+    reply = None if row.reply is None else msgspec.to_builtins(row.reply.body)
+    return CommandStateOut(state=row.state(services.clock.wall_ms()), reply=reply)
+
+
+async def _audience(services: Services, owner: Owner) -> Audience:
+    async with services.database.read() as tx:
+        credentials = await people.list_credentials(tx, owner.id)
+    return Audience(
+        devices=frozenset(row.device for row in await services.pairings.doorbells(owner)),
+        credential_ids=frozenset(row.credential_id for row in credentials),
+    )

@@ -1,0 +1,91 @@
+"""Errors as JSON: {"error": {"code", "message"}} with a fitting status, never a stack trace."""
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from firmware.protocol.encoding import WireError
+from relay.errors import BusUnavailable, CommandUnanswered, ObjectStoreError, UnknownDoorbell
+from relay.live.signalling import OfferRefused
+from relay.people.errors import SignInRefused
+from relay.people.pairing import PairingRefused
+
+
+class ApiError(Exception):
+    """An answer that isn't the one that was asked for."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def not_found(what: str) -> ApiError:
+    """Return the error for something that isn't there, or isn't the caller's."""
+    return ApiError(404, "not_found", f"no such {what}")
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Teach `app` to answer every known error as JSON."""
+    app.add_exception_handler(Exception, _on_unknown)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    for kind in (
+        ApiError,
+        SignInRefused,
+        PairingRefused,
+        OfferRefused,
+        CommandUnanswered,
+        UnknownDoorbell,
+        BusUnavailable,
+        ObjectStoreError,
+        WireError,
+    ):
+        app.add_exception_handler(kind, _on_known)
+
+
+async def _on_known(_request: Request, error: Exception) -> JSONResponse:
+    status, code = _classify(error)
+    return _answer(status, code, str(error))
+
+
+def _classify(error: Exception) -> tuple[int, str]:
+    match error:
+        case ApiError():
+            return error.status, error.code
+        case SignInRefused():
+            return 403 if error.reason == "demo_passkey" else 400, error.reason
+        case PairingRefused():
+            return 409, "pairing"
+        case OfferRefused():
+            return 409, "refused"
+        case CommandUnanswered():
+            return 504, "unanswered"
+        case UnknownDoorbell():
+            return 404, "not_found"
+        case BusUnavailable() | ObjectStoreError():
+            return 503, "unavailable"
+        case _:
+            return 422, "invalid"
+
+
+async def _on_invalid(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "body")
+    return _answer(422, "invalid", f"{where or 'body'}: {first['msg']}")
+
+
+async def _on_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it
+    return _answer(error.status_code, "http", error.detail)
+
+
+async def _on_unknown(_request: Request, _error: Exception) -> JSONResponse:
+    return _answer(500, "internal", "the relay made a mistake; it is in its log")
+
+
+def _answer(status: int, code: str, message: str) -> JSONResponse:
+    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)

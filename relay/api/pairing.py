@@ -1,0 +1,102 @@
+"""Pairings and joins: how the relay learns which account hears from which doorbell."""
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from firmware.protocol.encoding import DEVICE_ID_PATTERN, ID_PATTERN
+from firmware.protocol.grants import OwnerKeys
+from relay.api.auth import Owner, Services
+from relay.api.errors import ApiError, not_found
+
+router = APIRouter()
+
+PairingId = Annotated[str, Field(pattern=ID_PATTERN)]
+
+
+class PairingIn(BaseModel):
+    """The id in the QR code that the app shows."""
+
+    model_config = ConfigDict(extra="forbid")
+    pairing_id: PairingId
+
+
+class PairingOut(BaseModel):
+    """`state` is waiting, answered or paired; the keys are the doorbell's own words."""
+
+    state: str
+    device: str | None
+    identity_key: str | None
+    sealing_key: str | None
+
+
+class JoinIn(BaseModel):
+    """A newcomer's public keys."""
+
+    model_config = ConfigDict(extra="forbid")
+    device: Annotated[str, Field(pattern=DEVICE_ID_PATTERN)] | None = None
+    pairing_id: PairingId
+    owner: dict[str, Any]  # Any: protocol.grants.OwnerKeys, parsed below
+
+
+class JoinOut(BaseModel):
+    """A newcomer who waits for an owner's signature."""
+
+    pairing_id: str
+    device: str
+    owner: dict[str, Any]  # Any: protocol.grants.OwnerKeys
+
+
+class JoinsOut(BaseModel):
+    """All newcomers."""
+
+    joins: list[JoinOut]
+
+
+@router.post("/pairings", status_code=201)
+async def start_pairing(services: Services, owner: Owner, body: PairingIn) -> PairingOut:
+    """Wait ten minutes for a doorbell that reads this code."""
+    await services.pairings.start(owner, body.pairing_id)
+    return await get_pairing(services, owner, body.pairing_id)
+
+
+@router.get("/pairings/{pairing_id}")
+async def get_pairing(services: Services, owner: Owner, pairing_id: str) -> PairingOut:
+    """Say how far a pairing has come."""
+    pairing = await services.pairings.find(owner, pairing_id)
+    if pairing is None:
+        raise not_found("pairing")
+    return PairingOut(
+        state=pairing.state,
+        device=pairing.device,
+        identity_key=pairing.identity_key,
+        sealing_key=pairing.sealing_key,
+    )
+
+
+@router.post("/join", status_code=201)
+async def join(services: Services, owner: Owner, body: JoinIn) -> PairingOut:
+    """Ask the owners of a doorbell to sign the caller in."""
+    try:
+        keys = msgspec.convert(body.owner, OwnerKeys)
+    except msgspec.ValidationError as error:
+        raise ApiError(422, "invalid", f"owner: {error}") from error
+    await services.pairings.join(owner, body.pairing_id, keys, body.device)
+    return await get_pairing(services, owner, body.pairing_id)
+
+
+@router.get("/joins")
+async def list_joins(services: Services, owner: Owner) -> JoinsOut:
+    """Return the newcomers to the caller's doorbells."""
+    return JoinsOut(
+        joins=[
+            JoinOut(
+                pairing_id=found.pairing_id,
+                device=found.device,
+                owner=msgspec.to_builtins(found.owner),
+            )
+            for found in await services.pairings.joins(owner)
+        ]
+    )

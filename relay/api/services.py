@@ -1,0 +1,44 @@
+"""What the API is built from; relay/app.py puts it together."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.protocol.commands import SealedStatement
+from relay.agency.register import Register
+from relay.notify.hub import Hub
+from relay.clock import Clock
+from relay.evidence.delivery import Delivery
+from relay.live.signalling import Signalling
+from relay.people.ceremonies import Ceremonies
+from relay.people.pairing import Pairings
+from relay.people.passkeys import Site
+from relay.people.sessions import Sessions
+from relay.request.publishing import Publishing
+from relay.store.database import Database
+
+
+class Commands(Protocol):
+    """What the API needs of the way down to doorbells."""
+
+    async def send(self, device: str, body: SealedStatement, expires_ms: int) -> str:
+        """Keep a command and repeat it until it is answered; return its id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """The API's dependencies."""
+
+    database: Database
+    clock: Clock
+    site: Site
+    relay_name: str
+    ceremonies: Ceremonies
+    sessions: Sessions
+    pairings: Pairings
+    register: Register
+    publishing: Publishing
+    delivery: Delivery
+    signalling: Signalling
+    commands: Commands
+    hub: Hub

@@ -1,0 +1,90 @@
+"""The owner's event stream: server-sent events of what concerns one account.
+
+A listener that is too slow is hung up on; it comes back and reads from /events what it missed.
+"""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from firmware.protocol.events import Paired
+from relay.notify.hub import (
+    EventCommitted,
+    Hub,
+    ListenerTooSlow,
+    Notice,
+    RequestAppeared,
+    StateChanged,
+)
+from relay.store.events import EventRow
+
+PING_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """What one account may hear: its doorbells, and notes sealed to its passkeys."""
+
+    devices: frozenset[str]
+    credential_ids: frozenset[str]
+
+    def may_hear(self, row: EventRow) -> bool:
+        """Tell whether an event is for this account."""
+        if row.device not in self.devices:
+            return False
+        return row.credential_id is None or row.credential_id in self.credential_ids
+
+
+def event_object(row: EventRow) -> dict[str, Any]:  # Any: protocol.events.Event inside
+    """Return an event as the app gets it, from /events and from the stream."""
+    return {
+        "relay_seq": row.relay_seq,
+        "received_ms": row.received_ms,
+        "event": msgspec.to_builtins(row.event),
+    }
+
+
+async def stream(
+    hub: Hub, find_audience: Callable[[], Awaitable[Audience]], *, ping_s: float = PING_S
+) -> AsyncIterator[str]:
+    """Yield server-sent events until the app hangs up or falls behind."""
+    with hub.listen() as listener:
+        audience = await find_audience()
+        yield ": hello\n\n"
+        while True:
+            try:
+                notice = await listener.next(ping_s)
+            except ListenerTooSlow:
+                return
+            # A new doorbell may be the account's own from now on.
+            if notice is None or _is_paired(notice):
+                audience = await find_audience()
+            if notice is None:
+                yield ": ping\n\n"
+                continue
+            text = _write(notice, audience)
+            if text is not None:
+                yield text
+
+
+def _is_paired(notice: Notice) -> bool:
+    return isinstance(notice, EventCommitted) and isinstance(notice.row.event.body, Paired)
+
+
+def _write(notice: Notice, audience: Audience) -> str | None:
+    match notice:
+        case EventCommitted(row=row):
+            return _frame("doorbell", event_object(row)) if audience.may_hear(row) else None
+        case StateChanged(device=device, state=state):
+            if device not in audience.devices:
+                return None
+            return _frame("status", {"device": device, "state": state})
+        case RequestAppeared(request_id=request_id):
+            return _frame("request", {"id": request_id})
+
+
+def _frame(name: str, data: dict[str, Any]) -> str:  # Any: JSON
+    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"

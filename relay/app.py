@@ -1,0 +1,263 @@
+"""The relay, put together in the order in which data flows.
+
+    MQTT ─► ingest ─► store ─► receipt back, hub (SSE), hooks (pairing, packages)
+    officer ─► request ─► every doorbell        owner ─► statement, offer ─► one doorbell
+    doorbell ─► package announced ─► ticket ─► bucket ─► delivered ─► officer
+
+One process plays all roles. Only putting together belongs here.
+"""
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import uvicorn
+
+from firmware.protocol.events import PackageReady, PackageUploaded, Paired, PairingAnswer
+from relay.agency.register import Register
+from relay.api.services import ApiServices
+from relay.bus import Bus
+from relay.clock import Clock, SystemClock
+from relay.config import Config
+from relay.errors import ConfigError, ObjectStoreError, StoreError
+from relay.evidence.delivery import Delivery
+from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.ca import Authority
+from relay.fleet.callout import Callout
+from relay.fleet.commands import Commands
+from relay.fleet.enrol import Enrolling
+from relay.fleet.revocation import Revocations
+from relay.http import Health, HttpServices, build_http
+from relay.ingest.events import EventIngest
+from relay.ingest.statuses import StatusIngest
+from relay.live.signalling import Signalling
+from relay.notify.hub import Hub
+from relay.people.ceremonies import Ceremonies
+from relay.people.pairing import Pairings
+from relay.people.passkeys import Site
+from relay.people.sessions import Sessions
+from relay.request.publishing import Publishing
+from relay.store.database import Database
+from relay.store.events import EventRow
+from relay.store.objects import ObjectStore
+from relay.web.agency.services import AgencyServices
+from relay.web.pages import Pages
+from relay.web.public.app import PublicServices
+
+RELAY_NAME = "Doorward"
+RESTART_S = (0.5, 1.5)
+SHUTDOWN_S = 3
+
+log = logging.getLogger(__name__)
+
+
+async def serve(config: Config) -> None:
+    """Be the relay until SIGTERM or SIGINT."""
+    clock = SystemClock()
+    database = await Database.open(config.database_path)
+    try:
+        await Relay(config, database, clock).run()
+    finally:
+        await database.close()
+
+
+class Relay:
+    """All parts of one relay."""
+
+    def __init__(self, config: Config, database: Database, clock: Clock) -> None:
+        keys = BrokerKeys.load(config.broker_keys_path)
+        authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
+        self._config, self._database = config, database
+        self._bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+        self._hub = Hub()
+        self._objects = ObjectStore(config.bucket)
+        self._revocations = Revocations(bus=self._bus, database=database, clock=clock)
+        self._callout = Callout(
+            authority=authority,
+            issuer_seed=keys.issuer_seed,
+            clock=clock,
+            is_revoked=self._revocations.is_revoked,
+        )
+        self._commands = Commands(bus=self._bus, database=database, clock=clock)
+        self._pairings = Pairings(database, clock)
+        self._delivery = Delivery(database, clock, self._objects, self._commands)
+        self._events = EventIngest(
+            bus=self._bus,
+            database=database,
+            clock=clock,
+            notices=self._hub,
+            hooks=[self._on_event],
+        )
+        self._statuses = StatusIngest(
+            bus=self._bus,
+            database=database,
+            clock=clock,
+            notices=self._hub,
+            online_hooks=[self._commands.doorbell_online],
+        )
+        self._enrolling = Enrolling(
+            database=database, authority=authority, config=config, clock=clock
+        )
+        self._http = build_http(self._http_services(clock))
+
+    async def run(self) -> None:
+        """Serve HTTP, and do all else beside it as long as that runs."""
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self._http,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+        parts = asyncio.create_task(self._run_parts(), name="relay parts")
+        parts.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        ready = asyncio.create_task(self._say_ready(server), name="ready")
+        try:
+            await server.serve(sockets=[_listen(self._config)])
+        finally:
+            for task in (parts, ready):
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await parts
+            await self._bus.close()
+
+    async def _say_ready(self, server: uvicorn.Server) -> None:
+        while not (server.started and self._bus.is_connected):  # noqa: ASYNC110 (no event for it)
+            await asyncio.sleep(0.05)
+        log.info("relay ready on %s", self._config.public_url)
+
+    async def _run_parts(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                _keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
+            )
+            await self._bus.connect()
+            await self._revocations.start()
+            await self._bus.serve_callout(self._callout.respond)
+            for name, part in {
+                "commands": self._commands.run,
+                "events": self._events.run,
+                "statuses": self._statuses.run,
+            }.items():
+                group.create_task(_keep_running(name, part), name=name)
+
+    async def _prepare_bucket(self) -> None:
+        await self._objects.ensure_bucket(self._config.public_url)
+
+    async def _on_event(self, row: EventRow) -> None:
+        """Hand what an event asks for to the part that does it."""
+        match row.event.body:
+            case PairingAnswer() as answer:
+                await self._pairings.take_answer(row.device, answer)
+            case Paired() as paired:
+                await self._pairings.take_paired(row.device, paired)
+            case PackageReady() as ready:
+                await self._delivery.take_ready(row.device, ready)
+            case PackageUploaded() as uploaded:
+                await self._delivery.take_uploaded(row.device, uploaded)
+            case _:
+                return
+
+    async def _check_health(self) -> Health:
+        return Health(
+            is_broker_up=self._bus.is_connected,
+            is_bucket_up=await _answers(self._objects.check),
+            is_database_up=await _answers(self._database.check),
+        )
+
+    def _http_services(self, clock: Clock) -> HttpServices:
+        config, database = self._config, self._database
+        owner_site = Site(
+            rp_id=config.owner_rp_id,
+            origin=config.owner_origin,
+            name=RELAY_NAME,
+            has_demo_passkeys=config.demo_passkeys,
+        )
+        officer_site = Site(
+            rp_id=config.officer_rp_id,
+            origin=config.public_url,
+            name=RELAY_NAME,
+            has_demo_passkeys=config.demo_passkeys,
+        )
+        sessions = Sessions(database, clock)
+        register = Register(database, clock)
+        publishing = Publishing(database, clock, self._commands, self._hub)
+        pages = Pages(relay_name=RELAY_NAME)
+        return HttpServices(
+            api=ApiServices(
+                database=database,
+                clock=clock,
+                site=owner_site,
+                relay_name=RELAY_NAME,
+                ceremonies=Ceremonies(database, clock, owner_site, role="owner"),
+                sessions=sessions,
+                pairings=self._pairings,
+                register=register,
+                publishing=publishing,
+                delivery=self._delivery,
+                signalling=Signalling(self._commands, clock, ()),
+                commands=self._commands,
+                hub=self._hub,
+            ),
+            agency=AgencyServices(
+                clock=clock,
+                site=officer_site,
+                pages=pages,
+                ceremonies=Ceremonies(database, clock, officer_site, role="officer"),
+                sessions=sessions,
+                register=register,
+                publishing=publishing,
+                delivery=self._delivery,
+                bucket_origin=config.bucket.endpoint,
+            ),
+            public=PublicServices(
+                pages=pages,
+                register=register,
+                publishing=publishing,
+                owner_origin=config.owner_origin,
+            ),
+            owner_origin=config.owner_origin,
+            public_url=config.public_url,
+            enrol=self._enrolling.enrol,
+            check_health=self._check_health,
+        )
+
+
+def _listen(config: Config) -> socket.socket:
+    address = config.listen
+    try:
+        return socket.create_server((address.host, address.port), reuse_port=False)
+    except OSError as error:
+        expected = f"an address that is free ({error.strerror})"
+        raise ConfigError("listen", str(address), expected) from error
+
+
+async def _answers(check: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        await check()
+    except (ObjectStoreError, StoreError) as error:
+        log.warning("health: %s", error)
+        return False
+    return True
+
+
+async def _keep_running(
+    name: str, part: Callable[[], Awaitable[None]], *, is_once: bool = False
+) -> None:
+    """Run `part` until cancelled, again whenever it fails; `is_once` ends when it succeeds."""
+    while True:
+        try:
+            await part()
+            if is_once:
+                return
+        except ObjectStoreError as error:
+            log.warning("%s: %s", name, error)
+        except Exception:
+            log.exception("%s failed", name)
+        await asyncio.sleep(random.uniform(*RESTART_S))  # noqa: S311 (jitter)

@@ -1,0 +1,326 @@
+"""The broker as the relay sees it: the only file that imports the NATS client.
+
+Doorbells speak MQTT to the same broker. Their events and states lie in two JetStream streams,
+from which any number of relays pull through one durable consumer each; commands and replies
+are plain messages, because commands are repeated until they are answered.
+
+    DW_EVENTS  dw.*.event   work queue on disk: a message leaves when it is acknowledged
+    DW_STATUS  dw.*.status  the last state of each doorbell
+"""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+
+from firmware.protocol.topics import (
+    ALL_EVENTS_SUBJECT,
+    ALL_REPLIES_SUBJECT,
+    ALL_STATUS_SUBJECT,
+    subject,
+)
+from relay.errors import BusUnavailable
+
+log = logging.getLogger(__name__)
+
+EVENTS_STREAM = "DW_EVENTS"
+STATUS_STREAM = "DW_STATUS"
+EVENTS_STREAM_MAX_BYTES = 1024**3
+DURABLE = "relay"
+MAX_BATCH = 500
+PULL_EXPIRES_S = 5.0
+ACK_WAIT_S = 30.0
+CALLOUT_SUBJECT = "$SYS.REQ.USER.AUTH"
+REVOKED_SUBJECT = "relay.revoked"
+
+MessageHandler = Callable[[str, bytes], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message from a stream, to be acknowledged once it is dealt with."""
+
+    subject: str
+    data: bytes
+    attempts: int
+    _message: Msg = field(repr=False)
+
+    async def ack(self) -> None:
+        """Say that it is dealt with."""
+        await self._settle(self._message.ack())
+
+    async def retry(self, delay_s: float) -> None:
+        """Ask for it again after a while."""
+        await self._settle(self._message.nak(delay=delay_s))
+
+    async def discard(self) -> None:
+        """Say that it can never be dealt with."""
+        await self._settle(self._message.term())
+
+    async def _settle(self, settling: Awaitable[None]) -> None:
+        try:
+            await settling
+        except NatsError as error:  # unsettled messages come again
+            raise BusUnavailable(f"can't acknowledge: {error}") from error
+
+
+class Puller:
+    """Takes batches from one durable consumer; replicas share it."""
+
+    def __init__(self, client: Client, stream: str) -> None:
+        self._client = client
+        self._stream = stream
+        self._inbox = client.new_inbox()
+        # Holds at most what was asked for: MAX_BATCH, and the rest of one request before it.
+        self._arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        self._wanted = 0
+        self._asked_at = 0.0
+
+    async def start(self) -> None:
+        """Subscribe to the answers."""
+        await self._client.subscribe(self._inbox, cb=self._arrived.put)
+
+    def lapse(self) -> None:
+        """Forget the request under way: a broker that was away has forgotten it too."""
+        self._wanted = 0
+
+    async def next(self, limit: int = MAX_BATCH, wait_s: float = 1.0) -> list[Delivery]:
+        """Wait for a first message, then take what is there; empty after `wait_s`."""
+        await self._ask_for(limit)
+        batch: list[Delivery] = []
+        try:
+            self._take(await asyncio.wait_for(self._arrived.get(), wait_s), batch)
+            while len(batch) < limit:
+                self._take(self._arrived.get_nowait(), batch)
+        except (TimeoutError, asyncio.QueueEmpty):
+            pass
+        return batch
+
+    async def _ask_for(self, limit: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._wanted > 0 and now < self._asked_at + PULL_EXPIRES_S:
+            return
+        request = {"batch": limit, "expires": int(PULL_EXPIRES_S * 1_000_000_000)}
+        api = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{DURABLE}"
+        try:
+            await self._client.publish(api, json.dumps(request).encode(), reply=self._inbox)
+        except NatsError as error:
+            raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
+        self._wanted, self._asked_at = limit, now
+
+    def _take(self, message: Msg, batch: list[Delivery]) -> None:
+        status = (message.headers or {}).get("Status")
+        if status is not None:
+            self._wanted = 0
+            if status not in {"404", "408"}:  # nothing there, or the request ran out
+                log.warning("pulling from %s was answered with status %s", self._stream, status)
+            return
+        self._wanted -= 1
+        batch.append(
+            Delivery(
+                subject=message.subject,
+                data=message.data,
+                attempts=message.metadata.num_delivered,
+                _message=message,
+            )
+        )
+
+
+class Bus:
+    """The relay's connections to the broker: as itself, and as the system account."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        relay_seed: str,
+        system_seed: str,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._url = url
+        self._relay_seed = relay_seed
+        self._system_seed = system_seed
+        self._tls = tls
+        self._client = Client()
+        self._system = Client()
+        self._reconnected: list[Callable[[], Awaitable[None]]] = []
+        self._pullers: list[Puller] = []
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker answers right now."""
+        return bool(self._client.is_connected and self._system.is_connected)
+
+    async def connect(self) -> None:
+        """Wait until the broker is there, for ever; later losses are mended by themselves."""
+        await self._connect(self._client, self._relay_seed, "relay")
+        await self._connect(self._system, self._system_seed, "relay-system")
+        await self._ensure_streams()
+
+    async def close(self) -> None:
+        """Close both connections; what was published is flushed first."""
+        for client in (self._client, self._system):
+            if not client.is_closed:
+                await client.close()
+
+    def on_reconnected(self, handler: Callable[[], Awaitable[None]]) -> None:
+        """Call `handler` each time a lost connection is back."""
+        self._reconnected.append(handler)
+
+    async def events(self) -> Puller:
+        """Return a puller of what doorbells tell."""
+        return await self._puller(EVENTS_STREAM)
+
+    async def statuses(self) -> Puller:
+        """Return a puller of doorbells' states."""
+        return await self._puller(STATUS_STREAM)
+
+    async def publish_command(self, device: str, data: bytes) -> None:
+        """Hand one command to the broker; the doorbell gets it if it is there."""
+        await self._publish(subject(device, "command"), data)
+
+    async def on_replies(self, handler: MessageHandler) -> None:
+        """Call `handler(subject, data)` with each reply of a doorbell."""
+        await self._subscribe(ALL_REPLIES_SUBJECT, handler)
+
+    async def announce_revocation(self, device: str) -> None:
+        """Tell every relay that a doorbell is revoked."""
+        await self._publish(REVOKED_SUBJECT, device.encode())
+
+    async def on_revocation(self, handler: Callable[[str], Awaitable[None]]) -> None:
+        """Call `handler(device)` with each doorbell that any relay revokes."""
+
+        async def decoded(_subject: str, data: bytes) -> None:
+            await handler(data.decode())
+
+        await self._subscribe(REVOKED_SUBJECT, decoded)
+
+    async def serve_callout(self, respond: Callable[[bytes], bytes | None]) -> None:
+        """Answer the broker's question whom to let in. Replicas share the questions."""
+
+        async def answer(message: Msg) -> None:
+            response = respond(message.data)
+            if response is not None:
+                await message.respond(response)
+
+        await self._client.subscribe(CALLOUT_SUBJECT, queue="relay", cb=answer)
+        await self._client.flush()
+
+    async def kick(self, device: str) -> int:
+        """Throw every connection of this MQTT client id off the broker; return how many."""
+        question = json.dumps({"auth": True, "mqtt_client": device}).encode()
+        kicked = 0
+        try:
+            for answer in await self._ask_servers("$SYS.REQ.SERVER.PING.CONNZ", question):
+                server = answer["server"]["id"]
+                for connection in answer.get("data", {}).get("connections", []):
+                    order = json.dumps({"cid": connection["cid"]}).encode()
+                    await self._system.request(f"$SYS.REQ.SERVER.{server}.KICK", order, timeout=2)
+                    kicked += 1
+        except (NatsError, TimeoutError) as error:
+            raise BusUnavailable(f"can't throw off {device}: {error}") from error
+        return kicked
+
+    async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]
+        # Every server of a cluster answers for itself; a quiet 0.3 s means that all have.
+        answers: asyncio.Queue[Msg] = asyncio.Queue()
+        inbox = self._system.new_inbox()
+        subscription = await self._system.subscribe(inbox, cb=answers.put)
+        await self._system.publish(name, question, reply=inbox)
+        found = [json.loads((await asyncio.wait_for(answers.get(), 2.0)).data)]
+        try:
+            while True:
+                found.append(json.loads((await asyncio.wait_for(answers.get(), 0.3)).data))
+        except TimeoutError:
+            await subscription.unsubscribe()
+        return found
+
+    async def _puller(self, stream: str) -> Puller:
+        puller = Puller(self._client, stream)
+        await puller.start()
+        self._pullers.append(puller)
+        return puller
+
+    async def _publish(self, name: str, data: bytes) -> None:
+        try:
+            await self._client.publish(name, data)
+        except NatsError as error:
+            raise BusUnavailable(f"can't publish: {error}") from error
+
+    async def _subscribe(self, name: str, handler: MessageHandler) -> None:
+        async def handle(message: Msg) -> None:
+            await handler(message.subject, message.data)
+
+        await self._client.subscribe(name, cb=handle)
+        await self._client.flush()
+
+    async def _connect(self, client: Client, seed: str, name: str) -> None:
+        async def failed(error: Exception) -> None:
+            log.warning("broker connection %s: %s", name, error or type(error).__name__)
+
+        async def disconnected() -> None:
+            log.warning("broker connection %s: lost", name)
+
+        async def reconnected() -> None:
+            log.info("broker connection %s: back", name)
+            if client is self._client:
+                for puller in self._pullers:
+                    puller.lapse()
+                for handler in self._reconnected:
+                    await handler()
+
+        await client.connect(
+            self._url,
+            name=name,
+            nkeys_seed_str=seed,
+            tls=self._tls,
+            error_cb=failed,
+            disconnected_cb=disconnected,
+            reconnected_cb=reconnected,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,  # type: ignore[arg-type]  # a float works
+            ping_interval=10,
+        )
+
+    async def _ensure_streams(self) -> None:
+        streams = self._client.jetstream()
+        await streams.add_stream(
+            StreamConfig(
+                name=EVENTS_STREAM,
+                subjects=[ALL_EVENTS_SUBJECT],
+                retention=RetentionPolicy.WORK_QUEUE,
+                storage=StorageType.FILE,
+                max_bytes=EVENTS_STREAM_MAX_BYTES,
+            )
+        )
+        await streams.add_stream(
+            StreamConfig(
+                name=STATUS_STREAM,
+                subjects=[ALL_STATUS_SUBJECT],
+                storage=StorageType.FILE,
+                max_msgs_per_subject=1,
+            )
+        )
+        for stream in (EVENTS_STREAM, STATUS_STREAM):
+            consumer = ConsumerConfig(
+                durable_name=DURABLE,
+                deliver_policy=DeliverPolicy.ALL,
+                ack_policy=AckPolicy.EXPLICIT,
+                ack_wait=ACK_WAIT_S,
+                max_ack_pending=4 * MAX_BATCH,
+            )
+            await streams.add_consumer(stream, consumer)

@@ -1,0 +1,71 @@
+"""Every error of the relay that a caller may want to tell apart.
+
+RelayError
+├── ConfigError           relay.toml says something that can't be
+├── InitRefused           `doorward-relay init` would overwrite what is there
+├── StoreError            the database can't be used as it is
+│   └── SchemaTooNew      it was written by a newer Doorward
+├── ObjectStoreError      the bucket refused, or is out of reach
+├── BusUnavailable        the broker is out of reach
+├── EnrolmentRefused      a claim or CSR doesn't hold
+├── UnknownDoorbell       no such doorbell is enrolled
+└── CommandUnanswered     a doorbell didn't answer in time
+"""
+
+
+class RelayError(Exception):
+    """Base of all; its text is one sentence for people."""
+
+
+class ConfigError(RelayError):
+    """A setting is wrong: names the key, its value and what was expected."""
+
+    def __init__(self, key: str, value: object, expected: str) -> None:
+        super().__init__(f"{key} = {value!r}: expected {expected}")
+        self.key = key
+        self.value = value
+        self.expected = expected
+
+
+class InitRefused(RelayError):
+    """`init` won't touch a folder that already holds a relay."""
+
+
+class StoreError(RelayError):
+    """The database can't be used as it is."""
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer version of Doorward."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the database has schema version {found}, this Doorward knows up to {known}: "
+            "install the newer Doorward again, or restore an older backup"
+        )
+        self.found = found
+        self.known = known
+
+
+class ObjectStoreError(RelayError):
+    """The bucket refused an operation, or can't be reached."""
+
+
+class BusUnavailable(RelayError):
+    """The broker can't be reached."""
+
+
+class EnrolmentRefused(RelayError):
+    """An enrolment doesn't hold; `reason` is one word, the text says what to do."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class UnknownDoorbell(RelayError):
+    """No doorbell of this id is enrolled here."""
+
+
+class CommandUnanswered(RelayError):
+    """The doorbell didn't answer a command in time."""

@@ -1,0 +1,201 @@
+"""The fleet CA: signs the certificates of doorbells and of the broker, and nothing else.
+
+Doorbells' certificates can only be clients (extended key usage), the broker's only a server,
+so neither can stand in for the other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from firmware.protocol.encoding import device_id_of, sha256_hex
+from relay.errors import EnrolmentRefused
+
+DOORBELL_DAYS = 365
+BROKER_DAYS = 3650
+CA_DAYS = 3650
+# Doorbells without a clock that was set start near their image's build date.
+BACKDATE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRequest:
+    """A CSR that was checked: its signature holds and its name is its key's device id."""
+
+    device: str
+    public_key: ec.EllipticCurvePublicKey
+
+    @property
+    def identity_key(self) -> bytes:
+        """The key as SubjectPublicKeyInfo (DER)."""
+        return _spki(self.public_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authority:
+    """The CA's key and certificate."""
+
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @classmethod
+    def create(cls, now_ms: int) -> "Authority":
+        """Make a new CA."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Doorward fleet CA")])
+        builder = (
+            _builder(name, name, key.public_key(), now_ms, CA_DAYS)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_key_usage(is_ca=True), critical=True)
+        )
+        return cls(key=key, certificate=builder.sign(key, hashes.SHA256()))
+
+    @classmethod
+    def load(cls, key_pem: bytes, certificate_pem: bytes) -> "Authority":
+        """Load both from PEM; raise ValueError if they aren't a P-256 pair."""
+        key = serialization.load_pem_private_key(key_pem, password=None)
+        certificate = x509.load_pem_x509_certificate(certificate_pem)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise ValueError("ca.key isn't an elliptic-curve key")
+        if key.public_key() != certificate.public_key():
+            raise ValueError("ca.key and ca.pem don't belong together")
+        return cls(key=key, certificate=certificate)
+
+    @property
+    def pem(self) -> str:
+        """The certificate in PEM."""
+        return pem_of(self.certificate)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over the certificate's DER: what a claim pins."""
+        return sha256_hex(self.certificate.public_bytes(serialization.Encoding.DER))
+
+    def sign_doorbell(self, request: CertificateRequest, now_ms: int) -> x509.Certificate:
+        """Certify a doorbell as a client for a year."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, request.device)])
+        builder = _leaf(self.certificate.subject, name, request.public_key, now_ms, DOORBELL_DAYS)
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        return builder.add_extension(usage, critical=False).sign(self.key, hashes.SHA256())
+
+    def sign_broker(
+        self, key: ec.EllipticCurvePublicKey, hosts: Sequence[str], now_ms: int
+    ) -> x509.Certificate:
+        """Certify the broker as a server under these names and addresses."""
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Doorward broker")])
+        names = x509.SubjectAlternativeName([_general_name(host) for host in hosts])
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        return (
+            _leaf(self.certificate.subject, name, key, now_ms, BROKER_DAYS)
+            .add_extension(usage, critical=False)
+            .add_extension(names, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
+
+    def has_signed(self, certificate: x509.Certificate) -> bool:
+        """Tell whether this CA signed `certificate`."""
+        try:
+            certificate.verify_directly_issued_by(self.certificate)
+        except (InvalidSignature, ValueError, TypeError):
+            return False
+        return True
+
+
+def check_csr(csr_pem: str) -> CertificateRequest:
+    """Check a doorbell's CSR, or raise EnrolmentRefused."""
+    try:
+        csr = x509.load_pem_x509_csr(csr_pem.encode())
+        key = csr.public_key()
+        is_signed = csr.is_signature_valid
+    except (ValueError, TypeError) as error:
+        raise EnrolmentRefused("csr", f"not a certificate signing request: {error}") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise EnrolmentRefused("key", "the doorbell's key must be P-256")
+    if not is_signed:
+        raise EnrolmentRefused("signature", "the request isn't signed by its own key")
+    device = device_id_of(_spki(key))
+    if common_name(csr.subject) != device:
+        raise EnrolmentRefused("device", f"the request's name must be its key's id, {device}")
+    return CertificateRequest(device=device, public_key=key)
+
+
+def common_name(name: x509.Name) -> str:
+    """Return the one common name of a subject that has nothing else, or an empty text."""
+    attributes = list(name)
+    if len(attributes) != 1 or attributes[0].oid != NameOID.COMMON_NAME:
+        return ""
+    return str(attributes[0].value)
+
+
+def pem_of(certificate: x509.Certificate) -> str:
+    """Return a certificate in PEM."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def key_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """Return a private key in PEM (PKCS #8, not encrypted: the file's mode guards it)."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()
+
+
+def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+def _builder(
+    issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey, now_ms: int, days: int
+) -> x509.CertificateBuilder:
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return (
+        x509.CertificateBuilder()
+        .issuer_name(issuer)
+        .subject_name(subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATE)
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+    )
+
+
+def _leaf(
+    issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey, now_ms: int, days: int
+) -> x509.CertificateBuilder:
+    return (
+        _builder(issuer, subject, key, now_ms, days)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(is_ca=False), critical=True)
+    )
+
+
+def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not is_ca,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

@@ -1,0 +1,164 @@
+"""Commands to doorbells: kept, published, and repeated until the doorbell answers.
+
+What the broker hands to an MQTT subscriber can get lost, so a command is repeated after 1 s,
+2 s, 4 s … 30 s, and at once when its doorbell says that it is online, until its reply or its
+expiry. Every command is idempotent by id. A relay that starts takes up what is unanswered.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody
+from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
+from relay.bus import Bus
+from relay.clock import Clock
+from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
+from relay.fleet.told import parse_told
+from relay.store import commands, fleet
+from relay.store.database import Database, Transaction
+
+log = logging.getLogger(__name__)
+
+FIRST_REPEAT_S = 1.0
+LAST_REPEAT_S = 30.0
+IDLE_S = 60.0
+ASK_TIMEOUT_S = 8.0
+
+
+class CommandTooLarge(RelayError):
+    """A command that the broker wouldn't carry."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    command: Command
+    data: bytes
+    next_at: float
+    wait_s: float = FIRST_REPEAT_S
+
+
+class Commands:
+    """Sends commands and takes replies."""
+
+    def __init__(self, *, bus: Bus, database: Database, clock: Clock) -> None:
+        self._bus = bus
+        self._database = database
+        self._clock = clock
+        self._pending: dict[str, _Pending] = {}
+        self._waiting: dict[str, asyncio.Future[ReplyBody]] = {}
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Take replies, and repeat what is unanswered, until cancelled."""
+        await self._bus.on_replies(self.take_reply)
+        async with self._database.read() as tx:
+            left = await commands.unanswered(tx, now_ms=self._clock.wall_ms())
+        for command in left:
+            self._schedule(command)
+        while True:
+            self._wake.clear()
+            delay_s = await self._publish_due()
+            try:
+                await asyncio.wait_for(self._wake.wait(), delay_s)
+            except TimeoutError:
+                continue
+
+    async def send(self, device: str, body: CommandBody, expires_ms: int) -> str:
+        """Keep a command and repeat it until it is answered; return its id.
+
+        Raises UnknownDoorbell, or CommandTooLarge for more than the broker carries.
+        """
+        async with self._database.begin() as tx:
+            command = await self.add(tx, device, body, expires_ms)
+        self.dispatch(command)
+        return command.id
+
+    async def ask(
+        self, device: str, body: CommandBody, timeout_s: float = ASK_TIMEOUT_S
+    ) -> ReplyBody:
+        """Send a command and wait for its reply, or raise CommandUnanswered."""
+        expires_ms = self._clock.wall_ms() + int(timeout_s * 1000)
+        async with self._database.begin() as tx:
+            command = await self.add(tx, device, body, expires_ms)
+        reply: asyncio.Future[ReplyBody] = asyncio.get_running_loop().create_future()
+        self._waiting[command.id] = reply
+        self.dispatch(command)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await reply
+        except TimeoutError as error:
+            raise CommandUnanswered(f"the doorbell didn't answer in {timeout_s:g} s") from error
+        finally:
+            del self._waiting[command.id]
+
+    async def add(
+        self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
+    ) -> Command:
+        """Keep a command as part of a transaction; `dispatch` it once that is committed."""
+        doorbell = await fleet.get(tx, device)
+        if doorbell is None or doorbell.revoked_ms is not None:
+            raise UnknownDoorbell(f"no doorbell {device} is enrolled here")
+        command = Command(
+            id=new_id(),
+            device=device,
+            time_ms=self._clock.wall_ms(),
+            expires_ms=expires_ms,
+            body=body,
+        )
+        size_bytes = len(command.encode())
+        if size_bytes > MAX_MQTT_BYTES:
+            raise CommandTooLarge(f"a command of {size_bytes} bytes, at most {MAX_MQTT_BYTES}")
+        await commands.add(tx, command)
+        return command
+
+    def dispatch(self, command: Command) -> None:
+        """Publish a kept command now, and again until it is answered."""
+        self._schedule(command)
+        self._wake.set()
+
+    async def doorbell_online(self, device: str) -> None:
+        """Repeat at once whatever this doorbell hasn't answered."""
+        for pending in self._pending.values():
+            if pending.command.device == device:
+                pending.next_at, pending.wait_s = 0.0, FIRST_REPEAT_S
+        self._wake.set()
+
+    async def take_reply(self, subject: str, data: bytes) -> None:
+        """Keep a doorbell's reply and wake whoever waits for it."""
+        try:
+            reply = parse_told(Reply, subject, data)
+        except WireError as error:
+            log.warning("reply on %s refused: %s", subject, error)
+            return
+        async with self._database.begin() as tx:
+            is_first = await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
+        if not is_first:
+            return  # a repeated reply, or one to somebody else's command
+        self._pending.pop(reply.in_reply_to, None)
+        waiting = self._waiting.get(reply.in_reply_to)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reply.body)
+
+    def _schedule(self, command: Command) -> None:
+        self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)
+
+    async def _publish_due(self) -> float:
+        """Publish what is due; return how long nothing else will be."""
+        now = asyncio.get_running_loop().time()
+        now_ms = self._clock.wall_ms()
+        for command_id, pending in list(self._pending.items()):
+            if now_ms >= pending.command.expires_ms:
+                self._pending.pop(command_id, None)
+            elif pending.next_at <= now:
+                pending.next_at = now + pending.wait_s
+                pending.wait_s = min(2 * pending.wait_s, LAST_REPEAT_S)
+                await self._publish(pending)
+        due = min((pending.next_at for pending in self._pending.values()), default=now + IDLE_S)
+        return max(0.0, due - asyncio.get_running_loop().time())
+
+    async def _publish(self, pending: _Pending) -> None:
+        try:
+            await self._bus.publish_command(pending.command.device, pending.data)
+        except BusUnavailable as error:
+            log.warning("command %s waits for the broker: %s", pending.command.id, error)

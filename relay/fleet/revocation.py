@@ -1,0 +1,63 @@
+"""Revocation: a doorbell is refused from now on, and thrown off if it is connected.
+
+First the database, then a word to every relay: each takes the doorbell into its set in memory
+and throws it off. So the callout never waits for the database, and a doorbell that slipped in
+between is thrown off too. A relay that lost the broker reads the set anew when it is back.
+"""
+
+import logging
+
+from relay.bus import Bus
+from relay.clock import Clock
+from relay.errors import BusUnavailable, UnknownDoorbell
+from relay.store import fleet
+from relay.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+class Revocations:
+    """The revoked doorbells, as this relay knows them."""
+
+    def __init__(self, *, bus: Bus, database: Database, clock: Clock) -> None:
+        self._bus = bus
+        self._database = database
+        self._clock = clock
+        self._devices: frozenset[str] = frozenset()
+
+    def is_revoked(self, device: str) -> bool:
+        """Tell whether a doorbell is to be refused."""
+        return device in self._devices
+
+    async def start(self) -> None:
+        """Load the set, before the callout answers anything, and listen for more."""
+        await self.reload()
+        self._bus.on_reconnected(self.reload)
+        await self._bus.on_revocation(self._take)
+
+    async def reload(self) -> None:
+        """Read the set from the database."""
+        async with self._database.read() as tx:
+            self._devices = await fleet.revoked_devices(tx)
+
+    async def revoke(self, device: str) -> None:
+        """Revoke a doorbell for good, or raise UnknownDoorbell."""
+        await revoke(device, bus=self._bus, database=self._database, clock=self._clock)
+
+    async def _take(self, device: str) -> None:
+        self._devices |= {device}
+        try:
+            kicked = await self._bus.kick(device)
+        except BusUnavailable as error:
+            log.error("revoked doorbell %s may still be connected: %s", device, error)
+            return
+        log.info("revoked doorbell %s, connections thrown off: %d", device, kicked)
+
+
+async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:
+    """Revoke a doorbell, also from another process than the relay's."""
+    async with database.begin() as tx:
+        if await fleet.get(tx, device) is None:
+            raise UnknownDoorbell(f"no doorbell {device} is enrolled here")
+        await fleet.revoke(tx, device, revoked_ms=clock.wall_ms())
+    await bus.announce_revocation(device)

@@ -1,0 +1,27 @@
+"""Strict reading of what came over MQTT: the size, the words, and whose subject it is.
+
+A doorbell can only publish on its own subjects; that a document names the same doorbell is
+checked here.
+"""
+
+from typing import TypeVar
+
+from firmware.protocol.commands import Reply
+from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode
+from firmware.protocol.events import Event, Status
+from firmware.protocol.topics import device_of_subject
+
+Told = TypeVar("Told", Event, Status, Reply)
+
+
+def parse_told(kind: type[Told], subject: str, data: bytes) -> Told:
+    """Return the document, or raise WireError saying what is wrong with it."""
+    device = device_of_subject(subject)
+    document = decode(kind, data, max_bytes=MAX_MQTT_BYTES)
+    if document.device != device:
+        raise WireError(f"{kind.__name__} of {document.device} on the subject of {device}")
+    try:
+        document.encode()
+    except ValueError as error:  # a number beyond RFC 8785, or half a surrogate pair
+        raise WireError(f"{kind.__name__}: has no canonical form: {error}") from error
+    return document

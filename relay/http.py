@@ -1,0 +1,148 @@
+"""The relay's whole HTTP side: the API, the faces, enrolment and health, behind one door."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from firmware.protocol.claims import Enrolment, EnrolmentRequest
+from firmware.protocol.encoding import WireError
+from relay.api.app import build_api
+from relay.api.services import ApiServices
+from relay.errors import EnrolmentRefused
+from relay.web.agency.app import build_agency
+from relay.web.agency.services import AgencyServices
+from relay.web.answers import PageError, error_json, read_json, wants_json
+from relay.web.public.app import PublicFace, PublicServices
+from relay.web.security import BodyLimit, SecurityHeaders, page_policy
+
+STATIC = Path(__file__).parent / "web" / "static"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Which parts answer."""
+
+    is_broker_up: bool
+    is_bucket_up: bool
+    is_database_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpServices:
+    """Everything behind the door; relay/app.py puts it together."""
+
+    api: ApiServices
+    agency: AgencyServices
+    public: PublicServices
+    owner_origin: str
+    public_url: str
+    enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
+    check_health: Callable[[], Awaitable[Health]]
+
+
+def build_http(services: HttpServices) -> ASGIApp:
+    """Return the app that a server runs."""
+    api = CORSMiddleware(
+        build_api(services.api),
+        allow_origins=[services.owner_origin],
+        allow_methods=["GET", "POST", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        max_age=600,
+    )
+    public = Starlette(
+        routes=[
+            Mount("/api/v1", api),
+            Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
+            Route("/enrol", _enrol(services.enrol), methods=["POST"]),
+            Route("/healthz", _healthz(services.check_health)),
+            *PublicFace(services.public).routes(),
+        ],
+        exception_handlers={
+            HTTPException: _on_error(services.public),
+            PageError: _on_error(services.public),
+            WireError: _on_error(services.public),
+            EnrolmentRefused: _on_error(services.public),
+        },
+    )
+    faces = _Faces(agency=build_agency(services.agency), public=public)
+    return SecurityHeaders(
+        BodyLimit(faces),
+        policy=page_policy(),
+        is_https=services.public_url.startswith("https://"),
+    )
+
+
+class _Faces:
+    """Sends /agency and what is below it to the agency's face, all else to the public one."""
+
+    def __init__(self, *, agency: ASGIApp, public: ASGIApp) -> None:
+        self._agency = agency
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        is_agency = path == "/agency" or path.startswith("/agency/")
+        await (self._agency if is_agency else self._public)(scope, receive, send)
+
+
+def _enrol(
+    enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(request: Request) -> Response:
+        enrolment = await enrol(await read_json(request, EnrolmentRequest))
+        return Response(enrolment.encode(), media_type="application/json")
+
+    return endpoint
+
+
+def _healthz(
+    check_health: Callable[[], Awaitable[Health]],
+) -> Callable[[Request], Awaitable[Response]]:
+    async def endpoint(_request: Request) -> Response:
+        health = await check_health()
+        is_ok = health.is_broker_up and health.is_bucket_up and health.is_database_up
+        return JSONResponse(
+            {
+                "ok": is_ok,
+                "broker": health.is_broker_up,
+                "bucket": health.is_bucket_up,
+                "database": health.is_database_up,
+            },
+            status_code=200 if is_ok else 503,
+        )
+
+    return endpoint
+
+
+def _on_error(
+    services: PublicServices,
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def handler(request: Request, error: Exception) -> Response:
+        status, code, message = _classify(error)
+        if request.method not in ("GET", "HEAD") or wants_json(request):
+            return error_json(status, code, message)
+        return services.pages.render(request, "error.html", status=status, code=code)
+
+    return handler
+
+
+def _classify(error: Exception) -> tuple[int, str, str]:
+    match error:
+        case PageError():
+            return error.status, error.code, error.message
+        case HTTPException():
+            code = "not_found" if error.status_code == 404 else "http"
+            return error.status_code, code, error.detail
+        case EnrolmentRefused():
+            return 403, error.reason, str(error)
+        case _:
+            return 422, "invalid", str(error)

@@ -1,0 +1,1 @@
+"""What doorbells tell, from the broker into the database, each event once."""

@@ -1,0 +1,181 @@
+"""The way of events: pull, parse, commit, receipt, tell, acknowledge.
+
+    broker ─► parse ─► one transaction a batch ─► receipts to the doorbells ─► hub
+                                              └─► hooks (pairing, packages) ─► acknowledged
+
+Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
+committed; a message is acknowledged after all that, so a relay that dies in between gets it
+again. Hooks are therefore called at least once for an event and must be idempotent. A message
+that can't be read is logged and discarded, and holds up nobody.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.protocol.commands import Command, Receipt
+from firmware.protocol.encoding import WireError, new_id
+from firmware.protocol.events import Event
+from relay.bus import Bus, Delivery
+from relay.clock import Clock
+from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
+from relay.fleet.told import parse_told
+from relay.store import events, fleet
+from relay.store.database import Database, Transaction
+from relay.store.events import EventRow
+
+log = logging.getLogger(__name__)
+
+RECEIPT_LIFE_MS = 60_000
+HOOK_TIMEOUT_S = 15.0
+HOOK_RETRY_S = 2.0
+HOOK_ATTEMPTS = 30
+BROKER_AWAY_S = 0.5
+
+EventHook = Callable[[EventRow], Awaitable[None]]
+"""Is called after the commit, at least once for each event."""
+
+
+class Notices(Protocol):
+    """What ingest tells the hub."""
+
+    def event_committed(self, row: EventRow) -> None:
+        """An event is committed for the first time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    delivery: Delivery
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Committed:
+    delivery: Delivery
+    row: EventRow
+    is_new: bool
+
+
+class EventIngest:
+    """Takes doorbells' events in."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        database: Database,
+        clock: Clock,
+        notices: Notices,
+        hooks: Sequence[EventHook] = (),
+    ) -> None:
+        self._bus = bus
+        self._database = database
+        self._clock = clock
+        self._notices = notices
+        self._hooks = tuple(hooks)
+
+    async def run(self) -> None:
+        """Take events in until cancelled."""
+        puller = await self._bus.events()
+        while True:
+            try:
+                await self.take(await puller.next())
+            except BusUnavailable as error:
+                log.warning("ingest waits for the broker: %s", error)
+                await asyncio.sleep(BROKER_AWAY_S)
+
+    async def take(self, batch: Sequence[Delivery]) -> None:
+        """Deal with one batch."""
+        told = [item for item in [await self._parse(delivery) for delivery in batch] if item]
+        if not told:
+            return
+        committed, refused = await self._commit(told)
+        await self._send_receipts(committed)
+        for item in committed:
+            if item.is_new:
+                self._notices.event_committed(item.row)
+        for delivery in refused:
+            await delivery.discard()
+        for item in committed:
+            await self._finish(item)
+
+    async def _parse(self, delivery: Delivery) -> _Told | None:
+        try:
+            event = parse_told(Event, delivery.subject, delivery.data)
+        except WireError as error:
+            log.warning("event on %s refused: %s", delivery.subject, error)
+            await delivery.discard()
+            return None
+        return _Told(delivery=delivery, event=event)
+
+    async def _commit(self, told: Sequence[_Told]) -> tuple[list[_Committed], list[Delivery]]:
+        committed: list[_Committed] = []
+        refused: list[Delivery] = []
+        async with self._database.begin() as tx:
+            known = await events.known(tx, [item.event.id for item in told])
+            enrolled = {doorbell.device for doorbell in await fleet.list_active(tx)}
+            for item in told:
+                before = known.get(item.event.id)
+                reason = _reason_against(item.event, before, enrolled)
+                if reason:
+                    log.warning(
+                        "event %s of %s refused: %s", item.event.id, item.event.device, reason
+                    )
+                    refused.append(item.delivery)
+                    continue
+                row = before or await self._add(tx, item.event)
+                known[item.event.id] = row
+                committed.append(_Committed(delivery=item.delivery, row=row, is_new=before is None))
+        return committed, refused
+
+    async def _add(self, tx: Transaction, event: Event) -> EventRow:
+        row = await events.add(tx, event, received_ms=self._clock.wall_ms())
+        await fleet.raise_last_seq(tx, event.device, event.seq)
+        return row
+
+    async def _send_receipts(self, committed: Sequence[_Committed]) -> None:
+        by_device: defaultdict[str, list[str]] = defaultdict(list)
+        for item in committed:
+            by_device[item.row.device].append(item.row.event.id)
+        now_ms = self._clock.wall_ms()
+        for device, event_ids in by_device.items():
+            receipt = Command(
+                id=new_id(),
+                device=device,
+                time_ms=now_ms,
+                expires_ms=now_ms + RECEIPT_LIFE_MS,
+                body=Receipt(event_ids=event_ids),
+            )
+            await self._bus.publish_command(device, receipt.encode())
+
+    async def _finish(self, item: _Committed) -> None:
+        if await self._run_hooks(item.row) or item.delivery.attempts >= HOOK_ATTEMPTS:
+            await item.delivery.ack()
+        else:
+            await item.delivery.retry(HOOK_RETRY_S)
+
+    async def _run_hooks(self, row: EventRow) -> bool:
+        for hook in self._hooks:
+            try:
+                async with asyncio.timeout(HOOK_TIMEOUT_S):
+                    await hook(row)
+            except (BusUnavailable, ObjectStoreError, StoreError, TimeoutError) as error:
+                log.warning("event %s is tried again: %s", row.event.id, error)
+                return False
+            except RelayError as error:
+                log.warning("event %s of %s: %s", row.event.id, row.device, error)
+            except Exception:  # supervisor: one bad event mustn't stop the others
+                log.exception("event %s of %s broke a hook", row.event.id, row.device)
+        return True
+
+
+def _reason_against(event: Event, before: EventRow | None, enrolled: set[str]) -> str:
+    if event.device not in enrolled:
+        return "no such doorbell is enrolled"
+    if before is not None and before.event != event:
+        return "its id was used for another event"
+    return ""

@@ -1,0 +1,78 @@
+"""The way of states: which doorbells are online, in the database and at the hub."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.events import Status
+from relay.bus import Bus, Delivery
+from relay.clock import Clock
+from relay.errors import BusUnavailable
+from relay.fleet.told import parse_told
+from relay.ingest.events import BROKER_AWAY_S
+from relay.store import fleet
+from relay.store.database import Database
+
+log = logging.getLogger(__name__)
+
+OnlineHook = Callable[[str], Awaitable[None]]
+"""Is called with a doorbell's id each time that it says it is online."""
+
+
+class Notices(Protocol):
+    """What ingest tells the hub."""
+
+    def state_changed(self, device: str, state: str) -> None:
+        """A doorbell came or went."""
+        ...
+
+
+class StatusIngest:
+    """Takes doorbells' states in."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        database: Database,
+        clock: Clock,
+        notices: Notices,
+        online_hooks: Sequence[OnlineHook] = (),
+    ) -> None:
+        self._bus = bus
+        self._database = database
+        self._clock = clock
+        self._notices = notices
+        self._online_hooks = tuple(online_hooks)
+
+    async def run(self) -> None:
+        """Take states in until cancelled."""
+        puller = await self._bus.statuses()
+        while True:
+            try:
+                for delivery in await puller.next():
+                    await self.take(delivery)
+            except BusUnavailable as error:
+                log.warning("status ingest waits for the broker: %s", error)
+                await asyncio.sleep(BROKER_AWAY_S)
+
+    async def take(self, delivery: Delivery) -> None:
+        """Deal with one state."""
+        try:
+            status = parse_told(Status, delivery.subject, delivery.data)
+        except WireError as error:
+            log.warning("status on %s refused: %s", delivery.subject, error)
+            await delivery.discard()
+            return
+        async with self._database.begin() as tx:
+            has_changed = await fleet.set_state(
+                tx, status.device, status.state, since_ms=self._clock.wall_ms()
+            )
+        if has_changed:
+            self._notices.state_changed(status.device, status.state)
+        if status.state == "online":
+            for hook in self._online_hooks:
+                await hook(status.device)
+        await delivery.ack()

@@ -1,0 +1,1 @@
+"""Live view's signalling. Media never passes through the relay."""

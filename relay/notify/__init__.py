@@ -1,0 +1,1 @@
+"""Tells whoever listens right now: the in-process hub behind the owner's event stream."""

@@ -1,0 +1,103 @@
+"""The hub that open event streams hang on: one process, in memory, nothing kept.
+
+Every listener gets every notice and picks what its owner may hear. A listener that falls behind
+by QUEUE_LENGTH is cut off (`next` says so once): it connects again and reads what it missed from
+the database, so nothing is lost and nobody is slowed down.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from relay.store.events import EventRow
+
+QUEUE_LENGTH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCommitted:
+    """A doorbell told something, and it is committed."""
+
+    row: EventRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """A doorbell came or went."""
+
+    device: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAppeared:
+    """An evidence request was published."""
+
+    request_id: str
+
+
+Notice: TypeAlias = EventCommitted | StateChanged | RequestAppeared
+
+
+class ListenerTooSlow(Exception):
+    """This listener fell behind and was cut off."""
+
+
+class Listener:
+    """One open stream's end of the hub."""
+
+    def __init__(self) -> None:
+        # Overflow: the listener is cut off (see the module's docstring).
+        self._queue: asyncio.Queue[Notice] = asyncio.Queue(QUEUE_LENGTH)
+        self._is_cut_off = False
+
+    async def next(self, timeout_s: float) -> Notice | None:
+        """Return the next notice, or None after `timeout_s`; raise ListenerTooSlow."""
+        if self._is_cut_off:
+            raise ListenerTooSlow
+        try:
+            return await asyncio.wait_for(self._queue.get(), timeout_s)
+        except TimeoutError:
+            return None
+
+    def put(self, notice: Notice) -> None:
+        """Hand over a notice without waiting."""
+        try:
+            self._queue.put_nowait(notice)
+        except asyncio.QueueFull:
+            self._is_cut_off = True
+
+
+class Hub:
+    """Where notices come in and listeners hang on."""
+
+    def __init__(self) -> None:
+        self._listeners: set[Listener] = set()
+
+    @contextmanager
+    def listen(self) -> Iterator[Listener]:
+        """Hang on for as long as the block runs."""
+        listener = Listener()
+        self._listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self._listeners.discard(listener)
+
+    def event_committed(self, row: EventRow) -> None:
+        """Tell of a committed event."""
+        self._tell(EventCommitted(row=row))
+
+    def state_changed(self, device: str, state: str) -> None:
+        """Tell that a doorbell came or went."""
+        self._tell(StateChanged(device=device, state=state))
+
+    def request_published(self, request_id: str) -> None:
+        """Tell of a published request."""
+        self._tell(RequestAppeared(request_id=request_id))
+
+    def _tell(self, notice: Notice) -> None:
+        for listener in self._listeners:
+            listener.put(notice)

@@ -1,0 +1,120 @@
+/**
+ * The relay's JSON API, as the owner's app uses it. The relay is trusted with nothing.
+ * @module
+ */
+
+/** The relay answered with an error; `code` names it. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} code @param {string} message */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The relay can't be reached. */
+export class Unreachable extends Error {}
+
+export class Relay {
+  /** @param {string} url such as http://localhost:8400 */
+  constructor(url) {
+    this.base = `${url.replace(/\/$/, "")}/api/v1/`;
+    this.token = "";
+    this.onSignedOut = () => {};
+  }
+
+  /** @param {string} path @returns {Promise<any>} JSON; callers name the type */
+  get(path) {
+    return this.#send("GET", path);
+  }
+
+  /** @param {string} path @param {unknown} [body] @returns {Promise<any>} */
+  post(path, body = {}) {
+    return this.#send("POST", path, body);
+  }
+
+  /** @param {string} path @param {{keepalive?: boolean}} [options] @returns {Promise<any>} */
+  delete(path, options = {}) {
+    return this.#send("DELETE", path, undefined, options);
+  }
+
+  /**
+   * Yields the relay's server-sent events until the connection ends.
+   * @param {AbortSignal} signal
+   * @returns {AsyncGenerator<{event: string, data: any}>}
+   */
+  async *stream(signal) {
+    const response = await this.#fetch("stream", { signal });
+    await this.#raise(response);
+    if (response.body === null) throw new Unreachable("an empty stream");
+    yield* parseStream(response.body);
+  }
+
+  /** @param {string} method @param {string} path @param {unknown} [body] @param {RequestInit} [options] */
+  async #send(method, path, body, options = {}) {
+    const response = await this.#fetch(path, {
+      ...options,
+      method,
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
+      body: body === undefined ? null : JSON.stringify(body),
+    });
+    await this.#raise(response);
+    return response.status === 204 ? null : response.json();
+  }
+
+  /** @param {string} path @param {RequestInit} options */
+  async #fetch(path, options) {
+    const headers = new Headers(options.headers);
+    if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
+    try {
+      return await fetch(this.base + path, { ...options, headers, cache: "no-store" });
+    } catch (error) {
+      if (error instanceof DOMException && error.name === "AbortError") throw error;
+      throw new Unreachable("the relay can't be reached");
+    }
+  }
+
+  /** @param {Response} response */
+  async #raise(response) {
+    if (response.ok) return;
+    if (response.status === 401 && this.token) this.onSignedOut();
+    const body = await response.json().catch(() => ({}));
+    const { code = "error", message = response.statusText } = body.error ?? {};
+    throw new ApiError(response.status, code, message);
+  }
+}
+
+/**
+ * Parses text/event-stream (HTML, section 9.2).
+ * @param {ReadableStream<Uint8Array>} body
+ * @returns {AsyncGenerator<{event: string, data: any}>}
+ */
+async function* parseStream(body) {
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    rest += decoder.decode(value, { stream: true }).replaceAll("\r\n", "\n");
+    const blocks = rest.split("\n\n");
+    rest = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const message = parseBlock(block);
+      if (message !== null) yield message;
+    }
+  }
+}
+
+/** @param {string} block */
+function parseBlock(block) {
+  let event = "message";
+  const data = [];
+  for (const line of block.split("\n")) {
+    const [, name, value] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+    if (name === "event") event = value;
+    if (name === "data") data.push(value);
+  }
+  return data.length ? { event, data: JSON.parse(data.join("\n")) } : null;
+}

@@ -1,0 +1,112 @@
+/**
+ * Words: one catalog a language, loaded once; times and numbers by the same language.
+ * @module
+ */
+import { h } from "./dom.js";
+
+export const LANGUAGES = /** @type {const} */ ({ en: "English", sv: "Svenska" });
+const STORED_AS = "doorward.language";
+
+/** @type {Record<string, string>} */
+let catalog = {};
+let language = "en";
+
+/** Loads the reader's language. */
+export async function loadLanguage() {
+  language = chosenLanguage();
+  const response = await fetch(`./locales/${language}.json`);
+  catalog = await response.json();
+  document.documentElement.lang = language;
+}
+
+/** @param {string} code remembers the choice and reloads the page */
+export function chooseLanguage(code) {
+  localStorage.setItem(STORED_AS, code);
+  location.reload();
+}
+
+export function currentLanguage() {
+  return language;
+}
+
+/**
+ * Returns a text; `{name}` in it is replaced.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(key, values = {}) {
+  const text = catalog[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+}
+
+/** Tells whether the catalog has a text. @param {string} key */
+export function hasText(key) {
+  return key in catalog;
+}
+
+/**
+ * Returns the text for a count: `key.one` or `key.other`, with {count}.
+ * @param {string} key @param {number} count
+ */
+export function tn(key, count) {
+  return t(`${key}.${new Intl.PluralRules(language).select(count)}`, { count });
+}
+
+/**
+ * Returns a time for people, with the zone on hover.
+ * @param {number} ms
+ * @param {"clock" | "moment" | "day"} [style]
+ */
+export function time(ms, style = "moment") {
+  const date = new Date(ms);
+  const full = { dateStyle: /** @type {const} */ ("full"), timeStyle: /** @type {const} */ ("long") };
+  const title = new Intl.DateTimeFormat(language, full).format(date);
+  return h("time", { datetime: date.toISOString(), title }, timeText(ms, style));
+}
+
+/** @param {number} ms @param {"clock" | "moment" | "day"} [style] */
+export function timeText(ms, style = "moment") {
+  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(ms);
+  if (style === "clock") return clock;
+  const day = dayText(ms);
+  return style === "day" ? day : `${day} ${clock}`;
+}
+
+/** A span on one day as "Tuesday 24 November, 14:00–15:00". @param {number} from @param {number} to */
+export function spanText(from, to) {
+  const format = new Intl.DateTimeFormat(language, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    hour: "2-digit",
+    minute: "2-digit",
+  });
+  return format.formatRange(from, to);
+}
+
+/** @param {number} ms "42 s" or "1 min 5 s" */
+export function durationText(ms) {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (seconds < 60) return t("time.seconds", { seconds });
+  return t("time.minutes", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
+}
+
+/** @param {number} ms */
+function dayText(ms) {
+  const days = Math.round((midnight(Date.now()) - midnight(ms)) / 86_400_000);
+  if (days === 0) return t("time.today");
+  if (days === 1) return t("time.yesterday");
+  const format = { weekday: "short", day: "numeric", month: "short" };
+  return new Intl.DateTimeFormat(language, /** @type {Intl.DateTimeFormatOptions} */ (format)).format(ms);
+}
+
+/** @param {number} ms */
+function midnight(ms) {
+  return new Date(ms).setHours(0, 0, 0, 0);
+}
+
+function chosenLanguage() {
+  const wanted = [localStorage.getItem(STORED_AS), ...navigator.languages];
+  const found = wanted.map((code) => code?.slice(0, 2)).find((code) => code && code in LANGUAGES);
+  return found ?? "en";
+}

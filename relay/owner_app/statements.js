@@ -1,0 +1,74 @@
+/**
+ * An owner's decision on its way: signed by the passkey, sealed to the doorbell, carried.
+ * @module
+ */
+import { comparedKeys } from "./account.js";
+import { pause } from "./household.js";
+import { signDocument } from "./vendor/browser/passkey.js";
+import { sha256Hex, utf8 } from "./vendor/protocol/encoding.js";
+import { STATEMENT_TAG, sealStatement, statementText } from "./vendor/protocol/grants.js";
+
+/** @typedef {import("./vendor/protocol/documents.js").Statement} Statement */
+/** @typedef {import("./household.js").Household} Household */
+
+export const STATEMENT_LIFE_MS = 3600 * 1000;
+
+/** The relay names other keys for the doorbell than the ones whose words were compared. */
+export class KeysDiffer extends Error {}
+
+/**
+ * Signs, seals and sends one statement; returns its digest.
+ * @param {Household} household
+ * @param {string} device
+ * @param {Statement["terms"]} terms
+ * @returns {Promise<string>}
+ */
+export async function sendStatement(household, device, terms) {
+  const { owner, relay } = household;
+  const { sealing_key } = trustedKeys(household, device);
+  const document = statementText(device, terms, Date.now() + STATEMENT_LIFE_MS);
+  const assertion = await signDocument({
+    tag: STATEMENT_TAG,
+    document,
+    credentialId: owner.credential_id,
+    rpId: owner.rp_id,
+  });
+  const sealed = await sealStatement({ statement: document, assertion }, sealing_key);
+  await relay.post(`doorbells/${device}/statements`, { sealed });
+  return sha256Hex(utf8(document));
+}
+
+/**
+ * Returns a doorbell's keys: those whose words were compared, where there are such.
+ * @param {Household} household
+ * @param {string} device
+ */
+export function trustedKeys(household, device) {
+  const doorbell = household.doorbell(device);
+  if (doorbell === undefined) throw new Error("not one of your doorbells");
+  const compared = comparedKeys(device);
+  if (compared === null) return doorbell;
+  if (
+    compared.identity_key !== doorbell.identity_key ||
+    compared.sealing_key !== doorbell.sealing_key
+  ) {
+    throw new KeysDiffer("the relay names other keys for this doorbell");
+  }
+  return compared;
+}
+
+/**
+ * Follows a pairing until it is in one of the states, or the signal aborts.
+ * @param {import("./api.js").Relay} relay
+ * @param {string} pairingId
+ * @param {string[]} states
+ * @param {AbortSignal} signal
+ */
+export async function pairingReaches(relay, pairingId, states, signal) {
+  while (!signal.aborted) {
+    const pairing = await relay.get(`pairings/${pairingId}`);
+    if (states.includes(pairing.state)) return pairing;
+    await pause(1000, signal);
+  }
+  return null;
+}

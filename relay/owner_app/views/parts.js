@@ -1,0 +1,122 @@
+/**
+ * Pieces that several pages use: problems in words, redrawing on change, a clip's player.
+ * @module
+ */
+import { ApiError, Unreachable } from "../api.js";
+import { ClipError } from "../clips.js";
+import { fill, h } from "../dom.js";
+import { durationText, hasText, t } from "../i18n.js";
+import { NoSession } from "../live.js";
+import { KeysDiffer, trustedKeys } from "../statements.js";
+import { PasskeyDeclined } from "../vendor/browser/passkey.js";
+import { WireError } from "../vendor/protocol/encoding.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../household.js").ClipEvent} ClipEvent */
+
+/** Says what went wrong and what to do. @param {unknown} error */
+export function problem(error) {
+  return h("div", { class: "warning", role: "alert" }, h("p", {}, problemText(error)));
+}
+
+/** @param {unknown} error */
+export function problemText(error) {
+  if (error instanceof Unreachable) return t("error.unreachable");
+  if (error instanceof PasskeyDeclined) return t("error.passkey");
+  if (error instanceof KeysDiffer) return t("error.keys_differ");
+  if (error instanceof ClipError) return t(`clip.error.${error.reason}`);
+  if (error instanceof NoSession) return t("live.no_h264");
+  if (error instanceof WireError) return t("error.wire", { detail: error.message });
+  if (error instanceof ApiError) {
+    const known = `error.code.${error.code}`;
+    if (hasText(known)) return t(known);
+    return t("error.relay", { detail: error.message });
+  }
+  return t("error.unknown", { detail: String(error) });
+}
+
+/**
+ * Draws now and whenever the household changes, until the reader leaves.
+ * @param {Context} context
+ * @param {() => (Node | false | null | Node[])[]} content
+ */
+export function living({ household, left }, content) {
+  const place = h("div");
+  const redraw = () => {
+    const focused = document.activeElement?.id;
+    fill(place, content());
+    if (focused && place.querySelector(`#${CSS.escape(focused)}`)) {
+      document.getElementById(focused)?.focus({ preventScroll: true });
+    }
+  };
+  redraw();
+  household.addEventListener("change", redraw, { signal: left });
+  return place;
+}
+
+/**
+ * Runs a button's action: once at a time, with problems shown in `place`.
+ * @param {HTMLElement} place
+ * @param {() => Promise<void>} action
+ */
+export function guarded(place, action) {
+  return async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    const target = /** @type {HTMLElement} */ (event.currentTarget);
+    const buttons = target.matches("form") ? [...target.querySelectorAll("button")] : [target];
+    buttons.forEach((button) => button.setAttribute("disabled", ""));
+    fill(place);
+    try {
+      await action();
+    } catch (error) {
+      console.warn(error);
+      fill(place, problem(error));
+    }
+    buttons.forEach((button) => button.removeAttribute("disabled"));
+  };
+}
+
+/**
+ * A player for one clip: fetches and checks it on a press of "Watch".
+ * @param {Context} context
+ * @param {import("../clips.js").ClipReader} reader
+ * @param {ClipEvent} event
+ * @param {{isEager?: boolean, id?: string}} [options]
+ */
+export function clipPlayer(context, reader, event, { isEager = false, id } = {}) {
+  const place = h("div", { class: "player" });
+  const show = async () => {
+    const bar = h("progress", { max: 1, value: 0, "aria-label": t("clip.fetching") });
+    fill(place, h("p", { class: "muted", role: "status" }, t("clip.fetching")), bar);
+    try {
+      const { identity_key } = trustedKeys(context.household, event.device);
+      const { clip_id, manifest_digest } = event.body;
+      const which = { clipId: clip_id, digest: manifest_digest, identityKey: identity_key };
+      const clip = await reader.read(which, (share) => bar.setAttribute("value", String(share)));
+      fill(place, checkedVideo(clip, id, context.left));
+    } catch (error) {
+      console.warn(error);
+      fill(place, problem(error), h("button", { onclick: show }, t("error.again")));
+    }
+  };
+  const label = t("clip.watch", { duration: durationText(event.body.duration_ms) });
+  fill(place, h("button", { onclick: show, "data-testid": "watch-clip" }, label));
+  if (isEager) show();
+  return place;
+}
+
+/** @param {import("../clips.js").CheckedClip} clip @param {string | undefined} id @param {AbortSignal} left */
+function checkedVideo({ blob, manifest }, id, left) {
+  const url = URL.createObjectURL(blob);
+  left.addEventListener("abort", () => URL.revokeObjectURL(url));
+  const { width, height, gops } = manifest;
+  const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
+  return [
+    h("video", { id, src: url, controls: true, playsinline: "", preload: "auto", class: "clip" }),
+    h(
+      "p",
+      { class: "ok muted", "data-testid": "verify-ok" },
+      t("clip.verified", { pictures, width, height }),
+    ),
+  ];
+}

@@ -1,0 +1,69 @@
+/**
+ * People: who waits to be let in. An owner signs for them, and confirms it at the doorbell.
+ * @module
+ */
+import { fill, h, skeleton } from "../dom.js";
+import { t } from "../i18n.js";
+import { pairingReaches, sendStatement } from "../statements.js";
+import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
+import { guarded, living, problem } from "./parts.js";
+import { statementProgress } from "./progress.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {{pairing_id: string, device: string, owner: import("../vendor/protocol/documents.js").OwnerKeys}} Join */
+
+/** @param {Context} context */
+export function peoplePage(context) {
+  const { household, relay, left } = context;
+  const place = h("div", {}, skeleton(2));
+  const load = async () => {
+    try {
+      if (!household.isLoaded) await household.load();
+      const { joins } = await relay.get("joins");
+      const rows = await Promise.all(joins.map((/** @type {Join} */ join) => joinRow(context, join)));
+      fill(place, rows.length ? h("div", { id: "joins" }, rows) : h("p", { class: "empty" }, t("people.nobody")));
+    } catch (error) {
+      if (!left.aborted) fill(place, problem(error));
+    }
+  };
+  load();
+  return {
+    title: t("people.title"),
+    body: [
+      h("p", { class: "lead" }, t("people.lead")),
+      h("h2", {}, t("people.waiting")),
+      place,
+      h("h2", {}, t("people.invite")),
+      h("p", {}, t("people.invite_help")),
+    ],
+  };
+}
+
+/** @param {Context} context @param {Join} join */
+async function joinRow(context, join) {
+  const { household, relay, left } = context;
+  const { owner, device, pairing_id } = join;
+  const fingerprint = (await sha256Hex(unb64u(owner.passkey.public_key))).slice(0, 16);
+  const place = h("div", { "aria-live": "polite" });
+  const problems = h("div", { "aria-live": "polite" });
+  const label = t("people.let_in", { name: owner.name });
+  const start = () =>
+    fill(place, h("button", { class: "primary", "data-testid": "let-in", onclick: letIn }, label));
+  const letIn = guarded(problems, async () => {
+    const digest = await sendStatement(household, device, { kind: "add_owner", pairing_id, owner });
+    fill(place, living(context, () => statementProgress(household, digest, start)));
+    if ((await pairingReaches(relay, pairing_id, ["paired"], left)) !== null) {
+      fill(place, h("p", { class: "ok", "data-testid": "let-in-done" }, t("people.done", { name: owner.name })));
+    }
+  });
+  start();
+  return h(
+    "section",
+    { class: "card", "data-testid": "join", "data-pairing": pairing_id },
+    h("h3", {}, t("people.asks", { name: owner.name })),
+    h("p", {}, t("people.widens", { door: household.doorbell(device)?.name ?? device })),
+    h("p", { class: "muted" }, t("people.key"), " ", h("span", { class: "digest" }, fingerprint)),
+    place,
+    problems,
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * Signing in, and joining by an invitation.
+ * @module
+ */
+import { h } from "../dom.js";
+import { t } from "../i18n.js";
+import { findDemoPasskey } from "../vendor/browser/demo_passkey.js";
+import { createPasskey, hasAuthenticator, usePasskey } from "../vendor/browser/passkey.js";
+import { guarded } from "./parts.js";
+
+/** @typedef {import("../app.js").Context} Context */
+
+/** @param {Context} context */
+export async function welcomePage(context) {
+  const place = h("div", { "aria-live": "polite" });
+  const signIn = (/** @type {boolean} */ isDemo) =>
+    guarded(place, async () => {
+      const { session, options } = await context.relay.post("owner/login/options");
+      const credential = await usePasskey(options, { isDemo });
+      const { token, owner } = await context.relay.post("owner/login/verify", { session, credential });
+      context.signIn(token, owner);
+      location.hash = "#/";
+    });
+  const hasDemo = context.config.demo_passkeys && (await findDemoPasskey()) !== undefined;
+  return {
+    title: t("welcome.title"),
+    body: [
+      h("p", { class: "lead" }, t("welcome.lead")),
+      h(
+        "div",
+        { class: "actions" },
+        h("button", { class: "primary", id: "sign-in", onclick: signIn(false) }, t("welcome.sign_in")),
+        hasDemo && h("button", { id: "sign-in-demo", onclick: signIn(true) }, t("welcome.sign_in_demo")),
+      ),
+      place,
+      h("p", { class: "muted" }, t("welcome.invitation")),
+    ],
+  };
+}
+
+/** @param {Context} context */
+export async function joinPage(context) {
+  const invitation = context.query.get("invitation") ?? "";
+  if (!invitation) {
+    return { title: t("join.none_title"), body: [h("p", {}, t("join.none"))] };
+  }
+  const place = h("div", { "aria-live": "polite" });
+  const name = h("input", { id: "name", name: "name", required: true, maxlength: 60, autocomplete: "name" });
+  const add = (/** @type {boolean} */ isDemo) => async () => {
+    const sent = { invitation, name: name.value.trim() };
+    const { session, options } = await context.relay.post("owner/register/options", sent);
+    const credential = await createPasskey(options, { isDemo });
+    const signedIn = await context.relay.post("owner/register/verify", { session, credential });
+    context.signIn(signedIn.token, signedIn.owner);
+    location.hash = "#/start";
+  };
+  const offersDemo = context.config.demo_passkeys && !(await hasAuthenticator());
+  const form = h(
+    "form",
+    { onsubmit: guarded(place, add(false)) },
+    h("label", { for: "name" }, t("join.name")),
+    name,
+    h("p", { class: "hint" }, t("join.name_hint")),
+    h(
+      "div",
+      { class: "actions" },
+      h("button", { class: "primary", id: "add-passkey", type: "submit" }, t("join.add")),
+      offersDemo && demoButton(name, guarded(place, add(true))),
+    ),
+    offersDemo && h("p", { class: "hint" }, t("join.demo_hint")),
+  );
+  return {
+    title: t("join.title"),
+    body: [h("p", { class: "lead" }, t("join.lead", { relay: context.config.relay_name })), form, place],
+  };
+}
+
+/** @param {HTMLInputElement} name @param {(event: Event) => Promise<void>} add */
+function demoButton(name, add) {
+  const press = (/** @type {Event} */ event) => {
+    if (name.reportValidity()) void add(event);
+  };
+  return h("button", { type: "button", id: "demo-passkey", onclick: press }, t("join.demo"));
+}

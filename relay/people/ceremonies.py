@@ -1,0 +1,191 @@
+"""Registration and login, each in two steps: options for the browser, then its answer.
+
+A ceremony serves once and for five minutes. An invitation is used up only by a registration
+that holds, in the same transaction that makes the account.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from firmware.protocol.encoding import new_id
+from firmware.protocol.passkeys import PasskeyKey
+from relay.clock import Clock
+from relay.people.errors import SignInRefused
+from relay.people.passkeys import (
+    CEREMONY_TIMEOUT_MS,
+    Site,
+    check_login,
+    check_registration,
+    login_options,
+    parse_login,
+    registration_options,
+)
+from relay.people.secrets import hash_of
+from relay.people.sessions import open_session
+from relay.store import people
+from relay.store.database import Database
+from relay.store.people import Account, Ceremony, Credential, Invitation
+
+MAX_NAME_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The first half: `options` goes to the browser, `ceremony_id` comes back with its answer."""
+
+    ceremony_id: str
+    options: dict[str, Any]  # Any: WebAuthn's own JSON
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Somebody is signed in; the token is told this once."""
+
+    token: str
+    account: Account
+    passkey: PasskeyKey
+
+
+class Ceremonies:
+    """Registers and signs in people of one role at one site."""
+
+    def __init__(self, database: Database, clock: Clock, site: Site, *, role: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._site = site
+        self._role = role
+
+    async def start_registration(self, invitation: str, name: str) -> Started:
+        """Begin with an invitation and the person's name."""
+        name = " ".join(name.split())
+        if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
+            raise SignInRefused("name", f"a name has 1 to {MAX_NAME_CHARS} characters")
+        secret_hash = hash_of(invitation)
+        async with self._database.read() as tx:
+            found = await people.find_invitation(tx, secret_hash, self._clock.wall_ms())
+        self._check_invitation(found)
+        account_id = new_id()
+        challenge = secrets.token_bytes(32)
+        data = json.dumps({"account_id": account_id, "name": name, "invitation": secret_hash})
+        ceremony_id = await self._store("register", challenge, data)
+        options = registration_options(
+            self._site, account_id=account_id, name=name, challenge=challenge
+        )
+        return Started(ceremony_id=ceremony_id, options=options)
+
+    async def finish_registration(
+        self,
+        ceremony_id: str,
+        credential: dict[str, Any],  # Any: WebAuthn's own JSON
+    ) -> SignedIn:
+        """Check the browser's answer; make the account and its passkey, and sign in."""
+        ceremony = await self._take("register", ceremony_id)
+        data = json.loads(ceremony.data)
+        passkey = check_registration(self._site, credential, ceremony.challenge)
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            found = await people.find_invitation(tx, data["invitation"], now_ms)
+            invitation = self._check_invitation(found)
+            if await people.find_credential(tx, passkey.key.credential_id) is not None:
+                raise SignInRefused("passkey_known", "this passkey is registered already")
+            await people.use_invitation(tx, data["invitation"], now_ms)
+            account = Account(
+                id=data["account_id"],
+                role=self._role,
+                agency=invitation.agency,
+                name=data["name"],
+            )
+            await people.add_account(tx, account, now_ms)
+            await people.add_credential(
+                tx,
+                Credential(
+                    credential_id=passkey.key.credential_id,
+                    account_id=account.id,
+                    public_key=passkey.key.public_key,
+                    rp_id=passkey.key.rp_id,
+                    origin=passkey.key.origin,
+                    aaguid=passkey.aaguid,
+                    sign_count=passkey.sign_count,
+                    is_demo=passkey.is_demo,
+                ),
+            )
+            token = await open_session(tx, account, now_ms)
+        return SignedIn(token=token, account=account, passkey=passkey.key)
+
+    async def start_login(self) -> Started:
+        """Begin a login with any passkey of this site."""
+        challenge = secrets.token_bytes(32)
+        ceremony_id = await self._store("login", challenge, "{}")
+        return Started(
+            ceremony_id=ceremony_id, options=login_options(self._site, challenge=challenge)
+        )
+
+    async def finish_login(
+        self,
+        ceremony_id: str,
+        credential: dict[str, Any],  # Any: WebAuthn's own JSON
+    ) -> SignedIn:
+        """Check the browser's answer and sign in."""
+        ceremony = await self._take("login", ceremony_id)
+        assertion = parse_login(credential)
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            known = await people.find_credential(tx, assertion.credential_id)
+            account = None if known is None else await people.find_account(tx, known.account_id)
+            if known is None or account is None or account.role != self._role:
+                raise SignInRefused("passkey", "this passkey isn't registered here")
+            if known.is_demo and not self._site.has_demo_passkeys:
+                raise SignInRefused("demo_passkey", "this relay takes no demo passkeys")
+            key = passkey_of(known)
+            count = check_login(assertion, key, ceremony.challenge)
+            # WebAuthn 7.2 step 22: a counter that doesn't rise means a cloned authenticator.
+            if (count or known.sign_count) and count <= known.sign_count:
+                raise SignInRefused("passkey", "this passkey's counter went back; was it copied?")
+            await people.set_sign_count(tx, known.credential_id, count)
+            token = await open_session(tx, account, now_ms)
+        return SignedIn(token=token, account=account, passkey=key)
+
+    def _check_invitation(self, invitation: Invitation | None) -> Invitation:
+        if invitation is None or invitation.role != self._role:
+            raise SignInRefused(
+                "invitation", "this invitation was used, is over, or never was; ask for a new one"
+            )
+        return invitation
+
+    async def _store(self, step: str, challenge: bytes, data: str) -> str:
+        ceremony_id = new_id()
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            await people.add_ceremony(
+                tx,
+                ceremony_id,
+                purpose=f"{self._role}/{step}",
+                ceremony=Ceremony(challenge=challenge, data=data),
+                now_ms=now_ms,
+                expires_ms=now_ms + CEREMONY_TIMEOUT_MS,
+            )
+        return ceremony_id
+
+    async def _take(self, step: str, ceremony_id: str) -> Ceremony:
+        async with self._database.begin() as tx:
+            ceremony = await people.take_ceremony(
+                tx,
+                ceremony_id,
+                purpose=f"{self._role}/{step}",
+                now_ms=self._clock.wall_ms(),
+            )
+        if ceremony is None:
+            raise SignInRefused("ceremony", "that took too long or was done before; start again")
+        return ceremony
+
+
+def passkey_of(credential: Credential) -> PasskeyKey:
+    """Return the public half as the protocol writes it."""
+    return PasskeyKey(
+        credential_id=credential.credential_id,
+        public_key=credential.public_key,
+        rp_id=credential.rp_id,
+        origin=credential.origin,
+    )

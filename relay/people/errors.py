@@ -1,0 +1,19 @@
+"""Errors of signing in.
+
+RelayError
+└── SignInRefused     a registration or login doesn't hold; `reason` names the check
+"""
+
+from typing import Literal
+
+from relay.errors import RelayError
+
+SignInReason = Literal["invitation", "ceremony", "name", "passkey", "passkey_known", "demo_passkey"]
+
+
+class SignInRefused(RelayError):
+    """A registration or login doesn't hold; the text says what to do."""
+
+    def __init__(self, reason: SignInReason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason: SignInReason = reason

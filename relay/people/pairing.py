@@ -1,0 +1,119 @@
+"""Pairing as far as the relay routes it: which account waits for which doorbell.
+
+The doorbell decides who its owners are; a lie here costs somebody a wrong list, never footage.
+A doorbell can only join an account that waits for that very pairing.
+"""
+
+from dataclasses import dataclass
+
+from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.events import Paired, PairingAnswer
+from firmware.protocol.grants import OwnerKeys
+from relay.clock import Clock
+from relay.errors import RelayError
+from relay.store import fleet, people, routing
+from relay.store.database import Database
+from relay.store.people import Account
+from relay.store.routing import Join, LinkedDoorbell, Pairing
+
+PAIRING_LIFE_MS = 10 * 60 * 1000
+
+
+class PairingRefused(RelayError):
+    """A pairing or join can't be started; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinRequest:
+    """A newcomer's public keys, for an owner to sign."""
+
+    pairing_id: str
+    device: str
+    owner: OwnerKeys
+
+
+class Pairings:
+    """Who waits for which doorbell, and who has which."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def start(self, owner: Account, pairing_id: str) -> None:
+        """Let an account wait ten minutes for a doorbell that reads its code."""
+        async with self._database.begin() as tx:
+            is_own = await routing.add_pairing(
+                tx,
+                pairing_id,
+                account_id=owner.id,
+                expires_ms=self._clock.wall_ms() + PAIRING_LIFE_MS,
+            )
+        if not is_own:
+            raise PairingRefused("this pairing is somebody else's; show a new code")
+
+    async def find(self, owner: Account, pairing_id: str) -> Pairing | None:
+        """Return an account's own pairing."""
+        async with self._database.read() as tx:
+            return await routing.find_pairing(tx, pairing_id, owner.id)
+
+    async def take_answer(self, device: str, answer: PairingAnswer) -> None:
+        """A doorbell has read somebody's code."""
+        async with self._database.begin() as tx:
+            await routing.answer_pairing(
+                tx, answer.pairing_id, device=device, now_ms=self._clock.wall_ms()
+            )
+
+    async def take_paired(self, device: str, paired: Paired) -> None:
+        """A doorbell has a new owner: from now on that account hears from it."""
+        async with self._database.begin() as tx:
+            credential = await people.find_credential(tx, paired.credential_id)
+            if credential is None:
+                return
+            owner_id = credential.account_id
+            pairing = await routing.find_pairing(tx, paired.pairing_id, owner_id)
+            if pairing is None or pairing.device not in (None, device):
+                return
+            now_ms = self._clock.wall_ms()
+            await routing.finish_pairing(tx, paired.pairing_id, device=device)
+            await routing.finish_join(tx, paired.pairing_id, device=device, now_ms=now_ms)
+            await routing.link(tx, owner_id, device)
+
+    async def doorbells(self, owner: Account) -> list[LinkedDoorbell]:
+        """Return an account's doorbells."""
+        async with self._database.read() as tx:
+            return await routing.list_linked(tx, owner.id)
+
+    async def join(
+        self, newcomer: Account, pairing_id: str, keys: OwnerKeys, device: str | None
+    ) -> None:
+        """Ask the owners of a doorbell to sign a newcomer in.
+
+        Without `device` it is the relay's only doorbell.
+        """
+        async with self._database.begin() as tx:
+            own = await people.list_credentials(tx, newcomer.id)
+            if keys.passkey.credential_id not in {row.credential_id for row in own}:
+                raise PairingRefused("this passkey isn't yours here")
+            if await routing.find_pairing(tx, pairing_id, newcomer.id) is None:
+                raise PairingRefused("start the pairing first")
+            enrolled = [doorbell.device for doorbell in await fleet.list_active(tx)]
+            target = device or (enrolled[0] if len(enrolled) == 1 else None)
+            if target not in enrolled:
+                raise PairingRefused("say which doorbell you want to join")
+            join = Join(pairing_id=pairing_id, device=target, owner=keys.encode().decode())
+            now_ms = self._clock.wall_ms()
+            if not await routing.add_join(tx, join, account_id=newcomer.id, now_ms=now_ms):
+                raise PairingRefused("another newcomer has this pairing; show a new code")
+
+    async def joins(self, owner: Account) -> list[JoinRequest]:
+        """Return the newcomers who wait for this owner's signature."""
+        async with self._database.read() as tx:
+            rows = await routing.list_joins(tx, owner.id)
+        found = []
+        for row in rows:
+            try:
+                keys = decode(OwnerKeys, row.owner.encode())
+            except WireError:  # written by an older version; nobody can sign it any more
+                continue
+            found.append(JoinRequest(pairing_id=row.pairing_id, device=row.device, owner=keys))
+        return found

@@ -1,0 +1,79 @@
+"""Table of the commands that want a reply."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.engine import RowMapping
+
+from firmware.protocol.commands import Command, Reply
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
+from relay.store.database import Transaction
+from relay.store.schema import commands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandRow:
+    """One command and, once it came, the reply."""
+
+    command: Command
+    answered_ms: int | None
+    reply: Reply | None
+
+    def state(self, now_ms: int) -> str:
+        """Return waiting, answered or expired."""
+        if self.reply is not None:
+            return "answered"
+        return "expired" if now_ms >= self.command.expires_ms else "waiting"
+
+
+async def add(tx: Transaction, command: Command) -> None:
+    """Keep a new command."""
+    values = {
+        "id": command.id,
+        "device": command.device,
+        "created_ms": command.time_ms,
+        "expires_ms": command.expires_ms,
+        "kind": type(command.body).__struct_config__.tag,
+        "payload": command.encode().decode(),
+    }
+    await tx.execute(insert(commands).values(**values))
+
+
+async def get(tx: Transaction, command_id: str) -> CommandRow | None:
+    """Return one command."""
+    query = select(commands).where(commands.c.id == command_id)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else _command(row)
+
+
+async def unanswered(tx: Transaction, *, now_ms: int) -> list[Command]:
+    """Return every command that still waits for its reply and hasn't expired."""
+    query = (
+        select(commands)
+        .where(commands.c.answered_ms.is_(None), commands.c.expires_ms > now_ms)
+        .order_by(commands.c.created_ms)
+    )
+    return [_command(row).command for row in (await tx.execute(query)).mappings()]
+
+
+async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> bool:
+    """Keep the first reply; False if it answers nothing of that doorbell, or comes again."""
+    change = (
+        update(commands)
+        .where(
+            commands.c.id == reply.in_reply_to,
+            commands.c.device == reply.device,
+            commands.c.answered_ms.is_(None),
+        )
+        .values(answered_ms=answered_ms, reply=reply.encode().decode())
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+def _command(row: RowMapping) -> CommandRow:
+    text = row["reply"]
+    return CommandRow(
+        command=decode(Command, row["payload"].encode(), max_bytes=MAX_MQTT_BYTES),
+        answered_ms=row["answered_ms"],
+        reply=None if text is None else decode(Reply, text.encode(), max_bytes=MAX_MQTT_BYTES),
+    )

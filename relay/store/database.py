@@ -1,0 +1,110 @@
+"""The database connection: durability, the schema's version, and transactions.
+
+    async with database.begin() as tx:     # one writer at a time, all or nothing
+        await events.add(tx, ...)
+    async with database.read() as tx:      # a consistent snapshot; readers never wait
+        await events.newest(tx, ...)
+
+SQLite runs in WAL mode with synchronous=FULL: what is committed outlives a power cut, which is
+what a receipt promises.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import TypeAlias
+
+from sqlalchemy import Connection, event, insert, inspect, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from relay.errors import SchemaTooNew, StoreError
+from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
+
+BUSY_TIMEOUT_MS = 10_000
+
+Transaction: TypeAlias = AsyncConnection
+"""What the repositories in this folder take as their first argument."""
+
+
+class Database:
+    """One open database. Make it with `Database.open`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path) -> "Database":
+        """Open the SQLite file at `path`; an empty one gets its tables. Raise StoreError."""
+        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+        event.listen(engine.sync_engine, "connect", _prepare_connection)
+        event.listen(engine.sync_engine, "begin", _begin)
+        database = cls(engine)
+        try:
+            async with database.begin() as tx:
+                await tx.run_sync(_ensure_schema)
+        except OperationalError as error:
+            await engine.dispose()
+            raise StoreError(f"can't open the database {path}: {error.orig}") from error
+        except StoreError:
+            await engine.dispose()
+            raise
+        return database
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        """Write: commits at the end of the block, rolls back if it raises."""
+        async with self._writer, self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        """Read one consistent snapshot; nothing written here is kept."""
+        async with self._engine.connect() as connection:
+            reader = await connection.execution_options(doorward_is_read=True)
+            yield reader
+
+    async def check(self) -> None:
+        """Raise StoreError unless the database answers."""
+        try:
+            async with self.read() as tx:
+                await tx.execute(text("SELECT 1"))
+        except OperationalError as error:
+            raise StoreError(f"the database doesn't answer: {error.orig}") from error
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+
+def _prepare_connection(connection: SqliteConnection, _record: object) -> None:
+    # The driver's own transaction handling is off; _begin says when one starts.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_TIMEOUT_MS}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    is_read = connection.get_execution_options().get("doorward_is_read", False)
+    # IMMEDIATE: a writer waits for its turn at once, and never fails half-way as busy.
+    connection.exec_driver_sql("BEGIN" if is_read else "BEGIN IMMEDIATE")
+
+
+def _ensure_schema(connection: Connection) -> None:
+    if not inspect(connection).has_table(schema_version.name):
+        metadata.create_all(connection)
+        connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
+        return
+    found = connection.execute(select(schema_version.c.version)).scalar_one()
+    if found > SCHEMA_VERSION:
+        raise SchemaTooNew(found, SCHEMA_VERSION)

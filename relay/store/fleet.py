@@ -1,0 +1,131 @@
+"""Tables of the fleet: enrolled doorbells and the claims that let them in."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.engine import RowMapping
+
+from relay.store.database import Transaction
+from relay.store.schema import claims, doorbells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorbellRow:
+    """One enrolled doorbell. Keys are base64url."""
+
+    device: str
+    name: str
+    identity_key: str
+    sealing_key: str
+    certificate_pem: str
+    enrolled_ms: int
+    revoked_ms: int | None
+    state: str
+    state_since_ms: int
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """One claim; only the hash of its secret is kept."""
+
+    secret_hash: str
+    expires_ms: int
+    used_ms: int | None
+    device: str | None
+
+
+async def add_claim(tx: Transaction, secret_hash: str, expires_ms: int) -> None:
+    """Keep a new claim."""
+    await tx.execute(insert(claims).values(secret_hash=secret_hash, expires_ms=expires_ms))
+
+
+async def get_claim(tx: Transaction, secret_hash: str) -> ClaimRow | None:
+    """Return a claim by the hash of its secret."""
+    query = select(claims).where(claims.c.secret_hash == secret_hash)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else ClaimRow(**row)
+
+
+async def use_claim(tx: Transaction, secret_hash: str, *, device: str, used_ms: int) -> bool:
+    """Spend a claim; False if it was spent before."""
+    change = (
+        update(claims)
+        .where(claims.c.secret_hash == secret_hash, claims.c.used_ms.is_(None))
+        .values(used_ms=used_ms, device=device)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def add(tx: Transaction, doorbell: DoorbellRow) -> None:
+    """Enrol a new doorbell."""
+    values = {field: getattr(doorbell, field) for field in DoorbellRow.__slots__}
+    await tx.execute(insert(doorbells).values(**values))
+
+
+async def renew(tx: Transaction, device: str, *, certificate_pem: str, sealing_key: str) -> None:
+    """Give an enrolled doorbell a new certificate."""
+    change = (
+        update(doorbells)
+        .where(doorbells.c.device == device)
+        .values(certificate_pem=certificate_pem, sealing_key=sealing_key)
+    )
+    await tx.execute(change)
+
+
+async def get(tx: Transaction, device: str) -> DoorbellRow | None:
+    """Return one doorbell, also a revoked one."""
+    query = select(doorbells).where(doorbells.c.device == device)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else _doorbell(row)
+
+
+async def list_active(tx: Transaction) -> list[DoorbellRow]:
+    """Return every doorbell that isn't revoked."""
+    query = select(doorbells).where(doorbells.c.revoked_ms.is_(None)).order_by(doorbells.c.device)
+    return [_doorbell(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def count(tx: Transaction) -> int:
+    """Return how many doorbells were ever enrolled."""
+    return (await tx.execute(select(func.count()).select_from(doorbells))).scalar_one()
+
+
+async def revoked_devices(tx: Transaction) -> frozenset[str]:
+    """Return the ids of all revoked doorbells."""
+    query = select(doorbells.c.device).where(doorbells.c.revoked_ms.is_not(None))
+    return frozenset((await tx.execute(query)).scalars())
+
+
+async def revoke(tx: Transaction, device: str, *, revoked_ms: int) -> bool:
+    """Mark a doorbell as revoked; False if there is no such doorbell, or it was already."""
+    change = (
+        update(doorbells)
+        .where(doorbells.c.device == device, doorbells.c.revoked_ms.is_(None))
+        .values(revoked_ms=revoked_ms)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def set_state(tx: Transaction, device: str, state: str, *, since_ms: int) -> bool:
+    """Note that a doorbell is online or offline; False if it was so already."""
+    change = (
+        update(doorbells)
+        .where(doorbells.c.device == device, doorbells.c.state != state)
+        .values(state=state, state_since_ms=since_ms)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def raise_last_seq(tx: Transaction, device: str, seq: int) -> None:
+    """Note the highest event number that was committed."""
+    change = (
+        update(doorbells)
+        .where(doorbells.c.device == device, doorbells.c.last_seq < seq)
+        .values(last_seq=seq)
+    )
+    await tx.execute(change)
+
+
+def _doorbell(row: RowMapping) -> DoorbellRow:
+    return DoorbellRow(**row)

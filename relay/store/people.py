@@ -1,0 +1,246 @@
+"""Rows about people: accounts, passkeys, invitations, sessions and ceremonies.
+
+Secrets come in as SHA-256 only. What a session or an invitation allows is decided in
+relay.people; here is only what is stored.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from relay.store.database import Transaction
+from relay.store.schema import accounts, ceremonies, credentials, invitations, sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """One person; `role` is owner or officer, and an officer has an agency."""
+
+    id: str
+    role: str
+    agency: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """One passkey of an account; `public_key` is SubjectPublicKeyInfo in base64url."""
+
+    credential_id: str
+    account_id: str
+    public_key: str
+    rp_id: str
+    origin: str
+    aaguid: str
+    sign_count: int
+    is_demo: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """A one-time invitation that still stands."""
+
+    role: str
+    agency: str | None
+    device: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session that still stands, and whose it is."""
+
+    account: Account
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ceremony:
+    """The first half of a registration or login."""
+
+    challenge: bytes
+    data: str
+
+
+async def add_account(tx: Transaction, account: Account, now_ms: int) -> None:
+    """Store a new account."""
+    await tx.execute(
+        insert(accounts).values(
+            id=account.id,
+            role=account.role,
+            agency=account.agency,
+            name=account.name,
+            created_ms=now_ms,
+        )
+    )
+
+
+async def find_account(tx: Transaction, account_id: str) -> Account | None:
+    """Return one account."""
+    row = (await tx.execute(select(accounts).where(accounts.c.id == account_id))).first()
+    return None if row is None else _account(row)
+
+
+async def add_credential(tx: Transaction, credential: Credential) -> None:
+    """Store a new passkey."""
+    await tx.execute(
+        insert(credentials).values(
+            credential_id=credential.credential_id,
+            account_id=credential.account_id,
+            public_key=credential.public_key,
+            rp_id=credential.rp_id,
+            origin=credential.origin,
+            aaguid=credential.aaguid,
+            sign_count=credential.sign_count,
+            is_demo=credential.is_demo,
+        )
+    )
+
+
+async def find_credential(tx: Transaction, credential_id: str) -> Credential | None:
+    """Return one passkey by its credential id."""
+    query = select(credentials).where(credentials.c.credential_id == credential_id)
+    row = (await tx.execute(query)).first()
+    return None if row is None else _credential(row)
+
+
+async def list_credentials(tx: Transaction, account_id: str) -> list[Credential]:
+    """Return all passkeys of an account."""
+    query = select(credentials).where(credentials.c.account_id == account_id)
+    return [_credential(row) for row in await tx.execute(query)]
+
+
+async def set_sign_count(tx: Transaction, credential_id: str, sign_count: int) -> None:
+    """Remember the authenticator's counter."""
+    await tx.execute(
+        update(credentials)
+        .where(credentials.c.credential_id == credential_id)
+        .values(sign_count=sign_count)
+    )
+
+
+async def add_invitation(
+    tx: Transaction, secret_hash: str, invitation: Invitation, expires_ms: int
+) -> None:
+    """Store a new invitation."""
+    await tx.execute(
+        insert(invitations).values(
+            secret_hash=secret_hash,
+            role=invitation.role,
+            agency=invitation.agency,
+            device=invitation.device,
+            expires_ms=expires_ms,
+        )
+    )
+
+
+async def find_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> Invitation | None:
+    """Return an invitation that is neither used nor over."""
+    row = (
+        await tx.execute(
+            select(invitations).where(
+                invitations.c.secret_hash == secret_hash,
+                invitations.c.used_ms.is_(None),
+                invitations.c.expires_ms > now_ms,
+            )
+        )
+    ).first()
+    if row is None:
+        return None
+    return Invitation(role=row.role, agency=row.agency, device=row.device)
+
+
+async def use_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> bool:
+    """Use an invitation up; False if somebody else did, or it is over."""
+    result = await tx.execute(
+        update(invitations)
+        .where(
+            invitations.c.secret_hash == secret_hash,
+            invitations.c.used_ms.is_(None),
+            invitations.c.expires_ms > now_ms,
+        )
+        .values(used_ms=now_ms)
+    )
+    return result.rowcount == 1
+
+
+async def add_session(
+    tx: Transaction, token_hash: str, *, account_id: str, csrf: str, now_ms: int, expires_ms: int
+) -> None:
+    """Store a new session, and forget those that are over."""
+    await tx.execute(delete(sessions).where(sessions.c.expires_ms <= now_ms))
+    await tx.execute(
+        insert(sessions).values(
+            token_hash=token_hash,
+            account_id=account_id,
+            csrf=csrf,
+            created_ms=now_ms,
+            expires_ms=expires_ms,
+        )
+    )
+
+
+async def find_session(tx: Transaction, token_hash: str, now_ms: int) -> Session | None:
+    """Return a session that isn't over."""
+    query = (
+        select(accounts, sessions.c.csrf)
+        .join(sessions, sessions.c.account_id == accounts.c.id)
+        .where(sessions.c.token_hash == token_hash, sessions.c.expires_ms > now_ms)
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else Session(account=_account(row), csrf=row.csrf)
+
+
+async def delete_session(tx: Transaction, token_hash: str) -> None:
+    """End a session."""
+    await tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+async def add_ceremony(
+    tx: Transaction,
+    ceremony_id: str,
+    *,
+    purpose: str,
+    ceremony: Ceremony,
+    now_ms: int,
+    expires_ms: int,
+) -> None:
+    """Store the first half of a ceremony, and forget those that are over."""
+    await tx.execute(delete(ceremonies).where(ceremonies.c.expires_ms <= now_ms))
+    await tx.execute(
+        insert(ceremonies).values(
+            id=ceremony_id,
+            challenge=ceremony.challenge,
+            purpose=purpose,
+            data=ceremony.data,
+            expires_ms=expires_ms,
+        )
+    )
+
+
+async def take_ceremony(
+    tx: Transaction, ceremony_id: str, *, purpose: str, now_ms: int
+) -> Ceremony | None:
+    """Return a ceremony and delete it: each serves once."""
+    query = select(ceremonies).where(ceremonies.c.id == ceremony_id)
+    row = (await tx.execute(query)).first()
+    await tx.execute(delete(ceremonies).where(ceremonies.c.id == ceremony_id))
+    if row is None or row.purpose != purpose or row.expires_ms <= now_ms:
+        return None
+    return Ceremony(challenge=row.challenge, data=row.data)
+
+
+def _account(row: Row[tuple[object, ...]]) -> Account:
+    return Account(id=row.id, role=row.role, agency=row.agency, name=row.name)
+
+
+def _credential(row: Row[tuple[object, ...]]) -> Credential:
+    return Credential(
+        credential_id=row.credential_id,
+        account_id=row.account_id,
+        public_key=row.public_key,
+        rp_id=row.rp_id,
+        origin=row.origin,
+        aaguid=row.aaguid,
+        sign_count=row.sign_count,
+        is_demo=row.is_demo,
+    )

@@ -1,0 +1,177 @@
+"""Rows that say which account hears from which doorbell.
+
+Routing is comfort, not security: the doorbell alone decides who its owners are.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from relay.store.database import Transaction
+from relay.store.schema import account_doorbells, doorbells, joins, pairings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedDoorbell:
+    """A doorbell as its owner's app sees it."""
+
+    device: str
+    name: str
+    state: str
+    since_ms: int
+    identity_key: str
+    sealing_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """An account that waits for a doorbell; the keys are there once it answered."""
+
+    pairing_id: str
+    account_id: str
+    device: str | None
+    state: str
+    identity_key: str | None
+    sealing_key: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """A newcomer's public keys (JSON of OwnerKeys), waiting for an owner's signature."""
+
+    pairing_id: str
+    device: str
+    owner: str
+
+
+async def add_pairing(
+    tx: Transaction, pairing_id: str, *, account_id: str, expires_ms: int
+) -> bool:
+    """Let an account wait for a pairing; False if another account has this id."""
+    await tx.execute(
+        upsert(pairings)
+        .values(
+            pairing_id=pairing_id, account_id=account_id, state="waiting", expires_ms=expires_ms
+        )
+        .on_conflict_do_nothing()
+    )
+    row = (await tx.execute(select(pairings).where(pairings.c.pairing_id == pairing_id))).one()
+    return bool(row.account_id == account_id)
+
+
+async def find_pairing(tx: Transaction, pairing_id: str, account_id: str) -> Pairing | None:
+    """Return an account's own pairing."""
+    query = (
+        select(pairings, doorbells.c.identity_key, doorbells.c.sealing_key)
+        .outerjoin(doorbells, doorbells.c.device == pairings.c.device)
+        .where(pairings.c.pairing_id == pairing_id, pairings.c.account_id == account_id)
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else _pairing(row)
+
+
+async def answer_pairing(tx: Transaction, pairing_id: str, *, device: str, now_ms: int) -> None:
+    """A doorbell has read the code: fill it in, unless the time is over."""
+    await tx.execute(
+        update(pairings)
+        .where(
+            pairings.c.pairing_id == pairing_id,
+            pairings.c.expires_ms > now_ms,
+            pairings.c.state == "waiting",
+        )
+        .values(device=device, state="answered")
+    )
+
+
+async def finish_pairing(tx: Transaction, pairing_id: str, *, device: str) -> None:
+    """The doorbell was confirmed: the pairing and the join of this id are done."""
+    await tx.execute(
+        update(pairings)
+        .where(
+            pairings.c.pairing_id == pairing_id,
+            or_(pairings.c.device == device, pairings.c.device.is_(None)),
+        )
+        .values(device=device, state="paired")
+    )
+
+
+async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: int) -> None:
+    """The newcomer is an owner now."""
+    await tx.execute(
+        update(joins)
+        .where(joins.c.pairing_id == pairing_id, joins.c.device == device)
+        .values(done_ms=now_ms)
+    )
+
+
+async def link(tx: Transaction, account_id: str, device: str) -> None:
+    """Let an account hear from a doorbell."""
+    await tx.execute(
+        upsert(account_doorbells)
+        .values(account_id=account_id, device=device)
+        .on_conflict_do_nothing()
+    )
+
+
+async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
+    """Return an account's doorbells."""
+    query = (
+        select(doorbells)
+        .join(account_doorbells, account_doorbells.c.device == doorbells.c.device)
+        .where(account_doorbells.c.account_id == account_id, doorbells.c.revoked_ms.is_(None))
+        .order_by(doorbells.c.enrolled_ms)
+    )
+    return [
+        LinkedDoorbell(
+            device=row.device,
+            name=row.name,
+            state=row.state,
+            since_ms=row.state_since_ms,
+            identity_key=row.identity_key,
+            sealing_key=row.sealing_key,
+        )
+        for row in await tx.execute(query)
+    ]
+
+
+async def add_join(tx: Transaction, join: Join, *, account_id: str, now_ms: int) -> bool:
+    """Store a newcomer's keys; False if the id is taken."""
+    taken = (await tx.execute(select(joins).where(joins.c.pairing_id == join.pairing_id))).first()
+    if taken is not None:
+        return bool(taken.account_id == account_id and taken.owner == join.owner)
+    await tx.execute(
+        insert(joins).values(
+            pairing_id=join.pairing_id,
+            account_id=account_id,
+            device=join.device,
+            owner=join.owner,
+            created_ms=now_ms,
+        )
+    )
+    return True
+
+
+async def list_joins(tx: Transaction, account_id: str) -> list[Join]:
+    """Return those who want to join the account's doorbells and aren't signed in yet."""
+    query = (
+        select(joins)
+        .join(account_doorbells, account_doorbells.c.device == joins.c.device)
+        .where(account_doorbells.c.account_id == account_id, joins.c.done_ms.is_(None))
+        .order_by(joins.c.created_ms)
+    )
+    return [
+        Join(pairing_id=row.pairing_id, device=row.device, owner=row.owner)
+        for row in await tx.execute(query)
+    ]
+
+
+def _pairing(row: Row[tuple[object, ...]]) -> Pairing:
+    return Pairing(
+        pairing_id=row.pairing_id,
+        account_id=row.account_id,
+        device=row.device,
+        state=row.state,
+        identity_key=row.identity_key,
+        sealing_key=row.sealing_key,
+    )

@@ -1,0 +1,86 @@
+"""Which officer it is: cookie `dw_agency`, and the CSRF token for everything that changes."""
+
+import secrets
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from firmware.protocol.claims import Agency
+from relay.store.people import Account
+from relay.web.agency.services import AgencyServices
+from relay.web.answers import PageError
+
+COOKIE = "dw_agency"
+COOKIE_PATH = "/agency"
+CSRF_HEADER = "x-csrf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Officer:
+    """A signed-in officer and their agency."""
+
+    account: Account
+    agency: Agency
+    csrf: str
+
+
+def services_of(request: Request) -> AgencyServices:
+    """Return what the face was built from."""
+    services: AgencyServices = request.app.state.services
+    return services
+
+
+async def find_officer(request: Request) -> Officer | None:
+    """Return who is signed in, or None."""
+    services = services_of(request)
+    token = request.cookies.get(COOKIE, "")
+    session = await services.sessions.find(token, "officer") if token else None
+    if session is None or session.account.agency is None:
+        return None
+    agency = await services.register.find_agency(session.account.agency)
+    if agency is None:
+        return None
+    return Officer(account=session.account, agency=agency, csrf=session.csrf)
+
+
+async def require_officer(request: Request) -> Officer:
+    """Return who is signed in, or raise 401."""
+    officer = await find_officer(request)
+    if officer is None:
+        raise PageError(401, "unauthenticated", "sign in first")
+    return officer
+
+
+async def require_officer_post(request: Request) -> Officer:
+    """The same for what changes something: also demands the session's CSRF token."""
+    check_origin(request)
+    officer = await require_officer(request)
+    token = request.headers.get(CSRF_HEADER, "")
+    if not secrets.compare_digest(token.encode(), officer.csrf.encode()):
+        raise PageError(403, "csrf", "the page is out of date; load it again")
+    return officer
+
+
+def check_origin(request: Request) -> None:
+    """Refuse what another site's page sent."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != services_of(request).site.origin:
+        raise PageError(403, "origin", "sent by another site's page")
+
+
+def set_session(request: Request, response: Response, token: str) -> None:
+    """Give the browser its session."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        path=COOKIE_PATH,
+        httponly=True,
+        samesite="strict",
+        secure=services_of(request).site.origin.startswith("https://"),
+    )
+
+
+def clear_session(response: Response) -> None:
+    """Take the session back."""
+    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="strict")

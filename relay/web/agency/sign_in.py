@@ -1,0 +1,175 @@
+"""Sign in, join by invitation, sign out, and officers' certificates."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from firmware.protocol.encoding import Document, WireError, decode
+from firmware.protocol.requests import OfficerCertificate, SignedCertificate
+from relay.people.ceremonies import SignedIn, Started
+from relay.web.agency.session import (
+    COOKIE,
+    check_origin,
+    clear_session,
+    find_officer,
+    require_officer,
+    require_officer_post,
+    services_of,
+    set_session,
+)
+from relay.web.answers import not_found, read_json
+
+
+class RegisterOptionsIn(Document, frozen=True, kw_only=True):
+    """Who wants to register, and by which invitation."""
+
+    invitation: str
+    name: str
+
+
+class LoginOptionsIn(Document, frozen=True, kw_only=True):
+    """Nothing: the browser knows its passkeys."""
+
+
+class CredentialIn(Document, frozen=True, kw_only=True):
+    """What navigator.credentials returned, by its own toJSON()."""
+
+    session: str
+    credential: dict[str, Any]  # Any: WebAuthn's own JSON
+
+
+async def home(request: Request) -> Response:
+    """GET /agency: the dashboard, or sign in."""
+    services = services_of(request)
+    officer = await find_officer(request)
+    if officer is None:
+        return services.pages.render(
+            request, "agency/sign_in.html", has_demo_passkeys=services.site.has_demo_passkeys
+        )
+    certificate = await services.register.find_certificate(officer.account.id)
+    published = await services.publishing.list(agency=officer.agency.id)
+    return services.pages.render(
+        request,
+        "agency/dashboard.html",
+        csrf=officer.csrf,
+        officer=officer,
+        has_certificate=certificate is not None,
+        open_count=sum(row.state == "open" for row in published),
+        package_count=len(await services.delivery.list_for_agency(officer.agency.id)),
+    )
+
+
+async def join(request: Request) -> Response:
+    """GET /agency/join?invitation=…: the page on which an officer adds their passkey."""
+    services = services_of(request)
+    return services.pages.render(
+        request,
+        "agency/join.html",
+        invitation=request.query_params.get("invitation", ""),
+        has_demo_passkeys=services.site.has_demo_passkeys,
+    )
+
+
+async def register_options(request: Request) -> Response:
+    """POST /agency/register/options."""
+    check_origin(request)
+    body = await read_json(request, RegisterOptionsIn)
+    ceremonies = services_of(request).ceremonies
+    return _started(await ceremonies.start_registration(body.invitation, body.name))
+
+
+async def register_verify(request: Request) -> Response:
+    """POST /agency/register/verify: sets the cookie."""
+    check_origin(request)
+    body = await read_json(request, CredentialIn)
+    ceremonies = services_of(request).ceremonies
+    return _signed_in(request, await ceremonies.finish_registration(body.session, body.credential))
+
+
+async def login_options(request: Request) -> Response:
+    """POST /agency/login/options."""
+    check_origin(request)
+    await read_json(request, LoginOptionsIn)
+    return _started(await services_of(request).ceremonies.start_login())
+
+
+async def login_verify(request: Request) -> Response:
+    """POST /agency/login/verify: sets the cookie."""
+    check_origin(request)
+    body = await read_json(request, CredentialIn)
+    ceremonies = services_of(request).ceremonies
+    return _signed_in(request, await ceremonies.finish_login(body.session, body.credential))
+
+
+async def logout(request: Request) -> Response:
+    """POST /agency/logout."""
+    await require_officer_post(request)
+    await services_of(request).sessions.end(request.cookies[COOKIE])
+    response = JSONResponse({"ok": True})
+    clear_session(response)
+    return response
+
+
+async def put_certificate(request: Request) -> Response:
+    """POST /agency/officers/{officer_id}/certificate: the agency's signature authorises."""
+    signed = await read_json(request, SignedCertificate)
+    officer_id = request.path_params["officer_id"]
+    await services_of(request).register.take_certificate(officer_id, signed)
+    return JSONResponse({"ok": True}, status_code=201)
+
+
+async def get_officer(request: Request) -> Response:
+    """GET /agency/officers/{officer_id}: the officer's own certificate and its state."""
+    officer = await require_officer(request)
+    services = services_of(request)
+    if request.path_params["officer_id"] != officer.account.id:
+        raise not_found("officer")
+    signed = await services.register.find_certificate(officer.account.id)
+    return JSONResponse(
+        {
+            "officer_id": officer.account.id,
+            "name": officer.account.name,
+            "agency": officer.agency.id,
+            "certificate": _certificate_state(signed, services.clock.wall_ms()),
+            "signed": None if signed is None else _plain(signed),
+        }
+    )
+
+
+def _certificate_state(signed: SignedCertificate | None, now_ms: int) -> str:
+    if signed is None:
+        return "none"
+    try:
+        certificate = decode(OfficerCertificate, signed.certificate.encode())
+    except WireError:
+        return "none"
+    return "valid" if now_ms < certificate.not_after_ms else "expired"
+
+
+def _plain(signed: SignedCertificate) -> dict[str, str]:
+    return {"certificate": signed.certificate, "signature": signed.signature}
+
+
+def _started(started: Started) -> JSONResponse:
+    return JSONResponse({"session": started.ceremony_id, "options": started.options})
+
+
+def _signed_in(request: Request, signed_in: SignedIn) -> JSONResponse:
+    key = signed_in.passkey
+    response = JSONResponse(
+        {
+            "officer": {
+                "officer_id": signed_in.account.id,
+                "name": signed_in.account.name,
+                "passkey": {
+                    "credential_id": key.credential_id,
+                    "public_key": key.public_key,
+                    "rp_id": key.rp_id,
+                    "origin": key.origin,
+                },
+            }
+        }
+    )
+    set_session(request, response, signed_in.token)
+    return response

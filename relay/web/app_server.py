@@ -1,0 +1,32 @@
+"""`doorward-relay app`: serves the owner's app, the same bytes for all, on its own origin.
+
+It knows no account and asks the relay for nothing; `config.json` tells the app where it is.
+"""
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from relay.web.security import SecurityHeaders, page_policy
+
+BUNDLE = Path(__file__).parents[1] / "owner_app"
+
+
+def build_app_server(relay_url: str, *, bundle: Path = BUNDLE, is_https: bool = False) -> ASGIApp:
+    """Return the app that serves `bundle` for the relay at `relay_url`."""
+
+    async def config(_request: Request) -> Response:
+        return JSONResponse({"relay_url": relay_url}, headers={"Cache-Control": "no-store"})
+
+    app = Starlette(
+        routes=[
+            Route("/config.json", config),
+            Mount("/", StaticFiles(directory=bundle, html=True)),
+        ]
+    )
+    return SecurityHeaders(app, policy=page_policy(connect=(relay_url,)), is_https=is_https)

@@ -1,0 +1,77 @@
+"""Renders a template in the reader's language."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from relay.web.i18n import LANGUAGES, choose_language, load_texts
+
+LANGUAGE_COOKIE = "dw_language"
+YEAR_S = 365 * 24 * 3600
+
+
+class Pages:
+    """All templates, ready."""
+
+    def __init__(self, *, relay_name: str) -> None:
+        self._texts = load_texts()
+        self._relay_name = relay_name
+        self._templates = Environment(
+            loader=PackageLoader("relay.web", "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        csrf: str = "",
+        **context: Any,  # Any: whatever the template shows
+    ) -> HTMLResponse:
+        """Return the page; `csrf` is the session's, empty for nobody signed in."""
+        asked = request.query_params.get("lang")
+        language = choose_language(
+            asked=asked,
+            kept=request.cookies.get(LANGUAGE_COOKIE),
+            accept=request.headers.get("accept-language", ""),
+        )
+        texts = self._texts[language]
+        html = self._templates.get_template(template).render(
+            t=texts,
+            language=language,
+            languages=[
+                (other, str(request.url.include_query_params(lang=other).query))
+                for other in LANGUAGES
+            ],
+            module_texts=texts.for_modules(),
+            relay_name=self._relay_name,
+            path=request.url.path,
+            csrf=csrf,
+            when=when,
+            **context,
+        )
+        response = HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
+        response.headers["Vary"] = "Accept-Language, Cookie"
+        if asked in LANGUAGES:
+            response.set_cookie(
+                LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="lax", httponly=True
+            )
+        return response
+
+
+def when(time_ms: int) -> Markup:
+    """Return a <time> element: UTC as text, exact for the module that makes it local."""
+    moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+    exact = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return Markup('<time datetime="{}" data-ms="{}">{} UTC</time>').format(
+        exact, time_ms, moment.strftime("%Y-%m-%d %H:%M")
+    )

@@ -1,0 +1,69 @@
+"""Builds the public face."""
+
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relay.agency.register import Register
+from relay.request.publishing import Publishing
+from relay.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicServices:
+    """The public face's dependencies."""
+
+    pages: Pages
+    register: Register
+    publishing: Publishing
+    owner_origin: str
+
+
+class PublicFace:
+    """The pages that anybody may read."""
+
+    def __init__(self, services: PublicServices) -> None:
+        self._services = services
+
+    def routes(self) -> list[Route]:
+        """Return the face's routes."""
+        return [
+            Route("/", self.index),
+            Route("/requests", self.list_requests),
+            Route("/requests/{request_id}", self.show_request),
+        ]
+
+    async def index(self, request: Request) -> Response:
+        """GET /: what this relay is."""
+        agencies = await self._services.register.agencies()
+        return self._services.pages.render(
+            request,
+            "public/index.html",
+            agencies=list(agencies.values()),
+            owner_origin=self._services.owner_origin,
+        )
+
+    async def list_requests(self, request: Request) -> Response:
+        """GET /requests: what agencies asked for."""
+        return self._services.pages.render(
+            request,
+            "public/requests.html",
+            requests=await self._services.publishing.list(),
+            agencies=await self._services.register.agencies(),
+        )
+
+    async def show_request(self, request: Request) -> Response:
+        """GET /requests/{request_id}: one request, all that was signed but the contact."""
+        published = await self._services.publishing.find(request.path_params["request_id"])
+        if published is None:
+            raise HTTPException(404, "no such request")
+        agencies = await self._services.register.agencies()
+        return self._services.pages.render(
+            request,
+            "public/request.html",
+            published=published,
+            agency=agencies[published.agency],
+        )

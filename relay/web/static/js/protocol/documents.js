@@ -1,0 +1,75 @@
+/**
+ * The shapes of the documents in firmware/protocol/, as types. No code.
+ *
+ * @typedef {{credential_id: string, public_key: string, rp_id: string, origin: string}} PasskeyKey
+ * @typedef {{credential_id: string, authenticator_data: string, client_data_json: string, signature: string}} Assertion
+ * @typedef {{name: string, passkey: PasskeyKey, note_key: string}} OwnerKeys
+ * @typedef {{v: 1, pairing_id: string, owner: OwnerKeys}} PairingCode
+ *
+ * @typedef {object} EvidenceRequest
+ * @property {1} v
+ * @property {"doorward/request/v1"} domain
+ * @property {string} id
+ * @property {string} agency
+ * @property {string} officer_id
+ * @property {string} officer_name
+ * @property {string} contact
+ * @property {string} case_number
+ * @property {string} incident_type
+ * @property {string} text
+ * @property {string[]} cells
+ * @property {number} from_ms
+ * @property {number} to_ms
+ * @property {number} retention_days
+ * @property {"none" | "prosecutor"} onward_sharing
+ * @property {number} created_ms
+ * @property {number} expires_ms
+ *
+ * @typedef {{certificate: string, signature: string}} SignedCertificate
+ * @typedef {{request: string, assertion: Assertion, officer: SignedCertificate}} SignedRequest
+ * @typedef {{v: 1, domain: string, agency: string, officer_id: string, name: string, passkey: PasskeyKey, not_after_ms: number}} OfficerCertificate
+ * @typedef {{id: string, name: string, signing_key: string, sealing_keys: string[], agreement_until_ms: number, cells: string[]}} Agency
+ *
+ * @typedef {{clip_id: string, manifest_digest: string, from_ms: number, to_ms: number}} ClipRange
+ * @typedef {{kind: "grant", request_digest: string, clips: ClipRange[], has_audio: boolean, recipient: {agency: string, sealing_keys: string[]}}} GrantTerms
+ * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys}} AddOwner
+ * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: GrantTerms | AddOwner}} Statement
+ * @typedef {{statement: string, assertion: Assertion}} SignedStatement
+ *
+ * @typedef {{type: "pressed"}} Pressed
+ * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
+ * @typedef {{type: "pairing_answer", pairing_id: string, identity_key: string, sealing_key: string}} PairingAnswer
+ * @typedef {{type: "paired", pairing_id: string, credential_id: string}} Paired
+ * @typedef {{type: "note", credential_id: string, sealed: string}} Note
+ * @typedef {{type: "package_ready", package_id: string, request_id: string}} PackageReady
+ * @typedef {{type: "package_uploaded", package_id: string}} PackageUploaded
+ * @typedef {Pressed | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded} EventBody
+ * @typedef {{v: 1, id: string, device: string, seq: number, time_ms: number, is_clock_trusted: boolean, body: EventBody}} DoorbellEvent
+ *
+ * @typedef {{type: "request_matched", request_id: string}} RequestMatched
+ * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string}} ConfirmationWanted
+ * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
+ * @typedef {{type: "released", statement_digest: string, package_id: string}} ReleaseDone
+ * @typedef {{device: string, body: RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone}} OwnerNote
+ *
+ * @typedef {{first_pts_90k: number, unit_count: number, leaf: string}} Gop
+ * @typedef {{event_id: string, kind: "pressed" | "motion", at_90k: number}} ClipTrigger
+ *
+ * @typedef {object} ClipManifest
+ * @property {string} clip_id
+ * @property {string} device
+ * @property {number} started_ms
+ * @property {boolean} is_clock_trusted
+ * @property {number} duration_90k
+ * @property {number} width
+ * @property {number} height
+ * @property {number} pre_roll_90k
+ * @property {"complete" | "cut_short"} ended
+ * @property {ClipTrigger[]} triggers
+ * @property {Gop[]} gops
+ * @property {string} video_root
+ *
+ * @typedef {{manifest: string, signature: string}} SignedManifest
+ * @module
+ */
+export {};

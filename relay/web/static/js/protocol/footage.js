@@ -1,0 +1,124 @@
+/**
+ * Clip manifests: GOP leaves and the root over them, as in firmware/protocol/footage.py.
+ * @module
+ */
+import { WireError, hex, join, parseCanonical, sha256, sha256Hex, unb64u, unhex, utf8 } from "./encoding.js";
+import { verifyP256 } from "./passkeys.js";
+
+/** @typedef {import("./documents.js").ClipManifest} ClipManifest */
+/** @typedef {import("./documents.js").Gop} Gop */
+/** @typedef {import("./documents.js").SignedManifest} SignedManifest */
+/** @typedef {{pts_90k: number, is_key: boolean, nal_units: Uint8Array[]}} AccessUnit */
+
+const GOP_TAG = utf8("doorward/gop/v1\0");
+const MANIFEST_TAG = utf8("doorward/clip/v1\0");
+const NAL_TYPE_IDR = 5;
+
+/**
+ * Returns the NAL units of one MP4 sample with 4-byte lengths (ISO/IEC 14496-15).
+ * @param {Uint8Array} sample
+ */
+export function splitLengthPrefixed(sample) {
+  const view = new DataView(sample.buffer, sample.byteOffset, sample.byteLength);
+  const units = [];
+  let position = 0;
+  while (position < sample.length) {
+    const size = position + 4 <= sample.length ? view.getUint32(position) : 0;
+    const unit = sample.subarray(position + 4, position + 4 + size);
+    if (size === 0 || unit.length !== size) {
+      throw new WireError("a NAL unit's length doesn't fit its sample");
+    }
+    units.push(unit);
+    position += 4 + size;
+  }
+  return units;
+}
+
+/** Tells whether an access unit is a key frame (IDR, H.264 7.4.1.2.4). @param {Uint8Array[]} units */
+export function isKeyFrame(units) {
+  return units.some((unit) => (unit[0] & 0x1f) === NAL_TYPE_IDR);
+}
+
+/**
+ * Returns the GOPs of a clip's access units; `pts_90k` counts from the clip's first.
+ * @param {AccessUnit[]} units
+ * @returns {Promise<Gop[]>}
+ */
+export async function gopsOf(units) {
+  if (units.length === 0 || !units[0].is_key) throw new WireError("a clip begins with a key frame");
+  /** @type {AccessUnit[][]} */
+  const groups = [];
+  for (const unit of units) {
+    if (unit.is_key) groups.push([]);
+    groups[groups.length - 1].push(unit);
+  }
+  return Promise.all(
+    groups.map(async (group) => ({
+      first_pts_90k: group[0].pts_90k,
+      unit_count: group.length,
+      leaf: await sha256Hex(join(GOP_TAG, ...group.flatMap(hashedParts))),
+    })),
+  );
+}
+
+/** @param {AccessUnit} unit */
+function hashedParts(unit) {
+  const head = new DataView(new ArrayBuffer(11));
+  head.setBigUint64(0, BigInt(unit.pts_90k));
+  head.setUint8(8, unit.is_key ? 1 : 0);
+  head.setUint16(9, unit.nal_units.length);
+  return [
+    new Uint8Array(head.buffer),
+    ...unit.nal_units.flatMap((nal) => {
+      const size = new DataView(new ArrayBuffer(4));
+      size.setUint32(0, nal.length);
+      return [new Uint8Array(size.buffer), nal];
+    }),
+  ];
+}
+
+/**
+ * Returns the RFC 6962 tree hash over leaf data given in hexadecimal.
+ * @param {string[]} leaves
+ */
+export async function merkleRoot(leaves) {
+  let level = await Promise.all(leaves.map((leaf) => sha256(join(Uint8Array.of(0), unhex(leaf)))));
+  if (level.length === 0) return sha256Hex(new Uint8Array());
+  while (level.length > 1) {
+    const next = [];
+    for (let i = 0; i < level.length; i += 2) {
+      const pair = i + 1 < level.length;
+      next.push(pair ? await sha256(join(Uint8Array.of(1), level[i], level[i + 1])) : level[i]);
+    }
+    level = next;
+  }
+  return hex(level[0]);
+}
+
+/**
+ * Returns the manifest if the doorbell's key signed it and it agrees with itself.
+ * @param {SignedManifest} signed
+ * @param {Uint8Array} identitySpki
+ * @returns {Promise<ClipManifest>}
+ */
+export async function checkManifest(signed, identitySpki) {
+  const message = join(MANIFEST_TAG, utf8(signed.manifest));
+  if (!(await verifyP256(identitySpki, unb64u(signed.signature), message))) {
+    throw new WireError("the clip manifest isn't signed by this doorbell");
+  }
+  const manifest = /** @type {ClipManifest} */ (parseCanonical(signed.manifest));
+  if ((await merkleRoot(manifest.gops.map((gop) => gop.leaf))) !== manifest.video_root) {
+    throw new WireError("the clip manifest's root doesn't match its own leaves");
+  }
+  return manifest;
+}
+
+/**
+ * Tells whether these access units are, picture for picture, the ones in the manifest.
+ * @param {AccessUnit[]} units
+ * @param {ClipManifest} manifest
+ */
+export async function isSameFootage(units, manifest) {
+  const gops = await gopsOf(units);
+  return (await merkleRoot(gops.map((gop) => gop.leaf))) === manifest.video_root;
+}

@@ -1,0 +1,41 @@
+/**
+ * The QR text that pairs, and the six words, as in firmware/protocol/pairing.py.
+ * @module
+ */
+import words from "../../vendor/words.js";
+import { b64u, canonical, utf8 } from "./encoding.js";
+
+/** @typedef {import("./documents.js").PairingCode} PairingCode */
+
+const QR_PREFIX = "DW1:";
+const WORDS_ROUNDS = 200_000;
+const WORDS_SALT = "doorward/six-words/v1";
+
+/** @param {PairingCode} code */
+export function qrText(code) {
+  return QR_PREFIX + b64u(utf8(canonical(code)));
+}
+
+/**
+ * Returns the six words over the owner's keys and the doorbell's.
+ * @param {PairingCode} code
+ * @param {string} identityKey base64url
+ * @param {string} sealingKey base64url
+ * @returns {Promise<string[]>}
+ */
+export async function sixWords(code, identityKey, sealingKey) {
+  const bound = canonical({
+    code: canonical(code),
+    identity_key: identityKey,
+    sealing_key: sealingKey,
+  });
+  const key = await crypto.subtle.importKey("raw", utf8(bound), "PBKDF2", false, ["deriveBits"]);
+  const stretch = {
+    name: "PBKDF2",
+    hash: "SHA-256",
+    salt: utf8(WORDS_SALT),
+    iterations: WORDS_ROUNDS,
+  };
+  const raw = new Uint8Array(await crypto.subtle.deriveBits(stretch, key, 48));
+  return Array.from(raw, (byte) => words[byte]);
+}

@@ -1,0 +1,106 @@
+/**
+ * Passkey challenges, signatures and assertions, as in firmware/protocol/passkeys.py.
+ * @module
+ */
+import { WireError, b64u, join, sha256, text, unb64u, utf8 } from "./encoding.js";
+
+/** @typedef {import("./documents.js").Assertion} Assertion */
+/** @typedef {import("./documents.js").PasskeyKey} PasskeyKey */
+
+export const FLAG_USER_PRESENT = 0x01;
+export const FLAG_USER_VERIFIED = 0x04;
+const P256 = { name: "ECDSA", namedCurve: "P-256" };
+const ES256 = { name: "ECDSA", hash: "SHA-256" };
+
+/**
+ * Returns the 32 bytes that sign a canonical document under a tag.
+ * @param {string} tag
+ * @param {string} document
+ */
+export function challenge(tag, document) {
+  return sha256(join(utf8(tag), new Uint8Array(1), utf8(document)));
+}
+
+/**
+ * Tells whether a DER signature over `data` is by the key (SubjectPublicKeyInfo).
+ * @param {Uint8Array} spki
+ * @param {Uint8Array} signature
+ * @param {Uint8Array} data
+ */
+export async function verifyP256(spki, signature, data) {
+  const key = await importP256(spki);
+  const raw = rawSignature(signature);
+  return raw !== null && crypto.subtle.verify(ES256, key, raw, join(data));
+}
+
+/** @param {Uint8Array} spki */
+async function importP256(spki) {
+  try {
+    return await crypto.subtle.importKey("spki", join(spki), P256, false, ["verify"]);
+  } catch {
+    throw new WireError("not a P-256 public key");
+  }
+}
+
+/**
+ * Turns a DER ECDSA signature into r ‖ s (IEEE P1363), which WebCrypto wants, or null.
+ * @param {Uint8Array} der
+ */
+export function rawSignature(der) {
+  if (der.length < 8 || der[0] !== 0x30 || der[1] !== der.length - 2) return null;
+  const raw = new Uint8Array(64);
+  let position = 2;
+  for (const end of [32, 64]) {
+    if (der[position] !== 0x02) return null;
+    const size = der[position + 1];
+    let number = der.subarray(position + 2, position + 2 + size);
+    if (size === 0 || number.length !== size || number[0] & 0x80) return null;
+    if (number[0] === 0 && number.length > 1) number = number.subarray(1);
+    if (number.length > 32) return null;
+    raw.set(number, end - number.length);
+    position += 2 + size;
+  }
+  return position === der.length ? raw : null;
+}
+
+/** @param {Uint8Array} raw r ‖ s @returns {Uint8Array<ArrayBuffer>} DER */
+export function derSignature(raw) {
+  const numbers = [raw.subarray(0, 32), raw.subarray(32, 64)].map((half) => {
+    let begin = 0;
+    while (begin < 31 && half[begin] === 0) begin += 1;
+    const digits = half.subarray(begin);
+    const body = digits[0] & 0x80 ? join(new Uint8Array(1), digits) : join(digits);
+    return join(Uint8Array.of(0x02, body.length), body);
+  });
+  return join(Uint8Array.of(0x30, numbers[0].length + numbers[1].length), ...numbers);
+}
+
+/**
+ * Checks one assertion against the one passkey that may have made it; throws WireError.
+ * @param {Assertion} assertion
+ * @param {PasskeyKey} key
+ * @param {Uint8Array} expectedChallenge
+ */
+export async function checkAssertion(assertion, key, expectedChallenge) {
+  const clientDataBytes = unb64u(assertion.client_data_json);
+  const clientData = JSON.parse(text(clientDataBytes));
+  const data = unb64u(assertion.authenticator_data);
+  const rpIdHash = await sha256(utf8(key.rp_id));
+  require(assertion.credential_id === key.credential_id, "made by another passkey");
+  require(clientData.type === "webauthn.get", "not an assertion");
+  require(clientData.challenge === b64u(expectedChallenge), "signs something else");
+  require(clientData.origin === key.origin, "made on another page");
+  require((clientData.crossOrigin ?? false) === false, "made inside another site's frame");
+  require(data.length >= 37, "authenticator data is too short");
+  require(b64u(data.subarray(0, 32)) === b64u(rpIdHash), "made for another site");
+  require((data[32] & FLAG_USER_PRESENT) !== 0, "nobody touched the authenticator");
+  require((data[32] & FLAG_USER_VERIFIED) !== 0, "the authenticator didn't verify its user");
+  const signed = join(data, await sha256(clientDataBytes));
+  const holds = await verifyP256(unb64u(key.public_key), unb64u(assertion.signature), signed);
+  require(holds, "the signature doesn't match");
+}
+
+/** @param {boolean} condition @param {string} otherwise */
+function require(condition, otherwise) {
+  if (!condition) throw new WireError(otherwise);
+}

@@ -1,0 +1,51 @@
+/**
+ * Copies what the pages need and don't keep in the repository: `npm run vendor`.
+ *
+ * Each third-party file comes from node_modules, and each shared file of our own has one home:
+ * style, mark and js/{protocol,browser} live in relay/web/static and are copied to the owner's
+ * app, which is served from an origin of its own.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+const pages = join(root, "relay/web/static");
+const app = join(root, "relay/owner_app");
+
+/** @param {string} from @param {string} to */
+function copy(from, to) {
+  const source = join(root, from);
+  if (!existsSync(source)) throw new Error(`${from} is missing: run \`npm ci\` first`);
+  mkdirSync(dirname(to), { recursive: true });
+  cpSync(source, to, { recursive: true });
+}
+
+function writeWords(/** @type {string} */ to) {
+  const words = readFileSync(join(root, "firmware/protocol/words.json"), "utf8").trim();
+  writeFileSync(to, `/** The 256 words of firmware/protocol/words.json. */\nexport default ${words};\n`);
+}
+
+for (const target of [join(pages, "vendor"), join(app, "vendor")]) {
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  copy("node_modules/hpke/index.js", join(target, "hpke.js"));
+  copy("node_modules/hpke/index.d.ts", join(target, "hpke.d.ts"));
+  writeWords(join(target, "words.js"));
+}
+copy("node_modules/qrcode-generator/dist/qrcode.mjs", join(app, "vendor/qrcode.mjs"));
+writeFileSync(
+  join(app, "vendor/qrcode.d.mts"),
+  `declare const qrcode: (type: 0, level: "L" | "M" | "Q" | "H") => {
+  addData(data: string, mode?: "Byte"): void;
+  make(): void;
+  getModuleCount(): number;
+  isDark(row: number, column: number): boolean;
+};
+export default qrcode;
+`,
+);
+copy("relay/web/static/style.css", join(app, "vendor/style.css"));
+copy("relay/web/static/mark.svg", join(app, "vendor/mark.svg"));
+copy("relay/web/static/js/protocol", join(app, "vendor/protocol"));
+copy("relay/web/static/js/browser", join(app, "vendor/browser"));

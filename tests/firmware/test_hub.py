@@ -1,0 +1,106 @@
+"""From the camera's thread to the loop: bounded, in order, and whole from key frame on."""
+
+import asyncio
+import threading
+
+from firmware.capture.hub import LumaSlot, Subscription, UnitHub
+from firmware.capture.packets import AccessUnit, LumaFrame
+
+
+def unit(number: int, *, gop: int = 5) -> AccessUnit:
+    return AccessUnit(pts_90k=number * 3000, is_key=number % gop == 0, data=b"\x00\x00\x01x")
+
+
+def numbers(units: list[AccessUnit]) -> list[int]:
+    return [one.pts_90k // 3000 for one in units]
+
+
+async def taken(subscription: Subscription, count: int) -> list[int]:
+    return numbers([await anext(subscription) for _ in range(count)])
+
+
+def put_from_a_thread(hub: UnitHub, units: range) -> None:
+    """Put all units before the loop gets a turn, as when it stands still."""
+    thread = threading.Thread(target=lambda: [hub.put(unit(number)) for number in units])
+    thread.start()
+    thread.join()
+
+
+async def test_a_subscription_begins_at_a_key_frame() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    with hub.subscribe("viewer") as viewer:
+        put_from_a_thread(hub, range(3, 8))
+        assert await taken(viewer, 3) == [5, 6, 7]
+
+
+async def test_the_ring_has_each_unit_before_any_subscriber_sees_it() -> None:
+    ring: list[AccessUnit] = []
+    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    with hub.subscribe("recorder") as recorder:
+        put_from_a_thread(hub, range(3))
+        async for one in recorder:
+            assert one in ring
+            if one.pts_90k == 2 * 3000:
+                break
+
+
+async def test_a_loop_that_stood_still_loses_units_only_up_to_the_next_key_frame() -> None:
+    ring: list[AccessUnit] = []
+    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop(), max_units=7)
+    put_from_a_thread(hub, range(12))
+    await asyncio.sleep(0.01)
+    put_from_a_thread(hub, range(12, 17))
+    await asyncio.sleep(0.01)
+    assert numbers(ring) == [0, 1, 2, 3, 4, 5, 6, 15, 16]
+    assert hub.dropped_units == 8
+
+
+async def test_a_slow_subscriber_goes_on_at_a_key_frame() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    with hub.subscribe("viewer", max_units=7) as viewer:
+        put_from_a_thread(hub, range(12))
+        await asyncio.sleep(0.01)
+        assert await taken(viewer, 2) == [10, 11]
+        assert viewer.dropped_units == 7
+
+
+async def test_one_slow_subscriber_costs_another_nothing() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    with hub.subscribe("slow", max_units=2), hub.subscribe("quick") as quick:
+        put_from_a_thread(hub, range(50))
+        assert await taken(quick, 50) == list(range(50))
+
+
+async def test_closing_ends_the_iteration() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    viewer = hub.subscribe("viewer")
+    asyncio.get_running_loop().call_later(0.01, viewer.close)
+    assert [one async for one in viewer] == []
+    viewer.close()
+
+
+async def test_a_cancelled_wait_loses_no_unit() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    with hub.subscribe("viewer") as viewer:
+        waiting = asyncio.create_task(viewer.__anext__())
+        await asyncio.sleep(0)
+        waiting.cancel()
+        put_from_a_thread(hub, range(2))
+        assert await taken(viewer, 2) == [0, 1]
+
+
+async def test_time_that_goes_back_is_not_handed_on() -> None:
+    ring: list[AccessUnit] = []
+    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    hub.put(unit(5))
+    hub.put(unit(0))
+    await asyncio.sleep(0.01)
+    assert numbers(ring) == [5]
+
+
+async def test_only_the_newest_luma_frame_waits() -> None:
+    slot = LumaSlot(asyncio.get_running_loop())
+    for pts_90k in (1, 2, 3):
+        slot.put(LumaFrame(pts_90k=pts_90k, width=2, height=2, stride=2, data=bytes(4)))
+    await asyncio.sleep(0.01)
+    assert (await slot.next()).pts_90k == 3

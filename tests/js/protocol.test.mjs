@@ -1,0 +1,173 @@
+/**
+ * The browser's protocol code against golden vectors from firmware.protocol.
+ *
+ *   npm ci && npm run vendor && npm test
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+
+const home = new URL("../../relay/web/static/js/protocol/", import.meta.url);
+const use = (name) => import(new URL(name, home).href);
+const vectors = (name) =>
+  JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8"));
+
+const encoding = await use("encoding.js");
+const { challenge, derSignature, rawSignature } = await use("passkeys.js");
+const { qrText, sixWords } = await use("pairing.js");
+const { importSealingPair, newSealingPair, openSealed, rawPublicKey, sealTo } =
+  await use("sealing.js");
+const { openNote } = await use("notes.js");
+const { statementText } = await use("grants.js");
+const { openPackage, readHeaderUnverified } = await use("packages.js");
+const { checkRequest, requestDigest } = await use("requests.js");
+const { checkManifest, isSameFootage, merkleRoot } = await use("footage.js");
+const { accessUnits } = await use("mp4.js");
+
+const { b64u, canonical, hex, parseCanonical, sha256Hex, text, unb64u, unhex, utf8, WireError } =
+  encoding;
+
+test("canonical JSON is the doorbell's, character for character", () => {
+  for (const { value, text: expected } of vectors("encoding").canonical) {
+    assert.equal(canonical(value), expected);
+    assert.deepEqual(parseCanonical(expected), value);
+  }
+});
+
+test("refuses fractions, half characters and text that isn't canonical", () => {
+  assert.throws(() => canonical(1.5), WireError);
+  assert.throws(() => canonical("\ud800"), WireError);
+  assert.throws(() => canonical({ a: undefined }), WireError);
+  assert.throws(() => parseCanonical('{"b":1,"a":2}'), WireError);
+  assert.throws(() => parseCanonical('{"a":1,"a":1}'), WireError);
+});
+
+test("base64url goes both ways and has one text for each bytes", () => {
+  for (const { hex: bytes, text: encoded } of vectors("encoding").b64u) {
+    assert.equal(b64u(unhex(bytes)), encoded);
+    assert.equal(hex(unb64u(encoded)), bytes);
+  }
+  for (const bad of ["AB", "A", "AA==", "A+A"]) assert.throws(() => unb64u(bad), WireError);
+});
+
+test("ids look as the doorbell wants them and a device id comes from its key", async () => {
+  const { device } = vectors("encoding");
+  assert.match(encoding.newId(), encoding.ID_PATTERN);
+  assert.equal(await encoding.deviceIdOf(unb64u(device.spki)), device.id);
+});
+
+test("a challenge binds tag and document", async () => {
+  const { tag, document, hex: expected } = vectors("encoding").challenge;
+  assert.equal(hex(await challenge(tag, document)), expected);
+});
+
+test("an ECDSA signature goes from raw to DER and back", () => {
+  for (const first of [0, 1, 0x7f, 0x80, 0xff]) {
+    const raw = new Uint8Array(64).fill(first || 3);
+    raw[0] = raw[32] = first;
+    assert.deepEqual(rawSignature(derSignature(raw)), raw);
+  }
+  assert.equal(rawSignature(new Uint8Array(70)), null);
+});
+
+test("the QR text and the six words are the doorbell's", async () => {
+  const vector = vectors("pairing");
+  assert.equal(qrText(vector.code), vector.qr_text);
+  const words = await sixWords(vector.code, vector.identity_key, vector.sealing_key);
+  assert.deepEqual(words, vector.words);
+  const others = await sixWords(vector.code, vector.identity_key, vector.identity_key);
+  assert.notDeepEqual(others, vector.words);
+});
+
+test("opens what the doorbell sealed and what this browser sealed", async () => {
+  const vector = vectors("statements");
+  const pair = await importSealingPair(unb64u(vector.private_key), unb64u(vector.public_key));
+  const info = utf8("doorward/sealed-statement/v1");
+  assert.equal(text(await openSealed(pair, unb64u(vector.sealed), info)), "only for you");
+  const own = await newSealingPair();
+  assert.equal(own.privateKey.extractable, false);
+  const sealed = await sealTo(await rawPublicKey(own.publicKey), utf8("hello"), info);
+  assert.equal(text(await openSealed(own, sealed, info)), "hello");
+  await assert.rejects(openSealed(own, sealed, utf8("other")), WireError);
+});
+
+test("opens a note", async () => {
+  const vector = vectors("statements");
+  const pair = await importSealingPair(unb64u(vector.private_key), unb64u(vector.public_key));
+  const note = await openNote(vector.note, pair);
+  assert.equal(note.body.type, "request_matched");
+});
+
+test("a grant built here has the doorbell's canonical text", async () => {
+  const vector = vectors("statements");
+  const wanted = JSON.parse(vector.statement);
+  const built = JSON.parse(statementText(wanted.device, wanted.terms, wanted.not_after_ms));
+  assert.equal(canonical({ ...built, nonce: wanted.nonce }), vector.statement);
+  assert.equal(hex(await challenge("doorward/statement/v1", vector.statement)), vector.challenge);
+});
+
+test("opens an evidence package, and none that was cut or altered", async () => {
+  const vector = vectors("statements");
+  const sealed = unb64u(vector.package);
+  const keys = [unb64u(vector.private_key), unb64u(vector.public_key)];
+  const { header, files } = await openPackage(sealed, ...keys);
+  assert.equal(header.agency, "lakeland");
+  for (const [name, digest] of Object.entries(vector.files)) {
+    assert.equal(await sha256Hex(files.get(name)), digest);
+  }
+  for (const position of [0, 20, 400, sealed.length - 1]) {
+    const altered = sealed.slice();
+    altered[position] ^= 1;
+    await assert.rejects(openPackage(altered, ...keys));
+  }
+  const firstChunkOnly = sealed.slice(0, readHeaderUnverified(sealed).begin + 65_552);
+  await assert.rejects(openPackage(firstChunkOnly, ...keys), WireError);
+});
+
+test("checks an officer's request, and refuses it altered", async () => {
+  const { signed, agency, digest } = vectors("requests");
+  assert.equal((await checkRequest(signed, agency)).officer_name, "Sgt. Öberg");
+  assert.equal(await requestDigest(signed), digest);
+  const altered = { ...signed, request: signed.request.replace("burglary", "theft") };
+  await assert.rejects(checkRequest(altered, agency), WireError);
+  const stranger = { ...agency, signing_key: vectors("footage").identity_key };
+  await assert.rejects(checkRequest(signed, stranger), WireError);
+});
+
+test("the tree hash is RFC 6962's", async () => {
+  for (const { leaves, root } of vectors("footage").roots) {
+    assert.equal(await merkleRoot(leaves), root);
+  }
+});
+
+test("plain and fragmented MP4 of one clip give the signed root", async () => {
+  const vector = vectors("footage");
+  const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
+  for (const container of ["plain_mp4", "fragmented_mp4"]) {
+    const units = accessUnits(unb64u(vector[container]));
+    assert.equal(units.length, 12);
+    assert.equal(await isSameFootage(units, manifest), true, container);
+    units[7].nal_units[0] = units[7].nal_units[0].slice();
+    units[7].nal_units[0][3] ^= 1;
+    assert.equal(await isSameFootage(units, manifest), false, container);
+  }
+});
+
+test("refuses a manifest signed by another doorbell", async () => {
+  const vector = vectors("footage");
+  const stranger = unb64u(vectors("requests").agency.signing_key);
+  await assert.rejects(checkManifest(vector.signed, stranger), WireError);
+});
+
+test("a clip cut anywhere is refused or gives another root, never a crash of another kind", async () => {
+  const vector = vectors("footage");
+  const manifest = JSON.parse(vector.signed.manifest);
+  const file = unb64u(vector.plain_mp4);
+  for (let size = 0; size < file.length - 1; size += 97) {
+    try {
+      assert.equal(await isSameFootage(accessUnits(file.slice(0, size)), manifest), false);
+    } catch (error) {
+      assert.ok(error instanceof WireError || error instanceof RangeError, String(error));
+    }
+  }
+});

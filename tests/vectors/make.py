@@ -1,0 +1,295 @@
+"""Writes the golden vectors that the browser's protocol code is held against.
+
+    python tests/vectors/make.py
+
+Everything comes from firmware.protocol; tests/js/protocol.test.mjs reads it. Sealed bytes are
+random by nature, so a new run gives other ones that hold as well.
+"""
+
+import hashlib
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from firmware.protocol import footage, notes, packages, pairing, requests
+from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex
+from firmware.protocol.grants import (
+    SEAL_INFO,
+    STATEMENT_TAG,
+    ClipRange,
+    GrantTerms,
+    OwnerKeys,
+    Recipient,
+    Statement,
+)
+from firmware.protocol.passkeys import Assertion, PasskeyKey, challenge
+from firmware.protocol.sealing import seal_to
+
+HERE = Path(__file__).parent
+AN_ID = "a" * 26
+ANOTHER_ID = "b" * 25 + "2"
+DEVICE = "c" * 20
+RAW = serialization.Encoding.Raw
+TIME_BASE = Fraction(1, 90_000)
+ORIGIN = "http://localhost:8400"
+
+
+def main() -> None:
+    """Write every vector file."""
+    for name, vectors in {
+        "encoding": encoding_vectors(),
+        "pairing": pairing_vectors(),
+        "statements": statement_vectors(),
+        "requests": request_vectors(),
+        "footage": footage_vectors(),
+    }.items():
+        text = json.dumps(vectors, indent=1, ensure_ascii=False, sort_keys=True)
+        (HERE / f"{name}.json").write_text(text + "\n", "utf-8")
+
+
+def encoding_vectors() -> dict[str, Any]:
+    """Canonical JSON, base64url, device ids and challenges."""
+    values: list[Any] = [
+        {"b": 1, "a": [True, False, None, -7, 2**53 - 1], "": {}},
+        {"é": "åäö", "e": 'line\nbreak\t"quote" \\ \x01 \x7f', "😀": "😀", "\ufb33": 1},
+        [],
+        "",
+    ]
+    blobs = [bytes(range(n)) for n in (0, 1, 2, 3, 255)]
+    document = canonical({"hello": "dörr"})
+    return {
+        "canonical": [{"value": v, "text": canonical(v).decode()} for v in values],
+        "b64u": [{"hex": b.hex(), "text": b64u(b)} for b in blobs],
+        "device": {"spki": b64u(b"identity"), "id": device_id_of(b"identity")},
+        "challenge": {
+            "tag": "doorward/test/v1",
+            "document": document.decode(),
+            "hex": challenge(b"doorward/test/v1", document).hex(),
+        },
+    }
+
+
+def pairing_vectors() -> dict[str, Any]:
+    """A QR text and its six words."""
+    code = pairing.PairingCode(pairing_id=AN_ID, owner=_owner(b"note key".ljust(32)))
+    identity_key, sealing_key = b64u(b"identity"), b64u(b"sealing")
+    return {
+        "code": json.loads(code.encode()),
+        "qr_text": pairing.qr_text(code),
+        "identity_key": identity_key,
+        "sealing_key": sealing_key,
+        "words": pairing.six_words(code, identity_key=identity_key, sealing_key=sealing_key),
+    }
+
+
+def statement_vectors() -> dict[str, Any]:
+    """A grant, bytes sealed to a key, a note and a package."""
+    key = X25519PrivateKey.generate()
+    private = key.private_bytes(RAW, serialization.PrivateFormat.Raw, serialization.NoEncryption())
+    public = key.public_key().public_bytes(RAW, serialization.PublicFormat.Raw)
+    statement = _grant(public)
+    note = notes.OwnerNote(device=DEVICE, body=notes.RequestMatched(request_id=ANOTHER_ID))
+    files = {"clip-1.mp4": bytes(range(256)) * 300, "request.json": b"{}"}
+    package = packages.seal_package(
+        package_id=AN_ID,
+        device=DEVICE,
+        agency="lakeland",
+        grant_digest=statement.digest(),
+        recipients=[b64u(bytes(31) + b"\x09"), b64u(public)],
+        files=files,
+    )
+    return {
+        "private_key": b64u(private),
+        "public_key": b64u(public),
+        "statement": statement.encode().decode(),
+        "challenge": challenge(STATEMENT_TAG, statement.encode()).hex(),
+        "sealed": b64u(seal_to(public, b"only for you", SEAL_INFO)),
+        "note": b64u(notes.seal_note(note, public)),
+        "package": b64u(package),
+        "files": {name: sha256_hex(data) for name, data in files.items()},
+    }
+
+
+def request_vectors() -> dict[str, Any]:
+    """A request that an officer signed, and the agency that certified the officer."""
+    agency_key = ec.generate_private_key(ec.SECP256R1())
+    officer_key = ec.generate_private_key(ec.SECP256R1())
+    passkey = _passkey(officer_key.public_key())
+    certificate = requests.OfficerCertificate(
+        agency="lakeland",
+        officer_id=AN_ID,
+        name="Sgt. Öberg",
+        passkey=passkey,
+        not_after_ms=1_900_000_000_000,
+    ).encode()
+    request = _request().encode()
+    signed = requests.SignedRequest(
+        request=request.decode(),
+        assertion=_assert(officer_key, passkey, challenge(requests.REQUEST_TAG, request)),
+        officer=requests.SignedCertificate(
+            certificate=certificate.decode(),
+            signature=b64u(_sign(agency_key, requests.certificate_message(certificate))),
+        ),
+    )
+    return {
+        "agency": {
+            "id": "lakeland",
+            "name": "Lakeland Police",
+            "signing_key": b64u(_spki(agency_key.public_key())),
+            "sealing_keys": [b64u(bytes(32))],
+            "agreement_until_ms": 1_900_000_000_000,
+            "cells": ["8908aa6a003ffff"],
+        },
+        "signed": json.loads(signed.encode()),
+        "digest": sha256_hex(request),
+    }
+
+
+def footage_vectors() -> dict[str, Any]:
+    """One clip as plain and as fragmented MP4, with its signed manifest."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    units = _encode()
+    hasher = footage.GopHasher()
+    for pts, is_key, data in units:
+        hasher.add(pts, is_key, footage.split_annex_b(data))
+    gops = hasher.finish()
+    manifest = footage.ClipManifest(
+        clip_id=AN_ID,
+        device=DEVICE,
+        boot_id=ANOTHER_ID,
+        started_ms=1_790_000_000_000,
+        is_clock_trusted=True,
+        duration_90k=len(units) * 9000,
+        width=64,
+        height=48,
+        pre_roll_90k=0,
+        ended="complete",
+        triggers=[footage.ClipTrigger(event_id=AN_ID, kind="pressed", at_90k=9000)],
+        gops=gops,
+        video_root=footage.merkle_root(gop.leaf for gop in gops),
+    ).encode()
+    return {
+        "identity_key": b64u(_spki(key.public_key())),
+        "signed": {
+            "manifest": manifest.decode(),
+            "signature": b64u(_sign(key, footage.MANIFEST_TAG + manifest)),
+        },
+        "digest": sha256_hex(manifest),
+        "plain_mp4": b64u(_mux(units, "+disable_chpl")),
+        "fragmented_mp4": b64u(_mux(units, "frag_keyframe+empty_moov+default_base_moof")),
+        "roots": [_root(n) for n in range(8)],
+    }
+
+
+def _root(count: int) -> dict[str, Any]:
+    leaves = [hashlib.sha256(bytes([i])).hexdigest() for i in range(count)]
+    return {"leaves": leaves, "root": footage.merkle_root(leaves)}
+
+
+def _encode() -> list[tuple[int, bool, bytes]]:
+    options = {"g": "5", "bf": "0", "preset": "ultrafast", "x264-params": "annexb=1"}
+    codec = av.CodecContext.create("libx264", "w")
+    codec.width, codec.height, codec.pix_fmt = 64, 48, "yuv420p"
+    codec.framerate, codec.time_base, codec.options = 10, TIME_BASE, options
+    packets = []
+    for number in range(12):
+        picture = np.full((48, 64, 3), number * 20, dtype=np.uint8)
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts = number * 9000
+        packets += codec.encode(frame)
+    packets += codec.encode(None)
+    return [(int(p.pts or 0), p.is_keyframe, bytes(p)) for p in packets]
+
+
+def _mux(units: list[tuple[int, bool, bytes]], flags: str) -> bytes:
+    target = io.BytesIO()
+    with av.open(target, "w", format="mp4", options={"movflags": flags}) as container:
+        stream = container.add_stream("h264", rate=10)
+        stream.width, stream.height = 64, 48
+        stream.codec_context.time_base = stream.time_base = TIME_BASE
+        stream.codec_context.extradata = _parameter_sets(units[0][2])
+        for pts, is_key, data in units:
+            packet = av.Packet(data)
+            packet.pts = packet.dts = pts
+            packet.duration, packet.time_base = 9000, TIME_BASE
+            packet.is_keyframe, packet.stream = is_key, stream
+            container.mux(packet)
+    return target.getvalue()
+
+
+def _parameter_sets(access_unit: bytes) -> bytes:
+    sets = [u for u in footage.split_annex_b(access_unit) if u[0] & 0x1F in (7, 8)]
+    return b"".join(b"\x00\x00\x00\x01" + unit for unit in sets)
+
+
+def _grant(public_key: bytes) -> Statement:
+    clip = ClipRange(clip_id=AN_ID, manifest_digest="d" * 64, from_ms=1, to_ms=2)
+    recipient = Recipient(agency="lakeland", sealing_keys=[b64u(public_key)])
+    terms = GrantTerms(request_digest="e" * 64, clips=[clip], has_audio=False, recipient=recipient)
+    return Statement(device=DEVICE, nonce=AN_ID, not_after_ms=1_790_000_000_000, terms=terms)
+
+
+def _request() -> requests.EvidenceRequest:
+    return requests.EvidenceRequest(
+        id=ANOTHER_ID,
+        agency="lakeland",
+        officer_id=AN_ID,
+        officer_name="Sgt. Öberg",
+        contact="+1 555 0100",
+        case_number="LP-2026/114",
+        incident_type="burglary",
+        text="A blue van stood\nin Elm Street.",
+        cells=["8908aa6a003ffff"],
+        from_ms=1_790_000_000_000,
+        to_ms=1_790_003_600_000,
+        retention_days=90,
+        onward_sharing="prosecutor",
+        created_ms=1_790_010_000_000,
+        expires_ms=1_790_600_000_000,
+    )
+
+
+def _owner(note_key: bytes) -> OwnerKeys:
+    key = ec.derive_private_key(7, ec.SECP256R1()).public_key()
+    return OwnerKeys(name="Åsa", passkey=_passkey(key), note_key=b64u(note_key))
+
+
+def _passkey(key: ec.EllipticCurvePublicKey) -> PasskeyKey:
+    return PasskeyKey(
+        credential_id=b64u(b"credential"),
+        public_key=b64u(_spki(key)),
+        rp_id="localhost",
+        origin=ORIGIN,
+    )
+
+
+def _assert(key: ec.EllipticCurvePrivateKey, passkey: PasskeyKey, expected: bytes) -> Assertion:
+    client_data = canonical({"type": "webauthn.get", "challenge": b64u(expected), "origin": ORIGIN})
+    data = hashlib.sha256(b"localhost").digest() + b"\x05" + bytes(4)
+    return Assertion(
+        credential_id=passkey.credential_id,
+        authenticator_data=b64u(data),
+        client_data_json=b64u(client_data),
+        signature=b64u(_sign(key, data + hashlib.sha256(client_data).digest())),
+    )
+
+
+def _sign(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
+    return key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    der = serialization.Encoding.DER
+    return key.public_bytes(der, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+if __name__ == "__main__":
+    main()
