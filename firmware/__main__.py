@@ -74,9 +74,9 @@ def _run(command: str, config: Config) -> int:
         return 0
     if command == "status":
         return _print_status(config)
-    from firmware import app  # only `run` needs the camera's libraries
+    from firmware.app import run  # only `run` needs the camera's libraries
 
-    app.run(config)
+    run(config)
     return 0
 
 

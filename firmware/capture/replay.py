@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
-import av.error
 from av.video.frame import PictureType
 
 from firmware.capture.packets import TICKS_PER_S, AccessUnit, LumaFrame, pts_90k_of
@@ -33,6 +32,7 @@ KEY_EVERY_90K = TICKS_PER_S
 KEY_REQUEST_PAUSE_90K = TICKS_PER_S // 2
 """Requested key frames come at most twice a second: they cost bits, and a clip's GOPs are few."""
 MAX_LAG_NS = 500_000_000
+RESTART_PAUSE_S = 1.0
 
 
 class ReplayMissing(DoorwardError):
@@ -122,6 +122,14 @@ class ReplaySource:
             self._thread = None
 
     def _run(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+        while not self._stop.is_set():
+            try:
+                self._film_on(on_unit, on_luma)
+            except Exception:  # the supervisor: a camera that fails is started again
+                log.exception("the replay camera failed; it starts again in a second")
+                self._stop.wait(RESTART_PAUSE_S)
+
+    def _film_on(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
         encoder = Encoder(self._width, self._height, self._fps, self._bitrate_bps)
         luma_every = max(1, round(self._fps / LUMA_PER_S))
         start_ns = self._clock.monotonic_ns()

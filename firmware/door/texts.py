@@ -74,8 +74,8 @@ class Texts:
         """Write from when to when, the day once if it is one day."""
         begin, end = self.moment(from_ms), self.moment(to_ms)
         is_one_day = self._local(from_ms).date() == self._local(to_ms).date()
-        until = f"{self._local(to_ms):%H:%M:%S}" if is_one_day else end.text
-        return Moment(text=f"{begin.text}–{until}", iso=begin.iso, zone=begin.zone)
+        until = f"–{self._local(to_ms):%H:%M:%S}" if is_one_day else f" – {end.text}"
+        return Moment(text=begin.text + until, iso=begin.iso, zone=begin.zone)
 
     def _local(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)

@@ -1,0 +1,221 @@
+"""The camera for machines without one: real time, as a Pi would encode, with what tests need."""
+
+import io
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import zxingcpp
+from PIL import Image
+
+from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.qr import read_texts
+from firmware.capture.replay import ReplaySource
+from firmware.capture.scene import PorchScene, SceneError, has_marker
+from firmware.clips.mp4 import FragmentWriter, remux_plain
+from firmware.clock import SystemClock
+from firmware.protocol.footage import split_annex_b
+from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera
+
+IDR, SEI, SPS, PPS = 5, 6, 7, 8
+
+
+class Film:
+    """Collects what a source gives."""
+
+    def __init__(self) -> None:
+        self.units: list[AccessUnit] = []
+        self.lumas: list[LumaFrame] = []
+
+
+def camera(*, file: Path | None = None, marker: str = "", width: int = 640) -> ReplaySource:
+    return ReplaySource(
+        clock=SystemClock(),
+        width=width,
+        height=width * 9 // 16 // 2 * 2,
+        fps=20,
+        bitrate_bps=500_000,
+        file=file,
+        marker=marker,
+    )
+
+
+@contextmanager
+def filming(source: ReplaySource) -> Iterator[Film]:
+    film = Film()
+    source.start(film.units.append, film.lumas.append)
+    try:
+        yield film
+    finally:
+        source.stop()
+
+
+@pytest.fixture(scope="module")
+def film() -> Film:
+    """2.5 s of the porch."""
+    with filming(camera(marker="canary")) as film:
+        time.sleep(2.5)
+    return film
+
+
+def nal_types(unit: AccessUnit) -> list[int]:
+    return [nal[0] & 31 for nal in split_annex_b(unit.data)]
+
+
+def decoded(units: list[AccessUnit]) -> list[av.VideoFrame]:
+    decoder = av.CodecContext.create("h264", "r")
+    frames = []
+    for unit in units:
+        frames += decoder.decode(av.Packet(unit.data))
+    return frames + list(decoder.decode(None))
+
+
+def test_pictures_come_in_real_time_on_the_monotonic_clock(film: Film) -> None:
+    assert 20 <= len(film.units) <= 52
+    assert all(a.pts_90k < b.pts_90k for a, b in itertools.pairwise(film.units))
+    age_90k = pts_90k_of(SystemClock().monotonic_ns()) - film.units[-1].pts_90k
+    assert 0 <= age_90k < 30 * 90_000
+
+
+def test_every_second_begins_with_a_key_frame_that_carries_sps_and_pps(film: Film) -> None:
+    keys = [unit for unit in film.units if unit.is_key]
+    assert film.units[0].is_key
+    assert len(keys) >= 2
+    for key in keys:
+        assert [kind for kind in nal_types(key) if kind != SEI] == [SPS, PPS, IDR]
+    for first, second in itertools.pairwise(keys):
+        assert abs(second.pts_90k - first.pts_90k - 90_000) < 45_000
+
+
+def test_the_stream_is_constrained_baseline_in_one_slice(film: Film) -> None:
+    sps = next(nal for nal in split_annex_b(film.units[0].data) if nal[0] & 31 == SPS)
+    assert sps[1] == 66  # profile_idc: Baseline
+    assert sps[2] & 0x40  # constraint_set1_flag
+    assert all(len(nal_types(unit)) == 1 for unit in film.units if not unit.is_key)
+
+
+def test_a_key_frame_comes_on_request_but_not_more_than_twice_a_second() -> None:
+    source = camera(width=160)
+    with filming(source) as film:
+        for _ in range(100):
+            source.request_key_frame()
+            time.sleep(0.016)
+    keys = [unit.pts_90k for unit in film.units if unit.is_key]
+    gaps = [b - a for a, b in itertools.pairwise(keys)]
+    assert len(keys) >= 3
+    assert all(gap >= 45_000 for gap in gaps)
+    assert min(gaps) < 80_000
+
+
+def test_luma_frames_are_few_and_of_full_size(film: Film) -> None:
+    assert 5 <= len(film.lumas) <= 12
+    frame = film.lumas[0]
+    assert (frame.width, frame.height, len(frame.data)) == (640, 360, frame.stride * 360)
+
+
+def test_the_clock_in_the_picture_changes_with_every_frame(film: Film) -> None:
+    corner = [frame.to_ndarray()[328:358, :260] for frame in decoded(film.units)[:5]]
+    for before, after in itertools.pairwise(corner):
+        assert np.abs(before.astype(int) - after.astype(int)).max() > 60
+
+
+def test_the_marker_survives_encoding_and_is_no_other(film: Film) -> None:
+    frame = decoded(film.units)[-1]
+    luma = frame.to_ndarray()[:360].tobytes()
+    seen = LumaFrame(pts_90k=0, width=640, height=360, stride=640, data=luma)
+    assert has_marker(seen, "canary")
+    assert not has_marker(seen, "another")
+
+
+def test_a_qr_code_that_is_held_before_the_camera_can_be_read() -> None:
+    text = "DW1:" + "abcdefgh" * 60
+    code = zxingcpp.create_barcode(text, zxingcpp.BarcodeFormat.QRCode)
+    png = io.BytesIO()
+    Image.fromarray(np.pad(np.array(code.to_image(scale=3)), 12, constant_values=255)).save(
+        png, "PNG"
+    )
+    source = camera(width=1280)
+    with filming(source) as film:
+        source.show(png.getvalue(), 0.6)
+        time.sleep(1.3)
+    assert any(read_texts(luma) == [text] for luma in film.lumas)
+    assert read_texts(film.lumas[-1]) == []
+
+
+def test_what_is_no_picture_cannot_be_shown() -> None:
+    with pytest.raises(ValueError, match="not a PNG or JPEG picture"):
+        camera(width=160).show(b"no picture", 1)
+
+
+def test_a_stopped_camera_gives_nothing_more_and_can_start_again() -> None:
+    source = camera(width=160)
+    with filming(source) as first:
+        time.sleep(0.2)
+    count = len(first.units)
+    time.sleep(0.1)
+    assert len(first.units) == count
+    with filming(source) as second:
+        time.sleep(0.2)
+    assert second.units[0].is_key
+
+
+def test_a_visitor_comes_and_goes() -> None:
+    scene = PorchScene(320, 180)
+    empty, at_the_door, gone = (scene.draw(at_s).y.astype(int) for at_s in (1, 11.5, 22))
+    assert (np.abs(at_the_door - empty) > 20).mean() > 0.02
+    assert (gone == empty).all()
+
+
+def test_a_video_file_is_filmed_again_and_again(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    writer = FragmentWriter(path, width=WIDTH, height=HEIGHT)
+    for unit in TinyCamera().film(0.5):
+        writer.write(unit)
+    writer.close()
+    video = tmp_path / "video.mp4"
+    video.write_bytes(remux_plain(path))
+    with filming(camera(file=video, width=160)) as film:
+        time.sleep(1.3)
+    frames = decoded(film.units)
+    levels = {int(frame.to_ndarray()[40, 80]) // 4 for frame in frames}
+    assert len(frames) >= 12
+    assert len(levels) >= 4
+
+
+@pytest.mark.parametrize("content", [b"no video", b""])
+def test_a_file_that_is_no_video_is_refused_at_once(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "video.mp4"
+    path.write_bytes(content)
+    with pytest.raises(SceneError, match=r"camera\.file: .*video\.mp4"):
+        camera(file=path)
+
+
+def test_without_numpy_all_else_works_and_the_camera_names_the_extra() -> None:
+    program = """
+import sys
+sys.modules["numpy"] = sys.modules["PIL"] = None
+import firmware.capture.button, firmware.capture.control, firmware.capture.hub
+import firmware.clips.library, firmware.clips.recorder, firmware.clips.recovery
+from firmware.capture.packets import LumaFrame
+from firmware.capture.qr import read_texts
+from firmware.capture.replay import ReplayMissing, ReplaySource
+from firmware.clock import SystemClock
+print(read_texts(LumaFrame(pts_90k=0, width=64, height=64, stride=80, data=bytes(80 * 64))))
+try:
+    ReplaySource(clock=SystemClock())
+except ReplayMissing as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "[]",
+        "the replay camera needs NumPy and Pillow: pip install 'doorward[replay]'",
+    ]
