@@ -354,9 +354,13 @@ class Doorbell:
 
     async def _serve_page(self) -> None:
         door = self._config.door
-        app = door_app(self._page, origins=own_origins(
-            door.url, listen_host=door.listen_host, listen_port=door.listen_port
-        ), clock=self._clock)
+        app = door_app(
+            self._page,
+            origins=own_origins(
+                door.url, listen_host=door.listen_host, listen_port=door.listen_port
+            ),
+            clock=self._clock,
+        )
         await serve(app, door.listen_host, door.listen_port)
 
     async def _keep_retention(self) -> None:

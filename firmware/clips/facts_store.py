@@ -41,14 +41,6 @@ class KnownRequest:
     received_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DoorTries:
-    """How many wrong door numbers came since the last right one."""
-
-    failed_count: int
-    last_failed_ms: int
-
-
 class FactsStore:
     """Writing methods return once the fact is synced to disk."""
 
@@ -153,23 +145,6 @@ class FactsStore:
         """Remove requests that came before this time (they are long expired)."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM known_requests WHERE received_ms < ?", (received_ms,))
-
-    def door_tries(self) -> DoorTries:
-        """Return the wrong tries since the last right door number."""
-        with self._database.read() as connection:
-            row = connection.execute(
-                "SELECT failed_count, last_failed_ms FROM door_tries"
-            ).fetchone()
-        failed_count, last_failed_ms = row or (0, 0)
-        return DoorTries(failed_count=failed_count, last_failed_ms=last_failed_ms)
-
-    def set_door_tries(self, tries: DoorTries) -> None:
-        """Replace the count; returns when it is synced."""
-        with self._database.write() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO door_tries VALUES (1, ?, ?)",
-                (tries.failed_count, tries.last_failed_ms),
-            )
 
 
 def _waiting(row: tuple[str, StatementKind, bytes, int, int, StatementState]) -> WaitingStatement:

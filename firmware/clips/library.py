@@ -59,11 +59,6 @@ CREATE TABLE known_requests (
     signed_json BLOB NOT NULL,                   -- requests.SignedRequest
     received_ms INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE door_tries (
-    one            INTEGER PRIMARY KEY CHECK (one = 1),
-    failed_count   INTEGER NOT NULL,
-    last_failed_ms INTEGER NOT NULL
-) STRICT;
 """
 
 _COLUMNS = (

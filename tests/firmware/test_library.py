@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clips.facts_store import DoorTries, FactsStore, KnownRequest, WaitingStatement
+from firmware.clips.facts_store import FactsStore, KnownRequest, WaitingStatement
 from firmware.clips.library import DAY_MS, SCHEMA_VERSION, Database, Library
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart
 from firmware.errors import StoreError
@@ -192,10 +192,3 @@ def test_a_request_that_comes_twice_is_known_once(database: Database) -> None:
     assert facts.requests() == [request]
     facts.forget_requests_before(NOW_MS + 1)
     assert facts.requests() == []
-
-
-def test_wrong_door_numbers_are_counted_through_a_restart(database: Database) -> None:
-    FactsStore(database).set_door_tries(DoorTries(failed_count=4, last_failed_ms=NOW_MS))
-    database.close()
-    again = FactsStore(Database(database.path))
-    assert again.door_tries() == DoorTries(failed_count=4, last_failed_ms=NOW_MS)

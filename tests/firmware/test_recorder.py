@@ -1,6 +1,7 @@
 """When clips begin and end, and that what was recorded survives whatever kills the process."""
 
 import asyncio
+import itertools
 import os
 import resource
 import signal
@@ -67,6 +68,20 @@ async def test_a_clip_has_every_picture_between_its_ends_once(tmp_path: Path) ->
             if [p - pts for p in filmed[i : i + 9]] == relative[:9]
         )
     assert relative == [pts - filmed[begin] for pts in filmed[begin : begin + len(relative)]]
+
+
+async def test_a_press_between_ring_and_recorder_doubles_no_picture(tmp_path: Path) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(4)
+        for unit in rig.camera.film(0.5):
+            rig.hub.put(unit)
+        asyncio.get_running_loop().call_soon(rig.press)  # after the ring, before the recorder
+        await asyncio.sleep(0.02)
+        await rig.film(3)
+        clip = await rig.next_clip()
+        pts = [unit.pts_90k for unit in read_units(clip.path)]
+    assert not clip.is_cut_short
+    assert all(8_000 < later - sooner < 10_000 for sooner, later in itertools.pairwise(pts))
 
 
 async def test_a_clip_says_when_it_began_in_wall_time(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""Each side runs with only its own extra: nothing that it imports is missing there."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+WALK = """
+import importlib, pkgutil, sys
+NEEDS_THE_REPLAY_EXTRA = {
+    "firmware.capture.planes", "firmware.capture.scene", "firmware.capture.porch",
+}
+package = importlib.import_module(sys.argv[1])
+names = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+for name in names:
+    if not name.endswith("__main__") and name not in NEEDS_THE_REPLAY_EXTRA:
+        importlib.import_module(name)
+unwanted = [name for name in sys.argv[2:] if name in sys.modules]
+print(len(names), "modules", "unwanted:", unwanted)
+sys.exit(1 if unwanted or not names else 0)
+"""
+
+
+def uv() -> str:
+    found = shutil.which("uv") or str(ROOT / ".state" / "uv" / "bin" / "uv")
+    if not Path(found).exists():
+        pytest.fail("uv is missing: run `make setup`")
+    return found
+
+
+def environment(folder: Path, extra: str) -> Path:
+    """Make an environment from the extra's own lock and return its Python."""
+    quiet = {"check": True, "cwd": ROOT, "env": os.environ | {"UV_PYTHON_DOWNLOADS": "never"}}
+    subprocess.run([uv(), "venv", "-q", "--python", sys.executable, folder], **quiet)
+    python = folder / "bin" / "python"
+    lock = f"requirements/{extra}.txt"
+    subprocess.run(
+        [uv(), "pip", "sync", "-q", "--python", python, "--require-hashes", lock], **quiet
+    )
+    return python
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("extra", "unwanted"),
+    [
+        ("firmware", ["numpy", "PIL", "relay", "fastapi", "sqlalchemy", "boto3", "nats"]),
+        ("relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app"]),
+    ],
+)
+def test_each_side_imports_with_only_its_own_extra(tmp_path, extra, unwanted):
+    python = environment(tmp_path / "env", extra)
+    walked = subprocess.run(
+        [python, "-c", WALK, extra, *unwanted],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert walked.returncode == 0, walked.stdout + walked.stderr
