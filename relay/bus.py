@@ -157,8 +157,10 @@ class Bus:
         self._tls = tls
         self._client = Client()
         self._system = Client()
+        self._opened: list[Client] = []
+        self._is_closing = False
         self._reconnected: list[Callable[[], Awaitable[None]]] = []
-        self._pullers: list[Puller] = []
+        self._pullers: dict[str, Puller] = {}
 
     @property
     def is_connected(self) -> bool:
@@ -173,20 +175,21 @@ class Bus:
 
     async def close(self) -> None:
         """Close both connections; what was published is flushed first."""
-        for client in (self._client, self._system):
-            if not client.is_closed:
-                await client.close()
+        self._is_closing = True
+        for client in self._opened:
+            await client.close()
+        self._opened.clear()
 
     def on_reconnected(self, handler: Callable[[], Awaitable[None]]) -> None:
         """Call `handler` each time a lost connection is back."""
         self._reconnected.append(handler)
 
     async def events(self) -> Puller:
-        """Return a puller of what doorbells tell."""
+        """Return the puller of what doorbells tell."""
         return await self._puller(EVENTS_STREAM)
 
     async def statuses(self) -> Puller:
-        """Return a puller of doorbells' states."""
+        """Return the puller of doorbells' states."""
         return await self._puller(STATUS_STREAM)
 
     async def publish_command(self, device: str, data: bytes) -> None:
@@ -250,10 +253,11 @@ class Bus:
         return found
 
     async def _puller(self, stream: str) -> Puller:
-        puller = Puller(self._client, stream)
-        await puller.start()
-        self._pullers.append(puller)
-        return puller
+        if stream not in self._pullers:
+            puller = Puller(self._client, stream)
+            await puller.start()
+            self._pullers[stream] = puller
+        return self._pullers[stream]
 
     async def _publish(self, name: str, data: bytes) -> None:
         try:
@@ -273,12 +277,13 @@ class Bus:
             log.warning("broker connection %s: %s", name, error or type(error).__name__)
 
         async def disconnected() -> None:
-            log.warning("broker connection %s: lost", name)
+            if not self._is_closing:
+                log.warning("broker connection %s: lost", name)
 
         async def reconnected() -> None:
             log.info("broker connection %s: back", name)
             if client is self._client:
-                for puller in self._pullers:
+                for puller in self._pullers.values():
                     puller.lapse()
                 for handler in self._reconnected:
                     await handler()
@@ -295,6 +300,7 @@ class Bus:
             reconnect_time_wait=0.5,  # type: ignore[arg-type]  # a float works
             ping_interval=10,
         )
+        self._opened.append(client)
 
     async def _ensure_streams(self) -> None:
         streams = self._client.jetstream()

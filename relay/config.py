@@ -113,8 +113,8 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
     bucket = _Table(top.take("bucket", _table, "a table"), "bucket.")
     config = Config(
         listen=top.take("listen", parse_address, 'host:port, such as "127.0.0.1:8400"'),
-        public_url=top.take("public_url", _origin, _ORIGIN_EXPECTED),
-        owner_origin=top.take("owner_origin", _origin, _ORIGIN_EXPECTED),
+        public_url=top.take("public_url", parse_origin, ORIGIN_EXPECTED),
+        owner_origin=top.take("owner_origin", parse_origin, ORIGIN_EXPECTED),
         data_dir=folder / top.take("data_dir", _text, "a folder"),
         demo_passkeys=top.take("demo_passkeys", _boolean, "true or false", default=False),
         broker=BrokerConfig(
@@ -123,7 +123,7 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
             mqtt_port=broker.take("mqtt_port", _port, _PORT_EXPECTED),
         ),
         bucket=BucketConfig(
-            endpoint=bucket.take("endpoint", _origin, _ORIGIN_EXPECTED),
+            endpoint=bucket.take("endpoint", parse_origin, ORIGIN_EXPECTED),
             name=bucket.take("name", _bucket_name, "3 to 63 of a-z, 0-9 and -"),
             access_key=bucket.take("access_key", _text, "a text"),
             secret_key=bucket.take("secret_key", _text, "a text", is_secret=True),
@@ -132,11 +132,13 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
     for table in (top, broker, bucket):
         table.refuse_unknown()
     if config.public_url == config.owner_origin:
-        raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
+        raise ConfigError(
+            "owner_origin", config.owner_origin, "another origin than public_url"
+        )
     return config
 
 
-_ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
+ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
 _PORT_EXPECTED = "a whole number from 1 to 65535"
 
 
@@ -208,7 +210,8 @@ def _table(value: object) -> dict[str, object]:
     return cast("dict[str, object]", value)
 
 
-def _origin(value: object) -> str:
+def parse_origin(value: object) -> str:
+    """Parse scheme, host and port with nothing behind them, or raise ValueError, TypeError."""
     text = _text(value)
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:

@@ -89,9 +89,7 @@ async def register_options(services: Services, body: RegisterOptionsIn) -> Cerem
 @router.post("/owner/register/verify")
 async def register_verify(services: Services, body: CredentialIn) -> SignedInOut:
     """Finish a registration."""
-    return _signed_in(
-        await services.ceremonies.finish_registration(body.session, body.credential)
-    )
+    return _signed_in(await services.ceremonies.finish_registration(body.session, body.credential))
 
 
 @router.post("/owner/login/options")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import ID_PATTERN
-from relay.api.auth import Owner, OwnDoorbell, Services
+from relay.api.auth import OwnDoorbell, Owner, Services
 from relay.api.errors import not_found
 from relay.api.stream import Audience, event_object, stream
 from relay.store import commands, events, people
@@ -143,9 +143,7 @@ async def close_session(services: Services, device: OwnDoorbell, session_id: Ses
 
 
 @router.post("/doorbells/{device}/statements", status_code=202)
-async def send_statement(
-    services: Services, device: OwnDoorbell, body: StatementIn
-) -> CommandOut:
+async def send_statement(services: Services, device: OwnDoorbell, body: StatementIn) -> CommandOut:
     """Carry a sealed statement to a doorbell."""
     command_id = await services.commands.send(
         device,

@@ -6,7 +6,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from firmware.protocol.encoding import WireError
-from relay.errors import BusUnavailable, CommandUnanswered, ObjectStoreError, UnknownDoorbell
+from relay.errors import (
+    BusUnavailable,
+    CommandUnanswered,
+    ObjectStoreError,
+    RelayError,
+    UnknownDoorbell,
+)
 from relay.live.signalling import OfferRefused
 from relay.people.errors import SignInRefused
 from relay.people.pairing import PairingRefused
@@ -32,17 +38,7 @@ def add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _on_unknown)
     app.add_exception_handler(HTTPException, _on_http)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    for kind in (
-        ApiError,
-        SignInRefused,
-        PairingRefused,
-        OfferRefused,
-        CommandUnanswered,
-        UnknownDoorbell,
-        BusUnavailable,
-        ObjectStoreError,
-        WireError,
-    ):
+    for kind in (ApiError, RelayError, WireError):
         app.add_exception_handler(kind, _on_known)
 
 

@@ -49,9 +49,7 @@ async def list_requests(services: Services, _owner: Owner) -> RequestsOut:
     """Return the newest published requests."""
     agencies = await services.register.agencies()
     return RequestsOut(
-        requests=[
-            _request(row, agencies[row.agency]) for row in await services.publishing.list()
-        ]
+        requests=[_request(row, agencies[row.agency]) for row in await services.publishing.list()]
     )
 
 

@@ -5,10 +5,10 @@ from typing import Protocol
 
 from firmware.protocol.commands import SealedStatement
 from relay.agency.register import Register
-from relay.notify.hub import Hub
 from relay.clock import Clock
 from relay.evidence.delivery import Delivery
 from relay.live.signalling import Signalling
+from relay.notify.hub import Hub
 from relay.people.ceremonies import Ceremonies
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site

@@ -3,6 +3,7 @@
 A listener that is too slow is hung up on; it comes back and reads from /events what it missed.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from firmware.protocol.events import Paired
 from relay.notify.hub import (
     EventCommitted,
     Hub,
@@ -22,6 +22,8 @@ from relay.notify.hub import (
 from relay.store.events import EventRow
 
 PING_S = 15.0
+REFRESH_S = 1.0
+"""How often at most an unknown doorbell makes us look whether it is the account's by now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,27 +53,35 @@ async def stream(
     hub: Hub, find_audience: Callable[[], Awaitable[Audience]], *, ping_s: float = PING_S
 ) -> AsyncIterator[str]:
     """Yield server-sent events until the app hangs up or falls behind."""
+    now = asyncio.get_running_loop().time
     with hub.listen() as listener:
         audience = await find_audience()
+        refreshed_s = now()
         yield ": hello\n\n"
         while True:
             try:
                 notice = await listener.next(ping_s)
             except ListenerTooSlow:
                 return
-            # A new doorbell may be the account's own from now on.
-            if notice is None or _is_paired(notice):
-                audience = await find_audience()
             if notice is None:
                 yield ": ping\n\n"
                 continue
+            if _is_by_stranger(notice, audience) and now() - refreshed_s >= REFRESH_S:
+                audience = await find_audience()
+                refreshed_s = now()
             text = _write(notice, audience)
             if text is not None:
                 yield text
 
 
-def _is_paired(notice: Notice) -> bool:
-    return isinstance(notice, EventCommitted) and isinstance(notice.row.event.body, Paired)
+def _is_by_stranger(notice: Notice, audience: Audience) -> bool:
+    match notice:
+        case EventCommitted(row=row):
+            return row.device not in audience.devices
+        case StateChanged(device=device):
+            return device not in audience.devices
+        case RequestAppeared():
+            return False
 
 
 def _write(notice: Notice, audience: Audience) -> str | None:

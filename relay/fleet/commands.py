@@ -48,10 +48,13 @@ class Commands:
         self._pending: dict[str, _Pending] = {}
         self._waiting: dict[str, asyncio.Future[ReplyBody]] = {}
         self._wake = asyncio.Event()
+        self._is_listening = False
 
     async def run(self) -> None:
         """Take replies, and repeat what is unanswered, until cancelled."""
-        await self._bus.on_replies(self.take_reply)
+        if not self._is_listening:  # a supervisor may run this again
+            await self._bus.on_replies(self.take_reply)
+            self._is_listening = True
         async with self._database.read() as tx:
             left = await commands.unanswered(tx, now_ms=self._clock.wall_ms())
         for command in left:

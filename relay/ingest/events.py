@@ -1,12 +1,12 @@
 """The way of events: pull, parse, commit, receipt, tell, acknowledge.
 
-    broker ─► parse ─► one transaction a batch ─► receipts to the doorbells ─► hub
-                                              └─► hooks (pairing, packages) ─► acknowledged
+    broker ─► parse ─► one transaction a batch ─► receipts to the doorbells
+                        for each event by itself ─► hooks (pairing, packages) ─► hub ─► acknowledged
 
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
-again. Hooks are therefore called at least once for an event and must be idempotent. A message
-that can't be read is logged and discarded, and holds up nobody.
+again. Hooks are therefore called at least once for an event and must be idempotent; a slow one
+holds up only its own event. A message that can't be read is logged and discarded.
 """
 
 import asyncio
@@ -81,27 +81,25 @@ class EventIngest:
     async def run(self) -> None:
         """Take events in until cancelled."""
         puller = await self._bus.events()
-        while True:
-            try:
-                await self.take(await puller.next())
-            except BusUnavailable as error:
-                log.warning("ingest waits for the broker: %s", error)
-                await asyncio.sleep(BROKER_AWAY_S)
+        async with asyncio.TaskGroup() as finishing:
+            while True:
+                try:
+                    for item in await self._take(await puller.next()):
+                        finishing.create_task(self._finish(item), name=item.row.event.id)
+                except BusUnavailable as error:
+                    log.warning("ingest waits for the broker: %s", error)
+                    await asyncio.sleep(BROKER_AWAY_S)
 
-    async def take(self, batch: Sequence[Delivery]) -> None:
-        """Deal with one batch."""
+    async def _take(self, batch: Sequence[Delivery]) -> list[_Committed]:
+        """Commit one batch and send the receipts."""
         told = [item for item in [await self._parse(delivery) for delivery in batch] if item]
         if not told:
-            return
+            return []
         committed, refused = await self._commit(told)
         await self._send_receipts(committed)
-        for item in committed:
-            if item.is_new:
-                self._notices.event_committed(item.row)
         for delivery in refused:
             await delivery.discard()
-        for item in committed:
-            await self._finish(item)
+        return committed
 
     async def _parse(self, delivery: Delivery) -> _Told | None:
         try:
@@ -153,10 +151,16 @@ class EventIngest:
             await self._bus.publish_command(device, receipt.encode())
 
     async def _finish(self, item: _Committed) -> None:
-        if await self._run_hooks(item.row) or item.delivery.attempts >= HOOK_ATTEMPTS:
-            await item.delivery.ack()
-        else:
-            await item.delivery.retry(HOOK_RETRY_S)
+        is_done = await self._run_hooks(item.row)
+        if item.is_new:
+            self._notices.event_committed(item.row)
+        try:
+            if is_done or item.delivery.attempts >= HOOK_ATTEMPTS:
+                await item.delivery.ack()
+            else:
+                await item.delivery.retry(HOOK_RETRY_S)
+        except BusUnavailable as error:  # the broker hands it out again
+            log.warning("event %s: %s", item.row.event.id, error)
 
     async def _run_hooks(self, row: EventRow) -> bool:
         for hook in self._hooks:

@@ -10,10 +10,13 @@ const STORED_AS = "doorward.language";
 /** @type {Record<string, string>} */
 let catalog = {};
 let language = "en";
+/** The reader's own way to write times in that language, such as en-GB. */
+let locale = "en";
 
 /** Loads the reader's language. */
 export async function loadLanguage() {
   language = chosenLanguage();
+  locale = navigator.languages.find((code) => code.startsWith(language)) ?? language;
   const response = await fetch(`./locales/${language}.json`);
   catalog = await response.json();
   document.documentElement.lang = language;
@@ -23,6 +26,10 @@ export async function loadLanguage() {
 export function chooseLanguage(code) {
   localStorage.setItem(STORED_AS, code);
   location.reload();
+}
+
+export function currentLocale() {
+  return locale;
 }
 
 export function currentLanguage() {
@@ -60,13 +67,13 @@ export function tn(key, count) {
 export function time(ms, style = "moment") {
   const date = new Date(ms);
   const full = { dateStyle: /** @type {const} */ ("full"), timeStyle: /** @type {const} */ ("long") };
-  const title = new Intl.DateTimeFormat(language, full).format(date);
+  const title = new Intl.DateTimeFormat(locale, full).format(date);
   return h("time", { datetime: date.toISOString(), title }, timeText(ms, style));
 }
 
 /** @param {number} ms @param {"clock" | "moment" | "day"} [style] */
 export function timeText(ms, style = "moment") {
-  const clock = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit" }).format(ms);
+  const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(ms);
   if (style === "clock") return clock;
   const day = dayText(ms);
   return style === "day" ? day : `${day} ${clock}`;
@@ -74,7 +81,7 @@ export function timeText(ms, style = "moment") {
 
 /** A span on one day as "Tuesday 24 November, 14:00–15:00". @param {number} from @param {number} to */
 export function spanText(from, to) {
-  const format = new Intl.DateTimeFormat(language, {
+  const format = new Intl.DateTimeFormat(locale, {
     weekday: "long",
     day: "numeric",
     month: "long",
@@ -97,7 +104,7 @@ function dayText(ms) {
   if (days === 0) return t("time.today");
   if (days === 1) return t("time.yesterday");
   const format = { weekday: "short", day: "numeric", month: "short" };
-  return new Intl.DateTimeFormat(language, /** @type {Intl.DateTimeFormatOptions} */ (format)).format(ms);
+  return new Intl.DateTimeFormat(locale, /** @type {Intl.DateTimeFormatOptions} */ (format)).format(ms);
 }
 
 /** @param {number} ms */

@@ -1,11 +1,12 @@
 """Publishing: check, store, and tell every enrolled doorbell and every listening owner.
 
-The same request twice is the same answer.
+The request and the commands that carry it are committed together, so a crash loses none. The
+same request twice is the same answer.
 """
 
 from typing import Protocol
 
-from firmware.protocol.commands import RequestPublished
+from firmware.protocol.commands import Command, RequestPublished
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.requests import SignedRequest
 from relay.clock import Clock
@@ -26,8 +27,14 @@ from relay.store.requests import PublishedRequest
 class Commands(Protocol):
     """What publishing needs of the way down to doorbells."""
 
-    async def send(self, device: str, body: RequestPublished, expires_ms: int) -> str:
-        """Keep a command and repeat it until it is answered; return its id."""
+    async def add(
+        self, tx: Transaction, device: str, body: RequestPublished, expires_ms: int
+    ) -> Command:
+        """Keep a command as part of a transaction."""
+        ...
+
+    def dispatch(self, command: Command) -> None:
+        """Publish a kept command, and repeat it until it is answered."""
         ...
 
 
@@ -60,10 +67,14 @@ class Publishing:
                     raise RequestRefused("id_taken", "another request has this id; make a new one")
                 return before.id
             await self._store(tx, officer, signed)
-            devices = [doorbell.device for doorbell in await fleet.list_active(tx)]
-        for device in devices:
-            body = RequestPublished(signed=signed)
-            await self._commands.send(device, body, request.expires_ms)
+            told = [
+                await self._commands.add(
+                    tx, doorbell.device, RequestPublished(signed=signed), request.expires_ms
+                )
+                for doorbell in await fleet.list_active(tx)
+            ]
+        for command in told:
+            self._commands.dispatch(command)
         self._notices.request_published(request.id)
         return request.id
 

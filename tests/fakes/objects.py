@@ -19,10 +19,11 @@ class RememberingBucket:
     async def presign_part(
         self, key: str, upload_id: str, number: int, sha256: str, expires_s: int
     ) -> str:
-        return f"http://bucket.test/{key}?upload={upload_id}&part={number}"
+        return f"http://bucket.test/{key}?upload={upload_id}&part={number}&sha256={sha256}&s={expires_s}"
 
     async def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
+        assert upload_id.startswith("upload-")
         self.completed[key] = [part.number for part in parts]
 
     async def presign_get(self, key: str, expires_s: int) -> str:
-        return f"http://bucket.test/{key}?get"
+        return f"http://bucket.test/{key}?get&s={expires_s}"

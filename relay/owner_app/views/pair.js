@@ -30,7 +30,7 @@ export async function pairPage(context) {
 }
 
 /** @param {Context} context @param {PairingCode} code @param {HTMLElement} place */
-async function pair({ relay, left }, code, place) {
+async function pair({ relay, household, left }, code, place) {
   const answer = await pairingReaches(relay, code.pairing_id, ["answered", "paired"], left);
   if (answer === null) return;
   const { device, identity_key, sealing_key } = answer;
@@ -38,12 +38,14 @@ async function pair({ relay, left }, code, place) {
   fill(place, showWords(await sixWords(code, identity_key, sealing_key)));
   if ((await pairingReaches(relay, code.pairing_id, ["paired"], left)) === null) return;
   rememberKeys(device, { identity_key, sealing_key });
+  await household.load();
   fill(place, showPaired());
 }
 
 /** @param {string} text */
 function showCode(text) {
   return [
+    h("p", { class: "lead" }, t("pair.show")),
     h(
       "ol",
       { class: "steps" },
@@ -90,7 +92,7 @@ function showWords(words) {
 function showPaired() {
   return [
     h("div", { class: "notice", id: "paired", role: "status" }, h("p", {}, t("pair.done"))),
-    h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/" }, t("pair.to_door"))),
+    h("div", { class: "actions" }, h("a", { class: "button primary", id: "to-door", href: "#/" }, t("pair.to_door"))),
   ];
 }
 

@@ -6,7 +6,7 @@
 import { decisionOn, rememberDecision } from "../account.js";
 import { ClipReader } from "../clips.js";
 import { fill, h } from "../dom.js";
-import { durationText, spanText, t, time, timeText } from "../i18n.js";
+import { currentLocale, durationText, spanText, t, time, timeText } from "../i18n.js";
 import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
@@ -209,7 +209,7 @@ function spanWithSeconds(from, duration) {
     minute: "2-digit",
     second: "2-digit",
   });
-  return new Intl.DateTimeFormat(document.documentElement.lang, format).formatRange(from, from + duration);
+  return new Intl.DateTimeFormat(currentLocale(), format).formatRange(from, from + duration);
 }
 
 /** @param {Set<ClipEvent>} chosen */

@@ -31,14 +31,14 @@ export function startPage({ household }) {
 export function askPage(context) {
   const place = h("div", { "aria-live": "polite" });
   const ask = guarded(place, async () => {
-    const { relay, household, left } = context;
+    const { relay, household } = context;
     const pairing_id = newId();
     await relay.post("pairings", { pairing_id });
     await relay.post("join", { pairing_id, owner: await ownerKeys(household.owner) });
     place.replaceChildren(
       h("div", { class: "notice", id: "asked", role: "status" }, h("p", {}, t("ask.waiting"))),
     );
-    waitUntilLetIn(relay, pairing_id, left, place);
+    waitUntilLetIn(context, pairing_id, place);
   });
   return {
     title: t("ask.title"),
@@ -51,11 +51,13 @@ export function askPage(context) {
   };
 }
 
-/** @param {import("../api.js").Relay} relay @param {string} id @param {AbortSignal} left @param {HTMLElement} place */
-async function waitUntilLetIn(relay, id, left, place) {
+/** @param {Context} context @param {string} id @param {HTMLElement} place */
+async function waitUntilLetIn({ relay, household, left }, id, place) {
   try {
-    if ((await pairingReaches(relay, id, ["paired"], left)) !== null) location.hash = "#/";
+    if ((await pairingReaches(relay, id, ["paired"], left)) === null) return;
+    await household.load();
+    location.hash = "#/";
   } catch (error) {
-    place.replaceChildren(problem(error));
+    if (!left.aborted) place.replaceChildren(problem(error));
   }
 }

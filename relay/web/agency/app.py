@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from firmware.protocol.encoding import WireError
 from relay.agency.register import CertificateRefused
-from relay.errors import BusUnavailable, ObjectStoreError
+from relay.errors import BusUnavailable, ObjectStoreError, RelayError
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
 from relay.web.agency import evidence, requests, sign_in
@@ -24,16 +24,7 @@ def build_agency(services: AgencyServices) -> Starlette:
     """Return the agency's face as an app of its own; its paths begin with /agency."""
     app = Starlette(routes=_routes())
     app.state.services = services
-    for kind in (
-        PageError,
-        HTTPException,
-        SignInRefused,
-        RequestRefused,
-        CertificateRefused,
-        BusUnavailable,
-        ObjectStoreError,
-        WireError,
-    ):
+    for kind in (PageError, HTTPException, RelayError, WireError):
         app.add_exception_handler(kind, _on_error)
     return app
 

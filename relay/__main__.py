@@ -1,0 +1,304 @@
+"""`doorward-relay`: set up, run and look after a relay.
+
+Only the command line belongs here: reading arguments, calling the part that does it, printing
+what came of it. Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument or setting.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from firmware.protocol.claims import Agency
+from firmware.protocol.encoding import WireError, decode
+from relay.agency.register import add_agency
+from relay.app import serve
+from relay.bus import Bus
+from relay.check import check
+from relay.clock import SystemClock
+from relay.config import ORIGIN_EXPECTED, Address, Config, load, parse_address, parse_origin
+from relay.errors import ConfigError, RelayError
+from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.ca import Authority
+from relay.fleet.claims import new_claim
+from relay.fleet.revocation import revoke
+from relay.init import InitSettings, init
+from relay.people.invitations import invite_officer, invite_owner
+from relay.store import requests
+from relay.store.database import Database
+from relay.web.app_server import build_app_server
+
+DEFAULT_LISTEN = "127.0.0.1:8400"
+DEFAULT_APP_LISTEN = "127.0.0.1:8401"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        code: int = options.run(options)
+    except ConfigError as error:
+        print(f"doorward-relay: bad setting {error}", file=sys.stderr)
+        return 2
+    except (RelayError, WireError) as error:
+        print(f"doorward-relay: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _run_init(options: argparse.Namespace) -> int:
+    settings = InitSettings(
+        data_dir=options.data,
+        listen=_address(options.listen),
+        public_url=options.public_url,
+        owner_origin=options.owner_origin,
+        mqtt_port=options.mqtt_port,
+        nats_port=options.nats_port,
+        s3_port=options.s3_port,
+        demo_passkeys=options.demo,
+    )
+    config = asyncio.run(init(settings, SystemClock()))
+    written = {
+        "config": str(config.data_dir / "relay.toml"),
+        "broker_config": str(config.data_dir / "nats.conf"),
+        "bucket_identities": str(config.data_dir / "s3.json"),
+        "ca": str(config.ca_path),
+    }
+    if options.json:
+        print(json.dumps(written))
+        return 0
+    print(f"A relay is ready in {config.data_dir}. Start, in this order:")
+    print(f"  nats-server -c {written['broker_config']}")
+    print(f"  an object store at {config.bucket.endpoint} (identities: s3.json)")
+    print(f"  doorward-relay serve --config {written['config']}")
+    print("then: doorward-relay invite doorbell | owner | officer")
+    return 0
+
+
+def _run_serve(options: argparse.Namespace) -> int:
+    asyncio.run(serve(load(options.config)))
+    return 0
+
+
+def _run_check(options: argparse.Namespace) -> int:
+    logging.getLogger().setLevel(logging.CRITICAL)  # the findings say it in words
+    findings = asyncio.run(check(load(options.config)))
+    for finding in findings:
+        print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.detail}")
+    return 0 if all(finding.is_ok for finding in findings) else 1
+
+
+def _run_invite(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    match options.whom:
+        case "doorbell":
+            return asyncio.run(_invite_doorbell(config, options.out))
+        case _:
+            return asyncio.run(_invite_person(config, options))
+
+
+async def _invite_doorbell(config: Config, out: Path | None) -> int:
+    authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
+    database = await Database.open(config.database_path)
+    try:
+        async with database.begin() as tx:
+            claim = await new_claim(
+                tx,
+                relay_url=config.public_url,
+                ca_sha256=authority.sha256,
+                now_ms=SystemClock().wall_ms(),
+            )
+    finally:
+        await database.close()
+    text = claim.encode().decode() + "\n"
+    if out is None:
+        print(text, end="")
+        return 0
+    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    print(f"{out}: put it on the doorbell's card. It works once.", file=sys.stderr)
+    return 0
+
+
+async def _invite_person(config: Config, options: argparse.Namespace) -> int:
+    database = await Database.open(config.database_path)
+    now_ms = SystemClock().wall_ms()
+    try:
+        async with database.begin() as tx:
+            if options.whom == "owner":
+                secret = await invite_owner(tx, now_ms, device=options.device)
+                url = f"{config.owner_origin}/#/join?invitation={secret}"
+            else:
+                if options.agency is None or await requests.find_agency(tx, options.agency) is None:
+                    expected = "an agency that was added (doorward-relay agency add FILE)"
+                    raise ConfigError("--agency", options.agency, expected)
+                secret = await invite_officer(tx, now_ms, agency=options.agency)
+                url = f"{config.public_url}/agency/join?invitation={secret}"
+    finally:
+        await database.close()
+    if options.json:
+        print(json.dumps({"invitation": secret, "url": url}))
+    else:
+        print(f"One person, within 7 days: {url}")
+    return 0
+
+
+def _run_agency_add(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    try:
+        agency = decode(Agency, options.file.read_bytes())
+    except OSError as error:
+        expected = f"a file that doorward-agency keygen wrote ({error.strerror})"
+        raise ConfigError("agency.json", str(options.file), expected) from error
+    asyncio.run(_add_agency(config, agency))
+    print(f"added {agency.id}: {agency.name}", file=sys.stderr)
+    return 0
+
+
+async def _add_agency(config: Config, agency: Agency) -> None:
+    database = await Database.open(config.database_path)
+    try:
+        async with database.begin() as tx:
+            await add_agency(tx, agency)
+    finally:
+        await database.close()
+
+
+def _run_revoke(options: argparse.Namespace) -> int:
+    asyncio.run(_revoke(load(options.config), options.device))
+    print(f"revoked {options.device}", file=sys.stderr)
+    return 0
+
+
+async def _revoke(config: Config, device: str) -> None:
+    keys = BrokerKeys.load(config.broker_keys_path)
+    database = await Database.open(config.database_path)
+    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+    try:
+        await bus.connect()
+        await revoke(device, bus=bus, database=database, clock=SystemClock())
+    finally:
+        await bus.close()
+        await database.close()
+
+
+def _run_app(options: argparse.Namespace) -> int:
+    listen = _address(options.listen)
+    try:
+        relay_url = parse_origin(options.relay_url)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("--relay-url", options.relay_url, ORIGIN_EXPECTED) from error
+    try:
+        listener = socket.create_server((listen.host, listen.port))
+    except OSError as error:
+        expected = f"an address that is free ({error.strerror})"
+        raise ConfigError("--listen", options.listen, expected) from error
+    server = uvicorn.Server(
+        uvicorn.Config(
+            build_app_server(relay_url),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+        )
+    )
+    logging.getLogger(__name__).info("owner's app ready on %s", listen)
+    asyncio.run(server.serve(sockets=[listener]))
+    return 0
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("--listen", text, f"host:port, as {DEFAULT_LISTEN}") from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-relay",
+        description="Doorward's relay: carries, stores and shows, and is trusted with nothing.",
+        epilog="Each command explains itself: doorward-relay init --help",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_init(commands)
+    for name, run, text in (
+        ("serve", _run_serve, "run the relay until it is stopped"),
+        ("check", _run_check, "say in words what is wrong with a relay's settings and servers"),
+    ):
+        _with_config(commands.add_parser(name, help=text, description=text), run)
+    _add_invite(commands)
+    text = "agencies that take part"
+    agency = commands.add_parser("agency", help=text, description=text)
+    actions = agency.add_subparsers(required=True, metavar="ACTION")
+    text = "add an agency, or put a new document in its place"
+    add = actions.add_parser("add", help=text, description=text)
+    add.add_argument("file", type=Path, metavar="agency.json", help="as doorward-agency wrote it")
+    _with_config(add, _run_agency_add)
+    text = "refuse a doorbell for good and throw it off the broker"
+    revoking = commands.add_parser("revoke", help=text, description=text)
+    revoking.add_argument("device", help="the doorbell's id")
+    _with_config(revoking, _run_revoke)
+    text = "serve the owner's app, a static bundle on an origin of its own"
+    app = commands.add_parser("app", help=text, description=text)
+    app.add_argument("--listen", default=DEFAULT_APP_LISTEN, metavar="HOST:PORT")
+    app.add_argument("--relay-url", default="http://localhost:8400", help="where the relay is")
+    app.set_defaults(run=_run_app)
+    return parser
+
+
+def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "write a new relay's settings, keys and database into an empty folder"
+    parser = commands.add_parser(
+        "init",
+        help=text,
+        description=text,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="an empty folder")
+    parser.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT", help="own address")
+    parser.add_argument("--public-url", default="http://localhost:8400", help="as people see it")
+    parser.add_argument(
+        "--owner-origin", default="http://localhost:8401", help="origin of the owner's app"
+    )
+    parser.add_argument("--mqtt-port", type=int, default=8403, help="broker: where doorbells come")
+    parser.add_argument("--nats-port", type=int, default=8404, help="broker: where the relay comes")
+    parser.add_argument("--s3-port", type=int, default=8405, help="the object store")
+    parser.add_argument(
+        "--demo", action="store_true", help="allow demo passkeys (keys in the page): demo only"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was written as JSON")
+    parser.set_defaults(run=_run_init)
+
+
+def _add_invite(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "make a one-time invitation for a doorbell, an owner or an officer"
+    parser = commands.add_parser("invite", help=text, description=text)
+    parser.add_argument("whom", choices=("doorbell", "owner", "officer"))
+    parser.add_argument("--out", type=Path, metavar="FILE", help="doorbell: write claim.json here")
+    parser.add_argument("--device", metavar="ID", help="owner: the doorbell of a co-owner")
+    parser.add_argument("--agency", metavar="ID", help="officer: the agency (required)")
+    parser.add_argument("--json", action="store_true", help='print {"invitation", "url"}')
+    _with_config(parser, _run_invite)
+
+
+def _with_config(parser: argparse.ArgumentParser, run: object) -> None:
+    parser.add_argument("--config", type=Path, required=True, metavar="relay.toml")
+    parser.set_defaults(run=run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

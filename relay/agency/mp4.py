@@ -1,0 +1,150 @@
+"""Reads the access units out of a plain MP4 (ISO/IEC 14496-12 and -15).
+
+Only what an exported clip needs: the first H.264 track, 4-byte NAL lengths, samples in
+presentation order. Nothing is trusted: what comes out is hashed and compared with the manifest.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.footage import split_length_prefixed
+
+CLOCK_HZ = 90_000
+MAX_SAMPLES = 200_000
+IDR = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipUnit:
+    """One access unit; `pts_90k` counts from the clip's first."""
+
+    pts_90k: int
+    is_key: bool
+    nal_units: list[bytes]
+
+
+def access_units(file: bytes) -> list[ClipUnit]:
+    """Return the access units of a plain MP4, or raise WireError."""
+    try:
+        return list(_access_units(file))
+    except (struct.error, IndexError) as error:
+        raise WireError("the clip's index is cut off") from error
+
+
+def _access_units(file: bytes) -> Iterator[ClipUnit]:
+    moov = _only(memoryview(file), b"moov")
+    mdia = _video_media(moov)
+    mdhd = _only(mdia, b"mdhd")
+    (timescale,) = struct.unpack_from(">I", mdhd, 20 if mdhd[0] == 1 else 12)
+    stbl = _only(_only(mdia, b"minf"), b"stbl")
+    sizes = _sizes(_only(stbl, b"stsz"))
+    if not sizes or timescale == 0:
+        raise WireError("the clip holds no pictures")
+    positions = _positions(stbl, sizes)
+    for position, size_bytes, dts in zip(positions, sizes, _times(stbl, len(sizes)), strict=True):
+        sample = file[position : position + size_bytes]
+        if len(sample) != size_bytes:
+            raise WireError("the clip is cut off")
+        nal_units = split_length_prefixed(sample)
+        yield ClipUnit(
+            pts_90k=round(dts * CLOCK_HZ / timescale),
+            is_key=any(unit[0] & 0x1F == IDR for unit in nal_units),
+            nal_units=nal_units,
+        )
+
+
+def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    position = 0
+    while position + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, position)
+        header = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", data, position + 8)
+            header = 16
+        elif size == 0:
+            size = len(data) - position
+        if size < header or position + size > len(data):
+            raise WireError("a box of the clip is cut off")
+        yield kind, data[position + header : position + size]
+        position += size
+
+
+def _only(data: memoryview, kind: bytes) -> memoryview:
+    found = _first(data, kind)
+    if found is None:
+        raise WireError(f"the clip has no {kind.decode()} box")
+    return found
+
+
+def _first(data: memoryview, kind: bytes) -> memoryview | None:
+    return next((body for name, body in _boxes(data) if name == kind), None)
+
+
+def _video_media(moov: memoryview) -> memoryview:
+    for kind, trak in _boxes(moov):
+        if kind != b"trak":
+            continue
+        mdia = _only(trak, b"mdia")
+        if bytes(_only(mdia, b"hdlr")[8:12]) == b"vide":
+            _check_entry(_only(_only(_only(mdia, b"minf"), b"stbl"), b"stsd"))
+            return mdia
+    raise WireError("the clip has no video")
+
+
+def _check_entry(stsd: memoryview) -> None:
+    kind, entry = next(_boxes(stsd[8:]), (b"", memoryview(b"")))
+    if kind not in (b"avc1", b"avc3"):
+        raise WireError("the clip's video isn't H.264")
+    if _only(entry[78:], b"avcC")[4] & 3 != 3:
+        raise WireError("the clip's NAL units don't have 4-byte lengths")
+
+
+def _sizes(stsz: memoryview) -> list[int]:
+    same, count = struct.unpack_from(">II", stsz, 4)
+    if count > MAX_SAMPLES:
+        raise WireError("the clip has too many pictures")
+    return [same] * count if same else list(struct.unpack_from(f">{count}I", stsz, 12))
+
+
+def _times(stbl: memoryview, count: int) -> list[int]:
+    if _first(stbl, b"ctts") is not None:
+        raise WireError("the clip's pictures aren't in presentation order")
+    stts = _only(stbl, b"stts")
+    times: list[int] = []
+    now = 0
+    (runs,) = struct.unpack_from(">I", stts, 4)
+    for run in range(runs):
+        length, duration = struct.unpack_from(">II", stts, 8 + 8 * run)
+        for _ in range(min(length, count - len(times))):
+            times.append(now)
+            now += duration
+    if len(times) != count:
+        raise WireError("the clip's times don't add up")
+    return times
+
+
+def _positions(stbl: memoryview, sizes: list[int]) -> list[int]:
+    stsc = _only(stbl, b"stsc")
+    (run_count,) = struct.unpack_from(">I", stsc, 4)
+    runs = [struct.unpack_from(">II", stsc, 8 + 12 * run) for run in range(run_count)]
+    positions: list[int] = []
+    run = 0
+    for chunk, begin in enumerate(_chunks(stbl), start=1):
+        while run + 1 < len(runs) and runs[run + 1][0] <= chunk:
+            run += 1
+        position = begin
+        for _ in range(min(runs[run][1], len(sizes) - len(positions))):
+            positions.append(position)
+            position += sizes[len(positions) - 1]
+    if len(positions) != len(sizes):
+        raise WireError("the clip's sample table doesn't add up")
+    return positions
+
+
+def _chunks(stbl: memoryview) -> tuple[int, ...]:
+    stco = _first(stbl, b"stco")
+    table = _only(stbl, b"co64") if stco is None else stco
+    (count,) = struct.unpack_from(">I", table, 4)
+    return struct.unpack_from(f">{count}{'Q' if stco is None else 'I'}", table, 8)

@@ -1,0 +1,106 @@
+/**
+ * What each of the relay's pages needs: its texts, local times, posting, signing out.
+ * @module
+ */
+
+const texts = JSON.parse(document.getElementById("texts")?.textContent ?? "{}");
+const csrf = document.querySelector('meta[name="csrf"]')?.getAttribute("content") ?? "";
+
+/** The relay refused; the message is its own. */
+export class Refused extends Error {}
+
+/**
+ * Returns a text; `{name}` in it is replaced.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export function t(key, values = {}) {
+  const text = /** @type {string} */ (texts[key] ?? key);
+  return text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+}
+
+/**
+ * Posts JSON to the relay.
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<any>} JSON; callers name the type
+ */
+export async function post(path, body = {}) {
+  const response = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Accept: "application/json", "X-CSRF": csrf },
+    body: JSON.stringify(body),
+  }).catch(() => {
+    throw new Refused(t("offline"));
+  });
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Refused(t("failed", { message: answer.error?.message ?? response.statusText }));
+  return answer;
+}
+
+/** @param {string} id @returns {any} what the page's JSON block of that id holds, or null */
+export function pageData(id) {
+  return JSON.parse(document.getElementById(id)?.textContent ?? "null");
+}
+
+/** Says how it goes, under the button. @param {string} text @param {{isBad?: boolean}} [how] */
+export function say(text, { isBad = false } = {}) {
+  const status = document.getElementById("status");
+  if (status === null) return;
+  status.textContent = text;
+  status.classList.toggle("warn-text", isBad);
+}
+
+/**
+ * Runs an action once at a time and says what went wrong.
+ * @param {HTMLButtonElement | null} button
+ * @param {() => Promise<void>} action
+ */
+export async function guarded(button, action) {
+  if (button?.disabled) return;
+  if (button) button.disabled = true;
+  try {
+    await action();
+  } catch (error) {
+    console.warn(error);
+    const isCancelled = error instanceof Error && error.name === "PasskeyDeclined";
+    const text = error instanceof Refused ? error.message : t("failed", { message: reason(error) });
+    say(isCancelled ? t("cancelled") : text, { isBad: true });
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
+
+/** @param {unknown} error */
+function reason(error) {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Shows times in the reader's zone, which stands on hover. */
+function showLocalTimes() {
+  const language = document.documentElement.lang;
+  const short = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+  const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+  for (const element of document.querySelectorAll("time[data-ms]")) {
+    const ms = Number(element.getAttribute("data-ms"));
+    element.textContent = short.format(ms);
+    element.setAttribute("title", full.format(ms));
+  }
+}
+
+function markCurrentPage() {
+  for (const link of document.querySelectorAll("body > header nav a")) {
+    const path = link.getAttribute("href") ?? "";
+    if (location.pathname.startsWith(path)) link.setAttribute("aria-current", "page");
+  }
+}
+
+showLocalTimes();
+markCurrentPage();
+const signOut = /** @type {HTMLButtonElement | null} */ (document.getElementById("sign-out"));
+signOut?.addEventListener("click", () =>
+  guarded(signOut, async () => {
+    await post("/agency/logout");
+    location.assign("/agency");
+  }),
+);

@@ -1,0 +1,63 @@
+/**
+ * An officer signs in, or adds a passkey by an invitation.
+ * @module
+ */
+import { findDemoPasskey } from "./browser/demo_passkey.js";
+import { createPasskey, hasAuthenticator, usePasskey } from "./browser/passkey.js";
+import { guarded, post, say, t } from "./page.js";
+
+const demo = /** @type {HTMLInputElement | null} */ (document.getElementById("demo-passkey"));
+const signIn = /** @type {HTMLButtonElement | null} */ (document.getElementById("sign-in"));
+const join = /** @type {HTMLFormElement | null} */ (document.getElementById("join"));
+const isDemo = () => demo?.checked ?? false;
+
+/** A demo passkey is offered only where the browser has no authenticator of its own. */
+async function offerDemoPasskey() {
+  if (demo === null) return;
+  const hasDemo = (await findDemoPasskey()) !== undefined;
+  const isOffered = hasDemo || !(await hasAuthenticator());
+  demo.closest("p")?.toggleAttribute("hidden", !isOffered);
+  demo.checked = isOffered && hasDemo && signIn !== null;
+}
+
+signIn?.addEventListener("click", () =>
+  guarded(signIn, async () => {
+    say(t("signing_in"));
+    const { session, options } = await post("/agency/login/options");
+    const credential = await usePasskey(options, { isDemo: isDemo() });
+    await post("/agency/login/verify", { session, credential });
+    say(t("signed_in"));
+    location.assign("/agency");
+  }),
+);
+
+join?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const button = /** @type {HTMLButtonElement | null} */ (document.getElementById("add-passkey"));
+  guarded(button, async () => {
+    say(t("working"));
+    const name = String(new FormData(join).get("name") ?? "").trim();
+    const invitation = join.dataset.invitation ?? "";
+    const { session, options } = await post("/agency/register/options", { invitation, name });
+    const credential = await createPasskey(options, { isDemo: isDemo() });
+    const { officer } = await post("/agency/register/verify", { session, credential });
+    say(t("passkey_added"));
+    showJoined(officer);
+  });
+});
+
+/** @param {{officer_id: string, name: string, passkey: unknown}} officer */
+function showJoined(officer) {
+  const file = new Blob([`${JSON.stringify(officer, null, 2)}\n`], { type: "application/json" });
+  const link = document.getElementById("officer-file");
+  link?.setAttribute("href", URL.createObjectURL(file));
+  link?.setAttribute("data-officer", JSON.stringify(officer));
+  const joined = document.getElementById("joined");
+  joined?.removeAttribute("hidden");
+  for (const field of document.querySelectorAll("#join input, #join button")) {
+    field.setAttribute("disabled", "");
+  }
+  joined?.scrollIntoView({ block: "nearest" });
+}
+
+void offerDemoPasskey();

@@ -1,0 +1,162 @@
+"""Thirty times `kill -9`, at random moments while somebody keeps ringing.
+
+An accepted press (the doorbell took it, and lived a moment longer) arrives once, in order and
+with its original time, whatever was killed; clips are playable; in the end the whole story goes
+on as if nothing had been. The seed is printed: DOORWARD_SEED=N plays the same again.
+"""
+
+import asyncio
+import io
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import pytest
+
+from tests.faults.town import Town, running_town
+from tests.story.api import Json, ask_until
+from tests.story.play import DOOR_NUMBER
+from tests.story.settings import StoryError
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+KILLS = 30
+VICTIMS = ("doorbell", "relay", "broker", "store")
+COMMIT_S = 0.3
+"""A press counts as accepted if the doorbell lived so long after it said ok."""
+QUIET_S = 8.0
+"""Post-roll, and a full ring for the story that follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """One press as the person at the door knows it; wall times in ms."""
+
+    from_ms: int
+    to_ms: int
+    ok_s: float
+
+
+class Ringer:
+    """Somebody who rings again and again, and remembers which presses were taken."""
+
+    def __init__(self, town: Town, dice: random.Random) -> None:
+        self._door = town.people.door
+        self._dice = dice
+        self.taken: list[Ring] = []
+        self.tried_count = 0
+
+    @asynccontextmanager
+    async def ringing(self) -> AsyncIterator[None]:
+        """Ring until the end of the block."""
+        task = asyncio.create_task(self._ring_for_ever(), name="ringer")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def forget_uncommitted(self, killed_s: float) -> None:
+        """The doorbell was killed: its last presses may or may not have been accepted."""
+        self.taken = [ring for ring in self.taken if ring.ok_s + COMMIT_S < killed_s]
+
+    async def _ring_for_ever(self) -> None:
+        while True:
+            from_ms = time.time_ns() // 1_000_000
+            self.tried_count += 1
+            with suppress(StoryError, OSError):
+                await self._door.ring()
+                to_ms = time.time_ns() // 1_000_000
+                self.taken.append(Ring(from_ms=from_ms, to_ms=to_ms, ok_s=time.monotonic()))
+            await asyncio.sleep(self._dice.uniform(0.1, 0.5))
+
+
+async def test_thirty_kills_lose_no_press_and_break_no_clip(tmp_path: Path) -> None:
+    seed = int(os.environ.get("DOORWARD_SEED", random.randrange(10**6)))
+    print(f"DOORWARD_SEED={seed}")
+    dice = random.Random(seed)
+    async with running_town(tmp_path) as town:
+        ringer = Ringer(town, dice)
+        async with ringer.ringing():
+            await _kill_again_and_again(town, ringer, dice)
+            await asyncio.sleep(1.0)
+        events = await _all_events(town, ringer)
+        _check_presses(events, ringer)
+        await asyncio.sleep(QUIET_S)
+        await _check_clips(town, await _all_events(town, ringer))
+        await town.play.tell()
+        assert town.steps.has_all_held
+
+
+async def _kill_again_and_again(town: Town, ringer: Ringer, dice: random.Random) -> None:
+    victims = [VICTIMS[number % len(VICTIMS)] for number in range(KILLS)]
+    dice.shuffle(victims)
+    for victim in victims:
+        await asyncio.sleep(dice.uniform(0.0, 1.0))
+        killed_s = time.monotonic()
+        await town.kill_and_restart(victim)
+        if victim == "doorbell":
+            ringer.forget_uncommitted(killed_s)
+
+
+async def _all_events(town: Town, ringer: Ringer) -> list[Json]:
+    """Return all events at the owner's, oldest first, once every taken press is among them."""
+
+    async def ask() -> list[Json]:
+        return await town.people.owner.all_events()
+
+    def has_all(events: list[Json]) -> bool:
+        return all(_presses_in(events, ring) for ring in ringer.taken)
+
+    return await ask_until("every accepted press has arrived", ask, has_all, timeout_s=30.0)
+
+
+def _presses_in(events: list[Json], ring: Ring) -> list[Json]:
+    return [
+        event
+        for event in events
+        if event["body"]["type"] == "pressed" and ring.from_ms <= event["time_ms"] <= ring.to_ms
+    ]
+
+
+def _check_presses(events: list[Json], ringer: Ringer) -> None:
+    presses = [event for event in events if event["body"]["type"] == "pressed"]
+    assert len(ringer.taken) >= KILLS // 2, "too few presses were taken to prove anything"
+    for ring in ringer.taken:
+        assert len(_presses_in(events, ring)) == 1
+    assert len(presses) <= ringer.tried_count
+    assert max(Counter(event["id"] for event in events).values()) == 1
+    first_seq = events[0]["seq"]
+    assert [event["seq"] for event in events] == [first_seq + n for n in range(len(events))]
+    times_ms = [event["time_ms"] for event in presses]
+    assert times_ms == sorted(times_ms)
+
+
+async def _check_clips(town: Town, events: list[Json]) -> None:
+    clips = [event["body"] for event in events if event["body"]["type"] == "clip_ready"]
+    assert clips
+    await town.people.door.unlock(DOOR_NUMBER)
+    for clip in clips:
+        mp4 = await town.people.door.clip(clip["clip_id"])
+        seconds = await asyncio.to_thread(_play, mp4)
+        assert seconds == pytest.approx(clip["duration_ms"] / 1000, abs=0.2)
+
+
+def _play(mp4: bytes) -> float:
+    """Decode key frames to the end; return how long the video is."""
+    with av.open(io.BytesIO(mp4), "r") as container:
+        stream = container.streams.video[0]
+        stream.codec_context.skip_frame = "NONKEY"
+        packets = [packet for packet in container.demux(stream) if packet.pts is not None]
+        decoded = sum(len(packet.decode()) for packet in packets)
+        assert decoded >= 1
+        first, last = packets[0], packets[-1]
+        assert first.is_keyframe
+        return float((last.pts + last.duration - first.pts) * stream.time_base)

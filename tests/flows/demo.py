@@ -1,0 +1,89 @@
+"""Runs the demo as its users do, as a process, and looks at what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.story.settings import PORT_NAMES, REPOSITORY, free_ports
+
+
+class Demo:
+    """`python -m tests.story` with a home and temporary folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.data_dir = folder / "data"
+        self.home = folder / "home"
+        self.tmp = folder / "tmp"
+        self.said = folder / "stderr.txt"
+        self.ports = dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))
+        self.home.mkdir()
+        self.tmp.mkdir()
+
+    def start(self, *options: str) -> "subprocess.Popen[str]":
+        """Start it in a process group of its own."""
+        with self.said.open("w") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.story", *self.arguments(), *options],
+                cwd=REPOSITORY,
+                env={**os.environ, "HOME": str(self.home), "TMPDIR": str(self.tmp)},
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                start_new_session=True,
+            )
+
+    def arguments(self) -> list[str]:
+        """Return --data and all ports."""
+        ports = [f"--{name}-port={number}" for name, number in self.ports.items()]
+        return ["--data", str(self.data_dir), *ports]
+
+    def wait_until_said(self, process: "subprocess.Popen[str]", text: str, timeout_s: float) -> str:
+        """Wait until stderr holds `text`; return all of it."""
+        deadline_s = time.monotonic() + timeout_s
+        while text not in (said := self.said.read_text()):
+            assert process.poll() is None, f"it ended:\n{said}"
+            assert time.monotonic() < deadline_s, f"it didn't say {text!r}:\n{said}"
+            time.sleep(0.1)
+        return said
+
+    def press_ctrl_c(self, process: "subprocess.Popen[str]", timeout_s: float = 40.0) -> int:
+        """Do what a terminal does at Ctrl-C; return the exit code."""
+        os.killpg(process.pid, signal.SIGINT)
+        return process.wait(timeout_s)
+
+    def processes(self) -> list[str]:
+        """Return the command lines of all processes whose temporary files would be in the data."""
+        mark = f"TMPDIR={self.data_dir}/".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            if folder.name.isdecimal():
+                try:
+                    if mark in (folder / "environ").read_bytes():
+                        found.append((folder / "cmdline").read_text().replace("\0", " "))
+                except OSError:
+                    continue  # it ended, or isn't ours
+        return found
+
+    def files_outside(self) -> list[str]:
+        """Return what lies in the home and temporary folders, and the store's sockets in /tmp."""
+        left = [str(path) for folder in (self.home, self.tmp) for path in folder.rglob("*")]
+        numbers = (self.data_dir / "store-ports.json").read_text().strip("[]\n").split(", ")
+        return left + [
+            str(path) for n in numbers for path in Path("/tmp").glob(f"seaweedfs-*-{n}.sock")
+        ]
+
+
+def refusal_of(*options: str) -> tuple[int, str]:
+    """Run the demo that should be refused at once; return exit code and stderr."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.story", *options],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    return done.returncode, done.stderr

@@ -1,0 +1,41 @@
+"""The real broker and the real object store, each started once for all tests."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.config import Config
+from tests.relay.servers import Broker, Relay, new_relay, run_object_store, run_relay
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """One broker for all tests; each test brings doorbells of its own."""
+    broker = Broker(new_relay(tmp_path_factory.mktemp("broker") / "data"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker of this test's own, which it may kill."""
+    broker = Broker(new_relay(tmp_path / "data"))
+    broker.start()
+    yield broker
+    if broker.process is not None and broker.process.poll() is None:
+        broker.stop()
+
+
+@pytest.fixture
+async def relay(broker: Broker) -> AsyncIterator[Relay]:
+    async with run_relay(broker.config) as relay:
+        yield relay
+
+
+@pytest.fixture(scope="session")
+def object_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """One object store for all tests; yields the settings of the relay that it serves."""
+    with run_object_store(tmp_path_factory.mktemp("weed")) as config:
+        yield config

@@ -1,0 +1,375 @@
+"""The relay's whole HTTP side on a real database, with people who hold real keys.
+
+There is no broker: commands are kept and stay unanswered unless a test answers them.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from firmware.protocol.claims import Agency, Enrolment, EnrolmentRequest
+from firmware.protocol.commands import Accepted, CommandBody, Reply, ReplyBody
+from firmware.protocol.encoding import b64u, new_id, sha256_hex
+from firmware.protocol.events import Event, EventBody
+from firmware.protocol.passkeys import challenge
+from firmware.protocol.requests import (
+    REQUEST_TAG,
+    EvidenceRequest,
+    SignedCertificate,
+    SignedRequest,
+)
+from firmware.protocol.topics import subject
+from relay.agency.keys import AgencyKey, OfficerFile, certify, generate_agency
+from relay.agency.register import Register, add_agency
+from relay.api.services import ApiServices
+from relay.bus import Bus
+from relay.errors import EnrolmentRefused
+from relay.evidence.delivery import Delivery
+from relay.fleet.commands import Commands
+from relay.http import Health, HttpServices, build_http
+from relay.live.signalling import Signalling
+from relay.notify.hub import Hub
+from relay.people.ceremonies import Ceremonies
+from relay.people.invitations import invite_officer, invite_owner
+from relay.people.pairing import Pairings
+from relay.people.passkeys import Site
+from relay.people.sessions import Sessions
+from relay.request.publishing import Publishing
+from relay.store import commands as command_rows
+from relay.store import events, fleet
+from relay.store.database import Database
+from relay.store.fleet import DoorbellRow
+from relay.web.agency.services import AgencyServices
+from relay.web.pages import Pages
+from relay.web.public.app import PublicServices
+from tests.fakes.clock import ManualClock
+from tests.fakes.objects import RememberingBucket
+from tests.story.authenticator import SoftPasskey
+
+RELAY_URL = "http://relay.test"
+OWNER_ORIGIN = "http://owner.test"
+BUCKET_ORIGIN = "http://bucket.test"
+CELLS = ["8928308280fffff", "8928308280bffff"]
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
+API = "/api/v1"
+
+
+@dataclass
+class World:
+    """One relay."""
+
+    database: Database
+    clock: ManualClock
+    bucket: RememberingBucket
+    hub: Hub
+    commands: Commands
+    pairings: Pairings
+    delivery: Delivery
+    publishing: Publishing
+    app: Any
+    agency: Agency
+    agency_key: AgencyKey
+    seq: dict[str, int] = field(default_factory=dict)
+
+    def browser(self, origin: str = OWNER_ORIGIN) -> httpx2.AsyncClient:
+        """A browser with a page of this origin open."""
+        transport = httpx2.ASGITransport(app=self.app)
+        return httpx2.AsyncClient(
+            transport=transport, base_url=RELAY_URL, headers={"Origin": origin}
+        )
+
+    async def invite_owner(self) -> str:
+        async with self.database.begin() as tx:
+            return await invite_owner(tx, self.clock.wall_ms())
+
+    async def invite_officer(self, agency: str = "lakeland") -> str:
+        async with self.database.begin() as tx:
+            return await invite_officer(tx, self.clock.wall_ms(), agency=agency)
+
+    async def enrol(self) -> str:
+        """Enrol a doorbell and return its device id."""
+        device = new_id()[:20]
+        async with self.database.begin() as tx:
+            row = DoorbellRow(
+                device=device,
+                name="Front door",
+                identity_key="aWRlbnRpdHk",
+                sealing_key="c2VhbGluZw",
+                certificate_pem="-",
+                enrolled_ms=self.clock.wall_ms(),
+                revoked_ms=None,
+                state="offline",
+                state_since_ms=self.clock.wall_ms(),
+                last_seq=0,
+            )
+            await fleet.add(tx, row)
+        return device
+
+    async def tell(self, device: str, body: EventBody) -> Event:
+        """Commit an event of a doorbell and let the hub know."""
+        self.seq[device] = self.seq.get(device, 0) + 1
+        event = Event(
+            id=new_id(),
+            device=device,
+            seq=self.seq[device],
+            time_ms=self.clock.wall_ms(),
+            is_clock_trusted=True,
+            body=body,
+        )
+        async with self.database.begin() as tx:
+            row = await events.add(tx, event, received_ms=self.clock.wall_ms())
+        self.hub.event_committed(row)
+        return event
+
+    async def told(self, device: str) -> list[CommandBody]:
+        """Return what a doorbell hasn't answered yet."""
+        async with self.database.read() as tx:
+            rows = await command_rows.unanswered(tx, now_ms=self.clock.wall_ms())
+        return [row.body for row in rows if row.device == device]
+
+    async def answer(self, device: str, body: ReplyBody | None = None) -> None:
+        """Let a doorbell answer everything that it hasn't answered yet."""
+        async with self.database.read() as tx:
+            rows = await command_rows.unanswered(tx, now_ms=self.clock.wall_ms())
+        for row in rows:
+            if row.device == device:
+                reply = Reply(
+                    id=new_id(),
+                    device=device,
+                    in_reply_to=row.id,
+                    time_ms=self.clock.wall_ms(),
+                    body=body or Accepted(),
+                )
+                await self.commands.take_reply(subject(device, "reply"), reply.encode())
+
+
+@asynccontextmanager
+async def open_world(folder: Path, *, has_demo_passkeys: bool = False) -> AsyncIterator[World]:
+    """Build a relay in `folder` with one agency, lakeland."""
+    clock = ManualClock()
+    database = await Database.open(folder / "relay.sqlite3")
+    agency, key = generate_agency(
+        agency_id="lakeland",
+        name="Lakeland Police",
+        cells=CELLS,
+        agreement_until_ms=clock.wall_ms() + 365 * DAY_MS,
+    )
+    async with database.begin() as tx:
+        await add_agency(tx, agency)
+    bus = Bus("nats://127.0.0.1:1", relay_seed="", system_seed="")
+    commands = Commands(bus=bus, database=database, clock=clock)
+    world = World(
+        database=database,
+        clock=clock,
+        bucket=RememberingBucket(),
+        hub=Hub(),
+        commands=commands,
+        pairings=Pairings(database, clock),
+        delivery=None,  # type: ignore[arg-type]  # set below
+        publishing=None,  # type: ignore[arg-type]
+        app=None,
+        agency=agency,
+        agency_key=key,
+    )
+    world.delivery = Delivery(database, clock, world.bucket, commands)
+    world.publishing = Publishing(database, clock, commands, world.hub)
+    world.app = build_http(_services(world, has_demo_passkeys=has_demo_passkeys))
+    try:
+        yield world
+    finally:
+        await database.close()
+
+
+def _services(world: World, *, has_demo_passkeys: bool) -> HttpServices:
+    database, clock = world.database, world.clock
+    owners = Site(
+        rp_id="owner.test",
+        origin=OWNER_ORIGIN,
+        name="Relay",
+        has_demo_passkeys=has_demo_passkeys,
+    )
+    officers = Site(
+        rp_id="relay.test", origin=RELAY_URL, name="Relay", has_demo_passkeys=has_demo_passkeys
+    )
+    sessions = Sessions(database, clock)
+    register = Register(database, clock)
+    pages = Pages(relay_name="Testtown")
+    return HttpServices(
+        api=ApiServices(
+            database=database,
+            clock=clock,
+            site=owners,
+            relay_name="Testtown",
+            ceremonies=Ceremonies(database, clock, owners, role="owner"),
+            sessions=sessions,
+            pairings=world.pairings,
+            register=register,
+            publishing=world.publishing,
+            delivery=world.delivery,
+            signalling=Signalling(world.commands, clock),
+            commands=world.commands,
+            hub=world.hub,
+        ),
+        agency=AgencyServices(
+            clock=clock,
+            site=officers,
+            pages=pages,
+            ceremonies=Ceremonies(database, clock, officers, role="officer"),
+            sessions=sessions,
+            register=register,
+            publishing=world.publishing,
+            delivery=world.delivery,
+            bucket_origin=BUCKET_ORIGIN,
+        ),
+        public=PublicServices(
+            pages=pages,
+            register=register,
+            publishing=world.publishing,
+            owner_origin=OWNER_ORIGIN,
+        ),
+        owner_origin=OWNER_ORIGIN,
+        public_url=RELAY_URL,
+        enrol=_refuse_enrolment,
+        check_health=_health,
+    )
+
+
+async def _refuse_enrolment(_request: EnrolmentRequest) -> Enrolment:
+    raise EnrolmentRefused("claim", "no such claim; ask for a new one")
+
+
+async def _health() -> Health:
+    return Health(is_broker_up=True, is_bucket_up=False, is_database_up=True)
+
+
+class Owner:
+    """Somebody with the owner's app open."""
+
+    def __init__(self, world: World, name: str = "Ada") -> None:
+        self.world = world
+        self.name = name
+        self.passkey = SoftPasskey.create(rp_id="owner.test", origin=OWNER_ORIGIN)
+        self.note_key = b64u(X25519PrivateKey.generate().public_key().public_bytes_raw())
+        self.http = world.browser()
+
+    async def register(self, invitation: str | None = None) -> httpx2.Response:
+        """Use an invitation; returns the last answer."""
+        body = {"invitation": invitation or await self.world.invite_owner(), "name": self.name}
+        begun = await self.http.post(f"{API}/owner/register/options", json=body)
+        if not begun.is_success:
+            return begun
+        return await self._finish("register", begun.json(), self.passkey.register)
+
+    async def log_in(self) -> httpx2.Response:
+        begun = await self.http.post(f"{API}/owner/login/options", json={})
+        return await self._finish("login", begun.json(), self.passkey.log_in)
+
+    async def _finish(self, step: str, begun: dict[str, Any], act: Any) -> httpx2.Response:
+        body = {"session": begun["session"], "credential": act(begun["options"])}
+        done = await self.http.post(f"{API}/owner/{step}/verify", json=body)
+        if done.is_success:
+            self.http.headers["Authorization"] = f"Bearer {done.json()['token']}"
+        return done
+
+    async def get(self, path: str) -> httpx2.Response:
+        return await self.http.get(API + path)
+
+    async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
+        return await self.http.post(API + path, json=body)
+
+
+class Officer:
+    """An officer at the agency's pages."""
+
+    def __init__(self, world: World, name: str = "Officer Berg") -> None:
+        self.world = world
+        self.name = name
+        self.passkey = SoftPasskey.create(rp_id="relay.test", origin=RELAY_URL)
+        self.http = world.browser(RELAY_URL)
+        self.officer_id = ""
+        self.certificate: SignedCertificate | None = None
+
+    async def register(self, invitation: str | None = None) -> httpx2.Response:
+        body = {"invitation": invitation or await self.world.invite_officer(), "name": self.name}
+        begun = (await self.http.post("/agency/register/options", json=body)).json()
+        body = {"session": begun["session"], "credential": self.passkey.register(begun["options"])}
+        done = await self.http.post("/agency/register/verify", json=body)
+        self.officer_id = done.json()["officer"]["officer_id"]
+        return done
+
+    async def take_csrf(self) -> None:
+        page = (await self.http.get("/agency")).text
+        self.http.headers["X-CSRF"] = page.split('name="csrf" content="')[1].split('"')[0]
+
+    def certify(self, **changes: Any) -> SignedCertificate:
+        fields = {"officer_id": self.officer_id, "name": self.name, "passkey": self.passkey.key}
+        return certify(
+            self.world.agency_key,
+            OfficerFile(**(fields | changes)),
+            not_after_ms=self.world.clock.wall_ms() + 30 * DAY_MS,
+        )
+
+    async def get_certified(self) -> httpx2.Response:
+        self.certificate = self.certify()
+        return await self.http.post(
+            f"/agency/officers/{self.officer_id}/certificate",
+            content=self.certificate.encode(),
+            headers={"Content-Type": "application/json"},
+        )
+
+    def write(self, **changes: Any) -> EvidenceRequest:
+        """Write a request that keeps every rule, but for `changes`."""
+        now_ms = self.world.clock.wall_ms()
+        fields: dict[str, Any] = {
+            "id": new_id(),
+            "agency": "lakeland",
+            "officer_id": self.officer_id,
+            "officer_name": self.name,
+            "contact": "+46 8 123 456",
+            "case_number": "K-2026/17",
+            "incident_type": "burglary",
+            "text": "A bicycle was taken.",
+            "cells": CELLS[:1],
+            "from_ms": now_ms - 2 * HOUR_MS,
+            "to_ms": now_ms - HOUR_MS,
+            "retention_days": 90,
+            "onward_sharing": "none",
+            "created_ms": now_ms,
+            "expires_ms": now_ms + 7 * DAY_MS,
+        }
+        return EvidenceRequest(**(fields | changes))
+
+    def sign(self, request: EvidenceRequest, **changes: Any) -> SignedRequest:
+        text = request.encode()
+        fields: dict[str, Any] = {
+            "request": text.decode(),
+            "assertion": self.passkey.sign(challenge(REQUEST_TAG, text)),
+            "officer": self.certificate,
+        }
+        return SignedRequest(**(fields | changes))
+
+    async def publish(self, signed: SignedRequest) -> httpx2.Response:
+        return await self.http.post(
+            "/agency/requests",
+            content=b'{"signed":' + signed.encode() + b"}",
+            headers={"Content-Type": "application/json"},
+        )
+
+
+async def certified_officer(world: World, name: str = "Officer Berg") -> Officer:
+    """Return an officer who may publish."""
+    officer = Officer(world, name)
+    await officer.register()
+    await officer.get_certified()
+    await officer.take_csrf()
+    return officer
+
+
+def digest_of(text: str) -> str:
+    return sha256_hex(text.encode())

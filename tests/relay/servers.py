@@ -1,0 +1,230 @@
+"""The real broker, the real object store, and a relay's parts on top.
+
+What the relay itself runs on is never faked here: nats-server and SeaweedFS come from the
+environment's own wheels and listen on free ports of 127.0.0.1.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from relay.bus import Bus
+from relay.clock import SystemClock
+from relay.config import Address, Config
+from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.ca import Authority
+from relay.fleet.callout import Callout
+from relay.fleet.commands import Commands
+from relay.fleet.enrol import Enrolling
+from relay.fleet.revocation import Revocations
+from relay.ingest.events import EventHook, EventIngest
+from relay.ingest.statuses import StatusIngest
+from relay.init import InitSettings, init
+from relay.notify.hub import Hub
+from relay.store.database import Database
+
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes], timeout_s: float = 15) -> None:
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            raise RuntimeError(f"{process.args} ended with {process.returncode}")
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return
+        time.sleep(0.03)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+@dataclass
+class Broker:
+    """The real nats-server on one relay's own settings. `config` says where it is."""
+
+    config: Config
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.config.data_dir
+
+    @property
+    def nats_port(self) -> int:
+        return int(self.config.broker.url.rsplit(":", 1)[1])
+
+    def start(self) -> None:
+        with (self.folder / "broker.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [BIN / "nats-server", "-c", self.folder / "nats.conf"],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        wait_for_port(self.nats_port, self.process)
+        wait_for_port(self.config.broker.mqtt_port, self.process)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        assert self.process is not None
+        self.process.send_signal(how)
+        self.process.wait(10)
+
+
+def new_relay(folder: Path, *, s3_port: int | None = None) -> Config:
+    """Let `init` write a relay with free ports into `folder`."""
+    settings = InitSettings(
+        data_dir=folder,
+        listen=Address(host="127.0.0.1", port=free_port()),
+        public_url=f"http://localhost:{free_port()}",
+        owner_origin=f"http://localhost:{free_port()}",
+        mqtt_port=free_port(),
+        nats_port=free_port(),
+        s3_port=s3_port or free_port(),
+    )
+    return asyncio.run(init(settings, SystemClock()))
+
+
+@dataclass
+class Relay:
+    """A relay without its HTTP side: every part that talks to the broker, running."""
+
+    config: Config
+    authority: Authority
+    database: Database
+    bus: Bus
+    hub: Hub
+    callout: Callout
+    revocations: Revocations
+    commands: Commands
+    enrolling: Enrolling
+    ingest: EventIngest
+    hooked: list[EventHook]
+
+
+@contextlib.asynccontextmanager
+async def run_relay(
+    config: Config, *, tls: ssl.SSLContext | None = None, is_ingesting: bool = True
+) -> AsyncIterator[Relay]:
+    clock = SystemClock()
+    keys = BrokerKeys.load(config.broker_keys_path)
+    authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
+    database = await Database.open(config.database_path)
+    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
+    hub = Hub()
+    revocations = Revocations(bus=bus, database=database, clock=clock)
+    callout = Callout(
+        authority=authority,
+        issuer_seed=keys.issuer_seed,
+        clock=clock,
+        is_revoked=revocations.is_revoked,
+    )
+    commands = Commands(bus=bus, database=database, clock=clock)
+    hooked: list[EventHook] = []
+
+    async def run_hooks(row):  # a test may hang its own in while the relay runs
+        for hook in hooked:
+            await hook(row)
+
+    ingest = EventIngest(bus=bus, database=database, clock=clock, notices=hub, hooks=[run_hooks])
+    statuses = StatusIngest(
+        bus=bus,
+        database=database,
+        clock=clock,
+        notices=hub,
+        online_hooks=[commands.doorbell_online],
+    )
+    await bus.connect()
+    await revocations.start()
+    await bus.serve_callout(callout.respond)
+    parts = (ingest, statuses, commands) if is_ingesting else (commands,)
+    tasks = [asyncio.create_task(part.run()) for part in parts]
+    try:
+        yield Relay(
+            config=config,
+            authority=authority,
+            database=database,
+            bus=bus,
+            hub=hub,
+            callout=callout,
+            revocations=revocations,
+            commands=commands,
+            enrolling=Enrolling(database=database, authority=authority, config=config, clock=clock),
+            ingest=ingest,
+            hooked=hooked,
+        )
+    finally:
+        for task in tasks:
+            task.cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        await bus.close()
+        await database.close()
+        broken = [x for x in outcomes if not isinstance(x, asyncio.CancelledError)]
+        assert broken == []
+
+
+@contextlib.contextmanager
+def run_object_store(folder: Path) -> Iterator[Config]:
+    """Run SeaweedFS in `folder`, for the relay whose settings it yields."""
+    s3_port = free_port()
+    config = new_relay(folder / "relay", s3_port=s3_port)
+    (folder / "data").mkdir()
+    ports = [
+        f"-{name}={free_port()}"
+        for server in ("master", "volume", "filer", "admin")
+        for name in (f"{server}.port", f"{server}.port.grpc")
+    ]
+    with (folder / "weed.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                *(BIN / "weed", "-logtostderr=true", "mini", f"-dir={folder / 'data'}"),
+                *("-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-webdav=false", "-admin.ui=false"),
+                *("-master.telemetry=false", f"-s3.config={config.data_dir / 's3.json'}"),
+                *(f"-s3.port={s3_port}", f"-s3.port.grpc={free_port()}", *ports),
+                *("-s3.port.iceberg=0", "-s3.port.lance=0"),
+                *(
+                    f"-s3.localSocket={folder / 's3.sock'}",
+                    f"-filer.localSocket={folder / 'f.sock'}",
+                ),
+            ],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        wait_for_s3(s3_port, process)
+        yield config
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(15)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_for_s3(port: int, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1)
+        except urllib.error.HTTPError:
+            return  # 403 without credentials: it answers
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("the object store didn't start")

@@ -1,0 +1,277 @@
+"""The owner's API: own doorbells only, own notes only, and what travels in between."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from firmware.protocol.commands import Answer, Offer, Refused, SealedStatement
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Note, Paired, PairingAnswer, Pressed
+from firmware.protocol.grants import OwnerKeys
+from relay.api.stream import Audience, stream
+from relay.notify.hub import QUEUE_LENGTH
+from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, Owner, World, open_world
+
+OFFER = (
+    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n"
+    "a=rtpmap:102 H264/90000\r\na=fingerprint:sha-256 00\r\n"
+)
+
+
+@pytest.fixture
+async def world(tmp_path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as world:
+        yield world
+
+
+async def paired_owner(world: World, device: str, name: str = "Ada") -> Owner:
+    owner = Owner(world, name)
+    await owner.register()
+    pairing_id = new_id()
+    await owner.post("/pairings", {"pairing_id": pairing_id})
+    credential_id = owner.passkey.key.credential_id
+    await world.pairings.take_paired(
+        device, Paired(pairing_id=pairing_id, credential_id=credential_id)
+    )
+    return owner
+
+
+async def until_told(world: World, device: str) -> None:
+    async with asyncio.timeout(5):
+        while not await world.told(device):  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+
+
+async def test_a_pairing_goes_from_waiting_to_answered_to_paired(world: World) -> None:
+    device = await world.enrol()
+    owner = Owner(world)
+    await owner.register()
+    pairing_id = new_id()
+    started = await owner.post("/pairings", {"pairing_id": pairing_id})
+    assert (started.status_code, started.json()["state"]) == (201, "waiting")
+    answer = PairingAnswer(pairing_id=pairing_id, identity_key="aQ", sealing_key="aQ")
+    await world.pairings.take_answer(device, answer)
+    answered = (await owner.get(f"/pairings/{pairing_id}")).json()
+    assert answered["state"] == "answered"
+    assert answered["device"] == device
+    assert answered["identity_key"] == "aWRlbnRpdHk"
+    paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.key.credential_id)
+    await world.pairings.take_paired(device, paired)
+    assert (await owner.get(f"/pairings/{pairing_id}")).json()["state"] == "paired"
+    doorbells = (await owner.get("/doorbells")).json()["doorbells"]
+    assert [row["device"] for row in doorbells] == [device]
+
+
+async def test_a_doorbell_reads_a_code_within_ten_minutes_or_not_at_all(world: World) -> None:
+    device = await world.enrol()
+    owner = Owner(world)
+    await owner.register()
+    pairing_id = new_id()
+    await owner.post("/pairings", {"pairing_id": pairing_id})
+    world.clock.advance(601)
+    answer = PairingAnswer(pairing_id=pairing_id, identity_key="aQ", sealing_key="aQ")
+    await world.pairings.take_answer(device, answer)
+    assert (await owner.get(f"/pairings/{pairing_id}")).json()["state"] == "waiting"
+
+
+async def test_a_doorbell_cannot_join_an_account_that_does_not_wait_for_it(world: World) -> None:
+    device = await world.enrol()
+    owner = Owner(world)
+    await owner.register()
+    paired = Paired(pairing_id=new_id(), credential_id=owner.passkey.key.credential_id)
+    await world.pairings.take_paired(device, paired)
+    assert (await owner.get("/doorbells")).json() == {"doorbells": []}
+
+
+async def test_somebody_elses_pairing_is_not_found(world: World) -> None:
+    owner, eve = Owner(world), Owner(world, "Eve")
+    await owner.register()
+    await eve.register()
+    pairing_id = new_id()
+    await owner.post("/pairings", {"pairing_id": pairing_id})
+    assert (await eve.get(f"/pairings/{pairing_id}")).status_code == 404
+    assert (await eve.post("/pairings", {"pairing_id": pairing_id})).status_code == 409
+
+
+async def test_a_newcomer_is_shown_to_the_owners_until_they_are_in(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    newcomer = Owner(world, "Bo")
+    await newcomer.register()
+    keys = OwnerKeys(name="Bo", passkey=newcomer.passkey.key, note_key=newcomer.note_key)
+    join = {"pairing_id": new_id(), "owner": msgspec.to_builtins(keys)}
+    await newcomer.post("/pairings", {"pairing_id": join["pairing_id"]})
+    assert (await newcomer.post("/join", join)).status_code == 201
+    assert (await owner.get("/joins")).json()["joins"] == [join | {"device": device}]
+    assert (await newcomer.get("/doorbells")).json() == {"doorbells": []}
+    paired = Paired(pairing_id=join["pairing_id"], credential_id=newcomer.passkey.key.credential_id)
+    await world.pairings.take_paired(device, paired)
+    assert (await owner.get("/joins")).json() == {"joins": []}
+    assert len((await newcomer.get("/doorbells")).json()["doorbells"]) == 1
+
+
+async def test_nobody_joins_with_another_persons_passkey(world: World) -> None:
+    owner = await paired_owner(world, await world.enrol())
+    eve = Owner(world, "Eve")
+    await eve.register()
+    keys = OwnerKeys(name="Eve", passkey=owner.passkey.key, note_key=eve.note_key)
+    join = {"pairing_id": new_id(), "owner": msgspec.to_builtins(keys)}
+    await eve.post("/pairings", {"pairing_id": join["pairing_id"]})
+    assert (await eve.post("/join", join)).status_code == 409
+
+
+async def test_events_are_those_of_own_doorbells_newest_first(world: World) -> None:
+    device, other = await world.enrol(), await world.enrol()
+    owner = await paired_owner(world, device)
+    mine = [await world.tell(device, Pressed()) for _ in range(3)]
+    await world.tell(other, Pressed())
+    events = (await owner.get("/events")).json()["events"]
+    assert [row["event"]["id"] for row in events] == [event.id for event in reversed(mine)]
+    older = await owner.get(f"/events?before_seq={events[0]['relay_seq']}&limit=1")
+    assert [row["event"]["id"] for row in older.json()["events"]] == [mine[1].id]
+
+
+async def test_a_note_is_for_its_owner_alone(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    flatmate = await paired_owner(world, device, "Bo")
+    note = Note(credential_id=owner.passkey.key.credential_id, sealed="c2VhbGVk")
+    await world.tell(device, note)
+    assert len((await owner.get("/events")).json()["events"]) == 1
+    assert (await flatmate.get("/events")).json() == {"events": []}
+
+
+async def test_an_offer_is_carried_to_the_doorbell_and_its_answer_back(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    session_id = new_id()
+    body = {"session_id": session_id, "sdp": OFFER}
+    asked = asyncio.create_task(owner.post(f"/doorbells/{device}/offer", body))
+    await until_told(world, device)
+    assert await world.told(device) == [Offer(session_id=session_id, sdp=OFFER, ice_servers=[])]
+    await world.answer(device, Answer(session_id=session_id, sdp="v=0\r\n"))
+    assert (await asked).json() == {"sdp": "v=0\r\n"}
+
+
+async def test_a_doorbells_no_to_an_offer_is_a_conflict(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    body = {"session_id": new_id(), "sdp": OFFER}
+    asked = asyncio.create_task(owner.post(f"/doorbells/{device}/offer", body))
+    await until_told(world, device)
+    await world.answer(device, Refused(reason="busy", detail="two people are watching"))
+    refused = await asked
+    assert refused.status_code == 409
+    assert refused.json() == {"error": {"code": "refused", "message": "two people are watching"}}
+
+
+async def test_a_bad_offer_never_reaches_the_doorbell(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    body = {"session_id": new_id(), "sdp": "v=0\r\n"}
+    assert (await owner.post(f"/doorbells/{device}/offer", body)).status_code == 422
+    assert await world.told(device) == []
+
+
+async def test_a_sealed_statement_is_carried_and_its_reply_shown(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    sent = await owner.post(f"/doorbells/{device}/statements", {"sealed": "c2VhbGVk"})
+    assert sent.status_code == 202
+    assert await world.told(device) == [SealedStatement(sealed="c2VhbGVk")]
+    path = f"/commands/{sent.json()['command_id']}"
+    assert (await owner.get(path)).json() == {"state": "waiting", "reply": None}
+    await world.answer(device)
+    assert (await owner.get(path)).json() == {"state": "answered", "reply": {"type": "accepted"}}
+
+
+async def test_somebody_elses_doorbell_is_not_found(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    eve = Owner(world, "Eve")
+    await eve.register()
+    sent = await owner.post(f"/doorbells/{device}/statements", {"sealed": "c2VhbGVk"})
+    body = {"session_id": new_id(), "sdp": OFFER}
+    answers = [
+        await eve.post(f"/doorbells/{device}/offer", body),
+        await eve.post(f"/doorbells/{device}/statements", {"sealed": "c2VhbGVk"}),
+        await eve.http.delete(f"{API}/doorbells/{device}/sessions/{new_id()}"),
+        await eve.get(f"/commands/{sent.json()['command_id']}"),
+    ]
+    assert [answer.status_code for answer in answers] == [404, 404, 404, 404]
+
+
+@pytest.mark.parametrize(
+    "path", ["/doorbells", "/events", "/stream", "/requests", "/packages", "/joins"]
+)
+async def test_nothing_is_shown_to_strangers(world: World, path: str) -> None:
+    answer = await world.browser().get(API + path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
+
+
+async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
+    device, other = await world.enrol(), await world.enrol()
+
+    async def audience() -> Audience:
+        return Audience(devices=frozenset({device}), credential_ids=frozenset({"mine"}))
+
+    said = stream(world.hub, audience, ping_s=0.05)
+    assert await anext(said) == ": hello\n\n"
+    await world.tell(other, Pressed())
+    await world.tell(device, Note(credential_id="theirs", sealed="eA"))
+    event = await world.tell(device, Pressed())
+    world.hub.state_changed(device, "online")
+    world.hub.state_changed(other, "online")
+    world.hub.request_published("abc")
+    name, data = (await anext(said)).strip().split("\n")
+    assert name == "event: doorbell"
+    assert json.loads(data.removeprefix("data: "))["event"]["id"] == event.id
+    status = f'event: status\ndata: {{"device":"{device}","state":"online"}}\n\n'
+    assert await anext(said) == status
+    assert await anext(said) == 'event: request\ndata: {"id":"abc"}\n\n'
+    assert await anext(said) == ": ping\n\n"
+    await said.aclose()
+
+
+async def test_a_listener_that_is_too_slow_is_hung_up_on(world: World) -> None:
+    async def audience() -> Audience:
+        return Audience(devices=frozenset(), credential_ids=frozenset())
+
+    said = stream(world.hub, audience)
+    await anext(said)
+    for number in range(QUEUE_LENGTH + 1):
+        world.hub.request_published(str(number))
+    assert [frame async for frame in said] == []
+
+
+async def test_only_the_owners_origin_may_read_across_origins(world: World) -> None:
+    asked = {"Access-Control-Request-Method": "GET"}
+    good = await world.browser(OWNER_ORIGIN).options(f"{API}/doorbells", headers=asked)
+    evil = await world.browser("http://evil.test").options(f"{API}/doorbells", headers=asked)
+    assert good.headers["access-control-allow-origin"] == OWNER_ORIGIN
+    assert "access-control-allow-origin" not in evil.headers
+
+
+async def test_errors_say_what_was_wrong_and_no_more(world: World) -> None:
+    owner = Owner(world)
+    await owner.register()
+    wrong = await owner.post("/pairings", {"pairing_id": "x"})
+    assert wrong.status_code == 422
+    assert wrong.json()["error"]["message"].startswith("pairing_id: ")
+    unknown = await owner.get("/nothing")
+    assert (unknown.status_code, set(unknown.json())) == (404, {"error"})
+
+
+async def test_the_config_and_the_description_are_public(world: World) -> None:
+    config = (await world.browser().get(f"{API}/config")).json()
+    assert config == {
+        "demo_passkeys": False,
+        "owner_rp_id": "owner.test",
+        "relay_name": "Testtown",
+        "ice_servers": [],
+    }
+    paths = (await world.browser(RELAY_URL).get(f"{API}/openapi.json")).json()["paths"]
+    assert "/doorbells/{device}/offer" in paths

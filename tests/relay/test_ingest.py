@@ -1,0 +1,259 @@
+"""From a doorbell's publish to the relay's database, on the real broker."""
+
+import asyncio
+import signal
+import socket
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Event
+from firmware.protocol.topics import topic
+from relay.errors import ObjectStoreError
+from relay.notify.hub import EventCommitted, StateChanged
+from relay.store import events, fleet
+from tests.relay.doorbells import Connection, enrol
+from tests.relay.servers import Broker, Relay, run_relay
+
+pytestmark = pytest.mark.services
+
+
+async def stored(relay: Relay, device: str) -> list[events.EventRow]:
+    async with relay.database.read() as tx:
+        return await events.newest(tx, [device], credential_ids=[], limit=500)
+
+
+async def until(condition, wait_s: float = 5) -> None:
+    """Wait until an awaitable condition holds."""
+    end = time.monotonic() + wait_s
+    while not await condition():
+        assert time.monotonic() < end, "it never came true"
+        await asyncio.sleep(0.02)
+
+
+async def test_an_event_is_committed_and_then_receipted(relay: Relay, tmp_path: Path) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    event = doorbell.event()
+
+    def press() -> bool:
+        with doorbell.connect() as line:
+            assert line.subscribe(topic(doorbell.device, "command"))
+            line.publish("event", event.encode())
+            return line.wait_for_receipt(event.id)
+
+    assert await asyncio.to_thread(press)
+    assert [row.event for row in await stored(relay, doorbell.device)] == [event]
+
+
+async def test_a_replayed_event_is_receipted_again_and_stored_once(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    event = doorbell.event()
+
+    def press_twice() -> bool:
+        with doorbell.connect() as line:
+            line.subscribe(topic(doorbell.device, "command"))
+            for _ in range(2):
+                line.publish("event", event.encode())
+                assert line.wait_for_receipt(event.id)
+            return True
+
+    assert await asyncio.to_thread(press_twice)
+    # Seen to fail with the look-up of known ids taken out of EventIngest._commit (the insert
+    # then breaks on the unique id and takes its whole batch along).
+    assert len(await stored(relay, doorbell.device)) == 1
+
+
+async def test_an_id_used_again_for_another_event_changes_nothing(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    event = doorbell.event()
+    other = msgspec.structs.replace(event, time_ms=event.time_ms - 86_400_000)
+    last = doorbell.event()
+
+    def tell() -> list[bool]:
+        with doorbell.connect() as line:
+            line.subscribe(topic(doorbell.device, "command"))
+            line.publish("event", event.encode())
+            first = line.wait_for_receipt(event.id)
+            line.publish("event", other.encode())
+            # Seen to fail (a receipt) with the comparison taken out of _reason_against.
+            second = line.wait_for_receipt(event.id, wait_s=0.5)
+            line.publish("event", last.encode())
+            return [first, second, line.wait_for_receipt(last.id)]
+
+    assert await asyncio.to_thread(tell) == [True, False, True]
+    assert [row.event for row in await stored(relay, doorbell.device)] == [last, event]
+
+
+async def test_what_cannot_be_read_is_dropped_and_disturbs_nobody(
+    relay: Relay, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad, good = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
+    whole = bad.event()
+    text = whole.encode()
+    junk = [
+        b"",
+        b"\xff\x00 not json",
+        text[:-7],
+        text.replace(b'"v":1', b'"v":2'),
+        text.replace(b'"v":1', b'"v":1,"extra":true'),
+        text.replace(bad.device.encode(), good.device.encode()),
+        text.replace(b'"seq":1', b'"seq":-1'),
+        text.replace(b'"seq":1', b'"seq":1e99'),
+        b"[" * 100_000,
+    ]
+    # Numbers beyond 2**53 parse, but have no canonical form.
+    clip = (
+        b'{"type":"clip_ready","clip_id":"%s","manifest_digest":"%s","trigger_event_id":"%s",'
+        b'"started_ms":1,"duration_ms":99999999999999999999,"pre_roll_ms":0,'
+        b'"is_cut_short":false}'
+    ) % (new_id().encode(), b"0" * 64, new_id().encode())
+    junk.append(text.replace(b'{"type":"pressed"}', clip.replace(b"9" * 20, b"9" * 18)))
+    event = good.event()
+
+    def tell() -> bool:
+        with bad.connect() as line, good.connect() as other:
+            other.subscribe(topic(good.device, "command"))
+            for data in junk:
+                line.publish("event", data)
+            other.publish("event", event.encode())
+            heard = other.wait_for_receipt(event.id)
+            line.subscribe(topic(bad.device, "command"))
+            line.publish("event", text)
+            return heard and line.wait_for_receipt(whole.id)
+
+    # Seen to fail with `except WireError` taken out of EventIngest._parse: ingest then ends.
+    assert await asyncio.to_thread(tell)
+    assert [row.event for row in await stored(relay, good.device)] == [event]
+    assert [row.event for row in await stored(relay, bad.device)] == [whole]
+    refusals = [record for record in caplog.records if "refused" in record.message]
+    assert len(refusals) == len(junk)
+
+
+async def test_more_than_the_broker_carries_throws_only_its_sender_off(
+    relay: Relay, tmp_path: Path
+) -> None:
+    bad, good = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
+    event = good.event()
+
+    def tell() -> tuple[str, bool]:
+        with bad.connect() as line, good.connect() as other:
+            other.subscribe(topic(good.device, "command"))
+            line.client.publish(topic(bad.device, "event"), b"x" * 140_000, qos=1)
+            lost = line.lost.get(timeout=5)
+            other.publish("event", event.encode())
+            return lost, other.wait_for_receipt(event.id)
+
+    lost, heard = await asyncio.to_thread(tell)
+    assert lost != "Success"
+    assert heard
+    assert await stored(relay, bad.device) == []
+
+
+async def test_a_listener_hears_of_states_and_events(relay: Relay, tmp_path: Path) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    event = doorbell.event()
+
+    def tell() -> None:
+        with doorbell.connect() as line:
+            line.publish("status", doorbell.status("online").encode())
+            line.publish("event", event.encode())
+            line.publish("status", doorbell.status("offline").encode())
+
+    with relay.hub.listen() as listener:
+        await asyncio.to_thread(tell)
+        heard = [await listener.next(5) for _ in range(3)]
+    assert StateChanged(device=doorbell.device, state="online") in heard
+    assert StateChanged(device=doorbell.device, state="offline") in heard
+    assert [n.row.event for n in heard if isinstance(n, EventCommitted)] == [event]
+
+
+async def test_a_connection_that_breaks_says_offline_by_its_will(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+
+    async def is_state(state: str) -> bool:
+        async with relay.database.read() as tx:
+            row = await fleet.get(tx, doorbell.device)
+        return row is not None and row.state == state
+
+    line = await asyncio.to_thread(doorbell.open)
+    await asyncio.to_thread(line.publish, "status", doorbell.status("online").encode())
+    await until(lambda: is_state("online"))
+    line.client.socket().shutdown(socket.SHUT_RDWR)
+    await until(lambda: is_state("offline"))
+    line.close()
+
+
+async def test_a_hook_that_fails_is_called_again_until_it_holds(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    event = doorbell.event()
+    calls: list[str] = []
+
+    async def hook(row: events.EventRow) -> None:
+        calls.append(row.event.id)
+        if len(calls) == 1:
+            raise ObjectStoreError("the bucket is away")
+
+    relay.hooked.append(hook)
+
+    def press() -> bool:
+        with doorbell.connect() as line:
+            line.subscribe(topic(doorbell.device, "command"))
+            line.publish("event", event.encode())
+            return line.wait_for_receipt(event.id)
+
+    assert await asyncio.to_thread(press)
+
+    async def is_called_twice() -> bool:
+        return len(calls) == 2
+
+    await until(is_called_twice)
+    assert calls == [event.id, event.id]
+
+
+async def test_a_killed_broker_loses_nothing_that_it_acknowledged(
+    own_broker: Broker, tmp_path: Path
+) -> None:
+    async with run_relay(own_broker.config) as relay:
+        doorbell = await enrol(relay, tmp_path)
+        line = await asyncio.to_thread(doorbell.open)
+    told = [doorbell.event() for _ in range(40)]
+    # No relay is there to take these; the broker acknowledges them and is killed.
+    await asyncio.to_thread(_tell, line, told[:20])
+    own_broker.stop(signal.SIGKILL)
+    line.close()
+    await asyncio.to_thread(own_broker.start)
+    async with run_relay(own_broker.config) as relay:
+        await until(lambda: _are_stored(relay, told[:20]))
+        # And once more while the relay is there: it comes back by itself.
+        own_broker.stop(signal.SIGKILL)
+        await asyncio.to_thread(own_broker.start)
+        await until(lambda: _is_back(relay))
+        line = await asyncio.to_thread(doorbell.open)
+        await asyncio.to_thread(_tell, line, told[20:])
+        await until(lambda: _are_stored(relay, told))
+        line.close()
+
+
+def _tell(line: Connection, told: list[Event]) -> None:
+    for event in told:
+        line.publish("event", event.encode())
+
+
+async def _are_stored(relay: Relay, told: list[Event]) -> bool:
+    """Tell whether exactly these are stored, in this order."""
+    return [row.event for row in reversed(await stored(relay, told[0].device))] == told
+
+
+async def _is_back(relay: Relay) -> bool:
+    return relay.bus.is_connected

@@ -1,0 +1,171 @@
+"""The pages: headers, limits, languages, and that each one renders."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from importlib import resources
+
+import httpx2
+import pytest
+
+from relay.web.app_server import build_app_server
+from relay.web.i18n import choose_language, load_texts
+from relay.web.security import MAX_BODY_BYTES
+from tests.relay.http_world import (
+    API,
+    OWNER_ORIGIN,
+    RELAY_URL,
+    Officer,
+    World,
+    certified_officer,
+    open_world,
+)
+
+
+@pytest.fixture
+async def world(tmp_path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as world:
+        yield world
+
+
+async def every_page(world: World) -> list[httpx2.Response]:
+    officer = await certified_officer(world)
+    request_id = (await officer.publish(officer.sign(officer.write()))).json()["id"]
+    public = ["/", "/requests", f"/requests/{request_id}", "/agency/join?invitation=x", "/agency"]
+    inside = ["", "/requests", "/requests/new", f"/requests/{request_id}", "/evidence"]
+    stranger = world.browser(RELAY_URL)
+    pages = [await stranger.get(path) for path in public]
+    return pages + [await officer.http.get("/agency" + path) for path in inside]
+
+
+@pytest.mark.parametrize("language", ["en", "sv"])
+async def test_every_page_renders_in_both_languages(world: World, language: str) -> None:
+    for page in await every_page(world):
+        again = await world.browser().get(str(page.url), headers={"Accept-Language": language})
+        assert again.status_code in (200, 401)
+        assert f'<html lang="{language}">' in again.text
+
+
+async def test_no_page_has_inline_script_or_style(world: World) -> None:
+    for page in await every_page(world):
+        assert page.status_code == 200
+        scripts = re.findall(r"<script\b([^>]*)>", page.text)
+        assert all("src=" in script or "application/json" in script for script in scripts)
+        assert "<style" not in page.text
+        assert " style=" not in page.text
+        assert not re.search(r"\son\w+=", page.text)
+
+
+async def test_every_answer_carries_the_security_headers(world: World) -> None:
+    stranger = world.browser(RELAY_URL)
+    for path in ("/", "/agency", "/healthz", f"{API}/config", "/nothing", "/static/nothing.js"):
+        headers = (await stranger.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    "path", ["/enrol", "/agency/requests", f"{API}/owner/login/options", "/nothing"]
+)
+async def test_a_body_over_the_limit_is_refused_everywhere(world: World, path: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(MAX_BODY_BYTES // 1024 + 1):
+            yield b" " * 1024
+
+    announced = await world.browser(RELAY_URL).post(path, content=b" " * (MAX_BODY_BYTES + 1))
+    streamed = await world.browser(RELAY_URL).post(path, content=pieces())
+    assert (announced.status_code, streamed.status_code) == (413, 413)
+    assert announced.json()["error"]["code"] == "too_large"
+
+
+async def test_the_session_cookie_is_for_the_agencys_pages_only(world: World) -> None:
+    done = await Officer(world).register()
+    cookie = done.headers["set-cookie"]
+    assert cookie.startswith("dw_agency=")
+    for part in ("HttpOnly", "Path=/agency", "SameSite=strict"):
+        assert part in cookie
+
+
+async def test_inner_pages_ask_strangers_to_sign_in(world: World) -> None:
+    stranger = world.browser(RELAY_URL)
+    for path in ("/agency/requests", "/agency/requests/new", "/agency/evidence"):
+        page = await stranger.get(path)
+        assert page.status_code == 401
+        assert 'id="sign-in"' in page.text
+
+
+async def test_what_officers_write_is_escaped(world: World) -> None:
+    officer = await certified_officer(world, "</script><b>Berg")
+    signed = officer.sign(officer.write(text="<script>alert(1)</script>"))
+    request_id = (await officer.publish(signed)).json()["id"]
+    for path in (f"/requests/{request_id}", "/agency", "/agency/requests/new"):
+        page = (await officer.http.get(path)).text
+        assert "<script>alert" not in page
+        assert "</script><b>" not in page
+
+
+async def test_the_public_page_leaves_out_the_officers_contact(world: World) -> None:
+    officer = await certified_officer(world)
+    request_id = (await officer.publish(officer.sign(officer.write()))).json()["id"]
+    page = (await world.browser().get(f"/requests/{request_id}")).text
+    assert "K-2026/17" in page
+    assert "+46 8 123 456" not in page
+
+
+async def test_health_names_what_is_down(world: World) -> None:
+    answer = await world.browser().get("/healthz")
+    assert answer.status_code == 503
+    assert answer.json() == {"ok": False, "broker": True, "bucket": False, "database": True}
+
+
+async def test_a_refused_enrolment_says_why(world: World) -> None:
+    body = {"secret": "eA", "csr_pem": "-", "sealing_key": "eA"}
+    answer = await world.browser().post("/enrol", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "claim")
+
+
+async def test_the_language_is_kept_in_a_cookie(world: World) -> None:
+    stranger = world.browser(RELAY_URL)
+    assert '<html lang="sv">' in (await stranger.get("/?lang=sv")).text
+    assert '<html lang="sv">' in (await stranger.get("/requests")).text
+
+
+def test_both_languages_have_the_same_texts_with_the_same_gaps() -> None:
+    folder = resources.files("relay.web").joinpath("locales")
+    english, swedish = (
+        json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))
+        for language in ("en", "sv")
+    )
+    assert english.keys() == swedish.keys()
+    for key, text in english.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", swedish[key])), key
+
+
+def test_modules_get_their_texts_without_prefix() -> None:
+    assert load_texts()["en"].for_modules()["published"] == "Published."
+
+
+@pytest.mark.parametrize(
+    ("accept", "language"),
+    [("sv-SE,en;q=0.8", "sv"), ("de, en;q=0.5, sv;q=0.4", "en"), ("", "en"), ("sv;q=x", "en")],
+)
+def test_the_browsers_favourite_language_is_chosen(accept: str, language: str) -> None:
+    assert choose_language(asked=None, kept=None, accept=accept) == language
+
+
+async def test_the_owners_app_is_served_on_its_own_with_a_strict_policy(tmp_path) -> None:
+    (tmp_path / "index.html").write_text("<!doctype html><title>Doorward</title>")
+    app = build_app_server(RELAY_URL, bundle=tmp_path)
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app), base_url=OWNER_ORIGIN
+    ) as browser:
+        page = await browser.get("/")
+        config = await browser.get("/config.json")
+    assert "Doorward" in page.text
+    assert f"connect-src 'self' {RELAY_URL};" in page.headers["content-security-policy"]
+    assert config.json() == {"relay_url": RELAY_URL}

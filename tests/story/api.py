@@ -1,0 +1,152 @@
+"""JSON over HTTP as the people's apps speak it, and the owner's stream of events."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Protocol, TypeVar
+
+import httpx2
+
+from tests.story.settings import StoryError
+
+Json = dict[str, Any]  # Any: whatever an answer holds
+RECONNECT_S = 0.3
+ASK_AGAIN_S = 0.1
+T = TypeVar("T")
+
+
+class Closes(Protocol):
+    """Whoever has connections."""
+
+    async def close(self) -> None:
+        """Close them."""
+
+
+class Api:
+    """A client of one server: paths below `base_url`, JSON in, JSON out, errors in words."""
+
+    def __init__(self, base_url: str, *, origin: str | None = None) -> None:
+        headers = {"Accept": "application/json", **({"Origin": origin} if origin else {})}
+        self.http = httpx2.AsyncClient(
+            base_url=base_url, headers=headers, timeout=20.0, trust_env=False
+        )
+
+    async def get(self, path: str) -> Json:
+        """GET `path`."""
+        return await self._send("GET", path)
+
+    async def post(self, path: str, body: Json | None = None) -> Json:
+        """POST a JSON body."""
+        return await self._send("POST", path, json={} if body is None else body)
+
+    async def post_form(self, path: str, fields: dict[str, str]) -> Json:
+        """POST a form, as a page does."""
+        return await self._send("POST", path, data=fields)
+
+    async def delete(self, path: str) -> Json:
+        """DELETE `path`."""
+        return await self._send("DELETE", path)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.http.aclose()
+
+    async def _send(self, method: str, path: str, **body: Any) -> Json:  # Any: httpx2's own
+        try:
+            answer = await self.http.request(method, path, **body)
+        except httpx2.HTTPError as error:
+            raise StoryError(f"{method} {path}: {type(error).__name__} {error}") from error
+        if not answer.is_success:
+            raise StoryError(f"{method} {path}: {answer.status_code} {answer.text[:300]}")
+        with suppress(ValueError):
+            parsed = answer.json()
+            return parsed if isinstance(parsed, dict) else {"items": parsed}
+        return {}
+
+
+class Inbox:
+    """Everything that the owner's stream has said since it was opened, in order."""
+
+    def __init__(self) -> None:
+        self._said: list[tuple[str, Json]] = []
+        self._news = asyncio.Condition()
+
+    @asynccontextmanager
+    async def following(self, api: Api, path: str) -> AsyncIterator[None]:
+        """Read the stream in the background; return once it is open."""
+        is_open = asyncio.Event()
+        task = asyncio.create_task(self._read_for_ever(api, path, is_open), name="owner's stream")
+        try:
+            async with asyncio.timeout(10.0):
+                await is_open.wait()
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def wait_for(
+        self, what: str, pick: Callable[[str, Json], T | None], *, timeout_s: float
+    ) -> T:
+        """Return the first thing that `pick` takes from a message, past or to come."""
+        position = 0
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    async with self._news:
+                        while len(self._said) == position:
+                            await self._news.wait()
+                    for kind, data in self._said[position:]:
+                        position += 1
+                        picked = pick(kind, data)
+                        if picked is not None:
+                            return picked
+        except TimeoutError as error:
+            raise StoryError(f"{what} didn't come in {timeout_s:.0f} s") from error
+
+    async def _read_for_ever(self, api: Api, path: str, is_open: asyncio.Event) -> None:
+        while True:
+            with suppress(httpx2.HTTPError):
+                await self._read(api, path, is_open)
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _read(self, api: Api, path: str, is_open: asyncio.Event) -> None:
+        headers = {"Accept": "text/event-stream"}
+        async with api.http.stream("GET", path, headers=headers, timeout=None) as answer:
+            answer.raise_for_status()
+            is_open.set()
+            kind = "message"
+            async for line in answer.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    kind = value
+                elif name == "data":
+                    async with self._news:
+                        self._said.append((kind, json.loads(value)))
+                        self._news.notify_all()
+
+
+async def ask_until(
+    what: str, ask: Callable[[], Awaitable[T]], is_it: Callable[[T], bool], *, timeout_s: float
+) -> T:
+    """Ask again and again until the answer is the one; raise StoryError with the last one."""
+    answer: T | None = None
+    begun_s = time.monotonic()
+    while answer is None or not is_it(answer):
+        if time.monotonic() - begun_s > timeout_s:
+            raise StoryError(f"{what} not in {timeout_s:.0f} s; last answer: {answer!r:.300}")
+        if answer is not None:
+            await asyncio.sleep(ASK_AGAIN_S)
+        answer = await ask()
+    return answer
+
+
+@asynccontextmanager
+async def closing(person: Closes) -> AsyncIterator[None]:
+    """Close a person's connections at the end."""
+    try:
+        yield
+    finally:
+        await person.close()

@@ -1,0 +1,187 @@
+"""Child processes: started in sessions of their own, watched until ready, ended in reverse order.
+
+Each writes to `logs/NAME.log`. A session of its own keeps Ctrl-C from reaching a child before
+the story has decided in which order to end them.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from tests.story.settings import StoryError
+
+STOP_TIMEOUT_S = 10.0
+TAIL_LINES = 15
+
+IsReady = Callable[[], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """How one server is started, and how one sees that it is ready."""
+
+    name: str
+    command: Sequence[str]
+    is_ready: IsReady
+    timeout_s: float = 20.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Child:
+    """A program that runs."""
+
+    program: Program
+    process: asyncio.subprocess.Process
+    log: Path
+
+
+class Children:
+    """All processes of one start."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._logs = data_dir / "logs"
+        self._tmp = data_dir / "tmp"
+        self._running: dict[str, Child] = {}
+
+    async def start(self, program: Program) -> None:
+        """Start a program and wait until it is ready, or raise StoryError with its last words."""
+        self._logs.mkdir(exist_ok=True)
+        self._tmp.mkdir(exist_ok=True)
+        log = self._logs / f"{program.name}.log"
+        with log.open("ab") as file:
+            process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                env=child_environment(self._tmp),
+            )
+        child = Child(program=program, process=process, log=log)
+        self._running[program.name] = child
+        await self._wait_ready(child)
+
+    def pid(self, name: str) -> int:
+        """Return the process id of a running program."""
+        return self._running[name].process.pid
+
+    async def kill(self, name: str) -> None:
+        """End a program as a power cut would (for tests/faults)."""
+        child = self._running.pop(name)
+        os.killpg(child.process.pid, signal.SIGKILL)
+        await child.process.wait()
+
+    async def stop_all(self) -> None:
+        """End every program, the last started first; kill what doesn't end in time."""
+        while self._running:
+            _, child = self._running.popitem()
+            await _stop(child.process)
+
+    async def wait_for_an_end(self) -> str:
+        """Return, once a program has ended by itself, a text that says which and why."""
+        waiting = {
+            asyncio.create_task(child.process.wait(), name=name): child
+            for name, child in self._running.items()
+        }
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waiting:
+                task.cancel()
+        return _last_words(waiting[done.pop()])
+
+    async def _wait_ready(self, child: Child) -> None:
+        try:
+            async with asyncio.timeout(child.program.timeout_s):
+                while not await child.program.is_ready():
+                    if child.process.returncode is not None:
+                        raise StoryError(_last_words(child))
+                    await asyncio.sleep(0.05)
+        except TimeoutError as error:
+            waited = f"{child.program.name} wasn't ready after {child.program.timeout_s:.0f} s"
+            raise StoryError(f"{waited}\n{_tail(child.log)}") from error
+
+
+def child_environment(tmp: Path) -> dict[str, str]:
+    """Return this environment with temporary files kept inside the data folder."""
+    return {**os.environ, "TMPDIR": str(tmp), "PYTHONUNBUFFERED": "1"}
+
+
+async def run_to_end(command: Sequence[str], *, timeout_s: float = 60.0) -> str:
+    """Run a command that ends by itself; return its stdout, or raise StoryError."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            stdout, stderr = await process.communicate()
+    except TimeoutError as error:
+        raise StoryError(f"{' '.join(command[:3])} didn't end in {timeout_s:.0f} s") from error
+    finally:
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    if process.returncode:
+        said = (stderr or stdout).decode(errors="replace").strip()
+        raise StoryError(f"{' '.join(command)}\nended with {process.returncode}:\n{said}")
+    return stdout.decode()
+
+
+def answers_tcp(port: int) -> IsReady:
+    """Ready once 127.0.0.1:`port` takes a connection."""
+
+    async def is_ready() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    return is_ready
+
+
+def answers_http(url: str, *, is_any_status: bool = False) -> IsReady:
+    """Ready once `url` answers 200 (or anything at all)."""
+
+    async def is_ready() -> bool:
+        try:
+            async with httpx2.AsyncClient(timeout=2.0, trust_env=False) as client:
+                answer = await client.get(url)
+        except httpx2.HTTPError:
+            return False
+        return is_any_status or answer.status_code == 200
+
+    return is_ready
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is not None:
+        return
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await process.wait()
+    except TimeoutError:
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _last_words(child: Child) -> str:
+    return (
+        f"{child.program.name} ended with exit code {child.process.returncode}\n{_tail(child.log)}"
+    )
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
+    return "\n".join([f"the end of {log}:", *(f"  {line}" for line in lines)])

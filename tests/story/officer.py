@@ -1,0 +1,188 @@
+"""An officer with a passkey, and the agency's key file on the agency's own machine."""
+
+import html
+import json
+import re
+import time
+from pathlib import Path
+
+import httpx2
+
+from firmware.protocol.encoding import decode, new_id
+from firmware.protocol.passkeys import challenge
+from firmware.protocol.requests import (
+    REQUEST_TAG,
+    EvidenceRequest,
+    SignedCertificate,
+    SignedRequest,
+)
+from tests.story.api import Api, Json
+from tests.story.authenticator import SoftPasskey
+from tests.story.children import run_to_end
+from tests.story.servers import program
+from tests.story.settings import StoryError
+
+MINUTE_MS = 60 * 1000
+DAY_MS = 24 * 60 * MINUTE_MS
+
+
+class Agency:
+    """The agency's machine: its key file certifies officers and opens evidence."""
+
+    def __init__(self, key_file: Path) -> None:
+        self.key_file = key_file
+
+    async def certify(self, officer: Json, folder: Path) -> SignedCertificate:
+        """Certify one officer: {"officer_id", "name", "passkey"}."""
+        asked = folder / f"officer-{officer['officer_id']}.json"
+        answer = folder / f"certificate-{officer['officer_id']}.json"
+        asked.write_text(json.dumps(officer))
+        await run_to_end(
+            [
+                program("doorward-agency"), "certify", "--key", str(self.key_file),
+                "--officer", str(asked), "--out", str(answer),
+            ]
+        )  # fmt: skip
+        return decode(SignedCertificate, answer.read_bytes())
+
+    async def open(self, package: Path, folder: Path) -> None:
+        """Open and verify a downloaded package into `folder`."""
+        await run_to_end(
+            [
+                program("doorward-agency"), "open", str(package),
+                "--key", str(self.key_file), "--out", str(folder),
+            ]
+        )  # fmt: skip
+
+
+class Officer:
+    """One officer at the agency's pages."""
+
+    def __init__(self, relay_url: str, keys_file: Path, name: str, agency_id: str) -> None:
+        self.name = name
+        self.agency_id = agency_id
+        self.api = Api(relay_url, origin=relay_url)
+        self.officer_id = ""
+        self.certificate: SignedCertificate | None = None
+        self._file = keys_file
+        self._passkey = SoftPasskey.create(rp_id="localhost", origin=relay_url)
+        if keys_file.exists():
+            self._load()
+
+    async def register(self, invitation: str) -> None:
+        """Add a passkey at the agency's pages with an invitation."""
+        begun = await self.api.post(
+            "/agency/register/options", {"invitation": invitation, "name": self.name}
+        )
+        credential = self._passkey.register(begun["options"])
+        done = await self.api.post(
+            "/agency/register/verify", {"session": begun["session"], "credential": credential}
+        )
+        self.officer_id = done["officer"]["officer_id"]
+        self._save()
+        await self._take_csrf_token()
+
+    async def log_in(self) -> None:
+        """Sign in at the agency's pages."""
+        begun = await self.api.post("/agency/login/options")
+        credential = self._passkey.log_in(begun["options"])
+        await self.api.post(
+            "/agency/login/verify", {"session": begun["session"], "credential": credential}
+        )
+        await self._take_csrf_token()
+
+    async def get_certified(self, agency: Agency, folder: Path) -> None:
+        """Have the agency certify this officer's passkey and tell the relay."""
+        officer = {
+            "officer_id": self.officer_id,
+            "name": self.name,
+            "passkey": json.loads(self._passkey.key.encode()),
+        }
+        self.certificate = await agency.certify(officer, folder)
+        await self.send_certificate(self.officer_id, self.certificate)
+        self._save()
+
+    async def send_certificate(self, officer_id: str, certificate: SignedCertificate) -> None:
+        """Give the relay an officer's certificate."""
+        await self.api.post(
+            f"/agency/officers/{officer_id}/certificate", json.loads(certificate.encode())
+        )
+
+    async def publish_request(self, *, cells: list[str], case_number: str) -> EvidenceRequest:
+        """Write, sign and publish a request about the last hour in these cells."""
+        if self.certificate is None:
+            raise StoryError("this officer isn't certified")
+        now_ms = time.time_ns() // 1_000_000
+        request = EvidenceRequest(
+            id=new_id(),
+            agency=self.agency_id,
+            officer_id=self.officer_id,
+            officer_name=self.name,
+            contact="desk@lakeland.example",
+            case_number=case_number,
+            incident_type="theft",
+            text="A parcel was taken from a porch. Did your doorbell see who came by?",
+            cells=cells,
+            from_ms=now_ms - 60 * MINUTE_MS,
+            to_ms=now_ms,
+            retention_days=90,
+            onward_sharing="prosecutor",
+            created_ms=now_ms,
+            expires_ms=now_ms + DAY_MS,
+        )
+        text = request.encode()
+        signed = SignedRequest(
+            request=text.decode(),
+            assertion=self._passkey.sign(challenge(REQUEST_TAG, text)),
+            officer=self.certificate,
+        )
+        await self.api.post("/agency/requests", {"signed": json.loads(signed.encode())})
+        return request
+
+    async def evidence_page(self, package_id: str) -> str:
+        """Return the page of one delivered package as the officer sees it."""
+        return await self._page(f"/agency/evidence/{package_id}")
+
+    async def download(self, package_id: str) -> bytes:
+        """Download a sealed package by a presigned URL (the relay logs it)."""
+        told = await self.api.post(f"/agency/evidence/{package_id}/download")
+        async with httpx2.AsyncClient(trust_env=False) as bucket:
+            answer = await bucket.get(told["url"])
+        if not answer.is_success or len(answer.content) != told["size_bytes"]:
+            raise StoryError(f"the download ended with {answer.status_code}, {len(answer.content)}")
+        return answer.content
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.api.close()
+
+    async def _page(self, path: str) -> str:
+        answer = await self.api.http.get(path, headers={"Accept": "text/html"})
+        if not answer.is_success:
+            raise StoryError(f"GET {path}: {answer.status_code} {answer.text[:200]}")
+        return answer.text
+
+    async def _take_csrf_token(self) -> None:
+        page = await self._page("/agency")
+        found = re.search(r'<meta name="csrf" content="([^"]+)"', page)
+        if found is None:
+            raise StoryError("the agency's page carries no CSRF token")
+        self.api.http.headers["X-CSRF"] = html.unescape(found.group(1))
+
+    def _save(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.touch(mode=0o600)
+        certificate = None if self.certificate is None else self.certificate.encode().decode()
+        kept = {
+            "officer_id": self.officer_id,
+            "passkey": self._passkey.save(),
+            "certificate": certificate,
+        }
+        self._file.write_text(json.dumps(kept, indent=1) + "\n")
+
+    def _load(self) -> None:
+        kept = json.loads(self._file.read_text())
+        self.officer_id = kept["officer_id"]
+        self._passkey = SoftPasskey.load(kept["passkey"])
+        if kept["certificate"] is not None:
+            self.certificate = decode(SignedCertificate, kept["certificate"].encode())

@@ -1,0 +1,274 @@
+"""An owner, with a passkey, a key for notes and the owner's app; and a newcomer who joins them.
+
+What they keep is in one file (mode 0600), so that a second start of the story finds them again.
+"""
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
+from firmware.protocol.grants import (
+    SEAL_INFO,
+    STATEMENT_TAG,
+    AddOwner,
+    ClipRange,
+    GrantTerms,
+    OwnerKeys,
+    Recipient,
+    SignedStatement,
+    Statement,
+)
+from firmware.protocol.notes import NoteBody, RequestMatched, StatementRefused, open_note
+from firmware.protocol.pairing import PairingCode, qr_text, six_words
+from firmware.protocol.passkeys import challenge
+from firmware.protocol.sealing import seal_to
+from tests.story.api import Api, Inbox, Json, ask_until
+from tests.story.authenticator import SoftPasskey
+from tests.story.door import Door, qr_png
+from tests.story.settings import StoryError
+from tests.story.viewer import Viewing, watch
+
+API = "/api/v1"
+STATEMENT_LIFE_MS = 3600 * 1000
+QR_SHOWN_S = 20.0
+N = TypeVar("N", bound=NoteBody)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorbellKeys:
+    """The doorbell's public keys, as compared by the six words; base64url."""
+
+    device: str
+    identity_key: str
+    sealing_key: str
+
+
+class Owner:
+    """One person with the owner's app open."""
+
+    def __init__(self, relay_url: str, app_url: str, keys_file: Path, name: str) -> None:
+        self.name = name
+        self.api = Api(relay_url, origin=app_url)
+        self.inbox = Inbox()
+        self.doorbell: DoorbellKeys | None = None
+        self._file = keys_file
+        self._passkey = SoftPasskey.create(rp_id="localhost", origin=app_url)
+        self._note_key = X25519PrivateKey.generate()
+        if keys_file.exists():
+            self._load()
+
+    @property
+    def keys(self) -> OwnerKeys:
+        """This owner's public keys."""
+        return OwnerKeys(
+            name=self.name,
+            passkey=self._passkey.key,
+            note_key=b64u(self._note_key.public_key().public_bytes_raw()),
+        )
+
+    async def register(self, invitation: str) -> None:
+        """Use an invitation to get an account with this passkey."""
+        begun = await self.api.post(
+            f"{API}/owner/register/options", {"invitation": invitation, "name": self.name}
+        )
+        await self._sign_in("register", begun["session"], self._passkey.register(begun["options"]))
+        self._save()
+
+    async def log_in(self) -> None:
+        """Sign in with the passkey."""
+        begun = await self.api.post(f"{API}/owner/login/options")
+        await self._sign_in("login", begun["session"], self._passkey.log_in(begun["options"]))
+
+    async def pair(self, door: Door, door_number: str) -> list[str]:
+        """Pair with a doorbell that has no owner: QR code, six words, door number."""
+        code = PairingCode(pairing_id=new_id(), owner=self.keys)
+        await self.api.post(f"{API}/pairings", {"pairing_id": code.pairing_id})
+        await door.hold_service_button()
+        await door.wait_until_pairing_is("open", timeout_s=10.0)
+        await door.show(qr_png(qr_text(code)), QR_SHOWN_S)
+        shown = await door.wait_until_pairing_is("words", timeout_s=QR_SHOWN_S)
+        answer = await self._wait_for_pairing(code.pairing_id, "answered")
+        keys = DoorbellKeys(
+            device=answer["device"],
+            identity_key=answer["identity_key"],
+            sealing_key=answer["sealing_key"],
+        )
+        words = await asyncio.to_thread(
+            six_words, code, identity_key=keys.identity_key, sealing_key=keys.sealing_key
+        )
+        if words != list(shown["words"]):
+            raise StoryError(f"the app says {words}, the doorbell says {shown['words']}")
+        await door.choose_number(door_number)
+        await self._wait_for_pairing(code.pairing_id, "paired")
+        self.doorbell = keys
+        self._save()
+        return words
+
+    async def ask_to_join(self) -> str:
+        """As a newcomer, ask the owners of the doorbell to be let in; return the pairing's id."""
+        pairing_id = new_id()
+        await self.api.post(f"{API}/pairings", {"pairing_id": pairing_id})
+        owner = json.loads(self.keys.encode())
+        await self.api.post(f"{API}/join", {"pairing_id": pairing_id, "owner": owner})
+        return pairing_id
+
+    async def doorbells(self) -> list[Json]:
+        """Return the doorbells of this account."""
+        return list((await self.api.get(f"{API}/doorbells"))["doorbells"])
+
+    async def last_seq(self) -> int:
+        """Return the newest sequence number that the relay has of the doorbell's events."""
+        events = (await self.api.get(f"{API}/events?limit=1"))["events"]
+        return int(events[0]["event"]["seq"]) if events else 0
+
+    async def all_events(self) -> list[Json]:
+        """Return every event that the relay shows this owner, in the order of its arrival."""
+        told: list[Json] = []
+        query = f"{API}/events?limit=100"
+        while page := (await self.api.get(query))["events"]:
+            told += page
+            query = f"{API}/events?limit=100&before_seq={page[-1]['relay_seq']}"
+        return [one["event"] for one in reversed(told)]
+
+    async def wait_for_event(self, kind: str, *, after_seq: int, timeout_s: float) -> Json:
+        """Return the next event of this kind whose sequence number is above `after_seq`."""
+
+        def pick(said: str, data: Json) -> Json | None:
+            event = data.get("event") if said == "doorbell" else None
+            if event and event["body"]["type"] == kind and event["seq"] > after_seq:
+                return dict(event)
+            return None
+
+        return await self.inbox.wait_for(f"event {kind}", pick, timeout_s=timeout_s)
+
+    async def wait_for_note(self, kind: type[N], about: str, timeout_s: float) -> N:
+        """Return the sealed note of this kind that names `about` (a digest or an id)."""
+
+        def pick(said: str, data: Json) -> N | None:
+            body = data["event"]["body"] if said == "doorbell" else {"type": ""}
+            if body["type"] != "note" or body["credential_id"] != self.keys.passkey.credential_id:
+                return None
+            note = open_note(unb64u(body["sealed"]), self._note_key.private_bytes_raw()).body
+            if _subject_of(note) != about:
+                return None
+            if isinstance(note, StatementRefused):
+                raise StoryError(f"the doorbell refused: {note.reason}: {note.detail}")
+            return note if isinstance(note, kind) else None
+
+        return await self.inbox.wait_for(f"the note {kind.__name__}", pick, timeout_s=timeout_s)
+
+    async def sign_grant(self, request: Json, clips: list[Json]) -> str:
+        """Grant these clips (bodies of clip_ready events) to a request; return the digest."""
+        agency = request["agency"]
+        terms = GrantTerms(
+            request_digest=sha256_hex(request["signed"]["request"].encode()),
+            clips=[
+                ClipRange(
+                    clip_id=clip["clip_id"],
+                    manifest_digest=clip["manifest_digest"],
+                    from_ms=clip["started_ms"],
+                    to_ms=clip["started_ms"] + clip["duration_ms"],
+                )
+                for clip in clips
+            ],
+            has_audio=False,
+            recipient=Recipient(agency=agency["id"], sealing_keys=agency["sealing_keys"]),
+        )
+        return await self._send_statement(terms)
+
+    async def packages(self) -> dict[str, str]:
+        """Return the state of each evidence package of the own doorbells, by id."""
+        packages = (await self.api.get(f"{API}/packages"))["packages"]
+        return {told["package_id"]: told["state"] for told in packages}
+
+    async def sign_in_newcomer(self, join: Json) -> str:
+        """Sign that a newcomer may be an owner too; return the statement's digest."""
+        owner = decode(OwnerKeys, json.dumps(join["owner"]).encode())
+        return await self._send_statement(AddOwner(pairing_id=join["pairing_id"], owner=owner))
+
+    async def watch_live(self, *, frame_count: int) -> Viewing:
+        """Watch live view until so many frames are decoded."""
+        session_id = new_id()
+        base = f"{API}/doorbells/{self._paired().device}"
+
+        async def send_offer(sdp: str) -> str:
+            answer = await self.api.post(f"{base}/offer", {"session_id": session_id, "sdp": sdp})
+            return str(answer["sdp"])
+
+        viewing = await watch(send_offer, frame_count=frame_count)
+        await self.api.delete(f"{base}/sessions/{session_id}")
+        return viewing
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.api.close()
+
+    def _paired(self) -> DoorbellKeys:
+        if self.doorbell is None:
+            raise StoryError(f"{self.name} is paired with no doorbell")
+        return self.doorbell
+
+    async def _sign_in(self, way: str, session: str, credential: Json) -> None:
+        body = {"session": session, "credential": credential}
+        signed_in = await self.api.post(f"{API}/owner/{way}/verify", body)
+        self.api.http.headers["Authorization"] = f"Bearer {signed_in['token']}"
+
+    async def _wait_for_pairing(self, pairing_id: str, state: str) -> Json:
+        return await ask_until(
+            f"the pairing is {state}",
+            lambda: self.api.get(f"{API}/pairings/{pairing_id}"),
+            lambda said: bool(said["state"] == state),
+            timeout_s=15.0,
+        )
+
+    async def _send_statement(self, terms: GrantTerms | AddOwner) -> str:
+        doorbell = self._paired()
+        text = Statement(
+            device=doorbell.device,
+            nonce=new_id(),
+            not_after_ms=time.time_ns() // 1_000_000 + STATEMENT_LIFE_MS,
+            terms=terms,
+        ).encode()
+        signed = SignedStatement(
+            statement=text.decode(),
+            assertion=self._passkey.sign(challenge(STATEMENT_TAG, text)),
+        )
+        sealed = seal_to(unb64u(doorbell.sealing_key), signed.encode(), SEAL_INFO)
+        await self.api.post(
+            f"{API}/doorbells/{doorbell.device}/statements", {"sealed": b64u(sealed)}
+        )
+        return sha256_hex(text)
+
+    def _save(self) -> None:
+        doorbell = self.doorbell
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.touch(mode=0o600)
+        kept = {
+            "passkey": self._passkey.save(),
+            "note_key": b64u(self._note_key.private_bytes_raw()),
+            "doorbell": None
+            if doorbell is None
+            else {
+                "device": doorbell.device,
+                "identity_key": doorbell.identity_key,
+                "sealing_key": doorbell.sealing_key,
+            },
+        }
+        self._file.write_text(json.dumps(kept, indent=1) + "\n")
+
+    def _load(self) -> None:
+        kept = json.loads(self._file.read_text())
+        self._passkey = SoftPasskey.load(kept["passkey"])
+        self._note_key = X25519PrivateKey.from_private_bytes(unb64u(kept["note_key"]))
+        self.doorbell = DoorbellKeys(**kept["doorbell"]) if kept["doorbell"] else None
+
+
+def _subject_of(note: NoteBody) -> str:
+    """Return the request's id or the statement's digest that a note is about."""
+    return note.request_id if isinstance(note, RequestMatched) else note.statement_digest

@@ -1,0 +1,149 @@
+"""The servers of the story: broker, object store, relay, owner's app, doorbell; in this order.
+
+The broker's and the store's configuration is written by `doorward-relay init`. The store wants
+nine more ports for itself, all on 127.0.0.1; they are chosen anew where one is taken.
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.story.children import (
+    Children,
+    Program,
+    answers_http,
+    answers_tcp,
+)
+from tests.story.settings import Settings, free_ports, is_port_free
+
+STORE_PORT_FLAGS = (
+    "-master.port",
+    "-master.port.grpc",
+    "-volume.port",
+    "-volume.port.grpc",
+    "-filer.port",
+    "-filer.port.grpc",
+    "-s3.port.grpc",
+    "-admin.port",
+    "-admin.port.grpc",
+)
+
+
+def program(name: str) -> str:
+    """Return the path of a console script of this environment."""
+    return str(Path(sys.executable).parent / name)
+
+
+class Servers:
+    """Starts and restarts the five servers of one data folder."""
+
+    def __init__(self, settings: Settings, children: Children) -> None:
+        self._settings = settings
+        self._children = children
+        self._store_ports = _store_ports(settings.data_dir / "store-ports.json")
+        self._by_name = {
+            "broker": self._broker,
+            "store": self._store,
+            "relay": self._relay,
+            "app": self._app,
+            "doorbell": self._doorbell,
+        }
+
+    async def start(self, name: str) -> None:
+        """Start one server and wait until it is ready."""
+        await self._children.start(self._by_name[name]())
+
+    async def start_carriers(self) -> None:
+        """Start all but the doorbell."""
+        for name in ("broker", "store", "relay", "app"):
+            await self.start(name)
+
+    def clean_up(self) -> None:
+        """Remove the sockets that the store leaves in the machine's temporary folder."""
+        for folder in {Path(tempfile.gettempdir()), Path("/tmp")}:
+            for number in self._store_ports:
+                for left in folder.glob(f"seaweedfs-*-grpc-{number}.sock"):
+                    left.unlink(missing_ok=True)
+
+    def _broker(self) -> Program:
+        return Program(
+            name="broker",
+            command=[program("nats-server"), "-c", str(self._settings.relay_dir / "nats.conf")],
+            is_ready=answers_tcp(self._settings.ports.mqtt),
+        )
+
+    def _store(self) -> Program:
+        folder = self._settings.data_dir / "store"
+        folder.mkdir(exist_ok=True)
+        port_flags = zip(STORE_PORT_FLAGS, self._store_ports, strict=True)
+        return Program(
+            name="store",
+            command=[
+                program("weed"),
+                "-logtostderr=true",
+                "mini",
+                f"-dir={folder}",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-bucket=evidence",
+                f"-s3.config={self._settings.relay_dir / 's3.json'}",
+                f"-s3.port={self._settings.ports.s3}",
+                *(f"{flag}={number}" for flag, number in port_flags),
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                f"-s3.localSocket={folder / 's3.sock'}",
+                f"-filer.localSocket={folder / 'filer.sock'}",
+                "-webdav=false",
+                "-admin.ui=false",
+                "-master.telemetry=false",
+            ],
+            is_ready=answers_http(
+                f"http://127.0.0.1:{self._settings.ports.s3}/", is_any_status=True
+            ),
+            timeout_s=30.0,
+        )
+
+    def _relay(self) -> Program:
+        return Program(
+            name="relay",
+            command=[
+                program("doorward-relay"), "serve", "--config", str(self._settings.relay_toml),
+            ],
+            is_ready=answers_http(f"{self._settings.relay_url}/healthz"),
+            timeout_s=30.0,
+        )  # fmt: skip
+
+    def _app(self) -> Program:
+        return Program(
+            name="app",
+            command=[
+                program("doorward-relay"),
+                "app",
+                "--listen",
+                f"127.0.0.1:{self._settings.ports.app}",
+                "--relay-url",
+                self._settings.relay_url,
+            ],
+            is_ready=answers_http(f"{self._settings.app_url}/"),
+        )
+
+    def _doorbell(self) -> Program:
+        config = self._settings.doorbell_dir / "doorbell.toml"
+        return Program(
+            name="doorbell",
+            command=[program("doorward-firmware"), "--config", str(config), "run"],
+            is_ready=answers_http(f"{self._settings.door_url}/"),
+            timeout_s=30.0,
+        )
+
+
+def _store_ports(file: Path) -> list[int]:
+    count = len(STORE_PORT_FLAGS)
+    if file.exists():
+        remembered: list[int] = json.loads(file.read_text())
+        if len(remembered) == count and all(map(is_port_free, remembered)):
+            return remembered
+    chosen = free_ports(count)
+    file.write_text(json.dumps(chosen) + "\n")
+    return chosen

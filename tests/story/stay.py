@@ -1,0 +1,92 @@
+"""After the story: what there is to look at, and the story's owner and agency helping newcomers.
+
+A newcomer with the owner's invitation is signed in by the story's owner as a co-owner, and
+confirmed with the story's door number; a newcomer officer is certified with the agency's key.
+"""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from tests.story.api import Json
+from tests.story.owner import API
+from tests.story.play import DOOR_NUMBER, People
+from tests.story.servers import program
+from tests.story.settings import Settings, StoryError, has_only_loopback
+from tests.story.town import AGENCY_NAME, invite, invite_officer
+
+POLL_S = 1.0
+
+
+async def print_addresses(settings: Settings, people: People) -> None:
+    """Tell where everything is, and give one-time invitations."""
+    device = people.owner.doorbell.device if people.owner.doorbell else ""
+    owner = await invite(settings, "owner", "--device", device)
+    officer = await invite_officer(settings)
+    lines = [
+        ("", "Everything is up. Look around:"),
+        ("owner's app", settings.app_url),
+        ("  join as owner", owner["url"]),
+        ("agency's pages", f"{settings.relay_url}/agency"),
+        ("  join as officer", officer["url"]),
+        ("  key file", str(settings.agency_key)),
+        ("public pages", settings.relay_url),
+        ("the doorbell's page", f"{settings.door_url}   (door number {DOOR_NUMBER})"),
+        ("ring the bell", f"{_short(program('doorward'))} press --data {settings.doorbell_dir}"),
+        ("logs", str(settings.data_dir / "logs")),
+        ("stop", "Ctrl-C"),
+        ("", "Each invitation is for one person, once. No passkey at hand? The pages offer a"),
+        ("", "demo passkey, which only this demo's relay takes."),
+    ]
+    if has_only_loopback():
+        lines += [
+            ("", "This machine has no network interface but loopback: browsers can't show live"),
+            ("", "view here. Connect to any network for that; everything else works."),
+        ]
+    for title, text in lines:
+        print(f"{title:<21}{text}" if title else f"\n{text}", file=sys.stderr, flush=True)
+
+
+async def help_newcomers(settings: Settings, people: People) -> None:
+    """Let newcomers in, for ever."""
+    seen: set[str] = set()
+    while True:
+        try:
+            await _let_owners_in(people, seen)
+            await _certify_officers(settings, people, seen)
+        except StoryError as error:
+            print(f"a newcomer couldn't be let in: {error}", file=sys.stderr, flush=True)
+        await asyncio.sleep(POLL_S)
+
+
+async def _let_owners_in(people: People, seen: set[str]) -> None:
+    for join in (await people.owner.api.get(f"{API}/joins"))["joins"]:
+        if join["pairing_id"] in seen:
+            continue
+        seen.add(join["pairing_id"])
+        digest = await people.owner.sign_in_newcomer(join)
+        await people.door.unlock(DOOR_NUMBER)
+        await people.door.wait_for_statement(digest)
+        await people.door.confirm(digest)
+        name = join["owner"]["name"]
+        print(f"{people.owner.name} let {name} in as an owner", file=sys.stderr, flush=True)
+
+
+async def _certify_officers(settings: Settings, people: People, seen: set[str]) -> None:
+    for officer in await _awaiting(people):
+        if officer["officer_id"] in seen:
+            continue
+        seen.add(officer["officer_id"])
+        certificate = await people.agency.certify(officer, settings.people_dir)
+        await people.officer.send_certificate(officer["officer_id"], certificate)
+        print(f"{AGENCY_NAME} certified {officer['name']}", file=sys.stderr, flush=True)
+
+
+async def _awaiting(people: People) -> list[Json]:
+    return list((await people.officer.api.get("/agency/officers"))["officers"])
+
+
+def _short(path: str) -> str:
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) and Path(relative).exists() else path
