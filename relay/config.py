@@ -132,9 +132,7 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
     for table in (top, broker, bucket):
         table.refuse_unknown()
     if config.public_url == config.owner_origin:
-        raise ConfigError(
-            "owner_origin", config.owner_origin, "another origin than public_url"
-        )
+        raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
     return config
 
 

@@ -37,8 +37,8 @@ export class Household extends EventTarget {
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
-    /** @type {Promise<import("./vendor/protocol/sealing.js").SealingPair | undefined>} */
-    this.noteKey = findNoteKey(owner);
+    /** @type {import("./vendor/protocol/sealing.js").SealingPair | undefined} */
+    this.noteKey = undefined;
   }
 
   /** Newest first. @returns {DoorbellEvent[]} */
@@ -157,10 +157,10 @@ export class Household extends EventTarget {
     this.told.set(event.id, told);
     if (event.body.type !== "note") return;
     if (event.body.credential_id !== this.owner.credential_id) return;
-    const pair = await this.noteKey;
     try {
-      if (pair === undefined) throw new Error("no note key in this browser");
-      const note = await openNote(event.body.sealed, pair);
+      this.noteKey ??= await findNoteKey(this.owner);
+      if (this.noteKey === undefined) throw new Error("no note key in this browser");
+      const note = await openNote(event.body.sealed, this.noteKey);
       if (note.device === event.device) this.notes.set(event.id, { note, time_ms: event.time_ms });
     } catch (error) {
       this.unopenedNotes += 1;

@@ -17,7 +17,7 @@ from sqlite3 import Connection as SqliteConnection
 from typing import TypeAlias
 
 from sqlalchemy import Connection, event, insert, inspect, select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.errors import SchemaTooNew, StoreError
@@ -46,7 +46,7 @@ class Database:
         try:
             async with database.begin() as tx:
                 await tx.run_sync(_ensure_schema)
-        except OperationalError as error:
+        except DatabaseError as error:
             await engine.dispose()
             raise StoreError(f"can't open the database {path}: {error.orig}") from error
         except StoreError:
@@ -72,7 +72,7 @@ class Database:
         try:
             async with self.read() as tx:
                 await tx.execute(text("SELECT 1"))
-        except OperationalError as error:
+        except DatabaseError as error:
             raise StoreError(f"the database doesn't answer: {error.orig}") from error
 
     async def close(self) -> None:

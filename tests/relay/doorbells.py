@@ -169,6 +169,10 @@ class Connection:
         name = topic(device or self.doorbell.device, kind)
         self.client.publish(name, data, qos=1).wait_for_publish(5)
 
+    def next_command(self, wait_s: float = 3) -> Command:
+        """Return the next command; raise queue.Empty if none comes."""
+        return decode(Command, self.messages.get(timeout=wait_s).payload, max_bytes=200_000)
+
     def commands(self, wait_s: float = 3) -> list[Command]:
         """Return the commands that came, waiting for the first."""
         found = []

@@ -20,8 +20,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from relay.bus import Bus
 from relay.clock import SystemClock
 from relay.config import Address, Config
@@ -214,8 +212,20 @@ def run_object_store(folder: Path) -> Iterator[Config]:
         yield config
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        process.wait(15)
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:  # a busy machine; nothing here is to be kept
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for socket_file in Path("/tmp").glob("seaweedfs-*-grpc-*.sock"):
+            if socket_file.stem.rsplit("-", 1)[1] in process_ports(process):
+                socket_file.unlink(missing_ok=True)  # it leaves them there, whatever TMPDIR says
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def process_ports(process: subprocess.Popen[bytes]) -> set[str]:
+    """Return the numbers of all ports that a program was started with."""
+    return {str(word).rpartition("=")[2] for word in process.args if ".port" in str(word)}
 
 
 def wait_for_s3(port: int, process: subprocess.Popen[bytes]) -> None:

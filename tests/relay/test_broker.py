@@ -99,10 +99,32 @@ async def test_a_certificate_of_another_ca_does_not_get_through_the_handshake(
         ca=broker.config.ca_path,
         port=broker.config.broker.mqtt_port,
     )
-    # Seen to fail only with both checks taken out: `verify: true` in nats_conf (the callout
-    # then refuses) and Authority.has_signed in Callout.judge.
+    # The handshake refuses; the next test looks at what stands behind it.
     with pytest.raises((ssl.SSLError, ConnectionError, PermissionError)):
         await asyncio.to_thread(stranger.open)
+
+
+async def test_a_ca_that_only_the_broker_trusts_certifies_no_doorbell(
+    own_broker: Broker, tmp_path: Path
+) -> None:
+    other = Authority.create(SystemClock().wall_ms())
+    own_broker.stop()
+    both = own_broker.folder / "both.pem"
+    both.write_text(own_broker.config.ca_path.read_text() + other.pem)
+    conf = own_broker.folder / "nats.conf"
+    conf.write_text(conf.read_text().replace("ca.pem", "both.pem"))
+    own_broker.start()
+    stranger = forged(
+        tmp_path / "stranger",
+        other,
+        name=None,
+        ca=own_broker.config.ca_path,
+        port=own_broker.config.broker.mqtt_port,
+    )
+    async with run_relay(own_broker.config):
+        # Seen to fail with Authority.has_signed taken out of Callout.judge.
+        with pytest.raises(PermissionError):
+            await asyncio.to_thread(stranger.open)
 
 
 async def test_without_a_certificate_there_is_no_handshake(relay: Relay, broker: Broker) -> None:
@@ -136,7 +158,7 @@ async def test_a_plain_nats_client_without_credentials_is_refused(
 ) -> None:
     # Seen to fail with the authorization block taken out of nats_conf and a user without
     # credentials in APP: then anybody on the loopback reads every event.
-    assert not await _is_let_in(broker.config.broker.url, None)
+    assert not await _is_let_in(broker.config.broker.url, None, "dw.*.event")
 
 
 async def test_a_plain_nats_client_with_a_doorbells_certificate_is_refused(
@@ -154,7 +176,8 @@ async def test_a_plain_nats_client_with_a_doorbells_certificate_is_refused(
     async with run_relay(own_broker.config, tls=doorbell.tls()):
         # Seen to fail with the checks of the connection's type and of the client id taken out
         # of Callout.judge. (test_fleet.py holds each of them alone.)
-        assert not await _is_let_in(own_broker.config.broker.url, doorbell.tls())
+        own = f"dw.{doorbell.device}.command"
+        assert not await _is_let_in(own_broker.config.broker.url, doorbell.tls(), own)
 
 
 async def test_a_revoked_doorbell_is_thrown_off_and_stays_out(relay: Relay, tmp_path: Path) -> None:
@@ -206,8 +229,8 @@ async def test_what_a_revoked_doorbell_left_in_the_broker_is_not_stored(
             assert await events.newest(tx, [doorbell.device], credential_ids=[]) == []
 
 
-async def _is_let_in(url: str, tls: ssl.SSLContext | None) -> bool:
-    """Tell whether a plain NATS client may listen to every doorbell's events."""
+async def _is_let_in(url: str, tls: ssl.SSLContext | None, subject: str) -> bool:
+    """Tell whether a plain NATS client may listen to `subject`."""
     client = Client()
     failures: list[Exception] = []
 
@@ -216,7 +239,7 @@ async def _is_let_in(url: str, tls: ssl.SSLContext | None) -> bool:
 
     try:
         await client.connect(url, tls=tls, error_cb=failed, allow_reconnect=False)
-        await client.subscribe("dw.>")
+        await client.subscribe(subject)
         await client.flush(2)
     except (NatsError, OSError, TimeoutError):
         return False

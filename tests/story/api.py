@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 import httpx2
@@ -66,11 +67,20 @@ class Api:
         return {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a stream, and when it came (monotonic)."""
+
+    kind: str
+    data: Json
+    at_s: float
+
+
 class Inbox:
     """Everything that the owner's stream has said since it was opened, in order."""
 
     def __init__(self) -> None:
-        self._said: list[tuple[str, Json]] = []
+        self._said: list[Message] = []
         self._news = asyncio.Condition()
 
     @asynccontextmanager
@@ -88,7 +98,7 @@ class Inbox:
                 await task
 
     async def wait_for(
-        self, what: str, pick: Callable[[str, Json], T | None], *, timeout_s: float
+        self, what: str, pick: Callable[[Message], T | None], *, timeout_s: float
     ) -> T:
         """Return the first thing that `pick` takes from a message, past or to come."""
         position = 0
@@ -98,9 +108,9 @@ class Inbox:
                     async with self._news:
                         while len(self._said) == position:
                             await self._news.wait()
-                    for kind, data in self._said[position:]:
+                    for message in self._said[position:]:
                         position += 1
-                        picked = pick(kind, data)
+                        picked = pick(message)
                         if picked is not None:
                             return picked
         except TimeoutError as error:
@@ -123,8 +133,9 @@ class Inbox:
                 if name == "event":
                     kind = value
                 elif name == "data":
+                    message = Message(kind=kind, data=json.loads(value), at_s=time.monotonic())
                     async with self._news:
-                        self._said.append((kind, json.loads(value)))
+                        self._said.append(message)
                         self._news.notify_all()
 
 

@@ -28,7 +28,7 @@ from firmware.protocol.notes import NoteBody, RequestMatched, StatementRefused, 
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.sealing import seal_to
-from tests.story.api import Api, Inbox, Json, ask_until
+from tests.story.api import Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
 from tests.story.door import Door, qr_png
 from tests.story.settings import StoryError
@@ -136,13 +136,13 @@ class Owner:
             query = f"{API}/events?limit=100&before_seq={page[-1]['relay_seq']}"
         return [one["event"] for one in reversed(told)]
 
-    async def wait_for_event(self, kind: str, *, after_seq: int, timeout_s: float) -> Json:
+    async def wait_for_event(self, kind: str, *, after_seq: int, timeout_s: float) -> Message:
         """Return the next event of this kind whose sequence number is above `after_seq`."""
 
-        def pick(said: str, data: Json) -> Json | None:
-            event = data.get("event") if said == "doorbell" else None
+        def pick(message: Message) -> Message | None:
+            event = message.data.get("event")
             if event and event["body"]["type"] == kind and event["seq"] > after_seq:
-                return dict(event)
+                return message
             return None
 
         return await self.inbox.wait_for(f"event {kind}", pick, timeout_s=timeout_s)
@@ -150,9 +150,12 @@ class Owner:
     async def wait_for_note(self, kind: type[N], about: str, timeout_s: float) -> N:
         """Return the sealed note of this kind that names `about` (a digest or an id)."""
 
-        def pick(said: str, data: Json) -> N | None:
-            body = data["event"]["body"] if said == "doorbell" else {"type": ""}
-            if body["type"] != "note" or body["credential_id"] != self.keys.passkey.credential_id:
+        def pick(message: Message) -> N | None:
+            event = message.data.get("event")
+            if event is None or event["body"]["type"] != "note":
+                return None
+            body = event["body"]
+            if body["credential_id"] != self.keys.passkey.credential_id:
                 return None
             note = open_note(unb64u(body["sealed"]), self._note_key.private_bytes_raw()).body
             if _subject_of(note) != about:

@@ -117,16 +117,17 @@ class Play:
         with self._steps.step("pressed") as step:
             begun_s = time.monotonic()
             await self._door.ring()
-            step.detail = "somebody rings"
+            step.detail = "a finger on the bell for 0.15 s"
         with self._steps.step("event") as step:
-            pressed = await owner.wait_for_event("pressed", after_seq=last_seq, timeout_s=10.0)
-            took_ms = (time.monotonic() - begun_s) * 1000
+            message = await owner.wait_for_event("pressed", after_seq=last_seq, timeout_s=10.0)
+            pressed = message.data["event"]
+            took_ms = (message.at_s - begun_s) * 1000
             step.detail = f"in {owner.name}'s app {took_ms:.0f} ms after the press"
         with self._steps.step("clip") as step:
-            event = await owner.wait_for_event(
+            message = await owner.wait_for_event(
                 "clip_ready", after_seq=pressed["seq"], timeout_s=40.0
             )
-            clip: Json = event["body"]
+            clip: Json = message.data["event"]["body"]
             if clip["trigger_event_id"] != pressed["id"]:
                 raise StoryError("the clip names another event as its trigger")
             if clip["pre_roll_ms"] < PRE_ROLL_MS:

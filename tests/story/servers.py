@@ -4,6 +4,7 @@ The broker's and the store's configuration is written by `doorward-relay init`. 
 nine more ports for itself, all on 127.0.0.1; they are chosen anew where one is taken.
 """
 
+import asyncio
 import json
 import sys
 import tempfile
@@ -56,8 +57,13 @@ class Servers:
 
     async def start_carriers(self) -> None:
         """Start all but the doorbell."""
-        for name in ("broker", "store", "relay", "app"):
-            await self.start(name)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name in ("broker", "store", "app"):
+                    group.create_task(self.start(name), name=name)
+        except ExceptionGroup as group_error:
+            raise group_error.exceptions[0] from None
+        await self.start("relay")
 
     def clean_up(self) -> None:
         """Remove the sockets that the store leaves in the machine's temporary folder."""

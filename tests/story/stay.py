@@ -7,6 +7,7 @@ confirmed with the story's door number; a newcomer officer is certified with the
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.story.api import Json
@@ -51,12 +52,22 @@ async def print_addresses(settings: Settings, people: People) -> None:
 async def help_newcomers(settings: Settings, people: People) -> None:
     """Let newcomers in, for ever."""
     seen: set[str] = set()
+    await asyncio.gather(
+        _again_and_again(lambda: _let_owners_in(people, seen)),
+        _again_and_again(lambda: _certify_officers(settings, people, seen)),
+    )
+
+
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    """Do it for ever; say each new trouble once."""
+    trouble = ""
     while True:
         try:
-            await _let_owners_in(people, seen)
-            await _certify_officers(settings, people, seen)
+            await work()
         except StoryError as error:
-            print(f"a newcomer couldn't be let in: {error}", file=sys.stderr, flush=True)
+            if str(error) != trouble:
+                trouble = str(error)
+                print(f"a newcomer couldn't be let in: {trouble}", file=sys.stderr, flush=True)
         await asyncio.sleep(POLL_S)
 
 

@@ -4,7 +4,7 @@
  */
 import { fill, h, skeleton } from "../dom.js";
 import { t } from "../i18n.js";
-import { pairingReaches, sendStatement } from "../statements.js";
+import { sendStatement } from "../statements.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { guarded, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
@@ -41,7 +41,7 @@ export function peoplePage(context) {
 
 /** @param {Context} context @param {Join} join */
 async function joinRow(context, join) {
-  const { household, relay, left } = context;
+  const { household } = context;
   const { owner, device, pairing_id } = join;
   const fingerprint = (await sha256Hex(unb64u(owner.passkey.public_key))).slice(0, 16);
   const place = h("div", { "aria-live": "polite" });
@@ -49,12 +49,16 @@ async function joinRow(context, join) {
   const label = t("people.let_in", { name: owner.name });
   const start = () =>
     fill(place, h("button", { class: "primary", "data-testid": "let-in", onclick: letIn }, label));
+  const isIn = () =>
+    household.events.some(({ body }) => body.type === "paired" && body.pairing_id === pairing_id);
   const letIn = guarded(problems, async () => {
     const digest = await sendStatement(household, device, { kind: "add_owner", pairing_id, owner });
-    fill(place, living(context, () => statementProgress(household, digest, start)));
-    if ((await pairingReaches(relay, pairing_id, ["paired"], left)) !== null) {
-      fill(place, h("p", { class: "ok", "data-testid": "let-in-done" }, t("people.done", { name: owner.name })));
-    }
+    const done = () =>
+      h("p", { class: "ok", "data-testid": "let-in-done" }, t("people.done", { name: owner.name }));
+    fill(
+      place,
+      living(context, () => (isIn() ? [done()] : statementProgress(household, digest, start, "person"))),
+    );
   });
   start();
   return h(

@@ -11,13 +11,14 @@ import { hasText, t, time } from "../i18n.js";
  * @param {Household} household
  * @param {string} digest
  * @param {() => void} restart
+ * @param {"clips" | "person"} [about]
  */
-export function statementProgress(household, digest, restart) {
+export function statementProgress(household, digest, restart, about = "clips") {
   const notes = household.notesOn(digest);
   const last = notes.at(-1);
   if (last === undefined) return [step("progress.sent", "progress.sent_help", "statement-sent")];
   const { body } = last.note;
-  if (body.type === "confirmation_wanted") return [confirmHere(body.door_page)];
+  if (body.type === "confirmation_wanted") return [confirmHere(body.door_page, about)];
   if (body.type === "statement_refused") return refusedHere(body, restart);
   if (body.type !== "released") return [];
   return [
@@ -31,14 +32,14 @@ function step(title, help, id) {
   return h("div", { class: "notice", id, role: "status" }, h("h2", {}, t(title)), h("p", {}, t(help)));
 }
 
-/** @param {string} doorPage */
-function confirmHere(doorPage) {
+/** @param {string} doorPage @param {"clips" | "person"} about */
+function confirmHere(doorPage, about) {
   const isWeb = /^https?:\/\//.test(doorPage);
   return h(
     "div",
     { class: "notice", id: "confirm-at-door", role: "status" },
     h("h2", {}, t("progress.confirm")),
-    h("p", {}, t("progress.confirm_help")),
+    h("p", {}, t(`progress.confirm_${about}`)),
     isWeb
       ? h("a", { class: "button primary", id: "door-page", href: doorPage, target: "_blank", rel: "noopener noreferrer" }, t("progress.open_door"))
       : h("p", { class: "digest" }, doorPage),

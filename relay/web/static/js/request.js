@@ -73,7 +73,7 @@ async function publish() {
 function prepareWindow() {
   const local = (/** @type {number} */ ms) => {
     const zone = new Date(ms).getTimezoneOffset() * 60_000;
-    return new Date(ms - zone).toISOString().slice(0, 16);
+    return new Date(ms - zone).toISOString().slice(0, 19);
   };
   const fields = { from: Date.now() - HOUR_MS, to: Date.now() };
   for (const [name, ms] of Object.entries(fields)) {

@@ -1,0 +1,121 @@
+"""People with real browsers: Debian's Chromium, a virtual authenticator each, and a town."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+from tests.story.children import Children
+from tests.story.door import Door
+from tests.story.servers import Servers
+from tests.story.settings import PORT_NAMES, Ports, Settings, free_ports
+from tests.story.town import make_town, write_doorbell_settings
+
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # CI runs as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+def chromium_path() -> str:
+    """Return Debian's Chromium."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        raise AssertionError("Chromium is missing: `make test` installs it, or says how")
+    return found
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """Start one headless browser."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium_path(), args=CHROMIUM_FLAGS
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def pictured_on_failure(browser: Browser, folder: Path) -> AsyncIterator[None]:
+    """Leave a picture of every open page in `folder` when the block fails."""
+    try:
+        yield
+    except BaseException:
+        pages = [page for context in browser.contexts for page in context.pages]
+        for number, page in enumerate(pages, start=1):
+            await page.screenshot(path=folder / f"page-{number}.png", full_page=True)
+        raise
+
+
+@dataclass(slots=True)
+class Person:
+    """Somebody with a browser window of their own, and a passkey in it."""
+
+    context: BrowserContext
+    page: Page
+    faults: list[str]
+
+
+async def sit_down(browser: Browser, **options: object) -> Person:
+    """Give somebody a window whose authenticator says yes; collect what its console complains."""
+    context = await browser.new_context(locale="en-GB", **options)
+    context.set_default_timeout(15_000)
+    page = await context.new_page()
+    devtools = await context.new_cdp_session(page)
+    await devtools.send("WebAuthn.enable")
+    await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on(
+        "console",
+        lambda message: (
+            faults.append(f"{message.type}: {message.text}") if message.type == "error" else None
+        ),
+    )
+    return Person(context, page, faults)
+
+
+@asynccontextmanager
+async def unpaired_town(data_dir: Path) -> AsyncIterator[tuple[Settings, Door, Servers]]:
+    """Start everything on free ports with a doorbell that is enrolled but has no owner."""
+    settings = Settings(
+        data_dir=data_dir,
+        ports=Ports(**dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))),
+        video=None,
+        is_once=True,
+        is_json=False,
+    )
+    data_dir.mkdir(exist_ok=True)
+    await make_town(settings)
+    write_doorbell_settings(settings)
+    children = Children(data_dir)
+    servers = Servers(settings, children)
+    door = Door(settings.door_url, settings.doorbell_dir / "control.sock")
+    try:
+        await servers.start_carriers()
+        await servers.start("doorbell")
+        await door.wait_until_online()
+        yield settings, door, servers
+    finally:
+        await door.close()
+        await children.stop_all()
+        servers.clean_up()

@@ -1,0 +1,38 @@
+"""The hub behind the owners' event streams."""
+
+import pytest
+
+from relay.notify.hub import QUEUE_LENGTH, Hub, ListenerTooSlow, RequestAppeared, StateChanged
+
+
+async def test_every_listener_hears_every_notice_in_order() -> None:
+    hub = Hub()
+    with hub.listen() as first, hub.listen() as second:
+        hub.state_changed("d", "online")
+        hub.request_published("r")
+        for listener in (first, second):
+            assert await listener.next(1) == StateChanged(device="d", state="online")
+            assert await listener.next(1) == RequestAppeared(request_id="r")
+
+
+async def test_silence_is_none_after_a_while() -> None:
+    with Hub().listen() as listener:
+        assert await listener.next(0.01) is None
+
+
+async def test_a_listener_that_falls_behind_is_cut_off_and_the_others_are_not() -> None:
+    hub = Hub()
+    with hub.listen() as slow, hub.listen() as quick:
+        for number in range(QUEUE_LENGTH + 1):
+            hub.request_published(str(number))
+            assert await quick.next(1) == RequestAppeared(request_id=str(number))
+        with pytest.raises(ListenerTooSlow):
+            await slow.next(1)
+
+
+async def test_who_has_left_hears_nothing_more() -> None:
+    hub = Hub()
+    with hub.listen() as listener:
+        pass
+    hub.request_published("r")
+    assert await listener.next(0.01) is None
