@@ -3,6 +3,9 @@
  * @module
  */
 
+/** The relay says something each 15 s; after this long, the connection is dead. */
+const STREAM_SILENCE_MS = 45_000;
+
 /** The relay answered with an error; `code` names it. */
 export class ApiError extends Error {
   /** @param {number} status @param {string} code @param {string} message */
@@ -51,7 +54,12 @@ export class Relay {
     yield* parseStream(response.body);
   }
 
-  /** @param {string} method @param {string} path @param {unknown} [body] @param {RequestInit} [options] */
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {unknown} [body]
+   * @param {RequestInit} [options]
+   */
   async #send(method, path, body, options = {}) {
     const response = await this.#fetch(path, {
       ...options,
@@ -95,7 +103,9 @@ async function* parseStream(body) {
   const decoder = new TextDecoder();
   let rest = "";
   for (;;) {
+    const silence = setTimeout(() => void reader.cancel(), STREAM_SILENCE_MS);
     const { done, value } = await reader.read();
+    clearTimeout(silence);
     if (done) return;
     rest += decoder.decode(value, { stream: true }).replaceAll("\r\n", "\n");
     const blocks = rest.split("\n\n");

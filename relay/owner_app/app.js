@@ -136,9 +136,9 @@ class App {
   /** @param {string | undefined} current */
   #frame(current) {
     const links = NAV.map((name) => {
-      const isCurrent = name === current;
-      const here = isCurrent ? "page" : undefined;
-      return h("li", {}, h("a", { href: `#/${name}`, "aria-current": here }, t(`nav.${name || "door"}`)));
+      const here = name === current ? "page" : undefined;
+      const link = { href: `#/${name}`, "aria-current": here };
+      return h("li", {}, h("a", link, t(`nav.${name || "door"}`)));
     });
     const nav = this.household && h("nav", { "aria-label": t("nav.label") }, h("ul", {}, links));
     fill(element("top"), h("a", { class: "brand", href: "#/" }, mark(), "Doorward"), nav);
@@ -154,7 +154,8 @@ class App {
         h("button", { class: "quiet", lang: code, onclick: () => chooseLanguage(code) }, name),
       );
     const name = this.household?.owner.name;
-    const out = name && h("button", { class: "quiet", id: "sign-out", onclick: () => this.signOut() }, t("nav.sign_out"));
+    const signOut = { class: "quiet", id: "sign-out", onclick: () => this.signOut() };
+    const out = name && h("button", signOut, t("nav.sign_out"));
     return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), out, languages];
   }
 

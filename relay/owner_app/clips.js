@@ -29,7 +29,11 @@ export class ClipError extends Error {
 }
 
 export class ClipReader {
-  /** @param {import("./api.js").Relay} relay @param {string} device @param {RTCIceServer[]} iceServers */
+  /**
+   * @param {import("./api.js").Relay} relay
+   * @param {string} device
+   * @param {RTCIceServer[]} iceServers
+   */
   constructor(relay, device, iceServers) {
     this.makeSession = () => new LiveSession(relay, device, iceServers);
     /** @type {Promise<LiveSession> | null} */
@@ -56,7 +60,10 @@ export class ClipReader {
     this.session = null;
   }
 
-  /** @param {{clipId: string, digest: string, identityKey: string}} which @param {(share: number) => void} onProgress */
+  /**
+   * @param {{clipId: string, digest: string, identityKey: string}} which
+   * @param {(share: number) => void} onProgress
+   */
   async #read({ clipId, digest, identityKey }, onProgress) {
     const session = await this.#opened();
     const { head, data } = await download(session.clips, clipId, onProgress);

@@ -109,7 +109,10 @@ export class Household extends EventTarget {
     this.#tell("change");
   }
 
-  /** Follows the stream until the signal aborts; reconnects by itself. @param {AbortSignal} signal */
+  /**
+   * Follows the stream until the signal aborts; reconnects by itself.
+   * @param {AbortSignal} signal
+   */
   async follow(signal) {
     for (let tries = 0; !signal.aborted; ) {
       try {
@@ -181,7 +184,11 @@ export class Household extends EventTarget {
   }
 }
 
-/** Resolves after some time, or at once when aborted. @param {number} ms @param {AbortSignal} [signal] */
+/**
+ * Resolves after some time, or at once when aborted.
+ * @param {number} ms
+ * @param {AbortSignal} [signal]
+ */
 export function pause(ms, signal) {
   return /** @type {Promise<void>} */ (
     new Promise((resolve) => {

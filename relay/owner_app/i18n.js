@@ -79,7 +79,11 @@ export function timeText(ms, style = "moment") {
   return style === "day" ? day : `${day} ${clock}`;
 }
 
-/** A span on one day as "Tuesday 24 November, 14:00–15:00". @param {number} from @param {number} to */
+/**
+ * A span on one day as "Tuesday 24 November, 14:00–15:00".
+ * @param {number} from
+ * @param {number} to
+ */
 export function spanText(from, to) {
   const format = new Intl.DateTimeFormat(locale, {
     weekday: "long",

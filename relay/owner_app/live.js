@@ -16,7 +16,11 @@ const GATHER_MS = 50;
 export class NoSession extends Error {}
 
 export class LiveSession {
-  /** @param {import("./api.js").Relay} relay @param {string} device @param {RTCIceServer[]} iceServers */
+  /**
+   * @param {import("./api.js").Relay} relay
+   * @param {string} device
+   * @param {RTCIceServer[]} iceServers
+   */
   constructor(relay, device, iceServers) {
     this.relay = relay;
     this.device = device;

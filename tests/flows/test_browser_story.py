@@ -176,9 +176,8 @@ async def ask(page: Page, settings: Settings) -> str:
 
 async def give(page: Page, case_number: str) -> None:
     await page.evaluate("location.hash = '#/requests'")
-    await page.get_by_text(case_number).first.wait_for()
-    await page.locator(f"a:has-text('{case_number}'), [data-testid=request] a").first.click()
-    await page.wait_for_selector("#release")
+    await page.locator("#my-requests a").first.click()
+    await expect(page.locator("#release")).to_contain_text(case_number)
     await expect(page.get_by_test_id("may-ignore")).to_contain_text("You may ignore this.")
     boxes = page.locator("[data-testid=choose-clip]")
     for index in range(await boxes.count()):
@@ -199,7 +198,7 @@ async def confirm(home: Page, settings: Settings, case_number: str) -> None:
 
 
 async def open_evidence(page: Page, settings: Settings) -> list[str]:
-    link = page.locator("main table a, main li a, main article a").first
+    link = page.locator("main a[href^='/agency/evidence/']").first
     for _ in range(40):
         await page.goto(f"{settings.relay_url}/agency/evidence")
         if await link.count():

@@ -22,6 +22,7 @@ const { statementText } = await use("grants.js");
 const { openPackage, readHeaderUnverified } = await use("packages.js");
 const { checkRequest, requestDigest } = await use("requests.js");
 const { checkManifest, isSameFootage, merkleRoot } = await use("footage.js");
+const { identityKeyOf } = await use("certificate.js");
 const { accessUnits } = await use("mp4.js");
 
 const { b64u, canonical, hex, parseCanonical, sha256Hex, text, unb64u, unhex, utf8, WireError } =
@@ -170,4 +171,12 @@ test("a clip cut anywhere is refused or gives another root, never a crash of ano
       assert.ok(error instanceof WireError || error instanceof RangeError, String(error));
     }
   }
+});
+
+test("finds the identity key in a doorbell's certificate, and refuses what is none", () => {
+  const { certificate_pem: pem, identity_key } = vectors("footage");
+  assert.equal(b64u(identityKeyOf(pem)), identity_key);
+  assert.throws(() => identityKeyOf("hello"), WireError);
+  const [head, body, tail] = pem.split(/(?<=-----\n)|(?=-----END)/);
+  assert.throws(() => identityKeyOf(head + body.slice(0, 64) + tail), WireError);
 });

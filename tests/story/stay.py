@@ -18,6 +18,12 @@ from tests.story.settings import Settings, StoryError, has_only_loopback
 from tests.story.town import AGENCY_NAME, invite, invite_officer
 
 POLL_S = 1.0
+INVITATIONS = """\
+Each invitation is for one person, once. No passkey at hand? The pages offer a demo passkey,
+marked as such; a relay that no demo started refuses it."""
+ONLY_LOOPBACK = """
+This machine has no network interface but loopback, and browsers need one for live view:
+connect to any network for that. Everything else works."""
 
 
 async def print_addresses(settings: Settings, people: People) -> None:
@@ -25,28 +31,26 @@ async def print_addresses(settings: Settings, people: People) -> None:
     device = people.owner.doorbell.device if people.owner.doorbell else ""
     owner = await invite(settings, "owner", "--device", device)
     officer = await invite_officer(settings)
-    lines = [
-        ("", "Everything is up. Look around:"),
-        ("owner's app", settings.app_url),
-        ("  join as owner", owner["url"]),
-        ("agency's pages", f"{settings.relay_url}/agency"),
-        ("  join as officer", officer["url"]),
-        ("  key file", str(settings.agency_key)),
-        ("public pages", settings.relay_url),
-        ("the doorbell's page", f"{settings.door_url}   (door number {DOOR_NUMBER})"),
-        ("ring the bell", f"{_short(program('doorward'))} press --data {settings.doorbell_dir}"),
-        ("logs", str(settings.data_dir / "logs")),
-        ("stop", "Ctrl-C"),
-        ("", "Each invitation is for one person, once. No passkey at hand? The pages offer a"),
-        ("", "demo passkey, which only this demo's relay takes."),
-    ]
+    addresses = {
+        "owner's app": settings.app_url,
+        "  join as owner": owner["url"],
+        "agency's pages": f"{settings.relay_url}/agency",
+        "  join as officer": officer["url"],
+        "  key file": str(settings.agency_key),
+        "public pages": settings.relay_url,
+        "the doorbell's page": f"{settings.door_url}   (door number {DOOR_NUMBER})",
+        "ring the bell": f"{_short(program('doorward'))} press --data {settings.doorbell_dir}",
+        "logs": str(settings.data_dir / "logs"),
+        "stop": "Ctrl-C",
+    }
+    lines = [f"{title:<21}{address}" for title, address in addresses.items()]
+    print(
+        "\n".join(["", "Everything is up. Look around:", "", *lines, "", INVITATIONS]),
+        file=sys.stderr,
+    )
     if has_only_loopback():
-        lines += [
-            ("", "This machine has no network interface but loopback: browsers can't show live"),
-            ("", "view here. Connect to any network for that; everything else works."),
-        ]
-    for title, text in lines:
-        print(f"{title:<21}{text}" if title else f"\n{text}", file=sys.stderr, flush=True)
+        print(ONLY_LOOPBACK, file=sys.stderr)
+    sys.stderr.flush()
 
 
 async def help_newcomers(settings: Settings, people: People) -> None:

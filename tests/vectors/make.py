@@ -9,15 +9,18 @@ random by nature, so a new run gives other ones that hold as well.
 import hashlib
 import io
 import json
+from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.x509.oid import NameOID
 
 from firmware.protocol import footage, notes, packages, pairing, requests
 from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex
@@ -178,6 +181,7 @@ def footage_vectors() -> dict[str, Any]:
     ).encode()
     return {
         "identity_key": b64u(_spki(key.public_key())),
+        "certificate_pem": _certificate_pem(key),
         "signed": {
             "manifest": manifest.decode(),
             "signature": b64u(_sign(key, footage.MANIFEST_TAG + manifest)),
@@ -189,6 +193,14 @@ def footage_vectors() -> dict[str, Any]:
     }
 
 
+def _certificate_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, DEVICE)])
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 7, begin, begin.replace(2030))
+    certificate = builder.sign(key, hashes.SHA256())
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
 def _root(count: int) -> dict[str, Any]:
     leaves = [hashlib.sha256(bytes([i])).hexdigest() for i in range(count)]
     return {"leaves": leaves, "root": footage.merkle_root(leaves)}
@@ -198,7 +210,8 @@ def _encode() -> list[tuple[int, bool, bytes]]:
     options = {"g": "5", "bf": "0", "preset": "ultrafast", "x264-params": "annexb=1"}
     codec = av.CodecContext.create("libx264", "w")
     codec.width, codec.height, codec.pix_fmt = 64, 48, "yuv420p"
-    codec.framerate, codec.time_base, codec.options = 10, TIME_BASE, options
+    codec.framerate, codec.time_base = Fraction(10), TIME_BASE
+    codec.options = options
     packets = []
     for number in range(12):
         picture = np.full((48, 64, 3), number * 20, dtype=np.uint8)

@@ -75,7 +75,10 @@ function latest(household) {
   );
 }
 
-/** A clip is shown with the press that made it. @param {import("../household.js").Household} household */
+/**
+ * A clip is shown with the press that made it.
+ * @param {import("../household.js").Household} household
+ */
 function isShown(household) {
   return (/** @type {DoorbellEvent} */ event) => {
     if (event.body.type === "pressed" || event.body.type === "paired") return true;

@@ -105,7 +105,11 @@ export function clipPlayer(context, reader, event, { isEager = false, id } = {})
   return place;
 }
 
-/** @param {import("../clips.js").CheckedClip} clip @param {string | undefined} id @param {AbortSignal} left */
+/**
+ * @param {import("../clips.js").CheckedClip} clip
+ * @param {string | undefined} id
+ * @param {AbortSignal} left
+ */
 function checkedVideo({ blob, manifest }, id, left) {
   const url = URL.createObjectURL(blob);
   left.addEventListener("abort", () => URL.revokeObjectURL(url));

@@ -21,7 +21,8 @@ export function peoplePage(context) {
       if (!household.isLoaded) await household.load();
       const { joins } = await relay.get("joins");
       const rows = await Promise.all(joins.map((/** @type {Join} */ join) => joinRow(context, join)));
-      fill(place, rows.length ? h("div", { id: "joins" }, rows) : h("p", { class: "empty" }, t("people.nobody")));
+      const nobody = () => h("p", { class: "empty" }, t("people.nobody"));
+      fill(place, rows.length ? h("div", { id: "joins" }, rows) : nobody());
     } catch (error) {
       if (!left.aborted) fill(place, problem(error));
     }

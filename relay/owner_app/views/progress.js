@@ -35,13 +35,20 @@ function step(title, help, id) {
 /** @param {string} doorPage @param {"clips" | "person"} about */
 function confirmHere(doorPage, about) {
   const isWeb = /^https?:\/\//.test(doorPage);
+  const link = {
+    class: "button primary",
+    id: "door-page",
+    href: doorPage,
+    target: "_blank",
+    rel: "noopener noreferrer",
+  };
   return h(
     "div",
     { class: "notice", id: "confirm-at-door", role: "status" },
     h("h2", {}, t("progress.confirm")),
     h("p", {}, t(`progress.confirm_${about}`)),
     isWeb
-      ? h("a", { class: "button primary", id: "door-page", href: doorPage, target: "_blank", rel: "noopener noreferrer" }, t("progress.open_door"))
+      ? h("a", link, t("progress.open_door"))
       : h("p", { class: "digest" }, doorPage),
   );
 }

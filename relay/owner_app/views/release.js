@@ -6,7 +6,7 @@
 import { decisionOn, rememberDecision } from "../account.js";
 import { ClipReader } from "../clips.js";
 import { fill, h } from "../dom.js";
-import { currentLocale, durationText, spanText, t, time, timeText } from "../i18n.js";
+import { currentLocale, durationText, spanText, t, time, timeText, tn } from "../i18n.js";
 import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
@@ -61,7 +61,7 @@ function whoAsks({ request, agency }) {
       ["release.until", time(request.expires_ms)],
     ]),
     h("p", { class: "ok muted" }, t("release.officer_checked", { agency: agency.name })),
-  ].flat().reduce((section, node) => (section.append(node), section), h("section"));
+  ];
 }
 
 /** @param {Context} context @param {Asked} asked @param {string} fingerprint */
@@ -85,7 +85,12 @@ function decision(context, asked, fingerprint) {
   return [place];
 }
 
-/** @param {Context} context @param {Asked} asked @param {string} fingerprint @param {() => void} redraw */
+/**
+ * @param {Context} context
+ * @param {Asked} asked
+ * @param {string} fingerprint
+ * @param {() => void} redraw
+ */
 function letter(context, asked, fingerprint, redraw) {
   const { household, relay, config, left } = context;
   const device = asked.device ?? "";
@@ -118,7 +123,7 @@ function letter(context, asked, fingerprint, redraw) {
     inside.length
       ? h("ul", { class: "rows clips" }, inside.map((clip) => clipRow(context, reader, clip, choose)))
       : h("p", { class: "empty" }, t("release.no_clips")),
-    partly > 0 && h("p", { class: "muted" }, t("release.partly", { count: partly })),
+    partly > 0 && h("p", { class: "muted" }, tn("release.partly", partly)),
     h("h2", {}, t("release.who_opens")),
     terms([
       ["release.only", t("release.only_agency", { agency: asked.agency.name })],
@@ -194,7 +199,12 @@ function clipRow(context, reader, clip, choose) {
       "label",
       { class: "grow" },
       box,
-      h("span", {}, h("strong", {}, spanWithSeconds(started_ms, duration_ms)), h("span", { class: "muted" }, durationText(duration_ms))),
+      h(
+        "span",
+        {},
+        h("strong", {}, spanWithSeconds(started_ms, duration_ms)),
+        h("span", { class: "muted" }, durationText(duration_ms)),
+      ),
     ),
     clipPlayer(context, reader, clip),
   );

@@ -59,7 +59,9 @@ function content(published, household) {
   ];
 }
 
-/** @param {Published & {request: import("../vendor/protocol/documents.js").EvidenceRequest}} item */
+/**
+ * @param {Published & {request: import("../vendor/protocol/documents.js").EvidenceRequest}} item
+ */
 function row({ request, agency, state }) {
   const text = t("requests.ask", {
     agency: agency.name,

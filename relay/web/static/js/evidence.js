@@ -6,7 +6,17 @@
  */
 import { guarded, pageData, post, say, t, Refused } from "./page.js";
 import { identityKeyOf } from "./protocol/certificate.js";
-import { b64u, canonical, deviceIdOf, parseCanonical, sha256Hex, text, unb64u, utf8, WireError } from "./protocol/encoding.js";
+import {
+  WireError,
+  b64u,
+  canonical,
+  deviceIdOf,
+  parseCanonical,
+  sha256Hex,
+  text,
+  unb64u,
+  utf8,
+} from "./protocol/encoding.js";
 import { checkManifest, isSameFootage } from "./protocol/footage.js";
 import { STATEMENT_TAG } from "./protocol/grants.js";
 import { accessUnits } from "./protocol/mp4.js";
@@ -41,6 +51,8 @@ open.addEventListener("click", () =>
     say(t(holds ? "opened" : "check.fails"), { isBad: !holds });
   }),
 );
+
+open.disabled = false; // the page draws it disabled, so that no click comes before this module
 
 async function readKeyFile() {
   const input = /** @type {HTMLInputElement} */ (document.getElementById("key-file"));
@@ -99,14 +111,21 @@ function must(condition, otherwise) {
   if (!condition) throw new WireError(otherwise);
 }
 
-/** The request inside is the published one, signed by an officer of this agency. @param {Opened} opened */
+/**
+ * The request inside is the published one, signed by an officer of this agency.
+ * @param {Opened} opened
+ */
 async function checkRequestInside(opened) {
   const inside = /** @type {SignedRequest} */ (parseCanonical(fileText(opened, "request.json")));
   must(canonical(inside) === canonical(pageData("request-signed")), "another request is inside");
   await checkRequest(inside, pageData("agency-document"));
 }
 
-/** The signed grant names this request, this agency and exactly these clips. @param {Opened} opened @param {ReleasedClip[]} clips */
+/**
+ * The signed grant names this request, this agency and exactly these clips.
+ * @param {Opened} opened
+ * @param {ReleasedClip[]} clips
+ */
 async function checkGrant(opened, clips) {
   const signed = /** @type {SignedStatement} */ (parseCanonical(fileText(opened, "grant.json")));
   const digest = await sha256Hex(utf8(signed.statement));

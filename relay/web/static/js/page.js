@@ -78,9 +78,10 @@ function reason(error) {
 
 /** Shows times in the reader's zone, which stands on hover. */
 function showLocalTimes() {
-  const language = document.documentElement.lang;
-  const short = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
-  const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
+  const { lang } = document.documentElement;
+  const locale = navigator.languages.find((code) => code.startsWith(lang)) ?? lang;
+  const short = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "long" });
   for (const element of document.querySelectorAll("time[data-ms]")) {
     const ms = Number(element.getAttribute("data-ms"));
     element.textContent = short.format(ms);

@@ -2,7 +2,17 @@
  * Clip manifests: GOP leaves and the root over them, as in firmware/protocol/footage.py.
  * @module
  */
-import { WireError, hex, join, parseCanonical, sha256, sha256Hex, unb64u, unhex, utf8 } from "./encoding.js";
+import {
+  WireError,
+  hex,
+  join,
+  parseCanonical,
+  sha256,
+  sha256Hex,
+  unb64u,
+  unhex,
+  utf8,
+} from "./encoding.js";
 import { verifyP256 } from "./passkeys.js";
 
 /** @typedef {import("./documents.js").ClipManifest} ClipManifest */
@@ -34,7 +44,10 @@ export function splitLengthPrefixed(sample) {
   return units;
 }
 
-/** Tells whether an access unit is a key frame (IDR, H.264 7.4.1.2.4). @param {Uint8Array[]} units */
+/**
+ * Tells whether an access unit is a key frame (IDR, H.264 7.4.1.2.4).
+ * @param {Uint8Array[]} units
+ */
 export function isKeyFrame(units) {
   return units.some((unit) => (unit[0] & 0x1f) === NAL_TYPE_IDR);
 }

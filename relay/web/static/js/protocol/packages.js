@@ -2,7 +2,19 @@
  * Opening a sealed evidence package, as in firmware/protocol/packages.py.
  * @module
  */
-import { WireError, b64u, join, parse, parseCanonical, sha256, sha256Hex, text, unb64u, unhex, utf8 } from "./encoding.js";
+import {
+  WireError,
+  b64u,
+  join,
+  parse,
+  parseCanonical,
+  sha256,
+  sha256Hex,
+  text,
+  unb64u,
+  unhex,
+  utf8,
+} from "./encoding.js";
 import { importSealingPair, openSealed } from "./sealing.js";
 
 /** @typedef {import("./encoding.js").Bytes} Bytes */

@@ -1,0 +1,35 @@
+/**
+ * The texts of the owner's app: both languages say all, and nothing is asked for that they lack.
+ */
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import test from "node:test";
+
+const app = new URL("../../relay/owner_app/", import.meta.url);
+const read = (name) => readFileSync(new URL(name, app), "utf8");
+const catalogs = { en: JSON.parse(read("locales/en.json")), sv: JSON.parse(read("locales/sv.json")) };
+const modules = ["", "views/"].flatMap((folder) =>
+  readdirSync(new URL(`./${folder}`, app))
+    .filter((name) => name.endsWith(".js"))
+    .map((name) => folder + name),
+);
+
+test("both languages have the same texts with the same gaps to fill", () => {
+  const gaps = (text) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
+  assert.deepEqual(Object.keys(catalogs.sv).sort(), Object.keys(catalogs.en).sort());
+  for (const [key, text] of Object.entries(catalogs.en)) {
+    assert.deepEqual(gaps(catalogs.sv[key]), gaps(text), key);
+  }
+});
+
+test("every text that a page names is in the catalog", () => {
+  for (const name of modules) {
+    for (const [, key] of read(name).matchAll(/\bt\("([a-z0-9_.]+)"/g)) {
+      assert.ok(key in catalogs.en, `${name}: ${key}`);
+    }
+  }
+});
+
+test("the page holds no inline script or style, which its policy would refuse", () => {
+  assert.doesNotMatch(read("index.html"), /<style|style=|<script(?![^>]*src=)/);
+});
