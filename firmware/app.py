@@ -20,7 +20,7 @@ from pathlib import Path
 
 import httpx2
 
-from firmware.capture.button import Button, MockPins, Press
+from firmware.capture.button import Button, MockPins, PinName, Press
 from firmware.capture.control import ControlSocket
 from firmware.capture.hub import LumaSlot, UnitHub
 from firmware.capture.packets import pts_90k_of
@@ -219,6 +219,7 @@ class Doorbell:
             door_url=config.door.url,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._presses: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set; end them in good order."""
@@ -267,7 +268,9 @@ class Doorbell:
         if settings.pins == "mock":
             pins = MockPins(bell_pin=settings.bell_pin, service_pin=settings.service_pin)
             control = ControlSocket(
-                Path(settings.control_socket), on_press=pins.press, on_show=self._show
+                Path(settings.control_socket),
+                on_press=partial(self._press_mock, pins),
+                on_show=self._show,
             )
         make = partial(
             Button,
@@ -286,16 +289,24 @@ class Doorbell:
     def _monotonic_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
-    def _spawn(self, name: str, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _on_bell(self, press: Press) -> None:
         if not self._has_owner():
             log.info("the bell rang; nobody is paired, so nothing is told or kept")
             return
-        self._spawn("press", self._tell_press(press))
+        task = self._spawn("press", self._tell_press(press))
+        self._presses.add(task)
+        task.add_done_callback(self._presses.discard)
+
+    async def _press_mock(self, pins: MockPins, pin: PinName, hold_s: float) -> None:
+        """Move a mock pin; return once the presses that it made are accepted."""
+        await pins.press(pin, hold_s)
+        await asyncio.gather(*self._presses)
 
     async def _tell_press(self, press: Press) -> None:
         event = await self._teller.tell(Pressed())

@@ -5,8 +5,9 @@ A certificate needs no login: the agency's own signature is the authorisation.
 
 from firmware.protocol.claims import Agency
 from firmware.protocol.encoding import WireError, unb64u
-from firmware.protocol.passkeys import load_p256
+from firmware.protocol.passkeys import PasskeyKey, load_p256
 from firmware.protocol.requests import SignedCertificate, check_certificate
+from relay.agency.keys import OfficerFile
 from relay.clock import Clock
 from relay.errors import RelayError
 from relay.store import people, requests
@@ -44,6 +45,24 @@ class Register:
         """Return an officer's certificate."""
         async with self._database.read() as tx:
             return await requests.find_certificate(tx, officer_id)
+
+    async def uncertified(self, agency_id: str) -> list[OfficerFile]:
+        """Return the officers who wait for this agency's certificate, as `certify` takes them."""
+        async with self._database.read() as tx:
+            waiting = await people.list_uncertified(tx, agency_id)
+        return [
+            OfficerFile(
+                officer_id=account.id,
+                name=account.name,
+                passkey=PasskeyKey(
+                    credential_id=passkey.credential_id,
+                    public_key=passkey.public_key,
+                    rp_id=passkey.rp_id,
+                    origin=passkey.origin,
+                ),
+            )
+            for account, passkey in waiting
+        ]
 
     async def take_certificate(self, officer_id: str, signed: SignedCertificate) -> None:
         """Store a certificate that the officer's own agency signed, or raise."""

@@ -11,9 +11,10 @@ holds up only its own event. A message that can't be read is logged and discarde
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Container, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from firmware.protocol.commands import Command, Receipt
@@ -23,6 +24,7 @@ from relay.bus import Bus, Delivery
 from relay.clock import Clock
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
 from relay.fleet.told import parse_told
+from relay.ingest.order import EventOrder
 from relay.store import events, fleet
 from relay.store.database import Database, Transaction
 from relay.store.events import EventRow
@@ -32,7 +34,8 @@ log = logging.getLogger(__name__)
 RECEIPT_LIFE_MS = 60_000
 HOOK_TIMEOUT_S = 15.0
 HOOK_RETRY_S = 2.0
-HOOK_ATTEMPTS = 30
+HOOK_ATTEMPTS = 60
+EARLY_RETRY_S = 1.5
 BROKER_AWAY_S = 0.5
 
 EventHook = Callable[[EventRow], Awaitable[None]]
@@ -60,6 +63,15 @@ class _Committed:
     is_new: bool
 
 
+@dataclass(slots=True)
+class _Sorted:
+    """What became of one batch: `early` ones wait for the events before them."""
+
+    committed: list[_Committed] = field(default_factory=list)
+    refused: list[Delivery] = field(default_factory=list)
+    early: list[Delivery] = field(default_factory=list)
+
+
 class EventIngest:
     """Takes doorbells' events in."""
 
@@ -71,12 +83,14 @@ class EventIngest:
         clock: Clock,
         notices: Notices,
         hooks: Sequence[EventHook] = (),
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._database = database
         self._clock = clock
         self._notices = notices
         self._hooks = tuple(hooks)
+        self._order = EventOrder(monotonic_s=monotonic_s)
 
     async def run(self) -> None:
         """Take events in until cancelled."""
@@ -95,11 +109,13 @@ class EventIngest:
         told = [item for item in [await self._parse(delivery) for delivery in batch] if item]
         if not told:
             return []
-        committed, refused = await self._commit(told)
-        await self._send_receipts(committed)
-        for delivery in refused:
+        result = await self._commit(told)
+        await self._send_receipts(result.committed)
+        for delivery in result.refused:
             await delivery.discard()
-        return committed
+        for delivery in result.early:
+            await delivery.retry(EARLY_RETRY_S)
+        return result.committed
 
     async def _parse(self, delivery: Delivery) -> _Told | None:
         try:
@@ -110,25 +126,29 @@ class EventIngest:
             return None
         return _Told(delivery=delivery, event=event)
 
-    async def _commit(self, told: Sequence[_Told]) -> tuple[list[_Committed], list[Delivery]]:
-        committed: list[_Committed] = []
-        refused: list[Delivery] = []
+    async def _commit(self, told: Sequence[_Told]) -> "_Sorted":
+        result = _Sorted()
         async with self._database.begin() as tx:
             known = await events.known(tx, [item.event.id for item in told])
-            enrolled = {doorbell.device for doorbell in await fleet.list_active(tx)}
-            for item in told:
-                before = known.get(item.event.id)
-                reason = _reason_against(item.event, before, enrolled)
-                if reason:
-                    log.warning(
-                        "event %s of %s refused: %s", item.event.id, item.event.device, reason
-                    )
-                    refused.append(item.delivery)
+            last_seqs = {bell.device: bell.last_seq for bell in await fleet.list_active(tx)}
+            for item in sorted(told, key=lambda item: (item.event.device, item.event.seq)):
+                event, before = item.event, known.get(item.event.id)
+                if reason := _reason_against(event, before, last_seqs):
+                    log.warning("event %s of %s refused: %s", event.id, event.device, reason)
+                    result.refused.append(item.delivery)
                     continue
-                row = before or await self._add(tx, item.event)
-                known[item.event.id] = row
-                committed.append(_Committed(delivery=item.delivery, row=row, is_new=before is None))
-        return committed, refused
+                if before is None:
+                    last_seq = last_seqs[event.device]
+                    if self._order.must_wait(event.device, event.seq, last_seq=last_seq):
+                        result.early.append(item.delivery)
+                        continue
+                    last_seqs[event.device] = max(last_seq, event.seq)
+                row = before or await self._add(tx, event)
+                known[event.id] = row
+                result.committed.append(
+                    _Committed(delivery=item.delivery, row=row, is_new=before is None)
+                )
+        return result
 
     async def _add(self, tx: Transaction, event: Event) -> EventRow:
         row = await events.add(tx, event, received_ms=self._clock.wall_ms())
@@ -177,7 +197,7 @@ class EventIngest:
         return True
 
 
-def _reason_against(event: Event, before: EventRow | None, enrolled: set[str]) -> str:
+def _reason_against(event: Event, before: EventRow | None, enrolled: Container[str]) -> str:
     if event.device not in enrolled:
         return "no such doorbell is enrolled"
     if before is not None and before.event != event:

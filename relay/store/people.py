@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from sqlalchemy import Row, delete, insert, select, update
 
 from relay.store.database import Transaction
-from relay.store.schema import accounts, ceremonies, credentials, invitations, sessions
+from relay.store.schema import (
+    accounts,
+    ceremonies,
+    credentials,
+    invitations,
+    officer_certificates,
+    sessions,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +114,27 @@ async def list_credentials(tx: Transaction, account_id: str) -> list[Credential]
     """Return all passkeys of an account."""
     query = select(credentials).where(credentials.c.account_id == account_id)
     return [_credential(row) for row in await tx.execute(query)]
+
+
+async def list_uncertified(tx: Transaction, agency: str) -> list[tuple[Account, Credential]]:
+    """Return an agency's officers who have a passkey but no certificate, oldest first."""
+    query = (
+        select(accounts.c.id)
+        .outerjoin(officer_certificates, officer_certificates.c.officer_id == accounts.c.id)
+        .where(
+            accounts.c.role == "officer",
+            accounts.c.agency == agency,
+            officer_certificates.c.officer_id.is_(None),
+        )
+        .order_by(accounts.c.created_ms, accounts.c.id)
+    )
+    found: list[tuple[Account, Credential]] = []
+    for (account_id,) in (await tx.execute(query)).all():
+        account = await find_account(tx, account_id)
+        passkeys = await list_credentials(tx, account_id)
+        if account is not None and passkeys:
+            found.append((account, passkeys[0]))
+    return found
 
 
 async def set_sign_count(tx: Transaction, credential_id: str, sign_count: int) -> None:

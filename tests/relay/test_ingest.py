@@ -257,3 +257,23 @@ async def _are_stored(relay: Relay, told: list[Event]) -> bool:
 
 async def _is_back(relay: Relay) -> bool:
     return relay.bus.is_connected
+
+
+async def test_events_that_come_out_of_order_are_committed_in_order(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    first, second, third = (doorbell.event() for _ in range(3))
+
+    def tell() -> bool:
+        with doorbell.connect() as line:
+            line.subscribe(topic(doorbell.device, "command"))
+            for event in (third, second, first):
+                line.publish("event", event.encode())
+                time.sleep(0.2)
+            return all(line.wait_for_receipt(event.id) for event in (first, second, third))
+
+    assert await asyncio.to_thread(tell)
+    # Seen to fail with EventOrder.must_wait always False.
+    stored_newest_first = [row.event.seq for row in await stored(relay, doorbell.device)]
+    assert stored_newest_first == [third.seq, second.seq, first.seq]

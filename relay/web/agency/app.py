@@ -45,6 +45,7 @@ def _routes() -> list[Route]:
         post("/agency/login/verify", sign_in.login_verify),
         post("/agency/logout", sign_in.logout),
         post("/agency/officers/{officer_id}/certificate", sign_in.put_certificate),
+        get("/agency/officers", sign_in.list_uncertified),
         get("/agency/officers/{officer_id}", sign_in.get_officer),
         get("/agency/requests", requests.list_page),
         post("/agency/requests", requests.publish),

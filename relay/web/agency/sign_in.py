@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -117,6 +118,13 @@ async def put_certificate(request: Request) -> Response:
     officer_id = request.path_params["officer_id"]
     await services_of(request).register.take_certificate(officer_id, signed)
     return JSONResponse({"ok": True}, status_code=201)
+
+
+async def list_uncertified(request: Request) -> Response:
+    """GET /agency/officers: colleagues who wait for the agency's certificate."""
+    officer = await require_officer(request)
+    waiting = await services_of(request).register.uncertified(officer.agency.id)
+    return JSONResponse({"officers": [msgspec.to_builtins(colleague) for colleague in waiting]})
 
 
 async def get_officer(request: Request) -> Response:
