@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test smoke bench soak screenshots
+.PHONY: help setup demo check test lock smoke bench soak screenshots
 VENV := .venv/bin
 ARGS ?=
 
@@ -27,6 +27,9 @@ test: setup  ## all tests (ARGS are pytest's)
 	@.ci/chromium
 	npm test --silent
 	$(VENV)/pytest $(ARGS)
+
+lock:  ## resolve pyproject.toml into requirements/ anew
+	@.ci/lock
 
 smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)

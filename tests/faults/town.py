@@ -32,12 +32,12 @@ class Town:
 
 
 @asynccontextmanager
-async def running_town(data_dir: Path) -> AsyncIterator[Town]:
+async def running_town(data_dir: Path, *, video: Path | None = None) -> AsyncIterator[Town]:
     """Start everything on free ports in an empty folder, enrol and pair; end it all afterwards."""
     settings = Settings(
         data_dir=data_dir,
         ports=Ports(**dict(zip(PORT_NAMES, free_ports(len(PORT_NAMES)), strict=True))),
-        video=None,
+        video=video,
         is_once=True,
         is_json=False,
     )
