@@ -1,21 +1,22 @@
 """The demo as a newcomer meets it: played once, started again, refused, left by Ctrl-C."""
 
+import asyncio
 import json
 import re
+import shlex
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.flows.browser import chromium
 from tests.flows.demo import Demo, refusal_of
-from tests.story.api import ask_until, closing
-from tests.story.officer import Officer
-from tests.story.owner import Owner
+from tests.story.settings import REPOSITORY
 from tests.story.steps import STEP_NAMES
-from tests.story.town import AGENCY_ID
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -75,32 +76,42 @@ def test_two_at_once_on_one_folder_are_refused(staying: Demo) -> None:
     assert sorted(path.name for path in staying.data_dir.iterdir()) == before
 
 
-async def test_a_newcomer_with_the_printed_invitation_becomes_an_owner(
-    staying: Demo, tmp_path: Path
+@pytest.mark.browser
+async def test_a_newcomer_without_authenticator_becomes_an_owner_by_a_demo_passkey(
+    staying: Demo,
 ) -> None:
-    invitation = _invitation(staying.said.read_text(), "join as owner")
-    relay, app = (f"http://localhost:{staying.ports[name]}" for name in ("relay", "app"))
-    nora = Owner(relay, app, tmp_path / "owner.json", "Nora")
-    async with closing(nora):
-        await nora.register(invitation)
-        await nora.ask_to_join()
-        doorbells = await ask_until("Nora has a doorbell", nora.doorbells, bool, timeout_s=15)
-    assert len(doorbells) == 1
+    url = _invitation(staying.said.read_text(), "join as owner")
+    async with chromium() as browser:
+        page = await (await browser.new_context(locale="en-GB")).new_page()
+        await page.goto(url)
+        await page.fill("#name", "Nora")
+        await page.click("#demo-passkey")
+        await page.click("#start-ask")
+        await page.click("#ask")
+        await page.wait_for_selector("#see", timeout=20_000)  # let in by the story's owner
+        await page.click("#see")
+        await page.wait_for_selector("video#live[data-first-frame-ms]", timeout=10_000)
 
 
-async def test_a_newcomer_officer_is_certified_by_the_agency(staying: Demo, tmp_path: Path) -> None:
-    invitation = _invitation(staying.said.read_text(), "join as officer")
-    relay = f"http://localhost:{staying.ports['relay']}"
-    officer = Officer(relay, tmp_path / "officer.json", "Officer R. Quist", AGENCY_ID)
-    async with closing(officer):
-        await officer.register(invitation)
-        state = await ask_until(
-            "the officer is certified",
-            lambda: officer.api.get(f"/agency/officers/{officer.officer_id}"),
-            lambda told: bool(told["certificate"] == "valid"),
-            timeout_s=15,
-        )
-    assert state["signed"] is not None
+@pytest.mark.browser
+async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_may_ask(
+    staying: Demo,
+) -> None:
+    url = _invitation(staying.said.read_text(), "join as officer")
+    async with chromium() as browser:
+        page = await (await browser.new_context(locale="en-GB")).new_page()
+        await page.goto(url)
+        await page.fill("#name", "Officer R. Quist")
+        await page.check("#demo-passkey")
+        await page.click("#add-passkey")
+        await page.wait_for_selector("#joined:not([hidden])")
+        publish = page.locator("#publish")
+        for _ in range(40):
+            await page.goto(url.partition("/agency")[0] + "/agency/requests/new")
+            if await publish.is_enabled():
+                break
+            await asyncio.sleep(0.5)
+        assert await publish.is_enabled(), "the story's agency certified nobody"
 
 
 def test_a_port_in_use_is_named_by_its_setting(tmp_path: Path) -> None:
@@ -151,6 +162,21 @@ def test_ctrl_c_in_the_middle_ends_every_process(tmp_path: Path) -> None:
 def _invitation(said: str, title: str) -> str:
     found = re.search(rf"{title}\s+(\S+)", said)
     assert found is not None, said
-    url = urlsplit(found.group(1))
-    fields = parse_qs(url.query) or parse_qs(url.fragment.partition("?")[2] or url.fragment)
-    return fields["invitation"][0]
+    return found.group(1)
+
+
+def test_the_story_plays_with_only_loopback_up(tmp_path: Path) -> None:
+    alone = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
+    if subprocess.run([*alone, "ip link set lo up"], capture_output=True).returncode != 0:
+        pytest.skip("this machine lets nobody make a network namespace (unshare)")
+    demo = Demo(tmp_path)
+    words = [sys.executable, "-m", "tests.story", *demo.arguments(), "--once", "--json"]
+    played = subprocess.run(
+        [*alone, f"ip link set lo up && exec {shlex.join(words)}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=STORY_TIMEOUT_S,
+    )
+    assert played.returncode == 0, played.stderr
+    assert json.loads(played.stdout.splitlines()[-1])["ok"]
