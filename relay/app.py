@@ -16,6 +16,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.events import PackageReady, PackageUploaded, Paired, PairingAnswer
 from relay.agency.register import Register
 from relay.api.services import ApiServices
@@ -83,6 +84,7 @@ class Relay:
         )
         self._commands = Commands(bus=self._bus, database=database, clock=clock)
         self._pairings = Pairings(database, clock)
+        self._publishing = Publishing(database, clock, self._commands, self._hub)
         self._delivery = Delivery(database, clock, self._objects, self._commands)
         self._events = EventIngest(
             bus=self._bus,
@@ -164,6 +166,11 @@ class Relay:
             case _:
                 return
 
+    async def _enrol(self, request: EnrolmentRequest) -> Enrolment:
+        enrolment = await self._enrolling.enrol(request)
+        await self._publishing.catch_up(enrolment.device)
+        return enrolment
+
     async def _check_health(self) -> Health:
         return Health(
             is_broker_up=self._bus.is_connected,
@@ -187,7 +194,7 @@ class Relay:
         )
         sessions = Sessions(database, clock)
         register = Register(database, clock)
-        publishing = Publishing(database, clock, self._commands, self._hub)
+        publishing = self._publishing
         pages = Pages(relay_name=RELAY_NAME)
         return HttpServices(
             api=ApiServices(
@@ -224,7 +231,7 @@ class Relay:
             ),
             owner_origin=config.owner_origin,
             public_url=config.public_url,
-            enrol=self._enrolling.enrol,
+            enrol=self._enrol,
             check_health=self._check_health,
         )
 

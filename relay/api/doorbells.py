@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import ID_PATTERN
-from relay.api.auth import OwnDoorbell, Owner, Services
+from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
 from relay.api.stream import Audience, event_object, stream
 from relay.store import commands, events, people
@@ -116,10 +116,12 @@ async def list_events(
 
 
 @router.get("/stream")
-async def follow(services: Services, owner: Owner) -> StreamingResponse:
+async def follow(services: Services, owner: Owner, token: Token) -> StreamingResponse:
     """Follow what the caller's doorbells tell (text/event-stream)."""
 
-    async def audience() -> Audience:
+    async def audience() -> Audience | None:
+        if await services.sessions.find(token, "owner") is None:
+            return None
         return await _audience(services, owner)
 
     return StreamingResponse(

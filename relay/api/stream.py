@@ -50,12 +50,17 @@ def event_object(row: EventRow) -> dict[str, Any]:  # Any: protocol.events.Event
 
 
 async def stream(
-    hub: Hub, find_audience: Callable[[], Awaitable[Audience]], *, ping_s: float = PING_S
+    hub: Hub, find_audience: Callable[[], Awaitable[Audience | None]], *, ping_s: float = PING_S
 ) -> AsyncIterator[str]:
-    """Yield server-sent events until the app hangs up or falls behind."""
+    """Yield server-sent events until the app hangs up, falls behind or is signed out.
+
+    `find_audience` returns None for nobody signed in; it is asked every `ping_s` at least.
+    """
     now = asyncio.get_running_loop().time
     with hub.listen() as listener:
         audience = await find_audience()
+        if audience is None:
+            return
         refreshed_s = now()
         yield ": hello\n\n"
         while True:
@@ -63,12 +68,15 @@ async def stream(
                 notice = await listener.next(ping_s)
             except ListenerTooSlow:
                 return
+            is_unsure = notice is not None and _is_by_stranger(notice, audience)
+            if notice is None or now() - refreshed_s >= (REFRESH_S if is_unsure else ping_s):
+                audience = await find_audience()
+                refreshed_s = now()
+                if audience is None:
+                    return
             if notice is None:
                 yield ": ping\n\n"
                 continue
-            if _is_by_stranger(notice, audience) and now() - refreshed_s >= REFRESH_S:
-                audience = await find_audience()
-                refreshed_s = now()
             text = _write(notice, audience)
             if text is not None:
                 yield text

@@ -78,6 +78,20 @@ class Publishing:
         self._notices.request_published(request.id)
         return request.id
 
+    async def catch_up(self, device: str) -> None:
+        """Tell a doorbell that has just enrolled of every request that still stands."""
+        async with self._database.begin() as tx:
+            now_ms = self._clock.wall_ms()
+            told = [
+                await self._commands.add(
+                    tx, device, RequestPublished(signed=row.signed), row.request.expires_ms
+                )
+                for row in await requests.list_requests(tx, now_ms)
+                if row.state == "open"
+            ]
+        for command in told:
+            self._commands.dispatch(command)
+
     async def find(self, request_id: str) -> PublishedRequest | None:
         """Return one published request."""
         async with self._database.read() as tx:

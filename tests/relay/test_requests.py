@@ -51,6 +51,16 @@ async def test_a_request_is_published_to_every_doorbell(world: World, officer: O
         assert await world.told(device) == [RequestPublished(signed=signed)]
 
 
+async def test_a_doorbell_that_enrols_later_hears_of_what_still_stands(
+    world: World, officer: Officer
+) -> None:
+    standing = officer.sign(officer.write())
+    assert (await officer.publish(standing)).status_code == 201
+    device = await world.enrol()
+    await world.publishing.catch_up(device)
+    assert await world.told(device) == [RequestPublished(signed=standing)]
+
+
 async def test_the_same_request_twice_is_the_same_answer(world: World, officer: Officer) -> None:
     device = await world.enrol()
     signed = officer.sign(officer.write())

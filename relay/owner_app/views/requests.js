@@ -74,7 +74,7 @@ function row({ request, agency, state }) {
   return h(
     "li",
     { "data-testid": "request", "data-request": request.id },
-    h("div", { class: "grow" }, h("strong", {}, text), h("span", { class: "muted" }, detail)),
+    h("div", { class: "grow sentence" }, h("strong", {}, text), h("span", { class: "muted" }, detail)),
     h("a", { class: "button", href: `#/requests/${request.id}` }, t("requests.read")),
   );
 }

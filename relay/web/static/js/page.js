@@ -87,6 +87,12 @@ function showLocalTimes() {
     element.textContent = short.format(ms);
     element.setAttribute("title", full.format(ms));
   }
+  const span = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "short" });
+  for (const element of document.querySelectorAll("[data-from-ms]")) {
+    const [from, to] = ["from", "to"].map((end) => Number(element.getAttribute(`data-${end}-ms`)));
+    element.textContent = span.formatRange(from, to);
+    element.setAttribute("title", `${full.format(from)} – ${full.format(to)}`);
+  }
 }
 
 function markCurrentPage() {

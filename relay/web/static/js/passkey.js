@@ -54,10 +54,8 @@ function showJoined(officer) {
   link?.setAttribute("data-officer", JSON.stringify(officer));
   const joined = document.getElementById("joined");
   joined?.removeAttribute("hidden");
-  for (const field of document.querySelectorAll("#join input, #join button")) {
-    field.setAttribute("disabled", "");
-  }
-  joined?.scrollIntoView({ block: "nearest" });
+  join?.toggleAttribute("hidden", true);
+  joined?.querySelector("h2")?.focus();
 }
 
 void offerDemoPasskey();
