@@ -34,13 +34,12 @@ lock:  ## resolve pyproject.toml into requirements/ anew
 smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)
 
-bench: setup  ## measure (tests/bench)
-	@test -d tests/bench || { echo "No benchmarks yet: they come with the parts they measure."; exit 1; }
+bench: setup  ## measure, and write docs/benchmarks.md and .json (tests/bench)
 	$(VENV)/python -m tests.bench $(ARGS)
 
-soak: setup  ## ring for hours and look for leaks (tests/soak)
-	@test -d tests/soak || { echo "No soak test yet."; exit 1; }
-	$(VENV)/python -m tests.soak $(ARGS)
+soak: setup  ## the long forms: 300 kills, 100,000 mutated grants (a quarter of an hour)
+	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
+	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)
 	@.ci/chromium

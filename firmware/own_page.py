@@ -91,6 +91,7 @@ class OwnPage:
         self._tell = tell
         self._is_online = is_online
         self._door_url = door_url
+        self._one_pairing_at_a_time = asyncio.Lock()
 
     def status(self) -> DoorStatus:
         """Return how the doorbell is."""
@@ -109,7 +110,14 @@ class OwnPage:
         return PairingView(state=view.state, words=view.words, owner_name=view.owner_name)
 
     async def complete_pairing(self, door_number: str) -> Outcome:
-        """Store the door number, then the owner, then tell; a crash between leaves it unpaired."""
+        """Store the door number, then the owner, then tell; a crash between leaves it unpaired.
+
+        One after the other: of two who send a number, the one who pairs has set it.
+        """
+        async with self._one_pairing_at_a_time:
+            return await self._complete_pairing(door_number)
+
+    async def _complete_pairing(self, door_number: str) -> Outcome:
         if self._pairing.view(self._monotonic_ms()).state != "words":
             return Outcome(is_done=False, detail="Nobody is pairing. Hold the service button.")
         try:

@@ -2,8 +2,9 @@
 
 The rules are firmware.consent's and pure; here facts are gathered, the owner is asked and told,
 and what was released is sealed and queued. Order of a release: marked as confirmed, digest
-durably spent, package sealed and kept, announced. After a crash a confirmed statement goes on
-to the same package id or, once its ten minutes are over, is refused and the owner told.
+durably spent, package sealed and kept, marked as done, announced. After a crash a kept package
+is the release, whatever the time; a confirmed statement without one is begun again with the same
+package id or, once its ten minutes are over, refused and the owner told.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from firmware.clips.library import Library
 from firmware.clips.mp4 import remux_plain
 from firmware.clock import Clock
 from firmware.consent.facts import (
+    Admission,
     ClipFact,
     Confirmation,
     Facts,
@@ -28,17 +30,24 @@ from firmware.consent.facts import (
     Release,
 )
 from firmware.consent.request_rules import RequestRefused, agency_of, check_request
-from firmware.consent.verifier import CONFIRMATION_LIFE_MS, admit, judge, release
+from firmware.consent.verifier import CONFIRMATION_LIFE_MS, admit, judge, release, signer_of
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
-from firmware.errors import DoorwardError
+from firmware.errors import DoorwardError, TicketRefused
 from firmware.evidence.seal import ClipMismatchError, ReleasedClip, seal_release
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.commands import Accepted, ReplyBody, RequestPublished, SealedStatement
-from firmware.protocol.encoding import WireError, b64u, decode, sha256_hex, unb64u
+from firmware.protocol.encoding import (
+    WireError,
+    b64u,
+    decode,
+    decode_canonical,
+    sha256_hex,
+    unb64u,
+)
 from firmware.protocol.events import EventBody, Note, Paired
-from firmware.protocol.grants import SEAL_INFO, OwnerKeys, SignedStatement
+from firmware.protocol.grants import SEAL_INFO, AddOwner, OwnerKeys, SignedStatement, Statement
 from firmware.protocol.notes import (
     ConfirmationWanted,
     NoteBody,
@@ -93,6 +102,8 @@ class StatementDesk:
         self._outgoing = outgoing
         self._tell = tell
         self._one_at_a_time = asyncio.Lock()
+        # At most one entry for each text that an owner signed and each reason.
+        self._refusals_told: set[tuple[str, Reason]] = set()
 
     async def on_request(self, command: RequestPublished) -> ReplyBody:
         """Match a published request by ourselves; the answer never says what was found."""
@@ -168,15 +179,38 @@ class StatementDesk:
         """After a start: finish what was confirmed."""
         async with self._one_at_a_time:
             for statement in self._store.statements_in("confirmed"):
-                await self._carry_out(statement, is_resumed=True)
+                try:
+                    if not await self._finish_what_was_done(statement):
+                        await self._carry_out(statement, is_resumed=True)
+                except (
+                    Exception
+                ):  # supervisor: one statement mustn't keep the doorbell from starting
+                    log.exception("a confirmed statement could not be resumed")
+
+    async def _finish_what_was_done(self, statement: WaitingStatement) -> bool:
+        """Tell whether the effect was durable before the crash; only the telling was missing."""
+        signed = statement.statement
+        terms = decode(Statement, signed.statement.encode()).terms
+        if isinstance(terms, AddOwner):
+            known = self._owners.find(terms.owner.passkey.credential_id)
+            if known != terms.owner or statement.digest not in self._store.spent():
+                return False
+            self._store.move_statement(statement.digest, from_state="confirmed", to="done")
+            await self._tell_added(terms)
+            return True
+        try:
+            self._outgoing.announced(package_id_of(statement.digest))
+        except TicketRefused:
+            return False
+        self._store.move_statement(statement.digest, from_state="confirmed", to="done")
+        await self._tell_released(statement.digest, signed.assertion.credential_id)
+        return True
 
     async def _carry_out(
         self, statement: WaitingStatement, *, is_resumed: bool = False
     ) -> Refusal | None:
         refusal = await self._try_carry_out(statement, is_resumed=is_resumed)
-        if refusal is None:
-            self._store.move_statement(statement.digest, from_state="confirmed", to="done")
-        else:
+        if refusal is not None:
             self._store.move_statement(statement.digest, from_state="confirmed", to="refused")
             await self._tell_refusal(statement.statement.encode(), refusal)
         return refusal
@@ -199,17 +233,29 @@ class StatementDesk:
             if isinstance(admission, Refusal):
                 return admission
             self._store.spend(statement.digest, facts.now_ms)
-            terms = admission.addition.terms
-            self._owners.add(terms.owner)
-            credential_id = terms.owner.passkey.credential_id
-            await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
-            return None
+            return await self._add_owner(admission)
         released = release(checked, confirmation, facts)
         if isinstance(released, Refusal):
             return released
         if not self._store.spend(statement.digest, facts.now_ms) and not is_resumed:
             return Refusal(reason="spent", detail="this statement was used before")
         return await self._send_out(released)
+
+    async def _add_owner(self, admission: Admission) -> Refusal | None:
+        terms = admission.addition.terms
+        try:
+            self._owners.add(terms.owner)
+        except (DoorwardError, OSError) as error:
+            log.exception("a confirmed owner could not be stored")
+            return Refusal(reason="not_confirmed", detail=f"the owner could not be stored: {error}")
+        digest = admission.addition.digest
+        self._store.move_statement(digest, from_state="confirmed", to="done")
+        await self._tell_added(terms)
+        return None
+
+    async def _tell_added(self, terms: AddOwner) -> None:
+        credential_id = terms.owner.passkey.credential_id
+        await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
 
     async def _send_out(self, released: Release) -> Refusal | None:
         package_id = package_id_of(released.grant.digest)
@@ -238,12 +284,18 @@ class StatementDesk:
         except (ClipMismatchError, DoorwardError, OSError) as error:
             log.exception("a confirmed release could not be sealed")
             return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
+        # Done before it is announced: no ticket can come for a package that might be sealed again.
+        digest = released.grant.digest
+        self._store.move_statement(digest, from_state="confirmed", to="done")
         await self._tell(ready)
-        owner = self._owners.find(released.grant.credential_id)
-        if owner is not None:
-            done = ReleaseDone(statement_digest=released.grant.digest, package_id=package_id)
-            await self._note(owner, done)
+        await self._tell_released(digest, released.grant.credential_id)
         return None
+
+    async def _tell_released(self, digest: str, credential_id: str) -> None:
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            package_id = package_id_of(digest)
+            await self._note(owner, ReleaseDone(statement_digest=digest, package_id=package_id))
 
     def _released_clip(self, clip_id: str) -> ReleasedClip:
         record = self._library.find(clip_id)
@@ -274,19 +326,26 @@ class StatementDesk:
         )
 
     async def _tell_refusal(self, data: bytes, refusal: Refusal) -> None:
-        """Log a refusal and tell the owner who signed; a stranger's junk is only logged."""
+        """Log a refusal and tell the owner who signed, once; a stranger's junk is only logged."""
         log.warning("a statement was refused: %s: %s", refusal.reason, refusal.detail)
         try:
-            signed = decode(SignedStatement, data)
+            signed = decode_canonical(SignedStatement, data)
         except WireError:
             return
-        owner = self._owners.find(signed.assertion.credential_id)
-        if owner is not None:
-            digest = sha256_hex(signed.statement.encode())
-            await self._note(owner, refused_note(digest, refusal.reason, refusal.detail))
+        owner = signer_of(signed, self._owners.owners)
+        digest = sha256_hex(signed.statement.encode())
+        if owner is None or (digest, refusal.reason) in self._refusals_told:
+            return
+        self._refusals_told.add((digest, refusal.reason))
+        await self._note(owner, refused_note(digest, refusal.reason, refusal.detail))
 
     async def _note(self, owner: OwnerKeys, body: NoteBody) -> None:
-        sealed = seal_note(OwnerNote(device=self._keys.device, body=body), unb64u(owner.note_key))
+        note = OwnerNote(device=self._keys.device, body=body)
+        try:
+            sealed = seal_note(note, unb64u(owner.note_key))
+        except WireError as error:
+            log.warning("an owner can't be told: %s", error)
+            return
         await self._tell(Note(credential_id=owner.passkey.credential_id, sealed=b64u(sealed)))
 
 

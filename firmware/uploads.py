@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
-from firmware.errors import TicketRefused, UploadFailed
+from firmware.errors import DoorwardError, TicketRefused
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.upload import Uploader
 from firmware.protocol.commands import Accepted, Refused, ReplyBody, UploadTicket
@@ -70,7 +70,7 @@ class Uploads:
     async def _upload(self, ticket: UploadTicket) -> None:
         try:
             parts = await self._uploader.upload(ticket)
-        except (TicketRefused, UploadFailed) as error:
+        except (DoorwardError, OSError) as error:
             log.warning("package %s isn't in the bucket yet: %s", ticket.package_id, error)
             await asyncio.sleep(self._retry_s)
             await self._tell(self._outgoing.announced(ticket.package_id))

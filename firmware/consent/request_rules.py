@@ -64,6 +64,8 @@ def check_request(
     window_ms = request.to_ms - request.from_ms
     if not MIN_WINDOW_MS <= window_ms <= MAX_WINDOW_MS:
         raise RequestRefused("window", "a request may ask for 15 minutes to 12 hours")
+    if request.to_ms > request.created_ms + MAX_SKEW_MS:
+        raise RequestRefused("window", "a request may not ask for a time that isn't over")
     if request.from_ms < request.created_ms - MAX_AGE_MS:
         raise RequestRefused("window", "a request may go back 30 days at most")
     if not set(request.cells) <= set(agency.cells):

@@ -7,6 +7,8 @@ order of the code. What an owner signs, and in which bytes, is in protocol/grant
 Not here: who was told, what is stored, how a confirmation is asked for.
 """
 
+from collections.abc import Iterable
+
 from firmware.consent.facts import (
     Admission,
     Confirmation,
@@ -28,6 +30,7 @@ from firmware.protocol.grants import (
     OwnerKeys,
     SignedStatement,
     Statement,
+    check_owner_keys,
 )
 from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
@@ -73,6 +76,18 @@ def admit(
         return refusal
     assert isinstance(again, OwnerAddition) and confirmation is not None  # noqa: S101, PT018
     return Admission(addition=again, confirmation=confirmation)
+
+
+def signer_of(signed: SignedStatement, owners: Iterable[OwnerKeys]) -> OwnerKeys | None:
+    """Return the owner who truly signed this text, whatever else is wrong with it."""
+    expected = challenge(STATEMENT_TAG, signed.statement.encode())
+    for owner in owners:
+        try:
+            check_assertion(signed.assertion, owner.passkey, expected)
+        except WireError:
+            continue
+        return owner
+    return None
 
 
 def _judge(data: bytes, facts: Facts) -> Grant | OwnerAddition:
@@ -140,6 +155,10 @@ def _check_addition(terms: AddOwner, facts: Facts) -> None:
     new = terms.owner.passkey.credential_id
     if any(o.passkey.credential_id == new for o in facts.owners):
         raise _Refused("already_owner", "this passkey is an owner already")
+    try:
+        check_owner_keys(terms.owner)
+    except WireError as error:
+        raise _Refused("form", f"the new owner's keys can't be used: {error}") from error
 
 
 def _check_request(

@@ -15,7 +15,7 @@ from typing import Literal
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import Paired, PairingAnswer
-from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.grants import OwnerKeys, check_owner_keys
 from firmware.protocol.pairing import PairingCode, parse_qr_text, six_words
 
 WINDOW_MS = 10 * 60 * 1000
@@ -94,6 +94,7 @@ class Pairing:
             return None
         try:
             code = parse_qr_text(text)
+            check_owner_keys(code.owner)
         except WireError:
             return None
         words = six_words(code, identity_key=self._identity_key, sealing_key=self._sealing_key)

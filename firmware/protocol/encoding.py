@@ -20,20 +20,21 @@ MAX_DOCUMENT_BYTES = 64 * 1024
 ID_PATTERN = "^[a-z2-7]{26}$"
 DEVICE_ID_PATTERN = "^[a-z2-7]{20}$"
 
-Id = Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+# In Python `$` also matches before a line feed at the end; what comes in is held to `\Z`.
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{26}\Z")]
 """130 random bits, base32 in lower case: events, clips, requests, packages, sessions."""
-DeviceId = Annotated[str, msgspec.Meta(pattern=DEVICE_ID_PATTERN)]
+DeviceId = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{20}\Z")]
 """The first 100 bits of SHA-256 over the identity key (SubjectPublicKeyInfo), base32."""
-AgencyId = Annotated[str, msgspec.Meta(pattern="^[a-z0-9](-?[a-z0-9]){1,39}$")]
-Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+AgencyId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){1,39}\Z")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """SHA-256 in lower-case hexadecimal."""
-B64u = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]*$", max_length=MAX_DOCUMENT_BYTES)]
+B64u = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length=MAX_DOCUMENT_BYTES)]
 """base64url without padding (RFC 4648 section 5)."""
-ShortB64u = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]*$", max_length=4096)]
+ShortB64u = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length=4096)]
 """The same, for a key, a signature or an assertion's field."""
 WallTimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970-01-01T00:00:00Z, up to the year 9999."""
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
 """One line of text for people: no control characters."""
 
 D = TypeVar("D", bound="Document")
@@ -68,7 +69,11 @@ def decode(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -
 def decode_canonical(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> D:
     """Like `decode`, and refuse bytes that are not the canonical form of what they say."""
     document = decode(kind, data, max_bytes=max_bytes)
-    if document.encode() != data:
+    try:
+        encoded = document.encode()
+    except ValueError as error:  # a number beyond RFC 8785
+        raise WireError(f"{kind.__name__}: has no canonical form: {error}") from error
+    if encoded != data:
         raise WireError(f"{kind.__name__}: not in canonical form (RFC 8785)")
     return document
 

@@ -18,8 +18,10 @@ from firmware.protocol.encoding import (
     Id,
     Line,
     WallTimeMs,
+    unb64u,
 )
-from firmware.protocol.passkeys import Assertion, PasskeyKey
+from firmware.protocol.passkeys import Assertion, PasskeyKey, load_p256
+from firmware.protocol.sealing import seal_to
 
 STATEMENT_TAG = b"doorward/statement/v1"
 SEAL_INFO = b"doorward/sealed-statement/v1"
@@ -57,6 +59,12 @@ class OwnerKeys(Document, frozen=True, kw_only=True):
     name: Line
     passkey: PasskeyKey
     note_key: B64u
+
+
+def check_owner_keys(keys: OwnerKeys) -> None:
+    """Raise WireError unless signatures can be checked and notes sealed with these keys."""
+    load_p256(unb64u(keys.passkey.public_key))
+    seal_to(unb64u(keys.note_key), b"", b"")
 
 
 class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):

@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Literal
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -60,7 +60,7 @@ def load_p256(spki: bytes) -> ec.EllipticCurvePublicKey:
     """Load SubjectPublicKeyInfo (DER) of a P-256 key, or raise WireError."""
     try:
         key = serialization.load_der_public_key(spki)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise WireError(f"not a public key: {error}") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
         raise WireError("not a P-256 public key")

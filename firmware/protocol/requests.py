@@ -35,9 +35,9 @@ INCIDENT_TYPES = (
     "missing_person",
     "traffic",
 )
-Cell = Annotated[str, msgspec.Meta(pattern="^89[0-9a-f]{10}fff$|^89[0-9a-f]{13}$")]
+Cell = Annotated[str, msgspec.Meta(pattern=r"^89[0-9a-f]{13}\Z")]
 """An H3 index of resolution 9, 15 hexadecimal digits."""
-CaseNumber = Annotated[str, msgspec.Meta(pattern="^[A-Z0-9/-]{1,24}$")]
+CaseNumber = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9/-]{1,24}\Z")]
 
 
 class EvidenceRequest(Document, frozen=True, kw_only=True):

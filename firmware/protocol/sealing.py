@@ -16,9 +16,9 @@ def seal_to(public_key: bytes, plain: bytes, info: bytes) -> bytes:
     """Seal `plain` to a raw X25519 public key."""
     try:
         recipient = X25519PublicKey.from_public_bytes(public_key)
-    except ValueError as error:
+        return _SUITE.encrypt(plain, recipient, info=info)
+    except ValueError as error:  # the wrong size, or a point of low order
         raise WireError(f"not an X25519 public key: {error}") from error
-    return _SUITE.encrypt(plain, recipient, info=info)
 
 
 def open_sealed(private_key: bytes, sealed: bytes, info: bytes) -> bytes:

@@ -3,25 +3,28 @@
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.enrolment.door_number import LOCK_S, DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, StoreError
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
-from firmware.protocol.passkeys import PasskeyKey
+from tests.story.authenticator import SoftPasskey
+
+NOTE_KEY = X25519PrivateKey.generate().public_key().public_bytes_raw()
 
 # Pairing
 
 
 def owner(name: str = "Ada", credential_id: str = "Y3JlZA") -> OwnerKeys:
-    passkey = PasskeyKey(
-        credential_id=credential_id, public_key="cHVi", rp_id="localhost", origin="http://localhost"
-    )
-    return OwnerKeys(name=name, passkey=passkey, note_key="bm90ZQ")
+    made = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
+    passkey = msgspec.structs.replace(made, credential_id=credential_id)
+    return OwnerKeys(name=name, passkey=passkey, note_key=b64u(NOTE_KEY))
 
 
 def code(name: str = "Ada") -> PairingCode:
@@ -76,6 +79,23 @@ def test_the_window_closes_after_ten_minutes(is_code_read: bool) -> None:
     assert machine.read_code(qr_text(code()), WINDOW_MS) is None
 
 
+@pytest.mark.parametrize(
+    "changes", [{"note_key": ""}, {"note_key": b64u(bytes(32))}, {"passkey": "cHVi"}]
+)
+def test_a_code_with_keys_that_cant_be_used_is_no_code(changes: dict[str, str]) -> None:
+    keys = owner()
+    if "passkey" in changes:
+        broken = msgspec.structs.replace(keys.passkey, public_key=changes["passkey"])
+        keys = msgspec.structs.replace(keys, passkey=broken)
+    else:
+        keys = msgspec.structs.replace(keys, **changes)
+    machine = pairing()
+    machine.press_service(0)
+    shown = PairingCode(pairing_id=new_id(), owner=keys)
+    assert machine.read_code(qr_text(shown), 1) is None
+    assert machine.view(1).state == "open"
+
+
 def test_a_second_code_changes_nothing_until_the_button_is_pressed_again() -> None:
     machine = pairing()
     machine.press_service(0)
@@ -104,10 +124,11 @@ def test_owners_survive_a_restart_in_a_private_file(tmp_path: Path) -> None:
     path = tmp_path / "owners.json"
     store = OwnerStore(path)
     store.add(owner("Ada", "YQ"))
-    store.add(owner("Bo", "Yg"))
+    bo = owner("Bo", "Yg")
+    store.add(bo)
     again = OwnerStore(path)
     assert [known.name for known in again.owners] == ["Ada", "Bo"]
-    assert again.find("Yg") == owner("Bo", "Yg")
+    assert again.find("Yg") == bo
     assert again.find("eA") is None
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

@@ -2,11 +2,24 @@
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.protocol import commands, events, notes, pairing, sdp, topics
+from firmware.protocol import (
+    commands,
+    encoding,
+    events,
+    notes,
+    pairing,
+    passkeys,
+    requests,
+    sdp,
+    sealing,
+    topics,
+)
 from firmware.protocol.encoding import (
     WireError,
     b64u,
@@ -234,3 +247,48 @@ def test_an_offer_without_h264_video_or_fingerprint_is_refused():
     ):
         with pytest.raises(WireError):
             sdp.check_offer(broken)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (encoding.Id, "a" * 26),
+        (encoding.DeviceId, "a" * 20),
+        (encoding.Digest, "0" * 64),
+        (encoding.AgencyId, "lakeland"),
+        (encoding.B64u, "AAAA"),
+        (encoding.ShortB64u, "AAAA"),
+        (encoding.Line, "one line"),
+        (requests.Cell, "8928308280fffff"),
+        (requests.CaseNumber, "K-2026/17"),
+    ],
+)
+def test_a_line_feed_at_the_end_is_refused_like_any_other_sign(kind, text):
+    assert msgspec.convert(text, kind) == text
+    for more in ("\n", "\r", "\x00"):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(text + more, kind)
+
+
+class _Count(encoding.Document, frozen=True, kw_only=True):
+    count: int
+
+
+def test_a_number_without_a_canonical_form_is_a_wire_error():
+    with pytest.raises(WireError, match="no canonical form"):
+        encoding.decode_canonical(_Count, b'{"count":9007199254740993}')
+
+
+def test_a_key_of_an_unknown_kind_is_a_wire_error():
+    spki = ec.generate_private_key(ec.SECP256R1()).public_key()
+    der = spki.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    p256 = bytes.fromhex("2a8648ce3d030107")
+    for other in ("2a8648ce3d030109", "2a8648ce3d03017f"):
+        with pytest.raises(WireError):
+            passkeys.load_p256(der.replace(p256, bytes.fromhex(other)))
+
+
+@pytest.mark.parametrize("point", [bytes(32), b"\x01" + bytes(31), b"", b"short"])
+def test_nothing_is_sealed_to_a_point_of_low_order_or_another_size(point):
+    with pytest.raises(WireError, match="X25519"):
+        sealing.seal_to(point, b"x", b"info")

@@ -1,5 +1,6 @@
 """firmware.outbox.upload: a package goes to its bucket, whole, and nowhere else."""
 
+import asyncio
 import base64
 import hashlib
 import random
@@ -16,7 +17,8 @@ from firmware.outbox.outgoing import PART_BYTES, Outgoing
 from firmware.outbox.upload import TRIES, Uploader
 from firmware.protocol.commands import PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import PackageReady
+from firmware.protocol.events import EventBody, PackageReady
+from firmware.uploads import Uploads
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))
 """Three parts: 8, 8 and 1 MiB."""
@@ -273,3 +275,14 @@ async def test_a_discarded_package_leaves_nothing(bench: Bench) -> None:
     await bench.uploader().upload(bench.ticket())
     bench.outgoing.discard(bench.ready.package_id)
     assert list(bench.folder.iterdir()) == []
+
+
+async def test_an_upload_that_the_card_failed_is_announced_again(bench: Bench) -> None:
+    (bench.folder / f"{bench.ready.package_id}.parts.json").mkdir()  # can't be read or written
+    told: asyncio.Queue[EventBody] = asyncio.Queue()
+    uploads = Uploads(
+        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, retry_s=0.0
+    )
+    await uploads.on_ticket(bench.ticket())
+    async with asyncio.timeout(5):
+        assert await told.get() == bench.ready

@@ -186,6 +186,7 @@ def test_refuses_an_agency_that_it_does_not_know_or_whose_agreement_ended(world)
     [
         ({"to_ms": NOW_MS - 90 * MINUTE_MS + 14 * MINUTE_MS}, "window"),
         ({"from_ms": NOW_MS - 13 * 60 * MINUTE_MS}, "window"),
+        ({"to_ms": NOW_MS + MINUTE_MS}, "window"),  # a time that isn't over
         (
             {
                 "from_ms": NOW_MS - 31 * 24 * 60 * MINUTE_MS,

@@ -11,7 +11,7 @@ from firmware.protocol.commands import Answer, Offer, Refused, SealedStatement
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Note, Paired, PairingAnswer, Pressed
 from firmware.protocol.grants import OwnerKeys
-from relay.api.stream import Audience, stream
+from relay.api.stream import REFRESH_S, Audience, stream
 from relay.notify.hub import QUEUE_LENGTH
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, Owner, World, open_world
 
@@ -234,6 +234,35 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     assert await anext(said) == 'event: request\ndata: {"id":"abc"}\n\n'
     assert await anext(said) == ": ping\n\n"
     await said.aclose()
+
+
+async def test_a_stream_ends_with_its_session(world: World) -> None:
+    device = await world.enrol()
+    is_signed_in = True
+
+    async def audience() -> Audience | None:
+        mine = Audience(devices=frozenset({device}), credential_ids=frozenset())
+        return mine if is_signed_in else None
+
+    said = stream(world.hub, audience, ping_s=0.05)
+    assert await anext(said) == ": hello\n\n"
+    is_signed_in = False
+    await asyncio.sleep(0.06)
+    await world.tell(device, Pressed())
+    assert [frame async for frame in said] == []
+    assert [frame async for frame in stream(world.hub, audience)] == []
+
+
+async def test_an_app_that_signed_out_is_hung_up_on(world: World) -> None:
+    owner = Owner(world)
+    await owner.register()
+    heard = asyncio.create_task(owner.get("/stream"))
+    await asyncio.sleep(0.1)
+    assert (await owner.http.delete(f"{API}/session")).status_code == 204
+    await asyncio.sleep(REFRESH_S)
+    world.hub.state_changed(await world.enrol(), "online")
+    async with asyncio.timeout(3):
+        assert (await heard).text == ": hello\n\n"
 
 
 async def test_a_listener_that_is_too_slow_is_hung_up_on(world: World) -> None:

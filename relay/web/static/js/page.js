@@ -34,8 +34,14 @@ export async function post(path, body = {}) {
     throw new Refused(t("offline"));
   });
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Refused(t("failed", { message: answer.error?.message ?? response.statusText }));
+  if (!response.ok) throw new Refused(refusal(answer.error, response));
   return answer;
+}
+
+/** @param {{code: string, message: string} | undefined} error @param {Response} response */
+function refusal(error, response) {
+  const known = `code.${error?.code}`;
+  return known in texts ? t(known) : t("failed", { message: error?.message ?? response.statusText });
 }
 
 /** @param {string} id @returns {any} what the page's JSON block of that id holds, or null */

@@ -1,0 +1,265 @@
+"""Every route of the relay: closed without a session, empty with somebody else's.
+
+The routes come from the apps' own tables: a new one is tried without anybody adding it here, and
+fails until it is closed or stands on the list of public ones.
+"""
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import (
+    Note,
+    PackageReady,
+    PackageUploaded,
+    Paired,
+    Pressed,
+    UploadedPart,
+)
+from relay.agency.keys import generate_agency
+from relay.agency.register import add_agency
+from tests.relay.http_world import (
+    API,
+    DAY_MS,
+    RELAY_URL,
+    Officer,
+    Owner,
+    World,
+    certified_officer,
+    open_world,
+)
+
+PUBLIC = {
+    ("GET", "/"),
+    ("GET", "/requests"),
+    ("GET", "/requests/{request_id}"),
+    ("GET", "/healthz"),
+    ("GET", "/static"),
+    ("POST", "/enrol"),  # the claim's secret authorises
+    ("GET", f"{API}/openapi.json"),
+    ("GET", f"{API}/config"),
+    ("POST", f"{API}/owner/register/options"),  # an invitation authorises
+    ("POST", f"{API}/owner/register/verify"),
+    ("POST", f"{API}/owner/login/options"),
+    ("POST", f"{API}/owner/login/verify"),
+    ("GET", "/agency"),  # the page to sign in on
+    ("GET", "/agency/join"),
+    ("POST", "/agency/register/options"),
+    ("POST", "/agency/register/verify"),
+    ("POST", "/agency/login/options"),
+    ("POST", "/agency/login/verify"),
+    ("POST", "/agency/officers/{officer_id}/certificate"),  # the agency's signature authorises
+}
+FOR_EVERY_OWNER = {("GET", f"{API}/requests/{{request_id}}")}  # published requests are public
+ENDLESS = {("GET", f"{API}/stream")}  # who hears what is tried in tests/relay/test_api.py
+OFFER = (
+    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n"
+    "a=rtpmap:102 H264/90000\r\na=fingerprint:sha-256 00\r\n"
+)
+PART_BYTES = 5 * 1024 * 1024
+Named = tuple[str, str]
+
+
+def routes_of(app: Any, prefix: str = "") -> Iterator[Named]:
+    """Yield method and path of every route below `app`, through whatever wraps it."""
+    app = getattr(app, "original_router", app)  # how FastAPI holds an included router
+    if isinstance(app, Mount):
+        if isinstance(app.app, StaticFiles):
+            yield ("GET", prefix + app.path)
+        else:
+            yield from routes_of(app.app, prefix + app.path)
+    elif isinstance(app, Route):
+        for method in (app.methods or set()) - {"HEAD"}:
+            yield (method, prefix + app.path)
+    elif hasattr(app, "routes"):
+        for route in app.routes:
+            yield from routes_of(route, prefix)
+    else:  # a middleware: what it wraps is in its attributes
+        for inner in vars(app).values():
+            if callable(inner) and not inspect.isroutine(inner):
+                yield from routes_of(inner, prefix)
+
+
+@dataclass
+class Case:
+    """A victim owner, a victim officer with evidence, and their like from elsewhere."""
+
+    world: World
+    ada: Owner
+    officer: Officer
+    ids: dict[str, str]
+    eve: Owner
+    crow: Officer
+
+    @property
+    def routes(self) -> list[Named]:
+        return sorted(set(routes_of(self.world.app)))
+
+    async def ask(
+        self, http: httpx2.AsyncClient, route: Named, ids: dict[str, str]
+    ) -> httpx2.Response:
+        method, path = route
+        body = self._bodies(path) if method == "POST" else None
+        return await http.request(method, path.format(**ids), json=body)
+
+    def _bodies(self, path: str) -> dict[str, Any]:
+        key = self.eve.passkey.key
+        passkey = {name: getattr(key, name) for name in key.__struct_fields__}
+        bodies: dict[str, dict[str, Any]] = {
+            f"{API}/pairings": {"pairing_id": self.ids["pairing_id"]},
+            f"{API}/join": {
+                "pairing_id": self.ids["pairing_id"],
+                "device": self.ids["device"],
+                "owner": {"name": "Eve", "passkey": passkey, "note_key": "AAAA"},
+            },
+            f"{API}/doorbells/{{device}}/offer": {"session_id": new_id(), "sdp": OFFER},
+            f"{API}/doorbells/{{device}}/statements": {"sealed": "AAAA"},
+        }
+        return bodies.get(path, {})
+
+
+async def pair(world: World, owner: Owner) -> tuple[str, str]:
+    device, pairing_id = await world.enrol(), new_id()
+    await owner.post("/pairings", {"pairing_id": pairing_id})
+    paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.key.credential_id)
+    await world.pairings.take_paired(device, paired)
+    return device, pairing_id
+
+
+async def deliver(world: World, device: str, request_id: str) -> str:
+    package_id, digest = new_id(), "a" * 64
+    ready = PackageReady(
+        package_id=package_id,
+        request_id=request_id,
+        agency="lakeland",
+        size_bytes=1,
+        part_bytes=PART_BYTES,
+        part_sha256=[digest],
+    )
+    await world.delivery.take_ready(device, ready)
+    parts = [UploadedPart(number=1, etag='"1"', sha256=digest)]
+    await world.delivery.take_uploaded(device, PackageUploaded(package_id=package_id, parts=parts))
+    return package_id
+
+
+async def officer_from_elsewhere(world: World) -> Officer:
+    agency, _ = generate_agency(
+        agency_id="elsewhere",
+        name="Elsewhere Police",
+        cells=[],
+        agreement_until_ms=world.clock.wall_ms() + DAY_MS,
+    )
+    async with world.database.begin() as tx:
+        await add_agency(tx, agency)
+    officer = Officer(world, "Officer Crow")
+    await officer.register(await world.invite_officer("elsewhere"))
+    await officer.take_csrf()
+    return officer
+
+
+@pytest.fixture
+async def case(tmp_path) -> AsyncIterator[Case]:
+    async with open_world(tmp_path) as world:
+        ada, eve = Owner(world, "Ada"), Owner(world, "Eve")
+        await ada.register()
+        await eve.register()
+        device, pairing_id = await pair(world, ada)
+        await pair(world, eve)
+        officer = await certified_officer(world)
+        request_id = (await officer.publish(officer.sign(officer.write()))).json()["id"]
+        pressed = await world.tell(device, Pressed())
+        credential_id = ada.passkey.key.credential_id
+        note = await world.tell(device, Note(credential_id=credential_id, sealed="eA"))
+        sent = await ada.post(f"/doorbells/{device}/statements", {"sealed": "eA"})
+        ids = {
+            "device": device,
+            "pairing_id": pairing_id,
+            "event_id": pressed.id,
+            "note_id": note.id,
+            "command_id": sent.json()["command_id"],
+            "session_id": new_id(),
+            "request_id": request_id,
+            "package_id": await deliver(world, device, request_id),
+            "officer_id": officer.officer_id,
+        }
+        crow = await officer_from_elsewhere(world)
+        yield Case(world, ada, officer, ids, eve, crow)
+
+
+async def test_the_tables_hold_every_face(case):
+    routes = set(case.routes)
+    assert {("GET", f"{API}/events"), ("POST", "/agency/logout"), ("POST", "/enrol")} <= routes
+    assert routes >= PUBLIC, f"public, but gone: {PUBLIC - routes}"
+    assert len(routes) > 35
+
+
+async def test_without_a_session_only_the_public_routes_answer(case):
+    for route in case.routes:
+        if route not in PUBLIC:
+            origin = RELAY_URL if "/agency" in route[1] else case.eve.http.headers["Origin"]
+            answer = await case.ask(case.world.browser(origin), route, case.ids)
+            assert answer.status_code in (401, 403), (route, answer.status_code)
+
+
+async def test_a_session_of_the_other_kind_opens_nothing(case):
+    owner_at_agency = case.world.browser(RELAY_URL)
+    token = case.ada.http.headers["Authorization"].split()[1]
+    owner_at_agency.cookies.set("dw_agency", token, path="/agency")
+    officer_at_api = case.world.browser()
+    cookie = case.officer.http.cookies["dw_agency"]
+    officer_at_api.headers["Authorization"] = f"Bearer {cookie}"
+    for route in case.routes:
+        if route in PUBLIC or route == ("DELETE", f"{API}/session"):
+            continue
+        http = owner_at_agency if "/agency" in route[1] else officer_at_api
+        answer = await case.ask(http, route, case.ids)
+        assert answer.status_code in (401, 403), (route, answer.status_code)
+
+
+async def test_somebody_elses_session_finds_nothing(case):
+    """By id it isn't there; in lists nothing of the others' is named."""
+    secrets = {name: value for name, value in case.ids.items() if name != "session_id"}
+    for route in case.routes:
+        method, path = route
+        if route in PUBLIC | ENDLESS | FOR_EVERY_OWNER or path.endswith(("/session", "/logout")):
+            continue
+        http = case.crow.http if "/agency" in path else case.eve.http
+        answer = await case.ask(http, route, case.ids)
+        if "{" in path:
+            assert answer.status_code in (403, 404), (route, answer.status_code)
+        elif method == "POST":
+            assert answer.status_code in (403, 409, 422), (route, answer.status_code)
+        if path != f"{API}/requests":
+            leaked = [name for name, value in secrets.items() if value in answer.text]
+            assert leaked == [], (route, leaked)
+
+
+async def test_the_people_themselves_find_their_things(case):
+    """Else the tests above would prove nothing."""
+    for path in ("/events", "/packages", "/doorbells", f"/commands/{case.ids['command_id']}"):
+        assert (await case.ada.get(path)).status_code == 200
+    assert case.ids["event_id"] in (await case.ada.get("/events")).text
+    assert case.ids["package_id"] in (await case.ada.get("/packages")).text
+    for path in ("requests", "evidence"):
+        own_id = case.ids["request_id" if path == "requests" else "package_id"]
+        page = await case.officer.http.get(f"/agency/{path}/{own_id}")
+        assert page.status_code == 200
+
+
+async def test_what_a_stranger_tried_changed_nothing(case):
+    before = [len(await case.world.told(case.ids["device"]))]
+    for route in case.routes:
+        if route not in PUBLIC | ENDLESS and not route[1].endswith(("/session", "/logout")):
+            http = case.crow.http if "/agency" in route[1] else case.eve.http
+            await case.ask(http, route, case.ids)
+    assert [len(await case.world.told(case.ids["device"]))] == before
+    pairing = await case.ada.get(f"/pairings/{case.ids['pairing_id']}")
+    assert (pairing.status_code, pairing.json()["state"]) == (200, "paired")
+    assert (await case.ada.get("/joins")).json() == {"joins": []}

@@ -1,0 +1,223 @@
+"""What people do at the pages, step by step; the browser tests and the pictures share it."""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+from playwright.async_api import Page, expect
+
+from tests.story.door import Door
+from tests.story.officer import Agency
+from tests.story.settings import Settings
+from tests.story.town import DOORBELL_CELL, invite, invite_officer
+
+DOOR_NUMBER = "314159"
+CODE_SHOWN_S = 20.0
+RING_FILL_S = 7.5
+"""How long the doorbell films before a press has all its pre-roll."""
+
+PLAYS = """async (video) => {
+  video.muted = true;
+  await video.play();
+  const begun = performance.now();
+  while (video.currentTime < 0.5 && performance.now() - begun < 10000)
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  return { at: video.currentTime, width: video.videoWidth };
+}"""
+
+
+async def open_invitation(page: Page, settings: Settings, name: str) -> None:
+    """Open an owner's invitation and fill in the name."""
+    invitation = await invite(settings, "owner")
+    await page.goto(invitation["url"])
+    await page.fill("#name", name)
+
+
+async def join_as_owner(page: Page, settings: Settings, name: str = "Mary") -> None:
+    """Open an owner's invitation and add a passkey."""
+    await open_invitation(page, settings, name)
+    await add_owner_passkey(page)
+
+
+async def add_owner_passkey(page: Page) -> None:
+    """Add the passkey that the open invitation asks for."""
+    await page.click("#add-passkey")
+    await page.wait_for_url(lambda url: "#/join" not in url)
+
+
+async def show_code(page: Page, door: Door) -> list[str]:
+    """Hold the app's pairing code before the camera; return the six words it shows then."""
+    await page.wait_for_selector("#pair-qr svg, #pair-qr canvas, #pair-qr img")
+    picture = await page.locator("#pair-qr").screenshot()
+    await door.show(picture, seconds=CODE_SHOWN_S)
+    words = page.locator("#words li")
+    await expect(words).to_have_count(6, timeout=20_000)
+    return await words.all_inner_texts()
+
+
+async def choose_door_number(home: Page) -> None:
+    """Agree to the six words on the doorbell's own page."""
+    await home.fill("[name=door_number]", DOOR_NUMBER)
+    await home.fill("[name=door_number_again]", DOOR_NUMBER)
+    await home.click("form button")
+
+
+async def pair(page: Page, home: Page, door: Door, settings: Settings) -> None:
+    """Pair from the service button to the door number."""
+    await door.hold_service_button()
+    await page.goto(f"{settings.app_url}/#/pair")
+    words = await show_code(page, door)
+    await home.goto(f"{settings.door_url}/pair")
+    shown_at_home = await home.locator("main").inner_text()
+    for word in words:
+        assert word in shown_at_home
+    await choose_door_number(home)
+    await page.wait_for_selector("#paired", timeout=10_000)
+
+
+async def ring_and_see_it(page: Page, door: Door) -> str:
+    """Ring; the press and then the clip show in the open app without a reload."""
+    await page.click("#to-door")
+    await page.evaluate("window.notReloaded = true")
+    await door.ring()
+    await page.wait_for_selector("[data-testid=event-pressed]", timeout=5_000)
+    await page.wait_for_selector("[data-testid=event-pressed] a", timeout=20_000)
+    assert await page.evaluate("window.notReloaded")
+    link = page.locator("[data-testid=event-pressed] a").first
+    clip_id = (await link.get_attribute("href") or "").rpartition("/")[2]
+    assert clip_id
+    return clip_id
+
+
+async def open_officer_invitation(page: Page, settings: Settings) -> None:
+    """Open an officer's invitation and fill in the name."""
+    invitation = await invite_officer(settings)
+    await page.goto(invitation["url"])
+    await page.fill("#name", "Officer J. Alvarez")
+
+
+async def join_as_officer(page: Page, settings: Settings) -> None:
+    """Open an officer's invitation, add a passkey, and have the agency certify it."""
+    await open_officer_invitation(page, settings)
+    await get_certified(page, settings, await add_officer_passkey(page))
+
+
+async def add_officer_passkey(page: Page) -> dict[str, object]:
+    """Add the passkey that the open invitation asks for; return what officer.json holds."""
+    await page.click("#add-passkey")
+    async with page.expect_download() as downloading:
+        await page.click("#officer-file")
+    file = await (await downloading.value).path()
+    officer: dict[str, object] = json.loads(await asyncio.to_thread(file.read_text))
+    return officer
+
+
+async def get_certified(page: Page, settings: Settings, officer: dict[str, object]) -> None:
+    """Have the agency certify the officer, and tell the relay."""
+    certificate = await Agency(settings.agency_key).certify(officer, settings.people_dir)
+    sent = await page.request.post(
+        f"{settings.relay_url}/agency/officers/{officer['officer_id']}/certificate",
+        data=certificate.encode(),
+        headers={"Origin": settings.relay_url, "Content-Type": "application/json"},
+    )
+    assert sent.ok, await sent.text()
+
+
+async def write_request(page: Page, settings: Settings) -> str:
+    """Fill in a request for the last twenty minutes; return its case number."""
+    case_number = f"LPD-{time.time_ns() // 1_000_000 % 10**6}"
+    now = datetime.now(UTC)
+    await page.goto(f"{settings.relay_url}/agency/requests/new")
+    await page.fill("#case_number", case_number)
+    await page.select_option("#incident_type", "theft")
+    await page.fill("#text", "A parcel was taken from a porch.")
+    await page.check(f"[name=cell][value='{DOORBELL_CELL}']")
+    local = "%Y-%m-%dT%H:%M:%S"
+    offset = timedelta(minutes=-await page.evaluate("new Date().getTimezoneOffset()"))
+    await page.fill("#from", (now - timedelta(minutes=20) + offset).strftime(local))
+    await page.fill("#to", (now + offset).strftime(local))
+    await page.fill("#contact", "desk@lakeland.example")
+    return case_number
+
+
+async def ask(page: Page, settings: Settings) -> str:
+    """Write, sign and publish a request; return its case number."""
+    case_number = await write_request(page, settings)
+    await publish(page)
+    await expect(page.locator("main")).to_contain_text(case_number)
+    return case_number
+
+
+async def publish(page: Page) -> None:
+    """Sign and publish the request that is filled in."""
+    await page.click("#publish")
+    await page.wait_for_url(lambda url: not url.endswith("/new"))
+
+
+async def give(page: Page, case_number: str) -> None:
+    """Read the request, choose every recording and sign."""
+    await read_request(page, case_number)
+    await choose_all(page)
+    await sign(page)
+
+
+async def sign(page: Page) -> None:
+    """Sign; wait until the app says to confirm it at the doorbell's own page."""
+    await page.click("#give")
+    await page.wait_for_selector("#confirm-at-door")
+
+
+async def read_request(page: Page, case_number: str) -> None:
+    """Open the release screen."""
+    await page.evaluate("location.hash = '#/requests'")
+    await page.locator("#my-requests a").first.click()
+    await expect(page.locator("#release")).to_contain_text(case_number)
+
+
+async def choose_all(page: Page) -> None:
+    """Tick every recording that was asked for."""
+    boxes = page.locator("[data-testid=choose-clip]")
+    for index in range(await boxes.count()):
+        await boxes.nth(index).check()
+
+
+async def confirm(home: Page, settings: Settings, case_number: str) -> None:
+    """Unlock the doorbell's own page, look, and release."""
+    await home.goto(f"{settings.door_url}/confirm")
+    await unlock(home)
+    await expect(home.locator("main")).to_contain_text(case_number)
+    video = await home.wait_for_selector("video")
+    assert (await video.evaluate(PLAYS))["at"] >= 0.5
+    await release(home)
+    await expect(home.locator("main")).not_to_contain_text(case_number, timeout=15_000)
+
+
+async def unlock(home: Page) -> None:
+    """Type the door number."""
+    await home.fill("[name=door_number]", DOOR_NUMBER)
+    await home.click("form button")
+
+
+async def release(home: Page) -> None:
+    """Press "Release"."""
+    await home.click("form[action^='/confirm/'] button")
+
+
+async def find_evidence(page: Page, settings: Settings) -> None:
+    """Wait until a package lies in the list."""
+    link = page.locator("main a[href^='/agency/evidence/']").first
+    for _ in range(40):
+        await page.goto(f"{settings.relay_url}/agency/evidence")
+        if await link.count():
+            return
+        await asyncio.sleep(0.25)
+    raise AssertionError("no evidence arrived")
+
+
+async def open_with_key(page: Page, settings: Settings) -> None:
+    """Open the package of this page with the agency's key file, and play it."""
+    await page.set_input_files("#key-file", settings.agency_key)
+    await page.click("#open")
+    video = await page.wait_for_selector("[data-testid=evidence-video]", timeout=20_000)
+    assert (await video.evaluate(PLAYS))["at"] >= 0.5

@@ -1,0 +1,321 @@
+"""Takes pictures of every page while the story is played: `make screenshots`.
+
+The one picture in the repository, docs/images/owner-app.png, is made from three of them.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.async_api import Browser, Page
+
+from tests.flows import people
+from tests.flows.browser import Person, chromium, sit_down, unpaired_town
+from tests.flows.camera import IN_ENGLISH_ONLY, Camera, Redo
+from tests.flows.portrait import Portrait
+from tests.story.door import Door
+from tests.story.settings import REPOSITORY, Settings
+
+PICTURES = REPOSITORY / "build" / "screenshots"
+PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
+LIVE_PICTURES = 15
+LIVE_IS_SEEN = f"""() => {{
+  const video = document.querySelector("video#live");
+  return video && video.getVideoPlaybackQuality().totalVideoFrames >= {LIVE_PICTURES};
+}}"""
+
+
+VISIT_TIMEOUT_MS = 40_000
+VISITOR_IS_SEEN = """() => {
+  const video = document.querySelector("video#live");
+  if (!video?.videoWidth) return false;
+  const canvas = new OffscreenCanvas(1, 1);
+  const paint = canvas.getContext("2d");
+  const [x, y] = [0.46 * video.videoWidth, 0.53 * video.videoHeight];
+  paint.drawImage(video, x, y, 8, 8, 0, 0, 1, 1);
+  const [red, green, blue] = paint.getImageData(0, 0, 1, 1).data;
+  return red > 150 && green > 70 && green < 160 && blue < 80;
+}"""
+"""The demo's visitor stands before the door: their jacket is where the path was."""
+
+
+class Story:
+    """The story's people, one after another before the camera."""
+
+    def __init__(
+        self, *, settings: Settings, door: Door, camera: Camera, portrait: Portrait
+    ) -> None:
+        self._settings = settings
+        self._door = door
+        self._camera = camera
+        self._portrait = portrait
+        self._app = settings.app_url
+        self._relay = settings.relay_url
+        self._home = settings.door_url
+
+    async def play(self, browser: Browser) -> list[str]:
+        """Play all of it; return what the consoles complained about."""
+        owner, home, officer, guest = [await sit_down(browser) for _ in range(4)]
+        await self._owner_joins(owner.page)
+        await self._owner_pairs(owner.page, home.page)
+        await self._somebody_rings(owner.page)
+        await self._officer_joins(officer.page)
+        case_number = await self._officer_asks(officer.page)
+        await self._everybody_reads(guest.page)
+        await self._owner_decides(owner.page, case_number)
+        await self._owner_confirms(home.page, owner.page)
+        await self._officer_opens(officer.page)
+        await self._guest_asks(guest.page, owner.page)
+        faults = faults_of(owner=owner, home=home, officer=officer, guest=guest)
+        stranger = await sit_down(browser)
+        await self._things_go_wrong(stranger.page, owner)
+        return faults
+
+    async def _owner_joins(self, page: Page) -> None:
+        take = self._camera.take
+        await page.goto(f"{self._app}/#/welcome")
+        await take(page, "owner-welcome")
+        await people.open_invitation(page, self._settings, "Mary")
+        await take(page, "owner-join", redo=lambda page: page.fill("#name", "Mary"))
+        await people.add_owner_passkey(page)
+        await take(page, "owner-start")
+        await page.goto(f"{self._app}/#/")
+        await take(page, "owner-no-door")
+
+    async def _owner_pairs(self, page: Page, home: Page) -> None:
+        take = self._camera.take
+        await home.goto(f"{self._home}/")
+        await take(home, "door-unpaired")
+        await home.goto(f"{self._home}/pair")
+        await take(home, "door-pair-closed")
+        await self._door.hold_service_button()
+        await home.goto(f"{self._home}/pair")
+        await take(home, "door-pair-open")
+        await page.goto(f"{self._app}/#/pair")
+        await take(page, "owner-pair-code", redo=appearing("#pair-qr svg"))
+        await people.show_code(page, self._door)
+        code_gone_s = time.monotonic() + people.CODE_SHOWN_S
+        await take(page, "owner-pair-words", languages=IN_ENGLISH_ONLY)
+        await home.goto(f"{self._home}/pair")
+        await take(home, "door-pair-words")
+        await people.choose_door_number(home)
+        await page.wait_for_selector("#paired")
+        await take(page, "owner-paired", languages=IN_ENGLISH_ONLY)
+        await take(home, "door-paired")
+        await home.goto(f"{self._home}/")
+        await take(home, "door-status")
+        await page.goto(f"{self._app}/#/")
+        await page.wait_for_selector("#see")
+        await take(page, "owner-quiet", redo=appearing("#see"))
+        await page.goto(f"{self._app}/#/clips")
+        await take(page, "owner-no-clips", redo=appearing(".empty"))
+        await page.goto(f"{self._app}/#/requests")
+        await take(page, "owner-no-requests", redo=appearing(".empty"))
+        await asyncio.sleep(max(0.0, code_gone_s + people.RING_FILL_S - time.monotonic()))
+
+    async def _somebody_rings(self, page: Page) -> None:
+        take = self._camera.take
+        await page.goto(f"{self._app}/#/")
+        await page.wait_for_selector("#see")
+        await self._door.ring()
+        await page.wait_for_selector("[data-testid=event-pressed]")
+        await take(page, "owner-ringing", languages=IN_ENGLISH_ONLY)
+        pressed = "[data-testid=event-pressed] a"
+        await page.wait_for_selector(pressed, timeout=20_000)
+        await self._portrait.sit(page, "door")
+        await take(page, "owner-rang", redo=appearing(pressed))
+        await page.click("#see")
+        await page.wait_for_function(VISITOR_IS_SEEN, timeout=VISIT_TIMEOUT_MS)
+        await self._portrait.sit(page, "live")
+        await take(page, "owner-live", redo=see_live)
+        await page.goto(f"{self._app}/#/clips")
+        await take(page, "owner-clips", redo=appearing("#clips"))
+        await page.click("[data-testid=clip] a")
+        await take(page, "owner-clip", redo=see_clip)
+
+    async def _officer_joins(self, page: Page) -> None:
+        take = self._camera.take
+        await page.goto(f"{self._relay}/agency")
+        await take(page, "agency-sign-in")
+        await people.open_officer_invitation(page, self._settings)
+        await take(page, "agency-join", redo=lambda page: page.fill("#name", "Officer J. Alvarez"))
+        officer = await people.add_officer_passkey(page)
+        await take(page, "agency-joined", languages=IN_ENGLISH_ONLY)
+        await page.goto(f"{self._relay}/agency")
+        await take(page, "agency-uncertified")
+        await people.get_certified(page, self._settings, officer)
+        for name, path in {
+            "dashboard": "",
+            "no-requests": "/requests",
+            "no-evidence": "/evidence",
+        }.items():
+            await page.goto(f"{self._relay}/agency{path}")
+            await take(page, f"agency-{name}")
+
+    async def _officer_asks(self, page: Page) -> str:
+        take = self._camera.take
+
+        async def write(page: Page) -> None:
+            written.append(await people.write_request(page, self._settings))
+
+        written: list[str] = []
+        await page.goto(f"{self._relay}/agency/requests/new")
+        await take(page, "agency-request-new", redo=write)
+        await people.publish(page)
+        await take(page, "agency-request")
+        await page.goto(f"{self._relay}/agency/requests")
+        await take(page, "agency-requests")
+        return written[-1]
+
+    async def _everybody_reads(self, page: Page) -> None:
+        take = self._camera.take
+        await page.goto(f"{self._relay}/")
+        await take(page, "public-index")
+        await page.goto(f"{self._relay}/requests")
+        await take(page, "public-requests")
+        await page.locator("#requests a").first.click()
+        await take(page, "public-request")
+
+    async def _owner_decides(self, page: Page, case_number: str) -> None:
+        take = self._camera.take
+        await page.goto(f"{self._app}/#/requests")
+        await page.wait_for_selector("#my-requests a")
+        await take(page, "owner-requests", redo=appearing("#my-requests"))
+        await people.read_request(page, case_number)
+        await self._portrait.sit(page, "release")
+        await take(page, "owner-release", redo=choose_clips)
+        await people.sign(page)
+        await take(page, "owner-given", redo=appearing("#confirm-at-door"))
+
+    async def _owner_confirms(self, home: Page, owner: Page) -> None:
+        take = self._camera.take
+        await home.goto(f"{self._home}/")
+        await take(home, "door-waiting")
+        await home.goto(f"{self._home}/confirm")
+        await take(home, "door-unlock")
+        await people.unlock(home)
+        await take(home, "door-confirm", redo=play)
+        await people.release(home)
+        await take(home, "door-released")
+        await home.goto(f"{self._home}/confirm")
+        await take(home, "door-nothing")
+        await take(owner, "owner-released", redo=appearing("#released"))
+
+    async def _officer_opens(self, page: Page) -> None:
+        take = self._camera.take
+        await people.find_evidence(page, self._settings)
+        await take(page, "agency-evidence")
+        await page.locator("main a[href^='/agency/evidence/']").first.click()
+        await take(page, "agency-evidence-sealed")
+        await take(
+            page,
+            "agency-evidence-opened",
+            redo=lambda page: people.open_with_key(page, self._settings),
+        )
+        await page.goto(f"{self._relay}/agency")
+        await take(page, "agency-dashboard-later")
+
+    async def _guest_asks(self, guest: Page, owner: Page) -> None:
+        take = self._camera.take
+        await people.join_as_owner(guest, self._settings, "Nora")
+        await guest.goto(f"{self._app}/#/ask")
+        await guest.click("#ask")
+        await guest.wait_for_selector("#asked")
+        await take(guest, "owner-asked", languages=IN_ENGLISH_ONLY)
+        await owner.goto(f"{self._app}/#/people")
+        await take(
+            owner, "owner-people", redo=lambda page: page.get_by_text("Nora").first.wait_for()
+        )
+
+    async def _things_go_wrong(self, stranger: Page, owner: Person) -> None:
+        take = self._camera.take
+        await stranger.goto(f"{self._relay}/no-such-page")
+        await take(stranger, "public-not-found")
+        await stranger.goto(f"{self._relay}/agency/join?invitation=used")
+        await stranger.fill("#name", "A")
+        await stranger.click("#add-passkey")
+        await stranger.wait_for_selector("#status.warn-text")
+        await take(stranger, "agency-join-refused", languages=IN_ENGLISH_ONLY)
+        await stranger.goto(f"{self._app}/#/join?invitation=used")
+        await stranger.fill("#name", "A")
+        await stranger.click("#add-passkey")
+        await stranger.wait_for_selector(".warning")
+        await take(stranger, "owner-join-refused", languages=IN_ENGLISH_ONLY)
+        await stranger.goto(f"{self._home}/confirm")
+        await stranger.fill("[name=door_number]", "000000")
+        await stranger.click("form button")
+        await take(stranger, "door-unlock-wrong", languages=IN_ENGLISH_ONLY)
+        await owner.page.goto(f"{self._app}/#/")
+        await owner.page.wait_for_selector("#see")
+        await owner.context.set_offline(True)
+        await owner.page.wait_for_selector(".banner")
+        await take(owner.page, "owner-offline", languages=IN_ENGLISH_ONLY)
+
+
+def appearing(selector: str) -> Redo:
+    """Return what waits for an element."""
+    return lambda page: page.wait_for_selector(selector)
+
+
+async def see_live(page: Page) -> None:
+    """Wait until the live picture moves."""
+    await page.wait_for_selector("video#live")
+    await page.wait_for_function(LIVE_IS_SEEN)
+
+
+async def see_clip(page: Page) -> None:
+    """Wait for the clip, and look a second into it."""
+    await page.wait_for_selector("video#clip-video", timeout=20_000)
+    await page.evaluate("() => { document.querySelector('video').currentTime = 1; }")
+
+
+async def choose_clips(page: Page) -> None:
+    """Wait for the recordings that can be given, and tick them."""
+    await page.wait_for_selector("[data-testid=choose-clip]")
+    await people.choose_all(page)
+
+
+async def play(page: Page) -> None:
+    """Play the page's video."""
+    video = await page.wait_for_selector("video")
+    await video.evaluate(people.PLAYS)
+
+
+def faults_of(**persons: Person) -> list[str]:
+    """Return what each person's console complained about."""
+    return [f"{name}'s console: {fault}" for name, who in persons.items() for fault in who.faults]
+
+
+async def take_all(out: Path, portrait_file: Path) -> int:
+    """Take every picture; return 1 if a page scrolls sideways or a console complained."""
+    started_s = time.monotonic()
+    camera, portrait = Camera(out), Portrait()
+    with tempfile.TemporaryDirectory(prefix="doorward-") as folder:
+        async with (
+            unpaired_town(Path(folder) / "town") as (settings, door, _),
+            chromium() as browser,
+        ):
+            story = Story(settings=settings, door=door, camera=camera, portrait=portrait)
+            faults = await story.play(browser)
+            await portrait.paint(browser, portrait_file)
+    noticed = sorted({*camera.noticed, *faults})
+    print("\n".join(noticed), file=sys.stderr)
+    took_s = time.monotonic() - started_s
+    print(f"{camera.count} pictures in {took_s:.0f} s: {out}; the README's: {portrait_file}")
+    return 1 if noticed else 0
+
+
+def main() -> int:
+    """Read the arguments and go."""
+    parser = argparse.ArgumentParser(description="Take pictures of every page.")
+    parser.add_argument("--out", type=Path, default=PICTURES, help="where all pictures go")
+    parser.add_argument("--portrait", type=Path, default=PORTRAIT, help="where the README's goes")
+    asked = parser.parse_args()
+    return asyncio.run(take_all(asked.out, asked.portrait))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Each architecture contract of pyproject.toml breaks when it is violated.
+
+The packages are copied once; one violating import at a time is planted there, import-linter must
+name that contract and no other, and the import is taken out again.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGES = ("firmware", "relay", "provisioning")
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+RESULT = re.compile(r"^(\d+b?)\. .* (KEPT|BROKEN)\b", re.MULTILINE)
+FIRMWARE_CLIENTS = ("paho", "aiortc", "aioice", "gpiozero", "zxingcpp", "sqlite3")
+RELAY_CLIENTS = ("nats", "nkeys", "boto3", "botocore", "webauthn", "sqlalchemy")
+
+PLANTS = {
+    "1": ("firmware/supervision.py", ["relay.clock"]),
+    "1b": ("firmware/capture/hub.py", ["starlette"]),
+    "2": ("relay/clock.py", ["firmware.clock"]),
+    "2b": ("firmware/protocol/sdp.py", ["av"]),
+    "3": ("firmware/clips/ring.py", ["firmware.evidence.seal"]),
+    "3b": ("firmware/consent/facts.py", ["httpx2"]),
+    "4": ("relay/store/events.py", ["relay.bus"]),
+    "5": ("relay/web/public/app.py", ["relay.web.agency.session"]),
+    "6": ("firmware/backoff.py", [*FIRMWARE_CLIENTS]),
+    "7": ("provisioning/__init__.py", ["relay.clock"]),
+}
+"""By contract: where what is imported against it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What import-linter said."""
+
+    exit_code: int
+    broken: set[str]
+    text: str
+
+
+class Copy:
+    """A copy of the packages in which imports can be planted."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for name in PACKAGES:
+            shutil.copytree(
+                REPOSITORY / name,
+                folder / name,
+                ignore=lambda _, names: {n for n in names if "." in n and not n.endswith(".py")},
+            )
+        shutil.copy(REPOSITORY / "pyproject.toml", folder)
+
+    @contextmanager
+    def planted(self, file: str, modules: list[str]) -> Iterator[None]:
+        """Import `modules` at the end of `file` until the block is left."""
+        path = self._folder / file
+        before = path.read_text()
+        path.write_text(before + "".join(f"import {module}\n" for module in modules))
+        os.utime(path, (0, len(modules)))  # the linter's cache goes by times: make this one differ
+        try:
+            yield
+        finally:
+            path.write_text(before)
+
+    def lint(self) -> Verdict:
+        done = subprocess.run(
+            [sys.executable, "-c", LINT, "--no-logo"],
+            cwd=self._folder,
+            env={**os.environ, "PYTHONPATH": str(self._folder), "COLUMNS": "300"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        results = RESULT.findall(done.stdout)
+        assert results, done.stdout + done.stderr
+        broken = {number for number, result in results if result == "BROKEN"}
+        return Verdict(exit_code=done.returncode, broken=broken, text=done.stdout)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(tmp_path_factory.mktemp("contracts"))
+
+
+def contracts() -> list[dict[str, object]]:
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    return list(settings["tool"]["importlinter"]["contracts"])
+
+
+def test_every_contract_has_an_import_that_breaks_it():
+    assert {str(contract["name"]).split(".")[0] for contract in contracts()} == set(PLANTS)
+
+
+def test_the_code_as_it_is_keeps_all_contracts(copy: Copy):
+    verdict = copy.lint()
+    assert verdict.exit_code == 0, verdict.text
+    assert verdict.broken == set()
+
+
+@pytest.mark.parametrize("number", PLANTS)
+def test_a_violating_import_breaks_its_contract_and_no_other(copy: Copy, number: str):
+    file, modules = PLANTS[number]
+    with copy.planted(file, modules):
+        verdict = copy.lint()
+    assert verdict.exit_code == 1
+    assert verdict.broken == {number}, verdict.text
+
+
+@pytest.mark.parametrize(
+    ("file", "clients"),
+    [("firmware/backoff.py", FIRMWARE_CLIENTS), ("relay/clock.py", RELAY_CLIENTS)],
+)
+def test_every_third_party_client_is_held_to_its_adapter(
+    copy: Copy, file: str, clients: tuple[str, ...]
+):
+    module = file.removesuffix(".py").replace("/", ".")
+    with copy.planted(file, list(clients)):
+        verdict = copy.lint()
+    found = {client for client in clients if f"{module} -> {client} " in verdict.text}
+    assert found == set(clients), verdict.text
+
+
+@pytest.mark.parametrize("number", ["2", "2b", "3b", "7"])
+def test_protocol_only_means_every_other_part_of_the_doorbell_is_forbidden(number: str):
+    (contract,) = [c for c in contracts() if str(c["name"]).startswith(f"{number}. ")]
+    parts = {
+        f"firmware.{path.stem}"
+        for path in (REPOSITORY / "firmware").iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    allowed = {"firmware.__init__", "firmware.protocol", "firmware.consent"}
+    assert parts - allowed <= set(contract["forbidden_modules"])

@@ -1,0 +1,148 @@
+"""What the documents say is there: links, tests, commands, settings, decisions."""
+
+import importlib
+import re
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from tests.house.documents import (
+    REPOSITORY,
+    anchors,
+    commands,
+    documents,
+    functions_of,
+    make_targets,
+    named_tests,
+    relative_links,
+    tracked_files,
+)
+from tests.story.settings import Ports
+
+README = REPOSITORY / "README.md"
+GUIDE = sorted((REPOSITORY / "docs/guide").glob("*.md"))
+DECISIONS = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
+SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+HOSTS = [".".join(parts) for parts in (
+    ("pypi", "org"), ("files", "pythonhosted", "org"), ("registry", "npmjs", "org"),
+)]  # fmt: skip
+"""In pieces, because this file is looked at too."""
+HOME = re.compile(rb"(?<![\w.}/-])/(?:work|root)/")
+
+
+def short(path: Path) -> str:
+    return str(path.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("document", documents(), ids=short)
+def test_every_link_into_the_repository_leads_somewhere(document: Path):
+    for target, heading in relative_links(document):
+        assert target.exists(), f"{short(document)} links to {target}, which isn't there"
+        assert not heading or heading in anchors(target), f"{target} has no heading {heading}"
+
+
+@pytest.mark.parametrize("document", documents(), ids=short)
+def test_every_test_file_that_is_named_exists(document: Path):
+    for name in named_tests(document.read_text()):
+        assert (REPOSITORY / name).is_file(), f"{short(document)} names {name}"
+
+
+@pytest.mark.parametrize("document", documents(), ids=short)
+def test_every_make_target_that_is_named_exists(document: Path):
+    targets = re.findall(r"^([a-z]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
+    assert set(make_targets(document)) <= set(targets)
+
+
+@pytest.mark.parametrize("file", [README, REPOSITORY / "SECURITY.md"], ids=short)
+def test_every_promise_is_shown_by_a_test(file: Path):
+    rows = [line for line in file.read_text().splitlines() if line.startswith("| ")][1:]
+    assert len(rows) >= 5
+    for row in rows:
+        *_, shown_by, _ = row.split("|")
+        names = named_tests(shown_by)
+        assert names, f"nothing shows: {row}"
+        for name in names:
+            path = REPOSITORY / name
+            assert path.is_file(), f"{name} isn't there, and shows: {row}"
+            assert functions_of(path), f"{name} has no test, and shows: {row}"
+
+
+def test_every_folder_of_tests_says_what_it_is_for():
+    text = (REPOSITORY / "tests/README.md").read_text()
+    told = set(re.findall(r"^\| `(\w+)/`", text, re.MULTILINE)) | {"relay"}  # told with firmware/
+    parts = {path.relative_to(REPOSITORY).parts for path in tracked_files()}
+    assert {p[1] for p in parts if p[0] == "tests" and len(p) > 2} <= told
+
+
+def all_commands() -> list[list[str]]:
+    return [command for document in [README, *GUIDE] for command in commands(document)]
+
+
+def answer_to_help(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    module, _, function = SCRIPTS[name].partition(":")
+    with pytest.raises(SystemExit) as ended:
+        getattr(importlib.import_module(module), function)([*words, "--help"])
+    told = capsys.readouterr()
+    assert ended.value.code == 0, f"{name} {' '.join(words)}: {told.err}"
+    return told.out
+
+
+def test_the_guide_shows_a_command_of_every_script_that_people_start():
+    assert {command[0] for command in all_commands()} <= set(SCRIPTS)
+    assert len(all_commands()) >= 10
+
+
+@pytest.mark.parametrize("command", all_commands(), ids=" ".join)
+def test_a_command_of_the_guide_is_understood(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+):
+    name, *words = command
+    helps = answer_to_help(name, [], capsys) + answer_to_help(name, words, capsys)
+    for flag in [word.partition("=")[0] for word in words if word.startswith("--")]:
+        assert re.search(rf"{flag}\b", helps), f"{name} knows no {flag}"
+
+
+def test_the_demos_settings_are_the_ones_that_the_guide_lists(capsys: pytest.CaptureFixture[str]):
+    text = (REPOSITORY / "docs/guide/install.md").read_text()
+    rows = dict(re.findall(r"^\| `(--[\w-]+)[^`]*` \| ([^|]*) \|", text, re.MULTILINE))
+    assert set(rows) == demo_options(capsys)
+    defaults = {f"--{name}-port": str(port) for name, port in asdict(Ports()).items()}
+    assert {flag: rows[flag] for flag in defaults} == defaults
+
+
+def demo_options(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    settings = importlib.import_module("tests.story.settings")
+    with pytest.raises(SystemExit):
+        settings.parse_settings(["--help"])
+    return set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out)) - {"--help"}
+
+
+def test_decisions_are_numbered_without_gaps():
+    assert [int(path.name[:4]) for path in DECISIONS] == list(range(1, len(DECISIONS) + 1))
+    for number, path in enumerate(DECISIONS, start=1):
+        assert path.read_text().startswith(f"# {number}. "), short(path)
+
+
+@pytest.mark.parametrize("decision", DECISIONS, ids=short)
+def test_a_decision_says_what_it_costs(decision: Path):
+    assert re.search(r"\*\*Costs\.?\*\*", decision.read_text()), f"{short(decision)} costs nothing?"
+
+
+@pytest.mark.parametrize("lock", sorted((REPOSITORY / "requirements").glob("*.txt")), ids=short)
+def test_every_locked_package_has_hashes(lock: Path):
+    entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", lock.read_text(), flags=re.MULTILINE))
+    assert len(entries) > 10
+    for entry in entries:
+        assert re.match(r"[\w.-]+==\S+", entry), entry
+        assert "--hash=sha256:" in entry, entry
+
+
+def test_no_tracked_file_names_a_registry_or_a_folder_of_one_machine():
+    wrong = []
+    for path in tracked_files():
+        data = path.read_bytes()
+        wrong += [f"{short(path)}: {host}" for host in HOSTS if host.encode() in data]
+        wrong += [f"{short(path)}: {found.decode()}" for found in HOME.findall(data)]
+    assert not wrong
