@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.async_api import Browser, Page
 
-PHONE = {"width": 390, "height": 800}
+PHONE = {"width": 390, "height": 844}
 CANVAS = {"width": 1280, "height": 880}
 COLOURS = 128
 BOARD = """<!doctype html><style>

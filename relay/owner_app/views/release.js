@@ -197,7 +197,7 @@ function clipRow(context, reader, clip, choose) {
     { "data-testid": "asked-clip", "data-clip": clip_id },
     h(
       "label",
-      { class: "grow" },
+      { class: "grow sentence" },
       box,
       h(
         "span",
