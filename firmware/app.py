@@ -379,6 +379,7 @@ class Doorbell:
             removed = await asyncio.to_thread(self._library.apply_retention, self._clock.wall_ms())
             if removed:
                 log.info("retention removed %d clips", len(removed))
+            await asyncio.to_thread(self._desk.forget_old_requests)
             await asyncio.sleep(RETENTION_EVERY_S)
 
 

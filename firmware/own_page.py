@@ -27,7 +27,8 @@ from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
 from firmware.live.feed import ClipFile, ClipLine
 from firmware.protocol.encoding import sha256_hex, unb64u
-from firmware.statements import Asked, StatementDesk
+from firmware.protocol.pairing import newcomer_words
+from firmware.statements import Asked, StatementDesk, newcomer_code
 from firmware.telling import Tell
 
 
@@ -129,6 +130,7 @@ class OwnPage:
             return Outcome(is_done=False, detail="The ten minutes are over. Begin again.")
         await asyncio.to_thread(self._owners.add, confirmed.owner)
         await self._tell(confirmed.event)
+        await self._desk.tell_standing_requests(confirmed.owner)
         return Outcome(is_done=True)
 
     def waiting(self) -> Sequence[WaitingStatement]:
@@ -176,6 +178,7 @@ class OwnPage:
                 kind="add_owner",
                 owner_name=checked.terms.owner.name,
                 expires_ms=asked.statement.expires_ms,
+                words=newcomer_words(newcomer_code(checked.terms)),
             )
         owner = self._owners.find(checked.credential_id)
         request, terms = checked.request, checked.terms

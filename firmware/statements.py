@@ -29,7 +29,13 @@ from firmware.consent.facts import (
     Refusal,
     Release,
 )
-from firmware.consent.request_rules import RequestRefused, agency_of, check_request
+from firmware.consent.request_rules import (
+    MAX_LIFE_MS,
+    MAX_SKEW_MS,
+    RequestRefused,
+    agency_of,
+    check_request,
+)
 from firmware.consent.verifier import CONFIRMATION_LIFE_MS, admit, judge, release, signer_of
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
@@ -57,6 +63,7 @@ from firmware.protocol.notes import (
     StatementRefused,
     seal_note,
 )
+from firmware.protocol.pairing import PairingCode, newcomer_words
 from firmware.protocol.sealing import open_sealed
 
 log = logging.getLogger(__name__)
@@ -135,6 +142,8 @@ class StatementDesk:
         if isinstance(checked, Refusal):
             await self._tell_refusal(data, checked)
             return Accepted()
+        if isinstance(checked, OwnerAddition):  # remembered: the page must not compute on the loop
+            await asyncio.to_thread(newcomer_words, newcomer_code(checked.terms))
         now_ms = self._clock.wall_ms()
         waiting = WaitingStatement(
             digest=checked.digest,
@@ -256,6 +265,22 @@ class StatementDesk:
     async def _tell_added(self, terms: AddOwner) -> None:
         credential_id = terms.owner.passkey.credential_id
         await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
+        await self.tell_standing_requests(terms.owner)
+
+    async def tell_standing_requests(self, owner: OwnerKeys) -> None:
+        """Tell a new owner of the requests that came before them and still stand."""
+        now_ms = self._clock.wall_ms()
+        for known in self._store.requests():
+            try:
+                agency = agency_of(known.signed, self._enrolment.agencies)
+                check_request(known.signed, agency, now_ms=now_ms, cell=self._cell)
+            except RequestRefused:
+                continue
+            await self._note(owner, RequestMatched(request_id=known.request_id))
+
+    def forget_old_requests(self) -> None:
+        """Remove the requests that are over for certain."""
+        self._store.forget_requests_before(self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS)
 
     async def _send_out(self, released: Release) -> Refusal | None:
         package_id = package_id_of(released.grant.digest)
@@ -347,6 +372,11 @@ class StatementDesk:
             log.warning("an owner can't be told: %s", error)
             return
         await self._tell(Note(credential_id=owner.passkey.credential_id, sealed=b64u(sealed)))
+
+
+def newcomer_code(terms: AddOwner) -> PairingCode:
+    """Return the newcomer's keys as a code, for the six words over them."""
+    return PairingCode(pairing_id=terms.pairing_id, owner=terms.owner)
 
 
 def refused_note(digest: str, reason: Reason, detail: str) -> StatementRefused:

@@ -142,6 +142,7 @@ def _told(statement: WaitingStatement, is_unlocked: bool) -> dict[str, object]:
             "agency": statement.agency,
             "case_number": statement.case_number,
             "owner_name": statement.owner_name,
+            "words": list(statement.words),
             "has_audio": statement.has_audio,
             "expires_ms": statement.expires_ms,
             "recipient_fingerprint": statement.recipient_fingerprint,

@@ -39,7 +39,8 @@ class WaitingClip:
 class WaitingStatement:
     """A checked statement that waits for the owner's word here.
 
-    For "add_owner", `owner_name` is who would become an owner and what concerns an agency is
+    For "add_owner", `owner_name` is who would become an owner, `words` are the six that the
+    newcomer's own app shows too, and what concerns an agency is
     empty. For "grant" it is the owner who signed.
     """
 
@@ -47,6 +48,7 @@ class WaitingStatement:
     kind: Literal["grant", "add_owner"]
     owner_name: str
     expires_ms: int
+    words: Sequence[str] = ()
     agency: str = ""
     case_number: str = ""
     text: str = ""

@@ -8,7 +8,7 @@ is out of reach.
 
 import hashlib
 import json
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 
@@ -67,3 +67,12 @@ def six_words(code: PairingCode, *, identity_key: str, sealing_key: str) -> list
     )
     raw = hashlib.pbkdf2_hmac("sha256", bound, WORDS_SALT, WORDS_ROUNDS, dklen=6)
     return [word_list()[byte] for byte in raw]
+
+
+@lru_cache(maxsize=64)
+def newcomer_words(code: PairingCode) -> tuple[str, ...]:
+    """Return six words over a newcomer's keys alone, who becomes an owner by an owner's word.
+
+    The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
+    """
+    return tuple(six_words(code, identity_key="", sealing_key=""))

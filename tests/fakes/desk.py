@@ -91,7 +91,12 @@ class DeskRig:
     def notes(self) -> list[NoteBody]:
         """Return the notes to the owner, opened."""
         key = self.note_key.private_bytes_raw()
-        return [open_note(unb64u(note.sealed), key).body for note in self.told_of(Note)]
+        mine = self.world.facts.owners[0].passkey.credential_id
+        return [
+            open_note(unb64u(note.sealed), key).body
+            for note in self.told_of(Note)
+            if note.credential_id == mine
+        ]
 
     def desk(self, *, outgoing: Outgoing | None = None, tell: Tell | None = None) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""

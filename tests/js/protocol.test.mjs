@@ -14,7 +14,7 @@ const vectors = (name) =>
 
 const encoding = await use("encoding.js");
 const { challenge, derSignature, rawSignature } = await use("passkeys.js");
-const { qrText, sixWords } = await use("pairing.js");
+const { newcomerWords, qrText, sixWords } = await use("pairing.js");
 const { importSealingPair, newSealingPair, openSealed, rawPublicKey, sealTo } =
   await use("sealing.js");
 const { openNote } = await use("notes.js");
@@ -78,6 +78,7 @@ test("the QR text and the six words are the doorbell's", async () => {
   assert.deepEqual(words, vector.words);
   const others = await sixWords(vector.code, vector.identity_key, vector.identity_key);
   assert.notDeepEqual(others, vector.words);
+  assert.deepEqual(await newcomerWords(vector.code), vector.newcomer_words);
 });
 
 test("opens what the doorbell sealed and what this browser sealed", async () => {

@@ -5,11 +5,15 @@ confirmed with the story's door number; a newcomer officer is certified with the
 """
 
 import asyncio
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+from firmware.protocol.encoding import decode
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingCode, newcomer_words
 from tests.story.api import Json
 from tests.story.owner import API
 from tests.story.play import DOOR_NUMBER, People
@@ -82,7 +86,9 @@ async def _let_owners_in(people: People, seen: set[str]) -> None:
         seen.add(join["pairing_id"])
         digest = await people.owner.sign_in_newcomer(join)
         await people.door.unlock(DOOR_NUMBER)
-        await people.door.wait_for_statement(digest)
+        shown = await people.door.wait_for_statement(digest)
+        if shown["words"] != words_of(join):
+            raise StoryError("the doorbell's page shows other words than the newcomer's app would")
         await people.door.confirm(digest)
         name = join["owner"]["name"]
         print(f"{people.owner.name} let {name} in as an owner", file=sys.stderr, flush=True)
@@ -100,6 +106,12 @@ async def _certify_officers(settings: Settings, people: People, seen: set[str]) 
 
 async def _awaiting(people: People) -> list[Json]:
     return list((await people.officer.api.get("/agency/officers"))["officers"])
+
+
+def words_of(join: Json) -> list[str]:
+    """Return the six words that the newcomer's own app shows."""
+    owner = decode(OwnerKeys, json.dumps(join["owner"]).encode())
+    return list(newcomer_words(PairingCode(pairing_id=join["pairing_id"], owner=owner)))
 
 
 def _short(path: str) -> str:

@@ -90,6 +90,7 @@ def pairing_vectors() -> dict[str, Any]:
         "identity_key": identity_key,
         "sealing_key": sealing_key,
         "words": pairing.six_words(code, identity_key=identity_key, sealing_key=sealing_key),
+        "newcomer_words": list(pairing.newcomer_words(code)),
     }
 
 

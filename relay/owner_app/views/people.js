@@ -5,7 +5,7 @@
 import { fill, h, skeleton } from "../dom.js";
 import { t } from "../i18n.js";
 import { sendStatement } from "../statements.js";
-import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
+import { newcomerWords } from "../vendor/protocol/pairing.js";
 import { guarded, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -44,7 +44,7 @@ export function peoplePage(context) {
 async function joinRow(context, join) {
   const { household } = context;
   const { owner, device, pairing_id } = join;
-  const fingerprint = (await sha256Hex(unb64u(owner.passkey.public_key))).slice(0, 16);
+  const words = await newcomerWords({ v: 1, pairing_id, owner });
   const place = h("div", { "aria-live": "polite" });
   const problems = h("div", { "aria-live": "polite" });
   const label = t("people.let_in", { name: owner.name });
@@ -67,7 +67,8 @@ async function joinRow(context, join) {
     { class: "card", "data-testid": "join", "data-pairing": pairing_id },
     h("h3", {}, t("people.asks", { name: owner.name })),
     h("p", {}, t("people.widens", { door: household.doorbell(device)?.name ?? device })),
-    h("p", { class: "muted" }, t("people.key"), " ", h("span", { class: "digest" }, fingerprint)),
+    h("p", {}, t("people.words")),
+    h("p", { lang: "en", "data-testid": "newcomer-words" }, h("strong", {}, words.join(" "))),
     place,
     problems,
   );

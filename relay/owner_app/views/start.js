@@ -7,6 +7,7 @@ import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { pairingReaches } from "../statements.js";
 import { newId } from "../vendor/protocol/encoding.js";
+import { newcomerWords } from "../vendor/protocol/pairing.js";
 import { guarded, problem } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -34,9 +35,13 @@ export function askPage(context) {
     const { relay, household } = context;
     const pairing_id = newId();
     await relay.post("pairings", { pairing_id });
-    await relay.post("join", { pairing_id, owner: await ownerKeys(household.owner) });
+    const owner = await ownerKeys(household.owner);
+    await relay.post("join", { pairing_id, owner });
+    const words = await newcomerWords({ v: 1, pairing_id, owner });
     place.replaceChildren(
       h("div", { class: "notice", id: "asked", role: "status" }, h("p", {}, t("ask.waiting"))),
+      h("p", {}, t("ask.words")),
+      h("ol", { class: "words", id: "ask-words" }, words.map((word) => h("li", { lang: "en" }, word))),
     );
     waitUntilLetIn(context, pairing_id, place);
   });

@@ -39,3 +39,12 @@ export async function sixWords(code, identityKey, sealingKey) {
   const raw = new Uint8Array(await crypto.subtle.deriveBits(stretch, key, 48));
   return Array.from(raw, (byte) => words[byte]);
 }
+
+/**
+ * Six words over a newcomer's keys alone, who becomes an owner by an owner's word: their own app
+ * and the doorbell's page show the same, unless somebody swapped keys.
+ * @param {PairingCode} code
+ */
+export function newcomerWords(code) {
+  return sixWords(code, "", "");
+}

@@ -1,0 +1,49 @@
+"""What the desk tells a new owner, and the words by which a swapped newcomer is seen."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+
+from firmware.protocol.encoding import b64u
+from firmware.protocol.events import Note
+from firmware.protocol.pairing import newcomer_words
+from firmware.statements import newcomer_code
+from tests.fakes.consent_world import MINUTE_MS
+from tests.fakes.desk import DeskRig, desk_rig
+
+
+@pytest.fixture
+async def rig(tmp_path) -> AsyncIterator[DeskRig]:
+    async with desk_rig(tmp_path) as rig:
+        yield rig
+
+
+async def test_a_new_owner_hears_of_the_requests_that_still_stand(rig):
+    desk, newcomer = rig.desk(), rig.newcomer()
+    await rig.publish(desk)
+    rig.told.clear()
+    await desk.tell_standing_requests(newcomer.owner)
+    credential_id = newcomer.owner.passkey.credential_id
+    assert [note.credential_id for note in rig.told_of(Note)] == [credential_id]
+
+
+async def test_a_request_that_is_over_is_told_to_nobody_and_forgotten(rig):
+    desk, newcomer = rig.desk(), rig.newcomer()
+    await rig.publish(desk)
+    rig.told.clear()
+    rig.now_ms += 8 * 24 * 60 * MINUTE_MS
+    await desk.tell_standing_requests(newcomer.owner)
+    assert rig.told == []
+    assert rig.store.requests()
+    desk.forget_old_requests()
+    assert rig.store.requests() == []
+
+
+def test_swapped_keys_of_a_newcomer_change_the_six_words(tmp_path, rig):
+    terms = rig.newcomer()
+    swapped = msgspec.structs.replace(terms.owner, note_key=b64u(b"\x09" + bytes(31)))
+    other = msgspec.structs.replace(terms, owner=swapped)
+    words = newcomer_words(newcomer_code(terms))
+    assert len(words) == 6
+    assert words != newcomer_words(newcomer_code(other))
