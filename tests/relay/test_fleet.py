@@ -292,14 +292,13 @@ async def test_a_command_to_a_doorbell_that_is_away_comes_as_soon_as_it_is_onlin
     doorbell = await enrol(relay, tmp_path)
     body = CloseSession(session_id=new_id())
     command_id = await relay.commands.send(doorbell.device, body, NOW_MS + 60_000)
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(1.1)  # the first repeat by time is over, the second comes two seconds later
 
     def come_online() -> list:
         with doorbell.connect() as line:
             line.subscribe(topic(doorbell.device, "command"))
             line.publish("status", doorbell.status("online").encode())
-            # The first repeat by time would be a second after the first sending.
-            command = line.next_command(0.7)
+            command = line.next_command(1.5)
             line.publish("reply", reply_to(command, Accepted()).encode())
             return [command.id, *[again.id for again in line.commands(1.5)]]
 
