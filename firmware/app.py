@@ -13,18 +13,14 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import Coroutine
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import httpx2
 
-from firmware.capture.button import Button, MockPins, PinName, Press
-from firmware.capture.control import ControlSocket
+from firmware.answering import CodeWatch, Viewing
+from firmware.bell import Bell
 from firmware.capture.hub import LumaSlot, UnitHub
-from firmware.capture.packets import pts_90k_of
-from firmware.capture.qr import read_texts
 from firmware.capture.replay import ReplaySource
 from firmware.clips.facts_store import FactsStore
 from firmware.clips.library import Database, Library
@@ -45,23 +41,14 @@ from firmware.evidence.manifest import ManifestSigner
 from firmware.link.commands import CommandHandlers
 from firmware.link.mqtt import BrokerAddress
 from firmware.link.session import Identity, LinkSession
-from firmware.live.errors import LiveError
 from firmware.live.session import LiveSessions
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.queue import Outbox
 from firmware.outbox.upload import Uploader
 from firmware.own_page import OwnPage, Shelf
 from firmware.protocol.claims import Enrolment
-from firmware.protocol.commands import (
-    Accepted,
-    Answer,
-    CloseSession,
-    Offer,
-    Refused,
-    ReplyBody,
-)
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import ClipReady, Event, Pressed
+from firmware.protocol.events import ClipReady, Event
 from firmware.statements import StatementDesk
 from firmware.supervision import keep_running
 from firmware.telling import Teller
@@ -158,12 +145,14 @@ class Doorbell:
         self._live = LiveSessions(
             self._hub, shelf, request_key_frame=self._camera.request_key_frame
         )
+        viewing = Viewing(self._live, self._has_owner)
 
         self._pairing = Pairing(
             identity_key=keys.identity_key,
             sealing_key=keys.sealing_key,
             has_owner=self._has_owner(),
         )
+        self._codes = CodeWatch(self._luma, self._pairing, self._clock, tell)
         outgoing = Outgoing(data_dir / "outgoing")
         self._desk = StatementDesk(
             keys=keys,
@@ -196,8 +185,8 @@ class Doorbell:
             ),
             store=self._outbox,
             handle=CommandHandlers(
-                on_offer=self._on_offer,
-                on_close_session=self._on_close_session,
+                on_offer=viewing.on_offer,
+                on_close_session=viewing.on_close_session,
                 on_request=self._desk.on_request,
                 on_statement=self._desk.on_statement,
                 on_upload_ticket=self._uploads.on_ticket,
@@ -218,18 +207,25 @@ class Doorbell:
             is_online=lambda: self._link.is_online,
             door_url=config.door.url,
         )
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._presses: set[asyncio.Task[None]] = set()
+        self._bell = Bell(
+            config.button,
+            clock=self._clock,
+            recorder=self._recorder,
+            pairing=self._pairing,
+            has_owner=self._has_owner,
+            tell=tell,
+            show=self._show,
+        )
+        self._telling_clips: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set; end them in good order."""
-        for record in await asyncio.to_thread(
-            close_open_clips, self._library, self._manifests.sign
-        ):
+        await asyncio.to_thread(close_open_clips, self._library, self._manifests.sign)
+        for record in await asyncio.to_thread(self._library.untold):
             self._on_clip(record)
         parts = {
             "recorder": self._recorder.run,
-            "pairing": self._look_for_codes,
+            "pairing": self._codes.run,
             "own page": self._serve_page,
             "link": self._link.run,
             "retention": self._keep_retention,
@@ -238,50 +234,24 @@ class Doorbell:
             asyncio.create_task(keep_running(name, part, source=self._source), name=name)
             for name, part in parts.items()
         ]
-        buttons, control = self._buttons()
         try:
             self._camera.start(self._hub.put, self._luma.put)
-            if control is not None:
-                await control.start()
+            await self._bell.start()
             await self._desk.resume()
             await self._uploads.resume(self._outbox.pending(10_000))
             log.info("doorbell ready, its own page is %s", self._config.door.url)
             await stop.wait()
         finally:
-            if control is not None:
-                await control.close()
-            for button in buttons:
-                button.close()
+            await self._bell.close()
             await self._live.aclose()
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._telling_clips, return_exceptions=True)
             await asyncio.to_thread(self._camera.stop)
             self._teller.close()
             self._outbox.close()
             self._database.close()
-
-    def _buttons(self) -> tuple[list[Button], ControlSocket | None]:
-        settings = self._config.button
-        pins, control = None, None
-        if settings.pins == "mock":
-            pins = MockPins(bell_pin=settings.bell_pin, service_pin=settings.service_pin)
-            control = ControlSocket(
-                Path(settings.control_socket),
-                on_press=partial(self._press_mock, pins),
-                on_show=self._show,
-            )
-        make = partial(
-            Button,
-            debounce_ms=settings.debounce_ms,
-            clock=self._clock,
-            loop=asyncio.get_running_loop(),
-            pin_factory=None if pins is None else pins.factory,
-        )
-        bell = make(pin=settings.bell_pin, on_press=self._on_bell)
-        service = make(pin=settings.service_pin, on_press=lambda _: None, on_hold=self._on_service)
-        return [bell, service], control
 
     def _has_owner(self) -> bool:
         return bool(self._owners.owners)
@@ -289,35 +259,10 @@ class Doorbell:
     def _monotonic_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
-    def _spawn(self, name: str, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def _on_bell(self, press: Press) -> None:
-        if not self._has_owner():
-            log.info("the bell rang; nobody is paired, so nothing is told or kept")
-            return
-        task = self._spawn("press", self._tell_press(press))
-        self._presses.add(task)
-        task.add_done_callback(self._presses.discard)
-
-    async def _press_mock(self, pins: MockPins, pin: PinName, hold_s: float) -> None:
-        """Move a mock pin; return once the presses that it made are accepted."""
-        await pins.press(pin, hold_s)
-        await asyncio.gather(*self._presses)
-
-    async def _tell_press(self, press: Press) -> None:
-        event = await self._teller.tell(Pressed())
-        self._recorder.trigger(event.id, "pressed", pts_90k_of(press.at_ns))
-
-    def _on_service(self) -> None:
-        if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
-            log.warning("the service button does nothing: this doorbell has an owner")
-
     def _on_clip(self, record: ClipRecord) -> None:
-        self._spawn("clip", self._tell_clip(record))
+        task = asyncio.create_task(self._tell_clip(record), name="clip")
+        self._telling_clips.add(task)
+        task.add_done_callback(self._telling_clips.discard)
 
     async def _tell_clip(self, record: ClipRecord) -> None:
         await self._teller.tell(
@@ -331,37 +276,13 @@ class Doorbell:
                 is_cut_short=record.is_cut_short,
             )
         )
+        await asyncio.to_thread(self._library.mark_told, record.clip_id)
 
     def _on_told(self, event: Event) -> None:
         self._uploads.on_told(event)
 
-    async def _on_offer(self, offer: Offer) -> ReplyBody:
-        if not self._has_owner():
-            return Refused(reason="not_paired", detail="this doorbell has no owner yet")
-        try:
-            sdp = await self._live.answer(offer.session_id, offer.sdp, offer.ice_servers)
-        except LiveError as error:
-            return Refused(reason=error.reason, detail=error.detail)
-        return Answer(session_id=offer.session_id, sdp=sdp)
-
-    async def _on_close_session(self, close: CloseSession) -> ReplyBody:
-        await self._live.close(close.session_id)
-        return Accepted()
-
     async def _show(self, picture_png: bytes, seconds: float) -> None:
         await asyncio.to_thread(self._camera.show, picture_png, seconds)
-
-    async def _look_for_codes(self) -> None:
-        """Read QR codes in what the camera sees, while pairing is open."""
-        while True:
-            frame = await self._luma.next()
-            if not self._pairing.is_reading(self._clock.monotonic_ns() // 1_000_000):
-                continue
-            for text in await asyncio.to_thread(read_texts, frame):
-                now_ms = self._clock.monotonic_ns() // 1_000_000
-                answer = await asyncio.to_thread(self._pairing.read_code, text, now_ms)
-                if answer is not None:
-                    await self._teller.tell(answer)
 
     async def _serve_page(self) -> None:
         door = self._config.door

@@ -29,13 +29,7 @@ from firmware.consent.facts import (
     Refusal,
     Release,
 )
-from firmware.consent.request_rules import (
-    MAX_LIFE_MS,
-    MAX_SKEW_MS,
-    RequestRefused,
-    agency_of,
-    check_request,
-)
+from firmware.consent.request_rules import RequestRefused, agency_of, check_request
 from firmware.consent.verifier import CONFIRMATION_LIFE_MS, admit, judge, release, signer_of
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
@@ -64,6 +58,7 @@ from firmware.protocol.notes import (
     seal_note,
 )
 from firmware.protocol.pairing import PairingCode, newcomer_words
+from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
 from firmware.protocol.sealing import open_sealed
 
 log = logging.getLogger(__name__)

@@ -36,6 +36,7 @@ CREATE TABLE clips (
     size_bytes       INTEGER NOT NULL DEFAULT 0,
     is_cut_short     INTEGER NOT NULL DEFAULT 0,
     is_held          INTEGER NOT NULL DEFAULT 0, -- never removed by retention
+    is_told          INTEGER NOT NULL DEFAULT 0, -- its event lies in the outbox, or did
     trigger_event_id TEXT NOT NULL,              -- the first trigger
     manifest_digest  TEXT,                       -- SHA-256 of the manifest's canonical text
     manifest_json    BLOB                        -- footage.SignedManifest
@@ -223,6 +224,20 @@ class Library:
                 "SELECT start_json FROM clips WHERE state = 'open' ORDER BY started_ms"
             ).fetchall()
         return [decode(ClipStart, row[0]) for row in rows]
+
+    def untold(self) -> list[ClipRecord]:
+        """Return the finished clips whose event isn't known to be accepted, oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                f"SELECT {_COLUMNS} FROM clips WHERE state = 'finished' AND is_told = 0"  # noqa: S608 (a constant)
+                " ORDER BY started_ms, clip_id"
+            ).fetchall()
+        return [self._record(row) for row in rows]
+
+    def mark_told(self, clip_id: str) -> None:
+        """Write down that a clip's event is accepted."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE clips SET is_told = 1 WHERE clip_id = ?", (clip_id,))
 
     def set_held(self, clip_id: str, *, is_held: bool) -> None:
         """Keep a clip from retention, or let it go again."""

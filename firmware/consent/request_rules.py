@@ -10,20 +10,16 @@ from firmware.protocol.claims import Agency
 from firmware.protocol.encoding import WireError, decode_canonical, unb64u
 from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
 from firmware.protocol.requests import (
+    MAX_AGE_MS,
+    MAX_LIFE_MS,
+    MAX_SKEW_MS,
+    MAX_WINDOW_MS,
+    MIN_WINDOW_MS,
     REQUEST_TAG,
     EvidenceRequest,
     SignedRequest,
     check_certificate,
 )
-
-MINUTE_MS = 60 * 1000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
-MIN_WINDOW_MS = 15 * MINUTE_MS
-MAX_WINDOW_MS = 12 * HOUR_MS
-MAX_AGE_MS = 30 * DAY_MS
-MAX_LIFE_MS = 7 * DAY_MS
-MAX_SKEW_MS = 10 * MINUTE_MS
 
 RequestReason = Literal[
     "agency", "agreement", "officer", "request_form", "request_signature",

@@ -5,7 +5,7 @@ A request is canonical JSON, its digest the SHA-256 of it. The officer's passkey
 passkey counts because the agency's own key signed a certificate for it.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -25,16 +25,20 @@ from firmware.protocol.passkeys import Assertion, PasskeyKey, verify_p256
 REQUEST_TAG = b"doorward/request/v1"
 OFFICER_TAG = b"doorward/officer/v1"
 
-INCIDENT_TYPES = (
-    "burglary",
-    "theft",
-    "robbery",
-    "assault",
-    "vehicle",
-    "damage",
-    "missing_person",
-    "traffic",
-)
+# What a request may ask for (R2, R13): the relay checks it, and each doorbell again.
+_MINUTE_MS = 60 * 1000
+_DAY_MS = 24 * 60 * _MINUTE_MS
+MIN_WINDOW_MS = 15 * _MINUTE_MS
+MAX_WINDOW_MS = 12 * 60 * _MINUTE_MS
+MAX_AGE_MS = 30 * _DAY_MS
+MAX_LIFE_MS = 7 * _DAY_MS
+MAX_SKEW_MS = 10 * _MINUTE_MS
+"""How far the clocks of relay, officer and doorbell may differ."""
+
+IncidentType = Literal[
+    "burglary", "theft", "robbery", "assault", "vehicle", "damage", "missing_person", "traffic",
+]  # fmt: skip
+INCIDENT_TYPES: tuple[str, ...] = get_args(IncidentType)
 Cell = Annotated[str, msgspec.Meta(pattern=r"^89[0-9a-f]{13}\Z")]
 """An H3 index of resolution 9, 15 hexadecimal digits."""
 CaseNumber = Annotated[str, msgspec.Meta(pattern=r"^[A-Z0-9/-]{1,24}\Z")]
@@ -51,16 +55,7 @@ class EvidenceRequest(Document, frozen=True, kw_only=True):
     officer_name: Line
     contact: Line
     case_number: CaseNumber
-    incident_type: Literal[
-        "burglary",
-        "theft",
-        "robbery",
-        "assault",
-        "vehicle",
-        "damage",
-        "missing_person",
-        "traffic",
-    ]
+    incident_type: IncidentType
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
     cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=12)]
     from_ms: WallTimeMs

@@ -15,6 +15,7 @@ from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.passkeys import Assertion
 from firmware.protocol.requests import SignedCertificate, SignedRequest
+from tests.fakes.recording import recording_rig
 
 NOW_MS = 1_790_000_000_000
 ASSERTION = Assertion(
@@ -192,3 +193,16 @@ def test_a_request_that_comes_twice_is_known_once(database: Database) -> None:
     assert facts.requests() == [request]
     facts.forget_requests_before(NOW_MS + 1)
     assert facts.requests() == []
+
+
+async def test_a_clip_whose_event_was_not_accepted_is_told_after_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(1)
+        rig.press()
+        await rig.film(4)
+        clip = await rig.next_clip()
+        assert [untold.clip_id for untold in rig.library.untold()] == [clip.clip_id]
+        rig.library.mark_told(clip.clip_id)
+        assert rig.library.untold() == []
