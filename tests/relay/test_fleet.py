@@ -50,6 +50,11 @@ def certified(authority: Authority) -> tuple[str, str]:
     return csr.device, pem_of(authority.sign_doorbell(csr, NOW_MS))
 
 
+def in_a_minute_ms() -> int:
+    """Return when a command expires that is sent now (not when this module was loaded)."""
+    return SystemClock().wall_ms() + 60_000
+
+
 def callout_of(authority: Authority, *, now_ms: int = NOW_MS, revoked: tuple = ()) -> Callout:
     return Callout(
         authority=authority,
@@ -291,7 +296,7 @@ async def test_a_command_to_a_doorbell_that_is_away_comes_as_soon_as_it_is_onlin
 ) -> None:
     doorbell = await enrol(relay, tmp_path)
     body = CloseSession(session_id=new_id())
-    command_id = await relay.commands.send(doorbell.device, body, NOW_MS + 60_000)
+    command_id = await relay.commands.send(doorbell.device, body, in_a_minute_ms())
     await asyncio.sleep(1.1)  # the first repeat by time is over, the second comes two seconds later
 
     def come_online() -> list:
@@ -307,7 +312,7 @@ async def test_a_command_to_a_doorbell_that_is_away_comes_as_soon_as_it_is_onlin
     async with relay.database.read() as tx:
         row = await commands.get(tx, command_id)
     assert row is not None
-    assert row.state(NOW_MS) == "answered"
+    assert row.state(SystemClock().wall_ms()) == "answered"
 
 
 @pytest.mark.services
@@ -329,7 +334,7 @@ async def test_a_command_is_repeated_until_it_is_answered(relay: Relay, tmp_path
 async def test_nobody_can_answer_another_doorbells_command(relay: Relay, tmp_path: Path) -> None:
     doorbell, liar = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
     body = CloseSession(session_id=new_id())
-    command_id = await relay.commands.send(doorbell.device, body, NOW_MS + 60_000)
+    command_id = await relay.commands.send(doorbell.device, body, in_a_minute_ms())
     async with relay.database.read() as tx:
         row = await commands.get(tx, command_id)
     assert row is not None
