@@ -42,11 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def start_logging(level: int) -> None:
-    """Log to stderr. The HTTP client names whole URLs at INFO: presigned ones are secrets."""
+    """Log to stderr. At INFO the HTTP client names whole URLs, and ICE people's addresses."""
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    for name in ("httpx2", "httpcore2"):
+    for name in ("httpx2", "httpcore2", "aioice", "aiortc"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
