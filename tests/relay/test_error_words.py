@@ -1,0 +1,34 @@
+"""Whatever code the API answers with, the owner's app has words of its own for it."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+RELAY = Path(__file__).parents[2] / "relay"
+SAID_IN_DETAIL = {"invalid", "refused", "http"}
+"""These carry the one thing that is wrong in their message; the app shows that."""
+CODES = (
+    r'ApiError\(\s*\d+,\s*"([a-z_]+)"',
+    r'SignInRefused\(\s*"([a-z_]+)"',
+    r'return \d{3}, "([a-z_]+)"',
+    r'"code": "([a-z_]+)"',
+    r'_answer\(\d+, "([a-z_]+)"',
+)
+
+
+def codes() -> set[str]:
+    folders = (RELAY / "api", RELAY / "people")
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    text = "\n".join(path.read_text() for path in [*files, RELAY / "web" / "security.py"])
+    return {code for pattern in CODES for code in re.findall(pattern, text)}
+
+
+@pytest.mark.parametrize("language", ["en", "sv"])
+def test_every_error_code_has_words(language):
+    words = json.loads((RELAY / "owner_app" / "locales" / f"{language}.json").read_text())
+    known = {key.removeprefix("error.code.") for key in words if key.startswith("error.code.")}
+    assert len(codes()) >= 10, "the search for codes finds too few"
+    assert codes() - SAID_IN_DETAIL - known == set()
+    assert known - codes() == set(), "words for codes that the relay never says"
