@@ -80,17 +80,6 @@ async def newest(
     return [_event(row) for row in (await tx.execute(query)).mappings()]
 
 
-async def after(tx: Transaction, relay_seq: int, *, limit: int = 500) -> list[EventRow]:
-    """Return all events committed after `relay_seq`, oldest first."""
-    query = (
-        select(events)
-        .where(events.c.relay_seq > relay_seq)
-        .order_by(events.c.relay_seq)
-        .limit(limit)
-    )
-    return [_event(row) for row in (await tx.execute(query)).mappings()]
-
-
 def _event(row: RowMapping) -> EventRow:
     event = decode(Event, row["payload"].encode(), max_bytes=MAX_MQTT_BYTES)
     return EventRow(relay_seq=row["relay_seq"], received_ms=row["received_ms"], event=event)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.protocol.claims import Agency, Enrolment, EnrolmentRequest
 from firmware.protocol.commands import Accepted, CommandBody, Reply, ReplyBody
-from firmware.protocol.encoding import b64u, new_id, sha256_hex
+from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import Event, EventBody
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
@@ -369,7 +369,3 @@ async def certified_officer(world: World, name: str = "Officer Berg") -> Officer
     await officer.get_certified()
     await officer.take_csrf()
     return officer
-
-
-def digest_of(text: str) -> str:
-    return sha256_hex(text.encode())

@@ -110,18 +110,6 @@ class Owner:
         self._save()
         return words
 
-    async def ask_to_join(self) -> str:
-        """As a newcomer, ask the owners of the doorbell to be let in; return the pairing's id."""
-        pairing_id = new_id()
-        await self.api.post(f"{API}/pairings", {"pairing_id": pairing_id})
-        owner = json.loads(self.keys.encode())
-        await self.api.post(f"{API}/join", {"pairing_id": pairing_id, "owner": owner})
-        return pairing_id
-
-    async def doorbells(self) -> list[Json]:
-        """Return the doorbells of this account."""
-        return list((await self.api.get(f"{API}/doorbells"))["doorbells"])
-
     async def last_seq(self) -> int:
         """Return the newest sequence number that the relay has of the doorbell's events."""
         events = (await self.api.get(f"{API}/events?limit=1"))["events"]
