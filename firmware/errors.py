@@ -3,6 +3,9 @@
     DoorwardError
     ├── ConfigError             doorbell.toml: which key, its value, what was expected
     ├── StoreError              a file of the data folder is damaged, or of a newer version
+    ├── VaultError              a sealed file can't be opened: another key, or damaged
+    ├── NumPyMissing            motion and masks need it, and it doesn't come with Doorward
+    ├── CameraError             no pictures: why, in a word of protocol.events.CameraState
     ├── EnrolmentError
     │   ├── ClaimRefused        final: a new claim is needed
     │   ├── RelayUnreachable    try again later
@@ -12,6 +15,7 @@
     │   ├── DoorNumberWrong     how many tries are left
     │   └── DoorNumberLocked    for how long
     ├── EventRefused            an event that the outbox can't take
+    ├── TooMuchToTell           the card takes nothing, and too many events wait in memory
     ├── LinkError
     │   ├── ConnectionRefused   the broker doesn't let us in: never final
     │   └── ConnectionFailed    it can't be reached, or the connection broke
@@ -24,6 +28,8 @@
 """
 
 from pathlib import Path
+
+from firmware.protocol.events import CameraState
 
 
 class DoorwardError(Exception):
@@ -46,6 +52,30 @@ class StoreError(DoorwardError):
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = path
+
+
+class VaultError(DoorwardError):
+    """A sealed file is damaged or was sealed under another key, or its key can't be reached."""
+
+
+class NumPyMissing(DoorwardError):
+    """NumPy isn't installed; on a Pi it must be the board's own."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "NumPy is missing: on a Raspberry Pi, sudo apt install python3-numpy, in an "
+            "environment made with --system-site-packages; elsewhere, "
+            "pip install 'doorward[firmware,vision]'"
+        )
+
+
+class CameraError(DoorwardError):
+    """The camera gives no pictures; `state` is the word that the owner is told."""
+
+    def __init__(self, state: CameraState, detail: str) -> None:
+        super().__init__(detail)
+        self.state: CameraState = state
+        self.detail = detail
 
 
 class EnrolmentError(DoorwardError):
@@ -108,6 +138,13 @@ class EventRefused(DoorwardError):
     def __init__(self, size_bytes: int, max_bytes: int) -> None:
         super().__init__(f"event of {size_bytes} bytes, at most {max_bytes} can be sent")
         self.size_bytes = size_bytes
+
+
+class TooMuchToTell(DoorwardError):
+    """The card takes no events, and as many wait as there may."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"the card takes nothing: {waiting} events wait, this one isn't told")
 
 
 class LinkError(DoorwardError):

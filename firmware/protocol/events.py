@@ -25,16 +25,75 @@ NOTE_PLAIN_BYTES = 1024
 PartDigests = Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=1000)]
 
 
+CameraState = Literal[
+    "working",
+    "starting",
+    "missing",  # no camera is found: unplugged, or its cable came loose
+    "busy",  # another program holds it, or one that crashed left it locked
+    "frozen",  # it is there and gives no pictures
+    "unsupported",  # it can't do what was set, such as a mask on a camera with H.264 only
+    "off",
+]
+"""Anything but "working" says why a press has no picture."""
+
+
 class Pressed(Document, frozen=True, kw_only=True, tag="pressed", tag_field="type"):
-    """Somebody pressed the bell."""
+    """Somebody pressed the bell; `camera` says whether there is a picture of it, or why not."""
+
+    camera: CameraState = "working"
+
+
+class Motion(Document, frozen=True, kw_only=True, tag="motion", tag_field="type"):
+    """Something moved, in these zones of the picture (none: anywhere; names are the owner's)."""
+
+    zones: Annotated[list[Line], msgspec.Meta(max_length=8)] = msgspec.field(default_factory=list)
+
+
+TroubleCode = Literal[
+    "camera",  # no pictures; `detail` says why
+    "card_full",  # nothing unprotected is left to delete: new clips are lost
+    "card_slow",  # the card can't keep up: parts of clips were lost
+    "card_failing",  # the card gives errors
+    "storage_key",  # the key that seals clips can't be reached: new clips are lost
+    "too_much_motion",  # so much that it is no longer told, or recorded, for a while
+    "power_weak",
+    "too_hot",
+    "clock_unknown",
+]
+
+
+class Trouble(Document, frozen=True, kw_only=True, tag="trouble", tag_field="type"):
+    """Something that the owner should know began, or is over; `detail` is one English sentence."""
+
+    code: TroubleCode
+    is_over: bool = False
+    detail: Line
+
+
+class ClockSet(Document, frozen=True, kw_only=True, tag="clock_set", tag_field="type"):
+    """The doorbell learnt the time: events told since its start were dated by a wrong clock.
+
+    Of the events with a `seq` from `from_seq` to `to_seq`, those whose clock wasn't trusted
+    happened at `time_ms` + `offset_ms`. Their own time stays as it was told.
+    """
+
+    from_seq: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    to_seq: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
+    offset_ms: Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)]
 
 
 class ClipReady(Document, frozen=True, kw_only=True, tag="clip_ready", tag_field="type"):
-    """A clip is finished and lies in the doorbell's library."""
+    """A clip is finished and lies in the doorbell's library.
+
+    `trigger_event_id` is the event that started it, `more_trigger_ids` those that came within.
+    """
 
     clip_id: Id
     manifest_digest: Digest
     trigger_event_id: Id
+    more_trigger_ids: Annotated[list[Id], msgspec.Meta(max_length=99)] = msgspec.field(
+        default_factory=list
+    )
     started_ms: WallTimeMs
     duration_ms: int
     pre_roll_ms: int
@@ -95,7 +154,18 @@ class PackageUploaded(
     parts: Annotated[list[UploadedPart], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-EventBody = Pressed | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded
+EventBody = (
+    Pressed
+    | Motion
+    | ClipReady
+    | Trouble
+    | ClockSet
+    | PairingAnswer
+    | Paired
+    | Note
+    | PackageReady
+    | PackageUploaded
+)
 
 
 class Event(Document, frozen=True, kw_only=True):
@@ -110,6 +180,35 @@ class Event(Document, frozen=True, kw_only=True):
     body: EventBody
 
 
+Amount = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class Health(Document, frozen=True, kw_only=True):
+    """How the doorbell is, measured each minute and when something changes. None: can't be known.
+
+    Power, heat and throttling are as the board's firmware says (bits of `vcgencmd
+    get_throttled`); `had_weak_power` since its start. `fps_milli` is pictures per 1,000 s.
+    `max_fps` is what heat allows at the moment.
+    """
+
+    measured_ms: WallTimeMs
+    camera: CameraState
+    fps_milli: Amount
+    max_fps: Amount
+    temperature_milli_c: Annotated[int, msgspec.Meta(ge=-100_000, le=200_000)] | None = None
+    has_weak_power: bool | None = None
+    had_weak_power: bool | None = None
+    is_throttled: bool | None = None
+    card_free_bytes: Amount | None = None
+    card_total_bytes: Amount | None = None
+    sync_p99_ms: Amount | None = None
+    signal_dbm: Annotated[int, msgspec.Meta(ge=-150, le=20)] | None = None
+    is_clock_trusted: bool
+    memory_free_bytes: Amount | None = None
+    clip_count: Amount = 0
+    oldest_clip_ms: WallTimeMs | None = None
+
+
 class Status(Document, frozen=True, kw_only=True):
     """Retained state on `dw/{device_id}/status`; the will message says offline."""
 
@@ -119,3 +218,4 @@ class Status(Document, frozen=True, kw_only=True):
     time_ms: WallTimeMs
     boot_id: Id
     version: Line
+    health: Health | None = None

@@ -29,6 +29,7 @@ from firmware.protocol.passkeys import verify_p256
 GOP_TAG = b"doorward/gop/v1\x00"
 MANIFEST_TAG = b"doorward/clip/v1\x00"
 MAX_MANIFEST_BYTES = 256 * 1024
+NO_MASK_DIGEST = hashlib.sha256(b"[]").hexdigest()
 
 
 class Gop(Document, frozen=True, kw_only=True):
@@ -50,8 +51,11 @@ class ClipTrigger(Document, frozen=True, kw_only=True):
 class ClipManifest(Document, frozen=True, kw_only=True):
     """The signed description of one clip; its SHA-256 is the clip's digest.
 
-    `started_ms` is the wall time of the first access unit. `pre_roll_90k` is how much video
-    there is before the first trigger. `ended` is "cut_short" where the process died.
+    `started_ms` is the wall time of the first access unit, as the doorbell's clock had it.
+    `counter` rises by one a clip of this doorbell, so a missing one shows. `pre_roll_90k` is how
+    much video there is before the first trigger. `ended` is "cut_short" where the recording was
+    broken off; then `duration_90k` says where. `lost_units` were dropped for a slow card.
+    `mask_digest` is SHA-256 over the privacy mask's canonical JSON (`NO_MASK_DIGEST`: none).
     """
 
     v: Literal[1] = 1
@@ -59,6 +63,7 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     clip_id: Id
     device: DeviceId
     boot_id: Id
+    counter: Annotated[int, msgspec.Meta(ge=1, le=2**53 - 1)]
     started_ms: WallTimeMs
     is_clock_trusted: bool
     duration_90k: Annotated[int, msgspec.Meta(ge=1)]
@@ -66,6 +71,8 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     height: Annotated[int, msgspec.Meta(ge=16, le=8192)]
     pre_roll_90k: Annotated[int, msgspec.Meta(ge=0)]
     ended: Literal["complete", "cut_short"]
+    lost_units: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    mask_digest: Digest
     triggers: Annotated[list[ClipTrigger], msgspec.Meta(min_length=1, max_length=100)]
     gops: Annotated[list[Gop], msgspec.Meta(min_length=1, max_length=1000)]
     video_root: Digest

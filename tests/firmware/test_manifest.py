@@ -1,17 +1,25 @@
 """The doorbell's signed word on a clip."""
 
+import io
+import json
+from pathlib import Path
+
+import av
 import pytest
+from msgspec import convert
 
 from firmware.capture.packets import AccessUnit
 from firmware.clips.record import ClipEnd, ClipStart
 from firmware.evidence.manifest import ManifestSigner
-from firmware.protocol.encoding import WireError, new_id
+from firmware.protocol.encoding import WireError, new_id, unb64u
 from firmware.protocol.footage import (
     ClipTrigger,
     GopHasher,
     SignedManifest,
     check_manifest,
+    merkle_root,
     split_annex_b,
+    split_length_prefixed,
 )
 from tests.fakes.footage import SoftSigner, TinyCamera
 
@@ -26,14 +34,22 @@ def described(units: list[AccessUnit]) -> tuple[ClipStart, ClipEnd]:
     start = ClipStart(
         clip_id=new_id(),
         boot_id=new_id(),
+        counter=7,
         started_ms=1_790_000_000_000,
         is_clock_trusted=True,
         width=96,
         height=64,
         pre_roll_90k=45_000,
+        mask_digest="ab" * 32,
         triggers=[trigger],
     )
-    end = ClipEnd(duration_90k=180_000, gops=hasher.finish(), ended="complete", size_bytes=1)
+    end = ClipEnd(
+        duration_90k=180_000,
+        gops=hasher.finish(),
+        ended="complete",
+        lost_units=3,
+        size_bytes=1,
+    )
     return start, end
 
 
@@ -49,6 +65,8 @@ def test_a_manifest_says_what_was_recorded_and_holds_under_the_doorbells_key() -
     assert manifest.gops == end.gops
     assert manifest.triggers == start.triggers
     assert (manifest.pre_roll_90k, manifest.duration_90k) == (45_000, 180_000)
+    assert (manifest.counter, manifest.lost_units) == (7, 3)
+    assert manifest.mask_digest == "ab" * 32
 
 
 def test_another_doorbells_key_refutes_it() -> None:
@@ -65,3 +83,45 @@ def test_one_changed_character_refutes_it() -> None:
     altered = signed.manifest.replace('"complete"', '"cut_short"')
     with pytest.raises(WireError, match="isn't signed by this doorbell"):
         check_manifest(SignedManifest(manifest=altered, signature=signed.signature), signer.spki)
+
+
+VECTOR = json.loads((Path(__file__).parents[1] / "vectors/footage.json").read_text("utf-8"))
+Unit = tuple[int, bool, list[bytes]]
+
+
+def units_of_mp4(data: bytes) -> list[Unit]:
+    """Read one by FFmpeg, which has no part in what made the doorbell's files."""
+    with av.open(io.BytesIO(data)) as container:
+        return [
+            (int(packet.pts or 0), packet.is_keyframe, split_length_prefixed(bytes(packet)))
+            for packet in container.demux(video=0)
+            if packet.size
+        ]
+
+
+def units_in(form: str) -> list[Unit]:
+    if form == "annex_b":
+        return [
+            (unit["pts_90k"], unit["is_key"], split_annex_b(unb64u(unit["data"])))
+            for unit in VECTOR["annex_b"]
+        ]
+    return units_of_mp4(unb64u(VECTOR[form]))
+
+
+def root_of(units: list[Unit]) -> str:
+    hasher = GopHasher()
+    for pts_90k, is_key, nal_units in units:
+        hasher.add(pts_90k, is_key, nal_units)
+    return merkle_root(gop.leaf for gop in hasher.finish())
+
+
+@pytest.mark.parametrize("form", ["plain_mp4", "fragmented_mp4", "annex_b"])
+def test_the_golden_clip_gives_its_signed_root_in_every_form(form: str) -> None:
+    signed = convert(VECTOR["signed"], SignedManifest)
+    manifest = check_manifest(signed, unb64u(VECTOR["identity_key"]))
+    units = units_in(form)
+    assert len(units) == 12
+    assert root_of(units) == manifest.video_root
+    retimed = [(pts + (pts > 0), is_key, nal_units) for pts, is_key, nal_units in units]
+    assert root_of(retimed) != manifest.video_root
+    assert root_of(units[:-1]) != manifest.video_root

@@ -1,14 +1,23 @@
-"""`doorward press` and `doorward show`, against a real Unix socket."""
+"""`doorward press` and `doorward show`, against a real Unix socket; `doorward recovery`."""
 
 import base64
+import io
 import json
+import re
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from firmware.capture.packets import LumaFrame
+from firmware.capture.qr import draw_qr, read_texts
+from firmware.clips.recovery_words import make_recovery_key, parse_recovery_secret, public_text_of
+from firmware.config import parse_config
 from firmware.owner_cli import main
 
 
@@ -94,3 +103,69 @@ def test_a_picture_that_is_no_png_is_refused(
     picture.write_bytes(b"\xff\xd8\xff")
     assert main(["show", str(picture), "--data", str(tmp_path)]) == 1
     assert "save the picture as PNG" in capsys.readouterr().err
+
+
+def test_recovery_shows_words_that_belong_to_the_public_key(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["recovery"]) == 0
+    shown = capsys.readouterr().out
+    words = [word for _, word in sorted(re.findall(r"(?:^|\s)(\d+)\. ([a-z]+)", shown), key=number)]
+    assert len(words) == 18
+    public = re.search(r'^\[storage\]\nrecovery_key = "([A-Za-z0-9_-]{43})"$', shown, re.M)
+    assert public is not None
+    assert public_text_of(parse_recovery_secret(" ".join(words))) == public[1]
+    assert parse_config({"storage": {"recovery_key": public[1]}}, Path()).storage.recovery_key
+
+
+def number(match: tuple[str, str]) -> int:
+    return int(match[0])
+
+
+def test_recovery_keeps_the_words_nowhere(tmp_path: Path) -> None:
+    program = ["strace", "-f", "-o", str(tmp_path / "log"), "-e", "trace=openat,creat,open"]
+    if shutil.which("strace") is None:
+        pytest.skip("strace is missing (apt: strace)")
+    done = subprocess.run(
+        [*program, sys.executable, "-B", "-m", "firmware.owner_cli", "recovery"],
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    assert b"recovery_key" in done.stdout
+    opened = (tmp_path / "log").read_text()
+    assert '"/proc' in opened or "openat(" in opened
+    written = [line for line in opened.splitlines() if re.search("O_WRONLY|O_RDWR|O_CREAT", line)]
+    assert written == []
+
+
+def test_recovery_check_says_which_key_the_words_belong_to(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = make_recovery_key()
+    typed = "\n".join(" ".join(key.words[i : i + 6]).upper() for i in (0, 6, 12))
+    for end in ("", "\n", "\n\nnot read any more\n"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed + end))
+        assert main(["recovery", "--check"]) == 0
+        assert key.public_text in capsys.readouterr().out
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed.replace(key.words[0].upper(), "acid x", 1)))
+    assert main(["recovery", "--check"]) == 1
+    shown = capsys.readouterr()
+    assert key.public_text not in shown.out
+    assert "word" in shown.err
+
+
+def test_the_drawn_code_is_read_by_a_camera_as_the_words() -> None:
+    text = " ".join(make_recovery_key().words)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", draw_qr(text)).split("\n")
+    rows = [
+        b"".join((b"\x00" if cell in dark else b"\xff") * 4 for cell in line)
+        for line in lines
+        for dark in ("▀█", "▄█")  # the upper half of each cell, then the lower
+    ]
+    picture = b"".join(row * 4 for row in rows)
+    width = len(rows[0])
+    frame = LumaFrame(
+        pts_90k=0, data=picture, stride=width, width=width, height=len(rows) * 4, gain=1.0
+    )
+    assert read_texts(frame) == [text]

@@ -48,16 +48,21 @@ OWNER = OwnerKeys(
 )
 
 BODIES = [
-    events.Pressed(),
+    events.Pressed(camera="frozen"),
     events.ClipReady(
         clip_id=new_id(),
         manifest_digest="ab" * 32,
         trigger_event_id=new_id(),
+        more_trigger_ids=[new_id()],
         started_ms=1,
         duration_ms=2,
         pre_roll_ms=3,
         is_cut_short=False,
     ),
+    events.Motion(zones=["Gate", "Ställplats"]),
+    events.Trouble(code="card_full", detail="The card is full."),
+    events.Trouble(code="camera", is_over=True, detail="The camera works again."),
+    events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),
     events.PairingAnswer(pairing_id=new_id(), identity_key="AQ", sealing_key="AQ"),
     events.Paired(pairing_id=new_id(), credential_id="AQ"),
     events.Note(credential_id="AQ", sealed="AQ"),
@@ -125,12 +130,39 @@ def test_random_bytes_are_refused_as_any_document(data):
         ({"seq": 0}, r"\$\.seq"),
         ({"time_ms": 1.5}, r"\$\.time_ms"),
         ({"body": {"type": "door_opened"}}, r"\$\.body"),
+        ({"body": {"type": "pressed", "camera": "sleepy"}}, r"\$\.body\.camera"),
+        ({"body": {"type": "motion", "zones": ["x"] * 9}}, r"\$\.body\.zones"),
+        ({"body": {"type": "trouble", "code": "rain", "detail": "x"}}, r"\$\.body\.code"),
     ],
 )
 def test_a_wrong_field_is_named(changes, expected):
     document = msgspec.to_builtins(event(events.Pressed())) | changes
     with pytest.raises(WireError, match=expected):
         decode(events.Event, msgspec.json.encode(document))
+
+
+HEALTH = events.Health(
+    measured_ms=1,
+    camera="working",
+    fps_milli=29_970,
+    max_fps=30,
+    temperature_milli_c=-4_500,
+    has_weak_power=False,
+    signal_dbm=-61,
+    is_clock_trusted=True,
+)
+
+
+@pytest.mark.parametrize("health", [None, HEALTH], ids=["without health", "with health"])
+def test_a_status_survives_the_round_trip_and_no_truncation(health):
+    status = events.Status(
+        device=DEVICE, state="online", time_ms=1, boot_id=new_id(), version="1.0", health=health
+    )
+    data = status.encode()
+    assert decode_canonical(events.Status, data) == status
+    for end in range(len(data)):
+        with pytest.raises(WireError):
+            decode(events.Status, data[:end])
 
 
 def test_an_oversized_document_is_refused_before_it_is_parsed():

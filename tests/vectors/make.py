@@ -1,14 +1,16 @@
-"""Writes the golden vectors that the browser's protocol code is held against.
+"""Writes the golden vectors that the browser's protocol code and the vault are held against.
 
     python tests/vectors/make.py
 
-Everything comes from firmware.protocol; tests/js/protocol.test.mjs reads it. Sealed bytes are
-random by nature, so a new run gives other ones that hold as well.
+All but the vault's comes from firmware.protocol, and tests/js/protocol.test.mjs reads it; the
+vault's is read by tests/firmware/test_vault.py. Sealed bytes are random by nature, so a new run
+gives other ones that hold as well.
 """
 
 import hashlib
 import io
 import json
+import tempfile
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -22,8 +24,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
+from firmware.clips.recovery_words import RecoveryKey, make_recovery_key
+from firmware.clips.storage_key import FileStorageKey
+from firmware.clips.vault import Cipher, Kind, Vault
 from firmware.protocol import footage, notes, packages, pairing, requests
-from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex
+from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex, unb64u
 from firmware.protocol.grants import (
     SEAL_INFO,
     STATEMENT_TAG,
@@ -53,6 +58,7 @@ def main() -> None:
         "statements": statement_vectors(),
         "requests": request_vectors(),
         "footage": footage_vectors(),
+        "vault": vault_vectors(),
     }.items():
         text = json.dumps(vectors, indent=1, ensure_ascii=False, sort_keys=True)
         (HERE / f"{name}.json").write_text(text + "\n", "utf-8")
@@ -169,6 +175,7 @@ def footage_vectors() -> dict[str, Any]:
         clip_id=AN_ID,
         device=DEVICE,
         boot_id=ANOTHER_ID,
+        counter=1,
         started_ms=1_790_000_000_000,
         is_clock_trusted=True,
         duration_90k=len(units) * 9000,
@@ -176,6 +183,8 @@ def footage_vectors() -> dict[str, Any]:
         height=48,
         pre_roll_90k=0,
         ended="complete",
+        lost_units=0,
+        mask_digest=footage.NO_MASK_DIGEST,
         triggers=[footage.ClipTrigger(event_id=AN_ID, kind="pressed", at_90k=9000)],
         gops=gops,
         video_root=footage.merkle_root(gop.leaf for gop in gops),
@@ -188,10 +197,49 @@ def footage_vectors() -> dict[str, Any]:
             "signature": b64u(_sign(key, footage.MANIFEST_TAG + manifest)),
         },
         "digest": sha256_hex(manifest),
+        "annex_b": [
+            {"pts_90k": pts, "is_key": is_key, "data": b64u(data)} for pts, is_key, data in units
+        ],
         "plain_mp4": b64u(_mux(units, "+disable_chpl")),
         "fragmented_mp4": b64u(_mux(units, "frag_keyframe+empty_moov+default_base_moof")),
         "roots": [_root(n) for n in range(8)],
     }
+
+
+def vault_vectors() -> dict[str, Any]:
+    """One sealed file in each cipher, the storage key, and a recovery key as words."""
+    recovery = make_recovery_key()
+    records = [(Kind.START, b"{}"), (Kind.FRAGMENT, bytes(range(256)) * 3), (Kind.END, b"")]
+    with tempfile.TemporaryDirectory() as folder:
+        key = FileStorageKey(Path(folder) / "storage.key")
+        files = {
+            cipher: b64u(_sealed(Path(folder) / f"{cipher}.clip", key, recovery, cipher, records))
+            for cipher in ("aes-256-gcm", "chacha20-poly1305")
+        }
+        storage_key = (Path(folder) / "storage.key").read_bytes()
+    return {
+        "storage_key": b64u(storage_key),
+        "recovery_words": " ".join(recovery.words),
+        "recovery_key": recovery.public_text,
+        "clip_id": AN_ID,
+        "records": [{"kind": int(kind), "plain": b64u(plain)} for kind, plain in records],
+        "files": files,
+    }
+
+
+def _sealed(
+    path: Path,
+    key: FileStorageKey,
+    recovery: RecoveryKey,
+    cipher: Cipher,
+    records: list[tuple[Kind, bytes]],
+) -> bytes:
+    vault = Vault(key, recovery_keys=[unb64u(recovery.public_text)], cipher=cipher)
+    writer = vault.create(path, AN_ID)
+    for kind, plain in records:
+        writer.append(kind, plain)
+    writer.close()
+    return path.read_bytes()
 
 
 def _certificate_pem(key: ec.EllipticCurvePrivateKey) -> str:
