@@ -9,6 +9,7 @@ import logging
 import random
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -17,7 +18,7 @@ from firmware.config import Config, load_config
 from firmware.enrolment.client import Enroller, load_enrolment
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
-from firmware.errors import ConfigError, DoorwardError
+from firmware.errors import ConfigError, DoorwardError, NumPyMissing
 from firmware.outbox.queue import Outbox
 from firmware.protocol.claims import Enrolment
 
@@ -29,8 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     start_logging(logging.DEBUG if options.verbose else logging.INFO)
     try:
+        if options.command == "clips":
+            from firmware.clips_cli import run_clips  # needs the video libraries
+
+            return run_clips(options)
+        if options.config is None:
+            raise ConfigError("--config", "", "the doorbell's TOML file")
         config = load_config(options.config)
-        return _run(options.command, config)
+        return _run(options.command, config, options.config)
     except ConfigError as error:
         print(f"doorward-firmware: {options.config}: {error}", file=sys.stderr)
         return 2
@@ -56,28 +63,55 @@ def _parser() -> argparse.ArgumentParser:
         description="The doorbell: records, and alone decides what leaves.",
         epilog="firmware/doorbell.example.toml explains every setting.",
     )
-    parser.add_argument(
-        "--config", type=Path, required=True, metavar="FILE", help="the doorbell's TOML file"
-    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="the doorbell's TOML file")
     parser.add_argument("--verbose", action="store_true", help="log more")
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     commands.add_parser("enrol", help="get this doorbell's certificate for its one-time claim")
     commands.add_parser("run", help="be the doorbell, until stopped (enrols first if needed)")
     commands.add_parser("status", help="say who this doorbell is, whose, and what waits")
+    _add_clips(commands.add_parser("clips", help="list, check or export the recordings"))
     return parser
 
 
-def _run(command: str, config: Config) -> int:
+def _add_clips(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, dest="action", metavar="ACTION")
+    listing = actions.add_parser("list", help="list the recordings, oldest first")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.add_argument("--deleted", action="store_true", help="the deleted ones instead")
+    check = actions.add_parser("check", help="read every recording and name every fault")
+    check.add_argument("--json", action="store_true", help="as JSON")
+    check.add_argument("--repair", action="store_true", help="repair what can be repaired safely")
+    export = actions.add_parser("export", help="write one recording to a file")
+    export.add_argument("clip_id", metavar="CLIP", help="its id, or the beginning of it")
+    export.add_argument("--to", type=Path, required=True, metavar="FILE", help="a new file")
+    export.add_argument(
+        "--format",
+        choices=("mp4", "fmp4", "h264"),
+        default="mp4",
+        help="MP4, fragmented MP4 or plain H.264 (default: mp4)",
+    )
+    export.add_argument(
+        "--recovery", action="store_true", help="open it with the recovery words, asked for"
+    )
+    export.add_argument(
+        "--card", type=Path, metavar="DIR", help="with --recovery: a dead doorbell's clips folder"
+    )
+
+
+def _run(command: str, config: Config, config_file: Path) -> int:
     if command == "enrol":
         enrolment = asyncio.run(_enrol(config))
         print(f"enrolled as {enrolment.device}")
         return 0
     if command == "status":
         return _print_status(config)
-    from firmware.app import run  # only `run` needs the camera's libraries
-
-    run(config)
-    return 0
+    try:
+        from firmware.app import run  # only `run` needs the camera's libraries
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        raise NumPyMissing from error
+    return run(config, partial(load_config, config_file))
 
 
 async def _enrol(config: Config) -> Enrolment:

@@ -4,10 +4,11 @@ Translation only: the page in door/ knows nothing of statements, pairing or the 
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from firmware.clips.library import Library
-from firmware.clips.mp4 import remux_plain
+from firmware.clips.playback import Playback
 from firmware.clock import Clock
 from firmware.consent.facts import Grant
 from firmware.door.ports import (
@@ -24,19 +25,22 @@ from firmware.door.ports import (
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
+from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, VaultError
 from firmware.live.feed import ClipFile, ClipLine
 from firmware.protocol.encoding import sha256_hex, unb64u
 from firmware.protocol.pairing import newcomer_words
 from firmware.statements import Asked, StatementDesk, newcomer_code
 from firmware.telling import Tell
 
+log = logging.getLogger(__name__)
+
 
 class Shelf:
     """The finished clips, for live view's data channel and for the page."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, playback: Playback) -> None:
         self._library = library
+        self._playback = playback
 
     def newest(self, limit: int) -> Sequence[ClipLine]:
         """Return at most `limit` clips, newest first."""
@@ -53,11 +57,15 @@ class Shelf:
         ]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
-        """Return one clip, or None if there is none of that id."""
+        """Return one clip, or None if there is none of that id that can be read."""
         record = await asyncio.to_thread(self._library.find, clip_id)
         if record is None:
             return None
-        mp4 = await asyncio.to_thread(remux_plain, record.path)
+        try:
+            mp4 = await asyncio.to_thread(self._playback.plain_mp4, record)
+        except (OSError, VaultError) as error:
+            log.warning("clip %s can't be played: %s", clip_id, error)
+            return None
         return ClipFile(
             mp4=mp4, manifest_digest=record.manifest_digest, manifest=record.signed_manifest
         )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from firmware.clips.facts_store import FactsStore, KnownRequest, WaitingStatement
 from firmware.clips.library import Library
-from firmware.clips.mp4 import remux_plain
+from firmware.clips.playback import Playback
 from firmware.clock import Clock
 from firmware.consent.facts import (
     Admission,
@@ -88,6 +88,7 @@ class StatementDesk:
         owners: OwnerStore,
         facts_store: FactsStore,
         library: Library,
+        playback: Playback,
         outgoing: Outgoing,
         tell: Callable[[EventBody], Awaitable[object]],
     ) -> None:
@@ -101,6 +102,7 @@ class StatementDesk:
         self._owners = owners
         self._store = facts_store
         self._library = library
+        self._playback = playback
         self._outgoing = outgoing
         self._tell = tell
         self._one_at_a_time = asyncio.Lock()
@@ -322,7 +324,7 @@ class StatementDesk:
         if record is None:
             raise ClipMismatchError(f"clip {clip_id} is gone")
         return ReleasedClip(
-            clip_id=clip_id, mp4=remux_plain(record.path), manifest=record.signed_manifest
+            clip_id=clip_id, mp4=self._playback.plain_mp4(record), manifest=record.signed_manifest
         )
 
     def _facts(self, *, unspent: str | None = None) -> Facts:

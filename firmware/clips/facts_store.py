@@ -7,7 +7,7 @@ belong here; what the facts mean is judged in firmware.consent.
 from dataclasses import dataclass
 from typing import Literal
 
-from firmware.clips.library import Database
+from firmware.clips.database import Database
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.requests import SignedRequest

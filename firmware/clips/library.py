@@ -1,215 +1,136 @@
 """The library: every clip on this doorbell, in one SQLite file beside the clips' folder.
 
-SQL of the doorbell is here, in facts_store.py and in outbox/queue.py. A row is written before
-its file and removed after it, so no file is ever without a row. Every commit is synced (WAL,
-synchronous=FULL). Each thread has its own connection, so that readers never wait for a writer;
-the loop calls writing methods through `asyncio.to_thread`.
+SQL of the doorbell is here, in facts_store.py and in outbox/queue.py. Here is what is stored,
+found and removed; what may be removed is decided in retention.py, and what a crash left behind
+is put right in recovery.py.
+
+A clip's file comes first and its row second, because the sync of a row must not delay the
+pre-roll; a file without a row says itself what it is, and is adopted at the next start. A
+removal is the other way round: the row goes and the signed deletion record comes in one commit,
+then the file goes. So a file without a row was deleted if there is a record, and else is new.
+The loop calls writing methods through `asyncio.to_thread`.
 """
 
+import errno
 import logging
-import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from firmware.clips.mp4 import sync_directory
-from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, ms_of
+from firmware.clips.database import Connection, Database
+from firmware.clips.deletions import Removal, SignDeletion
+from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, Dating, ms_of
 from firmware.errors import StoreError
+from firmware.protocol.deletions import DeletionReason, SignedDeletion
 from firmware.protocol.encoding import decode, sha256_hex
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, SignedManifest
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
-DAY_MS = 24 * 3600 * 1000
-BUSY_TIMEOUT_S = 10.0
+MAX_DELETIONS = 10_000
+NO_END_MS = 2**62
+MAX_DATED_BOOTS = 1_000
 
-SCHEMA = """
-CREATE TABLE clips (
-    clip_id          TEXT PRIMARY KEY,
-    state            TEXT NOT NULL CHECK (state IN ('open', 'finished')),
-    start_json       BLOB NOT NULL,              -- record.ClipStart
-    started_ms       INTEGER NOT NULL,
-    duration_ms      INTEGER NOT NULL DEFAULT 0,
-    pre_roll_ms      INTEGER NOT NULL,
-    size_bytes       INTEGER NOT NULL DEFAULT 0,
-    is_cut_short     INTEGER NOT NULL DEFAULT 0,
-    is_held          INTEGER NOT NULL DEFAULT 0, -- never removed by retention
-    is_told          INTEGER NOT NULL DEFAULT 0, -- its event lies in the outbox, or did
-    trigger_event_id TEXT NOT NULL,              -- the first trigger
-    manifest_digest  TEXT,                       -- SHA-256 of the manifest's canonical text
-    manifest_json    BLOB                        -- footage.SignedManifest
-) STRICT;
-CREATE INDEX clips_by_start ON clips (started_ms);
-CREATE TABLE spent_statements (
-    digest   TEXT PRIMARY KEY,
-    spent_ms INTEGER NOT NULL
-) STRICT;
-CREATE TABLE waiting_statements (
-    digest      TEXT PRIMARY KEY,
-    kind        TEXT NOT NULL CHECK (kind IN ('grant', 'add_owner')),
-    statement   BLOB NOT NULL,                   -- grants.SignedStatement, checked once
-    received_ms INTEGER NOT NULL,
-    expires_ms  INTEGER NOT NULL,
-    state       TEXT NOT NULL CHECK (state IN ('waiting', 'confirmed', 'refused', 'done'))
-) STRICT;
-CREATE TABLE known_requests (
-    request_id  TEXT PRIMARY KEY,
-    digest      TEXT NOT NULL UNIQUE,
-    signed_json BLOB NOT NULL,                   -- requests.SignedRequest
-    received_ms INTEGER NOT NULL
-) STRICT;
-"""
-
-_COLUMNS = (
-    "clip_id, started_ms, duration_ms, pre_roll_ms, size_bytes, is_cut_short, is_held, "
-    "trigger_event_id, manifest_digest, manifest_json"
+_RECORD = (
+    "SELECT clip_id, counter, boot_id, started_ms, told_ms, dating, duration_ms, pre_roll_ms,"
+    " size_bytes, is_cut_short, is_held, trigger_event_id, manifest_digest, manifest_json"
+    " FROM clips WHERE state = 'finished'"
 )
-Row = tuple[str, int, int, int, int, int, int, str, str, bytes]
+_OLDEST_FIRST = " ORDER BY started_ms, counter"
+Row = tuple[Any, ...]  # Any: SQLite's values, whose types the STRICT tables hold to
 
 
-class Database:
-    """library.sqlite3: opens it, checks its schema, hands out transactions."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removable:
+    """A clip that may be removed, and how much room that makes."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
-        with self.write() as connection:
-            self._prepare(connection)
-
-    @contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection for a SELECT."""
-        yield self._connection()
-
-    @contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
-        """Yield this thread's connection in a transaction: committed and synced, or rolled back."""
-        connection = self._connection()
-        connection.execute("BEGIN IMMEDIATE")
-        with connection:
-            yield connection
-
-    def close(self) -> None:
-        """Close the connections of all threads; none may be in use."""
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-        self._local = threading.local()
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._connect()
-            self._local.connection = connection
-            with self._lock:
-                self._connections.append(connection)
-        return connection
-
-    def _connect(self) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            self.path.chmod(0o600)
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                self.path, f"can't be opened ({error}). Move it away to begin with an empty one"
-            ) from error
-        return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                self.path,
-                f"has schema {version}, this Doorward knows up to {SCHEMA_VERSION}. "
-                "Install the newer Doorward again",
-            )
-        if version == 0:
-            for statement in SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    clip_id: str
+    size_bytes: int
 
 
 class Library:
-    """Clips, by id and by age."""
+    """Clips, by id, by time and by the order in which they were recorded (their counter)."""
 
-    def __init__(
-        self, database: Database, clips_dir: Path, *, keep_days: int, keep_bytes: int
-    ) -> None:
+    def __init__(self, database: Database, clips_dir: Path, *, sign_deletion: SignDeletion) -> None:
         self._database = database
-        self._clips_dir = clips_dir
-        self._keep_days = keep_days
-        self._keep_bytes = keep_bytes
+        self.clips_dir = clips_dir
+        self._sign_deletion = sign_deletion
+        self._counter_lock = threading.Lock()
         clips_dir.mkdir(mode=0o700, exist_ok=True)
+        with database.read() as connection:
+            self._counter = int(
+                connection.execute("SELECT value FROM highest_counter").fetchone()[0]
+            )
 
     def path_of(self, clip_id: str) -> Path:
-        """Return where the clip's fragmented MP4 lies."""
-        return self._clips_dir / f"{clip_id}.mp4"
+        """Return where the sealed clip lies."""
+        return self.clips_dir / f"{clip_id}.clip"
+
+    def picture_path_of(self, clip_id: str) -> Path:
+        """Return where its sealed thumbnail lies, if it has one."""
+        return self.clips_dir / f"{clip_id}.thumb"
+
+    def next_counter(self) -> int:
+        """Return the next clip's number; one that failed leaves a gap, none comes twice."""
+        with self._counter_lock:
+            self._counter += 1
+            return self._counter
 
     def save_open(self, start: ClipStart) -> None:
-        """Write down that a clip is being recorded, or that another trigger prolonged it."""
+        """Write down that a clip is being recorded."""
+        self._count_from(start.counter)
         with self._database.write() as connection:
-            connection.execute(
-                "INSERT INTO clips (clip_id, state, start_json, started_ms, pre_roll_ms,"
-                " trigger_event_id) VALUES (?, 'open', ?, ?, ?, ?)"
-                " ON CONFLICT (clip_id) DO UPDATE SET start_json = excluded.start_json"
-                " WHERE state = 'open'",
-                (
-                    start.clip_id,
-                    start.encode(),
-                    start.started_ms,
-                    ms_of(start.pre_roll_90k),
-                    start.triggers[0].event_id,
-                ),
-            )
+            _insert(connection, start)
 
-    def finish(self, clip_id: str, end: ClipEnd, signed: SignedManifest) -> ClipRecord:
-        """Write down that a clip is finished, with its signed manifest."""
+    def finish(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> ClipRecord:
+        """Write down that a clip is finished, with its signed manifest; again changes nothing."""
+        self._count_from(start.counter)
+        with self._database.write() as connection:
+            _insert(connection, start)
+            _finish(connection, start, end, signed)
+        record = self.find(start.clip_id)
+        if record is None:
+            raise StoreError(self._database.path, f"has no clip {start.clip_id}")
+        return record
+
+    def replace(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> None:
+        """Give a clip another manifest: it was sealed anew, and is told to its owner again."""
         with self._database.write() as connection:
             connection.execute(
-                "UPDATE clips SET state = 'finished', duration_ms = ?, size_bytes = ?,"
-                " is_cut_short = ?, manifest_digest = ?, manifest_json = ?"
-                " WHERE clip_id = ? AND state = 'open'",
-                (
-                    ms_of(end.duration_90k),
-                    end.size_bytes,
-                    end.ended == "cut_short",
-                    sha256_hex(signed.manifest.encode()),
-                    signed.encode(),
-                    clip_id,
-                ),
+                "UPDATE clips SET state = 'open', is_told = 0 WHERE clip_id = ?", (start.clip_id,)
             )
-        record = self.find(clip_id)
-        if record is None:
-            raise StoreError(self._database.path, f"has no clip {clip_id}")
-        return record
+            _finish(connection, start, end, signed)
+
+    def start_of(self, clip_id: str) -> ClipStart | None:
+        """Return how a clip began, be it open or finished."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT start_json FROM clips WHERE clip_id = ?", (clip_id,)
+            ).fetchone()
+        return None if row is None else decode(ClipStart, row[0])
 
     def find(self, clip_id: str) -> ClipRecord | None:
         """Return one finished clip."""
         with self._database.read() as connection:
-            row = connection.execute(
-                f"SELECT {_COLUMNS} FROM clips WHERE clip_id = ? AND state = 'finished'",  # noqa: S608 (a constant)
-                (clip_id,),
-            ).fetchone()
+            row = connection.execute(_RECORD + " AND clip_id = ?", (clip_id,)).fetchone()
         return None if row is None else self._record(row)
 
-    def finished(self, *, from_ms: int = 0, to_ms: int = 2**62) -> list[ClipRecord]:
+    def finished(self, *, from_ms: int = 0, to_ms: int = NO_END_MS) -> list[ClipRecord]:
         """Return the finished clips that touch these times, oldest first."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM clips WHERE state = 'finished' AND started_ms <= ?"  # noqa: S608 (a constant)
-                " AND started_ms + duration_ms >= ? ORDER BY started_ms, clip_id",
-                (to_ms, from_ms),
-            ).fetchall()
-        return [self._record(row) for row in rows]
+        return self._records(
+            " AND started_ms <= ? AND started_ms + duration_ms >= ?" + _OLDEST_FIRST,
+            (to_ms, from_ms),
+        )
+
+    def in_order(self) -> list[ClipRecord]:
+        """Return the finished clips in the order of their recording, whatever clocks said."""
+        return self._records(" ORDER BY counter, clip_id")
+
+    def untold(self) -> list[ClipRecord]:
+        """Return the finished clips whose event isn't known to be accepted, oldest first."""
+        return self._records(" AND is_told = 0 ORDER BY counter, clip_id")
 
     def count(self) -> int:
         """Return how many finished clips there are."""
@@ -217,69 +138,227 @@ class Library:
             row = connection.execute("SELECT count(*) FROM clips WHERE state = 'finished'")
             return int(row.fetchone()[0])
 
+    def oldest_ms(self) -> int | None:
+        """Return when the oldest finished clip began."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT min(started_ms) FROM clips WHERE state = 'finished'")
+            value = row.fetchone()[0]
+        return None if value is None else int(value)
+
+    def total_bytes(self) -> int:
+        """Return how large all finished clips are together."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT coalesce(sum(size_bytes), 0) FROM clips WHERE state = 'finished'"
+            )
+            return int(row.fetchone()[0])
+
+    def removable(self, *, ended_before_ms: int = NO_END_MS, limit: int) -> list[Removable]:
+        """Return finished clips that aren't held, in the order of recording.
+
+        `ended_before_ms` leaves out clips whose time isn't known.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT clip_id, size_bytes FROM clips WHERE state = 'finished' AND is_held = 0"
+                " AND (? OR started_ms + duration_ms < ? AND dating != 'unknown')"
+                " ORDER BY counter, clip_id LIMIT ?",
+                (ended_before_ms == NO_END_MS, ended_before_ms, limit),
+            ).fetchall()
+        return [Removable(clip_id=row[0], size_bytes=row[1]) for row in rows]
+
     def open_starts(self) -> list[ClipStart]:
         """Return the clips that are being recorded, or were when the process died."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT start_json FROM clips WHERE state = 'open' ORDER BY started_ms"
+                "SELECT start_json FROM clips WHERE state = 'open' ORDER BY counter"
             ).fetchall()
         return [decode(ClipStart, row[0]) for row in rows]
 
-    def untold(self) -> list[ClipRecord]:
-        """Return the finished clips whose event isn't known to be accepted, oldest first."""
+    def clip_ids(self) -> frozenset[str]:
+        """Return the ids of all clips, open ones too."""
         with self._database.read() as connection:
-            rows = connection.execute(
-                f"SELECT {_COLUMNS} FROM clips WHERE state = 'finished' AND is_told = 0"  # noqa: S608 (a constant)
-                " ORDER BY started_ms, clip_id"
-            ).fetchall()
-        return [self._record(row) for row in rows]
+            rows = connection.execute("SELECT clip_id FROM clips").fetchall()
+        return frozenset(row[0] for row in rows)
 
-    def mark_told(self, clip_id: str) -> None:
-        """Write down that a clip's event is accepted."""
+    def mark_told(self, record: ClipRecord) -> None:
+        """Write down that a clip's event is accepted, unless the clip was dated meanwhile."""
         with self._database.write() as connection:
-            connection.execute("UPDATE clips SET is_told = 1 WHERE clip_id = ?", (clip_id,))
+            connection.execute(
+                "UPDATE clips SET is_told = 1 WHERE clip_id = ? AND started_ms = ?",
+                (record.clip_id, record.started_ms),
+            )
 
     def set_held(self, clip_id: str, *, is_held: bool) -> None:
         """Keep a clip from retention, or let it go again."""
         with self._database.write() as connection:
             connection.execute("UPDATE clips SET is_held = ? WHERE clip_id = ?", (is_held, clip_id))
 
-    def remove(self, clip_id: str) -> None:
-        """Remove a clip: first its file, then its row."""
-        self.path_of(clip_id).unlink(missing_ok=True)
-        sync_directory(self._clips_dir)
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM clips WHERE clip_id = ?", (clip_id,))
+    def date_boot(self, boot_id: str, offset_ms: int) -> None:
+        """Correct the times of this run's clips so far: right time = told time + `offset_ms`.
 
-    def apply_retention(self, now_ms: int) -> list[str]:
-        """Remove what is too old or too much, oldest first; held and open clips stay."""
-        oldest_kept_ms = now_ms - self._keep_days * DAY_MS
+        Called once the clock becomes right. The manifests keep what was told; the clips are told
+        anew. Clips of this run
+        that come later are already dated by the corrected clock.
+        """
+        with self._counter_lock:
+            to_counter = self._counter
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO dated_boots VALUES (?, ?, ?)",
+                (boot_id, offset_ms, to_counter),
+            )
+            connection.execute(
+                "UPDATE clips SET started_ms = max(0, told_ms + ?), dating = 'dated', is_told = 0"
+                " WHERE boot_id = ? AND dating = 'unknown' AND counter <= ?",
+                (offset_ms, boot_id, to_counter),
+            )
+            connection.execute(
+                "DELETE FROM dated_boots WHERE rowid <= (SELECT max(rowid) FROM dated_boots) - ?",
+                (MAX_DATED_BOOTS,),
+            )
+
+    def date_other_boots(self, boot_id: str, now_ms: int) -> None:
+        """Give undated clips of earlier runs the only sure time: not later than now."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE clips SET started_ms = max(0, ? - duration_ms), dating = 'latest',"
+                " is_told = 0"
+                " WHERE boot_id != ? AND dating = 'unknown' AND state = 'finished'",
+                (now_ms, boot_id),
+            )
+
+    def remove(self, clip_ids: Iterable[str], why: DeletionReason) -> None:
+        """Remove clips: row out and deletion record in, by one commit, then the files."""
+        ids = list(clip_ids)
+        try:
+            self._forget(ids, why)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            # Not even the commit fits: make room for it first. A crash between leaves rows
+            # without files, which recovery finds.
+            self._unlink(ids, why)
+            self._forget(ids, why)
+        self._unlink(ids, why)
+
+    def deletions(self, limit: int = MAX_DELETIONS) -> list[SignedDeletion]:
+        """Return the deletion records, the newest clips' first."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT clip_id, started_ms + duration_ms, size_bytes, is_held FROM clips"
-                " WHERE state = 'finished' ORDER BY started_ms, clip_id"
+                "SELECT signed_json FROM deletions ORDER BY counter DESC LIMIT ?", (limit,)
             ).fetchall()
-        total_bytes = sum(size_bytes for _, _, size_bytes, _ in rows)
-        removed: list[str] = []
-        for clip_id, ended_ms, size_bytes, is_held in rows:
-            if is_held or (ended_ms >= oldest_kept_ms and total_bytes <= self._keep_bytes):
-                continue
-            self.remove(clip_id)
-            total_bytes -= size_bytes
-            removed.append(clip_id)
-        return removed
+        return [decode(SignedDeletion, row[0]) for row in rows]
+
+    def deleted_ids(self) -> frozenset[str]:
+        """Return the ids of the clips whose files were to go; "unreadable" ones may come back."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT clip_id FROM deletions WHERE why != 'unreadable'"
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
+
+    def faults(self) -> list[str]:
+        """Return what SQLite finds wrong with the index."""
+        return self._database.faults()
+
+    def _count_from(self, counter: int) -> None:
+        with self._counter_lock:
+            self._counter = max(self._counter, counter)
+
+    def _forget(self, clip_ids: list[str], why: DeletionReason) -> None:
+        with self._database.write() as connection:
+            for clip_id in clip_ids:
+                row = connection.execute(
+                    "SELECT manifest_digest, counter FROM clips WHERE clip_id = ?", (clip_id,)
+                ).fetchone()
+                if row is None:
+                    continue
+                removal = Removal(clip_id=clip_id, manifest_digest=row[0], counter=row[1], why=why)
+                signed = self._sign_deletion(removal)
+                connection.execute(
+                    "INSERT OR REPLACE INTO deletions VALUES (?, ?, ?, ?)",
+                    (clip_id, row[1], why, signed.encode()),
+                )
+                connection.execute("DELETE FROM clips WHERE clip_id = ?", (clip_id,))
+            connection.execute(
+                "DELETE FROM deletions WHERE clip_id IN (SELECT clip_id FROM deletions"
+                " ORDER BY counter DESC LIMIT -1 OFFSET ?)",
+                (MAX_DELETIONS,),
+            )
+
+    def _unlink(self, clip_ids: list[str], why: DeletionReason) -> None:
+        for clip_id in clip_ids:
+            if why != "unreadable":  # an old plain clip that wasn't sealed yet
+                self.path_of(clip_id).with_suffix(".mp4").unlink(missing_ok=True)
+            self.path_of(clip_id).unlink(missing_ok=True)
+            self.picture_path_of(clip_id).unlink(missing_ok=True)
+
+    def _records(self, where: str, values: tuple[int, ...] = ()) -> list[ClipRecord]:
+        with self._database.read() as connection:
+            rows = connection.execute(_RECORD + where, values).fetchall()
+        return [self._record(row) for row in rows]
 
     def _record(self, row: Row) -> ClipRecord:
+        dating: Dating = row[5]
         return ClipRecord(
             clip_id=row[0],
             path=self.path_of(row[0]),
-            started_ms=row[1],
-            duration_ms=row[2],
-            pre_roll_ms=row[3],
-            size_bytes=row[4],
-            is_cut_short=bool(row[5]),
-            is_held=bool(row[6]),
-            trigger_event_id=row[7],
-            manifest_digest=row[8],
-            signed_manifest=decode(SignedManifest, row[9], max_bytes=2 * MAX_MANIFEST_BYTES),
+            counter=row[1],
+            boot_id=row[2],
+            started_ms=row[3],
+            told_ms=row[4],
+            dating=dating,
+            duration_ms=row[6],
+            pre_roll_ms=row[7],
+            size_bytes=row[8],
+            is_cut_short=bool(row[9]),
+            is_held=bool(row[10]),
+            trigger_event_id=row[11],
+            manifest_digest=row[12],
+            signed_manifest=decode(SignedManifest, row[13], max_bytes=2 * MAX_MANIFEST_BYTES),
         )
+
+
+def _insert(connection: Connection, start: ClipStart) -> None:
+    connection.execute("UPDATE highest_counter SET value = max(value, ?)", (start.counter,))
+    connection.execute("DELETE FROM deletions WHERE clip_id = ?", (start.clip_id,))
+    connection.execute(
+        "INSERT INTO clips (clip_id, state, start_json, started_ms, told_ms, dating,"
+        " pre_roll_ms, trigger_event_id, counter, boot_id)"
+        " VALUES (?, 'open', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (clip_id) DO NOTHING",
+        (
+            start.clip_id,
+            start.encode(),
+            start.started_ms,
+            start.started_ms,
+            "trusted" if start.is_clock_trusted else "unknown",
+            ms_of(start.pre_roll_90k),
+            start.triggers[0].event_id,
+            start.counter,
+            start.boot_id,
+        ),
+    )
+
+
+def _finish(connection: Connection, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> None:
+    connection.execute(
+        "UPDATE clips SET state = 'finished', duration_ms = ?, size_bytes = ?,"
+        " is_cut_short = ?, manifest_digest = ?, manifest_json = ?, start_json = ?"
+        " WHERE clip_id = ? AND state = 'open'",
+        (
+            ms_of(end.duration_90k),
+            end.size_bytes,
+            end.ended == "cut_short",
+            sha256_hex(signed.manifest.encode()),
+            signed.encode(),
+            start.encode(),
+            start.clip_id,
+        ),
+    )
+    connection.execute(
+        "UPDATE clips SET dating = 'dated', started_ms = told_ms + iif(counter <="
+        " dated_boots.to_counter, dated_boots.offset_ms, 0) FROM dated_boots"
+        " WHERE clip_id = ? AND dating = 'unknown' AND clips.boot_id = dated_boots.boot_id",
+        (start.clip_id,),
+    )

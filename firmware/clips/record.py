@@ -1,7 +1,8 @@
 """What is known of a clip while it is recorded, when it ends, and when it lies in the library.
 
-Pure data. `ClipStart` is stored when the recording begins, so that a clip whose recorder died
-can still be described and signed.
+Pure data. `ClipStart` is the first record of a clip's file, so that a clip whose recorder died
+can still be described and signed; it is written again when a trigger prolongs the clip, and the
+last one counts.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,21 @@ from pathlib import Path
 from typing import Literal
 
 from firmware.capture.packets import TICKS_PER_S
-from firmware.protocol.encoding import Document, Id, WallTimeMs
+from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
 from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest
 
+DEFAULT_FRAME_90K = 3000
+"""How long a clip's only picture is taken to last."""
+
 Ended = Literal["complete", "cut_short"]
+
+Dating = Literal[
+    "trusted",  # the clock was right when the clip began
+    "unknown",  # it wasn't, and hasn't become right since
+    "dated",  # it became right later in the same run of the doorbell: corrected by the difference
+    "latest",  # it became right in a later run only: the clip is not younger than this
+]
+"""How a clip's wall time is known."""
 
 
 class ClipStart(Document, frozen=True, kw_only=True):
@@ -21,11 +33,13 @@ class ClipStart(Document, frozen=True, kw_only=True):
 
     clip_id: Id
     boot_id: Id
+    counter: int
     started_ms: WallTimeMs
     is_clock_trusted: bool
     width: int
     height: int
     pre_roll_90k: int
+    mask_digest: Digest
     triggers: list[ClipTrigger]
 
 
@@ -36,16 +50,24 @@ class ClipEnd:
     duration_90k: int
     gops: list[Gop]
     ended: Ended
+    lost_units: int
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRecord:
-    """One finished clip in the library."""
+    """One finished clip in the library.
+
+    `told_ms` is when it began as its manifest says; `started_ms` is the best that is known.
+    """
 
     clip_id: str
     path: Path
+    counter: int
+    boot_id: str
     started_ms: int
+    told_ms: int
+    dating: Dating
     duration_ms: int
     pre_roll_ms: int
     size_bytes: int
@@ -59,6 +81,14 @@ class ClipRecord:
     def ended_ms(self) -> int:
         """The wall time of the clip's last moment."""
         return self.started_ms + self.duration_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardState:
+    """How the card is doing with what is recorded; `detail` is one sentence for the owner."""
+
+    code: Literal["ok", "full", "slow", "failing", "no_key"]
+    detail: str
 
 
 SignManifest = Callable[[ClipStart, ClipEnd], SignedManifest]

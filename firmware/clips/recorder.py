@@ -1,34 +1,50 @@
 """The recorder: decides when a clip begins and ends.
 
 Lives on the loop and never waits for the disk; the writer's thread does. A clip begins at the
-key frame at or before trigger − pre-roll, and ends post-roll after its last trigger. A trigger
-during a clip prolongs it; at `MAX_CLIP_S` the next clip goes on at the next key frame without
-a gap. Nothing is recorded before an owner is paired.
+key frame at or before trigger − pre-roll, and ends post-roll after its last trigger or the last
+motion. A trigger during a clip prolongs it; after `longest_s` the next clip goes on at the next
+key frame without a gap, and so it does after a new mask: a manifest tells of one mask only. If a
+clip can't be written on, another is begun from the ring as soon as the card may take it.
+Nothing is recorded before an owner is paired.
 """
 
 import asyncio
+import fcntl
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Literal
 
-from firmware.capture.hub import UnitHub
+import msgspec
+
+from firmware.capture.hub import Subscription, UnitHub
 from firmware.capture.packets import TICKS_PER_S, AccessUnit, pts_90k_of
+from firmware.clips.card import Card
 from firmware.clips.library import Library
-from firmware.clips.record import ClipRecord, ClipStart, Ended, SignManifest
+from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
+from firmware.clips.retention import Retention
 from firmware.clips.ring import LONGEST_GOP_S, Ring
-from firmware.clips.writer import ClipWriter
+from firmware.clips.vault import Vault
+from firmware.clips.writer import ClipWriter, Failure
 from firmware.clock import Clock
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import ClipTrigger
+from firmware.protocol.footage import NO_MASK_DIGEST, ClipTrigger
 
 log = logging.getLogger(__name__)
 
-MAX_CLIP_S = 120.0
+LONGEST_CLIP_S = 60.0
 MAX_TRIGGERS = 100
+MAX_GOPS = 900
+"""A manifest takes 1,000; viewers may ask for many key frames."""
 STALL_S = 2.0
 """So long after its end was due, a clip without new video is closed as cut short."""
+RETRY_FOR_S = 30.0
+"""So long after its end was due, a clip that couldn't be written is tried again."""
 SUBSCRIPTION_MAX_UNITS = 900
+QUEUE_EXTRA_BYTES = 8_000_000
+"""What the writer's queue takes beyond a whole ring: half a minute of a stalled card."""
 
 TriggerKind = Literal["pressed", "motion"]
 
@@ -48,10 +64,20 @@ class _Recording:
     first_pts_90k: int
     last_pts_90k: int
     triggers: list[Trigger]
+    wanted_to_90k: int
+    """The last trigger, or the last motion; post-roll comes after it."""
+    gop_count: int = 0
+    unwritten: Ring | None = None
+    """Set while the clip can't be written: what another is to begin with."""
+    retry_at_ns: int = 0
 
-    @property
-    def last_trigger_90k(self) -> int:
-        return max(trigger.at_pts_90k for trigger in self.triggers)
+
+@dataclass(slots=True)
+class _Waiting:
+    """Triggers that came before there was a picture."""
+
+    triggers: list[Trigger] = field(default_factory=list)
+    wanted_to_90k: int = 0
 
 
 class Recorder:
@@ -63,6 +89,8 @@ class Recorder:
         hub: UnitHub,
         ring: Ring,
         library: Library,
+        vault: Vault,
+        retention: Retention,
         sign_manifest: SignManifest,
         clock: Clock,
         boot_id: str,
@@ -71,29 +99,55 @@ class Recorder:
         post_roll_s: float,
         may_record: Callable[[], bool],
         on_clip: Callable[[ClipRecord], None],
-        max_clip_s: float = MAX_CLIP_S,
+        on_card: Callable[[CardState], None] = lambda _: None,
+        make_thumbnail: Callable[[ClipRecord], object] = lambda _: None,
+        mask_digest: Callable[[], str] = lambda: NO_MASK_DIGEST,
+        longest_s: float = LONGEST_CLIP_S,
+        queue_max_bytes: int | None = None,
     ) -> None:
+        """`on_clip`, `on_card` are called on the loop, `make_thumbnail` on a thread."""
         self._hub = hub
         self._ring = ring
+        self._library = library
         self._clock = clock
         self._boot_id = boot_id
         self._size = size
         self._pre_roll_90k = round(pre_roll_s * TICKS_PER_S)
         self._post_roll_90k = round(post_roll_s * TICKS_PER_S)
-        self._split_90k = round((max_clip_s - LONGEST_GOP_S) * TICKS_PER_S)
+        # A lone press is never cut in two, however long its pre-roll and post-roll.
+        split_s = max(longest_s - LONGEST_GOP_S, pre_roll_s + post_roll_s + LONGEST_GOP_S)
+        self._split_90k = round(split_s * TICKS_PER_S)
         self._may_record = may_record
         self._on_clip = on_clip
+        self._on_card = on_card
+        self._make_thumbnail = make_thumbnail
+        self._mask_digest = mask_digest
         self._loop = asyncio.get_running_loop()
+        self._card = Card(lambda state: self._on_loop(lambda: self._on_card(state)))
         self._writer = ClipWriter(
-            library=library, sign_manifest=sign_manifest, clock=clock, on_clip=self._hand_over
+            library=library,
+            vault=vault,
+            retention=retention,
+            sign_manifest=sign_manifest,
+            card=self._card,
+            on_clip=lambda record: self._on_loop(lambda: self._hand_over(record)),
+            on_failure=lambda failure: self._on_loop(lambda: self._retry_later(failure)),
+            max_bytes=queue_max_bytes or ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
         self._recording: _Recording | None = None
-        self._waiting: list[Trigger] = []
+        self._waiting = _Waiting()
+        self._lost_before = 0
+        self._making_thumbnails: set[asyncio.Task[None]] = set()
 
     @property
     def clip_id(self) -> str | None:
         """The clip that is being recorded."""
         return None if self._recording is None else self._recording.start.clip_id
+
+    @property
+    def sync_p99_ms(self) -> int | None:
+        """What 99 of 100 of the last syncs took at most; None before the first."""
+        return self._card.sync_p99_ms
 
     def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> str | None:
         """Start a clip or prolong the running one; return its id.
@@ -109,116 +163,219 @@ class Recorder:
             return self.clip_id
         units = self._ring.snapshot(at_pts_90k - self._pre_roll_90k)
         if not units:
-            self._waiting.append(trigger)
+            self._waiting.triggers.append(trigger)
+            self._waiting.wanted_to_90k = max(self._waiting.wanted_to_90k, at_pts_90k)
             return None
-        self._begin(units[0], [trigger])
-        for unit in units:
-            self._write(unit)
+        self._begin(units, [trigger], at_pts_90k)
         return self.clip_id
+
+    def extend(self, at_pts_90k: int) -> str | None:
+        """Prolong the running clip, because motion goes on; None if there is none to prolong."""
+        recording = self._recording
+        if recording is None:
+            if self._waiting.triggers:
+                self._waiting.wanted_to_90k = max(self._waiting.wanted_to_90k, at_pts_90k)
+            return None
+        recording.wanted_to_90k = max(recording.wanted_to_90k, at_pts_90k)
+        return recording.start.clip_id
 
     async def run(self) -> None:
         """Record until cancelled; what is being recorded then is finished as cut short."""
         self._writer.start()
         try:
-            with self._hub.subscribe("recorder", max_units=SUBSCRIPTION_MAX_UNITS) as units:
-                while True:
-                    try:
-                        async with asyncio.timeout(1.0):
-                            unit = await anext(units)
-                    except TimeoutError:
-                        self._check_stall()
-                    else:
-                        self._take(unit)
+            with (
+                _folder_locked(self._library),
+                self._hub.subscribe("recorder", max_units=SUBSCRIPTION_MAX_UNITS) as units,
+            ):
+                await self._record(units)
         finally:
             if self._recording is not None:
                 self._finish("cut_short")
             await asyncio.shield(asyncio.to_thread(self._writer.stop))
+            await asyncio.sleep(0)  # what the thread handed over last
+            await asyncio.gather(*self._making_thumbnails, return_exceptions=True)
+
+    async def _record(self, units: Subscription) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(1.0):
+                    unit = await anext(units)
+            except TimeoutError:
+                self._check_stall()
+            else:
+                self._count_lost(units)
+                self._take(unit)
 
     def _take(self, unit: AccessUnit) -> None:
         recording = self._recording
         if recording is None:
-            if self._waiting and unit.is_key:
-                self._begin(unit, self._waiting)
-                self._waiting = []
-                self._write(unit)
+            if self._waiting.triggers and unit.is_key:
+                waiting, self._waiting = self._waiting, _Waiting()
+                self._begin((unit,), waiting.triggers, waiting.wanted_to_90k)
+            return
+        if recording.unwritten is not None:
+            self._retry(recording, recording.unwritten, unit)
             return
         if unit.pts_90k <= recording.last_pts_90k:
             return  # the ring gave it already
-        if unit.pts_90k > recording.last_trigger_90k + self._post_roll_90k:
+        if unit.pts_90k > recording.wanted_to_90k + self._post_roll_90k:
             self._finish("complete")
             return
-        if unit.is_key and unit.pts_90k - recording.first_pts_90k >= self._split_90k:
+        is_long = unit.pts_90k - recording.first_pts_90k >= self._split_90k
+        is_masked_anew = self._mask_digest() != recording.start.mask_digest
+        if unit.is_key and (is_long or is_masked_anew or recording.gop_count >= MAX_GOPS):
             self._finish("complete")
-            self._begin(unit, [max(recording.triggers, key=lambda t: t.at_pts_90k)])
-        self._write(unit)
+            last = max(recording.triggers, key=lambda t: t.at_pts_90k)
+            self._begin((unit,), [last], recording.wanted_to_90k)
+            return
+        self._write(recording, unit)
 
-    def _begin(self, first: AccessUnit, triggers: list[Trigger]) -> None:
+    def _begin(
+        self, units: tuple[AccessUnit, ...], triggers: list[Trigger], wanted_to_90k: int
+    ) -> None:
+        """Begin a clip with these units, and let them become durable at once."""
+        first = units[0]
         age_ms = (pts_90k_of(self._clock.monotonic_ns()) - first.pts_90k) // 90
         width, height = self._size
         marks = [_mark(trigger, first.pts_90k) for trigger in triggers]
         start = ClipStart(
             clip_id=new_id(),
             boot_id=self._boot_id,
+            counter=self._library.next_counter(),
             started_ms=max(0, self._clock.wall_ms() - age_ms),
             is_clock_trusted=self._clock.is_trusted(),
             width=width,
             height=height,
             pre_roll_90k=min(mark.at_90k for mark in marks),
+            mask_digest=self._mask_digest(),
             triggers=marks,
         )
-        self._recording = _Recording(start, first.pts_90k, first.pts_90k - 1, triggers)
-        self._writer.begin(start)
+        recording = _Recording(
+            start, first.pts_90k, first.pts_90k - 1, list(triggers), wanted_to_90k
+        )
+        self._recording = recording
+        self._writer.begin(start, first.pts_90k)
+        for unit in units:
+            if unit.pts_90k <= wanted_to_90k + self._post_roll_90k:
+                self._write(recording, unit)
+        self._writer.flush()
 
     def _prolong(self, recording: _Recording, trigger: Trigger) -> None:
+        recording.wanted_to_90k = max(recording.wanted_to_90k, trigger.at_pts_90k)
         if len(recording.triggers) >= MAX_TRIGGERS:
-            recording.triggers.pop()  # told by its event; here only the last one's time counts
-        else:
-            mark = _mark(trigger, recording.first_pts_90k)
-            start = recording.start
-            recording.start = _with_triggers(start, [*start.triggers, mark])
-            self._writer.mark(recording.start)
+            return  # it is told by its event
         recording.triggers.append(trigger)
+        mark = _mark(trigger, recording.first_pts_90k)
+        recording.start = msgspec.structs.replace(
+            recording.start, triggers=[*recording.start.triggers, mark]
+        )
+        self._writer.mark(recording.start)
 
-    def _write(self, unit: AccessUnit) -> None:
-        if self._recording is not None:
-            self._recording.last_pts_90k = unit.pts_90k
-            self._writer.write(unit)
+    def _write(self, recording: _Recording, unit: AccessUnit) -> None:
+        recording.last_pts_90k = unit.pts_90k
+        recording.gop_count += unit.is_key
+        self._writer.write(unit)
 
     def _finish(self, ended: Ended) -> None:
+        recording = self._recording
+        if recording is not None and recording.unwritten is not None:  # its last chance
+            units = recording.unwritten.snapshot(0)
+            if units:
+                self._begin(units, recording.triggers, recording.wanted_to_90k)
         self._recording = None
         self._writer.finish(ended)
+
+    def _retry_later(self, failure: Failure) -> None:
+        """The writer lost the clip: begin another from the ring, once the card may take it."""
+        recording = self._recording
+        if recording is None or recording.start.clip_id != failure.clip_id:
+            return
+        unwritten = Ring(pre_roll_s=RETRY_FOR_S, max_bytes=self._ring.max_bytes)
+        for unit in self._ring.snapshot(failure.kept_to_90k or recording.first_pts_90k):
+            unwritten.add(unit)
+        recording.unwritten = unwritten
+        recording.retry_at_ns = self._clock.monotonic_ns() + round(failure.retry_after_s * 1e9)
+
+    def _retry(self, recording: _Recording, unwritten: Ring, unit: AccessUnit) -> None:
+        if unit.pts_90k > (unwritten.newest_pts_90k or 0):
+            unwritten.add(unit)
+        end_90k = recording.wanted_to_90k + self._post_roll_90k
+        if unit.pts_90k > end_90k + round(RETRY_FOR_S * TICKS_PER_S):
+            log.error("a recording was lost: the card took nothing")
+            self._recording = None
+            return
+        if self._clock.monotonic_ns() < recording.retry_at_ns:
+            return
+        units = unwritten.snapshot(0)
+        if units and units[0].pts_90k <= end_90k:
+            self._begin(units, recording.triggers, recording.wanted_to_90k)
+        else:
+            self._recording = None
+
+    def _count_lost(self, units: Subscription) -> None:
+        """Units that never came this far, because the loop stood still, are missing as well."""
+        lost = self._hub.dropped_units + units.dropped_units
+        if lost > self._lost_before and self._recording is not None:
+            self._writer.note_lost(lost - self._lost_before)
+        self._lost_before = lost
 
     def _check_stall(self) -> None:
         """Close a clip, and forget triggers, that wait for a camera which has gone silent."""
         patience_90k = self._post_roll_90k + round(STALL_S * TICKS_PER_S)
         oldest_90k = pts_90k_of(self._clock.monotonic_ns()) - patience_90k
-        if self._recording is not None and self._recording.last_trigger_90k < oldest_90k:
+        recording = self._recording
+        if recording is not None and recording.wanted_to_90k < oldest_90k:
             log.warning("the camera gave no picture up to the clip's end")
             self._finish("cut_short")
-        if any(trigger.at_pts_90k < oldest_90k for trigger in self._waiting):
+        if self._waiting.triggers and self._waiting.wanted_to_90k < oldest_90k:
             log.warning("the camera gave no picture; a trigger has no clip")
-            self._waiting = [t for t in self._waiting if t.at_pts_90k >= oldest_90k]
+            self._waiting = _Waiting()
 
     def _hand_over(self, record: ClipRecord) -> None:
-        """Bring a finished clip from the writer's thread to the loop."""
+        self._on_clip(record)
+        task = asyncio.create_task(self._picture(record), name="thumbnail")
+        self._making_thumbnails.add(task)
+        task.add_done_callback(self._making_thumbnails.discard)
+
+    async def _picture(self, record: ClipRecord) -> None:
+        try:
+            await asyncio.to_thread(self._make_thumbnail, record)
+        except Exception:  # the supervisor: a clip without a picture is a clip
+            log.exception("clip %s has no thumbnail", record.clip_id)
+
+    def _on_loop(self, call: Callable[[], None]) -> None:
+        """Bring something from the writer's thread to the loop."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._on_clip, record)
+            self._loop.call_soon_threadsafe(call)
+
+
+def is_recording(library: Library) -> bool:
+    """Tell whether a doorbell is running over this library."""
+    descriptor = os.open(library.clips_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextmanager
+def _folder_locked(library: Library) -> Iterator[None]:
+    """Let `is_recording` see this process for as long as it lives."""
+    descriptor = os.open(library.clips_dir, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.error("another doorbell runs over %s", library.clips_dir)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _mark(trigger: Trigger, first_pts_90k: int) -> ClipTrigger:
     """Return the trigger as the manifest tells it; one from before the clip counts as 0."""
     at_90k = max(0, trigger.at_pts_90k - first_pts_90k)
     return ClipTrigger(event_id=trigger.event_id, kind=trigger.kind, at_90k=at_90k)
-
-
-def _with_triggers(start: ClipStart, triggers: list[ClipTrigger]) -> ClipStart:
-    return ClipStart(
-        clip_id=start.clip_id,
-        boot_id=start.boot_id,
-        started_ms=start.started_ms,
-        is_clock_trusted=start.is_clock_trusted,
-        width=start.width,
-        height=start.height,
-        pre_roll_90k=start.pre_roll_90k,
-        triggers=triggers,
-    )

@@ -1,64 +1,165 @@
-"""Clips whose recorder died: what is readable of them is kept, described and signed.
+"""Clips whose recorder died, and an index that doesn't fit its files: put right, or named.
 
-Runs once at start, before the recorder. Such a clip says `cut_short` in its manifest.
+Runs at start, before the recorder, and for `clips check --repair`. Nothing is ever appended to
+a clip's file, nor is it cut: a torn end is passed over by whoever reads it. A file with its last
+record is whole, whatever its row says; one without is closed by a manifest that says
+`cut_short` and where. If a file is damaged in its middle, what is before the damage is kept.
 """
 
 import logging
+import os
 
 from firmware.clips.library import Library
-from firmware.clips.mp4 import UnreadableClip, keep_whole_fragments, read_units
+from firmware.clips.old_clips import seal_old_clips
+from firmware.clips.playback import ClipFile, examine, manifest_of
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, SignManifest
-from firmware.protocol.footage import GopHasher
+from firmware.clips.vault import MAGIC, Vault
+from firmware.durable import sync_folder
+from firmware.errors import VaultError
 
 log = logging.getLogger(__name__)
 
-_DEFAULT_FRAME_90K = 3000
 
+def close_open_clips(
+    library: Library, vault: Vault, sign_manifest: SignManifest
+) -> list[ClipRecord]:
+    """Finish what was open when the process died and adopt files without a row.
 
-def close_open_clips(library: Library, sign_manifest: SignManifest) -> list[ClipRecord]:
-    """Finish every clip that was open when the process died; return those with video in them."""
+    Returns the clips that were finished by this, with video in them.
+    """
+    seal_old_clips(library, vault, sign_manifest)
     records = []
-    for start in library.open_starts():
-        record = close_cut_short(library, start, sign_manifest)
+    for start in [*library.open_starts(), *_without_row(library, vault)]:
+        if _is_unsealed(library, start.clip_id):
+            continue
+        try:
+            record = close_cut_short(library, vault, start, sign_manifest)
+        except (OSError, VaultError) as error:
+            log.error("clip %s can't be read now and stays open: %s", start.clip_id, error)
+            continue
         if record is not None:
             records.append(record)
-    for gone in [clip for clip in library.finished() if not clip.path.exists()]:
-        log.warning("clip %s: its file is gone; forgotten", gone.clip_id)
-        library.remove(gone.clip_id)
+    gone = [
+        clip.clip_id
+        for clip in library.in_order()
+        if not clip.path.exists() and not _is_unsealed(library, clip.clip_id)
+    ]
+    if gone:
+        log.warning("the files of these clips are gone: %s", ", ".join(gone))
+        library.remove(gone, "unreadable")
+    _remove_stray_pictures(library)
     return records
 
 
 def close_cut_short(
-    library: Library, start: ClipStart, sign_manifest: SignManifest
+    library: Library, vault: Vault, start: ClipStart, sign_manifest: SignManifest
 ) -> ClipRecord | None:
-    """Finish one open clip with what is on the disk; None if that is nothing."""
-    try:
-        end = _readable_part(library, start)
-    except (UnreadableClip, FileNotFoundError) as error:
-        log.info("clip %s held no whole fragment: %s", start.clip_id, error)
-        library.remove(start.clip_id)
-        return None
-    log.info("clip %s was cut short; %d ms kept", start.clip_id, end.duration_90k // 90)
-    return library.finish(start.clip_id, end, sign_manifest(start, end))
+    """Finish one open clip with what is in its file; None if that is no picture at all.
 
-
-def _readable_part(library: Library, start: ClipStart) -> ClipEnd:
+    Raises VaultError if the file was sealed under another storage key: it is left alone.
+    """
     path = library.path_of(start.clip_id)
-    size_bytes = keep_whole_fragments(path)
-    hasher = GopHasher()
-    last_pts_90k = 0
-    frame_90k = _DEFAULT_FRAME_90K
-    for unit in read_units(path):
-        hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
-        if unit.pts_90k > 0:
-            frame_90k = unit.pts_90k - last_pts_90k
-        last_pts_90k = unit.pts_90k
-    gops = hasher.finish()
-    if not gops:
-        raise UnreadableClip(path, "no whole fragment in it")
-    return ClipEnd(
-        duration_90k=last_pts_90k + frame_90k,
-        gops=gops,
-        ended="cut_short",
-        size_bytes=size_bytes,
-    )
+    try:
+        found = examine(vault.open(path))
+    except (FileNotFoundError, VaultError) as error:
+        if not _is_torn_header(library, start.clip_id):
+            raise
+        log.info("clip %s held nothing yet: %s", start.clip_id, error)
+        _forget(library, start)
+        return None
+    if found.start is not None and found.start.clip_id != start.clip_id:
+        raise VaultError(f"{path.name} holds clip {found.start.clip_id}")
+    if found.end is None:
+        log.info("clip %s held no whole fragment", start.clip_id)
+        _forget(library, start)
+        return None
+    if found.damage:
+        log.warning(
+            "clip %s is damaged; what is before it is kept: %s", start.clip_id, found.damage
+        )
+    return _finish(library, found.start or start, found, found.end, sign_manifest)
+
+
+def _finish(
+    library: Library,
+    start: ClipStart,
+    found: ClipFile,
+    end: ClipEnd,
+    sign_manifest: SignManifest,
+) -> ClipRecord:
+    signed = found.signed_manifest
+    if signed is not None and not found.damage:
+        manifest = manifest_of(signed)
+        if manifest.clip_id != start.clip_id or manifest.gops != end.gops:
+            raise VaultError(f"the file of clip {start.clip_id} isn't what its manifest says")
+        end = ClipEnd(
+            duration_90k=manifest.duration_90k,
+            gops=manifest.gops,
+            ended=manifest.ended,
+            lost_units=manifest.lost_units,
+            size_bytes=end.size_bytes,
+        )
+    else:
+        signed = sign_manifest(start, end)
+        log.info("clip %s was cut short; %d ms kept", start.clip_id, end.duration_90k // 90)
+    return library.finish(start, end, signed)
+
+
+def _without_row(library: Library, vault: Vault) -> list[ClipStart]:
+    """Return what the files without a row say of themselves; delete those that were to go."""
+    known, deleted = library.clip_ids(), library.deleted_ids()
+    found = []
+    for path in sorted(library.clips_dir.glob("*.clip")):
+        clip_id = path.stem
+        if clip_id in known:
+            continue
+        if clip_id in deleted or _is_torn_header(library, clip_id):
+            path.unlink()
+            continue
+        try:
+            start = examine(vault.open(path)).start
+        except VaultError as error:
+            log.warning("a clip without a row can't be opened and is left alone: %s", error)
+            continue
+        if start is None:
+            log.info("clip %s held nothing yet", clip_id)
+            path.unlink()
+            continue
+        if start.clip_id != clip_id:
+            log.warning("%s holds clip %s; it is left alone", path.name, start.clip_id)
+            continue
+        found.append(start)
+    return sorted(found, key=lambda start: start.counter)
+
+
+def _is_unsealed(library: Library, clip_id: str) -> bool:
+    """Tell whether this is a clip of Doorward 0.1 that could not be sealed yet."""
+    return library.path_of(clip_id).with_suffix(".mp4").exists()
+
+
+def _forget(library: Library, start: ClipStart) -> None:
+    library.save_open(start)
+    library.remove([start.clip_id], "unreadable")
+
+
+def _is_torn_header(library: Library, clip_id: str) -> bool:
+    """Tell whether the process died before the file's header was written (or the file made)."""
+    library.clips_dir.stat()  # a folder that is gone (a card pulled out) is another matter
+    try:
+        with library.path_of(clip_id).open("rb") as file:
+            data = file.read(len(MAGIC) + 4)
+            size = file.seek(0, os.SEEK_END)
+    except FileNotFoundError:
+        return True
+    if not MAGIC.startswith(data[: len(MAGIC)]):
+        return False
+    return size < len(MAGIC) + 4 or size < len(MAGIC) + 4 + int.from_bytes(data[-4:], "big")
+
+
+def _remove_stray_pictures(library: Library) -> None:
+    known = library.clip_ids()
+    stray = [path for path in library.clips_dir.glob("*.thumb") if path.stem not in known]
+    for path in stray:
+        path.unlink()
+    if stray:
+        sync_folder(library.clips_dir)

@@ -1,7 +1,8 @@
 """The ring: the last seconds of video, in memory, so that a clip can begin before its trigger.
 
-Indexed by key frame: what is kept are whole GOPs. Bytes are referenced, never copied. Lives on
-the asyncio loop, fed by the hub; no lock.
+Indexed by key frame: what is kept are whole GOPs. Bytes are referenced, never copied: any number
+of clips and viewers may hold what `snapshot` gave them. Lives on the asyncio loop, fed by the
+hub; no lock. A GOP that is larger than the ring's bytes is dropped up to the next key frame.
 """
 
 from collections import deque
@@ -26,8 +27,9 @@ class Ring:
 
     def __init__(self, *, pre_roll_s: float, max_bytes: int) -> None:
         self._window_90k = round((pre_roll_s + LONGEST_GOP_S + SLACK_S) * TICKS_PER_S)
-        self._max_bytes = max_bytes
         self._gops: deque[_Gop] = deque()
+        self._earliest_90k = -1
+        self.max_bytes = max_bytes
         self.size_bytes = 0
 
     @property
@@ -37,6 +39,8 @@ class Ring:
 
     def add(self, unit: AccessUnit) -> None:
         """Take one unit; those before the first key frame are of no use."""
+        if unit.pts_90k < self._earliest_90k:
+            return
         if unit.is_key:
             self._gops.append(_Gop())
         elif not self._gops:
@@ -46,6 +50,12 @@ class Ring:
         gop.size_bytes += len(unit.data)
         self.size_bytes += len(unit.data)
         self._trim(unit.pts_90k)
+
+    def clear(self, *, before_pts_90k: int = 0) -> None:
+        """Forget all, and take nothing from before `before_pts_90k`: a new mask hides it."""
+        self._gops.clear()
+        self.size_bytes = 0
+        self._earliest_90k = before_pts_90k
 
     def snapshot(self, from_pts_90k: int) -> tuple[AccessUnit, ...]:
         """Return all units from the key frame at or before `from_pts_90k` on.
@@ -70,7 +80,7 @@ class Ring:
         oldest_wanted = newest_pts_90k - self._window_90k
         while len(self._gops) > 1 and self._gops[1].units[0].pts_90k <= oldest_wanted:
             self._forget_oldest()
-        while self._gops and self.size_bytes > self._max_bytes:
+        while self._gops and self.size_bytes > self.max_bytes:
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:

@@ -1,39 +1,66 @@
 """The recorder's thread: everything of a recording that may wait for the disk.
 
-One thread, one bounded queue. Orders (begin, mark, finish) are never dropped. Overflow rule for
-access units: when `max_bytes` of them wait for a slow disk, new ones are dropped up to the next
-key frame that finds room; the clip then has a gap but decodes (`dropped_units` counts).
+One thread, one bounded queue. Orders (begin, mark, flush, finish) are never dropped. Overflow
+rule for access units: when `max_bytes` of them wait for a slow card, new ones are dropped up to
+the next key frame that finds room. The clip then has a gap but decodes, its manifest says how
+many units were lost, and the owner is told.
+
+Sync rule: a fragment closes after `FRAGMENT_90K` of video, or once its first unit has waited
+`FRAGMENT_AGE_S`, also inside a GOP. What is closed is synced at once if no more units wait, else
+after `SYNC_AGE_S` or `SYNC_BYTES`: so a pre-roll costs one sync, not twelve.
 """
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.packets import TICKS_PER_S, AccessUnit
+from firmware.clips.card import FULL_ERRORS, Card
 from firmware.clips.library import Library
-from firmware.clips.mp4 import FragmentWriter
-from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, Ended, SignManifest
+from firmware.clips.open_clip import OpenClip
+from firmware.clips.record import ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.recovery import close_cut_short
-from firmware.clock import Clock
-from firmware.protocol.footage import GopHasher, split_annex_b
+from firmware.clips.retention import Retention
+from firmware.clips.vault import Vault
+from firmware.errors import DoorwardError
 
 log = logging.getLogger(__name__)
 
-QUEUE_MAX_BYTES = 24_000_000
-"""More than the ring holds, so that a whole pre-roll always fits."""
-DEFAULT_FRAME_90K = 3000
+FRAGMENT_90K = TICKS_PER_S * 4 // 10
+FRAGMENT_AGE_S = 0.25
+SYNC_AGE_S = 0.5
+SYNC_BYTES = 4_000_000
+LISTING_RETRY_S = 4.0
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Loss:
+    """How many units of one clip were dropped; counted on the loop, read by the thread."""
+
+    units: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Begin:
     start: ClipStart
+    first_pts_90k: int
+    loss: _Loss
 
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
     start: ClipStart
+
+
+@dataclass(frozen=True, slots=True)
+class _Flush:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +73,17 @@ class _Stop:
     pass
 
 
-_Order = _Begin | _Mark | _Finish | _Stop | AccessUnit
+_Order = _Begin | _Mark | _Flush | _Finish | _Stop | AccessUnit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A clip that could not be written on; what was readable of it is kept."""
+
+    clip_id: str
+    kept_to_90k: int | None
+    """The pts of the camera's clock up to which the clip was kept; None if nothing was."""
+    retry_after_s: float
 
 
 class ClipWriter:
@@ -56,32 +93,44 @@ class ClipWriter:
         self,
         *,
         library: Library,
+        vault: Vault,
+        retention: Retention,
         sign_manifest: SignManifest,
-        clock: Clock,
+        card: Card,
         on_clip: Callable[[ClipRecord], None],
-        max_bytes: int = QUEUE_MAX_BYTES,
+        on_failure: Callable[[Failure], None],
+        max_bytes: int,
     ) -> None:
         self._library = library
+        self._vault = vault
+        self._retention = retention
         self._sign_manifest = sign_manifest
-        self._clock = clock
+        self._card = card
         self._on_clip = on_clip
+        self._on_failure = on_failure
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._queue: deque[_Order] = deque()
         self._queued_bytes = 0
+        self._waiting_units = 0
         self._is_key_wanted = False
+        self._loss = _Loss()
         self._thread = threading.Thread(target=self._run, name="clip-writer", daemon=True)
-        self._clip: _OpenClip | None = None
-        self.dropped_units = 0
+        self._clip: OpenClip | None = None
+        self._begun: _Begin | None = None
+        self._is_row_wanted = False
+        self._unlisted: list[ClipStart] = []
+        self._list_again_s = 0.0
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def begin(self, start: ClipStart) -> None:
-        """Open a new clip; the units that follow belong to it."""
+    def begin(self, start: ClipStart, first_pts_90k: int) -> None:
+        """Open a new clip; the units that follow belong to it, the first of this pts."""
         self._is_key_wanted = False
-        self._order(_Begin(start))
+        self._loss = _Loss()
+        self._order(_Begin(start, first_pts_90k, self._loss))
 
     def mark(self, start: ClipStart) -> None:
         """Note the open clip's triggers anew."""
@@ -89,17 +138,26 @@ class ClipWriter:
 
     def write(self, unit: AccessUnit) -> None:
         """Append one unit to the open clip."""
-        if unit.is_key:
-            self._is_key_wanted = False
         with self._changed:
-            is_full = self._queued_bytes + len(unit.data) > self._max_bytes
-            if is_full or self._is_key_wanted:
-                self._is_key_wanted = True
-                self.dropped_units += 1
+            has_room = self._queued_bytes + len(unit.data) <= self._max_bytes
+            if has_room and (unit.is_key or not self._is_key_wanted):
+                self._is_key_wanted = False
+                self._queued_bytes += len(unit.data)
+                self._waiting_units += 1
+                self._queue.append(unit)
+                self._changed.notify()
                 return
-            self._queued_bytes += len(unit.data)
-            self._queue.append(unit)
-            self._changed.notify()
+        self._is_key_wanted = True
+        self.note_lost(1)
+
+    def note_lost(self, count: int) -> None:
+        """Count units that the open clip lacks."""
+        self._loss.units += count
+        self._card.lost()
+
+    def flush(self) -> None:
+        """Let what was written so far become durable now: the pre-roll is complete."""
+        self._order(_Flush())
 
     def finish(self, ended: Ended) -> None:
         """Close the open clip, sign it and tell `on_clip` (on the writer's thread)."""
@@ -115,102 +173,164 @@ class ClipWriter:
             self._queue.append(order)
             self._changed.notify()
 
-    def _next(self) -> _Order:
+    def _next(self) -> _Order | None:
+        """Return the next order, or None when an open fragment has waited long enough."""
         with self._changed:
-            while not self._queue:
-                self._changed.wait()
+            if not self._queue:
+                age_s = self._clip.age_s if self._clip is not None else None
+                timeout_s = None if age_s is None else FRAGMENT_AGE_S - age_s
+                if self._unlisted:
+                    timeout_s = LISTING_RETRY_S if timeout_s is None else timeout_s
+                self._changed.wait(None if timeout_s is None else max(0.0, timeout_s))
+            if not self._queue:
+                return None
             order = self._queue.popleft()
             if isinstance(order, AccessUnit):
                 self._queued_bytes -= len(order.data)
+                self._waiting_units -= 1
             return order
 
     def _run(self) -> None:
         while not isinstance(order := self._next(), _Stop):
             try:
                 self._carry_out(order)
-            except Exception:  # the supervisor: this clip is lost from here on, not the next
-                log.exception("recording failed; what was written is kept")
-                self._give_up()
+            except Exception as error:  # the supervisor: this clip is over, not the recording
+                log.exception("recording failed; what is readable is kept")
+                self._give_up(error)
+            self._list_late_ones()
+        if self._clip is not None:
+            self._clip.file.close()
+        self._list_again_s = 0.0
+        self._list_late_ones()
 
-    def _carry_out(self, order: _Order) -> None:
-        clip = self._clip
-        match order:
-            case _Begin(start):
-                self._library.save_open(start)
-                path = self._library.path_of(start.clip_id)
-                self._clip = _OpenClip(
-                    start, FragmentWriter(path, width=start.width, height=start.height)
-                )
-            case _Mark(start) if clip is not None:
-                clip.start = start
-                self._library.save_open(start)
-            case _Finish(ended) if clip is not None:
-                self._clip = None
-                self._finish(clip, ended)
-            case AccessUnit() if clip is not None:
-                clip.write(order)
-
-    def _finish(self, clip: "_OpenClip", ended: Ended) -> None:
-        clip.file.close()
-        end = clip.end(ended)
-        if end is None:
-            self._library.remove(clip.start.clip_id)
+    def _carry_out(self, order: _Order | None) -> None:
+        if isinstance(order, _Begin):
+            self._begin(order)
             return
-        signed = self._sign_manifest(clip.start, end)
-        record = self._library.finish(clip.start.clip_id, end, signed)
-        removed = self._library.apply_retention(self._clock.wall_ms())
-        log.info(
-            "clip %s: %d ms, %d bytes; %d old clips removed",
-            record.clip_id,
-            record.duration_ms,
-            record.size_bytes,
-            len(removed),
-        )
-        self._on_clip(record)
-
-    def _give_up(self) -> None:
-        """After a failure, keep what is on the disk as a clip that was cut short."""
-        clip, self._clip = self._clip, None
+        clip = self._clip
         if clip is None:
             return
-        try:
-            clip.file.abandon()
-            record = close_cut_short(self._library, clip.start, self._sign_manifest)
-        except Exception:  # the supervisor: the next start tries once more
-            log.exception("clip %s stays open until the next start", clip.start.clip_id)
+        match order:
+            case AccessUnit():
+                clip.add(order)
+                if clip.span_90k >= FRAGMENT_90K:
+                    self._close_fragment(clip)
+            case _Mark(start):
+                self._with_room(lambda: clip.mark(start), clip.file.write_rest)
+            case _Finish(ended):
+                self._finish(clip, ended)
+            case _Flush():
+                self._flush(clip)
+            case None if (clip.age_s or 0.0) >= FRAGMENT_AGE_S:
+                self._flush(clip)
+
+    def _begin(self, order: _Begin) -> None:
+        if self._clip is not None:  # its recorder never said how it ended
+            self._clip.file.close()
+        start = order.start
+        self._clip, self._begun = None, order
+        path = self._library.path_of(start.clip_id)
+        file = self._with_room(lambda: self._vault.create(path, start.clip_id))
+        clip = self._clip = OpenClip(start, order.first_pts_90k, file)
+        self._is_row_wanted = True
+        self._with_room(lambda: clip.mark(start), file.write_rest)
+
+    def _close_fragment(self, clip: OpenClip) -> None:
+        self._with_room(clip.close_fragment, clip.file.write_rest)
+        is_last = self._waiting_units == 0
+        if is_last or clip.unsynced_bytes >= SYNC_BYTES or clip.unsynced_s >= SYNC_AGE_S:
+            self._sync(clip)
+
+    def _flush(self, clip: OpenClip) -> None:
+        self._with_room(clip.close_fragment, clip.file.write_rest)
+        self._sync(clip)
+
+    def _sync(self, clip: OpenClip) -> None:
+        self._with_room(lambda: self._card.timed(clip.sync))
+        self._card.worked()
+        if not self._is_row_wanted:
             return
-        if record is not None:
-            self._on_clip(record)
+        self._is_row_wanted = False
+        try:
+            self._library.save_open(clip.start)
+            self._retention.keep_free()
+        except OSError:  # the clip lies safely in its file, which says by itself what it is
+            log.exception("the index can't be written; the clip goes on")
 
+    def _finish(self, clip: OpenClip, ended: Ended) -> None:
+        self._with_room(clip.close_fragment, clip.file.write_rest)
+        loss = self._begun.loss.units if self._begun is not None else 0
+        end = clip.end(ended, lost_units=loss)
+        if end is None:
+            self._clip = None
+            clip.file.close()
+            self._list(clip.start)
+            return
+        signed = self._sign_manifest(clip.start, end)
+        self._with_room(lambda: clip.seal(signed), clip.file.write_rest)
+        self._with_room(lambda: self._card.timed(clip.sync))
+        self._clip = self._begun = None
+        clip.file.close()
+        self._card.worked()
+        if loss == 0:
+            self._card.kept_up()
+        end = replace(end, size_bytes=clip.file.size_bytes)
+        self._list(clip.start, lambda: self._library.finish(clip.start, end, signed))
+        try:
+            self._retention.apply()
+        except (OSError, DoorwardError):
+            log.exception("old clips could not be removed")
 
-class _OpenClip:
-    """The clip being written: its file and its growing description."""
-
-    def __init__(self, start: ClipStart, file: FragmentWriter) -> None:
-        self.start = start
-        self.file = file
-        self._hasher = GopHasher()
-        self._first_pts_90k: int | None = None
-        self._last_pts_90k = 0
-        self._frame_90k = DEFAULT_FRAME_90K
-
-    def write(self, unit: AccessUnit) -> None:
-        if self._first_pts_90k is None:
-            self._first_pts_90k = unit.pts_90k
-        else:
-            self._frame_90k = unit.pts_90k - self._last_pts_90k
-        self._last_pts_90k = unit.pts_90k
-        self.file.write(unit)
-        relative = unit.pts_90k - self._first_pts_90k
-        self._hasher.add(relative, unit.is_key, split_annex_b(unit.data))
-
-    def end(self, ended: Ended) -> ClipEnd | None:
-        """Return the description of what was written, or None if nothing was."""
-        if self._first_pts_90k is None:
+    def _list(
+        self, start: ClipStart, list_it: Callable[[], ClipRecord | None] | None = None
+    ) -> ClipRecord | None:
+        """Bring a closed clip into the index, now or, if that fails, again and again."""
+        try:
+            record = self._with_room(
+                list_it
+                or (lambda: close_cut_short(self._library, self._vault, start, self._sign_manifest))
+            )
+        except Exception:  # the supervisor: it lies in its file; later again, or at the next start
+            log.exception("clip %s can't be listed yet", start.clip_id)
+            self._unlisted.append(start)
+            self._list_again_s = time.monotonic() + LISTING_RETRY_S
             return None
-        return ClipEnd(
-            duration_90k=self._last_pts_90k - self._first_pts_90k + self._frame_90k,
-            gops=self._hasher.finish(),
-            ended=ended,
-            size_bytes=self.file.size_bytes,
+        if record is not None:
+            log.info(
+                "clip %s: %d ms, %d bytes", record.clip_id, record.duration_ms, record.size_bytes
+            )
+            self._on_clip(record)
+        return record
+
+    def _list_late_ones(self) -> None:
+        if self._unlisted and time.monotonic() >= self._list_again_s:
+            waiting, self._unlisted = self._unlisted, []
+            for start in waiting:
+                self._list(start)
+
+    def _give_up(self, error: Exception) -> None:
+        """After a failure, keep what can be read as a clip that was cut short, and say so."""
+        begun, clip = self._begun, self._clip
+        self._clip = self._begun = None
+        delay_s = self._card.failed(error)
+        if begun is None:
+            return
+        kept_to_90k = None
+        if clip is not None:
+            clip.file.close()
+            record = self._list(clip.start)
+            if record is not None:
+                kept_to_90k = begun.first_pts_90k + record.duration_ms * 90
+        self._on_failure(
+            Failure(clip_id=begun.start.clip_id, kept_to_90k=kept_to_90k, retry_after_s=delay_s)
         )
+
+    def _with_room(self, action: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """Do it; while the card is full, remove the oldest clip and do it (or `again`) again."""
+        while True:
+            try:
+                return action()
+            except OSError as error:
+                if error.errno not in FULL_ERRORS or not self._retention.make_room():
+                    raise
+            action = again or action

@@ -26,3 +26,38 @@ class ManualClock:
 
     def is_trusted(self) -> bool:
         return self.trusted
+
+
+class ManualKernel:
+    """Implements `firmware.clock.Kernel`: a board's clocks, which go only when a test says so."""
+
+    def __init__(self, *, wall_ms: int = 1_790_000_000_000, boot: str = "this boot") -> None:
+        self.wall = wall_ms
+        self.monotonic = 5_000_000_000
+        self.boot = boot
+        self.synchronised: int | None = None
+        self.rtc_offset_ms: int | None = None
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on all clocks."""
+        self.wall += round(seconds * 1000)
+        self.monotonic += round(seconds * 1e9)
+
+    def synchronise(self) -> None:
+        """Let NTP set the clock to what it shows."""
+        self.synchronised = self.wall
+
+    def wall_ms(self) -> int:
+        return self.wall
+
+    def monotonic_ns(self) -> int:
+        return self.monotonic
+
+    def synchronised_ms(self) -> int | None:
+        return self.synchronised
+
+    def boot_id(self) -> str:
+        return self.boot
+
+    def rtc_ms(self) -> int | None:
+        return None if self.rtc_offset_ms is None else self.wall + self.rtc_offset_ms

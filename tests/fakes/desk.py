@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.clips.facts_store import FactsStore
 from firmware.clips.library import Library
+from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
@@ -54,9 +55,12 @@ class DyingOutgoing(Outgoing):
 class DeskRig:
     """One paired doorbell that has filmed one clip, in the world of one agency's request."""
 
-    def __init__(self, folder: Path, library: Library, facts_store: FactsStore) -> None:
+    def __init__(
+        self, folder: Path, library: Library, playback: Playback, facts_store: FactsStore
+    ) -> None:
         self.folder = folder
         self.library = library
+        self.playback = playback
         self.store = facts_store
         self.now_ms = NOW_MS
         self.told: list[EventBody] = []
@@ -120,6 +124,7 @@ class DeskRig:
             owners=OwnerStore(self.folder / "owners.json"),
             facts_store=self.store,
             library=self.library,
+            playback=self.playback,
             outgoing=outgoing or self.outgoing,
             tell=tell or self.tell,
         )
@@ -161,5 +166,5 @@ async def desk_rig(folder: Path) -> AsyncIterator[DeskRig]:
         rig.press()
         await rig.film(4)
         await rig.next_clip()
-        yield DeskRig(folder, rig.library, FactsStore(rig.database))
+        yield DeskRig(folder, rig.library, rig.playback, FactsStore(rig.database))
         rig.database.close()

@@ -1,16 +1,17 @@
 """Real H.264 without real time: a tiny camera that films as fast as a test asks it to."""
 
 import random
-import threading
+from collections.abc import Sequence
 
 import numpy as np
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware.capture.i420 import Planes
 from firmware.capture.packets import TICKS_PER_S, AccessUnit
-from firmware.capture.planes import Planes
-from firmware.capture.replay import Encoder
+from firmware.capture.x264 import Encoder
+from firmware.clips.fragment import ClipUnit
 
 WIDTH, HEIGHT, FPS = 96, 64, 10
 
@@ -36,10 +37,15 @@ class TinyCamera:
             units += self._encoder.encode(
                 Planes(array, WIDTH, HEIGHT),
                 self._next_pts_90k + jitter,
-                is_key_wanted=threading.Event(),
             )
             self._next_pts_90k += TICKS_PER_S // FPS
         return units
+
+
+def clip_units(units: Sequence[AccessUnit]) -> list[ClipUnit]:
+    """Return the same as units of a clip that begins with them."""
+    first = units[0].pts_90k
+    return [ClipUnit(pts_90k=u.pts_90k - first, is_key=u.is_key, data=u.data) for u in units]
 
 
 class SoftSigner:

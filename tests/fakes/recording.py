@@ -7,54 +7,131 @@ killed, and says `recording` once something is on the disk.
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from firmware.capture.hub import UnitHub
 from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.clips.library import Database, Library
-from firmware.clips.record import ClipRecord
+from firmware.clips.database import Database
+from firmware.clips.deletions import DeletionSigner
+from firmware.clips.library import Library
+from firmware.clips.playback import Playback
+from firmware.clips.record import CardState, ClipRecord
 from firmware.clips.recorder import Recorder
+from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
+from firmware.clips.storage_key import FileStorageKey
+from firmware.clips.thumbnail import Thumbnails
+from firmware.clips.vault import Vault
 from firmware.clock import Clock, SystemClock
+from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
+from firmware.protocol.footage import NO_MASK_DIGEST
+from tests.fakes.bad_card import BadCard, BadCardVault
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, SoftSigner, TinyCamera
 
 DEVICE = "abcdefghijklmnop2345"
-PRE_ROLL_S, POST_ROLL_S, MAX_CLIP_S = 3.0, 2.0, 12.0
+PRE_ROLL_S, POST_ROLL_S, LONGEST_S = 3.0, 2.0, 12.0
 
 
-class RecordingRig:
+class Shelves:
+    """The library over a folder, as a doorbell's start finds it; open it again and again."""
+
+    library_kind: type[Library] = Library
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        signer: SoftSigner | FileSigner | None = None,
+        boot_id: str | None = None,
+        keep_days: int = 30,
+        keep_bytes: int = 10**9,
+        min_free_bytes: int = 0,
+        card: BadCard | None = None,
+        device: str = DEVICE,
+        recovery_keys: Sequence[bytes] = (),
+    ) -> None:
+        self.clock = clock or ManualClock()
+        self.signer = signer or SoftSigner()
+        self.boot_id = boot_id or new_id()
+        self.sign_manifest = ManifestSigner(self.signer, device).sign
+        key = FileStorageKey(folder / "storage.key")
+        self.vault = Vault(key, recovery_keys=recovery_keys)
+        if card is not None:
+            self.vault = BadCardVault(key, card)
+        self.database = Database(folder / "library.sqlite3")
+        self.library = self.library_kind(
+            self.database,
+            folder / "clips",
+            sign_deletion=DeletionSigner(self.signer.sign, device, self.clock).sign,
+        )
+        self.retention = Retention(
+            self.library,
+            self.clock,
+            boot_id=self.boot_id,
+            keep_days=keep_days,
+            keep_bytes=keep_bytes,
+            min_free_bytes=min_free_bytes,
+        )
+        self.playback = Playback(self.library, self.vault)
+        self.thumbnails = Thumbnails(self.library, self.vault)
+
+
+class RecordingRig(Shelves):
     """Everything between camera and library, on the running loop."""
 
-    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
-        self.clock = ManualClock()
+    def __init__(
+        self,
+        folder: Path,
+        clock: Clock | None = None,
+        *,
+        queue_max_bytes: int | None = None,
+        card: BadCard | None = None,
+        longest_s: float = LONGEST_S,
+        signer: SoftSigner | FileSigner | None = None,
+        device: str = DEVICE,
+        recovery_keys: Sequence[bytes] = (),
+    ) -> None:
+        super().__init__(
+            folder,
+            clock=clock,
+            card=card,
+            signer=signer,
+            device=device,
+            recovery_keys=recovery_keys,
+        )
         self.is_paired = True
-        self.signer = SoftSigner()
-        self.sign_manifest = ManifestSigner(self.signer, DEVICE).sign
-        self.database = Database(folder / "library.sqlite3")
-        self.library = Library(self.database, folder / "clips", keep_days=30, keep_bytes=10**9)
+        self.mask_digest = NO_MASK_DIGEST
         self.ring = Ring(pre_roll_s=PRE_ROLL_S, max_bytes=10**7)
         self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
-        self.camera = TinyCamera(pts_90k_of((clock or self.clock).monotonic_ns()))
+        self.camera = TinyCamera(pts_90k_of(self.clock.monotonic_ns()))
         self.clips: asyncio.Queue[ClipRecord] = asyncio.Queue()
+        self.card_states: list[CardState] = []
         self.filmed: list[AccessUnit] = []
         self.recorder = Recorder(
             hub=self.hub,
             ring=self.ring,
             library=self.library,
+            vault=self.vault,
+            retention=self.retention,
             sign_manifest=self.sign_manifest,
-            clock=clock or self.clock,
-            boot_id=new_id(),
+            clock=self.clock,
+            boot_id=self.boot_id,
             size=(WIDTH, HEIGHT),
             pre_roll_s=PRE_ROLL_S,
             post_roll_s=POST_ROLL_S,
             may_record=lambda: self.is_paired,
             on_clip=self.clips.put_nowait,
-            max_clip_s=MAX_CLIP_S,
+            on_card=self.card_states.append,
+            make_thumbnail=self.thumbnails.make,
+            mask_digest=lambda: self.mask_digest,
+            longest_s=longest_s,
+            queue_max_bytes=queue_max_bytes,
         )
 
     @property
@@ -63,6 +140,7 @@ class RecordingRig:
 
     async def film(self, seconds: float) -> None:
         """Let time pass with pictures; they come from another thread."""
+        assert isinstance(self.clock, ManualClock)
         units = self.camera.film(seconds)
         self.filmed += units
         thread = threading.Thread(target=lambda: [self.hub.put(unit) for unit in units])
@@ -77,15 +155,19 @@ class RecordingRig:
         self.recorder.trigger(event_id, "pressed", self.now_90k)
         return event_id
 
+    async def film_slowly(self, seconds: float) -> None:
+        """Film a picture at a time, so that the recorder sees each at its time."""
+        for _ in range(round(seconds * FPS)):
+            await self.film(1 / FPS)
+
     async def next_clip(self) -> ClipRecord:
         async with asyncio.timeout(5):
             return await self.clips.get()
 
 
 @asynccontextmanager
-async def recording_rig(folder: Path) -> AsyncIterator[RecordingRig]:
-    """A rig whose recorder runs; stopped in order at the end."""
-    rig = RecordingRig(folder)
+async def running(rig: RecordingRig) -> AsyncIterator[RecordingRig]:
+    """Let the rig's recorder run; stopped in order at the end."""
     task = asyncio.create_task(rig.recorder.run())
     try:
         yield rig
@@ -95,9 +177,15 @@ async def recording_rig(folder: Path) -> AsyncIterator[RecordingRig]:
         rig.database.close()
 
 
+@asynccontextmanager
+async def recording_rig(folder: Path) -> AsyncIterator[RecordingRig]:
+    """A rig whose recorder runs."""
+    async with running(RecordingRig(folder)) as rig:
+        yield rig
+
+
 async def _record_until_killed(folder: Path) -> None:
-    clock = SystemClock()
-    rig = RecordingRig(folder, clock)
+    rig = RecordingRig(folder, SystemClock())
     task = asyncio.create_task(rig.recorder.run())
     is_told = False
     while not task.done():

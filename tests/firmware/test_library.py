@@ -4,18 +4,20 @@ import sqlite3
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from firmware.clips.database import Database
 from firmware.clips.facts_store import FactsStore, KnownRequest, WaitingStatement
-from firmware.clips.library import DAY_MS, SCHEMA_VERSION, Database, Library
-from firmware.clips.record import ClipEnd, ClipRecord, ClipStart
+from firmware.clips.schema import SCHEMA_VERSION
 from firmware.errors import StoreError
-from firmware.protocol.encoding import new_id, sha256_hex
-from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest
+from firmware.protocol.deletions import check_deletion
+from firmware.protocol.encoding import WireError, new_id, sha256_hex
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.passkeys import Assertion
 from firmware.protocol.requests import SignedCertificate, SignedRequest
-from tests.fakes.recording import recording_rig
+from tests.fakes.recording import DEVICE, Shelves, recording_rig
+from tests.fakes.shelf import SIGNED, end_of, keep, start_of
 
 NOW_MS = 1_790_000_000_000
 ASSERTION = Assertion(
@@ -24,91 +26,108 @@ ASSERTION = Assertion(
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "library.sqlite3")
+def shelves(tmp_path: Path) -> Shelves:
+    return Shelves(tmp_path)
 
 
-def library_of(database: Database, *, keep_days: int = 30, keep_bytes: int = 10**9) -> Library:
-    clips = database.path.parent / "clips"
-    return Library(database, clips, keep_days=keep_days, keep_bytes=keep_bytes)
+@pytest.fixture
+def database(shelves: Shelves) -> Database:
+    return shelves.database
 
 
-def start_of(started_ms: int) -> ClipStart:
-    trigger = ClipTrigger(event_id=new_id(), kind="pressed", at_90k=90_000)
-    return ClipStart(
-        clip_id=new_id(),
-        boot_id=new_id(),
-        started_ms=started_ms,
-        is_clock_trusted=True,
-        width=96,
-        height=64,
-        pre_roll_90k=90_000,
-        triggers=[trigger],
-    )
-
-
-def keep(library: Library, started_ms: int, size_bytes: int = 100) -> ClipRecord:
-    start = start_of(started_ms)
-    library.save_open(start)
-    library.path_of(start.clip_id).write_bytes(bytes(size_bytes))
-    gop = Gop(first_pts_90k=0, unit_count=1, leaf="0" * 64)
-    end = ClipEnd(duration_90k=900_000, gops=[gop], ended="complete", size_bytes=size_bytes)
-    return library.finish(start.clip_id, end, SignedManifest(manifest="{}", signature="AA"))
-
-
-def test_a_finished_clip_is_found_again_after_a_restart(database: Database) -> None:
-    record = keep(library_of(database), NOW_MS)
-    database.close()
-    again = library_of(Database(database.path)).find(record.clip_id)
+def test_a_finished_clip_is_found_again_after_a_restart(tmp_path: Path, shelves: Shelves) -> None:
+    record = keep(shelves, NOW_MS)
+    shelves.database.close()
+    again = Shelves(tmp_path).library.find(record.clip_id)
     assert again == record
     assert (record.duration_ms, record.pre_roll_ms) == (10_000, 1_000)
-    assert record.manifest_digest == sha256_hex(b"{}")
+    assert record.manifest_digest == sha256_hex(record.signed_manifest.manifest.encode())
 
 
-def test_a_clip_that_is_being_recorded_is_not_among_the_finished(database: Database) -> None:
-    library = library_of(database)
-    start = start_of(NOW_MS)
-    library.save_open(start)
-    assert library.finished() == []
-    assert library.find(start.clip_id) is None
-    assert library.open_starts() == [start]
+def test_finishing_a_clip_twice_changes_nothing(shelves: Shelves) -> None:
+    record = keep(shelves, NOW_MS)
+    start = shelves.library.start_of(record.clip_id)
+    assert start is not None
+    assert shelves.library.finish(start, end_of(size_bytes=7), SIGNED) == record
 
 
-def test_clips_are_found_by_the_time_they_touch(database: Database) -> None:
-    library = library_of(database)
-    early, late = keep(library, NOW_MS), keep(library, NOW_MS + 60_000)
-    assert library.finished(from_ms=NOW_MS + 9_000, to_ms=NOW_MS + 11_000) == [early]
-    assert library.finished(from_ms=NOW_MS + 11_000) == [late]
+def test_a_clip_that_is_being_recorded_is_not_among_the_finished(shelves: Shelves) -> None:
+    start = start_of(shelves, NOW_MS)
+    shelves.library.save_open(start)
+    assert shelves.library.finished() == []
+    assert shelves.library.find(start.clip_id) is None
+    assert shelves.library.open_starts() == [start]
 
 
-def test_retention_removes_what_is_too_old(database: Database) -> None:
-    library = library_of(database, keep_days=30)
-    old, young = keep(library, NOW_MS - 31 * DAY_MS), keep(library, NOW_MS - 29 * DAY_MS)
-    assert library.apply_retention(NOW_MS) == [old.clip_id]
-    assert library.finished() == [young]
-    assert not old.path.exists()
+def test_clips_are_found_by_the_time_they_touch(shelves: Shelves) -> None:
+    early, late = keep(shelves, NOW_MS), keep(shelves, NOW_MS + 60_000)
+    found = shelves.library.finished(from_ms=NOW_MS + 9_000, to_ms=NOW_MS + 11_000)
+    assert found == [early]
+    assert shelves.library.finished(from_ms=NOW_MS + 11_000) == [late]
 
 
-def test_retention_by_bytes_removes_the_oldest_first(database: Database) -> None:
-    library = library_of(database, keep_bytes=250)
-    first, *rest = [keep(library, NOW_MS + hour * 3_600_000) for hour in range(3)]
-    assert library.apply_retention(NOW_MS) == [first.clip_id]
-    assert library.finished() == rest
+def test_a_clips_number_is_never_used_again(tmp_path: Path, shelves: Shelves) -> None:
+    last = [keep(shelves, NOW_MS) for _ in range(3)][-1]
+    shelves.library.remove([last.clip_id], "owner")
+    shelves.database.close()
+    assert Shelves(tmp_path).library.next_counter() == last.counter + 1
 
 
-def test_a_held_clip_outlives_days_and_bytes(database: Database) -> None:
-    library = library_of(database, keep_days=1, keep_bytes=1)
-    held = keep(library, NOW_MS - 90 * DAY_MS)
-    library.set_held(held.clip_id, is_held=True)
-    keep(library, NOW_MS)
-    library.apply_retention(NOW_MS)
-    assert [clip.clip_id for clip in library.finished()] == [held.clip_id]
+def test_a_removal_leaves_a_signed_record_and_no_file(shelves: Shelves) -> None:
+    record = keep(shelves, NOW_MS)
+    shelves.library.picture_path_of(record.clip_id).write_bytes(b"picture")
+    shelves.library.remove([record.clip_id], "owner")
+    (signed,) = shelves.library.deletions()
+    deletion = check_deletion(signed, shelves.signer.spki)
+    assert (deletion.clip_id, deletion.counter) == (record.clip_id, record.counter)
+    assert deletion.manifest_digest == record.manifest_digest
+    assert (deletion.why, deletion.device) == ("owner", DEVICE)
+    assert deletion.deleted_ms == shelves.clock.wall_ms()
+    assert list(shelves.library.clips_dir.iterdir()) == []
+    assert shelves.library.find(record.clip_id) is None
 
 
-def test_a_clip_that_is_being_recorded_is_never_removed(database: Database) -> None:
-    library = library_of(database, keep_bytes=1)
-    library.save_open(start_of(NOW_MS - 90 * DAY_MS))
-    assert library.apply_retention(NOW_MS) == []
+def test_an_altered_deletion_record_is_found_out(shelves: Shelves) -> None:
+    record = keep(shelves, NOW_MS)
+    shelves.library.remove([record.clip_id], "age")
+    (signed,) = shelves.library.deletions()
+    forged = msgspec.structs.replace(signed, deletion=signed.deletion.replace('"age"', '"owner"'))
+    with pytest.raises(WireError, match="isn't signed by this doorbell"):
+        check_deletion(forged, shelves.signer.spki)
+
+
+def test_a_clip_of_an_unset_clock_is_dated_once_the_clock_is_right(shelves: Shelves) -> None:
+    wrong, right = keep(shelves, 5_000, is_clock_trusted=False), keep(shelves, NOW_MS)
+    shelves.library.date_boot(shelves.boot_id, NOW_MS)
+    dated = shelves.library.find(wrong.clip_id)
+    assert dated is not None
+    assert (dated.started_ms, dated.told_ms) == (NOW_MS + 5_000, 5_000)
+    assert dated.dating == "dated"
+    assert dated.signed_manifest == wrong.signed_manifest
+    assert shelves.library.find(right.clip_id) == right
+
+
+def test_a_clip_that_was_open_when_the_clock_became_right_is_dated_as_well(
+    tmp_path: Path, shelves: Shelves
+) -> None:
+    start = start_of(shelves, 5_000, is_clock_trusted=False)
+    shelves.library.save_open(start)
+    shelves.library.date_boot(shelves.boot_id, NOW_MS)
+    shelves.database.close()  # even if it is finished after a restart
+    record = Shelves(tmp_path).library.finish(start, end_of(), SIGNED)
+    assert (record.started_ms, record.told_ms) == (NOW_MS + 5_000, 5_000)
+
+
+def test_a_clip_from_after_the_clock_was_set_is_not_shifted_again(shelves: Shelves) -> None:
+    shelves.library.date_boot(shelves.boot_id, NOW_MS)
+    record = keep(shelves, NOW_MS + 60_000, is_clock_trusted=False)
+    assert record.started_ms == NOW_MS + 60_000
+
+
+def test_a_clip_of_another_run_is_not_dated_by_this_ones_clock(shelves: Shelves) -> None:
+    other = keep(shelves, 5_000, is_clock_trusted=False, boot_id=new_id())
+    shelves.library.date_boot(shelves.boot_id, NOW_MS)
+    assert shelves.library.find(other.clip_id) == other
 
 
 def test_a_library_of_a_newer_doorward_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -132,13 +151,14 @@ def test_commits_are_synced_and_readers_do_not_wait(database: Database) -> None:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_reader_goes_on_while_another_thread_is_in_a_transaction(database: Database) -> None:
-    library = library_of(database)
-    keep(library, NOW_MS)
+def test_a_reader_goes_on_while_another_thread_is_in_a_transaction(
+    database: Database, shelves: Shelves
+) -> None:
+    keep(shelves, NOW_MS)
     counts: list[int] = []
     with database.write() as connection:
         connection.execute("DELETE FROM clips")
-        reader = threading.Thread(target=lambda: counts.append(library.count()))
+        reader = threading.Thread(target=lambda: counts.append(shelves.library.count()))
         reader.start()
         reader.join(timeout=2)
     assert counts == [1]
@@ -204,5 +224,5 @@ async def test_a_clip_whose_event_was_not_accepted_is_told_after_the_next_start(
         await rig.film(4)
         clip = await rig.next_clip()
         assert [untold.clip_id for untold in rig.library.untold()] == [clip.clip_id]
-        rig.library.mark_told(clip.clip_id)
+        rig.library.mark_told(clip)
         assert rig.library.untold() == []

@@ -1,6 +1,7 @@
 """When clips begin and end, and that what was recorded survives whatever kills the process."""
 
 import asyncio
+import io
 import itertools
 import os
 import resource
@@ -14,15 +15,12 @@ from pathlib import Path
 import av
 import pytest
 
-from firmware.clips.library import Database, Library
-from firmware.clips.mp4 import read_units, remux_plain
-from firmware.clips.record import ClipRecord, ClipStart
+from firmware.clips.fragment import ClipUnit
+from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
-from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import ClipManifest, ClipTrigger, GopHasher, check_manifest
-from tests.fakes.footage import SoftSigner
-from tests.fakes.recording import DEVICE, RecordingRig, recording_rig
+from firmware.protocol.footage import ClipManifest, GopHasher, check_manifest
+from tests.fakes.recording import RecordingRig, Shelves, recording_rig, running
 
 SECOND = 90_000
 
@@ -31,9 +29,15 @@ def manifest_of(clip: ClipRecord, rig: RecordingRig) -> ClipManifest:
     return check_manifest(clip.signed_manifest, rig.signer.spki)
 
 
-def assert_footage_is_what_was_signed(clip: ClipRecord, manifest: ClipManifest) -> None:
+def footage_of(clip: ClipRecord, shelves: Shelves) -> list[ClipUnit]:
+    return list(shelves.playback.units(clip))
+
+
+def assert_footage_is_what_was_signed(
+    clip: ClipRecord, manifest: ClipManifest, shelves: Shelves
+) -> None:
     hasher = GopHasher()
-    for unit in read_units(clip.path):
+    for unit in shelves.playback.units(clip):
         hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
     assert hasher.finish() == manifest.gops
 
@@ -50,7 +54,7 @@ async def test_a_clip_begins_at_the_key_frame_before_the_pre_roll(tmp_path: Path
     assert manifest.triggers[0].at_90k == manifest.pre_roll_90k
     after_90k = manifest.duration_90k - manifest.pre_roll_90k
     assert 1.8 * SECOND <= after_90k <= 2.2 * SECOND
-    assert_footage_is_what_was_signed(clip, manifest)
+    assert_footage_is_what_was_signed(clip, manifest, rig)
 
 
 async def test_a_clip_has_every_picture_between_its_ends_once(tmp_path: Path) -> None:
@@ -60,7 +64,7 @@ async def test_a_clip_has_every_picture_between_its_ends_once(tmp_path: Path) ->
         for _ in range(30):
             await rig.film(0.1)
         clip = await rig.next_clip()
-        relative = [unit.pts_90k for unit in read_units(clip.path)]
+        relative = [unit.pts_90k for unit in footage_of(clip, rig)]
         filmed = [unit.pts_90k for unit in rig.filmed]
         begin = next(
             i
@@ -79,7 +83,7 @@ async def test_a_press_between_ring_and_recorder_doubles_no_picture(tmp_path: Pa
         await asyncio.sleep(0.02)
         await rig.film(3)
         clip = await rig.next_clip()
-        pts = [unit.pts_90k for unit in read_units(clip.path)]
+        pts = [unit.pts_90k for unit in footage_of(clip, rig)]
     assert not clip.is_cut_short
     assert all(8_000 < later - sooner < 10_000 for sooner, later in itertools.pairwise(pts))
 
@@ -145,7 +149,7 @@ async def test_a_clip_that_grows_too_long_is_joined_by_the_next_without_a_gap(
     assert abs(first.ended_ms - second.started_ms) <= 5
     assert second.pre_roll_ms == 0
     assert manifest.triggers[-1].event_id == last
-    assert_footage_is_what_was_signed(second, manifest)
+    assert_footage_is_what_was_signed(second, manifest, rig)
 
 
 async def test_nothing_is_written_before_an_owner_is_paired(tmp_path: Path) -> None:
@@ -196,25 +200,30 @@ async def test_an_orderly_stop_finishes_the_clip_as_cut_short(tmp_path: Path) ->
         await rig.film(4)
         rig.press()
         await rig.film(1)
-    library = Library(
-        Database(tmp_path / "library.sqlite3"), tmp_path / "clips", keep_days=1, keep_bytes=10**9
-    )
-    assert [clip.is_cut_short for clip in library.finished()] == [True]
-    assert library.open_starts() == []
+    shelves = Shelves(tmp_path)
+    assert [clip.is_cut_short for clip in shelves.library.finished()] == [True]
+    assert shelves.library.open_starts() == []
 
 
-async def test_a_clip_that_cannot_be_written_costs_only_itself(tmp_path: Path) -> None:
+async def test_a_card_that_fails_for_a_while_costs_no_picture_that_the_ring_still_has(
+    tmp_path: Path,
+) -> None:
     async with recording_rig(tmp_path) as rig:
         await rig.film(4)
         (tmp_path / "clips").rename(tmp_path / "elsewhere")
-        rig.press()
-        await rig.film(4)
+        event_id = rig.press()
+        await rig.film(0.3)
         await asyncio.sleep(0.1)
         (tmp_path / "elsewhere").rename(tmp_path / "clips")
-        event_id = rig.press()
-        await rig.film(3)
+        for _ in range(40):
+            await rig.film(0.1)
         clip = await rig.next_clip()
+        manifest = manifest_of(clip, rig)
     assert clip.trigger_event_id == event_id
+    assert clip.pre_roll_ms >= 3_000
+    assert not clip.is_cut_short
+    assert manifest.triggers[0].at_90k == manifest.pre_roll_90k
+    assert [state.code for state in rig.card_states] == ["failing", "ok"]
 
 
 async def test_a_disk_that_takes_no_more_leaves_what_was_written(tmp_path: Path) -> None:
@@ -232,7 +241,7 @@ async def test_a_disk_that_takes_no_more_leaves_what_was_written(tmp_path: Path)
         manifest = manifest_of(clip, rig)
     assert manifest.ended == "cut_short"
     assert clip.duration_ms >= 500
-    assert_footage_is_what_was_signed(clip, manifest)
+    assert_footage_is_what_was_signed(clip, manifest, rig)
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.13, 0.41])
@@ -245,39 +254,135 @@ def test_kill_9_leaves_a_playable_clip_that_is_signed_at_the_next_start(
         assert process.stdout.readline() == "recording\n"
         time.sleep(pause_s)
         os.kill(process.pid, signal.SIGKILL)
-    database = Database(tmp_path / "library.sqlite3")
-    library = Library(database, tmp_path / "clips", keep_days=1, keep_bytes=10**9)
-    signer = SoftSigner()
-    (open_clip,) = library.open_starts()
-    with av.open(str(library.path_of(open_clip.clip_id))) as container:
-        assert sum(1 for _ in container.decode(video=0)) > 5
-    (clip,) = close_open_clips(library, ManifestSigner(signer, DEVICE).sign)
-    manifest = check_manifest(clip.signed_manifest, signer.spki)
+    shelves = Shelves(tmp_path)
+    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    manifest = check_manifest(clip.signed_manifest, shelves.signer.spki)
     assert manifest.ended == "cut_short"
-    assert manifest.boot_id == open_clip.boot_id
-    assert_footage_is_what_was_signed(clip, manifest)
-    assert remux_plain(clip.path)
-    database.close()
+    assert manifest.boot_id == clip.boot_id
+    assert_footage_is_what_was_signed(clip, manifest, shelves)
+    with av.open(io.BytesIO(shelves.playback.plain_mp4(clip))) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 5
+    shelves.database.close()
 
 
-def test_a_clip_that_died_before_its_first_fragment_is_forgotten(tmp_path: Path) -> None:
-    database = Database(tmp_path / "library.sqlite3")
-    library = Library(database, tmp_path / "clips", keep_days=1, keep_bytes=10**9)
-    trigger = ClipTrigger(event_id=new_id(), kind="pressed", at_90k=0)
-    for data in (None, b"", b"half a box"):
-        start = ClipStart(
-            clip_id=new_id(),
-            boot_id=new_id(),
-            started_ms=1,
-            is_clock_trusted=True,
-            width=96,
-            height=64,
-            pre_roll_90k=0,
-            triggers=[trigger],
-        )
-        library.save_open(start)
-        if data is not None:
-            library.path_of(start.clip_id).write_bytes(data)
-    assert close_open_clips(library, ManifestSigner(SoftSigner(), DEVICE).sign) == []
-    assert library.open_starts() == []
-    assert list((tmp_path / "clips").iterdir()) == []
+async def test_motion_that_goes_on_prolongs_the_clip_without_another_trigger(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(4)
+        event_id = new_id()
+        rig.recorder.trigger(event_id, "motion", rig.now_90k)
+        for _ in range(4):
+            await rig.film(1)
+            assert rig.recorder.extend(rig.now_90k) == rig.recorder.clip_id
+        await rig.film(3)
+        clip = await rig.next_clip()
+        manifest = manifest_of(clip, rig)
+        assert rig.recorder.extend(rig.now_90k) is None
+    assert [trigger.event_id for trigger in manifest.triggers] == [event_id]
+    after_90k = manifest.duration_90k - manifest.pre_roll_90k
+    assert 5.8 * SECOND <= after_90k <= 6.2 * SECOND
+
+
+async def test_a_press_during_motion_keeps_one_clip_with_two_triggers(tmp_path: Path) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(4)
+        rig.recorder.trigger(new_id(), "motion", rig.now_90k)
+        await rig.film(1)
+        rig.recorder.extend(rig.now_90k)
+        rig.press()
+        await rig.film(3)
+        clip = await rig.next_clip()
+        manifest = manifest_of(clip, rig)
+        assert rig.clips.empty()
+    assert [trigger.kind for trigger in manifest.triggers] == ["motion", "pressed"]
+    assert rig.recorder.clip_id is None
+
+
+async def test_motion_for_longer_than_a_clip_is_joined_without_a_lost_picture(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(4)
+        rig.recorder.trigger(new_id(), "motion", rig.now_90k)
+        for _ in range(18):
+            await rig.film(1)
+            rig.recorder.extend(rig.now_90k)
+        await rig.film(3)
+        first, second = [await rig.next_clip(), await rig.next_clip()]
+        units = [*footage_of(first, rig), *footage_of(second, rig)]
+    assert second.counter == first.counter + 1
+    assert footage_of(second, rig)[0].is_key
+    filmed = [unit.data for unit in rig.filmed]
+    begin = filmed.index(units[0].data)
+    assert [unit.data for unit in units] == filmed[begin : begin + len(units)]
+
+
+async def test_a_lone_press_is_never_cut_in_two(tmp_path: Path) -> None:
+    rig = RecordingRig(tmp_path, longest_s=4.0)  # less than pre-roll and post-roll together
+    async with running(rig):
+        await rig.film(4)
+        rig.press()
+        await rig.film_slowly(3)
+        await rig.next_clip()
+        assert rig.clips.empty()
+        assert rig.recorder.clip_id is None
+
+
+async def test_a_viewer_that_asks_for_many_key_frames_makes_no_clip_that_cannot_be_signed(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        key = rig.camera.film(0.1)[0]
+        rig.press()
+        for number in range(1300):
+            rig.hub.put(replace(key, pts_90k=rig.now_90k + number * 100))
+            if number % 100 == 0:
+                await asyncio.sleep(0.01)
+        rig.clock.advance(1300 * 100 / 90_000)
+        rig.camera.skip(1300 * 100 / 90_000)
+        await rig.film(3)
+        first = await rig.next_clip()
+        assert len(manifest_of(first, rig).gops) <= 1_000
+        assert not first.is_cut_short
+
+
+async def test_the_masks_digest_is_in_the_manifest(tmp_path: Path) -> None:
+    async with recording_rig(tmp_path) as rig:
+        rig.mask_digest = "ab" * 32
+        await rig.film(4)
+        rig.press()
+        await rig.film(3)
+        clip = await rig.next_clip()
+        assert manifest_of(clip, rig).mask_digest == "ab" * 32
+
+
+async def test_a_new_mask_empties_the_ring_and_leaves_the_running_clip_alone(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film(1)
+        rig.ring.clear(before_pts_90k=rig.now_90k)
+        await rig.film(3)
+        clip = await rig.next_clip()
+        hidden_from_90k = rig.now_90k
+        rig.ring.clear(before_pts_90k=hidden_from_90k)
+        rig.press()
+        await rig.film(3)
+        after = await rig.next_clip()
+        assert_footage_is_what_was_signed(clip, manifest_of(clip, rig), rig)
+    assert not clip.is_cut_short
+    assert after.pre_roll_ms <= 10
+
+
+async def test_nothing_readable_is_on_the_card_while_it_is_recorded(tmp_path: Path) -> None:
+    async with recording_rig(tmp_path) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film(3)
+        await rig.next_clip()
+        card = b"".join(path.read_bytes() for path in (tmp_path / "clips").iterdir())
+    assert b"ftyp" not in card
+    assert not any(unit.data[:12] in card or unit.data[-12:] in card for unit in rig.filmed)

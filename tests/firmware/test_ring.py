@@ -86,3 +86,22 @@ def test_units_before_the_first_key_frame_are_of_no_use() -> None:
 
 def test_a_camera_that_fell_silent_gives_no_stale_pre_roll() -> None:
     assert filled(5).snapshot(60 * SECOND) == ()
+
+
+def test_a_cleared_ring_shows_nothing_from_before_the_new_mask() -> None:
+    ring = filled(5)
+    ring.clear(before_pts_90k=6 * SECOND)
+    assert ring.size_bytes == 0
+    ring.add(unit(5.9, is_key=True))  # was on its way when the mask came
+    assert ring.snapshot(0) == ()
+    ring.add(unit(6, is_key=True))
+    assert [u.pts_90k for u in ring.snapshot(0)] == [6 * SECOND]
+
+
+def test_several_who_read_get_the_same_units() -> None:
+    ring = filled(5)
+    one, other = ring.snapshot(2 * SECOND), ring.snapshot(3 * SECOND)
+    for tenth in range(50, 200):
+        ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+    assert one[10:] == other
+    assert all(a is b for a, b in zip(one[10:], other, strict=True))

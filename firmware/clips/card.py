@@ -1,0 +1,88 @@
+"""How the card is doing: what its syncs take, when its trouble is told, how long to leave it alone.
+
+Called from the writer's thread, and for lost pictures from the loop; tells changes only.
+"""
+
+import errno
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from firmware.clips.record import CardState
+from firmware.errors import VaultError
+
+SYNCS_REMEMBERED = 256
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 4.0
+FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
+
+T = TypeVar("T")
+
+
+class Card:
+    """Remembers the last syncs and the state that was told last."""
+
+    def __init__(self, on_state: Callable[[CardState], None]) -> None:
+        self._on_state = on_state
+        self._lock = threading.Lock()
+        self._sync_ms: deque[float] = deque(maxlen=SYNCS_REMEMBERED)
+        self._code = "ok"
+        self._failures = 0
+
+    @property
+    def sync_p99_ms(self) -> int | None:
+        """What 99 of 100 of the last syncs took at most; None before the first."""
+        with self._lock:
+            ordered = sorted(self._sync_ms)
+        return round(ordered[len(ordered) * 99 // 100]) if ordered else None
+
+    def timed(self, sync: Callable[[], T]) -> T:
+        """Sync, and remember how long it took."""
+        begin_s = time.perf_counter()
+        done = sync()
+        with self._lock:
+            self._sync_ms.append((time.perf_counter() - begin_s) * 1000)
+        return done
+
+    def worked(self) -> None:
+        """Something is durable on the card: it is neither full nor failing."""
+        self._failures = 0
+        if self._code in ("full", "failing", "no_key"):
+            self._tell(CardState(code="ok", detail="The card takes recordings again."))
+
+    def kept_up(self) -> None:
+        """A whole clip was written without a loss."""
+        if self._code == "slow":
+            self._tell(CardState(code="ok", detail="The card keeps up with the camera again."))
+
+    def lost(self) -> None:
+        """Pictures were dropped because the card is too slow."""
+        if self._code == "ok":
+            self._tell(
+                CardState(code="slow", detail="The card is too slow: parts of a clip were lost.")
+            )
+
+    def failed(self, error: Exception) -> float:
+        """Recording failed by this error; return after how many seconds to try again."""
+        delay_s: float = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._failures, 10))
+        self._failures += 1
+        if isinstance(error, OSError) and error.errno in FULL_ERRORS:
+            detail = "The card is full, and nothing that may be deleted is left."
+            self._tell(CardState(code="full", detail=detail))
+        elif isinstance(error, VaultError):
+            self._tell(CardState(code="no_key", detail=f"Clips can't be sealed: {error}"))
+        else:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            line = "".join(char if char.isprintable() else " " for char in reason)[:140]
+            detail = f"Recording to the card failed: {line or type(error).__name__}."
+            self._tell(CardState(code="failing", detail=detail))
+        return delay_s
+
+    def _tell(self, state: CardState) -> None:
+        with self._lock:
+            if state.code == self._code:
+                return
+            self._code = state.code
+        self._on_state(state)

@@ -1,0 +1,170 @@
+"""Sealed clips, read: what recovery, players, evidence and export see of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.clips.fragment import ClipUnit, decode_fragment
+from firmware.clips.library import Library
+from firmware.clips.mp4 import plain_mp4
+from firmware.clips.record import DEFAULT_FRAME_90K, ClipEnd, ClipRecord, ClipStart, Ended
+from firmware.clips.vault import Kind, Record, SealedFile, Vault
+from firmware.errors import VaultError
+from firmware.protocol.encoding import WireError, decode
+from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, GopHasher, SignedManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFile:
+    """What one sealed file says of itself, up to its end or to where it can't be read."""
+
+    start: ClipStart | None
+    end: ClipEnd | None
+    signed_manifest: SignedManifest | None
+    damage: str
+    """Why it can't be read further; "" if it can be read to its end."""
+
+
+class ClipReader:
+    """Reads one sealed clip's records in order; its attributes fill up while it is read."""
+
+    def __init__(self, file: SealedFile) -> None:
+        self._file = file
+        self.start: ClipStart | None = None
+        self.signed_manifest: SignedManifest | None = None
+        self.end_bytes = 0
+
+    def units(self) -> Iterator[ClipUnit]:
+        """Yield the access units; a torn end is passed over, damage raises VaultError."""
+        for record in self._file.records():
+            yield from self._read(record)
+            self.end_bytes = record.end
+
+    def _read(self, record: Record) -> list[ClipUnit]:
+        try:
+            match record.kind:
+                case Kind.START:
+                    self.start = decode(ClipStart, record.plain)
+                case Kind.END:
+                    self.signed_manifest = decode(
+                        SignedManifest, record.plain, max_bytes=2 * MAX_MANIFEST_BYTES
+                    )
+                case Kind.FRAGMENT:
+                    return decode_fragment(record.plain)
+        except WireError as error:
+            name = self._file.path.name
+            raise VaultError(
+                f"{name}: record {record.number} is of another form: {error}"
+            ) from error
+        return []
+
+
+class Footage:
+    """Describes access units as they come: the clip's end, but for how it ended."""
+
+    def __init__(self) -> None:
+        self._hasher = GopHasher()
+        self._last_pts_90k = 0
+        self._frame_90k = DEFAULT_FRAME_90K
+        self.unit_count = 0
+
+    def add(self, unit: ClipUnit) -> None:
+        """Take the next unit; the first must be a key frame."""
+        self._hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
+        if self.unit_count:
+            self._frame_90k = unit.pts_90k - self._last_pts_90k
+        self._last_pts_90k = unit.pts_90k
+        self.unit_count += 1
+
+    def end(self, *, ended: Ended, lost_units: int, size_bytes: int) -> ClipEnd | None:
+        """Return the description, or None if there was no unit."""
+        if self.unit_count == 0:
+            return None
+        return ClipEnd(
+            duration_90k=self._last_pts_90k + self._frame_90k,
+            gops=self._hasher.finish(),
+            ended=ended,
+            lost_units=lost_units,
+            size_bytes=size_bytes,
+        )
+
+
+def examine(file: SealedFile, *, lost_units: int = 0) -> ClipFile:
+    """Read a file as far as it goes and describe what is there."""
+    reader, footage, damage = ClipReader(file), Footage(), ""
+    try:
+        for unit in reader.units():
+            footage.add(unit)
+    except (VaultError, WireError) as error:
+        damage = str(error)
+    is_whole = reader.signed_manifest is not None and not damage
+    end = footage.end(
+        ended="complete" if is_whole else "cut_short",
+        lost_units=lost_units,
+        size_bytes=reader.end_bytes,
+    )
+    return ClipFile(
+        start=reader.start, end=end, signed_manifest=reader.signed_manifest, damage=damage
+    )
+
+
+class Playback:
+    """Plays the library's clips from the vault."""
+
+    def __init__(self, library: Library, vault: Vault) -> None:
+        self._library = library
+        self._vault = vault
+
+    def units(self, record: ClipRecord) -> Iterator[ClipUnit]:
+        """Yield the clip's access units; VaultError if it can't be read to its end.
+
+        One that was cut short ends where it ended when it was signed.
+        """
+        return self._reader_units(ClipReader(self._open(record.path, record)), record)
+
+    def plain_mp4(self, record: ClipRecord) -> bytes:
+        """Return the clip as plain MP4; VaultError or OSError if it can't be read.
+
+        The footage is held against the clip's manifest first: whoever can write to the card may
+        swap files, and what leaves must be what its owner saw and signed for.
+        """
+        reader = ClipReader(self._open(record.path, record))
+        footage, units = Footage(), []
+        for unit in self._reader_units(reader, record):
+            footage.add(unit)
+            units.append(unit)
+        end = footage.end(ended="complete", lost_units=0, size_bytes=0)
+        if reader.start is None or end is None:
+            raise VaultError(f"clip {record.clip_id} has no pictures")
+        if end.gops != manifest_of(record.signed_manifest).gops:
+            raise VaultError(f"clip {record.clip_id} isn't what its manifest says")
+        return plain_mp4(units, width=reader.start.width, height=reader.start.height)
+
+    def picture(self, record: ClipRecord) -> bytes | None:
+        """Return the clip's thumbnail (JPEG), or None if it has none that can be read."""
+        try:
+            file = self._open(self._library.picture_path_of(record.clip_id), record)
+            return next((r.plain for r in file.records() if r.kind is Kind.PICTURE), None)
+        except (OSError, VaultError):
+            return None
+
+    def _open(self, path: Path, record: ClipRecord) -> SealedFile:
+        file = self._vault.open(path)
+        if file.header.clip_id != record.clip_id:
+            raise VaultError(f"{path.name} holds clip {file.header.clip_id}")
+        return file
+
+    def _reader_units(self, reader: ClipReader, record: ClipRecord) -> Iterator[ClipUnit]:
+        try:
+            yield from reader.units()
+        except VaultError:
+            if not record.is_cut_short:
+                raise
+
+
+def manifest_of(signed: SignedManifest) -> ClipManifest:
+    """Return the manifest, which this doorbell signed itself; VaultError if it has another form."""
+    try:
+        return decode(ClipManifest, signed.manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
+    except WireError as error:
+        raise VaultError(f"a manifest of another form: {error}") from error

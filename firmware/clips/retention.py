@@ -1,0 +1,93 @@
+"""What is deleted, and in which order: by age, by the owner's limit, by the card's free space.
+
+Age counts only by a clock that is known to be right, and only for clips whose time is known;
+limit and space go by the order of recording, so a wrong clock can't make the doorbell delete the
+newest. Held clips and the one being recorded are never removed.
+"""
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from firmware.clips.library import Library
+from firmware.clock import Clock
+
+log = logging.getLogger(__name__)
+
+DAY_MS = 24 * 3600 * 1000
+BATCH = 100
+"""How many clips one commit removes."""
+
+
+def free_bytes_of(folder: Path) -> int:
+    """Return how many bytes the card has free for the doorbell."""
+    stat = os.statvfs(folder)
+    return stat.f_bavail * stat.f_frsize
+
+
+class Retention:
+    """Removes what is too old or too much; may be called from any thread."""
+
+    def __init__(
+        self,
+        library: Library,
+        clock: Clock,
+        *,
+        boot_id: str,
+        keep_days: int,
+        keep_bytes: int,
+        min_free_bytes: int,
+        free_bytes: Callable[[Path], int] = free_bytes_of,
+    ) -> None:
+        self._library = library
+        self._clock = clock
+        self._boot_id = boot_id
+        self._keep_days = keep_days
+        self._keep_bytes = keep_bytes
+        self._min_free_bytes = min_free_bytes
+        self._free_bytes = free_bytes
+
+    def apply(self) -> list[str]:
+        """Remove what is too old, then the oldest while there is too much; return the ids."""
+        removed = self._remove_too_old() if self._clock.is_trusted() else []
+        removed += self._remove_oldest(self._library.total_bytes() - self._keep_bytes)
+        removed += self._remove_oldest(self._missing_bytes())
+        if removed:
+            log.info("retention removed %d clips", len(removed))
+        return removed
+
+    def keep_free(self) -> None:
+        """Remove the oldest while less is free than there should be."""
+        self._remove_oldest(self._missing_bytes())
+
+    def make_room(self) -> bool:
+        """Remove the one oldest clip for a write that found no room; False if none may go."""
+        return bool(self._remove_oldest(1))
+
+    def _missing_bytes(self) -> int:
+        """Return what should be removed for the reserve: nothing, if all clips wouldn't do.
+
+        Then something else fills the card, and clips go only as writes need their room.
+        """
+        missing_bytes = self._min_free_bytes - self._free_bytes(self._library.clips_dir)
+        return missing_bytes if missing_bytes <= self._library.total_bytes() else 0
+
+    def _remove_too_old(self) -> list[str]:
+        now_ms = self._clock.wall_ms()
+        self._library.date_other_boots(self._boot_id, now_ms)
+        oldest_kept_ms = now_ms - self._keep_days * DAY_MS
+        removed: list[str] = []
+        while old := self._library.removable(ended_before_ms=oldest_kept_ms, limit=BATCH):
+            ids = [clip.clip_id for clip in old]
+            self._library.remove(ids, "age")
+            removed += ids
+        return removed
+
+    def _remove_oldest(self, wanted_bytes: int) -> list[str]:
+        removed: list[str] = []
+        while wanted_bytes > 0 and (oldest := self._library.removable(limit=1)):
+            self._library.remove([oldest[0].clip_id], "space")
+            removed.append(oldest[0].clip_id)
+            wanted_bytes -= oldest[0].size_bytes
+        return removed

@@ -1,0 +1,141 @@
+"""A clip's thumbnail: the picture of its first trigger, as a small sealed JPEG. Meets PyAV.
+
+Made after the clip is listed, on any thread; a clip whose picture can't be made has none.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+import av.error
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+
+from firmware.clips.fragment import ClipUnit
+from firmware.clips.library import Library
+from firmware.clips.playback import ClipReader, manifest_of
+from firmware.clips.record import ClipRecord
+from firmware.clips.vault import Kind, Vault
+from firmware.errors import DoorwardError, VaultError
+from firmware.protocol.encoding import WireError
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 24_000
+WIDTHS = (320, 240, 160)
+QUALITIES = (3, 6, 10, 16, 24, 31)
+"""The scale of JPEG quantisers that FFmpeg counts in: 2 is best, 31 is worst."""
+
+
+class Thumbnails:
+    """Makes the pictures of a library's clips."""
+
+    def __init__(self, library: Library, vault: Vault) -> None:
+        self._library = library
+        self._vault = vault
+
+    def make(self, record: ClipRecord) -> bool:
+        """Make the clip's picture unless it is there; False if none can be made."""
+        if self.is_there(record):
+            return True
+        path = self._library.picture_path_of(record.clip_id)
+        path.unlink(missing_ok=True)
+        manifest = manifest_of(record.signed_manifest)
+        reader = ClipReader(self._vault.open(record.path))
+        picture = jpeg_of(_up_to(manifest.triggers[0].at_90k, _readable(reader)))
+        if picture is None:
+            log.warning("clip %s: no picture could be made", record.clip_id)
+            return False
+        file = self._vault.create(path, record.clip_id, "thumbnail")
+        try:
+            file.append(Kind.PICTURE, picture)
+            file.sync()
+        finally:
+            file.close()
+        if self._library.find(record.clip_id) is None:  # removed in the meantime
+            path.unlink(missing_ok=True)
+        return True
+
+    def make_missing(self) -> int:
+        """Make the pictures that a crash kept from being made; return how many. Takes a while."""
+        made_count = 0
+        for record in self._library.in_order():
+            if not self._library.picture_path_of(record.clip_id).exists():
+                try:
+                    made_count += self.make(record)
+                except (OSError, DoorwardError, WireError) as error:
+                    log.warning("clip %s has no thumbnail: %s", record.clip_id, error)
+        return made_count
+
+    def is_there(self, record: ClipRecord) -> bool:
+        """Tell whether the clip has a picture that can be opened."""
+        path = self._library.picture_path_of(record.clip_id)
+        try:
+            return any(r.kind is Kind.PICTURE for r in self._vault.open(path).records())
+        except (OSError, VaultError):
+            return False
+
+
+def jpeg_of(gop: list[ClipUnit]) -> bytes | None:
+    """Return the last picture of these units (a GOP or its beginning) as a small JPEG."""
+    try:
+        frame = _last_frame(gop)
+        if frame is None:
+            return None
+        for width in WIDTHS:
+            height = max(2, round(frame.height * width / frame.width / 2) * 2)
+            small = frame.reformat(width, height, "yuvj420p")
+            for quality in QUALITIES:
+                jpeg = _encoded(small, quality)
+                if 0 < len(jpeg) <= MAX_BYTES:
+                    return jpeg
+    except av.error.FFmpegError as error:
+        log.warning("a picture could not be decoded: %s", error)
+    return None
+
+
+def _up_to(at_90k: int, units: Iterable[ClipUnit]) -> list[ClipUnit]:
+    """Return the GOP that shows at this moment, up to the picture itself."""
+    gop: list[ClipUnit] = []
+    for unit in units:
+        if unit.pts_90k > at_90k and gop:
+            break
+        if unit.is_key:
+            gop = []
+        gop.append(unit)
+    return gop
+
+
+def _readable(reader: ClipReader) -> Iterator[ClipUnit]:
+    try:
+        yield from reader.units()
+    except VaultError:
+        return
+
+
+def _last_frame(gop: list[ClipUnit]) -> VideoFrame | None:
+    decoder = av.CodecContext.create("h264", "r")
+    if not isinstance(decoder, VideoCodecContext):
+        raise TypeError("PyAV gave no video decoder for h264")
+    last: VideoFrame | None = None
+    for unit in gop:
+        for frame in decoder.decode(av.Packet(unit.data)):
+            last = frame
+    for frame in decoder.decode(None):
+        last = frame
+    return last
+
+
+def _encoded(frame: VideoFrame, quality: int) -> bytes:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    if not isinstance(encoder, VideoCodecContext):
+        raise TypeError("PyAV gave no video encoder for mjpeg")
+    encoder.width, encoder.height = frame.width, frame.height
+    encoder.pix_fmt = "yuvj420p"
+    encoder.time_base = Fraction(1, 1)
+    encoder.qmin = encoder.qmax = quality
+    frame.pts = 0
+    frame.time_base = Fraction(1, 1)
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)

@@ -1,0 +1,235 @@
+"""Whatever the card does: no crash, nothing held is deleted, and the owner is told."""
+
+import asyncio
+import errno
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firmware.clips.fragment import decode_fragment
+from firmware.clips.library import Library
+from firmware.clips.playback import examine
+from firmware.clips.record import ClipEnd, ClipRecord, ClipStart
+from firmware.clips.recorder import Recorder
+from firmware.clips.recovery import close_open_clips
+from firmware.clips.vault import Kind
+from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
+from tests.fakes.bad_card import BadCard
+from tests.fakes.recording import RecordingRig, Shelves, running
+from tests.fakes.shelf import keep
+
+FILLER = b"\x00\x00\x00\x01\x0c" + b"\xff" * 60_000
+"""H.264 7.3.2.7: filler data."""
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 (a thread changes it)
+            await asyncio.sleep(0.01)
+
+
+def assert_is_what_was_signed(clip: ClipRecord, shelves: Shelves) -> None:
+    manifest = check_manifest(clip.signed_manifest, shelves.signer.spki)
+    hasher = GopHasher()
+    for unit in shelves.playback.units(clip):
+        hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
+    assert hasher.finish() == manifest.gops
+
+
+async def test_a_whole_pre_roll_becomes_durable_by_one_sync(tmp_path: Path) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(6)
+        rig.press()
+        await eventually(lambda: card.syncs > 0)
+        await asyncio.sleep(0.05)
+        assert card.syncs == 1
+        found = examine(rig.vault.open(rig.library.path_of(rig.recorder.clip_id or "")))
+    assert found.end is not None
+    assert found.end.duration_90k >= 3 * 90_000
+
+
+async def test_fragments_hold_at_most_half_a_second(tmp_path: Path) -> None:
+    async with running(RecordingRig(tmp_path)) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film(3)
+        clip = await rig.next_clip()
+        records = list(rig.vault.open(clip.path).records())
+    assert records[0].kind is Kind.START
+    assert records[-1].kind is Kind.END
+    spans = [
+        units[-1].pts_90k - units[0].pts_90k
+        for units in (decode_fragment(r.plain) for r in records if r.kind is Kind.FRAGMENT)
+    ]
+    assert len(spans) > 8
+    assert max(spans) < 45_000
+
+
+async def test_a_camera_that_fell_silent_leaves_nothing_unwritten_for_half_a_second(
+    tmp_path: Path,
+) -> None:
+    async with running(RecordingRig(tmp_path)) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film(0.2)
+        await asyncio.sleep(0.5)
+        found = examine(rig.vault.open(rig.library.path_of(rig.recorder.clip_id or "")))
+        newest_90k = rig.ring.newest_pts_90k or 0
+    assert found.end is not None
+    written = sum(gop.unit_count for gop in found.end.gops)
+    first_90k = rig.filmed[-written].pts_90k
+    assert abs(newest_90k - first_90k - found.end.duration_90k) < 10_000
+    assert rig.filmed[-written].is_key
+
+
+async def test_a_full_card_loses_its_oldest_clips_but_never_a_held_one(tmp_path: Path) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        held, first, second, third = [keep(rig, 1_790_000_000_000) for _ in range(4)]
+        rig.library.set_held(held.clip_id, is_held=True)
+        await rig.film(4)
+        rig.press()
+        await rig.film(0.5)
+        card.is_full = second.path.exists
+        await rig.film(3)
+        clip = await rig.next_clip()
+        left = [record.clip_id for record in rig.library.in_order()]
+        assert_is_what_was_signed(clip, rig)
+    assert left == [held.clip_id, third.clip_id, clip.clip_id]
+    assert not first.path.exists()
+    assert not clip.is_cut_short
+    assert rig.card_states == []
+
+
+async def test_a_card_that_stays_full_is_told_and_recording_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        held = keep(rig, 1_790_000_000_000)
+        rig.library.set_held(held.clip_id, is_held=True)
+        await rig.film(4)
+        card.is_full = lambda: True
+        rig.press()
+        await rig.film_slowly(0.5)
+        await eventually(lambda: bool(rig.card_states))
+        assert rig.card_states[-1].code == "full"
+        card.is_full = lambda: False
+        await rig.film_slowly(4)
+        clip = await rig.next_clip()
+        assert_is_what_was_signed(clip, rig)
+    assert clip.pre_roll_ms >= 3_000
+    assert [state.code for state in rig.card_states] == ["full", "ok"]
+    assert held.path.exists()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EROFS])
+async def test_a_card_that_fails_within_a_clip_keeps_its_beginning_and_goes_on(
+    tmp_path: Path, number: int
+) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film_slowly(0.6)
+        card.error = number
+        await rig.film_slowly(0.6)
+        first = await rig.next_clip()
+        card.error = None
+        await rig.film_slowly(4)
+        second = await rig.next_clip()
+        for clip in (first, second):
+            assert_is_what_was_signed(clip, rig)
+    assert first.is_cut_short
+    assert not second.is_cut_short
+    assert second.started_ms <= first.ended_ms
+    assert second.trigger_event_id == first.trigger_event_id
+    assert [state.code for state in rig.card_states] == ["failing", "ok"]
+    assert rig.card_states[0].detail.startswith("Recording to the card failed: ")
+
+
+async def test_a_card_that_is_too_slow_costs_pictures_that_are_counted_and_told(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    rig = RecordingRig(tmp_path, card=card, queue_max_bytes=400_000)
+    async with running(rig):
+        rig.press()
+        card.stall_s = 0.3
+        for unit in rig.camera.film(2.5):
+            rig.hub.put(replace(unit, data=unit.data + FILLER))
+            await asyncio.sleep(0.002)
+        card.stall_s = 0.0
+        clip = await rig.next_clip()
+        manifest = check_manifest(clip.signed_manifest, rig.signer.spki)
+        assert_is_what_was_signed(clip, rig)
+        units = list(rig.playback.units(clip))
+        assert rig.card_states[0].code == "slow"
+        rig.clock.advance(2.5)  # type: ignore[attr-defined]
+        await rig.film(6)
+        rig.press()
+        await rig.film_slowly(2.5)
+        again = await rig.next_clip()
+    assert manifest.lost_units > 0
+    assert not again.is_cut_short
+    gaps = [b for a, b in itertools.pairwise(units) if b.pts_90k - a.pts_90k > 15_000]
+    assert gaps == [] or all(unit.is_key for unit in gaps)
+    assert [state.code for state in rig.card_states] == ["slow", "ok"]
+
+
+async def test_the_card_is_never_waited_for_on_the_loop(tmp_path: Path) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(4)
+        card.stall_s = 0.4
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        rig.press()
+        await rig.film(0.3)
+        assert loop.time() - begin_s < 0.3
+        card.stall_s = 0.0
+
+
+async def test_the_time_of_syncs_is_known(tmp_path: Path) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        assert rig.recorder.sync_p99_ms is None
+        card.stall_s = 0.05
+        await rig.film(4)
+        rig.press()
+        await eventually(lambda: rig.recorder.sync_p99_ms is not None)
+        assert 50 <= (rig.recorder.sync_p99_ms or 0) < 500
+
+
+class BrokenIndex(Library):
+    """A library whose database can't be written."""
+
+    def save_open(self, start: ClipStart) -> None:  # noqa: ARG002
+        raise OSError(errno.EIO, "disk I/O error")
+
+    def finish(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> ClipRecord:  # noqa: ARG002
+        raise OSError(errno.EIO, "disk I/O error")
+
+
+class RigWithBrokenIndex(RecordingRig):
+    library_kind = BrokenIndex
+
+
+async def test_a_clip_whose_index_fails_is_whole_and_adopted_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    async with running(RigWithBrokenIndex(tmp_path)) as rig:
+        assert isinstance(rig.recorder, Recorder)
+        await rig.film(4)
+        event_id = rig.press()
+        await rig.film(3)
+        await asyncio.sleep(0.1)
+    shelves = Shelves(tmp_path, signer=rig.signer)
+    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    assert clip.trigger_event_id == event_id
+    assert not clip.is_cut_short
+    assert_is_what_was_signed(clip, shelves)
