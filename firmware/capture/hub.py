@@ -1,7 +1,9 @@
 """From the camera's thread to the asyncio loop, and from there to whoever watches.
 
 `UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
-gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied.
+gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. After a new
+mask both hubs are told `discard_before`, so that nothing filmed without it is handed on; who
+holds units of its own (the ring) is cleared beside them.
 """
 
 import asyncio
@@ -43,6 +45,7 @@ class UnitHub:
         self._is_scheduled = False
         self._is_key_wanted = False
         self._last_pts_90k = -1
+        self._oldest_pts_90k = 0
         self._subscriptions: list[Subscription] = []
         self.dropped_units = 0
 
@@ -64,8 +67,23 @@ class UnitHub:
         self._subscriptions.append(subscription)
         return subscription
 
+    def discard_before(self, pts_90k: int) -> None:
+        """Hand on nothing that is older, nor what follows it up to the next key frame.
+
+        Call it on the loop, after the source has taken a new mask, with the time of then: a
+        picture is never newer than the moment in which it is masked. What waits here and at the
+        subscriptions is dropped as well.
+        """
+        with self._lock:
+            self.dropped_units += len(self._queue)
+            self._queue.clear()
+            self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
+            self._is_key_wanted = True
+        for subscription in self._subscriptions:
+            subscription.discard()
+
     def _accept(self, unit: AccessUnit) -> bool:
-        if unit.pts_90k <= self._last_pts_90k:
+        if unit.pts_90k <= self._last_pts_90k or unit.pts_90k < self._oldest_pts_90k:
             return False
         if len(self._queue) >= self._max_units:
             self._is_key_wanted = True
@@ -118,6 +136,11 @@ class Subscription:
         self._queue.append(unit)
         self._changed.set()
 
+    def discard(self) -> None:
+        """Drop what waits and go on at the next key frame (on the loop)."""
+        self._queue.clear()
+        self._is_key_wanted = True
+
     def close(self) -> None:
         """End the iteration; may be called twice."""
         if not self._is_closed:
@@ -144,21 +167,55 @@ class Subscription:
         return self._queue.popleft()
 
 
-class LumaSlot:
-    """The newest luma frame, from the source's thread to the loop.
-
-    Overflow rule: one place; a newer frame replaces an older that nobody took.
-    """
+class LumaHub:
+    """Hands the newest luma frame from the source's thread to each who looks, at their own pace."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._newest: LumaFrame | None = None
-        self._changed = asyncio.Event()
+        self._slots: list[LumaSlot] = []
+        self._oldest_pts_90k = 0
 
     def put(self, frame: LumaFrame) -> None:
         """Take one frame on the source's thread."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._set, frame)
+            self._loop.call_soon_threadsafe(self._hand_on, frame)
+
+    def subscribe(self) -> "LumaSlot":
+        """Return a slot of the caller's own."""
+        slot = LumaSlot()
+        self._slots.append(slot)
+        return slot
+
+    def discard_before(self, pts_90k: int) -> None:
+        """Hand on no frame that is older, and none that waits (on the loop)."""
+        self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
+        for slot in self._slots:
+            slot.discard()
+
+    def _hand_on(self, frame: LumaFrame) -> None:
+        if frame.pts_90k >= self._oldest_pts_90k:
+            for slot in self._slots:
+                slot.offer(frame)
+
+
+class LumaSlot:
+    """The newest luma frame, for one reader.
+
+    Overflow rule: one place; a newer frame replaces an older that nobody took.
+    """
+
+    def __init__(self) -> None:
+        self._newest: LumaFrame | None = None
+        self._changed = asyncio.Event()
+
+    def offer(self, frame: LumaFrame) -> None:
+        """Take one frame from the hub (on the loop)."""
+        self._newest = frame
+        self._changed.set()
+
+    def discard(self) -> None:
+        """Drop the frame that waits."""
+        self._newest = None
 
     async def next(self) -> LumaFrame:
         """Wait for a frame that came after the last one taken."""
@@ -167,7 +224,3 @@ class LumaSlot:
             await self._changed.wait()
         frame, self._newest = self._newest, None
         return frame
-
-    def _set(self, frame: LumaFrame) -> None:
-        self._newest = frame
-        self._changed.set()

@@ -24,10 +24,15 @@ class AccessUnit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LumaFrame:
-    """The luma plane of one picture: `height` rows of `stride` bytes, `width` of them used."""
+    """The luma plane of one picture: `height` rows of `stride` bytes, `width` of them used.
+
+    `gain` is the sensor's analogue times digital gain (1 in bright light; None: not known).
+    What the owner's mask hides is painted here too.
+    """
 
     pts_90k: int
     width: int
     height: int
     stride: int
     data: bytes
+    gain: float | None = None

@@ -1,23 +1,48 @@
-"""What every camera is to the rest of the doorbell."""
+"""What every camera is to the rest of the doorbell, and what may be changed while it runs."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.protocol.encoding import canonical, sha256_hex
 
 OnUnit = Callable[[AccessUnit], None]
 OnLuma = Callable[[LumaFrame], None]
 
-LUMA_PER_S = 4
-"""How many luma frames a source hands out a second, at the camera's full size.
+LUMA_WIDTH = 640
+"""About the width of the luma frames: a QR code on a phone needs it; motion decimates further."""
+LUMA_PER_S = 10
+"""How many luma frames a source hands out a second."""
 
-The pairing reader needs at least 640 pixels of width to read a QR code from a phone; motion
-needs fewer and thins them out by itself. Four a second cost a copy of 4 MB/s at 720p.
-"""
+Point = tuple[float, float]
+"""x from the left, y from the top, each as a fraction of the picture, 0 to 1."""
+Polygon = tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What the owner has hidden: polygons of the upright picture as people see it."""
+
+    polygons: tuple[Polygon, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.polygons)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of the polygons, in units of 1/10,000."""
+        corners = [[[round(x * 10_000), round(y * 10_000)] for x, y in p] for p in self.polygons]
+        return sha256_hex(canonical(corners))
 
 
 class VideoSource(Protocol):
-    """A camera with an H.264 encoder: no B-frames, a key frame at least every second."""
+    """A camera with an H.264 encoder: no B-frames, a key frame at least every second.
+
+    `start` and the setters may raise CameraError; a failure later on shows as silence, which
+    the watchdog (firmware.capture.keeper) notices. All but the callbacks are called from the
+    loop's side and may take a while: call them in a thread.
+    """
 
     @property
     def width(self) -> int:
@@ -31,17 +56,33 @@ class VideoSource(Protocol):
 
     @property
     def fps(self) -> int:
-        """Frames a second that are aimed at."""
+        """Frames a second that are aimed at now."""
         ...
 
     def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
-        """Begin; both are called on the source's own thread and must return at once."""
+        """Begin; both are called on the source's own threads and must return at once."""
         ...
 
     def request_key_frame(self) -> None:
         """Let one of the next pictures be a key frame; may be called from any thread."""
         ...
 
+    def set_mask(self, mask: Mask) -> None:
+        """Hide these parts in every stream from the next frame on, and make it a key frame."""
+        ...
+
+    def set_max_fps(self, fps: int) -> None:
+        """Film with at most this many frames a second (heat; never more than was configured)."""
+        ...
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Let the encoder aim at another bitrate."""
+        ...
+
+    def restart_encoder(self) -> None:
+        """Begin the encoder anew, leaving the camera open."""
+        ...
+
     def stop(self) -> None:
-        """End; when this returns, nothing is called any more."""
+        """End; when this returns, nothing is called any more. `start` may follow."""
         ...

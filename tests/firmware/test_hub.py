@@ -3,7 +3,7 @@
 import asyncio
 import threading
 
-from firmware.capture.hub import LumaSlot, Subscription, UnitHub
+from firmware.capture.hub import LumaHub, Subscription, UnitHub
 from firmware.capture.packets import AccessUnit, LumaFrame
 
 
@@ -98,9 +98,61 @@ async def test_time_that_goes_back_is_not_handed_on() -> None:
     assert numbers(ring) == [5]
 
 
+async def test_after_a_new_mask_nothing_older_is_handed_on_nor_what_builds_on_it() -> None:
+    ring: list[AccessUnit] = []
+    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    with hub.subscribe("viewer") as viewer:
+        put_from_a_thread(hub, range(3))
+        await asyncio.sleep(0.01)
+        put_from_a_thread(hub, range(3, 6))
+        ring.clear()
+        hub.discard_before(7 * 3000)
+        put_from_a_thread(hub, range(6, 13))
+        assert await taken(viewer, 3) == [10, 11, 12]
+    assert numbers(ring) == [10, 11, 12]
+    assert hub.dropped_units == 7
+
+
+async def test_an_older_moment_takes_nothing_back() -> None:
+    ring: list[AccessUnit] = []
+    hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())
+    hub.discard_before(11 * 3000)
+    hub.discard_before(0)
+    put_from_a_thread(hub, range(20))
+    await asyncio.sleep(0.01)
+    assert numbers(ring)[0] == 15
+
+
+def luma(pts_90k: int) -> LumaFrame:
+    return LumaFrame(pts_90k=pts_90k, width=2, height=2, stride=2, data=bytes(4))
+
+
 async def test_only_the_newest_luma_frame_waits() -> None:
-    slot = LumaSlot(asyncio.get_running_loop())
+    hub = LumaHub(asyncio.get_running_loop())
+    slot = hub.subscribe()
     for pts_90k in (1, 2, 3):
-        slot.put(LumaFrame(pts_90k=pts_90k, width=2, height=2, stride=2, data=bytes(4)))
+        hub.put(luma(pts_90k))
     await asyncio.sleep(0.01)
     assert (await slot.next()).pts_90k == 3
+
+
+async def test_each_reader_of_luma_gets_every_frame_that_it_has_time_for() -> None:
+    hub = LumaHub(asyncio.get_running_loop())
+    quick, slow = hub.subscribe(), hub.subscribe()
+    seen = []
+    for pts_90k in (1, 2, 3):
+        hub.put(luma(pts_90k))
+        seen.append((await quick.next()).pts_90k)
+    assert seen == [1, 2, 3]
+    assert (await slow.next()).pts_90k == 3
+
+
+async def test_after_a_new_mask_no_older_luma_frame_is_looked_at() -> None:
+    hub = LumaHub(asyncio.get_running_loop())
+    slot = hub.subscribe()
+    hub.put(luma(1))
+    await asyncio.sleep(0.01)
+    hub.discard_before(5)
+    hub.put(luma(4))
+    hub.put(luma(5))
+    assert (await slot.next()).pts_90k == 5

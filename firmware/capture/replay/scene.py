@@ -16,9 +16,11 @@ import av.error
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from firmware.capture import porch
+from firmware.capture.fitting import Fitter
+from firmware.capture.i420 import Bytes, Planes, Sprite
 from firmware.capture.packets import LumaFrame
-from firmware.capture.planes import Bytes, Planes, Sprite, glyphs, planes_of, sprite_of
+from firmware.capture.replay import porch
+from firmware.capture.replay.planes import glyphs, planes_of, sprite_of
 from firmware.errors import DoorwardError
 
 VISIT_S = 24.0
@@ -69,7 +71,7 @@ class FileScene:
 
     def __init__(self, path: Path, width: int, height: int) -> None:
         self._path = path
-        self._black = planes_of(Image.new("RGB", (width, height)))
+        self._fitter = Fitter(width, height)
         self._round_begin_s = 0.0
         self._frames = self._decode()
         self._current, _ = self._next()
@@ -94,23 +96,12 @@ class FileScene:
         if frame is None:
             raise SceneError(f"camera.file: {self._path} has no video in it")
         self._due_s = float(frame.time or 0.0)
-        return self._fit(frame), has_restarted
+        return self._fitter.fit(frame), has_restarted
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         with av.open(str(self._path)) as container:
             if container.streams.video:
                 yield from container.decode(video=0)
-
-    def _fit(self, frame: av.VideoFrame) -> Planes:
-        width, height = self._black.width, self._black.height
-        scale = min(width / frame.width, height / frame.height)
-        fit_w = max(2, int(frame.width * scale) // 2 * 2)
-        fit_h = max(2, int(frame.height * scale) // 2 * 2)
-        array = frame.reformat(width=fit_w, height=fit_h, format="yuv420p").to_ndarray()
-        picture = self._black.copy()
-        inner = Planes(array.astype(np.uint8, copy=False), fit_w, fit_h)
-        picture.paste(inner, (width - fit_w) // 4 * 2, (height - fit_h) // 4 * 2)
-        return picture
 
 
 class ClockOverlay:

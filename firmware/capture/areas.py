@@ -1,0 +1,81 @@
+"""The picture's cells, zones and sizes, for one size of the picture and one set of settings."""
+
+import numpy as np
+
+from firmware.capture.background import Bools, Box
+from firmware.capture.zones import CELL, CellGrid, inside
+from firmware.config import MotionConfig
+
+STRONG_PIXELS, WEAK_PIXELS = 6, 3
+"""Hot pixels of the 16 in a cell that begin a blob, and that let it reach further."""
+FOUND_PART = 0.5
+"""Of a thing's pixels at least this part is hot: arms and legs are thin, colours alike."""
+
+
+class Areas:
+    """The picture's cells, zones and sizes."""
+
+    def __init__(self, settings: MotionConfig, height: int, width: int) -> None:
+        rows = -(-height // CELL)
+        self.grid = CellGrid(rows=rows, columns=width // CELL)
+        self._every = self.grid.every
+        self._height = height
+        self._padded: Bools = np.zeros((rows * CELL, width), dtype=np.bool_)
+        self._active: Bools = np.zeros((rows, self.grid.stride), dtype=np.bool_)
+        self._counts = np.zeros((rows, width // CELL), dtype=np.uint32)
+        self.least_px = FOUND_PART * settings.min_size_percent / 100 * height * width
+        self.zones: list[tuple[str, int]] = []
+        self._counted: Bools | None = None
+        names = settings.zone_names or ("",) * len(settings.zones)
+        for name, polygon in zip(names, settings.zones, strict=True):
+            pixels = inside(polygon, width, height)
+            counted = pixels if self._counted is None else self._counted | pixels
+            self._counted = counted
+            if name:
+                self.zones.append((name, self._cells_of(pixels, is_zone=True)[1]))
+
+    def parts(self, hot: Bools) -> list[int]:
+        """Return the connected cells in which much is hot, but for the smallest."""
+        strong, weak = self._cells_of(hot)
+        if weak.bit_count() * CELL * CELL < self.least_px / 2:
+            return []
+        return [
+            cells
+            for cells in self.grid.parts(strong, weak, self._every)
+            if cells.bit_count() * CELL * CELL >= self.least_px / 2
+        ]
+
+    def grown(self, cells: int) -> int:
+        """Return the cells with all their neighbours."""
+        return self.grid.grown(cells, self._every)
+
+    def count(self, cells: int) -> int:
+        """Return how many hot pixels these cells hold (after `parts`)."""
+        return int(self._counts[self.grid.unpack(cells)].sum())
+
+    def box(self, cells: int) -> Box:
+        """Return the pixels around these cells, one cell more on each side."""
+        left, top, right, bottom = self.grid.box(cells)
+        return (
+            slice(max(0, top - 1) * CELL, min(self._height, (bottom + 1) * CELL)),
+            slice(max(0, left - 1) * CELL, (right + 1) * CELL),
+        )
+
+    def _cells_of(self, pixels: Bools, *, is_zone: bool = False) -> tuple[int, int]:
+        """Return the cells with many such pixels, and those with some (of a zone: any)."""
+        np.copyto(self._padded[: self._height], pixels)
+        if self._counted is not None and not is_zone:
+            self._padded[: self._height] &= self._counted
+        fours = self._padded.view(np.uint32).reshape(self.grid.rows, CELL, -1)
+        sums = fours[:, 0] + fours[:, 1]
+        sums += fours[:, 2]
+        sums += fours[:, 3]
+        sums *= 0x01010101  # the top byte becomes the sum of the four
+        np.right_shift(sums, 24, out=self._counts)
+        inner = self._active[:, :-1]
+        np.greater_equal(self._counts, 1 if is_zone else WEAK_PIXELS, out=inner)
+        weak = self.grid.pack(self._active)
+        if not weak:
+            return 0, 0
+        np.greater_equal(self._counts, STRONG_PIXELS, out=inner)
+        return self.grid.pack(self._active), weak

@@ -1,0 +1,88 @@
+"""Which libcamera controls say what the owner has set; only those that the camera lists.
+
+Pure functions over libcamera's control names and numbers (libcamera's control_ids_core.yaml).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from firmware.config import CameraConfig
+
+MICROSECONDS = 1_000_000
+
+AF_MANUAL = 0
+FLICKER_MANUAL = 1
+METERING = {"backlit": 0, "centre": 0, "average": 2}
+"""AeMeteringMode: 0 is centre-weighted, 2 is the whole picture."""
+BACKLIT_EV = 1.0
+"""A face before a bright street: the visitor stands in the middle, so measure there, and a stop
+more; the street may burn out. A custom metering table would need a tuning file for each sensor."""
+
+Listed = Mapping[str, tuple[Any, Any, Any]]  # Any: numbers or tuples, as picamera2 lists them
+
+
+def controls_of(settings: CameraConfig, listed: Listed) -> dict[str, Any]:  # Any: as above
+    """Return the controls that stay the same while the camera runs."""
+    wanted: dict[str, Any] = {  # Any: as above
+        "AeMeteringMode": METERING[settings.metering],
+        "ExposureValue": BACKLIT_EV if settings.metering == "backlit" else 0.0,
+    }
+    if settings.flicker_hz and "AeFlickerPeriod" in listed:
+        wanted["AeFlickerMode"] = FLICKER_MANUAL
+        # Lamps flicker with each half wave.
+        wanted["AeFlickerPeriod"] = MICROSECONDS // (2 * settings.flicker_hz)
+    if settings.focus_m and "LensPosition" in listed:
+        nearest = float(listed["LensPosition"][1])
+        wanted["AfMode"] = AF_MANUAL
+        wanted["LensPosition"] = min(1 / settings.focus_m, nearest)  # dioptres
+    return {name: value for name, value in wanted.items() if name in listed}
+
+
+def frame_durations(*, max_fps: int, min_fps: int, listed: Listed) -> dict[str, tuple[int, int]]:
+    """Return FrameDurationLimits (µs) for at most `max_fps` and at least `min_fps`, if listed.
+
+    `min_fps` above `max_fps` counts as `max_fps`.
+    """
+    if "FrameDurationLimits" not in listed:
+        return {}
+    low, high = int(listed["FrameDurationLimits"][0]), int(listed["FrameDurationLimits"][1])
+    shortest = MICROSECONDS // max_fps
+    longest = max(shortest, MICROSECONDS // min_fps)
+    clamped = tuple(min(max(duration, low), high) for duration in (shortest, longest))
+    return {"FrameDurationLimits": (clamped[0], clamped[1])}
+
+
+def widest_mode(
+    modes: list[dict[str, Any]],
+    *,
+    width: int,
+    height: int,
+    fps: int,  # Any: as picamera2's
+) -> dict[str, Any] | None:  # Any: as above
+    """Return `sensor` settings for the mode that sees most, and of these the smallest that fits.
+
+    Left alone, picamera2 takes the mode nearest in size, which on some sensors is a crop: a
+    doorbell that can't see the mat. None if the camera doesn't tell what its modes see.
+    """
+    fitting = [
+        mode
+        for mode in modes
+        if "crop_limits" in mode
+        and mode["fps"] >= fps
+        and mode["size"][0] >= width
+        and mode["size"][1] >= height
+    ]
+    if not fitting:
+        return None
+    widest = max(_seen(mode) for mode in fitting)
+    # Modes of one sensor that see the same differ by a few columns.
+    best = min(
+        (mode for mode in fitting if _seen(mode) > 0.97 * widest),
+        key=lambda mode: (mode["size"][0] * mode["size"][1], -mode["bit_depth"]),
+    )
+    return {"output_size": best["size"], "bit_depth": best["bit_depth"]}
+
+
+def _seen(mode: dict[str, Any]) -> int:  # Any: as above
+    _, _, width, height = mode["crop_limits"]
+    return int(width * height)

@@ -1,0 +1,79 @@
+"""picamera2's encoders, with what a doorbell needs of them; picamera2 itself stays as it is.
+
+The classes are made when picamera2 is there, so that this can be imported without it.
+"""
+
+from typing import Any
+
+from firmware.capture.pi.film import Film
+
+BURST = 2
+"""libx264 may take twice its bitrate for a moment, and makes it good within a second."""
+
+
+def filming(kind: Any, film: Film) -> Any:
+    """Return an encoder class of this kind that shows each picture to the film first."""
+
+    class FilmingEncoder(kind):  # type: ignore[misc]  # picamera2 has no types
+        def encode(self, stream: Any, request: Any) -> None:
+            film.take(self, request, lambda: super(FilmingEncoder, self).encode(stream, request))
+
+    return FilmingEncoder
+
+
+def film_output(kind: Any, film: Film, encoder: Any) -> Any:
+    """Return an output that hands each coded picture to the film, on the encoder's thread."""
+
+    class FilmOutput(kind):  # type: ignore[misc]  # picamera2 has no types
+        def outputframe(
+            self, frame: bytes, keyframe: bool = True, timestamp: int = 0, *_: Any
+        ) -> None:
+            film.emit(encoder, frame, is_key=keyframe, timestamp_us=timestamp)
+
+    return FilmOutput()
+
+
+def keyed(kind: Any) -> Any:
+    """Return a LibavH264Encoder class that answers at once, forces key frames and bounds bursts.
+
+    Seen in picamera2 0.3.38: it asks for a key frame by `frame.pict_type = "I"`, where PyAV from
+    14 on takes only a number, and the exception ends picamera2's thread. And it encodes by frame
+    threads, so that each picture comes out late by one picture a thread: one thread is enough
+    for 720p, comes at once, and makes one slice a picture as the hardware does.
+    """
+    from av.video.frame import PictureType  # only where libx264 is used
+
+    class KeyedStream:
+        """PyAV's stream; marks the next frame as a key frame if it is told so."""
+
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+            self.is_key_wanted = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._stream, name)
+
+        def encode(self, frame: Any = None) -> Any:
+            if frame is not None and self.is_key_wanted:
+                self.is_key_wanted = False
+                frame.pict_type = PictureType.I
+            return self._stream.encode(frame)
+
+    class KeyedEncoder(kind):  # type: ignore[misc]  # picamera2 has no types
+        _stream: Any
+
+        def _start(self) -> None:
+            self.threads = 1
+            super()._start()
+            self._stream.codec_context.options |= {
+                "forced-idr": "1",
+                "maxrate": str(self.bitrate * BURST),
+                "bufsize": str(self.bitrate),
+                "x264-params": "scenecut=0:bframes=0",
+            }
+            self._stream = KeyedStream(self._stream)
+
+        def force_key_frame(self) -> None:
+            self._stream.is_key_wanted = True
+
+    return KeyedEncoder

@@ -1,0 +1,133 @@
+"""The camera's side, put together: camera ─► keeper ─► hub ─► ring, and luma ─► whoever looks.
+
+Which camera there is, and what happens when the owner hides something new, is decided here.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from firmware.board import board
+from firmware.capture.hub import LumaHub, UnitHub
+from firmware.capture.keeper import CameraKeeper
+from firmware.capture.packets import pts_90k_of
+from firmware.capture.replay.source import ReplaySource
+from firmware.capture.rescue import Rescue
+from firmware.capture.source import Mask, VideoSource
+from firmware.clips.ring import Ring
+from firmware.clock import SystemClock
+from firmware.config import CameraConfig, Config
+from firmware.errors import CameraError
+from firmware.panel.button import board_uptime_s
+from firmware.protocol.events import CameraState
+from firmware.systemd import ServiceManager
+
+CAMERA_RESCUE_FILE = "camera-rescue.json"
+
+
+class Filming:
+    """Everything between the lens and the ring. Build it inside the running loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: SystemClock,
+        set_infrared: Callable[[bool], None],
+        on_state: Callable[[CameraState, str], None],
+        give_up: Callable[[str], None],
+        manager: ServiceManager,
+        source: random.Random,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._clock = clock
+        self.ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
+        self.hub = UnitHub(ring_add=self.ring.add, loop=loop)
+        self.luma = LumaHub(loop)
+        self.mask = Mask(config.privacy.masks)
+        self._camera = camera_of(config.camera, clock, set_infrared)
+        self.keeper = CameraKeeper(
+            self._camera,
+            on_unit=self.hub.put,
+            on_luma=self.luma.put,
+            on_state=on_state,
+            clock=clock,
+            rescue=Rescue(
+                config.data_dir / CAMERA_RESCUE_FILE,
+                boot=clock.boot_id,
+                uptime_s=board_uptime_s,
+                may_reboot=config.health.may_reboot,
+            ),
+            give_up=give_up,
+            reboot=manager.ask_for_reboot,
+            random_source=source,
+            bitrate_bps=config.camera.bitrate_bps,
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        return self._camera.width, self._camera.height
+
+    async def run(self) -> None:
+        """Film until cancelled, hidden from the first picture on what the owner has hidden."""
+        await self.keeper.set_mask(self.mask)
+        await self.keeper.run()
+
+    async def hide(self, mask: Mask) -> None:
+        """Hide other parts of the picture; nothing filmed without them is kept in memory."""
+        if mask == self.mask:
+            return
+        await self.keeper.set_mask(mask)
+        now_90k = pts_90k_of(self._clock.monotonic_ns())
+        self.hub.discard_before(now_90k)
+        self.luma.discard_before(now_90k)
+        self.ring.clear(before_pts_90k=now_90k)
+        self.mask = mask
+
+    def mask_digest(self) -> str:
+        """SHA-256 over what is hidden now, for manifests."""
+        return self.mask.digest
+
+    async def show(self, picture_png: bytes, seconds: float) -> None:
+        """Hold a picture before the camera, if it is one that plays."""
+        if not isinstance(self._camera, ReplaySource):
+            raise CameraError("unsupported", "only the replay camera can be shown a picture")
+        await asyncio.to_thread(self._camera.show, picture_png, seconds)
+
+
+def camera_of(
+    settings: CameraConfig, clock: SystemClock, set_infrared: Callable[[bool], None]
+) -> VideoSource:
+    """Return the camera that the settings name; each needs its own libraries."""
+    if settings.kind == "picamera":
+        from firmware.capture.pi.picamera import PicameraSource
+
+        return PicameraSource(
+            settings=settings,
+            profile=board(),
+            clock=clock,
+            set_infrared=set_infrared if settings.has_infrared else None,
+        )
+    if settings.kind == "webcam":
+        from firmware.capture.webcam import WebcamSource
+
+        return WebcamSource(
+            clock=clock,
+            device=settings.device,
+            width=settings.width,
+            height=settings.height,
+            fps=settings.fps,
+            bitrate_bps=settings.bitrate_bps,
+            rotation=settings.rotation,
+            is_mirrored=settings.is_mirrored,
+        )
+    return ReplaySource(
+        clock=clock,
+        width=settings.width,
+        height=settings.height,
+        fps=settings.fps,
+        bitrate_bps=settings.bitrate_bps,
+        file=Path(settings.file) if settings.file else None,
+    )

@@ -1,0 +1,394 @@
+"""The Pi's camera on a picamera2 in memory; with the real one in tests/picamera."""
+
+import itertools
+import sys
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from firmware.board import OTHER, ZERO_2_W
+from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.pi.encoders import film_output
+from firmware.capture.pi.film import Film
+from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, load_stack
+from firmware.capture.pi.streams import Stream
+from firmware.capture.source import Mask
+from firmware.config import MIN_BITRATE_BPS, CameraConfig
+from firmware.errors import CameraError
+from firmware.protocol.footage import split_annex_b
+from tests.fakes.clock import ManualClock
+from tests.fakes.picamera import (
+    FakeCameraSystem,
+    FakeEncoder,
+    FakeMappedArray,
+    FakeOutput,
+    FakeRequest,
+)
+
+SECOND = 1_000_000_000
+START_NS = 1_000 * SECOND
+LEFT = Mask(polygons=(((0.0, 0.0), (0.25, 0.0), (0.25, 1.0), (0.0, 1.0)),))
+
+
+class Rig:
+    """A source on a fake system, with all that came out of it."""
+
+    def __init__(self, **settings) -> None:
+        self.system = FakeCameraSystem()
+        self.infrared: list[bool] = []
+        self.units: list[AccessUnit] = []
+        self.lumas: list[LumaFrame] = []
+        self.at_ns = START_NS
+        self.source = PicameraSource(
+            settings=CameraConfig(kind="picamera", **settings),
+            profile=OTHER,
+            clock=ManualClock(),
+            set_infrared=self.infrared.append,
+            load=self.system.stack,
+            find_hardware_encoder=lambda: True,
+        )
+
+    def start(self) -> None:
+        self.source.start(self.units.append, self.lumas.append)
+
+    def film(self, seconds: float, fps: int = 30, **metadata) -> list[AccessUnit]:
+        before = len(self.units)
+        for _ in range(round(seconds * fps)):
+            self.system.camera.take(self.at_ns, **metadata)
+            self.at_ns += SECOND // fps
+        return self.units[before:]
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    rig.start()
+    yield rig
+    rig.source.stop()
+
+
+def key_times(units: list[AccessUnit]) -> list[float]:
+    return [unit.pts_90k / 90_000 for unit in units if unit.is_key]
+
+
+@pytest.mark.parametrize("fps", [7, 10, 24, 30])
+def test_a_key_frame_comes_each_second_at_any_frame_rate(rig, fps):
+    keys = key_times(rig.film(5, fps=fps))
+    assert len(keys) == 5
+    assert all(after - before <= 1.02 for before, after in itertools.pairwise(keys))
+
+
+def test_a_requested_key_frame_waits_until_the_last_one_is_half_a_second_ago(rig):
+    rig.film(0.1)
+    rig.source.request_key_frame()
+    keys = key_times(rig.film(0.8))
+    assert [round(key - 1_000, 1) for key in keys] == [0.5]
+
+
+def test_times_of_units_and_luma_are_the_sensors(rig):
+    rig.film(0.2)
+    assert rig.units[0].pts_90k == START_NS * 9 // 100_000
+    assert rig.lumas[0].pts_90k == rig.units[0].pts_90k
+
+
+@pytest.mark.parametrize("slept_s", [0, 500])
+def test_a_sensor_that_tells_the_time_since_boot_is_set_right(slept_s):
+    """Since boot, or without the time that the machine slept: libcamera and kernels differ."""
+    slept_ns = slept_s * SECOND
+    for sensor_ns in (START_NS, START_NS + slept_ns):
+        (unit,) = filmed_by_clocks(sensor_ns, START_NS + SECOND // 50, slept_ns)
+        assert unit.pts_90k == START_NS * 9 // 100_000
+
+
+def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessUnit]:
+    units: list[AccessUnit] = []
+    stream = Stream(name="main", width=64, height=64, stride=64, format="YUV420")
+    film = Film(
+        on_unit=units.append,
+        on_luma=lambda _: None,
+        main=stream,
+        lores=stream,
+        mask=Mask(),
+        max_fps=30,
+        day_frame_us=33_333,
+        mapped_array=FakeMappedArray,
+        on_night=lambda _: None,
+        on_key_frame=lambda: None,
+        monotonic_ns=lambda: now_ns,
+        boottime_ns=lambda: now_ns + slept_ns,
+    )
+    encoder = FakeEncoder(1, True, 30, 30, "")
+    encoder.output = film_output(FakeOutput, film, encoder)
+    picture = np.full(64 * 96, 100, np.uint8)
+    request = FakeRequest({"main": picture}, {"SensorTimestamp": sensor_ns})
+    film.take(encoder, request, lambda: encoder.encode("main", request))
+    return units
+
+
+def test_luma_frames_come_ten_times_a_second_with_their_gain_and_true_stride(rig):
+    rig.film(1, AnalogueGain=2.0, DigitalGain=1.5, ExposureTime=5_000)
+    assert len(rig.lumas) == 10
+    luma = rig.lumas[0]
+    assert (luma.width, luma.height, luma.stride) == (640, 360, 640)
+    assert len(luma.data) == luma.stride * luma.height
+    assert luma.gain == 3.0
+
+
+def test_luma_of_a_small_camera_keeps_its_padded_rows():
+    rig = Rig(width=400, height=300)
+    rig.start()
+    rig.film(0.1)
+    assert (rig.lumas[0].width, rig.lumas[0].height, rig.lumas[0].stride) == (400, 300, 448)
+    assert len(rig.lumas[0].data) == 448 * 300
+
+
+def test_a_mask_is_painted_on_y_u_and_v_of_padded_rows_and_on_luma():
+    rig = Rig(width=400, height=304)
+    rig.source.set_mask(LEFT)
+    rig.start()
+    request = rig.system.camera.take(START_NS)
+    main = request.buffers["main"]
+    y = main[: 448 * 304].reshape(304, 448)
+    u, v = main[448 * 304 :].reshape(2, 152, 224)
+    assert (y[:, :112] == 16).all()
+    assert (y[:, 112:] == 100).all()
+    for chroma in (u, v):
+        assert (chroma[:, :56] == 128).all()
+        assert (chroma[:, 56:] == 200).all()
+    assert rig.lumas[0].data[:112] == bytes([16]) * 112
+    assert rig.lumas[0].data[112:400] == bytes([100]) * 288
+
+
+def test_a_picture_whose_mask_cannot_be_painted_is_dropped_and_counted(rig):
+    rig.source.set_mask(LEFT)
+    rig.film(0.2)
+    assert rig.film(0.5, short_bytes=1_000) == []
+    assert rig.source.dropped_pictures == 15
+    assert rig.film(0.1)[0].is_key
+
+
+def test_what_an_encoder_still_holds_is_not_shown_once_a_new_mask_is_set(rig):
+    rig.film(0.3)
+    encoder = rig.system.camera.encoder
+    encoder.is_holding = True
+    rig.film(0.2)
+    rig.source.set_mask(LEFT)
+    encoder.is_holding = False
+    before = len(rig.units)
+    encoder.flush()
+    assert len(rig.units) == before
+    first = rig.film(0.1)[0]
+    assert first.is_key
+    assert first.data.endswith(bytes([16, 16, 16, 16]))
+
+
+def test_a_new_mask_makes_the_next_picture_a_key_frame_at_once(rig):
+    rig.film(0.1)
+    rig.source.set_mask(LEFT)
+    assert rig.film(0.1)[0].is_key
+
+
+def test_a_picture_that_cannot_be_encoded_does_not_end_the_filming(rig):
+    rig.film(0.2)
+    rig.system.camera.encoder.fails = OSError("the driver says no")
+    assert len(rig.film(0.2)) == 5
+    assert rig.source.dropped_pictures == 1
+
+
+def test_a_key_frame_that_could_not_be_encoded_is_made_up_for_at_once(rig):
+    rig.film(1)
+    rig.system.camera.encoder.fails = OSError("the driver says no")
+    assert [unit.is_key for unit in rig.film(0.1)] == [True, False]
+
+
+def test_a_frozen_hardware_encoder_is_not_waited_for(rig):
+    rig.system.camera.encoder.buf_available.get()
+    assert rig.film(0.5) == []
+    assert rig.source.dropped_pictures == 15
+
+
+def test_a_key_frame_that_came_without_sps_gets_those_of_its_encoder(rig):
+    rig.film(0.2)
+    rig.system.camera.encoder.has_sps = False
+    (late,) = [unit for unit in rig.film(1) if unit.is_key]
+    assert [nal[0] & 31 for nal in split_annex_b(late.data)] == [7, 8, 5]
+
+
+def test_a_camera_films_again_after_stop(rig):
+    rig.film(0.2)
+    first = rig.system.camera
+    rig.source.stop()
+    assert first.is_closed
+    rig.start()
+    assert rig.film(0.2)[0].is_key
+    assert len(rig.system.cameras) == 2
+
+
+def test_a_camera_that_fails_in_closing_can_be_started_again(rig):
+    rig.system.close_fails = RuntimeError("libcamera has given up")
+    rig.source.stop()
+    rig.system.close_fails = None
+    rig.start()
+    assert rig.film(0.2)
+
+
+def test_an_encoder_begun_anew_starts_with_a_key_frame_of_its_own(rig):
+    rig.film(0.2)
+    old = rig.system.camera.encoder
+    rig.source.restart_encoder()
+    assert not old.is_running
+    assert rig.film(0.1)[0].is_key
+    assert len(rig.system.cameras) == 1
+
+
+def test_the_encoder_is_set_up_for_a_doorbell(rig):
+    encoder = rig.system.camera.encoder
+    assert encoder.settings == {"bitrate": 2_000_000, "repeat": True, "iperiod": 30}
+    assert encoder.profile == "constrained baseline"  # has no B-frames
+
+
+def test_fewer_pictures_a_second_are_asked_of_the_camera_and_kept_to(rig):
+    rig.source.set_max_fps(10)
+    assert rig.source.fps == 10
+    assert rig.system.camera.controls["FrameDurationLimits"] == (100_000, 100_000)
+    assert len(rig.film(2, fps=30)) == pytest.approx(20, abs=1)
+
+
+def test_a_lost_control_is_said_again_within_a_second(rig):
+    rig.source.set_max_fps(15)
+    rig.system.camera.controls.clear()
+    rig.film(1.1)
+    assert rig.system.camera.controls["FrameDurationLimits"] == (66_666, 66_666)
+
+
+def test_at_night_pictures_may_take_longer_and_the_infrared_light_shines(rig):
+    assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 33_333)
+    rig.film(4, AnalogueGain=12.0, DigitalGain=1.0, ExposureTime=33_000)
+    assert rig.infrared == [True]
+    assert rig.source.fps == 10
+    assert rig.system.camera.controls["FrameDurationLimits"] == (33_333, 100_000)
+    rig.source.stop()
+    assert rig.infrared == [True, False]
+
+
+def test_a_bitrate_that_the_hardware_does_not_take_is_told(rig, tmp_path):
+    with (tmp_path / "no-device").open("wb") as rig.system.camera.encoder.vd:
+        with pytest.raises(CameraError, match="ioctl"):
+            rig.source.set_bitrate(1_000_000)
+
+
+def test_a_bitrate_below_what_encoders_stand_is_raised_to_that():
+    rig = Rig()
+    rig.start()
+    rig.source.stop()
+    rig.source.set_bitrate(1)
+    rig.start()
+    assert rig.system.camera.encoder.settings["bitrate"] == MIN_BITRATE_BPS
+
+
+def refusal(rig: Rig) -> CameraError:
+    with pytest.raises(CameraError) as caught:
+        rig.start()
+    return caught.value
+
+
+def test_no_camera_is_missing():
+    rig = Rig()
+    rig.system.is_plugged_in = False
+    assert refusal(rig).state == "missing"
+
+
+def test_a_camera_in_use_is_busy_and_nothing_holds_it_afterwards():
+    """picamera2's half-open camera must be gone, or it would lock the camera itself."""
+    rig = Rig()
+    half_open: list[weakref.ref] = []
+
+    def fail(camera: object) -> None:
+        half_open.append(weakref.ref(camera))
+        try:
+            raise RuntimeError("Failed to acquire camera: Device or resource busy")
+        except RuntimeError as error:
+            raise RuntimeError("Camera __init__ sequence did not complete.") from error
+
+    rig.system.open_fails = fail
+    error = refusal(rig)
+    assert error.state == "busy"
+    assert half_open[0]() is None
+    rig.system.open_fails = None
+    rig.start()
+    assert rig.film(0.1)
+
+
+@pytest.mark.parametrize(
+    ("failure", "state"),
+    [
+        (RuntimeError("Invalid camera configuration: {}"), "unsupported"),
+        (PermissionError(13, "Permission denied", "/dev/dma_heap/linux,cma"), "unsupported"),
+        (OSError(16, "Device or resource busy"), "busy"),
+        (KeyError("something new"), "frozen"),
+    ],
+)
+def test_a_camera_that_cannot_be_set_up_is_given_back_and_says_why(failure, state):
+    rig = Rig()
+    rig.system.configure_fails = failure
+    assert refusal(rig).state == state
+    assert rig.system.camera.is_closed
+
+
+def test_a_camera_that_gives_another_size_or_cannot_turn_is_unsupported():
+    small = Rig()
+    small.system.sizes = {"main": (640, 480)}
+    assert "640×480 would do" in refusal(small).detail
+    stiff = Rig(rotation=180)
+    stiff.system.can_turn = False
+    assert refusal(stiff).state == "unsupported"
+
+
+@pytest.mark.parametrize(
+    ("rotation", "is_mirrored", "flips"),
+    [
+        (0, False, (False, False)),
+        (180, False, (True, True)),
+        (0, True, (True, False)),
+        (180, True, (False, True)),
+    ],
+)
+def test_the_sensor_turns_and_mirrors_the_picture(rotation, is_mirrored, flips):
+    rig = Rig(rotation=rotation, is_mirrored=is_mirrored)
+    rig.start()
+    transform = rig.system.camera.configured["transform"]
+    assert (transform.hflip, transform.vflip) == flips
+
+
+def test_more_than_the_board_can_do_is_refused_before_the_camera_is_opened():
+    rig = Rig(width=1920, height=1080)
+    rig.source = PicameraSource(
+        settings=CameraConfig(kind="picamera", width=1920, height=1080),
+        profile=ZERO_2_W,
+        clock=ManualClock(),
+        load=rig.system.stack,
+    )
+    assert refusal(rig).state == "unsupported"
+    assert rig.system.cameras == []
+
+
+def test_without_picamera2_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "libcamera", None)
+    with pytest.raises(CameraError, match="apt install python3-picamera2") as caught:
+        load_stack()
+    assert caught.value.state == "unsupported"
+
+
+def test_the_hardware_encoder_is_known_by_its_name_not_by_its_number(tmp_path: Path):
+    name, device = tmp_path / "name", tmp_path / "video11"
+    device.touch()
+    assert not has_hardware_encoder(name, device)
+    name.write_text("rp1-cfe-csi2_ch0\n")
+    assert not has_hardware_encoder(name, device)
+    name.write_text("bcm2835-codec-encode\n")
+    assert has_hardware_encoder(name, device)
+    device.unlink()
+    assert not has_hardware_encoder(name, device)

@@ -1,0 +1,64 @@
+"""The script for a real Pi, as far as it runs without one: on a small camera in memory."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware.board import PI_4
+from tests.fakes.source import QuickSource
+from tests.on_device.__main__ import _options, main, measure, report, table
+from tests.on_device.measuring import Finding
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> list[Finding]:
+    folder = tmp_path_factory.mktemp("card")
+    short = "--starts 2 --film-s 0.6 --bitrate-s 0.1 --card-s 0.2 --dark"
+    options = _options(["--folder", str(folder), *short.split()])
+    asked: list[bool] = []
+    found = measure(QuickSource(), PI_4, options, wait_for_dark=lambda: asked.append(True))
+    assert asked == [True]
+    assert list(folder.iterdir()) == []
+    return found
+
+
+def value(findings: list[Finding], what: str) -> object:
+    (found,) = [finding.value for finding in findings if finding.what == what]
+    return found
+
+
+def test_it_measures_camera_card_and_clip_and_leaves_nothing_behind(findings):
+    assert value(findings, "first picture, slowest of 2 starts") < 3_000
+    assert 20 < value(findings, "pictures a second, by day") < 90
+    assert value(findings, "card sync, slowest") > 0
+    assert value(findings, "clip opened and played") > 10
+    assert value(findings, "brightest pixel behind a mask over everything") <= 18
+
+
+def test_it_says_what_this_machine_is_not(findings):
+    """No Pi 4: neither its encoder nor its DMA heaps are here."""
+    assert {f.what for f in findings if f.is_right is False} >= {"hardware encoder"}
+    assert "X  hardware encoder" in table(findings)
+
+
+def test_the_report_is_json_that_names_its_board(findings):
+    written = json.loads(json.dumps(report(PI_4, findings)))
+    assert written["board"] == "Raspberry Pi 4"
+    assert len(written["findings"]) == len(findings)
+
+
+def test_without_a_camera_it_says_why_and_fails(tmp_path, capsys):
+    assert main(["--folder", str(tmp_path)]) == 1
+    assert "unsupported" in capsys.readouterr().err
+
+
+def test_it_explains_itself():
+    command = [sys.executable, "-m", "tests.on_device", "--help"]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert "--heat-s" in shown.stdout

@@ -1,0 +1,184 @@
+"""What test_on_virtual_camera.py lets Debian's Python do: film, and write down what came of it.
+
+`python -m tests.picamera.filming film|missing REPORT.json`. No judgement here: the tests judge.
+"""
+
+import asyncio
+import itertools
+import json
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import av
+
+import tests.picamera.virtual  # noqa: F401  # before the firmware looks for picamera2
+from firmware.board import OTHER
+from firmware.capture.hub import UnitHub
+from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.pi.picamera import PicameraSource
+from firmware.capture.source import Mask
+from firmware.clips.ring import Ring
+from firmware.config import CameraConfig
+from firmware.errors import CameraError
+from firmware.protocol.footage import split_annex_b
+from tests.picamera.filming_facts import BITRATE_BPS, FPS, LOW_BITRATE_BPS, LOW_FPS
+from tests.picamera.scenes import HEIGHT, WALL, WIDTH
+from tests.picamera.virtual import virtual_stack
+
+HIDDEN = Mask(polygons=(((0.0, 0.0), (WALL / WIDTH, 0.0), (WALL / WIDTH, 1.0), (0.0, 1.0)),))
+
+
+class Clock:
+    """The one part of `firmware.clock.Clock` that a camera reads."""
+
+    def monotonic_ns(self) -> int:
+        return time.monotonic_ns()
+
+
+class Notes:
+    """Collects units and luma frames by phase, with the time at which each came."""
+
+    def __init__(self, hub: UnitHub) -> None:
+        self.phase = "plain"
+        self.units: list[tuple[str, int, AccessUnit]] = []
+        self.lumas: list[tuple[str, LumaFrame]] = []
+        self._hub = hub
+
+    def on_unit(self, unit: AccessUnit) -> None:
+        self.units.append((self.phase, time.monotonic_ns(), unit))
+        self._hub.put(unit)
+
+    def on_luma(self, frame: LumaFrame) -> None:
+        self.lumas.append((self.phase, frame))
+
+
+def source() -> PicameraSource:
+    return PicameraSource(
+        settings=CameraConfig(
+            kind="picamera", width=WIDTH, height=HEIGHT, fps=FPS, bitrate_bps=BITRATE_BPS
+        ),
+        profile=OTHER,
+        clock=Clock(),  # type: ignore[arg-type]
+        load=lambda: virtual_stack(FPS),
+    )
+
+
+def refused(camera: PicameraSource) -> dict[str, str]:
+    try:
+        camera.start(lambda _: None, lambda _: None)
+    except CameraError as error:
+        return {"state": error.state, "detail": error.detail}
+    camera.stop()
+    return {}
+
+
+async def film() -> dict[str, Any]:
+    loop = asyncio.get_running_loop()
+    ring = Ring(pre_roll_s=4.0, max_bytes=10**7)
+    notes = Notes(UnitHub(ring_add=ring.add, loop=loop))
+    camera = source()
+    await asyncio.to_thread(camera.start, notes.on_unit, notes.on_luma)
+    await asyncio.sleep(3.3)
+    notes.phase = "asked"
+    asked_ns = time.monotonic_ns()
+    camera.request_key_frame()
+    await asyncio.sleep(1.0)
+    masking_ns = time.monotonic_ns()
+    await asyncio.to_thread(camera.set_mask, HIDDEN)
+    notes.phase = "masked"
+    await asyncio.sleep(1.5)
+    busy = await asyncio.to_thread(refused, source())
+    notes.phase = "slow"
+    await asyncio.to_thread(camera.set_max_fps, LOW_FPS)
+    await asyncio.sleep(2.5)
+    notes.phase = "small"
+    await asyncio.to_thread(camera.set_bitrate, LOW_BITRATE_BPS)
+    await asyncio.sleep(2.5)
+    notes.phase = "restarted"
+    await asyncio.to_thread(camera.restart_encoder)
+    await asyncio.sleep(1.0)
+    dropped = camera.dropped_pictures
+    await asyncio.to_thread(camera.stop)
+    count = len(notes.units)
+    await asyncio.sleep(0.3)
+    after_stop = len(notes.units) - count
+    for phase in ("again", "once more"):
+        notes.phase = phase
+        await asyncio.to_thread(camera.start, notes.on_unit, notes.on_luma)
+        await asyncio.sleep(1.0)
+        await asyncio.to_thread(camera.stop)
+    await asyncio.sleep(0.1)
+    kept = ring.snapshot(ring.newest_pts_90k - 3 * 90_000 if ring.newest_pts_90k else 0)
+    return {
+        "asked_ns": asked_ns,
+        "masking_ns": masking_ns,
+        "dropped": dropped,
+        "after_stop": after_stop,
+        "busy": busy,
+        "ring": {"units": len(kept), "begins_with_key": bool(kept) and kept[0].is_key},
+        "units": [unit_facts(*noted) for noted in notes.units],
+        "lumas": [luma_facts(*noted) for noted in notes.lumas],
+        "pictures": pictures(notes),
+    }
+
+
+def unit_facts(phase: str, came_ns: int, unit: AccessUnit) -> dict[str, Any]:
+    return {
+        "phase": phase,
+        "came_ns": came_ns,
+        "pts_90k": unit.pts_90k,
+        "is_key": unit.is_key,
+        "size_bytes": len(unit.data),
+        "nal_types": [nal[0] & 31 for nal in split_annex_b(unit.data)],
+    }
+
+
+def luma_facts(phase: str, frame: LumaFrame) -> dict[str, Any]:
+    row = frame.data[frame.stride * 100 : frame.stride * 100 + frame.width]
+    wall = WALL * frame.width // WIDTH
+    return {
+        "phase": phase,
+        "pts_90k": frame.pts_90k,
+        "size": [frame.width, frame.height, frame.stride, len(frame.data)],
+        "wall": sorted(set(row[: wall - 8])),
+        "beside": sum(row[wall + 8 : wall + 16]) / 8,
+    }
+
+
+def pictures(notes: Notes) -> list[dict[str, Any]]:
+    """Decode each run of the camera; say what colours the wall and what is beside it have."""
+    facts = []
+    last = {"again", "once more"}
+    for _, run in itertools.groupby(notes.units, lambda n: n[0] if n[0] in last else "first"):
+        decoder = av.CodecContext.create("h264", "r")
+        phases = []
+        frames: list[Any] = []
+        for phase, _, unit in run:
+            phases.append(phase)
+            frames += decoder.decode(av.Packet(unit.data))
+        frames += decoder.decode(None)
+        for phase, frame in zip(phases, frames, strict=True):
+            facts.append({"phase": phase, **colours(frame)})
+    return facts
+
+
+def colours(frame: Any) -> dict[str, Any]:
+    array = frame.to_ndarray(format="yuv420p")
+    chroma = array[HEIGHT:].reshape(2, HEIGHT // 2, WIDTH // 2)
+    wall = (slice(0, HEIGHT), slice(0, WALL - 16))
+    half = (slice(0, HEIGHT // 2), slice(0, WALL // 2 - 8))
+    return {
+        "type": frame.pict_type.name if hasattr(frame.pict_type, "name") else frame.pict_type,
+        "wall": [[int(p.min()), int(p.max())] for p in (array[wall], *(c[half] for c in chroma))],
+        "beside": int(array[650:700, WALL + 40 : WALL + 80].mean()),
+    }
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    order, report = sys.argv[1], Path(sys.argv[2])
+    facts = asyncio.run(film()) if order == "film" else refused(source())
+    report.write_text(json.dumps(facts))
