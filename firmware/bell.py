@@ -1,8 +1,10 @@
 """The bell and the service button: from a press to an accepted event, and to a clip.
 
-A press is told first (durably, off the loop) and then triggers the clip, whose pre-roll reaches
-back to before it. With mock pins the control socket moves the contacts; its "ok" means that the
-press is accepted. Before an owner is paired nothing is told and nothing is written.
+The panel has chimed before anything here begins. A press triggers the clip at once, however slow
+the card is, and is told durably, off the loop; without a picture the event says why there is
+none. A press that can't be told now (a full card) is told as soon as it can (firmware.telling).
+With mock pins the control socket moves the contacts; its "ok" means that the press is accepted.
+Before an owner is paired nothing is told and nothing is written.
 """
 
 import asyncio
@@ -11,91 +13,115 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from firmware.capture.button import Button, MockPins, PinName, Press
-from firmware.capture.control import ControlSocket
 from firmware.capture.packets import pts_90k_of
-from firmware.clips.recorder import Recorder
+from firmware.clips.recorder import TriggerKind
 from firmware.clock import Clock
-from firmware.config import ButtonConfig
+from firmware.config import PanelConfig
 from firmware.enrolment.pairing import Pairing
-from firmware.protocol.events import Pressed
+from firmware.errors import DoorwardError
+from firmware.panel.button import Press
+from firmware.panel.control import ControlSocket, PanelView
+from firmware.panel.gpio import ButtonName, MockGpio
+from firmware.panel.panel import Panel
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import CameraState, Pressed
 from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 100
+"""Presses that wait to be told; more are heard and not told, so that memory stays bounded."""
+CLOSE_WITHIN_S = 4.0
+
 Show = Callable[[bytes, float], Awaitable[None]]
 """Holds a picture (PNG) before the camera for some seconds."""
+TriggerClip = Callable[[str, TriggerKind, int], object]
+"""`Recorder.trigger`: event id, kind, pts."""
 
 
 class Bell:
-    """The two buttons of one doorbell. Build it inside the running loop, then `start` it."""
+    """What the panel's buttons do. Build it inside the running loop, then `start` it."""
 
     def __init__(
         self,
-        settings: ButtonConfig,
+        settings: PanelConfig,
+        panel: Panel,
         *,
         clock: Clock,
-        recorder: Recorder,
+        trigger: TriggerClip,
         pairing: Pairing,
         has_owner: Callable[[], bool],
+        camera_state: Callable[[], CameraState],
         tell: Tell,
         show: Show,
     ) -> None:
+        self._panel = panel
         self._clock = clock
-        self._recorder = recorder
+        self._trigger = trigger
         self._pairing = pairing
         self._has_owner = has_owner
+        self._camera_state = camera_state
         self._tell = tell
         self._presses: set[asyncio.Task[None]] = set()
         self._control: ControlSocket | None = None
-        pins = None
-        if settings.pins == "mock":
-            pins = MockPins(bell_pin=settings.bell_pin, service_pin=settings.service_pin)
+        if isinstance(panel.gpio, MockGpio):
             self._control = ControlSocket(
-                Path(settings.control_socket), on_press=partial(self._move, pins), on_show=show
+                Path(settings.control_socket),
+                on_press=partial(self._move, panel.gpio),
+                on_show=show,
+                on_look=partial(self._look, panel.gpio),
             )
-        make = partial(
-            Button,
-            debounce_ms=settings.debounce_ms,
-            clock=clock,
-            loop=asyncio.get_running_loop(),
-            pin_factory=None if pins is None else pins.factory,
-        )
-        self._buttons = [
-            make(pin=settings.bell_pin, on_press=self._on_bell),
-            make(pin=settings.service_pin, on_press=lambda _: None, on_hold=self._on_service),
-        ]
 
     async def start(self) -> None:
-        """Listen on the control socket, if there is one."""
+        """Take presses from now on; listen on the control socket, if there is one."""
+        self._panel.listen(on_bell=self._on_bell, on_service=self._on_service)
         if self._control is not None:
             await self._control.start()
 
     async def close(self) -> None:
-        """Give the pins back; wait for the presses that are being told."""
+        """Take no more presses; give those that are being told a moment."""
+        self._panel.listen(on_bell=lambda _: None, on_service=lambda: None)
         if self._control is not None:
             await self._control.close()
-        for button in self._buttons:
-            button.close()
-        await asyncio.gather(*self._presses, return_exceptions=True)
+        if self._presses:
+            _, late = await asyncio.wait(self._presses, timeout=CLOSE_WITHIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     def _on_bell(self, press: Press) -> None:
         if not self._has_owner():
             log.info("the bell rang; nobody is paired, so nothing is told or kept")
             return
-        task = asyncio.create_task(self._tell_press(press), name="press")
+        if len(self._presses) >= MAX_WAITING:
+            log.error("a press isn't told: %d others still wait", MAX_WAITING)
+            return
+        pressed = Pressed(camera=self._camera_state())
+        task = asyncio.create_task(self._tell_press(press, pressed), name="press")
         self._presses.add(task)
         task.add_done_callback(self._presses.discard)
 
-    async def _tell_press(self, press: Press) -> None:
-        event = await self._tell(Pressed())
-        self._recorder.trigger(event.id, "pressed", pts_90k_of(press.at_ns))
+    async def _tell_press(self, press: Press, pressed: Pressed) -> None:
+        event_id = new_id()
+        self._trigger(event_id, "pressed", pts_90k_of(press.at_ns))
+        try:
+            await self._tell(pressed, event_id=event_id)
+        except DoorwardError as error:
+            log.error("a press can't be told: %s", error)
 
     def _on_service(self) -> None:
         if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
             log.warning("the service button does nothing: this doorbell has an owner")
 
-    async def _move(self, pins: MockPins, pin: PinName, hold_s: float) -> None:
+    async def _move(self, gpio: MockGpio, pin: ButtonName, hold_s: float) -> None:
         """Move a mock contact; return once the presses that it made are accepted."""
-        await pins.press(pin, hold_s)
+        await gpio.press(pin, hold_s)
         await asyncio.gather(*self._presses)
+
+    def _look(self, gpio: MockGpio) -> PanelView:
+        return PanelView(
+            light=self._panel.light.shown,
+            light_level=gpio.level("light"),
+            chime_pulses=sum(change.level == 1 for change in gpio.history("chime")),
+            is_infrared_on=gpio.level("infrared") == 1,
+        )

@@ -1,0 +1,170 @@
+"""Buttons: the bell, and the service button inside the case.
+
+gpiozero's own debounce isn't used: its mock ignores it, and both kinds of pins must behave
+alike. A press counts once the contact has been closed for `debounce_ms` without a break, and
+carries the time of the edge that began it; so neither bouncing nor a spark counts. A contact that
+is closed already when the pin is opened is down, but was never pressed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.clock import Clock
+from firmware.panel.gpio import ButtonName, Gpio
+
+log = logging.getLogger(__name__)
+
+PAIRING_HOLD_S = 3.0
+RESET_HOLD_S = 15.0
+FIRST_MINUTE_S = 60.0
+UPTIME_FILE = Path("/proc/uptime")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """One press of a button; `at_ns` is monotonic time."""
+
+    at_ns: int
+
+
+class Button:
+    """One debounced button. All callbacks run on the loop.
+
+    `on_press` is called once a press, `on_hold` once more if it lasts `hold_s`; `on_release`
+    whenever the contact has opened.
+    """
+
+    def __init__(
+        self,
+        gpio: Gpio,
+        name: ButtonName,
+        *,
+        debounce_ms: int,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        on_press: Callable[[Press], None],
+        on_release: Callable[[], None] | None = None,
+        on_hold: Callable[[], None] | None = None,
+        hold_s: float = PAIRING_HOLD_S,
+    ) -> None:
+        self._debounce_s = debounce_ms / 1000
+        self._clock = clock
+        self._loop = loop
+        self._on_press = on_press
+        self._on_release = on_release
+        self._on_hold = on_hold
+        self._hold_s = hold_s
+        self._settling: asyncio.TimerHandle | None = None
+        self._holding: asyncio.TimerHandle | None = None
+        self._contact = gpio.contact(name, self._hand_over)
+        self._is_down = self._contact.is_active
+
+    @property
+    def is_down(self) -> bool:
+        """Tell whether it is down, both as it settled and as the wire is now."""
+        return self._is_down and self._contact.is_active
+
+    def close(self) -> None:
+        """Give the pin back."""
+        self._contact.close()
+        for timer in (self._settling, self._holding):
+            if timer is not None:
+                timer.cancel()
+
+    def _hand_over(self, is_down: bool) -> None:
+        """Take one raw edge, on whichever thread gpiozero calls from."""
+        if not self._loop.is_closed():
+            at_ns = self._clock.monotonic_ns()
+            self._loop.call_soon_threadsafe(self._take_edge, is_down, at_ns)
+
+    def _take_edge(self, is_down: bool, at_ns: int) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+        if is_down == self._is_down:
+            return
+        self._settling = self._loop.call_later(self._debounce_s, self._settle, is_down, at_ns)
+
+    def _settle(self, is_down: bool, at_ns: int) -> None:
+        self._settling = None
+        self._is_down = is_down
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+        if not is_down:
+            if self._on_release is not None:
+                self._on_release()
+            return
+        if self._on_hold is not None:
+            self._holding = self._loop.call_later(self._hold_s - self._debounce_s, self._on_hold)
+        self._on_press(Press(at_ns=at_ns))
+
+
+class ServiceButton:
+    """The button behind the security screw: 3 s opens pairing, 15 s from power-on resets.
+
+    Only a button that is down already when the doorbell starts, within the board's first minute,
+    and stays down, resets: neither a program that was restarted nor a long press later on does.
+    """
+
+    def __init__(
+        self,
+        gpio: Gpio,
+        *,
+        debounce_ms: int,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        uptime_s: Callable[[], float],
+        on_pairing: Callable[[], None],
+        on_countdown: Callable[[bool], None],
+        on_reset: Callable[[], None],
+        pairing_hold_s: float = PAIRING_HOLD_S,
+        reset_hold_s: float = RESET_HOLD_S,
+    ) -> None:
+        self._on_countdown = on_countdown
+        self._on_reset = on_reset
+        self._countdown: asyncio.TimerHandle | None = None
+        self._button = Button(
+            gpio,
+            "service",
+            debounce_ms=debounce_ms,
+            clock=clock,
+            loop=loop,
+            on_press=lambda _: None,
+            on_release=self._stop_countdown,
+            on_hold=on_pairing,
+            hold_s=pairing_hold_s,
+        )
+        if self._button.is_down and uptime_s() <= FIRST_MINUTE_S:
+            log.warning("the service button is held at power-on: a reset in %g s", reset_hold_s)
+            on_countdown(True)
+            self._countdown = loop.call_later(reset_hold_s, self._reset)
+
+    def close(self) -> None:
+        """Give the pin back."""
+        self._button.close()
+        self._stop_countdown()
+
+    def _reset(self) -> None:
+        if not self._button.is_down:
+            self._stop_countdown()
+            return
+        self._countdown = None
+        self._on_reset()
+
+    def _stop_countdown(self) -> None:
+        if self._countdown is not None:
+            self._countdown.cancel()
+            self._countdown = None
+            self._on_countdown(False)
+
+
+def board_uptime_s() -> float:
+    """Return for how many seconds the board has been on (proc(5)); endless if it won't say."""
+    try:
+        return float(UPTIME_FILE.read_text("ascii").split()[0])
+    except (OSError, ValueError, IndexError):
+        return float("inf")

@@ -1,0 +1,80 @@
+"""The chime: one short pulse on the bell wire at a press, and off whatever else fails.
+
+A chime that stays on burns out its coil. So a thread of its own switches it on, waits and
+switches it off: a loop that hangs in between changes nothing. It exists before the first pulse,
+so that no pulse begins that nobody could end. A process that dies in the middle of a pulse is
+the hardware's to catch (a pull-down at the opto-coupler), and the next start begins with "off".
+"""
+
+import contextlib
+import logging
+import threading
+
+from firmware.clock import Clock
+from firmware.panel.gpio import Output
+
+log = logging.getLogger(__name__)
+
+MAX_PULSE_MS = 500
+MIN_GAP_S = 1.0
+"""From one pulse to the next, so that the coil rests."""
+BURST = 5
+REFILL_S = 5.0
+"""A child that leans on the bell hears it five times, and then every five seconds."""
+
+
+class Chime:
+    """Pulses one output. `ring` is called on the loop and returns at once."""
+
+    def __init__(self, output: Output, *, pulse_ms: int, clock: Clock) -> None:
+        self._output = output
+        self._pulse_s = min(pulse_ms, MAX_PULSE_MS) / 1000
+        self._clock = clock
+        self._tokens = float(BURST)
+        self._last_ns: int | None = None
+        self._wanted = threading.Event()
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._pulse, name="chime", daemon=True)
+        self._thread.start()
+
+    def ring(self) -> bool:
+        """Begin one pulse; False if the bell was rung too often."""
+        now_ns = self._clock.monotonic_ns()
+        if self._last_ns is not None:
+            rested_s = (now_ns - self._last_ns) / 1e9
+            if rested_s < MIN_GAP_S or self._tokens + rested_s / REFILL_S < 1:
+                return False
+            self._tokens = min(float(BURST), self._tokens + rested_s / REFILL_S)
+        self._tokens -= 1
+        self._last_ns = now_ns
+        self._wanted.set()
+        return True
+
+    def close(self) -> None:
+        """Be silent at once, and give the pin back."""
+        self._is_closing.set()
+        self._wanted.set()
+        self._thread.join(timeout=1.0)
+        self._output.close()
+
+    def _pulse(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._is_closing.is_set():
+                return
+            try:
+                self._output.set(1)
+                self._is_closing.wait(self._pulse_s)
+            except Exception:
+                log.exception("the chime failed")
+            finally:
+                self._switch_off()
+
+    def _switch_off(self) -> None:
+        try:
+            self._output.set(0)
+        except Exception:
+            log.exception("the chime can't be switched off; its pin is given back")
+            with contextlib.suppress(Exception):  # a closed pin is an input, and that is "off"
+                self._output.close()

@@ -1,0 +1,202 @@
+"""The LED ring: one colour, so each state has a rhythm of its own.
+
+`SIGNALS` is the one list of states, in the order in which they win; the guide's table is checked
+against it. What shows must be true for whoever passes by: while somebody is watching the light is
+steady, and nothing but a reset may look like that or hide it. That a request or a grant waits is
+never shown: the street could read it (an officer must not learn whether an owner has answered).
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from firmware.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class LightState(StrEnum):
+    """What the light can say."""
+
+    RESET = "reset"
+    WATCHED = "watched"
+    RINGING = "ringing"
+    WORDS = "words"
+    PAIRING = "pairing"
+    TROUBLE = "trouble"
+    STARTING = "starting"
+    RECORDING = "recording"
+    IDLE = "idle"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A level (0 to 1) for a time; infinity is "until something else shows"."""
+
+    level: float
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signal:
+    """How a state looks, in words and in steps, and what it means."""
+
+    looks: str
+    means: str
+    steps: tuple[Step, ...]
+    is_repeated: bool = True
+
+    @property
+    def length_s(self) -> float:
+        """How long all steps take together."""
+        return sum(step.for_s for step in self.steps)
+
+    def at(self, elapsed_s: float) -> Step:
+        """Return the level at a time since the state began, and how long it will last."""
+        if self.is_repeated and math.isfinite(self.length_s):
+            elapsed_s %= self.length_s
+        for step in self.steps:
+            if elapsed_s < step.for_s:
+                return Step(level=step.level, for_s=step.for_s - elapsed_s)
+            elapsed_s -= step.for_s
+        return Step(level=self.steps[-1].level, for_s=math.inf)
+
+
+def _steady(level: float) -> tuple[Step, ...]:
+    return (Step(level=level, for_s=math.inf),)
+
+
+def _blinks(count: int, *, on_s: float, off_s: float, pause_s: float = 0) -> tuple[Step, ...]:
+    one = (Step(level=1, for_s=on_s), Step(level=0, for_s=off_s))
+    return one * count + ((Step(level=0, for_s=pause_s),) if pause_s else ())
+
+
+def _breath(*, over_s: float, highest: float, steps: int) -> tuple[Step, ...]:
+    return tuple(
+        Step(level=highest * math.sin(math.pi * step / steps) ** 2, for_s=over_s / steps)
+        for step in range(steps)
+    )
+
+
+SIGNALS: Final[Mapping[LightState, Signal]] = {
+    LightState.RESET: Signal(
+        looks="blinks for 15 s, faster and faster, then steady",
+        means="The service button was held at power-on: at the end all is wiped. Let go to stop.",
+        steps=(
+            *_blinks(5, on_s=0.5, off_s=0.5),
+            *_blinks(10, on_s=0.25, off_s=0.25),
+            *_blinks(25, on_s=0.1, off_s=0.1),
+            Step(level=1, for_s=math.inf),
+        ),
+        is_repeated=False,
+    ),
+    LightState.WATCHED: Signal(
+        looks="steady",
+        means="Somebody is watching through this doorbell now.",
+        steps=_steady(1),
+    ),
+    LightState.RINGING: Signal(
+        looks="six quick flashes",
+        means="Your press was noticed.",
+        steps=_blinks(6, on_s=0.1, off_s=0.1),
+        is_repeated=False,
+    ),
+    LightState.WORDS: Signal(
+        looks="two blinks, then a pause of a second",
+        means="The code was read: compare the six words on the doorbell's own page.",
+        steps=_blinks(2, on_s=0.2, off_s=0.2, pause_s=1.0),
+    ),
+    LightState.PAIRING: Signal(
+        looks="blinks evenly, once a second",
+        means="It waits for its owner's code before the camera.",
+        steps=_blinks(1, on_s=0.5, off_s=0.5),
+    ),
+    LightState.TROUBLE: Signal(
+        looks="three short blinks, then a pause of three seconds",
+        means="Something is wrong: camera, card, power or heat. Its own page says what.",
+        steps=_blinks(3, on_s=0.1, off_s=0.2, pause_s=3.0),
+    ),
+    LightState.STARTING: Signal(
+        looks="one short blink every two seconds",
+        means="It starts, and isn't ready yet. The bell rings already.",
+        steps=_blinks(1, on_s=0.1, off_s=1.9),
+    ),
+    LightState.RECORDING: Signal(
+        looks="glows faintly and fades, slowly",
+        means="A clip is being recorded.",
+        steps=_breath(over_s=4.0, highest=0.25, steps=40),
+    ),
+    LightState.IDLE: Signal(
+        looks="off", means="Ready. Nobody watches and no clip is recorded.", steps=_steady(0)
+    ),
+}
+
+
+class Light:
+    """Shows the most important of the states that are on. All but `shown` on the loop."""
+
+    def __init__(
+        self, set_level: Callable[[float], None], *, clock: Clock, max_percent: int
+    ) -> None:
+        self._set_level = set_level
+        self._clock = clock
+        self._cap = max_percent / 100
+        self._since_ns = {LightState.IDLE: 0}
+        self._ends_ns: dict[LightState, int] = {}
+        self._has_changed = asyncio.Event()
+
+    def set(self, state: LightState, is_on: bool) -> None:
+        """Let a state be on or off; one that was on already goes on undisturbed."""
+        if is_on == (state in self._since_ns) or state is LightState.IDLE:
+            return
+        if is_on:
+            self._since_ns[state] = self._clock.monotonic_ns()
+        else:
+            del self._since_ns[state]
+        self._ends_ns.pop(state, None)
+        self._has_changed.set()
+
+    def show_once(self, state: LightState) -> None:
+        """Show a state's steps from their beginning, once."""
+        now_ns, length_s = self._clock.monotonic_ns(), SIGNALS[state].length_s
+        self._since_ns[state] = now_ns
+        if math.isfinite(length_s):
+            self._ends_ns[state] = now_ns + round(length_s * 1e9)
+        self._has_changed.set()
+
+    @property
+    def shown(self) -> LightState:
+        """The state that wins now."""
+        now_ns = self._clock.monotonic_ns()
+        return next(
+            state
+            for state in SIGNALS
+            if state in self._since_ns and now_ns < self._ends_ns.get(state, now_ns + 1)
+        )
+
+    async def run(self) -> None:
+        """Show until cancelled; dark afterwards, also after a failure."""
+        try:
+            while True:
+                self._has_changed.clear()
+                step = self._render()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None if math.isinf(step.for_s) else step.for_s):
+                        await self._has_changed.wait()
+        finally:
+            with contextlib.suppress(Exception):  # a pin that fails is an input: dark as well
+                self._set_level(0)
+
+    def _render(self) -> Step:
+        now_ns = self._clock.monotonic_ns()
+        for state in [state for state, ends_ns in self._ends_ns.items() if ends_ns <= now_ns]:
+            del self._ends_ns[state], self._since_ns[state]
+        state = self.shown
+        step = SIGNALS[state].at((now_ns - self._since_ns[state]) / 1e9)
+        self._set_level(step.level * self._cap)
+        return step
