@@ -19,7 +19,7 @@ from firmware.link.delivery import EventSender, EventStore
 from firmware.link.mqtt import BrokerAddress, MqttConnection
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode
-from firmware.protocol.events import Status
+from firmware.protocol.events import Health, Status
 from firmware.protocol.topics import topic
 
 STEADY_AFTER_S = 10.0
@@ -61,12 +61,19 @@ class LinkSession:
         self._answers = CommandAnswers(handle, wall_ms=wall_ms)
         self._backoff = Backoff(first_s=0.5, max_s=30, source=source)
         self._connection: MqttConnection | None = None
+        self._health: Health | None = None
         self._command_tasks: set[asyncio.Task[None]] = set()
 
     @property
     def is_online(self) -> bool:
         """Tell whether the broker has let us in and still does."""
         return self._connection is not None
+
+    def set_health(self, health: Health) -> None:
+        """Say how the doorbell is: now, and with each later connect. Call it on the loop."""
+        self._health = health
+        if self._connection is not None:
+            self._connection.publish(self._topic("status"), self._status("online"), retain=True)
 
     async def run(self) -> None:
         """Connect, and again whenever the connection breaks; ends only by being cancelled."""
@@ -168,4 +175,5 @@ class LinkSession:
             time_ms=self._wall_ms(),
             boot_id=self._identity.boot_id,
             version=self._identity.version,
+            health=self._health if state == "online" else None,
         ).encode()

@@ -1,8 +1,9 @@
 """The outbox: events in SQLite, from the moment they are accepted until the relay's receipt.
 
 WAL with synchronous=FULL: when `append` returns, the event survives a power cut. `seq` rises by
-one an event and is never given twice, also not after all events were forgotten. Every method
-may be called from any thread.
+one an event and is never given twice, also not after all events were forgotten. Of an event
+whose time isn't trusted, the monotonic time is kept beside it until it could be dated; this
+outlives the receipt. Every method may be called from any thread.
 """
 
 import asyncio
@@ -10,14 +11,15 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.errors import EventRefused, StoreError
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
 from firmware.protocol.events import Event, EventBody
 
-SCHEMA_VERSION = 1
-SCHEMA = """
+MIGRATIONS = (
+    """
 CREATE TABLE last_given (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     seq INTEGER NOT NULL  -- of the newest event that was ever appended
@@ -28,18 +30,47 @@ CREATE TABLE event (
     id TEXT NOT NULL UNIQUE,
     document BLOB NOT NULL  -- canonical JSON of protocol.events.Event
 );
-"""
+""",
+    """
+CREATE TABLE undated (
+    seq INTEGER PRIMARY KEY,
+    boot TEXT NOT NULL,  -- the kernel's id of the boot that monotonic_ms belongs to
+    time_ms INTEGER NOT NULL,  -- the untrusted wall time ...
+    monotonic_ms INTEGER NOT NULL  -- ... and the monotonic time of the same moment
+);
+""",
+)
+"""Each leads from one schema version to the next."""
+MAX_UNDATED = 10_000
+"""More events than that without ever knowing the time: the oldest stay undated."""
 MAX_EVENT_BYTES = MAX_MQTT_BYTES - 1024
 """The broker counts its own headers into its limit, and would cut the connection."""
 
 ToldListener = Callable[[Event], None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undated:
+    """When an event with an untrusted time happened, by both clocks."""
+
+    seq: int
+    time_ms: int
+    monotonic_ms: int
+
+
 class Outbox:
     """The queue of one doorbell. `on_told` hears of each event after its receipt, once."""
 
-    def __init__(self, path: Path, device: str, *, on_told: ToldListener | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        device: str,
+        *,
+        on_told: ToldListener | None = None,
+        boot: str = "",
+    ) -> None:
         self._path = path
+        self._boot = boot
         self._device = device
         self._on_told = on_told
         self._lock = threading.Lock()
@@ -47,11 +78,22 @@ class Outbox:
         self._db = _open(path)
         self._last_seq = int(self._db.execute("SELECT seq FROM last_given").fetchone()[0])
 
-    def append(self, body: EventBody, *, time_ms: int, is_clock_trusted: bool) -> Event:
-        """Make an event of `body`, store it durably and return it."""
+    def append(
+        self,
+        body: EventBody,
+        *,
+        time_ms: int,
+        is_clock_trusted: bool,
+        monotonic_ms: int | None = None,
+        event_id: str | None = None,
+    ) -> Event:
+        """Make an event of `body`, under this id if there is one; store it durably; return it.
+
+        With `monotonic_ms`, of the same moment as `time_ms`, an untrusted time can be put right.
+        """
         with self._lock:
             event = Event(
-                id=new_id(),
+                id=event_id or new_id(),
                 device=self._device,
                 seq=self._last_seq + 1,
                 time_ms=time_ms,
@@ -66,6 +108,8 @@ class Outbox:
                 self._db.execute(
                     "INSERT INTO event VALUES (?, ?, ?)", (event.seq, event.id, document)
                 )
+                if not is_clock_trusted and monotonic_ms is not None:
+                    self._keep_undated(event.seq, time_ms, monotonic_ms)
             self._last_seq = event.seq
         self._wake()
         return event
@@ -95,6 +139,21 @@ class Outbox:
                 self._on_told(event)
         return len(told)
 
+    def undated(self, boot: str) -> list[Undated]:
+        """Return this boot's events with an untrusted time that weren't dated yet, in order."""
+        query = "SELECT seq, time_ms, monotonic_ms FROM undated WHERE boot = ? ORDER BY seq"
+        with self._lock:
+            try:
+                rows = self._db.execute(query, (boot,)).fetchall()
+            except sqlite3.DatabaseError as error:
+                raise StoreError(self._path, f"can't be read: {error}") from error
+        return [Undated(seq=seq, time_ms=wall, monotonic_ms=mono) for seq, wall, mono in rows]
+
+    def forget_undated(self, to_seq: int) -> None:
+        """Drop what is kept for dating up to `to_seq`, also of boots that nothing can date."""
+        with self._lock, self._transaction():
+            self._db.execute("DELETE FROM undated WHERE seq <= ?", (to_seq,))
+
     async def wait_beyond(self, seq: int) -> None:
         """Return once an event with a higher `seq` was ever appended."""
         news = asyncio.Event()
@@ -110,6 +169,16 @@ class Outbox:
         """Close the database."""
         with self._lock:
             self._db.close()
+
+    def _keep_undated(self, seq: int, time_ms: int, monotonic_ms: int) -> None:
+        self._db.execute(
+            "INSERT INTO undated VALUES (?, ?, ?, ?)", (seq, self._boot, time_ms, monotonic_ms)
+        )
+        self._db.execute(
+            "DELETE FROM undated WHERE seq NOT IN "
+            "(SELECT seq FROM undated ORDER BY seq DESC LIMIT ?)",
+            (MAX_UNDATED,),
+        )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -134,13 +203,13 @@ def _open(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA synchronous = FULL")
         with closing(db.execute("PRAGMA user_version")) as cursor:
             version = int(cursor.fetchone()[0])
-        if version == 0:
-            db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            db.executescript(f"BEGIN; {statements} PRAGMA user_version = {number}; COMMIT;")
     except sqlite3.DatabaseError as error:
         raise StoreError(path, f"isn't a readable outbox: {error}") from error
-    if version not in (0, SCHEMA_VERSION):
+    if version > len(MIGRATIONS):
         db.close()
         raise StoreError(
-            path, f"has schema version {version}, this Doorward knows {SCHEMA_VERSION}"
+            path, f"has schema version {version}, this Doorward knows {len(MIGRATIONS)}"
         )
     return db

@@ -1,19 +1,14 @@
-"""Buttons that bounce, spark and are held; and the socket by which mock pins are pressed."""
+"""Buttons that bounce, spark and are held, on the mock pins that ship with the doorbell."""
 
 import asyncio
-import base64
-import json
-import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from firmware.capture.button import Button, MockPins, Press
-from firmware.capture.control import MAX_LINE_BYTES, ControlSocket
 from firmware.clock import SystemClock
+from firmware.panel.button import Button, Press
+from firmware.panel.gpio import MockGpio
+from firmware.panel.pins import load_pins
 
 DEBOUNCE_MS = 30
 
@@ -21,27 +16,33 @@ DEBOUNCE_MS = 30
 class Finger:
     """A bell button on a mock pin, and what came of it."""
 
-    def __init__(self, *, hold_s: float = 0.25) -> None:
-        self.pins = MockPins(bell_pin=17, service_pin=27)
+    def __init__(self, *, hold_s: float = 0.25, is_held: bool = False) -> None:
+        self.pins = MockGpio(load_pins())
         self.presses: list[Press] = []
-        self.holds = 0
+        self.holds = self.releases = 0
+        if is_held:
+            self.pins.set_active("bell", is_active=True)
         self.button = Button(
-            pin=17,
+            self.pins,
+            "bell",
             debounce_ms=DEBOUNCE_MS,
             clock=SystemClock(),
             loop=asyncio.get_running_loop(),
             on_press=self.presses.append,
+            on_release=self._on_release,
             on_hold=self._on_hold,
             hold_s=hold_s,
-            pin_factory=self.pins.factory,
         )
 
     def _on_hold(self) -> None:
         self.holds += 1
 
+    def _on_release(self) -> None:
+        self.releases += 1
+
     async def bounce(self, edges: int, pause_s: float) -> None:
         for edge in range(edges):
-            self.pins.set_down("bell", is_down=edge % 2 == 0)
+            self.pins.set_active("bell", is_active=edge % 2 == 0)
             await asyncio.sleep(pause_s)
 
 
@@ -93,103 +94,23 @@ async def test_a_short_press_is_no_long_one(finger: Finger) -> None:
     assert finger.holds == 0
 
 
-class Door:
-    """Notes what the control socket orders."""
-
-    def __init__(self) -> None:
-        self.done: list[tuple[Any, ...]] = []
-
-    async def press(self, pin: str, hold_s: float) -> None:
-        self.done.append((pin, hold_s))
-
-    async def show(self, picture: bytes, seconds: float) -> None:
-        if not picture.startswith(b"\x89PNG"):
-            raise ValueError("not a PNG picture")
-        self.done.append((picture, seconds))
+async def test_a_button_that_was_down_from_the_start_was_not_pressed() -> None:
+    finger = Finger(is_held=True)
+    assert finger.button.is_down
+    await asyncio.sleep(0.3)
+    assert (finger.presses, finger.holds, finger.releases) == ([], 0, 0)
+    finger.pins.set_active("bell", is_active=False)
+    await asyncio.sleep(0.06)
+    assert finger.releases == 1
+    await finger.pins.press("bell", 0.1)
+    assert len(finger.presses) == 1
+    finger.button.close()
 
 
-@asynccontextmanager
-async def control(path: Path, door: Door) -> AsyncIterator[None]:
-    server = ControlSocket(path, on_press=door.press, on_show=door.show)
-    await server.start()
-    try:
-        yield
-    finally:
-        await server.close()
-
-
-async def ask(path: Path, line: bytes) -> Any:
-    reader, writer = await asyncio.open_unix_connection(str(path))
-    writer.write(line + b"\n")
-    try:
-        answer = await reader.readline()
-    finally:
-        writer.close()
-    return json.loads(answer)
-
-
-async def test_the_socket_presses_the_bell_and_holds_the_service_button(tmp_path: Path) -> None:
-    path, door = tmp_path / "control.sock", Door()
-    async with control(path, door):
-        assert await ask(path, b'{"do":"press","pin":"bell"}') == {"ok": True}
-        await ask(path, b'{"do":"press","pin":"service","hold_s":3.2}')
-    assert door.done == [("bell", 0.15), ("service", 3.2)]
-
-
-async def test_the_socket_shows_a_picture(tmp_path: Path) -> None:
-    path, door = tmp_path / "control.sock", Door()
-    png = b"\x89PNG" + bytes(100_000)
-    order = {"do": "show", "png_b64": base64.b64encode(png).decode(), "seconds": 4}
-    async with control(path, door):
-        assert await ask(path, json.dumps(order).encode()) == {"ok": True}
-    assert door.done == [(png, 4.0)]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        b"no json",
-        b'{"do":"explode"}',
-        b'{"do":"press","pin":"roof"}',
-        b'{"do":"press","pin":"bell","hold_s":1e9}',
-        b'{"do":"press","pin":"bell","extra":1}',
-        b'{"do":"show","png_b64":"!!!"}',
-        b'{"do":"show","png_b64":"AAAA"}',
-    ],
-)
-async def test_the_socket_refuses_nonsense_and_says_why(tmp_path: Path, line: bytes) -> None:
-    path, door = tmp_path / "control.sock", Door()
-    async with control(path, door):
-        answer = await ask(path, line)
-    assert answer["ok"] is False
-    assert answer["error"]
-    assert door.done == []
-
-
-async def test_the_socket_refuses_a_line_without_end(tmp_path: Path) -> None:
-    path, door = tmp_path / "control.sock", Door()
-    async with control(path, door):
-        answer = await ask(path, b"x" * (MAX_LINE_BYTES + 100_000))
-    assert answer["error"] == f"a line is at most {MAX_LINE_BYTES} bytes"
-
-
-async def test_only_this_user_may_open_the_socket(tmp_path: Path) -> None:
-    path = tmp_path / "control.sock"
-    async with control(path, Door()):
-        assert path.stat().st_mode & 0o777 == 0o600
-    assert not path.exists()
-
-
-async def test_a_socket_that_a_dead_doorbell_left_behind_is_replaced(tmp_path: Path) -> None:
-    path, door = tmp_path / "control.sock", Door()
-    dead = socket.socket(socket.AF_UNIX)
-    dead.bind(str(path))
-    dead.close()
-    async with control(path, door):
-        assert await ask(path, b'{"do":"press","pin":"bell"}') == {"ok": True}
-
-
-async def test_a_path_that_is_too_long_is_explained(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 120)
-    with pytest.raises(OSError, match=r"set button\.control_socket to a shorter one"):
-        await ControlSocket(path, on_press=Door().press, on_show=Door().show).start()
+async def test_a_contact_that_flickers_open_while_held_is_not_released(finger: Finger) -> None:
+    finger.pins.set_active("bell", is_active=True)
+    await asyncio.sleep(0.06)
+    await finger.bounce(4, 0.003)
+    finger.pins.set_active("bell", is_active=True)
+    await asyncio.sleep(0.06)
+    assert (len(finger.presses), finger.releases) == (1, 0)

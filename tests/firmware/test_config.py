@@ -24,6 +24,8 @@ NAMES = [
     for inner in dataclasses.fields(item.type)
 ]
 
+SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
+
 
 def refusal(table: dict) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
@@ -65,12 +67,12 @@ def test_the_example_explains_every_key() -> None:
 
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "doorbell.toml"
-    path.write_text('data_dir = "data"\n[camera]\nfile = "door.mp4"\n[button]\npins = "mock"\n')
+    path.write_text('data_dir = "data"\n[camera]\nfile = "door.mp4"\n[panel]\npins = "mock"\n')
     config = load_config(path)
     assert config.data_dir == tmp_path / "data"
     assert config.claim_file == tmp_path / "claim.json"
     assert config.camera.file == str(tmp_path / "door.mp4")
-    assert config.button.control_socket == str(tmp_path / "data" / "control.sock")
+    assert config.panel.control_socket == str(tmp_path / "data" / "control.sock")
 
 
 @pytest.mark.parametrize(
@@ -84,13 +86,32 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({"camera": {"fps": 30.5}}, "camera.fps", 30.5),
         ({"camera": {"fps": 0}}, "camera.fps", 0),
         ({"camera": {"width": 641}}, "camera.width", 641),
-        ({"camera": {"kind": "webcam"}}, "camera.kind", "webcam"),
+        ({"camera": {"kind": "film"}}, "camera.kind", "film"),
+        ({"camera": {"bitrate_bps": 100_000}}, "camera.bitrate_bps", 100_000),
+        ({"camera": {"rotation": 90}}, "camera.rotation", 90),
+        ({"camera": {"fps": 10, "night_fps": 15}}, "camera.night_fps", 15),
+        ({"camera": {"flicker_hz": 55}}, "camera.flicker_hz", 55),
+        ({"privacy": {"masks": [[[0, 0], [1, 0]]]}}, "privacy.masks", None),
+        ({"privacy": {"masks": [[[0, 0], [1, 0], [1, 1.1]]]}}, "privacy.masks", None),
+        ({"privacy": {"masks": [SQUARE] * 9}}, "privacy.masks", None),
+        ({"privacy": {"masks": [[[0, 0], [1, 0], [1, True]]]}}, "privacy.masks", None),
+        ({"motion": {"zone_names": ["path"]}}, "motion.zone_names", ["path"]),
+        ({"motion": {"zones": [SQUARE], "zone_names": [""]}}, "motion.zone_names", None),
+        ({"motion": {"sensitivity": 11}}, "motion.sensitivity", 11),
+        ({"motion": {"presence": "both"}}, "motion.presence", "both"),
         ({"clips": {"pre_roll_s": 31}}, "clips.pre_roll_s", 31.0),
         ({"clips": {"pre_roll_s": float("nan")}}, "clips.pre_roll_s", None),
         ({"clips": {"ring_max_bytes": 1_000_000}}, "clips.ring_max_bytes", 1_000_000),
-        ({"button": {"bell_pin": 27}}, "button.service_pin", 27),
-        ({"button": {"control_socket": "s"}}, "button.control_socket", "s"),
-        ({"button": {"pins": "mock", "control_socket": "s" * 108}}, "button.control_socket", None),
+        ({"clips": {"longest_s": 15, "post_roll_s": 20}}, "clips.longest_s", 15.0),
+        ({"clips": {"keep_days": 181}}, "clips.keep_days", 181),
+        ({"storage": {"key": "pkcs11"}}, "storage.pkcs11_module", ""),
+        ({"storage": {"recovery_key": "x"}}, "storage.recovery_key", "x"),
+        ({"button": {"pins": "mock"}}, "button", {"pins": "mock"}),
+        ({"panel": {"bell_pin": 27}}, "panel.bell_pin", 27),
+        ({"panel": {"chime_ms": 501}}, "panel.chime_ms", 501),
+        ({"panel": {"light_percent": 0}}, "panel.light_percent", 0),
+        ({"panel": {"control_socket": "s"}}, "panel.control_socket", "s"),
+        ({"panel": {"pins": "mock", "control_socket": "s" * 108}}, "panel.control_socket", None),
         ({"door": {"url": "http://localhost:8402/"}}, "door.url", "http://localhost:8402/"),
         ({"door": {"url": "ftp://localhost"}}, "door.url", "ftp://localhost"),
         ({"door": {"listen_host": "a b"}}, "door.listen_host", "a b"),
@@ -163,3 +184,25 @@ def test_help_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     text = capsys.readouterr().out
     assert all(command in text for command in ("enrol", "run", "status", "--config"))
+
+
+def test_masks_and_zones_become_polygons() -> None:
+    table = {"privacy": {"masks": [SQUARE]}, "motion": {"zones": [SQUARE], "zone_names": ["path"]}}
+    config = parse_config(table, Path("/x"))
+    assert config.privacy.masks == config.motion.zones == (((0, 0), (1, 0), (1, 1), (0, 1)),)
+    assert config.motion.zone_names == ("path",)
+
+
+def test_other_pins_and_the_tokens_pin_are_beside_the_file() -> None:
+    table = {
+        "panel": {"pins_file": "my-pins.toml"},
+        "storage": {
+            "key": "pkcs11",
+            "pkcs11_module": "/lib/token.so",
+            "pkcs11_token": "door",
+            "pkcs11_pin_file": "pin",
+        },
+    }
+    config = parse_config(table, Path("/x"))
+    assert config.panel.pins_file == "/x/my-pins.toml"
+    assert config.storage.pkcs11_pin_file == "/x/pin"

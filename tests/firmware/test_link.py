@@ -28,7 +28,7 @@ from firmware.protocol.commands import (
     ReplyBody,
 )
 from firmware.protocol.encoding import WireError, decode, new_id
-from firmware.protocol.events import Event, Pressed, Status
+from firmware.protocol.events import Event, Health, Pressed, Status
 from tests.fakes.broker import Broker
 from tests.fakes.fleet_ca import FleetCa
 
@@ -246,6 +246,35 @@ async def test_says_online_and_before_a_clean_end_offline(bench: Bench) -> None:
     async with bench.linked():
         await until(lambda: bench.relay.states() == ["online"])
     await until(lambda: bench.relay.states() == ["online", "offline"])
+
+
+def health(temperature_milli_c: int) -> Health:
+    return Health(
+        measured_ms=wall_ms(),
+        camera="working",
+        fps_milli=30_000,
+        max_fps=30,
+        temperature_milli_c=temperature_milli_c,
+        is_clock_trusted=True,
+    )
+
+
+async def test_says_how_the_doorbell_is_now_and_after_each_connect(bench: Bench) -> None:
+    session, first, second = bench.session(), health(50_000), health(81_000)
+    session.set_health(first)
+    async with bench.linked(session):
+        await until(lambda: len(bench.relay.statuses) == 1)
+        session.set_health(second)
+        await until(lambda: len(bench.relay.statuses) == 2)
+        bench.broker.kill()
+        await until(lambda: not session.is_online)
+        await bench.broker.start()
+        await until(lambda: session.is_online)
+        await until(lambda: len(bench.relay.statuses) >= 3)
+    told = [status.health for status in bench.relay.statuses if status.state == "online"]
+    assert told == [first, second, second]
+    await until(lambda: bench.relay.states()[-1] == "offline")
+    assert bench.relay.statuses[-1].health is None
 
 
 async def test_the_will_says_offline_when_the_wire_is_cut_and_it_comes_back(

@@ -14,11 +14,25 @@ from pathlib import Path
 import pytest
 
 from firmware.errors import EventRefused, StoreError
-from firmware.outbox.queue import MAX_EVENT_BYTES, Outbox
+from firmware.outbox.queue import MAX_EVENT_BYTES, MAX_UNDATED, Outbox, Undated
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import Event, Note, Pressed
 
 DEVICE = "a" * 20
+SCHEMA_1 = """
+CREATE TABLE last_given (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    seq INTEGER NOT NULL
+);
+INSERT INTO last_given VALUES (1, 0);
+CREATE TABLE event (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    document BLOB NOT NULL
+);
+PRAGMA user_version = 1;
+"""
+"""As the first version made it."""
 
 
 def press(outbox: Outbox, time_ms: int = 1000) -> Event:
@@ -104,6 +118,62 @@ def test_refuses_a_file_that_is_no_database(tmp_path: Path) -> None:
     path.write_bytes(b"nothing like a database" * 100)
     with pytest.raises(StoreError):
         Outbox(path, DEVICE)
+
+
+def test_an_outbox_of_the_first_version_is_taken_over_with_its_events(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    event = Event(
+        id=new_id(), device=DEVICE, seq=7, time_ms=5, is_clock_trusted=True, body=Pressed()
+    )
+    db = sqlite3.connect(path)
+    db.executescript(SCHEMA_1)
+    with db:
+        db.execute("UPDATE last_given SET seq = 7")
+        db.execute("INSERT INTO event VALUES (7, ?, ?)", (event.id, event.encode()))
+    db.close()
+    outbox = Outbox(path, DEVICE)
+    assert outbox.pending(10) == [event]
+    assert press(outbox).seq == 8
+    assert outbox.undated("") == []
+
+
+def press_undated(outbox: Outbox, monotonic_ms: int) -> Event:
+    return outbox.append(Pressed(), time_ms=100, is_clock_trusted=False, monotonic_ms=monotonic_ms)
+
+
+def test_an_untrusted_time_is_kept_with_its_monotonic_time_beyond_the_receipt(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    first = Outbox(path, DEVICE, boot="one")
+    first.forget([press_undated(first, 30).id])
+    press(first)
+    first.close()
+    second = Outbox(path, DEVICE, boot="two")
+    press_undated(second, 4)
+    assert second.undated("one") == [Undated(seq=1, time_ms=100, monotonic_ms=30)]
+    assert second.undated("two") == [Undated(seq=3, time_ms=100, monotonic_ms=4)]
+
+
+def test_what_was_dated_is_no_longer_kept(outbox: Outbox) -> None:
+    for monotonic_ms in (1, 2, 3):
+        press_undated(outbox, monotonic_ms)
+    outbox.forget_undated(2)
+    assert [event.seq for event in outbox.undated("")] == [3]
+
+
+def test_a_doorbell_that_never_learns_the_time_keeps_a_bounded_number(
+    outbox: Outbox, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "outbox.sqlite3") as db:
+        db.executemany(
+            "INSERT INTO undated VALUES (?, '', 1, 1)",
+            [(-number,) for number in range(MAX_UNDATED)],
+        )
+    press_undated(outbox, 9)
+    kept = outbox.undated("")
+    assert len(kept) == MAX_UNDATED
+    assert kept[-1].seq == 1
 
 
 async def test_an_append_in_another_thread_wakes_the_loop(outbox: Outbox) -> None:

@@ -1,0 +1,1 @@
+"""How the doorbell is: what the board says, what heat allows, and what its owner is told."""

@@ -1,0 +1,230 @@
+"""Watches the doorbell's health: told to the relay each minute and on change, troubles as events.
+
+One look every ten seconds, or at once after `look_now`. A look steps the heat ladder and sets
+the camera's frame rate by it; it also sees what is wrong. What can't be told now (the outbox is
+full) is told at a later look.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from firmware.clips.record import CardState
+from firmware.clock import Clock
+from firmware.errors import DoorwardError
+from firmware.health.ladder import HeatLadder
+from firmware.health.readings import BoardReadings, Reading
+from firmware.health.troubles import Troubles
+from firmware.health.words import begun, over
+from firmware.protocol.events import CameraState, Health, Trouble, TroubleCode
+from firmware.telling import Tell
+
+LOOK_EVERY_S = 10.0
+PUBLISH_EVERY_S = 60.0
+LEAST_PAUSE_S = 1.0
+"""However often something changes, looks are at least this far apart."""
+
+CARD_TROUBLES: dict[str, TroubleCode] = {
+    "full": "card_full",
+    "slow": "card_slow",
+    "failing": "card_failing",
+    "no_key": "storage_key",
+}
+
+log = logging.getLogger(__name__)
+
+
+class WatchedCamera(Protocol):
+    """The camera as health needs it (firmware.capture.keeper.CameraKeeper)."""
+
+    @property
+    def state(self) -> CameraState:
+        """Whether it gives pictures, or why not."""
+        ...
+
+    @property
+    def fps_milli(self) -> int:
+        """Pictures per 1,000 s, measured."""
+        ...
+
+    def set_max_fps(self, fps: int) -> Coroutine[Any, Any, None]:
+        """Film with at most this many pictures a second."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipFacts:
+    """What the recorder and the library know."""
+
+    sync_p99_ms: int | None = None
+    clip_count: int = 0
+    oldest_clip_ms: int | None = None
+
+
+class HealthMonitor:
+    """Run it on the loop. `publish` gets each new Health; `clip_facts` is called in a thread.
+
+    `set_card` is for the recorder's `on_card`, `set_storm` for the motion watch's `on_storm`,
+    `look_now` for the camera keeper's `on_state`.
+    """
+
+    def __init__(
+        self,
+        *,
+        board: BoardReadings,
+        camera: WatchedCamera,
+        clip_facts: Callable[[], ClipFacts],
+        ladder: HeatLadder,
+        troubles: Troubles,
+        clock: Clock,
+        tell: Tell,
+        may_tell: Callable[[], bool],
+        publish: Callable[[Health], None],
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._board = board
+        self._camera = camera
+        self._clip_facts = clip_facts
+        self._ladder = ladder
+        self._troubles = troubles
+        self._clock = clock
+        self._tell = tell
+        self._may_tell = may_tell
+        self._publish = publish
+        self._look_every_s = look_every_s
+        self._is_wanted = asyncio.Event()
+        self._card_trouble: TroubleCode | None = None
+        self._is_storm = False
+        self._had_weak_power = False
+        self._max_fps_set = ladder.max_fps
+        self._published_s: float | None = None
+        self._health: Health | None = None
+
+    @property
+    def health(self) -> Health | None:
+        """The last look's result."""
+        return self._health
+
+    def set_card(self, card: CardState) -> None:
+        """Take how the card is doing, and look soon. Call it on the loop."""
+        self._card_trouble = CARD_TROUBLES.get(card.code)
+        self.look_now()
+
+    @property
+    def has_trouble(self) -> bool:
+        """Whether the owner knows of something that is wrong."""
+        return bool(self._troubles.told)
+
+    def set_storm(self, is_storm: bool) -> None:
+        """Take whether there is too much motion, and look soon. Call it on the loop."""
+        self._is_storm = is_storm
+        self.look_now()
+
+    def look_now(self) -> None:
+        """Something changed, such as the camera's state: look soon. Call it on the loop."""
+        self._is_wanted.set()
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            self._is_wanted.clear()
+            await self.look()
+            await asyncio.sleep(min(LEAST_PAUSE_S, self._look_every_s))
+            try:
+                async with asyncio.timeout(self._look_every_s):
+                    await self._is_wanted.wait()
+            except TimeoutError:
+                continue
+
+    async def look(self) -> Health:
+        """Look once; publish and tell what there is to say."""
+        reading, facts = await asyncio.gather(
+            asyncio.to_thread(self._board.read), asyncio.to_thread(self._clip_facts)
+        )
+        await self._fit_to_heat(reading.temperature_milli_c)
+        health = self._health_of(reading, facts)
+        before, self._health = self._health, health
+        is_due = self._published_s is None or self._now_s() - self._published_s >= PUBLISH_EVERY_S
+        if is_due or before is None or _has_changed(before, health):
+            self._published_s = self._now_s()
+            self._publish(health)
+        self._troubles.see(self._present(health), self._now_s())
+        if self._may_tell():
+            await self._tell_troubles()
+        return health
+
+    async def _fit_to_heat(self, temperature_milli_c: int | None) -> None:
+        max_fps = self._ladder.step(temperature_milli_c, self._now_s())
+        if max_fps == self._max_fps_set:
+            return
+        log.warning("%s milli-degrees: at most %d pictures/s", temperature_milli_c, max_fps)
+        await self._camera.set_max_fps(max_fps)
+        self._max_fps_set = max_fps
+
+    def _health_of(self, reading: Reading, facts: ClipFacts) -> Health:
+        throttling = reading.throttling
+        if throttling is not None and throttling.had_weak_power:
+            self._had_weak_power = True
+        return Health(
+            measured_ms=self._clock.wall_ms(),
+            camera=self._camera.state,
+            fps_milli=self._camera.fps_milli,
+            max_fps=self._ladder.max_fps,
+            temperature_milli_c=reading.temperature_milli_c,
+            has_weak_power=None if throttling is None else throttling.has_weak_power,
+            had_weak_power=None if throttling is None else self._had_weak_power,
+            is_throttled=None if throttling is None else throttling.is_throttled,
+            card_free_bytes=reading.card_free_bytes,
+            card_total_bytes=reading.card_total_bytes,
+            sync_p99_ms=facts.sync_p99_ms,
+            signal_dbm=reading.signal_dbm,
+            is_clock_trusted=self._clock.is_trusted(),
+            memory_free_bytes=reading.memory_free_bytes,
+            clip_count=facts.clip_count,
+            oldest_clip_ms=facts.oldest_clip_ms,
+        )
+
+    def _present(self, health: Health) -> set[TroubleCode]:
+        present: set[TroubleCode] = set()
+        if health.camera not in ("working", "starting", "off"):
+            present.add("camera")
+        if self._card_trouble is not None:
+            present.add(self._card_trouble)
+        if self._is_storm:
+            present.add("too_much_motion")
+        if health.has_weak_power:
+            present.add("power_weak")
+        if self._ladder.is_too_hot:
+            present.add("too_hot")
+        if not health.is_clock_trusted:
+            present.add("clock_unknown")
+        return present
+
+    async def _tell_troubles(self) -> None:
+        for news in self._troubles.due(self._now_s()):
+            detail = over(news.code) if news.is_over else begun(news.code, self._camera.state)
+            try:
+                await self._tell(Trouble(code=news.code, is_over=news.is_over, detail=detail))
+                self._troubles.mark_told(news, self._now_s())
+            except (DoorwardError, OSError) as error:
+                log.warning("a trouble is told later: %s", error)
+                return
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9
+
+
+def _has_changed(before: Health, after: Health) -> bool:
+    """Tell whether something changed that doesn't change all the time."""
+    return any(
+        getattr(before, name) != getattr(after, name)
+        for name in (
+            "camera",
+            "max_fps",
+            "has_weak_power",
+            "is_throttled",
+            "is_clock_trusted",
+        )
+    )

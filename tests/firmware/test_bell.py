@@ -1,0 +1,191 @@
+"""From a press to a clip and a told event, whatever else is broken."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from firmware.bell import Bell
+from firmware.capture.packets import pts_90k_of
+from firmware.clock import SystemClock
+from firmware.config import PanelConfig
+from firmware.enrolment.pairing import Pairing
+from firmware.errors import TooMuchToTell
+from firmware.owner_cli import send_order
+from firmware.panel.gpio import MockGpio
+from firmware.panel.panel import Panel
+from firmware.panel.pins import load_pins
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import CameraState, Event, EventBody, Pressed
+
+DEVICE = "abcdefghijklmnop2345"
+
+
+class House:
+    """Everything that a press reaches; what happened, in order."""
+
+    def __init__(self, folder: Path, *, chime_ms: int = 40) -> None:
+        self.done: list[tuple[str, Any]] = []
+        self.is_paired = True
+        self.camera: CameraState = "working"
+        self.is_outbox_full = False
+        self.clock = SystemClock()
+        self.gpio = MockGpio(load_pins())
+        self.socket = folder / "control.sock"
+        settings = PanelConfig(pins="mock", chime_ms=chime_ms, control_socket=str(self.socket))
+        self.panel = Panel(
+            settings,
+            self.gpio,
+            has_presence=False,
+            has_infrared=False,
+            clock=self.clock,
+            on_reset=lambda: None,
+        )
+        self.pairing = Pairing(identity_key="", sealing_key="", has_owner=False)
+        self.bell = Bell(
+            settings,
+            self.panel,
+            clock=self.clock,
+            trigger=lambda *trigger: self.done.append(("clip", trigger)),
+            pairing=self.pairing,
+            has_owner=lambda: self.is_paired,
+            camera_state=lambda: self.camera,
+            tell=self.tell,
+            show=self.show,
+        )
+
+    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        if self.is_outbox_full:
+            self.done.append(("failed", body))
+            raise TooMuchToTell(500)
+        event_id = event_id or new_id()
+        event = Event(
+            id=event_id, device=DEVICE, seq=1, time_ms=1, is_clock_trusted=True, body=body
+        )
+        self.done.append(("told", event))
+        return event
+
+    async def show(self, picture: bytes, seconds: float) -> None:
+        self.done.append(("shown", (picture, seconds)))
+
+    @property
+    def happened(self) -> list[str]:
+        return [what for what, _ in self.done]
+
+    @property
+    def chimes(self) -> int:
+        return sum(change.level == 1 for change in self.gpio.history("chime"))
+
+    async def order(self, order: dict[str, Any]) -> None:
+        await asyncio.to_thread(send_order, self.socket, order)
+
+
+@asynccontextmanager
+async def house(folder: Path, **options: Any) -> AsyncIterator[House]:
+    house = House(folder, **options)
+    house.panel.start()
+    await house.bell.start()
+    try:
+        yield house
+    finally:
+        await house.bell.close()
+        await house.panel.close()
+
+
+async def ring(home: House) -> None:
+    await home.gpio.press("bell", 0.08)
+    await asyncio.sleep(0.02)
+
+
+async def test_a_press_begins_a_clip_at_its_own_time_and_is_told(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        before = pts_90k_of(home.clock.monotonic_ns())
+        await ring(home)
+    (_, (event_id, kind, at_pts_90k)), (_, event) = home.done
+    assert home.happened == ["clip", "told"]
+    assert (event_id, kind, event.body) == (event.id, "pressed", Pressed(camera="working"))
+    assert 0 <= at_pts_90k - before < 90 * 30
+    assert home.chimes == 1
+
+
+async def test_without_a_camera_it_chimes_and_says_why_there_is_no_picture(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.camera = "missing"
+        await ring(home)
+    assert home.done[1][1].body == Pressed(camera="missing")
+    assert home.chimes == 1
+
+
+async def test_before_an_owner_is_paired_it_only_chimes(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.is_paired = False
+        await ring(home)
+    assert home.done == []
+    assert home.chimes == 1
+
+
+async def test_a_press_that_cannot_be_told_at_all_chimes_and_begins_a_clip(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.is_outbox_full = True
+        await ring(home)
+        home.is_outbox_full = False
+        await asyncio.sleep(0.1)  # the contact settles
+        await ring(home)
+    assert home.happened == ["clip", "failed", "clip", "told"]
+    assert home.chimes >= 1
+
+
+async def test_an_outbox_that_hangs_delays_neither_chime_nor_clip(tmp_path: Path) -> None:
+    hangs = asyncio.Event()
+
+    class Hanging(House):
+        async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+            await hangs.wait()
+            return await super().tell(body, event_id=event_id)
+
+    home = Hanging(tmp_path)
+    await home.bell.start()
+    await ring(home)
+    assert (home.happened, home.chimes) == (["clip"], 1)
+    hangs.set()
+    await home.bell.close()
+    assert home.happened == ["clip", "told"]
+    await home.panel.close()
+
+
+async def test_held_for_three_seconds_the_inner_button_pairs_and_the_outer_only_rings(
+    tmp_path: Path,
+) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    async with house(one) as inner, house(other) as outer:
+        await asyncio.gather(
+            inner.order({"do": "press", "pin": "service", "hold_s": 3.2}),
+            outer.order({"do": "press", "pin": "bell", "hold_s": 3.2}),
+        )
+        now_ms = inner.clock.monotonic_ns() // 1_000_000
+        assert inner.pairing.view(now_ms).state == "open"
+        assert outer.pairing.view(now_ms).state == "closed"
+    assert (inner.happened, outer.happened) == ([], ["clip", "told"])
+
+
+async def test_the_commands_ok_means_that_the_press_is_told(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        await home.order({"do": "press", "pin": "bell"})
+        assert home.happened == ["clip", "told"]
+
+
+async def test_the_command_can_look_at_the_door(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        await ring(home)
+        await asyncio.sleep(0.05)
+        view = home.bell._look(home.gpio)
+    assert (view.chime_pulses, view.light, view.is_infrared_on) == (1, "ringing", False)
+
+
+async def test_without_a_chime_a_press_is_told_as_well(tmp_path: Path) -> None:
+    async with house(tmp_path, chime_ms=0) as home:
+        await ring(home)
+    assert (home.happened, home.chimes) == (["clip", "told"], 0)

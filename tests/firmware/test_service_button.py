@@ -1,0 +1,115 @@
+"""The service button: it pairs, it resets from power-on, and nothing else does either."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from firmware.clock import SystemClock
+from firmware.panel.button import ServiceButton, board_uptime_s
+from firmware.panel.gpio import MockGpio
+from firmware.panel.pins import load_pins
+
+PAIRING_S, RESET_S = 0.25, 0.5
+DEBOUNCE_MS = 30
+
+
+class Case:
+    """The opened case: what a finger on the service button brings about."""
+
+    def __init__(self, *, is_held: bool, uptime_s: float) -> None:
+        self.gpio = MockGpio(load_pins())
+        self.done: list[str] = []
+        self.gpio.set_active("service", is_active=is_held)
+        self.button = ServiceButton(
+            self.gpio,
+            debounce_ms=DEBOUNCE_MS,
+            clock=SystemClock(),
+            loop=asyncio.get_running_loop(),
+            uptime_s=lambda: uptime_s,
+            on_pairing=lambda: self.done.append("pairing"),
+            on_countdown=lambda is_on: self.done.append("blinks" if is_on else "stops"),
+            on_reset=lambda: self.done.append("reset"),
+            pairing_hold_s=PAIRING_S,
+            reset_hold_s=RESET_S,
+        )
+
+    def let_go_after(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(
+            seconds, lambda: self.gpio.set_active("service", is_active=False)
+        )
+
+
+OpenCase = Callable[..., Case]
+
+
+@pytest.fixture
+def open_case() -> Iterator[OpenCase]:
+    cases: list[Case] = []
+
+    def make(*, is_held: bool = True, uptime_s: float = 20.0) -> Case:
+        cases.append(Case(is_held=is_held, uptime_s=uptime_s))
+        return cases[-1]
+
+    yield make
+    for case in cases:
+        case.button.close()
+
+
+async def test_held_from_power_on_it_resets_and_says_so_before(open_case: OpenCase) -> None:
+    case = open_case()
+    await asyncio.sleep(RESET_S / 2)
+    assert case.done == ["blinks"]
+    await asyncio.sleep(RESET_S / 2 + 0.1)
+    assert case.done == ["blinks", "reset"]
+
+
+async def test_let_go_before_the_end_it_does_nothing(open_case: OpenCase) -> None:
+    case = open_case()
+    case.let_go_after(RESET_S / 2)
+    await asyncio.sleep(RESET_S + 0.1)
+    assert case.done == ["blinks", "stops"]
+
+
+async def test_let_go_and_pressed_again_it_does_not_reset(open_case: OpenCase) -> None:
+    case = open_case()
+    case.let_go_after(0)
+    await asyncio.sleep(0.1)
+    await case.gpio.press("service", RESET_S + 0.1)
+    assert "reset" not in case.done
+
+
+async def test_let_go_in_the_very_last_moment_it_does_not_reset(open_case: OpenCase) -> None:
+    case = open_case()
+    case.let_go_after(RESET_S - 0.02)  # too late to be debounced before the end
+    await asyncio.sleep(RESET_S + 0.1)
+    assert case.done == ["blinks", "stops"]
+
+
+async def test_a_program_that_is_restarted_later_does_not_reset(open_case: OpenCase) -> None:
+    case = open_case(uptime_s=61.0)
+    await asyncio.sleep(RESET_S + 0.1)
+    assert case.done == []
+
+
+async def test_a_long_press_in_daily_life_pairs_and_does_not_reset(open_case: OpenCase) -> None:
+    case = open_case(is_held=False)
+    await case.gpio.press("service", RESET_S + 0.2)
+    assert case.done == ["pairing"]
+
+
+async def test_a_short_press_does_nothing(open_case: OpenCase) -> None:
+    case = open_case(is_held=False)
+    await case.gpio.press("service", PAIRING_S / 3)
+    await asyncio.sleep(PAIRING_S)
+    assert case.done == []
+
+
+async def test_held_from_power_on_it_does_not_pair(open_case: OpenCase) -> None:
+    case = open_case()
+    await asyncio.sleep(PAIRING_S + 0.05)
+    assert "pairing" not in case.done
+
+
+def test_the_board_says_for_how_long_it_has_been_on() -> None:
+    assert 0 < board_uptime_s() < float("inf")

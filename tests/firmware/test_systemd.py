@@ -1,0 +1,264 @@
+"""firmware.systemd, firmware.supervision and the units in provisioning/systemd."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.config import parse_config
+from firmware.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, Watchdog
+from firmware.systemd import REBOOT_WANTED, ServiceManager
+
+UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze isn't installed"
+)
+
+
+@pytest.fixture(params=["file", "abstract"])
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """What systemd listens on, and how it names that."""
+    taking = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    taking.setblocking(False)
+    if request.param == "file":
+        address = name = str(tmp_path / "notify")
+    else:
+        name = f"@doorward-test-{os.getpid()}"
+        address = "\0" + name[1:]
+    taking.bind(address)
+    yield name, taking
+    taking.close()
+
+
+def manager_of(name: str, **environment: str) -> ServiceManager:
+    return ServiceManager({"NOTIFY_SOCKET": name, **environment}, pid=os.getpid())
+
+
+def told(taking: socket.socket) -> list[str]:
+    messages = []
+    while True:
+        try:
+            messages.append(taking.recv(4096).decode())
+        except BlockingIOError:
+            return messages
+
+
+def test_systemd_is_told_in_its_own_words(listener: tuple[str, socket.socket]) -> None:
+    name, taking = listener
+    manager = manager_of(name)
+    manager.ready()
+    manager.status("waits for\nthe relay")
+    manager.alive()
+    manager.stopping()
+    assert told(taking) == ["READY=1", "STATUS=waits for the relay", "WATCHDOG=1", "STOPPING=1"]
+
+
+def test_without_systemd_nothing_happens(tmp_path: Path) -> None:
+    for manager in (ServiceManager({}, pid=1), manager_of(str(tmp_path / "nobody"))):
+        manager.ready()
+        assert manager.watchdog_s is None
+        assert not manager.ask_for_reboot()
+
+
+@pytest.mark.parametrize(
+    ("environment", "watchdog_s"),
+    [
+        ({"WATCHDOG_USEC": "30000000"}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": str(os.getpid())}, 30.0),
+        ({"WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "1"}, None),
+        ({"WATCHDOG_USEC": "0"}, None),
+        ({"WATCHDOG_USEC": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_watchdogs_time_is_read_if_it_is_ours(
+    environment: dict[str, str], watchdog_s: float | None
+) -> None:
+    assert ServiceManager(environment, pid=os.getpid()).watchdog_s == watchdog_s
+
+
+def test_a_restart_of_the_board_is_asked_for_by_a_file(tmp_path: Path) -> None:
+    assert manager_of("", RUNTIME_DIRECTORY=f"{tmp_path}:/elsewhere").ask_for_reboot()
+    assert (tmp_path / REBOOT_WANTED).exists()
+
+
+async def test_the_watchdog_is_fed_twice_in_its_time_until_a_part_is_stuck(
+    listener: tuple[str, socket.socket],
+) -> None:
+    name, taking = listener
+    stuck_s = {"writer": 0.0}
+    watchdog = Watchdog(
+        manager_of(name, WATCHDOG_USEC="100000"),
+        {"writer": lambda: stuck_s["writer"], "camera": lambda: 0.0},
+        stuck_after_s=20,
+    )
+    task = asyncio.create_task(watchdog.run())
+    await asyncio.sleep(0.28)
+    assert 2 <= len(told(taking)) <= 6
+    stuck_s["writer"] = 20.1
+    assert watchdog.stuck() == ["writer"]
+    await asyncio.sleep(0.06)
+    told(taking)
+    await asyncio.sleep(0.2)
+    assert told(taking) == []
+    stuck_s["writer"] = 0.0
+    async with asyncio.timeout(5):
+        while not told(taking):  # noqa: ASYNC110 - a socket of another process in real life
+            await asyncio.sleep(0.01)
+    task.cancel()
+
+
+async def test_a_loop_that_stands_still_feeds_no_watchdog(
+    listener: tuple[str, socket.socket],
+) -> None:
+    name, taking = listener
+    task = asyncio.create_task(Watchdog(manager_of(name, WATCHDOG_USEC="60000"), {}).run())
+    await asyncio.sleep(0.05)
+    told(taking)
+    time.sleep(0.3)  # noqa: ASYNC251 - this is what stands still
+    assert told(taking) == []
+    task.cancel()
+
+
+def test_a_part_is_stuck_for_as_long_as_it_doesnt_beat() -> None:
+    now_s = [100.0]
+    heartbeat = Heartbeat(lambda: now_s[0])
+    now_s[0] = 130.0
+    assert heartbeat.stuck_s() == 30
+    heartbeat.beat()
+    assert heartbeat.stuck_s() == 0
+
+
+async def test_giving_up_ends_in_good_order_and_with_a_code_of_its_own() -> None:
+    stop = asyncio.Event()
+    ended: list[int] = []
+    last_resort = LastResort(stop, grace_s=30, end=ended.append)
+    assert last_resort.exit_code == 0
+    last_resort.give_up("the camera stays frozen")
+    assert stop.is_set()
+    assert last_resort.exit_code == EXIT_GIVEN_UP
+    assert ended == []
+
+
+def test_a_process_that_cant_end_is_ended_after_its_grace() -> None:
+    program = textwrap.dedent("""
+        import asyncio, threading, time
+        from firmware.supervision import LastResort
+        async def main():
+            stop = asyncio.Event()
+            LastResort(stop, grace_s=0.2).give_up("a driver hangs")
+            await asyncio.to_thread(time.sleep, 60)
+        asyncio.run(main())
+    """)
+    began_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True)
+    assert done.returncode == EXIT_GIVEN_UP
+    assert time.monotonic() - began_s < 10
+
+
+def values_of(key: str, unit: str = "doorward.service") -> list[str]:
+    lines = (UNITS / unit).read_text().splitlines()
+    return [line.partition("=")[2] for line in lines if line.startswith(key + "=")]
+
+
+@needs_systemd
+def test_the_unit_exposes_at_most_1_5() -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager",
+         str(UNITS / "doorward.service")],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", sorted(path.name for path in UNITS.glob("doorward*.*")))
+def test_systemd_understands_every_line_of_the_units(unit: str, tmp_path: Path) -> None:
+    for path in UNITS.iterdir():
+        text = path.read_text().replace("/opt/doorward/bin/doorward-firmware", "/bin/true")
+        text = text.replace("/opt/doorward/units/doorward-reboot ", "/bin/true ")
+        (tmp_path / path.name).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)],
+        check=False, capture_output=True, text=True,
+        env={**os.environ, "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_the_unit_gives_the_devices_that_a_doorbell_has_and_no_other() -> None:
+    assert values_of("DevicePolicy") == ["closed"]
+    assert {value.split()[0] for value in values_of("DeviceAllow")} == {
+        "char-video4linux",
+        "char-media",
+        "char-dma_heap",
+        "char-gpiochip",
+        "/dev/vcio",
+        "/dev/vcio_gencmd",
+    }
+
+
+def test_the_unit_ends_a_stuck_doorbell_without_a_dump_and_always_starts_it_again() -> None:
+    assert values_of("Type") == ["notify"]
+    assert values_of("WatchdogSec") == ["30"]
+    assert values_of("WatchdogSignal") == ["SIGKILL"]
+    assert values_of("LimitCORE") == ["0"]
+    assert values_of("Restart") == ["always"]
+    assert values_of("StartLimitIntervalSec") == ["0"]
+
+
+def test_what_is_asked_for_is_what_the_board_watches_for() -> None:
+    asked = f"/run/{values_of('RuntimeDirectory')[0]}/{REBOOT_WANTED}"
+    assert values_of("PathExists", "doorward-reboot.path") == [asked]
+    assert values_of("ExecStart", "doorward-reboot.service")[0].split()[1] == asked
+
+
+@pytest.mark.parametrize(
+    ("uptime", "is_restarted"), [("3599.99 100.0\n", False), ("3600.00 100.0\n", True)]
+)
+def test_the_board_itself_refuses_a_restart_in_its_first_hour(
+    tmp_path: Path, uptime: str, is_restarted: bool
+) -> None:
+    asked, up, restarted = (tmp_path / name for name in ("asked", "uptime", "restarted"))
+    asked.touch()
+    up.write_text(uptime)
+    subprocess.run(
+        [UNITS / "doorward-reboot", asked, up, "touch", restarted], check=True, timeout=10
+    )
+    assert restarted.exists() == is_restarted
+    assert not asked.exists()
+
+
+def test_sighup_is_what_a_reload_sends() -> None:
+    assert values_of("ExecReload") == [f"/bin/kill -{signal.SIGHUP.name[3:]} $MAINPID"]
+
+
+def test_the_guides_settings_are_accepted_and_fit_the_unit() -> None:
+    guide = (UNITS.parents[1] / "docs/guide/pi.md").read_text()
+    _, _, rest = guide.partition("```toml\n")
+    text, _, _ = rest.partition("```")
+    config = parse_config(tomllib.loads(text), Path("/etc/doorward"))
+    assert config.camera.kind == "picamera"
+    assert config.data_dir == Path("/var/lib", values_of("StateDirectory")[0])
+    assert config.claim_file.parent == config.data_dir
+
+
+def test_the_guide_installs_every_unit_where_the_others_look_for_it() -> None:
+    guide = (UNITS.parents[1] / "docs/guide/pi.md").read_text()
+    for path in UNITS.iterdir():
+        assert path.name in guide
+    assert values_of("ExecStart")[0].startswith("/opt/doorward/bin/doorward-firmware ")
+    assert values_of("ExecStart", "doorward-reboot.service")[0].startswith(
+        "/opt/doorward/units/doorward-reboot "
+    )

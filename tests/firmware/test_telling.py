@@ -1,0 +1,87 @@
+"""firmware.telling: what is told is kept in order and with its own time, whatever the card does."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from firmware.errors import StoreError, TooMuchToTell
+from firmware.outbox.queue import Outbox
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Event, EventBody, Motion, Pressed
+from firmware.telling import MAX_WAITING, Teller
+from tests.fakes.clock import ManualClock
+
+DEVICE = "a" * 20
+
+
+class MoodyOutbox(Outbox):
+    """A real outbox on a card that takes nothing for a while."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, DEVICE)
+        self.refusals_left = 0
+
+    def append(self, body: EventBody, **facts: object) -> Event:
+        if self.refusals_left:
+            self.refusals_left -= 1
+            raise StoreError(Path("outbox.sqlite3"), "can't be written: disk I/O error")
+        return super().append(body, **facts)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> MoodyOutbox:
+    return MoodyOutbox(tmp_path / "outbox.sqlite3")
+
+
+async def test_an_event_gets_the_id_that_it_was_given(outbox: MoodyOutbox) -> None:
+    teller = Teller(outbox, ManualClock())
+    event_id = new_id()
+    assert (await teller.tell(Pressed(), event_id=event_id)).id == event_id
+    assert [event.id for event in outbox.pending(10)] == [event_id]
+    teller.close()
+
+
+async def test_what_a_failing_card_refuses_is_kept_in_order_with_its_own_time(
+    outbox: MoodyOutbox,
+) -> None:
+    clock = ManualClock(wall_ms=1_000_000)
+    teller = Teller(outbox, clock)
+    outbox.refusals_left = 2
+    first = asyncio.create_task(teller.tell(Pressed()))
+    await asyncio.sleep(0.02)
+    clock.advance(5)
+    second = asyncio.create_task(teller.tell(Motion()))
+    await asyncio.sleep(0)
+    clock.advance(5)
+    await asyncio.gather(first, second)
+    assert [(event.body, event.time_ms) for event in outbox.pending(10)] == [
+        (Pressed(), 1_000_000),
+        (Motion(), 1_005_000),
+    ]
+    teller.close()
+
+
+async def test_too_much_to_tell_is_refused_not_kept(outbox: MoodyOutbox) -> None:
+    teller = Teller(outbox, ManualClock())
+    outbox.refusals_left = 10**6
+    waiting = [asyncio.create_task(teller.tell(Pressed())) for _ in range(MAX_WAITING)]
+    await asyncio.sleep(0.05)
+    with pytest.raises(TooMuchToTell):
+        await teller.tell(Pressed())
+    await asyncio.to_thread(teller.close)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, StoreError) for result in results)
+
+
+async def test_closing_tries_what_waits_once_more_and_does_not_hang(outbox: MoodyOutbox) -> None:
+    teller = Teller(outbox, ManualClock())
+    outbox.refusals_left = 1
+    told = asyncio.create_task(teller.tell(Pressed()))
+    await asyncio.sleep(0.02)
+    begin_s = time.monotonic()
+    await asyncio.to_thread(teller.close)
+    assert time.monotonic() - begin_s < 2
+    await told
+    assert len(outbox.pending(10)) == 1
