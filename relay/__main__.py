@@ -24,7 +24,7 @@ from relay.bus import Bus
 from relay.check import check
 from relay.clock import SystemClock
 from relay.config import ORIGIN_EXPECTED, Address, Config, load, parse_address, parse_origin
-from relay.errors import ConfigError, RelayError
+from relay.errors import ConfigError, RelayError, StoreError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.claims import new_claim
@@ -33,6 +33,7 @@ from relay.init import InitSettings, init
 from relay.people.invitations import invite_officer, invite_owner
 from relay.store import requests
 from relay.store.database import Database
+from relay.store.schema import SCHEMA_VERSION
 from relay.web.app_server import build_app_server
 
 DEFAULT_LISTEN = "127.0.0.1:8400"
@@ -98,6 +99,20 @@ def _run_check(options: argparse.Namespace) -> int:
     for finding in findings:
         print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.detail}")
     return 0 if all(finding.is_ok for finding in findings) else 1
+
+
+def _run_migrate(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    asyncio.run(_migrate(config))
+    print(f"{config.database_path} has schema version {SCHEMA_VERSION}", file=sys.stderr)
+    return 0
+
+
+async def _migrate(config: Config) -> None:
+    if not config.database_path.exists():  # opening it would make an empty one
+        raise StoreError(f"{config.database_path} is missing; doorward-relay init writes it")
+    database = await Database.open(config.database_path, is_migrating=True)
+    await database.close()
 
 
 def _run_invite(options: argparse.Namespace) -> int:
@@ -238,6 +253,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("serve", _run_serve, "run the relay until it is stopped"),
         ("check", _run_check, "say in words what is wrong with a relay's settings and servers"),
+        ("migrate", _run_migrate, "bring an older Doorward's database forward; serve does it too"),
     ):
         _with_config(commands.add_parser(name, help=text, description=text), run)
     _add_invite(commands)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from firmware.protocol.encoding import WireError
 from relay.agency.evidence import OpenedEvidence, open_evidence
+from relay.agency.facts import facts_of
 from relay.agency.keys import (
     AgencyKey,
     OfficerFile,
@@ -81,6 +82,10 @@ def _open(options: argparse.Namespace) -> int:
 def _report(opened: OpenedEvidence, out: Path) -> int:
     for check in opened.checks:
         print(f"{'holds' if check.holds else 'FAILS'}  {check.what}{_detail(check.detail)}")
+    for recording in opened.recordings:
+        print(f"{recording.name}:")
+        for fact in facts_of(recording.manifest):
+            print(f"  {fact}")
     print(f"{len(opened.files)} files in {out}")
     return 0 if all(check.holds for check in opened.checks) else 1
 

@@ -58,7 +58,7 @@ log = logging.getLogger(__name__)
 async def serve(config: Config) -> None:
     """Be the relay until SIGTERM or SIGINT."""
     clock = SystemClock()
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database_path, is_migrating=True)
     try:
         await Relay(config, database, clock).run()
     finally:

@@ -4,6 +4,7 @@ RelayError
 ├── ConfigError           relay.toml says something that can't be
 ├── InitRefused           `doorward-relay init` would overwrite what is there
 ├── StoreError            the database can't be used as it is
+│   ├── SchemaTooOld      it was written by an older Doorward, and isn't brought forward yet
 │   └── SchemaTooNew      it was written by a newer Doorward
 ├── ObjectStoreError      the bucket refused, or is out of reach
 ├── BusUnavailable        the broker is out of reach
@@ -33,6 +34,19 @@ class InitRefused(RelayError):
 
 class StoreError(RelayError):
     """The database can't be used as it is."""
+
+
+class SchemaTooOld(StoreError):
+    """The database was written by an older version of Doorward."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"the database has schema version {found}, this Doorward needs {known}: keep a copy of "
+            "it; then doorward-relay serve brings it forward as it starts, doorward-relay migrate "
+            "does so now"
+        )
+        self.found = found
+        self.known = known
 
 
 class SchemaTooNew(StoreError):

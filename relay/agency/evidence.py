@@ -54,11 +54,20 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One recording of which every check holds, with the manifest that the doorbell signed."""
+
+    name: str
+    manifest: ClipManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedEvidence:
     """A package's files by name, and what was checked about them."""
 
     files: dict[str, bytes]
     checks: tuple[Check, ...]
+    recordings: tuple[Recording, ...]
 
 
 def open_evidence(sealed: bytes, key: AgencyKey) -> OpenedEvidence:
@@ -74,11 +83,15 @@ def open_evidence(sealed: bytes, key: AgencyKey) -> OpenedEvidence:
             lambda: _grant(files, key, header.grant_digest),
         ),
     ]
+    recordings: list[Recording] = []
     checks += [
-        _try(f"{clip} is exactly what the doorbell recorded and signed", _clip_check(files, clip))
+        _try(
+            f"{clip} is exactly what the doorbell recorded and signed",
+            _clip_check(files, clip, recordings),
+        )
         for clip in sorted(name for name in files if name.endswith(".mp4"))
     ]
-    return OpenedEvidence(files=files, checks=tuple(checks))
+    return OpenedEvidence(files=files, checks=tuple(checks), recordings=tuple(recordings))
 
 
 def _try(what: str, check: Callable[[], object]) -> Check:
@@ -148,7 +161,7 @@ def _signs(assertion: Assertion, expected: bytes) -> bool:
     return is_assertion and told.get("challenge") == b64u(expected)
 
 
-def _clip_check(files: dict[str, bytes], clip: str) -> Callable[[], None]:
+def _clip_check(files: dict[str, bytes], clip: str, checked: list[Recording]) -> Callable[[], None]:
     def check() -> None:
         name = clip.replace("clip-", "manifest-").replace(".mp4", ".json")
         data = _file(files, name)
@@ -160,6 +173,7 @@ def _clip_check(files: dict[str, bytes], clip: str) -> Callable[[], None]:
         if sha256_hex(signed.manifest.encode()) not in granted:
             raise WireError("no grant names this recording")
         _check_footage(files[clip], manifest)
+        checked.append(Recording(name=clip, manifest=manifest))
 
     return check
 

@@ -11,7 +11,7 @@ from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import ID_PATTERN
 from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
-from relay.api.stream import Audience, event_object, stream
+from relay.api.stream import Audience, event_object, health_object, stream
 from relay.store import commands, events, people
 
 router = APIRouter()
@@ -20,8 +20,15 @@ STATEMENT_LIFE_MS = 24 * 3600 * 1000
 SessionId = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
+class HealthOut(BaseModel):
+    """What a doorbell last said of itself; `received_ms` is by the relay's clock."""
+
+    received_ms: int
+    health: dict[str, Any]  # Any: protocol.events.Health
+
+
 class DoorbellOut(BaseModel):
-    """One doorbell."""
+    """One doorbell; `health` is null until it has said how it is."""
 
     device: str
     name: str
@@ -29,6 +36,7 @@ class DoorbellOut(BaseModel):
     since_ms: int
     identity_key: str
     sealing_key: str
+    health: HealthOut | None
 
 
 class DoorbellsOut(BaseModel):
@@ -38,7 +46,7 @@ class DoorbellsOut(BaseModel):
 
 
 class EventsOut(BaseModel):
-    """Events, newest first."""
+    """Events, newest first; `corrected_ms` where the doorbell's clock was set only later."""
 
     events: list[dict[str, Any]]  # Any: protocol.events.Event inside
 
@@ -89,6 +97,7 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
                 since_ms=row.since_ms,
                 identity_key=row.identity_key,
                 sealing_key=row.sealing_key,
+                health=None if row.health is None else HealthOut(**health_object(row.health)),
             )
             for row in await services.pairings.doorbells(owner)
         ]
@@ -102,7 +111,7 @@ async def list_events(
     before_seq: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> EventsOut:
-    """Return what the caller's doorbells told, newest first."""
+    """Return what the caller's doorbells told, newest first; pages go by `relay_seq`."""
     audience = await _audience(services, owner)
     async with services.database.read() as tx:
         rows = await events.newest(

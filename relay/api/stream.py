@@ -13,6 +13,7 @@ import msgspec
 
 from relay.notify.hub import (
     EventCommitted,
+    HealthChanged,
     Hub,
     ListenerTooSlow,
     Notice,
@@ -20,6 +21,7 @@ from relay.notify.hub import (
     StateChanged,
 )
 from relay.store.events import EventRow
+from relay.store.health import HealthRow
 
 PING_S = 15.0
 REFRESH_S = 1.0
@@ -45,8 +47,14 @@ def event_object(row: EventRow) -> dict[str, Any]:  # Any: protocol.events.Event
     return {
         "relay_seq": row.relay_seq,
         "received_ms": row.received_ms,
+        "corrected_ms": row.corrected_ms,
         "event": msgspec.to_builtins(row.event),
     }
+
+
+def health_object(row: HealthRow) -> dict[str, Any]:  # Any: protocol.events.Health inside
+    """Return how a doorbell is as the app gets it, from /doorbells and from the stream."""
+    return {"received_ms": row.received_ms, "health": msgspec.to_builtins(row.health)}
 
 
 async def stream(
@@ -86,7 +94,7 @@ def _is_by_stranger(notice: Notice, audience: Audience) -> bool:
     match notice:
         case EventCommitted(row=row):
             return row.device not in audience.devices
-        case StateChanged(device=device):
+        case StateChanged(device=device) | HealthChanged(device=device):
             return device not in audience.devices
         case RequestAppeared():
             return False
@@ -100,6 +108,10 @@ def _write(notice: Notice, audience: Audience) -> str | None:
             if device not in audience.devices:
                 return None
             return _frame("status", {"device": device, "state": state})
+        case HealthChanged(device=device, row=health):
+            if device not in audience.devices:
+                return None
+            return _frame("health", {"device": device, **health_object(health)})
         case RequestAppeared(request_id=request_id):
             return _frame("request", {"id": request_id})
 

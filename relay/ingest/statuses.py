@@ -1,4 +1,4 @@
-"""The way of states: which doorbells are online, in the database and at the hub."""
+"""Doorbells' states: which are online, and how they are, in the database and at the hub."""
 
 import asyncio
 import logging
@@ -12,8 +12,10 @@ from relay.clock import Clock
 from relay.errors import BusUnavailable
 from relay.fleet.told import parse_told
 from relay.ingest.events import BROKER_AWAY_S
-from relay.store import fleet
-from relay.store.database import Database
+from relay.ingest.health import is_news
+from relay.store import fleet, health
+from relay.store.database import Database, Transaction
+from relay.store.health import HealthRow
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,10 @@ class Notices(Protocol):
 
     def state_changed(self, device: str, state: str) -> None:
         """A doorbell came or went."""
+        ...
+
+    def health_changed(self, device: str, row: HealthRow) -> None:
+        """Something that people read about how a doorbell is has changed."""
         ...
 
 
@@ -70,9 +76,21 @@ class StatusIngest:
             has_changed = await fleet.set_state(
                 tx, status.device, status.state, since_ms=self._clock.wall_ms()
             )
+            news = await self._keep_health(tx, status)
         if has_changed:
             self._notices.state_changed(status.device, status.state)
+        if news is not None:
+            self._notices.health_changed(status.device, news)
         if status.state == "online":
             for hook in self._online_hooks:
                 await hook(status.device)
         await delivery.ack()
+
+    async def _keep_health(self, tx: Transaction, status: Status) -> HealthRow | None:
+        """Keep the doorbell's word on how it is; return it if it says something new."""
+        if status.health is None:  # its will message knows nothing: the last word stays
+            return None
+        before = await health.get(tx, status.device)
+        row = HealthRow(received_ms=self._clock.wall_ms(), health=status.health)
+        await health.put(tx, status.device, row)
+        return row if is_news(None if before is None else before.health, status.health) else None

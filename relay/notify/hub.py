@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from relay.store.events import EventRow
+from relay.store.health import HealthRow
 
 QUEUE_LENGTH = 256
 
@@ -32,13 +33,21 @@ class StateChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChanged:
+    """How a doorbell is has changed in a way that people want to know."""
+
+    device: str
+    row: HealthRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestAppeared:
     """An evidence request was published."""
 
     request_id: str
 
 
-Notice: TypeAlias = EventCommitted | StateChanged | RequestAppeared
+Notice: TypeAlias = EventCommitted | StateChanged | HealthChanged | RequestAppeared
 
 
 class ListenerTooSlow(Exception):
@@ -93,6 +102,10 @@ class Hub:
     def state_changed(self, device: str, state: str) -> None:
         """Tell that a doorbell came or went."""
         self._tell(StateChanged(device=device, state=state))
+
+    def health_changed(self, device: str, row: HealthRow) -> None:
+        """Tell that something about how a doorbell is has changed."""
+        self._tell(HealthChanged(device=device, row=row))
 
     def request_published(self, request_id: str) -> None:
         """Tell of a published request."""

@@ -6,6 +6,7 @@
 import { forgetAccount, loadAccount, saveAccount } from "./account.js";
 import { Relay } from "./api.js";
 import { fill, h, mark } from "./dom.js";
+import { whenOf } from "./happenings.js";
 import { Household } from "./household.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
 import { clipPage, clipsPage } from "./views/clips.js";
@@ -17,7 +18,7 @@ import { releasePage } from "./views/release.js";
 import { requestsPage } from "./views/requests.js";
 import { askPage, startPage } from "./views/start.js";
 import { joinPage, welcomePage } from "./views/welcome.js";
-import { problem } from "./views/parts.js";
+import { noPicture, problem } from "./views/parts.js";
 
 /** @typedef {{demo_passkeys: boolean, owner_rp_id: string, relay_name: string, ice_servers: RTCIceServer[]}} RelayConfig */
 /** @typedef {import("./account.js").Owner} Owner */
@@ -170,9 +171,11 @@ class App {
 
   /** @param {Event} pressed */
   #announce(pressed) {
-    const event = /** @type {CustomEvent} */ (pressed).detail;
-    const text = t("door.announce", { time: timeText(event.time_ms, "clock") });
-    fill(element("announcer"), text);
+    const told = /** @type {import("./happenings.js").Told} */ (/** @type {CustomEvent} */ (pressed).detail);
+    const text = t("door.announce", { time: timeText(whenOf(told).ms, "clock") });
+    const { body } = told.event;
+    const why = body.type === "pressed" && body.camera !== "working" && ` ${noPicture(body.camera)}`;
+    fill(element("announcer"), text, why);
   }
 }
 

@@ -1,23 +1,27 @@
 /**
  * What the app knows: doorbells, their events, and the opened notes. Follows the relay's stream.
  *
- * Tells of changes: "change" (look again), "pressed" (with the event), "contact" (lost or back).
+ * Tells of changes: "change" (look again), "pressed" (with what was told), "contact" (lost or back).
  * @module
  */
 import { ApiError } from "./api.js";
 import { findNoteKey } from "./account.js";
+import { byTime, dateAnew, newestTellings, startOf, whenOf } from "./happenings.js";
 import { openNote } from "./vendor/protocol/notes.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string}} Doorbell */
-/** @typedef {{relay_seq: number, received_ms: number, event: DoorbellEvent}} Told */
+/** @typedef {import("./vendor/protocol/documents.js").Health} Health */
+/** @typedef {import("./happenings.js").Told} Told */
+/** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null}} Doorbell */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
 
 const PAGE = 100;
 const MAX_PAGES_BACK = 50;
+const MAX_PAGES_TO_RING = 5;
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
 export class Household extends EventTarget {
@@ -41,18 +45,25 @@ export class Household extends EventTarget {
     this.noteKey = undefined;
   }
 
-  /** Newest first. @returns {DoorbellEvent[]} */
-  get events() {
-    return [...this.told.values()]
-      .sort((a, b) => b.relay_seq - a.relay_seq)
-      .map((told) => told.event);
+  /** All that is loaded, newest first, each clip by its newest telling. @returns {Told[]} */
+  get history() {
+    return newestTellings(this.told.values()).sort(byTime);
   }
 
   /** Newest first. @returns {ClipEvent[]} */
   get clips() {
-    return /** @type {ClipEvent[]} */ (
-      this.events.filter((event) => event.body.type === "clip_ready")
-    );
+    const events = this.history.map((told) => told.event);
+    return /** @type {ClipEvent[]} */ (events.filter((event) => event.body.type === "clip_ready"));
+  }
+
+  /** Tells whether the doorbell hasn't told a clip anew since. @param {ClipEvent} clip */
+  isNewest(clip) {
+    return this.clips.includes(clip);
+  }
+
+  /** Returns when a loaded clip begins. @param {ClipEvent} clip */
+  startOf(clip) {
+    return startOf(/** @type {Told} */ (this.told.get(clip.id)));
   }
 
   /** Ids of the requests that a doorbell said concern it, with that doorbell. */
@@ -83,28 +94,52 @@ export class Household extends EventTarget {
       this.relay.get("doorbells"),
       this.relay.get(`events?limit=${PAGE}`),
     ]);
+    const known = this.#lastSeq();
     this.doorbells = doorbells;
     this.isComplete = events.length < PAGE;
-    for (const told of events) await this.#take(told);
+    await this.#takeAll(events);
+    if (known > 0) await this.#closeGap(events, known);
     this.isLoaded = true;
     this.#tell("change");
+  }
+
+  /**
+   * Loads what was missed in a long silence, of which the newest page is but a part.
+   * @param {Told[]} events the newest page @param {number} known
+   */
+  async #closeGap(events, known) {
+    for (let page = 0; page < MAX_PAGES_BACK; page += 1) {
+      const first = events.at(-1);
+      if (events.length < PAGE || first === undefined || first.relay_seq <= known) return;
+      ({ events } = await this.relay.get(`events?limit=${PAGE}&before_seq=${first.relay_seq}`));
+      await this.#takeAll(events);
+    }
+  }
+
+  /** Loads older events until there is a ring among them: a page may hold nothing but motion. */
+  async loadBackToRing() {
+    const hasRing = () => [...this.told.values()].some(({ event }) => event.body.type === "pressed");
+    for (let page = 0; page < MAX_PAGES_TO_RING && !this.isComplete && !hasRing(); page += 1) {
+      await this.loadOlder();
+    }
   }
 
   /** Loads older events until they reach back to a time. @param {number} fromMs */
   async loadBackTo(fromMs) {
     for (let page = 0; page < MAX_PAGES_BACK && !this.isComplete; page += 1) {
-      const oldest = this.events.at(-1);
-      if (oldest !== undefined && oldest.time_ms < fromMs) return;
+      // Nothing is heard of before it happens.
+      const first = this.#firstTold();
+      if (first !== undefined && first.received_ms < fromMs) return;
       await this.loadOlder();
     }
   }
 
   /** Loads one more page of older events. */
   async loadOlder() {
-    const sequence = Math.min(...[...this.told.values()].map((told) => told.relay_seq));
-    const before = this.told.size ? `&before_seq=${sequence}` : "";
+    const first = this.#firstTold();
+    const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
     const { events } = await this.relay.get(`events?limit=${PAGE}${before}`);
-    for (const told of events) await this.#take(told);
+    await this.#takeAll(events);
     this.isComplete = events.length < PAGE;
     this.#tell("change");
   }
@@ -119,6 +154,7 @@ export class Household extends EventTarget {
         await this.load();
         this.#contact(true);
         tries = 0;
+        this.loadBackToRing().catch((error) => console.warn("older events", error));
         for await (const message of this.relay.stream(signal)) await this.#hear(message);
       } catch (error) {
         if (signal.aborted || (error instanceof ApiError && error.status === 401)) return;
@@ -134,17 +170,28 @@ export class Household extends EventTarget {
   async #hear({ event, data }) {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
-      await this.#take(data);
+      await this.#takeAll([data]);
       const isAboutDoorbells = ["paired", "pairing_answer"].includes(data.event.body.type);
       if (isAboutDoorbells || !this.doorbell(data.event.device)) await this.#loadDoorbells();
-      if (isNew && data.event.body.type === "pressed") this.#tell("pressed", data.event);
+      // Motion is told by the list alone: nobody is called for it.
+      if (isNew && data.event.body.type === "pressed") this.#tell("pressed", this.told.get(data.event.id));
     } else if (event === "status") {
       const doorbell = this.doorbell(data.device);
       if (doorbell === undefined) await this.#loadDoorbells();
       else Object.assign(doorbell, { state: data.state, since_ms: Date.now() });
+    } else if (event === "health") {
+      const { device, received_ms, health } = data;
+      const doorbell = this.doorbell(device);
+      if (doorbell !== undefined) doorbell.health = { received_ms, health };
     } else if (event === "request") {
       this.#tell("request", data);
     }
+    this.#tell("change");
+  }
+
+  /** Asks again how the doorbells are; an open page hears only of what changes a sentence. */
+  async refresh() {
+    await this.#loadDoorbells();
     this.#tell("change");
   }
 
@@ -153,10 +200,31 @@ export class Household extends EventTarget {
     this.doorbells = doorbells;
   }
 
+  /** The relay's number of what it committed last; 0 if nothing is loaded. */
+  #lastSeq() {
+    return Math.max(0, ...[...this.told.values()].map(({ relay_seq }) => relay_seq));
+  }
+
+  /** The one that the relay committed first. @returns {Told | undefined} */
+  #firstTold() {
+    const all = [...this.told.values()];
+    return all.reduce((first, told) => (told.relay_seq < first.relay_seq ? told : first), all[0]);
+  }
+
+  /** @param {Told[]} tolds */
+  async #takeAll(tolds) {
+    for (const told of tolds) await this.#take(told);
+    dateAnew(this.told.values());
+  }
+
   /** @param {Told} told */
   async #take(told) {
     const { event } = told;
-    if (this.told.has(event.id)) return;
+    const known = this.told.get(event.id);
+    if (known !== undefined) {
+      known.corrected_ms ??= told.corrected_ms;
+      return;
+    }
     this.told.set(event.id, told);
     if (event.body.type !== "note") return;
     if (event.body.credential_id !== this.owner.credential_id) return;
@@ -164,7 +232,7 @@ export class Household extends EventTarget {
       this.noteKey ??= await findNoteKey(this.owner);
       if (this.noteKey === undefined) throw new Error("no note key in this browser");
       const note = await openNote(event.body.sealed, this.noteKey);
-      if (note.device === event.device) this.notes.set(event.id, { note, time_ms: event.time_ms });
+      if (note.device === event.device) this.notes.set(event.id, { note, time_ms: whenOf(told).ms });
     } catch (error) {
       this.unopenedNotes += 1;
       console.warn("a note couldn't be opened", error);

@@ -95,11 +95,33 @@ export function spanText(from, to) {
   return format.formatRange(from, to);
 }
 
+/** A span within one day as "14:00–15:00". @param {number} from @param {number} to */
+export function clockSpanText(from, to) {
+  const clock = { hour: /** @type {const} */ ("2-digit"), minute: /** @type {const} */ ("2-digit") };
+  return new Intl.DateTimeFormat(locale, clock).formatRange(from, to);
+}
+
 /** @param {number} ms "42 s" or "1 min 5 s" */
 export function durationText(ms) {
   const seconds = Math.max(1, Math.round(ms / 1000));
   if (seconds < 60) return t("time.seconds", { seconds });
   return t("time.minutes", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
+}
+
+/** @param {number} ms "3 hours ago", for what lies in the past */
+export function agoText(ms) {
+  const minutes = Math.max(1, Math.round((Date.now() - ms) / 60_000));
+  const format = new Intl.RelativeTimeFormat(locale);
+  if (minutes < 90) return format.format(-minutes, "minute");
+  const hours = Math.round(minutes / 60);
+  return hours < 36 ? format.format(-hours, "hour") : format.format(-Math.round(hours / 24), "day");
+}
+
+/** @param {number} bytes "12.3 GB", or "180 MB" where it is less than one */
+export function bytesText(bytes) {
+  const [unit, size] = bytes >= 1e9 ? ["gigabyte", 1e9] : ["megabyte", 1e6];
+  const style = /** @type {const} */ ({ style: "unit", maximumSignificantDigits: 3 });
+  return new Intl.NumberFormat(locale, { ...style, unit: String(unit) }).format(bytes / Number(size));
 }
 
 /** @param {number} ms */

@@ -10,18 +10,22 @@ what a receipt promises.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
 from typing import TypeAlias
 
-from sqlalchemy import Connection, event, insert, inspect, select, text
+from sqlalchemy import Connection, event, insert, inspect, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from relay.errors import SchemaTooNew, StoreError
+from relay.errors import StoreError
+from relay.store.migrations import check_version, migrate
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
+
+log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_MS = 10_000
 
@@ -37,15 +41,18 @@ class Database:
         self._writer = asyncio.Lock()
 
     @classmethod
-    async def open(cls, path: Path) -> "Database":
-        """Open the SQLite file at `path`; an empty one gets its tables. Raise StoreError."""
+    async def open(cls, path: Path, *, is_migrating: bool = False) -> "Database":
+        """Open the SQLite file at `path`; an empty one gets its tables. Raise StoreError.
+
+        An older one is brought forward if `is_migrating`, and refused (SchemaTooOld) otherwise.
+        """
         engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         event.listen(engine.sync_engine, "begin", _begin)
         database = cls(engine)
         try:
             async with database.begin() as tx:
-                await tx.run_sync(_ensure_schema)
+                await tx.run_sync(_ensure_schema, is_migrating)
         except DatabaseError as error:
             await engine.dispose()
             raise StoreError(f"can't open the database {path}: {error.orig}") from error
@@ -100,11 +107,13 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if is_read else "BEGIN IMMEDIATE")
 
 
-def _ensure_schema(connection: Connection) -> None:
+def _ensure_schema(connection: Connection, is_migrating: bool) -> None:
     if not inspect(connection).has_table(schema_version.name):
         metadata.create_all(connection)
         connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
-        return
-    found = connection.execute(select(schema_version.c.version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise SchemaTooNew(found, SCHEMA_VERSION)
+    elif is_migrating:
+        found = migrate(connection)
+        if found < SCHEMA_VERSION:
+            log.warning("database brought from version %d to %d", found, SCHEMA_VERSION)
+    else:
+        check_version(connection)

@@ -1,15 +1,22 @@
-"""Table of committed events: each once, in the order of commit."""
+"""Table of committed events: each once, in the order of commit.
+
+An event that was told by a clock that wasn't set is dated anew by the doorbell's next ClockSet,
+once: `time_ms` stays as it was told, `corrected_ms` is what it means.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
-from firmware.protocol.events import Event, Note
+from firmware.protocol.events import ClockSet, Event, Note
 from relay.store.database import Transaction
 from relay.store.schema import events
+
+LAST_MS = 253_402_300_799_999
+"""The end of the year 9999: the last time that a document can name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,14 @@ class EventRow:
     relay_seq: int
     received_ms: int
     event: Event
+    corrected_ms: int | None = None
+
+    @property
+    def happened_ms(self) -> int:
+        """When it happened, as far as known: a time that nothing vouches for counts for nothing."""
+        if self.corrected_ms is not None:
+            return self.corrected_ms
+        return self.event.time_ms if self.event.is_clock_trusted else self.received_ms
 
     @property
     def device(self) -> str:
@@ -39,22 +54,67 @@ async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, EventR
 
 
 async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
-    """Commit one event whose id is not known yet."""
+    """Commit one event whose id is not known yet; a ClockSet dates those before it anew."""
     body = event.body
+    corrected_ms = None if event.is_clock_trusted else await _correction_of(tx, event)
     values = {
         "event_id": event.id,
         "device": event.device,
         "seq": event.seq,
         "kind": type(body).__struct_config__.tag,
         "time_ms": event.time_ms,
+        "is_clock_trusted": event.is_clock_trusted,
+        "corrected_ms": corrected_ms,
         "received_ms": received_ms,
         "credential_id": body.credential_id if isinstance(body, Note) else None,
         "payload": event.encode().decode(),
     }
     result = await tx.execute(insert(events).values(**values))
     key = result.inserted_primary_key
-    relay_seq = int(key[0]) if key else 0
-    return EventRow(relay_seq=relay_seq, received_ms=received_ms, event=event)
+    if isinstance(body, ClockSet):
+        await _correct(tx, event, body)
+    return EventRow(
+        relay_seq=int(key[0]) if key else 0,
+        received_ms=received_ms,
+        event=event,
+        corrected_ms=corrected_ms,
+    )
+
+
+async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
+    """Date anew what `clock` names, only of what was told before it and wasn't corrected yet."""
+    change = (
+        update(events)
+        .where(
+            events.c.device == told.device,
+            events.c.seq.between(clock.from_seq, min(clock.to_seq, told.seq - 1)),
+            events.c.is_clock_trusted.is_(False),
+            events.c.corrected_ms.is_(None),
+            events.c.time_ms.between(-clock.offset_ms, LAST_MS - clock.offset_ms),
+        )
+        .values(corrected_ms=events.c.time_ms + clock.offset_ms)
+    )
+    await tx.execute(change)
+
+
+async def _correction_of(tx: Transaction, event: Event) -> int | None:
+    """Return the right time of an event that comes after the ClockSet that speaks of it."""
+    query = (
+        select(events)
+        .where(
+            events.c.device == event.device,
+            events.c.seq > event.seq,
+            events.c.kind == ClockSet.__struct_config__.tag,
+        )
+        .order_by(events.c.seq)
+    )
+    for row in (await tx.execute(query)).mappings():
+        clock = _event(row).event.body
+        if isinstance(clock, ClockSet) and clock.from_seq <= event.seq <= clock.to_seq:
+            corrected_ms = event.time_ms + clock.offset_ms
+            if 0 <= corrected_ms <= LAST_MS:
+                return corrected_ms
+    return None
 
 
 async def newest(
@@ -65,7 +125,11 @@ async def newest(
     before_seq: int | None = None,
     limit: int = 50,
 ) -> list[EventRow]:
-    """Return these doorbells' events, newest first; notes only for these passkeys."""
+    """Return these doorbells' events, newest first; notes only for these passkeys.
+
+    Which ones is by the order of commit, so that pages neither overlap nor leave gaps; their
+    order among each other is by when they happened.
+    """
     query = (
         select(events)
         .where(
@@ -77,9 +141,15 @@ async def newest(
     )
     if before_seq is not None:
         query = query.where(events.c.relay_seq < before_seq)
-    return [_event(row) for row in (await tx.execute(query)).mappings()]
+    rows = [_event(row) for row in (await tx.execute(query)).mappings()]
+    return sorted(rows, key=lambda row: (row.happened_ms, row.relay_seq), reverse=True)
 
 
 def _event(row: RowMapping) -> EventRow:
     event = decode(Event, row["payload"].encode(), max_bytes=MAX_MQTT_BYTES)
-    return EventRow(relay_seq=row["relay_seq"], received_ms=row["received_ms"], event=event)
+    return EventRow(
+        relay_seq=row["relay_seq"],
+        received_ms=row["received_ms"],
+        event=event,
+        corrected_ms=row["corrected_ms"],
+    )

@@ -9,7 +9,8 @@ from sqlalchemy import Row, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from relay.store.database import Transaction
-from relay.store.schema import account_doorbells, doorbells, joins, pairings
+from relay.store.health import HealthRow, health_row
+from relay.store.schema import account_doorbells, doorbell_health, doorbells, joins, pairings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class LinkedDoorbell:
     since_ms: int
     identity_key: str
     sealing_key: str
+    health: HealthRow | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +119,9 @@ async def link(tx: Transaction, account_id: str, device: str) -> None:
 async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
     """Return an account's doorbells."""
     query = (
-        select(doorbells)
+        select(doorbells, doorbell_health.c.health, doorbell_health.c.received_ms)
         .join(account_doorbells, account_doorbells.c.device == doorbells.c.device)
+        .outerjoin(doorbell_health, doorbell_health.c.device == doorbells.c.device)
         .where(account_doorbells.c.account_id == account_id, doorbells.c.revoked_ms.is_(None))
         .order_by(doorbells.c.enrolled_ms)
     )
@@ -130,6 +133,7 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
             since_ms=row.state_since_ms,
             identity_key=row.identity_key,
             sealing_key=row.sealing_key,
+            health=None if row.health is None else health_row(row.received_ms, row.health),
         )
         for row in await tx.execute(query)
     ]

@@ -17,9 +17,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    true,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Goes up with every change here; relay/store/migrations.py then gets the step to it."""
 
 metadata = MetaData()
 
@@ -48,6 +50,15 @@ doorbells = Table(
     Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
 )
 
+# How each doorbell is, by its last word; no history.
+doorbell_health = Table(
+    "doorbell_health",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("received_ms", BigInteger, nullable=False),  # the relay's clock
+    Column("health", Text, nullable=False),  # JSON of protocol.events.Health
+)
+
 # One-time right to enrol one doorbell.
 claims = Table(
     "claims",
@@ -70,10 +81,13 @@ events = Table(
     Column("seq", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),  # the body's `type`
     Column("time_ms", BigInteger, nullable=False),  # the doorbell's clock
+    Column("is_clock_trusted", Boolean, nullable=False, server_default=true()),
+    Column("corrected_ms", BigInteger),  # by its own later word, where that clock wasn't set
     Column("received_ms", BigInteger, nullable=False),  # the relay's
     Column("credential_id", Text),  # notes only: the owner it is sealed to
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.events.Event
     Index("events_by_device", "device", "relay_seq"),
+    Index("events_by_seq", "device", "seq"),
     sqlite_autoincrement=True,
 )
 

@@ -30,6 +30,24 @@ test("every text that a page names is in the catalog", () => {
   }
 });
 
+/** The values of a `Literal` in the doorbell's own protocol. */
+function literal(name) {
+  const source = readFileSync(new URL("../../firmware/protocol/events.py", import.meta.url), "utf8");
+  const [, inside] = source.match(new RegExp(`^${name} = Literal\\[([^\\]]*)\\]`, "m"));
+  return [...inside.replaceAll(/#.*/g, "").matchAll(/"(\w+)"/g)].map(([, value]) => value);
+}
+
+test("every state of the camera and every trouble that a doorbell can tell has words", () => {
+  const states = literal("CameraState");
+  const codes = literal("TroubleCode");
+  assert.ok(states.includes("unsupported") && codes.includes("clock_unknown"));
+  const keys = [
+    ...states.flatMap((state) => [`camera.${state}`, `health.camera.${state}`]),
+    ...codes.flatMap((code) => [`trouble.${code}`, `trouble.${code}.over`]),
+  ];
+  for (const key of keys) assert.ok(key in catalogs.en, key);
+});
+
 test("the page holds no inline script or style, which its policy would refuse", () => {
   assert.doesNotMatch(read("index.html"), /<style|style=|<script(?![^>]*src=)/);
 });

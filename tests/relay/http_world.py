@@ -111,17 +111,18 @@ class World:
             await fleet.add(tx, row)
         return device
 
-    async def tell(self, device: str, body: EventBody) -> Event:
+    async def tell(self, device: str, body: EventBody, **changes: Any) -> Event:
         """Commit an event of a doorbell and let the hub know."""
         self.seq[device] = self.seq.get(device, 0) + 1
-        event = Event(
-            id=new_id(),
-            device=device,
-            seq=self.seq[device],
-            time_ms=self.clock.wall_ms(),
-            is_clock_trusted=True,
-            body=body,
-        )
+        fields: dict[str, Any] = {
+            "id": new_id(),
+            "device": device,
+            "seq": self.seq[device],
+            "time_ms": self.clock.wall_ms(),
+            "is_clock_trusted": True,
+            "body": body,
+        }
+        event = Event(**(fields | changes))
         async with self.database.begin() as tx:
             row = await events.add(tx, event, received_ms=self.clock.wall_ms())
         self.hub.event_committed(row)

@@ -9,15 +9,22 @@ import pytest
 
 from firmware.protocol.commands import Answer, Offer, Refused, SealedStatement
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Note, Paired, PairingAnswer, Pressed
+from firmware.protocol.events import ClockSet, Health, Note, Paired, PairingAnswer, Pressed
 from firmware.protocol.grants import OwnerKeys
 from relay.api.stream import REFRESH_S, Audience, stream
 from relay.notify.hub import QUEUE_LENGTH
+from relay.store import health as health_rows
+from relay.store.health import HealthRow
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, Owner, World, open_world
 
 OFFER = (
     "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n"
     "a=rtpmap:102 H264/90000\r\na=fingerprint:sha-256 00\r\n"
+)
+
+HEALTH = HealthRow(
+    received_ms=1_790_000_000_000,
+    health=Health(measured_ms=5, camera="frozen", fps_milli=0, max_fps=30, is_clock_trusted=True),
 )
 
 
@@ -134,6 +141,39 @@ async def test_events_are_those_of_own_doorbells_newest_first(world: World) -> N
     assert [row["event"]["id"] for row in older.json()["events"]] == [mine[1].id]
 
 
+async def test_an_event_comes_with_the_time_that_was_told_and_the_right_one(world: World) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    await world.tell(device, Pressed(), time_ms=90_000, is_clock_trusted=False)
+    await world.tell(device, ClockSet(from_seq=1, to_seq=1, offset_ms=1_700_000_000_000))
+    clock, pressed = (await owner.get("/events")).json()["events"]
+    assert (pressed["event"]["time_ms"], pressed["corrected_ms"]) == (90_000, 1_700_000_090_000)
+    assert clock["corrected_ms"] is None
+
+
+async def test_a_doorbells_health_is_for_its_owners_with_the_time_that_it_came(
+    world: World,
+) -> None:
+    device, other = await world.enrol(), await world.enrol()
+    owner = await paired_owner(world, device)
+    assert (await owner.get("/doorbells")).json()["doorbells"][0]["health"] is None
+    health = Health(
+        measured_ms=5,
+        camera="working",
+        fps_milli=30_000,
+        max_fps=30,
+        is_clock_trusted=True,
+        has_weak_power=True,
+    )
+    row = HealthRow(received_ms=world.clock.wall_ms(), health=health)
+    async with world.database.begin() as tx:
+        for device_id in (device, other, "nosuchdoorbellatall"):
+            await health_rows.put(tx, device_id, row)
+    (doorbell,) = (await owner.get("/doorbells")).json()["doorbells"]
+    assert doorbell["health"]["received_ms"] == row.received_ms
+    assert doorbell["health"]["health"] == msgspec.to_builtins(health)
+
+
 async def test_a_note_is_for_its_owner_alone(world: World) -> None:
     device = await world.enrol()
     owner = await paired_owner(world, device)
@@ -225,12 +265,19 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     event = await world.tell(device, Pressed())
     world.hub.state_changed(device, "online")
     world.hub.state_changed(other, "online")
+    world.hub.health_changed(other, HEALTH)
+    world.hub.health_changed(device, HEALTH)
     world.hub.request_published("abc")
     name, data = (await anext(said)).strip().split("\n")
     assert name == "event: doorbell"
     assert json.loads(data.removeprefix("data: "))["event"]["id"] == event.id
     status = f'event: status\ndata: {{"device":"{device}","state":"online"}}\n\n'
     assert await anext(said) == status
+    name, data = (await anext(said)).strip().split("\n")
+    assert name == "event: health"
+    told = json.loads(data.removeprefix("data: "))
+    assert (told["device"], told["received_ms"]) == (device, HEALTH.received_ms)
+    assert told["health"]["camera"] == "frozen"
     assert await anext(said) == 'event: request\ndata: {"id":"abc"}\n\n'
     assert await anext(said) == ": ping\n\n"
     await said.aclose()

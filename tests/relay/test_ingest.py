@@ -10,11 +10,19 @@ import msgspec
 import pytest
 
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event
+from firmware.protocol.events import (
+    ClipReady,
+    ClockSet,
+    Event,
+    Health,
+    Motion,
+    Pressed,
+    Trouble,
+)
 from firmware.protocol.topics import topic
 from relay.errors import ObjectStoreError
-from relay.notify.hub import EventCommitted, StateChanged
-from relay.store import events, fleet
+from relay.notify.hub import EventCommitted, HealthChanged, StateChanged
+from relay.store import events, fleet, health
 from tests.relay.doorbells import Connection, enrol
 from tests.relay.servers import Broker, Relay, run_relay
 
@@ -114,7 +122,9 @@ async def test_what_cannot_be_read_is_dropped_and_disturbs_nobody(
         b'"started_ms":1,"duration_ms":99999999999999999999,"pre_roll_ms":0,'
         b'"is_cut_short":false}'
     ) % (new_id().encode(), b"0" * 64, new_id().encode())
-    junk.append(text.replace(b'{"type":"pressed"}', clip.replace(b"9" * 20, b"9" * 18)))
+    junk.append(
+        text.replace(b'{"camera":"working","type":"pressed"}', clip.replace(b"9" * 20, b"9" * 18))
+    )
     event = good.event()
 
     def tell() -> bool:
@@ -277,3 +287,75 @@ async def test_events_that_come_out_of_order_are_committed_in_order(
     # Seen to fail with EventOrder.must_wait always False.
     stored_newest_first = [row.event.seq for row in await stored(relay, doorbell.device)]
     assert stored_newest_first == [third.seq, second.seq, first.seq]
+
+
+async def test_every_kind_of_event_is_taken_in_and_a_clock_set_dates_those_before_it(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    told = [
+        doorbell.event(time_ms=90_000, is_clock_trusted=False, body=Pressed(camera="missing")),
+        doorbell.event(time_ms=95_000, is_clock_trusted=False, body=Motion(zones=["path"])),
+        doorbell.event(body=ClockSet(from_seq=1, to_seq=2, offset_ms=1_790_000_000_000)),
+        doorbell.event(body=Trouble(code="power_weak", detail="The power supply is too weak.")),
+        doorbell.event(
+            body=ClipReady(
+                clip_id=new_id(),
+                manifest_digest="0" * 64,
+                trigger_event_id=new_id(),
+                more_trigger_ids=[new_id()],
+                started_ms=1,
+                duration_ms=12_000,
+                pre_roll_ms=6_000,
+                is_cut_short=False,
+            )
+        ),
+    ]
+
+    def tell() -> bool:
+        with doorbell.connect() as line:
+            line.subscribe(topic(doorbell.device, "command"))
+            for event in told:
+                line.publish("event", event.encode())
+            return line.wait_for_receipt(told[-1].id)
+
+    assert await asyncio.to_thread(tell)
+    rows = sorted(await stored(relay, doorbell.device), key=lambda row: row.event.seq)
+    assert [row.event for row in rows] == told
+    right_ms = [1_790_000_090_000, 1_790_000_095_000, None, None, None]
+    assert [row.corrected_ms for row in rows] == right_ms
+
+
+async def test_a_status_each_minute_keeps_the_last_word_and_wakes_nobody_for_nothing(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell = await enrol(relay, tmp_path)
+    words = [
+        Health(
+            measured_ms=number,
+            camera=camera,
+            fps_milli=29_900 + number,
+            max_fps=30,
+            is_clock_trusted=True,
+        )
+        for number, camera in enumerate(["working", "working", "missing"])
+    ]
+
+    def tell() -> None:
+        with doorbell.connect() as line:
+            for said in words:
+                status = msgspec.structs.replace(doorbell.status("online"), health=said)
+                line.publish("status", status.encode())
+            line.publish("status", doorbell.status("offline").encode())
+
+    with relay.hub.listen() as listener:
+        await asyncio.to_thread(tell)
+        heard = [await listener.next(5) for _ in range(4)]
+        assert await listener.next(0.1) is None
+    changes = [notice.row.health for notice in heard if isinstance(notice, HealthChanged)]
+    # Seen to fail with is_news always True.
+    assert changes == [words[0], words[2]]
+    async with relay.database.read() as tx:
+        kept = await health.get(tx, doorbell.device)
+    assert kept is not None
+    assert kept.health == words[2]  # the will message, which knows nothing, took nothing away

@@ -4,11 +4,14 @@
  */
 import { ClipReader } from "../clips.js";
 import { h, skeleton } from "../dom.js";
+import { triggersOf, whenOf } from "../happenings.js";
 import { durationText, t, time } from "../i18n.js";
+import { doubt, eventText, whatSetOff } from "./events.js";
 import { clipPlayer, guarded, living } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
+/** @typedef {import("../happenings.js").Told} Told */
 
 /** @param {Context} context */
 export function clipsPage(context) {
@@ -19,24 +22,41 @@ export function clipsPage(context) {
     if (!household.isLoaded) return [skeleton(5)];
     const clips = household.clips.filter((clip) => !parts[0] || clip.device === parts[0]);
     if (clips.length === 0) return [h("p", { class: "empty" }, t("clips.none"))];
+    const { history } = household;
     return [
-      h("ul", { class: "rows", id: "clips" }, clips.map(row)),
+      h("ul", { class: "rows", id: "clips" }, clips.map((clip) => row(clip, household, history))),
       !household.isComplete && h("button", { id: "older", onclick: older }, t("clips.older")),
     ];
   });
   return { title: t("clips.title"), body: [h("p", { class: "muted" }, t("clips.lead")), list, place] };
 }
 
-/** @param {ClipEvent} clip */
-function row(clip) {
-  const { clip_id, started_ms, duration_ms, is_cut_short } = clip.body;
-  const detail = [durationText(duration_ms), is_cut_short && ` · ${t("clip.cut_short")}`];
+/**
+ * @param {ClipEvent} clip @param {import("../household.js").Household} household
+ * @param {Told[]} history
+ */
+function row(clip, household, history) {
+  const { clip_id, duration_ms, is_cut_short } = clip.body;
+  const told = toldOf(household, clip);
+  const triggers = triggersOf(history, told);
+  const what = whatSetOff(triggers);
+  const detail = [what, durationText(duration_ms), is_cut_short && t("clip.cut_short")];
   return h(
     "li",
     { "data-testid": "clip", "data-clip": clip_id },
-    h("div", { class: "grow" }, h("strong", {}, time(started_ms)), h("span", { class: "muted" }, detail)),
+    h(
+      "div",
+      { class: "grow" },
+      h("strong", {}, time(whenOf(told).ms)),
+      h("span", { class: "muted" }, detail.filter(Boolean).join(" · "), doubt(triggers[0] ?? told)),
+    ),
     h("a", { class: "button", href: `#/clips/${clip.device}/${clip_id}` }, t("clip.open")),
   );
+}
+
+/** @param {import("../household.js").Household} household @param {ClipEvent} clip */
+function toldOf(household, clip) {
+  return /** @type {Told} */ (household.told.get(clip.id));
 }
 
 /** @param {Context} context */
@@ -50,17 +70,26 @@ export async function clipPage(context) {
   }
   const reader = new ClipReader(relay, device, config.ice_servers);
   left.addEventListener("abort", () => reader.close());
-  const { started_ms, duration_ms, pre_roll_ms, is_cut_short } = clip.body;
+  const { duration_ms, pre_roll_ms, is_cut_short } = clip.body;
+  const told = toldOf(household, clip);
+  const triggers = triggersOf(household.history, told);
+  const isRing = triggers[0]?.event.body.type === "pressed";
+  const before = t(isRing ? "clip.pre_roll" : "clip.pre_roll_motion", { duration: durationText(pre_roll_ms) });
   return {
     title: t("clip.title"),
     isWide: true,
     body: [
-      h("p", {}, time(started_ms), ` · ${durationText(duration_ms)}`),
+      h("p", {}, time(whenOf(told).ms), ` · ${durationText(duration_ms)}`, doubt(triggers[0] ?? told)),
       clipPlayer(context, reader, clip, { isEager: true, id: "clip-video" }),
-      h("p", { class: "muted" }, t("clip.pre_roll", { duration: durationText(pre_roll_ms) })),
+      triggers.length > 0 && h("ul", { id: "triggers" }, triggers.map(triggerItem)),
+      h("p", { class: "muted" }, before),
       is_cut_short && h("p", { class: "muted" }, t("clip.cut_short_help")),
-      !clip.is_clock_trusted && h("p", { class: "warn-text" }, t("clip.clock_unsure")),
       h("p", {}, h("a", { href: "#/clips" }, t("clip.back"))),
     ].filter((node) => node !== false),
   };
+}
+
+/** @param {Told} told */
+function triggerItem(told) {
+  return h("li", {}, `${eventText(told.event)}, `, time(whenOf(told).ms, "clock"));
 }

@@ -5,11 +5,12 @@
 import { ApiError, Unreachable } from "../api.js";
 import { ClipError } from "../clips.js";
 import { fill, h } from "../dom.js";
-import { durationText, hasText, t } from "../i18n.js";
+import { durationText, hasText, t, tn } from "../i18n.js";
 import { NoSession } from "../live.js";
 import { KeysDiffer, trustedKeys } from "../statements.js";
 import { PasskeyDeclined } from "../vendor/browser/passkey.js";
 import { WireError } from "../vendor/protocol/encoding.js";
+import { NO_MASK_DIGEST } from "../vendor/protocol/footage.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
@@ -33,6 +34,43 @@ export function problemText(error) {
     return t("error.relay", { detail: error.message });
   }
   return t("error.unknown", { detail: String(error) });
+}
+
+/** Says why there is no picture. @param {import("../vendor/protocol/documents.js").CameraState} state */
+export function noPicture(state) {
+  return t("event.no_picture", { why: t(`camera.${state}`) });
+}
+
+/**
+ * Says in our own words what began or is over; what we have no words for, in the doorbell's.
+ * @param {import("../vendor/protocol/documents.js").DoorbellEvent} event
+ */
+export function troubleText({ body }) {
+  if (body.type !== "trouble") return "";
+  const key = `trouble.${body.code}${body.is_over ? ".over" : ""}`;
+  return hasText(key) ? t(key) : body.detail;
+}
+
+/** Which folded parts of a page are open: the page is redrawn at every change, and they stay so. */
+export class Folds {
+  constructor() {
+    /** @type {Set<string>} */
+    this.open = new Set();
+  }
+
+  /**
+   * Returns a part that opens; its content is made when it is open.
+   * @param {string} id @param {string} words @param {() => Node} content
+   */
+  fold(id, words, content) {
+    const inside = h("div", {}, this.open.has(id) && content());
+    const onclick = () => {
+      if (this.open.delete(id)) return;
+      this.open.add(id);
+      fill(inside, content());
+    };
+    return h("details", { open: this.open.has(id) }, h("summary", { id, onclick }, words), inside);
+  }
 }
 
 /**
@@ -113,7 +151,7 @@ export function clipPlayer(context, reader, event, { isEager = false, id } = {})
 function checkedVideo({ blob, manifest }, id, left) {
   const url = URL.createObjectURL(blob);
   left.addEventListener("abort", () => URL.revokeObjectURL(url));
-  const { width, height, gops } = manifest;
+  const { width, height, gops, lost_units, mask_digest } = manifest;
   const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
   return [
     h("video", { id, src: url, controls: true, playsinline: "", preload: "auto", class: "clip" }),
@@ -122,5 +160,7 @@ function checkedVideo({ blob, manifest }, id, left) {
       { class: "ok muted", "data-testid": "verify-ok" },
       t("clip.verified", { pictures, width, height }),
     ),
+    lost_units > 0 && h("p", { class: "warn-text" }, tn("clip.lost", lost_units)),
+    mask_digest !== NO_MASK_DIGEST && h("p", { class: "muted" }, t("clip.masked")),
   ];
 }

@@ -51,7 +51,7 @@ async function joinRow(context, join) {
   const start = () =>
     fill(place, h("button", { class: "primary", "data-testid": "let-in", onclick: letIn }, label));
   const isIn = () =>
-    household.events.some(({ body }) => body.type === "paired" && body.pairing_id === pairing_id);
+    household.history.some(({ event: { body } }) => body.type === "paired" && body.pairing_id === pairing_id);
   const letIn = guarded(problems, async () => {
     const digest = await sendStatement(household, device, { kind: "add_owner", pairing_id, owner });
     const done = () =>

@@ -4,22 +4,24 @@
  * @module
  */
 import { decisionOn, rememberDecision } from "../account.js";
+import { MAX_CLIPS, clipsAsked, grantTerms } from "../asked.js";
 import { ClipReader } from "../clips.js";
 import { fill, h } from "../dom.js";
+import { triggersOf } from "../happenings.js";
 import { currentLocale, durationText, spanText, t, time, timeText, tn } from "../i18n.js";
 import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
+import { whatSetOff } from "./events.js";
 import { clipPlayer, guarded, living } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
+/** @typedef {import("../happenings.js").Told} Told */
 /** @typedef {import("../vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("../vendor/protocol/documents.js").Agency} Agency */
 /** @typedef {{request: EvidenceRequest, digest: string, agency: Agency, device: string | undefined, state: string}} Asked */
-
-const MAX_CLIPS = 16;
 
 /** @param {Context} context */
 export async function releasePage(context) {
@@ -70,7 +72,7 @@ function decision(context, asked, fingerprint) {
   if (asked.device === undefined) return [h("p", { class: "notice" }, t("release.not_yours"))];
   if (asked.state !== "open") return [h("p", { class: "notice" }, t("release.over"))];
   const place = h("div");
-  const redraw = () => {
+  const redraw = (/** @type {Node | null} */ words = null) => {
     const earlier = decisionOn(asked.request.id);
     if (earlier === "refused") fill(place, refused(asked, redraw));
     else if (earlier !== null) {
@@ -79,7 +81,7 @@ function decision(context, asked, fingerprint) {
         redraw();
       };
       fill(place, living(context, () => statementProgress(household, earlier.digest, restart)));
-    } else fill(place, letter(context, asked, fingerprint, redraw));
+    } else fill(place, letter(context, asked, fingerprint, redraw, words));
   };
   redraw();
   return [place];
@@ -89,15 +91,16 @@ function decision(context, asked, fingerprint) {
  * @param {Context} context
  * @param {Asked} asked
  * @param {string} fingerprint
- * @param {() => void} redraw
+ * @param {(words?: Node) => void} redraw
+ * @param {Node | null} words said under the two buttons
  */
-function letter(context, asked, fingerprint, redraw) {
+function letter(context, asked, fingerprint, redraw, words) {
   const { household, relay, config, left } = context;
   const device = asked.device ?? "";
-  const { inside, partly } = clipsAsked(household.clips, asked);
+  const { inside, partly } = clipsAsked(household, asked);
   const reader = new ClipReader(relay, device, config.ice_servers);
   left.addEventListener("abort", () => reader.close());
-  const place = h("div", { "aria-live": "polite" });
+  const place = h("div", { "aria-live": "polite" }, words);
   /** @type {Set<ClipEvent>} */
   const chosen = new Set();
   const summary = h("p", { id: "chosen", role: "status" }, chosenText(chosen));
@@ -107,11 +110,14 @@ function letter(context, asked, fingerprint, redraw) {
     fill(summary, chosenText(chosen));
   };
   const give = guarded(place, async () => {
-    if (chosen.size === 0) {
-      fill(place, h("p", { class: "warn-text", role: "alert" }, t("release.choose_first")));
-      return;
+    const clips = [...chosen];
+    const why = whyNot(clips);
+    if (why !== null) return fill(place, why);
+    if (!clips.every((clip) => household.isNewest(clip))) {
+      reader.close();
+      return redraw(no(t("release.changed"))); // what is signed is what was read
     }
-    await sign(context, asked, [...chosen]);
+    await sign(context, asked, clips);
     redraw();
   });
   const refuse = () => {
@@ -144,40 +150,28 @@ function letter(context, asked, fingerprint, redraw) {
   ];
 }
 
-/** @param {Context} context @param {Asked} asked @param {ClipEvent[]} clips */
-async function sign({ household }, { request, digest, agency, device = "" }, clips) {
-  const inOrder = clips.toSorted((a, b) => a.body.started_ms - b.body.started_ms).slice(0, MAX_CLIPS);
-  const sent = await sendStatement(household, device, {
-    kind: "grant",
-    request_digest: digest,
-    clips: inOrder.map(({ body }) => ({
-      clip_id: body.clip_id,
-      manifest_digest: body.manifest_digest,
-      from_ms: body.started_ms,
-      to_ms: body.started_ms + body.duration_ms,
-    })),
-    has_audio: false,
-    recipient: { agency: agency.id, sealing_keys: agency.sealing_keys },
-  });
-  rememberDecision(request.id, {
-    digest: sent,
-    device,
-    clip_ids: inOrder.map(({ body }) => body.clip_id),
-    signed_ms: Date.now(),
-  });
+/** Says why these can't be given. @param {ClipEvent[]} clips */
+function whyNot({ length: count }) {
+  if (count === 0) return no(t("release.choose_first"));
+  return count > MAX_CLIPS ? no(t("release.too_many", { most: MAX_CLIPS, count })) : null;
 }
 
-/** @param {ClipEvent[]} clips @param {Asked} asked */
-function clipsAsked(clips, { request, device }) {
-  const own = clips.filter((clip) => clip.device === device);
-  const end = (/** @type {ClipEvent} */ { body }) => body.started_ms + body.duration_ms;
-  const touching = own.filter(
-    (clip) => clip.body.started_ms < request.to_ms && end(clip) > request.from_ms,
-  );
-  const inside = touching.filter(
-    (clip) => clip.body.started_ms >= request.from_ms && end(clip) <= request.to_ms,
-  );
-  return { inside: inside.reverse(), partly: touching.length - inside.length };
+/** @param {string} words */
+function no(words) {
+  return h("p", { class: "warn-text", role: "alert" }, words);
+}
+
+/** @param {Context} context @param {Asked} asked @param {ClipEvent[]} clips */
+async function sign({ household }, asked, clips) {
+  const { device = "" } = asked;
+  const terms = grantTerms(household, asked, clips);
+  const digest = await sendStatement(household, device, terms);
+  rememberDecision(asked.request.id, {
+    digest,
+    device,
+    clip_ids: terms.clips.map(({ clip_id }) => clip_id),
+    signed_ms: Date.now(),
+  });
 }
 
 /**
@@ -185,7 +179,11 @@ function clipsAsked(clips, { request, device }) {
  * @param {(clip: ClipEvent, isChosen: boolean) => void} choose
  */
 function clipRow(context, reader, clip, choose) {
-  const { clip_id, started_ms, duration_ms } = clip.body;
+  const { clip_id, duration_ms } = clip.body;
+  const { household } = context;
+  const started_ms = household.startOf(clip);
+  const told = /** @type {Told} */ (household.told.get(clip.id));
+  const detail = [whatSetOff(triggersOf(household.history, told)), durationText(duration_ms)];
   const box = h("input", {
     type: "checkbox",
     "data-testid": "choose-clip",
@@ -203,7 +201,7 @@ function clipRow(context, reader, clip, choose) {
         "span",
         {},
         h("strong", {}, spanWithSeconds(started_ms, duration_ms)),
-        h("span", { class: "muted" }, durationText(duration_ms)),
+        h("span", { class: "muted" }, detail.filter(Boolean).join(" · ")),
       ),
     ),
     clipPlayer(context, reader, clip),

@@ -17,6 +17,7 @@ import {
   unb64u,
   utf8,
 } from "./protocol/encoding.js";
+import { factsOf } from "./manifest_facts.js";
 import { checkManifest, isSameFootage } from "./protocol/footage.js";
 import { STATEMENT_TAG } from "./protocol/grants.js";
 import { accessUnits } from "./protocol/mp4.js";
@@ -31,7 +32,8 @@ import { checkRequest, requestDigest } from "./protocol/requests.js";
 /** @typedef {import("./protocol/documents.js").SignedStatement} SignedStatement */
 /** @typedef {import("./protocol/documents.js").Statement} Statement */
 /** @typedef {Awaited<ReturnType<typeof openPackage>>} Opened */
-/** @typedef {{name: string, mp4: Bytes, manifest: SignedManifest}} ReleasedClip */
+/** @typedef {import("./protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {{name: string, mp4: Bytes, manifest: SignedManifest, checked: ClipManifest | null}} ReleasedClip */
 /** @typedef {{text: string, holds: boolean, why: string}} Check */
 
 const MAX_CLIPS = 16;
@@ -45,8 +47,9 @@ open.addEventListener("click", () =>
     const sealed = await fetchPackage();
     say(t("opening"));
     const opened = await openPackage(sealed, key.privateKey, key.publicKey);
-    const checks = await checkAll(opened);
-    show(opened, checks);
+    const clips = clipsOf(opened);
+    const checks = await checkAll(opened, clips);
+    show(opened, clips, checks);
     const holds = checks.every((check) => check.holds);
     say(t(holds ? "opened" : "check.fails"), { isBad: !holds });
   }),
@@ -75,9 +78,12 @@ async function fetchPackage() {
   return new Uint8Array(await response.arrayBuffer());
 }
 
-/** @param {Opened} opened @returns {Promise<Check[]>} */
-async function checkAll(opened) {
-  const clips = clipsOf(opened);
+/**
+ * Fills in `checked` of each clip of which all holds.
+ * @param {Opened} opened @param {ReleasedClip[]} clips
+ * @returns {Promise<Check[]>}
+ */
+async function checkAll(opened, clips) {
   const checks = [
     await check(t("check.seal"), async () => {
       const { header } = opened;
@@ -89,8 +95,10 @@ async function checkAll(opened) {
   ];
   for (const [index, clip] of clips.entries()) {
     const name = clips.length > 1 ? `${t("clip", { number: index + 1 })}: ` : "";
-    checks.push(await check(name + t("check.manifest"), () => checkSignature(opened, clip)));
-    checks.push(await check(name + t("check.footage"), () => checkPictures(opened, clip)));
+    const signature = await check(name + t("check.manifest"), () => checkSignature(opened, clip));
+    const footage = await check(name + t("check.footage"), () => checkPictures(opened, clip));
+    checks.push(signature, footage);
+    if (signature.holds && footage.holds) clip.checked = parseCanonical(clip.manifest.manifest);
   }
   return checks;
 }
@@ -164,7 +172,8 @@ function clipsOf(opened) {
     const mp4 = opened.files.get(`clip-${number}.mp4`);
     if (mp4 === undefined) break;
     const manifest = parseCanonical(fileText(opened, `manifest-${number}.json`));
-    clips.push({ name: `clip-${number}.mp4`, mp4, manifest: /** @type {SignedManifest} */ (manifest) });
+    const name = `clip-${number}.mp4`;
+    clips.push({ name, mp4, manifest: /** @type {SignedManifest} */ (manifest), checked: null });
   }
   if (clips.length === 0) throw new WireError("the package holds no clip");
   return clips;
@@ -177,9 +186,9 @@ function fileText(opened, name) {
   return text(file);
 }
 
-/** @param {Opened} opened @param {Check[]} checks */
-function show(opened, checks) {
-  const videos = clipsOf(opened).map((clip) =>
+/** @param {Opened} opened @param {ReleasedClip[]} released @param {Check[]} checks */
+function show(opened, released, checks) {
+  const videos = released.map((clip) =>
     URL.createObjectURL(new Blob([clip.mp4], { type: "video/mp4" })),
   );
   const video = /** @type {HTMLVideoElement} */ (section.querySelector("video"));
@@ -197,10 +206,33 @@ function show(opened, checks) {
   const clips = document.getElementById("clips");
   clips?.classList.add("actions");
   clips?.replaceChildren(...(videos.length > 1 ? choices : []));
+  const facts = released.flatMap(recorded);
+  document.getElementById("recorded")?.replaceChildren(...facts);
+  document.getElementById("recorded-part")?.toggleAttribute("hidden", facts.length === 0);
   section.querySelector("#verification tbody")?.replaceChildren(...checks.map(checkRow));
   const links = [...opened.files].map(([name, data]) => fileLink(name, data));
   document.getElementById("files")?.replaceChildren(...links);
   document.getElementById("opened")?.removeAttribute("hidden");
+}
+
+/**
+ * What the doorbell signed about a clip; nothing of one of which something doesn't hold.
+ * @param {ReleasedClip} clip @param {number} index @param {ReleasedClip[]} all
+ */
+function recorded({ checked }, index, all) {
+  if (checked === null) return [];
+  const list = document.createElement("ul");
+  list.dataset.testid = "recorded";
+  for (const { text: key, values, isOdd } of factsOf(checked)) {
+    const item = document.createElement("li");
+    item.className = isOdd ? "warn-text" : "";
+    item.textContent = t(key, values);
+    list.append(item);
+  }
+  if (all.length === 1) return [list];
+  const heading = document.createElement("h3");
+  heading.textContent = t("clip", { number: index + 1 });
+  return [heading, list];
 }
 
 /** @param {Check} check */

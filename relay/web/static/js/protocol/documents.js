@@ -36,15 +36,38 @@
  * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: GrantTerms | AddOwner}} Statement
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
- * @typedef {{type: "pressed"}} Pressed
- * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
+ * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
+ * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown"} TroubleCode
+ * @typedef {{type: "pressed", camera: CameraState}} Pressed
+ * @typedef {{type: "motion", zones: string[]}} Motion
+ * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
+ * @typedef {{type: "clock_set", from_seq: number, to_seq: number, offset_ms: number}} ClockSet
+ * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, more_trigger_ids: string[], started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
  * @typedef {{type: "pairing_answer", pairing_id: string, identity_key: string, sealing_key: string}} PairingAnswer
  * @typedef {{type: "paired", pairing_id: string, credential_id: string}} Paired
  * @typedef {{type: "note", credential_id: string, sealed: string}} Note
  * @typedef {{type: "package_ready", package_id: string, request_id: string}} PackageReady
  * @typedef {{type: "package_uploaded", package_id: string}} PackageUploaded
- * @typedef {Pressed | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded} EventBody
+ * @typedef {Pressed | Motion | Trouble | ClockSet | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded} EventBody
  * @typedef {{v: 1, id: string, device: string, seq: number, time_ms: number, is_clock_trusted: boolean, body: EventBody}} DoorbellEvent
+ *
+ * @typedef {object} Health
+ * @property {number} measured_ms
+ * @property {CameraState} camera
+ * @property {number} fps_milli
+ * @property {number} max_fps
+ * @property {number | null} temperature_milli_c
+ * @property {boolean | null} has_weak_power
+ * @property {boolean | null} had_weak_power
+ * @property {boolean | null} is_throttled
+ * @property {number | null} card_free_bytes
+ * @property {number | null} card_total_bytes
+ * @property {number | null} sync_p99_ms
+ * @property {number | null} signal_dbm
+ * @property {boolean} is_clock_trusted
+ * @property {number | null} memory_free_bytes
+ * @property {number} clip_count
+ * @property {number | null} oldest_clip_ms
  *
  * @typedef {{type: "request_matched", request_id: string}} RequestMatched
  * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string}} ConfirmationWanted
@@ -58,6 +81,8 @@
  * @typedef {object} ClipManifest
  * @property {string} clip_id
  * @property {string} device
+ * @property {string} boot_id
+ * @property {number} counter
  * @property {number} started_ms
  * @property {boolean} is_clock_trusted
  * @property {number} duration_90k
@@ -65,6 +90,8 @@
  * @property {number} height
  * @property {number} pre_roll_90k
  * @property {"complete" | "cut_short"} ended
+ * @property {number} lost_units
+ * @property {string} mask_digest
  * @property {ClipTrigger[]} triggers
  * @property {Gop[]} gops
  * @property {string} video_root

@@ -24,6 +24,15 @@ const GOP_TAG = utf8("doorward/gop/v1\0");
 const MANIFEST_TAG = utf8("doorward/clip/v1\0");
 const NAL_TYPE_IDR = 5;
 
+const MANIFEST_FIELDS = [
+  ...["v", "domain", "clip_id", "device", "boot_id", "counter", "started_ms", "is_clock_trusted"],
+  ...["duration_90k", "width", "height", "pre_roll_90k", "ended", "lost_units", "mask_digest"],
+  ...["triggers", "gops", "video_root"],
+].sort();
+
+/** `mask_digest` of a clip without a privacy mask: SHA-256 over `[]`. */
+export const NO_MASK_DIGEST = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
+
 /**
  * Returns the NAL units of one MP4 sample with 4-byte lengths (ISO/IEC 14496-15).
  * @param {Uint8Array} sample
@@ -120,6 +129,10 @@ export async function checkManifest(signed, identitySpki) {
     throw new WireError("the clip manifest isn't signed by this doorbell");
   }
   const manifest = /** @type {ClipManifest} */ (parseCanonical(signed.manifest));
+  // A page that took another version's manifest would say wrong things about its clip.
+  if (String(Object.keys(manifest).sort()) !== String(MANIFEST_FIELDS)) {
+    throw new WireError("the clip manifest has other fields than are known here");
+  }
   if ((await merkleRoot(manifest.gops.map((gop) => gop.leaf))) !== manifest.video_root) {
     throw new WireError("the clip manifest's root doesn't match its own leaves");
   }

@@ -1,0 +1,213 @@
+/**
+ * What happened at a door, made of what it told: when it was, and what belongs together.
+ *
+ * A press and the motion around it lie in one clip and are one happening; motion upon motion is
+ * folded, so that it pushes no ring out of sight. No words, no page.
+ * @module
+ */
+
+/** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
+/** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
+/** @typedef {import("./vendor/protocol/documents.js").ClockSet} ClockSet */
+/** @typedef {import("./vendor/protocol/documents.js").Trouble} Trouble */
+/** @typedef {{relay_seq: number, received_ms: number, corrected_ms: number | null, event: DoorbellEvent}} Told */
+/** @typedef {{ms: number, dating: "sure" | "corrected" | "unsure"}} When */
+/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired", told: Told, others: Told[], clip: Told | undefined}} Happening */
+
+/** @typedef {{kind: "more_motion", motions: Happening[]}} MoreMotion newest first, of one door and day */
+
+/** The end of the year 9999: the last time that a document can name. */
+const LAST_MS = 253_402_300_799_999;
+
+/** Motion is folded where at least so many movements would be hidden. */
+const LEAST_FOLDED = 2;
+
+/**
+ * Returns what was told, each clip by its newest telling only: a doorbell tells a clip anew when
+ * it was dated, or sealed, anew.
+ * @param {Iterable<Told>} all in any order
+ */
+export function newestTellings(all) {
+  const tolds = [...all];
+  /** @type {Map<string, Told>} */
+  const newest = new Map();
+  for (const told of tolds) {
+    const key = clipKey(told);
+    const known = key && newest.get(key);
+    if (key && (!known || known.event.seq < told.event.seq)) newest.set(key, told);
+  }
+  return tolds.filter((told) => {
+    const key = clipKey(told);
+    return key === null || newest.get(key) === told;
+  });
+}
+
+/**
+ * Returns when something happened; a clip, when it begins. A time of a clock that wasn't set says nothing, so until the
+ * doorbell has learnt the time, it is when the relay heard of it.
+ * @param {Told} told
+ * @returns {When}
+ */
+export function whenOf(told) {
+  const { event, received_ms, corrected_ms } = told;
+  if (corrected_ms === null && !event.is_clock_trusted) return { ms: received_ms, dating: "unsure" };
+  const ms = event.body.type === "clip_ready" ? startOf(told) : (corrected_ms ?? event.time_ms);
+  return { ms, dating: corrected_ms === null ? "sure" : "corrected" };
+}
+
+/** Returns when a clip begins, as the doorbell's library has it. @param {Told} told */
+export function startOf({ event, corrected_ms }) {
+  const { started_ms } = /** @type {ClipReady} */ (event.body);
+  return corrected_ms === null ? started_ms : started_ms + corrected_ms - event.time_ms;
+}
+
+/** For sorting newest first. @param {Told} a @param {Told} b */
+export function byTime(a, b) {
+  return whenOf(b).ms - whenOf(a).ms || b.relay_seq - a.relay_seq;
+}
+
+/**
+ * Dates anew what a doorbell told before its clock was set, as the relay does: once.
+ * @param {Iterable<Told>} all in any order
+ */
+export function dateAnew(all) {
+  const tolds = [...all];
+  const clocks = tolds.filter(({ event }) => event.body.type === "clock_set");
+  clocks.sort((a, b) => a.event.seq - b.event.seq);
+  for (const told of tolds) {
+    const { event } = told;
+    if (event.is_clock_trusted || told.corrected_ms !== null) continue;
+    const clock = clocks.find(({ event: { device, seq, body } }) => {
+      const { from_seq, to_seq } = /** @type {ClockSet} */ (body);
+      return device === event.device && seq > event.seq && from_seq <= event.seq && event.seq <= to_seq;
+    });
+    if (clock === undefined) continue;
+    const ms = event.time_ms + /** @type {ClockSet} */ (clock.event.body).offset_ms;
+    if (ms >= 0 && ms <= LAST_MS) told.corrected_ms = ms;
+  }
+}
+
+/**
+ * Returns what is shown of a history, newest first.
+ * @param {Told[]} history
+ * @returns {Happening[]}
+ */
+export function happenings(history) {
+  const clips = clipsByTrigger(history);
+  const shownClips = new Set();
+  /** @type {Map<string, Told[]>} */
+  const groups = new Map();
+  /** @type {Happening[]} */
+  const found = [];
+  for (const told of history) {
+    const { type } = told.event.body;
+    if (type === "trouble" || type === "paired") {
+      found.push({ kind: type, told, others: [], clip: undefined });
+    } else if (type === "pressed" || type === "motion") {
+      const clip = clips.get(told.event.id);
+      if (clip !== undefined) shownClips.add(clip);
+      const key = clip?.event.id ?? told.event.id;
+      groups.set(key, [...(groups.get(key) ?? []), told]);
+    }
+  }
+  for (const group of groups.values()) found.push(together(group, clips));
+  for (const told of history) {
+    if (told.event.body.type !== "clip_ready" || shownClips.has(told)) continue;
+    found.push({ kind: "clip_ready", told, others: [], clip: told });
+  }
+  return found.sort((a, b) => byTime(a.told, b.told));
+}
+
+/**
+ * Folds what stands below the first of several movements of one door on one day.
+ * @param {Happening[]} found newest first
+ * @returns {(Happening | MoreMotion)[]}
+ */
+export function foldMotion(found) {
+  /** @type {(Happening | MoreMotion)[]} */
+  const rows = [];
+  for (let at = 0; at < found.length; ) {
+    const first = found[at];
+    let end = at + 1;
+    while (end < found.length && isOneRun(first, found[end])) end += 1;
+    const more = found.slice(at + 1, end);
+    if (more.length < LEAST_FOLDED) rows.push(first, ...more);
+    else rows.push(first, { kind: "more_motion", motions: more });
+    at = end;
+  }
+  return rows;
+}
+
+/** @param {Happening} a @param {Happening} b */
+function isOneRun(a, b) {
+  if (a.kind !== "motion" || b.kind !== "motion") return false;
+  return a.told.event.device === b.told.event.device && dayOf(a.told) === dayOf(b.told);
+}
+
+/** @param {Told} told */
+function dayOf(told) {
+  return new Date(whenOf(told).ms).setHours(0, 0, 0, 0);
+}
+
+/**
+ * Returns the events that set a clip off, oldest first, as far as they are known.
+ * @param {Told[]} history @param {Told} clip
+ */
+export function triggersOf(history, clip) {
+  const ids = triggerIds(/** @type {ClipReady} */ (clip.event.body));
+  return history.filter(({ event }) => ids.includes(event.id)).reverse();
+}
+
+/**
+ * Returns what is wrong at a door now, by what it told.
+ * @param {Told[]} history newest first
+ * @param {string} device
+ * @returns {Told[]} troubles that have begun and aren't over
+ */
+export function troublesOf(history, device) {
+  const latest = new Map();
+  for (const told of history) {
+    if (told.event.device !== device || told.event.body.type !== "trouble") continue;
+    const { code } = told.event.body;
+    // By number, not by time: a trouble may be told while the clock isn't set.
+    if ((latest.get(code)?.event.seq ?? 0) < told.event.seq) latest.set(code, told);
+  }
+  return [...latest.values()].filter(({ event }) => !(/** @type {Trouble} */ (event.body).is_over));
+}
+
+/**
+ * The press leads, or the first motion.
+ * @param {Told[]} group newest first @param {Map<string, Told>} clips
+ * @returns {Happening}
+ */
+function together(group, clips) {
+  const inOrder = [...group].reverse();
+  const told = inOrder.find(({ event }) => event.body.type === "pressed") ?? inOrder[0];
+  return {
+    kind: told.event.body.type === "pressed" ? "pressed" : "motion",
+    told,
+    others: inOrder.filter((other) => other !== told),
+    clip: clips.get(told.event.id),
+  };
+}
+
+/** @param {Told} told */
+function clipKey({ event: { device, body } }) {
+  return body.type === "clip_ready" ? `${device}/${body.clip_id}` : null;
+}
+
+/** @param {Told[]} history */
+function clipsByTrigger(history) {
+  /** @type {Map<string, Told>} */
+  const found = new Map();
+  for (const told of history) {
+    if (told.event.body.type !== "clip_ready") continue;
+    for (const id of triggerIds(told.event.body)) found.set(id, told);
+  }
+  return found;
+}
+
+/** @param {ClipReady} clip */
+function triggerIds({ trigger_event_id, more_trigger_ids = [] }) {
+  return [trigger_event_id, ...more_trigger_ids];
+}

@@ -1,0 +1,101 @@
+/**
+ * What happened, one row a happening: what, when, and the recording of it.
+ * @module
+ */
+import { h } from "../dom.js";
+import { whenOf } from "../happenings.js";
+import { clockSpanText, currentLanguage, durationText, t, time, timeText } from "../i18n.js";
+import { noPicture, troubleText } from "./parts.js";
+
+/** @typedef {import("../happenings.js").Happening} Happening */
+/** @typedef {import("../happenings.js").Told} Told */
+/** @typedef {import("../vendor/protocol/documents.js").ClipReady} ClipReady */
+/** @typedef {import("../vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
+
+/** @typedef {import("../happenings.js").MoreMotion} MoreMotion */
+
+/** The longest recording, and a while to finish it. */
+const RECORDING_MS = 150_000;
+
+/** @param {Happening} happening */
+export function eventRow({ kind, told, others, clip }) {
+  const { event } = told;
+  const isBlind = event.body.type === "pressed" && event.body.camera !== "working" && !clip;
+  const isLong = others.length > 0 || whenOf(told).dating !== "sure";
+  const isTrouble = event.body.type === "trouble" && !event.body.is_over;
+  return h(
+    "li",
+    { "data-testid": `event-${kind.replace("_", "-")}`, "data-event": event.id },
+    h(
+      "div",
+      { class: isLong ? "grow sentence" : "grow" },
+      h("strong", { class: isTrouble ? "warn-text" : undefined }, eventText(event)),
+      h("span", { class: "muted" }, time(whenOf(told).ms), doubt(told)),
+      event.body.type === "pressed" && isBlind && h("p", { class: "warn-text" }, noPicture(event.body.camera)),
+      detail(event),
+      others.length > 0 && h("p", { class: "muted" }, others.map(alsoText).join(" · ")),
+    ),
+    clip && watch(clip),
+    isBeingRecorded(kind, told) && !clip && !isBlind && h("span", { class: "muted" }, t("event.recording")),
+  );
+}
+
+/**
+ * Movements folded into one row.
+ * @param {MoreMotion} more @param {import("./parts.js").Folds} folds
+ */
+export function moreMotionRow({ motions }, folds) {
+  const [newest, oldest] = [motions[0].told, motions[motions.length - 1].told];
+  const span = clockSpanText(whenOf(oldest).ms, whenOf(newest).ms);
+  const words = t("event.more_motion", { count: motions.length, span });
+  const rows = () => h("ul", { class: "rows" }, motions.map(eventRow));
+  // By its oldest: it stays open while newer ones come.
+  const fold = folds.fold(`motion-${oldest.event.id}`, words, rows);
+  return h("li", { class: "folded", "data-testid": "more-motion" }, fold);
+}
+
+/** The press, or else the first motion. @param {Told[]} triggers oldest first */
+export function whatSetOff(triggers) {
+  const told = triggers.find(({ event }) => event.body.type === "pressed") ?? triggers[0];
+  return told && eventText(told.event);
+}
+
+/** What an event is, in words. @param {DoorbellEvent} event */
+export function eventText(event) {
+  const { body } = event;
+  if (body.type === "trouble") return troubleText(event);
+  if (body.type !== "motion" || body.zones.length === 0) return t(`event.${body.type}`);
+  return t("event.motion_in", { zones: body.zones.join(", ") });
+}
+
+/** Says what is to be known about a time. @param {Told} told */
+export function doubt(told) {
+  const { dating } = whenOf(told);
+  return dating === "sure" ? null : ` · ${t(`event.clock_${dating}`)}`;
+}
+
+/** The doorbell's own sentence is English. @param {DoorbellEvent} event */
+function detail({ body }) {
+  if (body.type !== "trouble" || body.is_over || currentLanguage() !== "en") return null;
+  return h("p", { class: "muted" }, body.detail);
+}
+
+/** @param {Told} told one that lies in the same recording */
+function alsoText(told) {
+  const time = timeText(whenOf(told).ms, "clock");
+  if (told.event.body.type === "pressed") return t("event.also_pressed", { time });
+  return t("event.also", { what: eventText(told.event), time });
+}
+
+/** @param {Told} clip */
+function watch(clip) {
+  const { clip_id, duration_ms } = /** @type {ClipReady} */ (clip.event.body);
+  const label = t("clip.watch", { duration: durationText(duration_ms) });
+  return h("a", { class: "button", href: `#/clips/${clip.event.device}/${clip_id}` }, label);
+}
+
+/** @param {Happening["kind"]} kind @param {Told} told */
+function isBeingRecorded(kind, told) {
+  const isTrigger = kind === "pressed" || kind === "motion";
+  return isTrigger && Date.now() - whenOf(told).ms < RECORDING_MS;
+}

@@ -1,0 +1,40 @@
+"""Table of how each doorbell is: its last word only, and when that came."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+
+from firmware.protocol.encoding import decode
+from firmware.protocol.events import Health
+from relay.store.database import Transaction
+from relay.store.schema import doorbell_health, doorbells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRow:
+    """What a doorbell last said of itself; `received_ms` is by the relay's clock."""
+
+    received_ms: int
+    health: Health
+
+
+async def get(tx: Transaction, device: str) -> HealthRow | None:
+    """Return a doorbell's last word, if it ever said any."""
+    query = select(doorbell_health).where(doorbell_health.c.device == device)
+    row = (await tx.execute(query)).mappings().one_or_none()
+    return None if row is None else health_row(row["received_ms"], row["health"])
+
+
+async def put(tx: Transaction, device: str, row: HealthRow) -> None:
+    """Keep this instead of what was there; an unknown doorbell's is dropped."""
+    values = {"received_ms": row.received_ms, "health": row.health.encode().decode()}
+    change = update(doorbell_health).where(doorbell_health.c.device == device).values(**values)
+    if (await tx.execute(change)).rowcount:
+        return
+    if (await tx.execute(select(doorbells.c.device).filter_by(device=device))).first() is not None:
+        await tx.execute(insert(doorbell_health).values(device=device, **values))
+
+
+def health_row(received_ms: int, text: str) -> HealthRow:
+    """Return a row of the table, parsed."""
+    return HealthRow(received_ms=received_ms, health=decode(Health, text.encode()))

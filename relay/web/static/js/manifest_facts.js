@@ -1,0 +1,41 @@
+/**
+ * What a signed clip manifest says about its recording: texts of the page, and what fills them.
+ * @module
+ */
+import { NO_MASK_DIGEST } from "./protocol/footage.js";
+
+/** @typedef {import("./protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {{text: string, values: Record<string, string | number>, isOdd: boolean}} Fact */
+
+const PER_SECOND_90K = 90_000;
+
+/** @param {ClipManifest} manifest one that was checked @returns {Fact[]} what is odd comes last */
+export function factsOf(manifest) {
+  const { counter, started_ms, duration_90k, width, height, triggers, lost_units } = manifest;
+  const facts = [
+    fact("number", { counter }),
+    fact("begun", { time: new Date(started_ms).toISOString().slice(0, 19).replace("T", " ") }),
+    fact("size", { seconds: seconds(duration_90k), width, height }),
+    ...triggers.map(({ kind, at_90k }) => fact(kind, { seconds: seconds(at_90k) })),
+  ];
+  if (!manifest.is_clock_trusted) facts.push(odd("clock"));
+  if (manifest.ended === "cut_short") facts.push(odd("cut_short"));
+  if (lost_units > 0) facts.push(odd("lost", { count: lost_units }));
+  if (manifest.mask_digest !== NO_MASK_DIGEST) facts.push(odd("masked"));
+  return facts;
+}
+
+/** @param {number} ticks */
+function seconds(ticks) {
+  return (ticks / PER_SECOND_90K).toFixed(1);
+}
+
+/** @param {string} name @param {Record<string, string | number>} values @returns {Fact} */
+function fact(name, values) {
+  return { text: `fact.${name}`, values, isOdd: false };
+}
+
+/** @param {string} name @param {Record<string, string | number>} [values] @returns {Fact} */
+function odd(name, values = {}) {
+  return { text: `fact.${name}`, values, isOdd: true };
+}

@@ -1,0 +1,80 @@
+/**
+ * Which recordings a request asks for, and what is signed to give them.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { clipsAsked, grantTerms } from "../../relay/owner_app/asked.js";
+import { Household } from "../../relay/owner_app/household.js";
+
+const DOOR = "abcdefghijklmnopqrst";
+const NOW = 1_790_000_000_000;
+const ASKED = {
+  request: { from_ms: NOW, to_ms: NOW + 60_000 },
+  digest: "r",
+  agency: { id: "lakeland", sealing_keys: ["k"] },
+  device: DOOR,
+};
+
+function clip(seq, clip_id, started_ms, { digest = `d-${seq}`, corrected_ms = null, ...more } = {}) {
+  const body = { type: "clip_ready", clip_id, trigger_event_id: "t", started_ms, duration_ms: 12_000 };
+  const event = { v: 1, id: `id-${seq}`, device: DOOR, seq, time_ms: NOW + seq, is_clock_trusted: true };
+  const told = { ...event, body: { ...body, manifest_digest: digest }, ...more };
+  return { relay_seq: seq, received_ms: NOW + seq, corrected_ms, event: told };
+}
+
+/** A household that loaded these from its relay. */
+async function household(...events) {
+  const get = async (path) => (path === "doorbells" ? { doorbells: [] } : { events: events.toReversed() });
+  const loaded = new Household({ get }, { credential_id: "c" });
+  await loaded.load();
+  return loaded;
+}
+
+const ids = (clips) => clips.map(({ body }) => body.clip_id);
+
+test("what lies wholly in the asked time can be given, oldest first; what reaches over can't", async () => {
+  const all = await household(
+    clip(1, "before", NOW - 1),
+    clip(2, "first", NOW),
+    clip(3, "last", NOW + 48_000),
+    clip(4, "after", NOW + 48_001),
+    clip(5, "away", NOW + 60_000),
+  );
+  const { inside, partly } = clipsAsked(all, ASKED);
+  assert.deepEqual(ids(inside), ["first", "last"]);
+  assert.equal(partly, 2);
+});
+
+test("another door's recordings aren't asked for", async () => {
+  const all = await household(clip(1, "theirs", NOW + 5, { device: "another" }));
+  assert.deepEqual(clipsAsked(all, ASKED), { inside: [], partly: 0 });
+});
+
+test("what was dated anew is given with the times and the manifest of its newest telling", async () => {
+  const untrusted = { is_clock_trusted: false, time_ms: 13_000, corrected_ms: NOW + 13_250 };
+  const all = await household(
+    clip(1, "c", 1000, { ...untrusted, digest: "old" }),
+    clip(2, "c", NOW + 1007, { digest: "new" }),
+  );
+  const { inside } = clipsAsked(all, ASKED);
+  const [range, ...more] = grantTerms(all, ASKED, inside).clips;
+  assert.deepEqual(more, []);
+  const times = { from_ms: NOW + 1007, to_ms: NOW + 13_007 };
+  assert.deepEqual(range, { clip_id: "c", manifest_digest: "new", ...times });
+});
+
+test("what was dated out of the asked time isn't offered any more", async () => {
+  const all = await household(clip(1, "c", NOW + 1000), clip(2, "c", NOW - 90_000));
+  assert.deepEqual(clipsAsked(all, ASKED), { inside: [], partly: 0 });
+});
+
+test("the terms name the asking agency, its keys, no sound, and the clips in the order of time", async () => {
+  const all = await household(clip(1, "late", NOW + 30_000), clip(2, "early", NOW + 1000));
+  const chosen = clipsAsked(all, ASKED).inside.toReversed();
+  const terms = grantTerms(all, ASKED, chosen);
+  assert.deepEqual(terms.clips.map(({ clip_id }) => clip_id), ["early", "late"]);
+  assert.deepEqual(terms.recipient, { agency: "lakeland", sealing_keys: ["k"] });
+  assert.equal(terms.has_audio, false);
+  assert.equal(terms.request_digest, "r");
+});

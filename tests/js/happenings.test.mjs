@@ -1,0 +1,198 @@
+/**
+ * What happened at a door: when it was, what belongs together, and what is still wrong.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import {
+  byTime,
+  dateAnew,
+  foldMotion,
+  happenings,
+  newestTellings,
+  startOf,
+  triggersOf,
+  troublesOf,
+  whenOf,
+} from "../../relay/owner_app/happenings.js";
+
+const DOOR = "abcdefghijklmnopqrst";
+const NOW = 1_790_000_000_000;
+let last = 0;
+
+function told(body, { seq = (last += 1), ms = NOW + seq, isTrusted = true, ...more } = {}) {
+  const event = { v: 1, id: `id-${seq}`, device: DOOR, seq, time_ms: ms, is_clock_trusted: isTrusted, body };
+  return { relay_seq: seq, received_ms: NOW + seq, corrected_ms: null, event, ...more };
+}
+
+const pressed = (how) => told({ type: "pressed", camera: "working" }, how);
+const motion = (how) => told({ type: "motion", zones: ["path"] }, how);
+const trouble = (code, is_over, how) => told({ type: "trouble", code, is_over, detail: "x" }, how);
+const clock = (from_seq, to_seq, offset_ms, how) =>
+  told({ type: "clock_set", from_seq, to_seq, offset_ms }, how);
+const clip = ([first, ...more], { clip_id = `clip-${last + 1}`, started_ms = NOW + last + 1, ...how } = {}) =>
+  told(
+    {
+      type: "clip_ready",
+      clip_id,
+      trigger_event_id: first.event.id,
+      more_trigger_ids: more.map(({ event }) => event.id),
+      started_ms,
+      duration_ms: 12_000,
+    },
+    how,
+  );
+const newestFirst = (...all) => all.sort(byTime);
+
+test("a press and the motion around it lie in one clip and are one happening", () => {
+  const [walk, ring, again] = [motion(), pressed(), pressed()];
+  const made = clip([walk, ring, again]);
+  const found = happenings(newestFirst(walk, ring, again, made));
+  assert.equal(found.length, 1);
+  assert.deepEqual(found[0], { kind: "pressed", told: ring, others: [walk, again], clip: made });
+});
+
+test("each clip is shown once, and what has none stands alone", () => {
+  const [walk, ring, lonely] = [motion(), pressed(), motion()];
+  const [walked, rung] = [clip([walk]), clip([ring])];
+  const orphan = clip([told({ type: "motion", zones: [] })]); // its trigger isn't loaded
+  const shown = happenings(newestFirst(walk, ring, lonely, walked, rung, orphan));
+  assert.deepEqual(
+    shown.map(({ kind, clip: made }) => [kind, made]),
+    [
+      ["clip_ready", orphan],
+      ["motion", undefined],
+      ["pressed", rung],
+      ["motion", walked],
+    ],
+  );
+});
+
+test("notes and clocks are no happenings", () => {
+  const note = told({ type: "note", credential_id: "a", sealed: "b" });
+  assert.deepEqual(happenings([note, clock(1, 2, 3)]), []);
+});
+
+test("a clip of an older doorbell, which names one trigger only, is found", () => {
+  const ring = pressed();
+  const made = clip([ring]);
+  delete made.event.body.more_trigger_ids;
+  assert.equal(happenings(newestFirst(ring, made))[0].clip, made);
+});
+
+test("names what set a clip off, oldest first", () => {
+  const [walk, ring] = [motion(), pressed()];
+  const made = clip([walk, ring]);
+  assert.deepEqual(triggersOf(newestFirst(walk, ring, made, pressed()), made), [walk, ring]);
+});
+
+test("a time of a clock that wasn't set counts for nothing until it is corrected", () => {
+  const lost = pressed({ ms: 5000, isTrusted: false });
+  assert.deepEqual(whenOf(lost), { ms: lost.received_ms, dating: "unsure" });
+  const mended = pressed({ ms: 5000, isTrusted: false, corrected_ms: NOW });
+  assert.deepEqual(whenOf(mended), { ms: NOW, dating: "corrected" });
+  assert.equal(whenOf(pressed({ ms: 7 })).dating, "sure");
+});
+
+test("a clock that was set dates what it names, once, and nothing else", () => {
+  const before = pressed({ seq: 1, ms: 10, isTrusted: false });
+  const named = pressed({ seq: 2, ms: 20, isTrusted: false });
+  const sure = pressed({ seq: 3, ms: NOW });
+  const after = pressed({ seq: 6, ms: 30, isTrusted: false });
+  const other = pressed({ seq: 2, ms: 20, isTrusted: false });
+  other.event.device = "another";
+  const all = [after, clock(2, 9, 500, { seq: 5 }), clock(2, 3, 100, { seq: 4 }), sure, named, before, other];
+  dateAnew(all);
+  dateAnew(all);
+  const dated = [before, named, sure, after, other].map((one) => one.corrected_ms);
+  assert.deepEqual(dated, [null, 120, null, null, null]);
+});
+
+test("an offset to no time at all dates nothing", () => {
+  const lost = pressed({ seq: 1, ms: 10, isTrusted: false });
+  dateAnew([clock(1, 1, -11, { seq: 2 }), lost]);
+  assert.equal(lost.corrected_ms, null);
+});
+
+test("a clip's beginning moves with its time, so that a grant names what the doorbell has", () => {
+  const made = clip([pressed()], { ms: 13_000, isTrusted: false, corrected_ms: NOW + 13_000 });
+  made.event.body.started_ms = 1000;
+  assert.equal(startOf(made), NOW + 1000);
+  assert.equal(startOf(clip([pressed()], { started_ms: NOW })), NOW);
+});
+
+test("a clip stands where it began, not where it was told", () => {
+  const made = clip([pressed()], { started_ms: NOW - 60_000 });
+  assert.deepEqual(whenOf(made), { ms: NOW - 60_000, dating: "sure" });
+  const lost = clip([pressed()], { ms: 13_000, started_ms: 1000, isTrusted: false });
+  assert.deepEqual(whenOf(lost), { ms: lost.received_ms, dating: "unsure" });
+  lost.corrected_ms = NOW + 13_000;
+  assert.deepEqual(whenOf(lost), { ms: NOW + 1000, dating: "corrected" });
+});
+
+test("a clip that was told anew counts once, by its newest telling, and isn't corrected twice", () => {
+  const ring = pressed({ isTrusted: false, corrected_ms: NOW });
+  const first = clip([ring], {
+    ...{ clip_id: "c", ms: 13_000, started_ms: 1000, isTrusted: false, corrected_ms: NOW + 13_250 },
+  });
+  const again = clip([ring], { clip_id: "c", started_ms: NOW + 1007 });
+  const other = clip([pressed()]);
+  for (const all of [[first, again, other], [other, again, first]]) {
+    const left = newestTellings(all);
+    assert.deepEqual(new Set(left), new Set([again, other]));
+  }
+  const shown = happenings(newestTellings(newestFirst(ring, first, again)));
+  assert.deepEqual(shown, [{ kind: "pressed", told: ring, others: [], clip: again }]);
+  assert.equal(startOf(again), NOW + 1007);
+});
+
+test("newest is what has the highest number, whatever a clock says or the relay sent first", () => {
+  const first = clip([pressed()], { clip_id: "c", seq: 501, ms: NOW + 99_000, relay_seq: 9 });
+  const again = clip([pressed()], { clip_id: "c", seq: 502, ms: NOW, relay_seq: 8 });
+  assert.deepEqual(newestTellings([first, again]), [again]);
+});
+
+test("another door's clip of the same id is another clip", () => {
+  const [mine, theirs] = [clip([pressed()], { clip_id: "c" }), clip([pressed()], { clip_id: "c" })];
+  theirs.event.device = "another";
+  assert.deepEqual(newestTellings([mine, theirs]), [mine, theirs]);
+});
+
+test("a day full of motion hides no ring", () => {
+  const noon = new Date(2026, 9, 5, 12).getTime();
+  const ring = pressed({ ms: noon - 60_000 });
+  const walks = Array.from({ length: 40 }, (_, minute) => motion({ ms: noon + minute * 60_000 }));
+  const rows = foldMotion(happenings(newestFirst(ring, ...walks)));
+  assert.deepEqual(rows.map(({ kind }) => kind), ["motion", "more_motion", "pressed"]);
+  assert.equal(rows[0].told, walks[39]);
+  assert.deepEqual(rows[1].motions.map(({ told: walk }) => walk), walks.slice(0, 39).reverse());
+});
+
+test("motion isn't folded over a ring, a day, a door, or for one row only", () => {
+  const noon = new Date(2026, 9, 5, 12).getTime();
+  const at = (minutes) => motion({ ms: noon + minutes * 60_000 });
+  const kinds = (...all) => foldMotion(happenings(newestFirst(...all))).map(({ kind }) => kind);
+  assert.deepEqual(kinds(at(1), at(2)), ["motion", "motion"]);
+  assert.deepEqual(kinds(at(1), pressed({ ms: noon + 90_000 }), at(2), at(3)), [
+    ...["motion", "motion", "pressed", "motion"],
+  ]);
+  assert.deepEqual(kinds(at(1), at(2), at(3), at(-1440)), ["motion", "more_motion", "motion"]);
+  const theirs = [at(1), at(2)];
+  for (const one of theirs) one.event.device = "another";
+  assert.deepEqual(kinds(...theirs, at(3), at(4)), ["motion", "motion", "motion", "motion"]);
+});
+
+test("a trouble is there until it is over, by number and not by a clock that may be wrong", () => {
+  const history = newestFirst(
+    trouble("power_weak", false, { seq: 1 }),
+    trouble("camera", false, { seq: 2, ms: NOW + 99_000 }),
+    trouble("camera", true, { seq: 3, ms: NOW }),
+    trouble("too_hot", true, { seq: 4 }),
+    trouble("too_hot", false, { seq: 5 }),
+  );
+  assert.deepEqual(
+    troublesOf(history, DOOR).map(({ event }) => event.body.code).sort(),
+    ["power_weak", "too_hot"],
+  );
+  assert.deepEqual(troublesOf(history, "another"), []);
+});

@@ -1,0 +1,155 @@
+/**
+ * What the app does with what the relay says: who is called, what is dated, what is kept.
+ */
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { Household } from "../../relay/owner_app/household.js";
+
+const DOOR = "abcdefghijklmnopqrst";
+const NOW = 1_790_000_000_000;
+
+function told(seq, body, more = {}) {
+  const event = { v: 1, id: `id-${seq}`, device: DOOR, seq, time_ms: NOW + seq, is_clock_trusted: true, body };
+  const { corrected_ms = null, received_ms = NOW + seq, ...changes } = more;
+  return { relay_seq: seq, received_ms, corrected_ms, event: { ...event, ...changes } };
+}
+
+/** A relay that has these events, and says these things on its stream. */
+class ScriptedRelay {
+  constructor({ events = [], said = [] }) {
+    this.events = events;
+    this.said = said;
+    this.asked = [];
+    this.health = null;
+  }
+
+  async get(path) {
+    this.asked.push(path);
+    if (path === "doorbells") {
+      const bell = { device: DOOR, name: "Front door", state: "online", since_ms: NOW };
+      return { doorbells: [{ ...bell, identity_key: "", sealing_key: "", health: this.health }] };
+    }
+    const before = Number(new URLSearchParams(path.split("?")[1]).get("before_seq") ?? Infinity);
+    const older = this.events.filter((one) => one.relay_seq < before);
+    return { events: older.sort((a, b) => b.relay_seq - a.relay_seq).slice(0, 100) };
+  }
+
+  async *stream(signal) {
+    for (const message of this.said) yield structuredClone(message);
+    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+  }
+}
+
+function clipTold(seq, clip_id, { started_ms = NOW, digest = "d", ...more } = {}) {
+  const body = { type: "clip_ready", clip_id, trigger_event_id: "id-0", started_ms, duration_ms: 12_000 };
+  return told(seq, { ...body, manifest_digest: digest }, more);
+}
+
+/** Follows a relay until it has said all; returns the household and who was called for. */
+async function follow(script) {
+  const relay = new ScriptedRelay(script);
+  const household = new Household(relay, { credential_id: "c" });
+  const called = [];
+  household.addEventListener("pressed", ({ detail }) => called.push(detail.event.body.type));
+  const stop = new AbortController();
+  const following = household.follow(stop.signal);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  stop.abort();
+  await following;
+  return { household, relay, called };
+}
+
+test("somebody is called for a press, and nobody for motion or trouble", async () => {
+  const bodies = [
+    { type: "motion", zones: ["path"] },
+    { type: "trouble", code: "power_weak", is_over: false, detail: "x" },
+    { type: "pressed", camera: "missing" },
+  ];
+  const said = bodies.map((body, i) => ({ event: "doorbell", data: told(i + 1, body) }));
+  const { household, called } = await follow({ said });
+  assert.deepEqual(called, ["pressed"]);
+  assert.equal(household.history.length, 3);
+});
+
+test("a clock that is set on an open page dates what the page shows", async () => {
+  const lost = told(1, { type: "pressed", camera: "working" }, { time_ms: 5, is_clock_trusted: false });
+  const clock = told(2, { type: "clock_set", from_seq: 1, to_seq: 1, offset_ms: NOW });
+  for (const said of [[lost, clock], [clock, lost]]) {
+    const { household } = await follow({ said: said.map((data) => ({ event: "doorbell", data })) });
+    assert.equal(household.told.get("id-1").corrected_ms, NOW + 5);
+  }
+});
+
+test("what the relay dated meanwhile is taken over when the page comes back", async () => {
+  const lost = told(1, { type: "pressed", camera: "working" }, { time_ms: 5, is_clock_trusted: false });
+  const relay = new ScriptedRelay({ events: [lost] });
+  const household = new Household(relay, { credential_id: "c" });
+  await household.load();
+  relay.events = [{ ...lost, corrected_ms: NOW }];
+  await household.load();
+  assert.equal(household.told.get("id-1").corrected_ms, NOW);
+});
+
+test("health comes with the stream, and anew when it is asked for", async () => {
+  const health = { camera: "frozen" };
+  const said = [
+    { event: "health", data: { device: DOOR, received_ms: NOW, health } },
+    { event: "health", data: { device: "another", received_ms: NOW, health } },
+  ];
+  const { household, relay } = await follow({ said });
+  assert.deepEqual(household.doorbell(DOOR).health, { received_ms: NOW, health });
+  relay.health = { received_ms: NOW + 1, health: { camera: "working" } };
+  await household.refresh();
+  assert.equal(household.doorbell(DOOR).health.health.camera, "working");
+});
+
+test("a clip that is told anew on an open page is one clip, by its newest telling", async () => {
+  const first = clipTold(1, "c", { started_ms: 1000, is_clock_trusted: false, time_ms: 13_000 });
+  const said = [first, clipTold(2, "c", { started_ms: NOW - 5000, digest: "e" })];
+  const { household } = await follow({ said: said.map((data) => ({ event: "doorbell", data })) });
+  assert.deepEqual(household.clips.map(({ id }) => id), ["id-2"]);
+  assert.deepEqual(household.history.map(({ event }) => event.id), ["id-2"]);
+  assert.equal(household.startOf(household.clips[0]), NOW - 5000);
+  assert.equal(household.isNewest(household.told.get("id-1").event), false);
+  assert.equal(household.isNewest(household.clips[0]), true);
+});
+
+test("a ring is looked for behind a page that holds nothing but motion", async () => {
+  const walks = Array.from({ length: 230 }, (_, i) => told(i + 2, { type: "motion", zones: [] }));
+  const ring = told(1, { type: "pressed", camera: "working" });
+  const { household, relay } = await follow({ events: [ring, ...walks] });
+  assert.equal(household.told.has("id-1"), true);
+  assert.equal(relay.asked.length, 4);
+});
+
+test("it isn't looked for without end, nor when it is on the page", async () => {
+  const walks = Array.from({ length: 900 }, (_, i) => told(i + 1, { type: "motion", zones: [] }));
+  const without = await follow({ events: walks });
+  assert.equal(without.household.told.size, 600);
+  const ring = told(901, { type: "pressed", camera: "working" });
+  const having = await follow({ events: [...walks, ring] });
+  assert.equal(having.household.told.size, 100);
+});
+
+test("what happened in a long silence leaves no gap", async () => {
+  const body = { type: "motion", zones: [] };
+  const relay = new ScriptedRelay({ events: [told(1, body), told(2, body)] });
+  const household = new Household(relay, { credential_id: "c" });
+  await household.load();
+  relay.events = Array.from({ length: 350 }, (_, i) => told(i + 1, body));
+  await household.load();
+  assert.equal(household.told.size, 350);
+});
+
+test("loading back to a time goes by when the relay heard, which no doorbell's clock can bend", async () => {
+  const body = { type: "motion", zones: [] };
+  const events = Array.from({ length: 250 }, (_, i) => told(i + 1, body, { received_ms: NOW + i * 1000 }));
+  events[249].event.time_ms = 5; // a clock at 1970 among the newest
+  const relay = new ScriptedRelay({ events });
+  const household = new Household(relay, { credential_id: "c" });
+  await household.load();
+  await household.loadBackTo(NOW + 100_000);
+  assert.equal(household.told.size, 200);
+  assert.equal(relay.asked.at(-1), "events?limit=100&before_seq=151");
+});

@@ -1,0 +1,57 @@
+/**
+ * What an agency's page says about a recording.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+
+import { factsOf } from "../../relay/web/static/js/manifest_facts.js";
+import { NO_MASK_DIGEST } from "../../relay/web/static/js/protocol/footage.js";
+
+const PLAIN = {
+  ...{ counter: 42, started_ms: 1_790_000_000_000, is_clock_trusted: true },
+  ...{ duration_90k: 1_350_000, width: 1280, height: 720 },
+  ...{ ended: "complete", lost_units: 0, mask_digest: NO_MASK_DIGEST },
+  triggers: [
+    { event_id: "a", kind: "motion", at_90k: 540_000 },
+    { event_id: "b", kind: "pressed", at_90k: 720_000 },
+  ],
+};
+const odd = (changes) =>
+  factsOf({ ...PLAIN, ...changes })
+    .filter((fact) => fact.isOdd)
+    .map(({ text }) => text);
+
+test("no mask is the digest of an empty list, as the doorbell has it", () => {
+  assert.equal(createHash("sha256").update("[]").digest("hex"), NO_MASK_DIGEST);
+});
+
+test("an ordinary recording has its number, its size and what set it off", () => {
+  assert.deepEqual(factsOf(PLAIN), [
+    { text: "fact.number", values: { counter: 42 }, isOdd: false },
+    { text: "fact.begun", values: { time: "2026-09-21 14:13:20" }, isOdd: false },
+    { text: "fact.size", values: { seconds: "15.0", width: 1280, height: 720 }, isOdd: false },
+    { text: "fact.motion", values: { seconds: "6.0" }, isOdd: false },
+    { text: "fact.pressed", values: { seconds: "8.0" }, isOdd: false },
+  ]);
+});
+
+test("what is out of the ordinary is said", () => {
+  assert.deepEqual(odd({ is_clock_trusted: false }), ["fact.clock"]);
+  assert.deepEqual(odd({ ended: "cut_short" }), ["fact.cut_short"]);
+  assert.deepEqual(odd({ lost_units: 7 }), ["fact.lost"]);
+  assert.deepEqual(odd({ mask_digest: "f".repeat(64) }), ["fact.masked"]);
+});
+
+test("both languages have words for every fact, with the same gaps", () => {
+  const all = { is_clock_trusted: false, ended: "cut_short", lost_units: 7, mask_digest: "f" };
+  for (const language of ["en", "sv"]) {
+    const file = new URL(`../../relay/web/locales/${language}.json`, import.meta.url);
+    const texts = JSON.parse(readFileSync(file, "utf8"));
+    for (const { text, values } of factsOf({ ...PLAIN, ...all })) {
+      const gaps = [...texts[`js.${text}`].matchAll(/\{(\w+)\}/g)].map(([, gap]) => gap);
+      assert.deepEqual(gaps.sort(), Object.keys(values).sort(), `${language}: ${text}`);
+    }
+  }
+});
