@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo check test lock smoke bench soak screenshots
 VENV := .venv/bin
+BROWSER := chromium fonts-dejavu-core
+FAULTS := strace btrfs-progs e2fsprogs softhsm2
 ARGS ?=
 
 help:  ## this list
@@ -23,8 +25,9 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	$(VENV)/lint-imports --no-logo
 	npm run --silent check
 
-test: setup  ## all tests (ARGS are pytest's)
-	@.ci/chromium
+test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
+	@.ci/debian $(BROWSER) $(FAULTS)
+	@.ci/picamera || [ -z "$$CI" ]
 	npm test --silent
 	$(VENV)/pytest $(ARGS)
 
@@ -42,5 +45,5 @@ soak: setup  ## the long forms: 300 kills, 100,000 mutated grants (a quarter of 
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)
-	@.ci/chromium
+	@.ci/debian $(BROWSER)
 	$(VENV)/python -m tests.flows.screenshots $(ARGS)

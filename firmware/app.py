@@ -1,34 +1,32 @@
 """The doorbell, put together in the order in which data flows.
 
-    camera ─► hub ─► ring ─┬─► recorder ─► library (clips, index, retention)
+    panel ─► chime, at once
+    camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
       │                    └─► live view ─► WebRTC ─► owner
-      └► luma ─► pairing code ◄─ owner's app
+      └► luma ─┬─► pairing code ◄─ owner's app
+               └─► motion ─► event, clip
     button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
     request, statement ─► desk (consent) ─► own page ─► evidence ─► upload ─► bucket
 
-Only putting together belongs here.
+Only putting together belongs here: the camera's side in filming.py, what is kept in recording.py.
 """
 
 import asyncio
 import logging
 import random
 import signal
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 
 import httpx2
 
 from firmware.answering import CodeWatch, Viewing
 from firmware.bell import Bell
-from firmware.capture.hub import LumaSlot, UnitHub
-from firmware.capture.replay import ReplaySource
+from firmware.capture.source import Mask
 from firmware.clips.facts_store import FactsStore
-from firmware.clips.library import Database, Library
-from firmware.clips.record import ClipRecord
-from firmware.clips.recorder import Recorder
-from firmware.clips.recovery import close_open_clips
-from firmware.clips.ring import Ring
 from firmware.clock import SystemClock
+from firmware.clock_watch import ClockWatch
 from firmware.config import Config
 from firmware.door import door_app, serve
 from firmware.door.guard import own_origins
@@ -37,39 +35,100 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.evidence.manifest import ManifestSigner
+from firmware.errors import DoorwardError
+from firmware.filming import Filming
+from firmware.health.ladder import HeatLadder
+from firmware.health.linux import LinuxBoard
+from firmware.health.monitor import HealthMonitor
+from firmware.health.troubles import Troubles
+from firmware.lighting import Lighting
 from firmware.link.commands import CommandHandlers
 from firmware.link.mqtt import BrokerAddress
 from firmware.link.session import Identity, LinkSession
 from firmware.live.session import LiveSessions
+from firmware.motion_watch import MotionWatch
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.queue import Outbox
 from firmware.outbox.upload import Uploader
-from firmware.own_page import OwnPage, Shelf
+from firmware.own_page import OwnPage
+from firmware.panel.light import LightState
+from firmware.panel.panel import Panel, open_gpio
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import ClipReady, Event
+from firmware.protocol.events import Event
+from firmware.recording import Recording
+from firmware.reset import finish_wipe, order_wipe
 from firmware.statements import StatementDesk
-from firmware.supervision import keep_running
+from firmware.supervision import LastResort, Watchdog, keep_running
+from firmware.systemd import ServiceManager, of_this_process
 from firmware.telling import Teller
 from firmware.uploads import Uploads
 
 HTTP_TIMEOUT_S = 30.0
-RETENTION_EVERY_S = 600.0
+REQUESTS_FORGOTTEN_EVERY_S = 600.0
 
 log = logging.getLogger(__name__)
 
 
-def run(config: Config) -> None:
-    """Be the doorbell until SIGTERM or SIGINT."""
-    asyncio.run(_run(config))
+def run(config: Config, reload: Callable[[], Config]) -> int:
+    """Be the doorbell until SIGTERM or SIGINT; return the exit code."""
+    finish_wipe(config.data_dir)
+    exit_code = asyncio.run(_run(config, reload))
+    return 0 if finish_wipe(config.data_dir) else exit_code
 
 
-async def _run(config: Config) -> None:
-    keys = load_or_make_keys(config.data_dir)
+async def _run(config: Config, reload: Callable[[], Config]) -> int:
+    stop = _stop_on_signals()
+    clock = SystemClock(
+        is_host_time_trusted=config.clock.is_host_time_trusted,
+        kept_in=config.data_dir / "clock.json",
+    )
+
+    def reset() -> None:
+        order_wipe(config.data_dir)
+        stop.set()
+
+    panel = Panel(
+        config.panel,
+        open_gpio(config.panel),
+        has_presence=config.motion.presence != "none",
+        has_infrared=config.camera.has_infrared,
+        clock=clock,
+        on_reset=reset,
+    )
+    panel.start()
+    panel.light.set(LightState.STARTING, True)
+    manager = of_this_process()
+    watchdog = Watchdog(manager)
+    guarding = asyncio.create_task(watchdog.run(), name="watchdog")
+    manager.ready()  # the bell rings from here on
+    body = Body(panel=panel, clock=clock, manager=manager, watchdog=watchdog, end=LastResort(stop))
+    try:
+        await _enrol_and_run(config, reload, body, stop)
+    finally:
+        manager.stopping()
+        guarding.cancel()
+        await panel.close()
+    return body.end.exit_code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a doorbell has before it is enrolled, and keeps."""
+
+    panel: Panel
+    clock: SystemClock
+    manager: ServiceManager
+    watchdog: Watchdog
+    end: LastResort
+
+
+async def _enrol_and_run(
+    config: Config, reload: Callable[[], Config], body: Body, stop: asyncio.Event
+) -> None:
     source = random.SystemRandom()
+    keys = load_or_make_keys(config.data_dir)
     async with httpx2.AsyncClient(trust_env=False, timeout=HTTP_TIMEOUT_S) as http:
-        stop = _stop_on_signals()
         enroller = Enroller(
             data_dir=config.data_dir,
             claim_file=config.claim_file,
@@ -83,7 +142,11 @@ async def _run(config: Config) -> None:
         if not enrolling.done():
             enrolling.cancel()
             return
-        await Doorbell(config, keys, enrolling.result(), http, source).run(stop)
+        doorbell = Doorbell(config, keys, enrolling.result(), body, http, source)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGHUP, lambda: doorbell.reload_soon(reload)
+        )
+        await doorbell.run(stop)
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -102,48 +165,72 @@ class Doorbell:
         config: Config,
         keys: DeviceKeys,
         enrolment: Enrolment,
+        body: Body,
         http: httpx2.AsyncClient,
         source: random.Random,
     ) -> None:
-        loop = asyncio.get_running_loop()
         data_dir = config.data_dir
-        self._config, self._source = config, source
-        self._clock = SystemClock(is_host_time_trusted=config.clock.is_host_time_trusted)
-        self._boot_id = new_id()
+        panel, clock = body.panel, body.clock
+        self._config, self._source, self._clock, self._panel = config, source, clock, panel
+        boot_id = new_id()
         self._owners = OwnerStore(data_dir / "owners.json")
-        self._outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, on_told=self._on_told)
-        self._teller = Teller(self._outbox, self._clock)
+        self._outbox = Outbox(
+            data_dir / "outbox.sqlite3", keys.device, on_told=self._on_told, boot=clock.boot_id
+        )
+        self._teller = Teller(self._outbox, clock)
         tell = self._teller.tell
 
-        self._camera = _camera(config, self._clock)
-        self._ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
-        self._hub = UnitHub(ring_add=self._ring.add, loop=loop)
-        self._luma = LumaSlot(loop)
-
-        self._database = Database(data_dir / "library.sqlite3")
-        self._library = Library(
-            self._database,
-            data_dir / "clips",
-            keep_days=config.clips.keep_days,
-            keep_bytes=config.clips.keep_bytes,
+        self._filming = Filming(
+            config,
+            clock=clock,
+            set_infrared=panel.set_infrared,
+            on_state=lambda *_: self._health.look_now(),
+            give_up=body.end.give_up,
+            manager=body.manager,
+            source=source,
         )
-        self._manifests = ManifestSigner(keys.signer, keys.device)
-        self._recorder = Recorder(
-            hub=self._hub,
-            ring=self._ring,
-            library=self._library,
-            sign_manifest=self._manifests.sign,
-            clock=self._clock,
-            boot_id=self._boot_id,
-            size=(self._camera.width, self._camera.height),
-            pre_roll_s=config.clips.pre_roll_s,
-            post_roll_s=config.clips.post_roll_s,
+        self._recording = Recording(
+            config,
+            keys=keys,
+            filming=self._filming,
+            clock=clock,
+            boot_id=boot_id,
             may_record=self._has_owner,
-            on_clip=self._on_clip,
+            on_card=lambda state: self._health.set_card(state),
+            tell=tell,
         )
-        shelf = Shelf(self._library)
+        self._motion = MotionWatch(
+            config.motion,
+            frames=self._filming.luma.subscribe(),
+            recorder=self._recording.recorder,
+            has_owner=self._has_owner,
+            tell=tell,
+            on_storm=lambda is_storm: self._health.set_storm(is_storm),
+            pause_s=config.clips.post_roll_s,
+            presence=panel.presence,
+        )
+        self._health = HealthMonitor(
+            board=LinuxBoard(data_dir),
+            camera=self._filming.keeper,
+            clip_facts=self._recording.facts,
+            ladder=HeatLadder(config.camera.fps),
+            troubles=Troubles(kept_in=data_dir / "troubles.json"),
+            clock=clock,
+            tell=tell,
+            may_tell=self._has_owner,
+            publish=lambda health: self._link.set_health(health),
+        )
+        self._clock_watch = ClockWatch(
+            clock=clock,
+            boot=clock.boot_id,
+            events=self._outbox,
+            tell=tell,
+            date_clips=self._recording.date_clips,
+            remember=clock.remember,
+        )
+        library, shelf = self._recording.library, self._recording.shelf
         self._live = LiveSessions(
-            self._hub, shelf, request_key_frame=self._camera.request_key_frame
+            self._filming.hub, shelf, request_key_frame=self._filming.keeper.request_key_frame
         )
         viewing = Viewing(self._live, self._has_owner)
 
@@ -152,7 +239,15 @@ class Doorbell:
             sealing_key=keys.sealing_key,
             has_owner=self._has_owner(),
         )
-        self._codes = CodeWatch(self._luma, self._pairing, self._clock, tell)
+        self._codes = CodeWatch(self._filming.luma.subscribe(), self._pairing, clock, tell)
+        self._lighting = Lighting(
+            panel.light,
+            pairing=self._pairing,
+            clock=clock,
+            viewers=lambda: self._live.viewers,
+            is_recording=lambda: self._recording.recorder.clip_id is not None,
+            has_trouble=lambda: self._health.has_trouble,
+        )
         outgoing = Outgoing(data_dir / "outgoing")
         self._desk = StatementDesk(
             keys=keys,
@@ -161,10 +256,11 @@ class Doorbell:
             cell=config.place.cell,
             is_opted_in=config.place.is_opted_in,
             door_url=config.door.url,
-            clock=self._clock,
+            clock=clock,
             owners=self._owners,
-            facts_store=FactsStore(self._database),
-            library=self._library,
+            facts_store=FactsStore(self._recording.database),
+            library=library,
+            playback=self._recording.playback,
             outgoing=outgoing,
             tell=tell,
         )
@@ -173,9 +269,7 @@ class Doorbell:
         )
         self._uploads = Uploads(uploader=uploader, outgoing=outgoing, tell=tell)
         self._link = LinkSession(
-            identity=Identity(
-                device=keys.device, boot_id=self._boot_id, version=version("doorward")
-            ),
+            identity=Identity(device=keys.device, boot_id=boot_id, version=version("doorward")),
             address=BrokerAddress(
                 host=enrolment.broker_host,
                 port=enrolment.broker_port,
@@ -191,7 +285,7 @@ class Doorbell:
                 on_statement=self._desk.on_statement,
                 on_upload_ticket=self._uploads.on_ticket,
             ),
-            wall_ms=self._clock.wall_ms,
+            wall_ms=clock.wall_ms,
             source=source,
         )
         self._page = OwnPage(
@@ -200,45 +294,52 @@ class Doorbell:
             pairing=self._pairing,
             owners=self._owners,
             door_number=DoorNumber(data_dir / "door.json", monotonic_s=self._monotonic_s),
-            library=self._library,
+            library=library,
             shelf=shelf,
-            clock=self._clock,
+            clock=clock,
             tell=tell,
             is_online=lambda: self._link.is_online,
             door_url=config.door.url,
         )
         self._bell = Bell(
-            config.button,
-            clock=self._clock,
-            recorder=self._recorder,
+            config.panel,
+            panel,
+            clock=clock,
+            trigger=self._recording.recorder.trigger,
             pairing=self._pairing,
             has_owner=self._has_owner,
+            camera_state=lambda: self._filming.keeper.state,
             tell=tell,
-            show=self._show,
+            show=self._filming.show,
         )
-        self._telling_clips: set[asyncio.Task[None]] = set()
+        body.watchdog.watch("camera keeper", self._filming.keeper.stuck_s)
+        self._reloading: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set; end them in good order."""
-        await asyncio.to_thread(close_open_clips, self._library, self._manifests.sign)
-        for record in await asyncio.to_thread(self._library.untold):
-            self._on_clip(record)
         parts = {
-            "recorder": self._recorder.run,
+            "camera": self._filming.run,
+            "recorder": self._recording.recorder.run,
+            "motion": self._motion.run,
             "pairing": self._codes.run,
+            "light": self._lighting.run,
+            "health": self._health.run,
+            "clock": self._clock_watch.run,
             "own page": self._serve_page,
             "link": self._link.run,
-            "retention": self._keep_retention,
+            "library": self._recording.keep_in_order,
+            "requests": self._forget_requests,
         }
+        await self._bell.start()
+        await self._recording.recover()
         running = [
             asyncio.create_task(keep_running(name, part, source=self._source), name=name)
             for name, part in parts.items()
         ]
         try:
-            self._camera.start(self._hub.put, self._luma.put)
-            await self._bell.start()
             await self._desk.resume()
             await self._uploads.resume(self._outbox.pending(10_000))
+            self._panel.light.set(LightState.STARTING, False)
             log.info("doorbell ready, its own page is %s", self._config.door.url)
             await stop.wait()
         finally:
@@ -247,11 +348,27 @@ class Doorbell:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            await asyncio.gather(*self._telling_clips, return_exceptions=True)
-            await asyncio.to_thread(self._camera.stop)
-            self._teller.close()
+            await self._filming.keeper.stop()
+            await asyncio.to_thread(self._teller.close)
+            await self._recording.aclose()
+            await asyncio.to_thread(self._clock.remember)
             self._outbox.close()
-            self._database.close()
+
+    def reload_soon(self, reload: Callable[[], Config]) -> None:
+        """Read the settings again; what may change while running does."""
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.create_task(self._reload(reload), name="reload")
+
+    async def _reload(self, reload: Callable[[], Config]) -> None:
+        try:
+            config = await asyncio.to_thread(reload)
+        except DoorwardError as error:
+            log.error("the settings stay as they are: %s", error)
+            return
+        await self._filming.hide(Mask(config.privacy.masks))
+        self._motion.set_settings(config.motion)
+        await self._filming.keeper.set_bitrate(config.camera.bitrate_bps)
+        log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
 
     def _has_owner(self) -> bool:
         return bool(self._owners.owners)
@@ -259,30 +376,8 @@ class Doorbell:
     def _monotonic_s(self) -> float:
         return self._clock.monotonic_ns() / 1e9
 
-    def _on_clip(self, record: ClipRecord) -> None:
-        task = asyncio.create_task(self._tell_clip(record), name="clip")
-        self._telling_clips.add(task)
-        task.add_done_callback(self._telling_clips.discard)
-
-    async def _tell_clip(self, record: ClipRecord) -> None:
-        await self._teller.tell(
-            ClipReady(
-                clip_id=record.clip_id,
-                manifest_digest=record.manifest_digest,
-                trigger_event_id=record.trigger_event_id,
-                started_ms=record.started_ms,
-                duration_ms=record.duration_ms,
-                pre_roll_ms=record.pre_roll_ms,
-                is_cut_short=record.is_cut_short,
-            )
-        )
-        await asyncio.to_thread(self._library.mark_told, record.clip_id)
-
     def _on_told(self, event: Event) -> None:
         self._uploads.on_told(event)
-
-    async def _show(self, picture_png: bytes, seconds: float) -> None:
-        await asyncio.to_thread(self._camera.show, picture_png, seconds)
 
     async def _serve_page(self) -> None:
         door = self._config.door
@@ -295,22 +390,7 @@ class Doorbell:
         )
         await serve(app, door.listen_host, door.listen_port)
 
-    async def _keep_retention(self) -> None:
+    async def _forget_requests(self) -> None:
         while True:
-            removed = await asyncio.to_thread(self._library.apply_retention, self._clock.wall_ms())
-            if removed:
-                log.info("retention removed %d clips", len(removed))
             await asyncio.to_thread(self._desk.forget_old_requests)
-            await asyncio.sleep(RETENTION_EVERY_S)
-
-
-def _camera(config: Config, clock: SystemClock) -> ReplaySource:
-    camera = config.camera
-    return ReplaySource(
-        clock=clock,
-        width=camera.width,
-        height=camera.height,
-        fps=camera.fps,
-        bitrate_bps=camera.bitrate_bps,
-        file=Path(camera.file) if camera.file else None,
-    )
+            await asyncio.sleep(REQUESTS_FORGOTTEN_EVERY_S)

@@ -14,11 +14,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
+from firmware.capture.source import Polygon
 from firmware.errors import ConfigError
 
 CLAIM_FILE = Path("claim.json")
 MAX_SOCKET_PATH_BYTES = 107
 """sockaddr_un(7): 108 bytes with the closing zero."""
+
+MIN_BITRATE_BPS = 250_000
+"""Hardware encoders have hung far below (rpicam-apps #664)."""
+MAX_POLYGONS = 8
+MAX_CORNERS = 32
 
 Check = Callable[[Any], bool]  # Any: a TOML value whose type was checked before
 S = TypeVar("S")
@@ -65,12 +71,52 @@ def _is_path(value: str) -> bool:
     return "\x00" not in value
 
 
+def _is_public_key(value: str) -> bool:
+    return value == "" or re.fullmatch("[A-Za-z0-9_-]{43}", value) is not None
+
+
+def _are_names(names: tuple[object, ...]) -> bool:
+    return len(names) <= MAX_POLYGONS and all(
+        isinstance(name, str) and 0 < len(name) <= 40 and name.isprintable() for name in names
+    )
+
+
+def _polygons(what: str) -> Any:  # Any: as dataclasses.field
+    expected = (
+        f"at most {MAX_POLYGONS} {what}, each a list of 3 to {MAX_CORNERS} corners [x, y] "
+        "as fractions of the picture, 0 to 1 from the top left"
+    )
+    return field(default=(), metadata={"expected": expected, "is_right": _are_polygons})
+
+
+def _frozen(value: Any) -> Any:  # Any: TOML's nested lists, as nested tuples
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _are_polygons(value: tuple[Any, ...]) -> bool:  # Any: what TOML held
+    return len(value) <= MAX_POLYGONS and all(
+        isinstance(polygon, tuple)
+        and 3 <= len(polygon) <= MAX_CORNERS
+        and all(_is_corner(corner) for corner in polygon)
+        for polygon in value
+    )
+
+
+def _is_corner(corner: object) -> bool:
+    return (
+        isinstance(corner, tuple)
+        and len(corner) == 2
+        and all(type(part) in (int, float) and 0 <= part <= 1 for part in corner)
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraConfig:
-    """Where access units come from."""
+    """Where access units come from, and how the picture is taken."""
 
-    kind: Literal["replay"] = _choice("replay")
+    kind: Literal["replay", "picamera", "webcam"] = _choice("replay", "picamera", "webcam")
     file: str = _setting("", 'a video file, or "" for the rendered porch', _is_path)
+    device: str = _setting("/dev/video0", "a path such as /dev/video0", _is_path)
     width: int = _setting(
         1280, "an even number from 160 to 4096", lambda v: 160 <= v <= 4096 and v % 2 == 0
     )
@@ -78,7 +124,38 @@ class CameraConfig:
         720, "an even number from 120 to 2160", lambda v: 120 <= v <= 2160 and v % 2 == 0
     )
     fps: int = _between(30, 5, 60)
-    bitrate_bps: int = _between(2_000_000, 100_000, 25_000_000)
+    night_fps: int = _between(10, 5, 60)
+    bitrate_bps: int = _between(2_000_000, MIN_BITRATE_BPS, 20_000_000)
+    rotation: int = _setting(0, "0 or 180 (degrees)", lambda v: v in (0, 180))
+    is_mirrored: bool = _setting(False, "true or false", lambda _: True)
+    focus_m: float = _between(0.0, 0, 50, "metres (0: the lens decides)")
+    flicker_hz: int = _setting(
+        50, "50 or 60 (the mains), or 0 for none", lambda v: v in (0, 50, 60)
+    )
+    metering: Literal["backlit", "centre", "average"] = _choice("backlit", "centre", "average")
+    has_infrared: bool = _setting(False, "true or false", lambda _: True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrivacyConfig:
+    """What is never filmed."""
+
+    masks: tuple[Polygon, ...] = _polygons("masks")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MotionConfig:
+    """What counts as motion."""
+
+    is_on: bool = _setting(True, "true or false", lambda _: True)
+    zones: tuple[Polygon, ...] = _polygons("zones")
+    zone_names: tuple[str, ...] = _setting(
+        (), "at most 8 names of at most 40 characters, one a zone", _are_names
+    )
+    sensitivity: int = _between(5, 1, 10)
+    min_size_percent: float = _between(0.4, 0.05, 50, "percent of the picture")
+    min_time_s: float = _between(0.3, 0, 10, "seconds")
+    presence: Literal["none", "agree", "either"] = _choice("none", "agree", "either")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +164,48 @@ class ClipsConfig:
 
     pre_roll_s: float = _between(6.0, 0, 30, "seconds")
     post_roll_s: float = _between(6.0, 1, 120, "seconds")
+    longest_s: float = _between(60.0, 15, 120, "seconds")
     ring_max_bytes: int = _between(16_000_000, 1_000_000, 512_000_000)
-    keep_days: int = _between(30, 1, 365)
+    keep_days: int = _between(30, 1, 180)
     keep_bytes: int = _between(8_000_000_000, 10_000_000, 4_000_000_000_000)
+    min_free_bytes: int = _between(200_000_000, 0, 1_000_000_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ButtonConfig:
-    """The bell and the service button."""
+class StorageConfig:
+    """Where the key lies that seals the clips on the card."""
+
+    key: Literal["file", "pkcs11", "pi"] = _choice("file", "pkcs11", "pi")
+    pkcs11_module: str = _setting("", 'the token\'s library (.so), or ""', _is_path)
+    pkcs11_token: str = _setting("", 'the token\'s label, or ""', _is_path)
+    pkcs11_pin_file: str = _setting("", 'a file that holds the token\'s PIN, or ""', _is_path)
+    recovery_key: str = _setting(
+        "", 'the public key that `doorward recovery` prints, or ""', _is_public_key
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelConfig:
+    """The buttons, the light and the chime. Their pins are in hardware/pins.toml."""
 
     pins: Literal["gpio", "mock"] = _choice("gpio", "mock")
-    bell_pin: int = _between(17, 0, 27, "(BCM)")
-    service_pin: int = _between(27, 0, 27, "(BCM)")
+    pins_file: str = _setting("", 'another pins.toml, or "" for Doorward\'s own', _is_path)
     debounce_ms: int = _between(30, 1, 500)
+    has_light: bool = _setting(True, "true or false", lambda _: True)
+    light_percent: int = _between(60, 1, 100)
+    chime_ms: int = _setting(
+        300, "a whole number from 0 (no chime) to 500 ms", lambda v: 0 <= v <= 500
+    )
     control_socket: str = _setting(
         "", 'a path, or "" for control.sock in the data folder', _is_path
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthConfig:
+    """What the doorbell may do about trouble by itself."""
+
+    may_reboot: bool = _setting(False, "true or false", lambda _: True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +239,12 @@ class Config:
     data_dir: Path = field(default=Path(), metadata={"expected": "a folder"})
     claim_file: Path = field(default=CLAIM_FILE, metadata={"expected": "a file"})
     camera: CameraConfig = field(default_factory=CameraConfig)
+    privacy: PrivacyConfig = field(default_factory=PrivacyConfig)
+    motion: MotionConfig = field(default_factory=MotionConfig)
     clips: ClipsConfig = field(default_factory=ClipsConfig)
-    button: ButtonConfig = field(default_factory=ButtonConfig)
+    storage: StorageConfig = field(default_factory=StorageConfig)
+    panel: PanelConfig = field(default_factory=PanelConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
     door: DoorConfig = field(default_factory=DoorConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
     clock: ClockConfig = field(default_factory=ClockConfig)
@@ -182,7 +289,9 @@ def _value(item: Field[Any], value: Any, key: str) -> Any:  # Any: TOML's values
         if not isinstance(value, str) or not value or "\x00" in value:
             raise ConfigError(key, value, expected)
         return Path(value)
-    if isinstance(item.default, float) and type(value) is int:
+    if isinstance(item.default, tuple):
+        value = _frozen(value)
+    elif isinstance(item.default, float) and type(value) is int:
         value = float(value)
     if type(value) is not type(item.default) or not item.metadata["is_right"](value):
         raise ConfigError(key, value, expected)
@@ -191,23 +300,27 @@ def _value(item: Field[Any], value: Any, key: str) -> Any:  # Any: TOML's values
 
 def _with_absolute_paths(config: Config, folder: Path) -> Config:
     data_dir = folder / config.data_dir
-    button = config.button
-    if button.pins == "mock":
-        named = folder / button.control_socket if button.control_socket else None
-        button = _replaced(button, control_socket=str(named or data_dir / "control.sock"))
-    elif button.control_socket:
+    panel, camera, storage = config.panel, config.camera, config.storage
+    if panel.pins == "mock":
+        named = folder / panel.control_socket if panel.control_socket else None
+        panel = _replaced(panel, control_socket=str(named or data_dir / "control.sock"))
+    elif panel.control_socket:
         raise ConfigError(
-            "button.control_socket", button.control_socket, '"", unless button.pins is "mock"'
+            "panel.control_socket", panel.control_socket, '"", unless panel.pins is "mock"'
         )
-    camera = config.camera
+    if panel.pins_file:
+        panel = _replaced(panel, pins_file=str(folder / panel.pins_file))
     if camera.file:
         camera = _replaced(camera, file=str(folder / camera.file))
+    if storage.pkcs11_pin_file:
+        storage = _replaced(storage, pkcs11_pin_file=str(folder / storage.pkcs11_pin_file))
     return _replaced(
         config,
         data_dir=data_dir,
         claim_file=folder / config.claim_file,
         camera=camera,
-        button=button,
+        panel=panel,
+        storage=storage,
     )
 
 
@@ -217,15 +330,28 @@ def _replaced(settings: S, **changes: object) -> S:
 
 
 def _check_together(config: Config) -> None:
-    button, clips, camera = config.button, config.clips, config.camera
-    if button.bell_pin == button.service_pin:
-        raise ConfigError("button.service_pin", button.service_pin, "another pin than bell_pin")
-    if len(button.control_socket.encode()) > MAX_SOCKET_PATH_BYTES:
+    panel, clips, camera = config.panel, config.clips, config.camera
+    if len(panel.control_socket.encode()) > MAX_SOCKET_PATH_BYTES:
         expected = f"a path of at most {MAX_SOCKET_PATH_BYTES} bytes (a Unix socket's limit)"
-        raise ConfigError("button.control_socket", button.control_socket, expected)
+        raise ConfigError("panel.control_socket", panel.control_socket, expected)
     needed = int((clips.pre_roll_s + 2) * camera.bitrate_bps / 8)
     if clips.ring_max_bytes < needed:
         expected = f"at least {needed}, to hold clips.pre_roll_s at camera.bitrate_bps"
         raise ConfigError("clips.ring_max_bytes", clips.ring_max_bytes, expected)
+    if clips.longest_s < clips.post_roll_s:
+        expected = f"at least clips.post_roll_s = {clips.post_roll_s}"
+        raise ConfigError("clips.longest_s", clips.longest_s, expected)
+    if camera.night_fps > camera.fps:
+        raise ConfigError(
+            "camera.night_fps", camera.night_fps, f"at most camera.fps = {camera.fps}"
+        )
+    zones, names = config.motion.zones, config.motion.zone_names
+    if len(names) not in (0, len(zones)):
+        expected = f"one name for each of the {len(zones)} motion.zones, or none"
+        raise ConfigError("motion.zone_names", list(names), expected)
+    storage = config.storage
+    if storage.key == "pkcs11" and not (storage.pkcs11_module and storage.pkcs11_token):
+        expected = 'the token\'s library and label, because storage.key is "pkcs11"'
+        raise ConfigError("storage.pkcs11_module", storage.pkcs11_module, expected)
     if config.place.is_opted_in and not config.place.cell:
         raise ConfigError("place.cell", "", "an H3 index, because place.is_opted_in is true")

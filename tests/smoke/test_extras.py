@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 WALK = """
 import importlib, pkgutil, sys
 NEEDS_THE_REPLAY_EXTRA = {
-    "firmware.capture.planes", "firmware.capture.scene", "firmware.capture.porch",
+    "firmware.capture.replay.planes", "firmware.capture.replay.scene", "firmware.capture.replay.porch",
 }
 package = importlib.import_module(sys.argv[1])
 names = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]

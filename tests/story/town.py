@@ -82,7 +82,7 @@ def write_doorbell_settings(settings: Settings) -> None:
 kind = "replay"
 {camera}
 
-[button]
+[panel]
 pins = "mock"
 
 [door]

@@ -1,0 +1,207 @@
+"""Watching for motion: from luma frames to told events, and to clips.
+
+The pictures are judged on a thread of its own, never on the loop. A movement is told once, when
+it begins (durably, like a press), and triggers a clip from the first frame that it was in; while
+it goes on, the clip is prolonged. What comes after a pause longer than the post-roll is another
+movement. Before an owner is paired nothing is judged, told or kept.
+
+A storm, of leaves or of passers-by, must not fill the owner's phone, the outbox and the card:
+events have a shortest distance and a greatest number in an hour. When that is reached the owner
+is told, once, and motion is silent until half as many are left in the last hour.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, Protocol
+
+from firmware.capture.motion import MotionDetector, Movement
+from firmware.capture.packets import TICKS_PER_S, LumaFrame
+from firmware.config import MotionConfig
+from firmware.protocol.events import Motion
+from firmware.telling import Tell
+
+log = logging.getLogger(__name__)
+
+LEAST_PAUSE_S = 10.0
+"""Between the beginnings of two events."""
+MOST_PER_HOUR = 30
+AGREE_S = 5.0
+"""The presence sensor agrees with what the picture shows so long after it saw somebody."""
+HOUR_90K = 3600 * TICKS_PER_S
+
+Presence = Callable[[], bool | None]
+"""Whether the PIR or radar sensor sees somebody; None: it isn't known."""
+OnStorm = Callable[[bool], None]
+"""Told True when there was too much motion, and False when it is watched for again."""
+
+
+class Detector(Protocol):
+    """What judges the frames: `MotionDetector`."""
+
+    def look(self, frame: LumaFrame) -> Movement | None:
+        """Return what moves in this frame."""
+        ...
+
+
+class Frames(Protocol):
+    """Where the frames come from: the hub's slot, which keeps the newest."""
+
+    async def next(self) -> LumaFrame:
+        """Wait for a frame that came after the last one taken."""
+        ...
+
+
+class MotionRecorder(Protocol):
+    """What records: `firmware.clips.recorder.Recorder`."""
+
+    def trigger(
+        self, event_id: str, kind: Literal["pressed", "motion"], at_pts_90k: int
+    ) -> str | None:
+        """Start a clip, or join the running one."""
+        ...
+
+    def extend(self, at_pts_90k: int) -> str | None:
+        """Prolong the running clip."""
+        ...
+
+
+class MotionWatch:
+    """The part that watches; `run` it until cancelled."""
+
+    def __init__(
+        self,
+        settings: MotionConfig,
+        *,
+        frames: Frames,
+        recorder: MotionRecorder,
+        has_owner: Callable[[], bool],
+        tell: Tell,
+        on_storm: OnStorm,
+        pause_s: float,
+        presence: Presence = lambda: None,
+        make_detector: Callable[[MotionConfig], Detector] = MotionDetector,
+    ) -> None:
+        self._settings = settings
+        self._frames = frames
+        self._recorder = recorder
+        self._has_owner = has_owner
+        self._tell = tell
+        self._pause_90k = round(pause_s * TICKS_PER_S)
+        self._presence = presence
+        self._make_detector = make_detector
+        self._detector: Detector | None = None
+        self._present_90k: int | None = None
+        self._limit = _Limit(on_storm)
+        self._going: _Going | None = None
+        self._telling: set[asyncio.Task[None]] = set()
+
+    def set_settings(self, settings: MotionConfig) -> None:
+        """Go on with these, quiet for the first seconds; also after a new mask."""
+        self._settings = settings
+        self._detector = None
+
+    async def run(self) -> None:
+        """Watch until cancelled; what is being told then is told to its end."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="motion") as thread:
+            try:
+                while True:
+                    frame = await self._frames.next()
+                    if not self._settings.is_on or not self._has_owner():
+                        self._detector = None
+                        continue
+                    if self._detector is None:
+                        self._detector = self._make_detector(self._settings)
+                    movement = await loop.run_in_executor(thread, self._detector.look, frame)
+                    self._take(movement, frame.pts_90k)
+            finally:
+                await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _take(self, movement: Movement | None, at_90k: int) -> None:
+        movement = self._second_opinion(movement, at_90k)
+        if movement is None:
+            return
+        going = self._going
+        if going is not None and at_90k - going.last_90k <= self._pause_90k:
+            going.last_90k = at_90k
+            if going.is_told:
+                self._recorder.extend(at_90k)
+        elif self._limit.allows(at_90k):
+            self._begin(movement, at_90k)
+
+    def _second_opinion(self, movement: Movement | None, at_90k: int) -> Movement | None:
+        """A sensor that doesn't know contradicts nothing."""
+        mode = self._settings.presence
+        if mode == "none":
+            return movement
+        is_present = self._presence()
+        if is_present:
+            self._present_90k = at_90k
+        if mode == "either":
+            if movement is None and is_present:
+                return Movement(began_pts_90k=at_90k, at_pts_90k=at_90k)
+            return movement
+        since = self._present_90k
+        is_agreed = since is not None and at_90k - since <= AGREE_S * TICKS_PER_S
+        return movement if is_present is None or is_agreed else None
+
+    def _begin(self, movement: Movement, at_90k: int) -> None:
+        self._going = _Going(at_90k)
+        task = asyncio.create_task(self._tell_movement(movement, self._going), name="motion")
+        self._telling.add(task)
+        task.add_done_callback(self._has_told)
+
+    async def _tell_movement(self, movement: Movement, going: "_Going") -> None:
+        event = await self._tell(Motion(zones=list(movement.zones)))
+        self._recorder.trigger(event.id, "motion", movement.began_pts_90k)
+        self._recorder.extend(going.last_90k)
+        going.is_told = True
+
+    def _has_told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("motion could not be told", exc_info=task.exception())
+
+
+class _Going:
+    """A movement that was begun: when it was last seen, and whether its event is accepted."""
+
+    __slots__ = ("is_told", "last_90k")
+
+    def __init__(self, at_90k: int) -> None:
+        self.last_90k = at_90k
+        self.is_told = False
+
+
+class _Limit:
+    """How often motion may be told."""
+
+    def __init__(self, on_storm: OnStorm) -> None:
+        self._on_storm = on_storm
+        self._begun_90k: deque[int] = deque()
+        self._is_storm = False
+
+    def allows(self, at_90k: int) -> bool:
+        """Tell whether an event may begin now, and count it if so."""
+        begun = self._begun_90k
+        while begun and at_90k - begun[0] >= HOUR_90K:
+            begun.popleft()
+        if begun and at_90k - begun[-1] < LEAST_PAUSE_S * TICKS_PER_S:
+            return False
+        if self._is_storm and len(begun) > MOST_PER_HOUR // 2:
+            return False
+        if len(begun) >= MOST_PER_HOUR:
+            self._set_storm(True)
+            return False
+        if self._is_storm:
+            self._set_storm(False)
+        begun.append(at_90k)
+        return True
+
+    def _set_storm(self, is_storm: bool) -> None:
+        self._is_storm = is_storm
+        log.warning("motion is %s", "silent: too much of it" if is_storm else "told again")
+        self._on_storm(is_storm)
