@@ -46,7 +46,7 @@ from firmware.link.commands import CommandHandlers
 from firmware.link.mqtt import BrokerAddress
 from firmware.link.session import Identity, LinkSession
 from firmware.live.session import LiveSessions
-from firmware.motion_watch import MotionWatch
+from firmware.motion.watch import MotionWatch
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.queue import Outbox
 from firmware.outbox.upload import Uploader
@@ -246,7 +246,7 @@ class Doorbell:
             clock=clock,
             viewers=lambda: self._live.viewers,
             is_recording=lambda: self._recording.recorder.clip_id is not None,
-            has_trouble=lambda: self._health.has_trouble,
+            has_trouble=lambda: bool(self._health.troubles),
         )
         outgoing = Outgoing(data_dir / "outgoing")
         self._desk = StatementDesk(
@@ -300,6 +300,8 @@ class Doorbell:
             tell=tell,
             is_online=lambda: self._link.is_online,
             door_url=config.door.url,
+            health=lambda: self._health.health,
+            troubles=lambda: self._health.troubles,
         )
         self._bell = Bell(
             config.panel,

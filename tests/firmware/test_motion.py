@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.capture.decimation import block_of, decimated
-from firmware.capture.motion import MotionDetector, Movement
 from firmware.capture.packets import TICKS_PER_S, LumaFrame
-from firmware.capture.zones import CellGrid, inside
 from firmware.config import MotionConfig
+from firmware.motion.decimation import block_of, decimated
+from firmware.motion.detector import MotionDetector, Movement
+from firmware.motion.zones import CellGrid, inside
 from tests.footage.debian import FootageMissing, footage
 from tests.footage.marks import film_frames, read_marks
 from tests.scenes import HELD_OUT_SEEDS

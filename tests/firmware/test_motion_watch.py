@@ -9,10 +9,10 @@ from typing import Literal
 
 import pytest
 
-from firmware.capture.motion import Movement
 from firmware.capture.packets import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
-from firmware.motion_watch import LEAST_PAUSE_S, MOST_PER_HOUR, MotionWatch
+from firmware.motion.detector import Movement
+from firmware.motion.watch import LEAST_PAUSE_S, MOST_PER_HOUR, MotionWatch
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Motion
 
@@ -126,10 +126,10 @@ class Rig:
         self.detectors.append(ScriptedDetector(self._moving, self._zones))
         return self.detectors[-1]
 
-    async def _tell(self, body: EventBody) -> Event:
+    async def _tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
         await self.may_tell.wait()
         event = Event(
-            id=new_id(),
+            id=event_id or new_id(),
             device=DEVICE,
             seq=len(self.told) + 1,
             time_ms=1_790_000_000_000,
@@ -223,18 +223,18 @@ async def test_new_settings_are_used_from_the_next_frame_on():
     assert [detector.looked for detector in rig.detectors] == [[100], [101]]
 
 
-async def test_motion_is_judged_while_the_event_is_still_being_written():
-    async with running(Rig(lambda _: True)) as rig:
-        rig.may_tell.clear()
+async def test_motion_is_recorded_while_the_event_is_still_being_written():
+    rig = Rig(lambda _: True)
+    rig.may_tell.clear()
+    async with running(rig):
         await rig.see(100, 101, 102)
-        assert rig.recorder.extended == rig.recorder.triggers == []
+        triggers, extended, told = list(rig.recorder.triggers), max(rig.recorder.extended), rig.told
         rig.may_tell.set()
-        await rig.see(103)
-    assert len(rig.recorder.triggers) == 1
-    assert rig.recorder.extended[0] == 102
+    assert (len(triggers), extended) == (1, 102)
+    assert [event.id for event in told] == [triggers[0][0]]
 
 
-async def test_an_event_that_is_being_told_when_the_watch_ends_is_told_and_triggers():
+async def test_an_event_that_is_being_told_when_the_watch_ends_is_told():
     rig = Rig(lambda _: True)
     rig.may_tell.clear()
     async with running(rig):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from firmware.capture.background import Bools, Box
-from firmware.capture.zones import CELL, CellGrid, inside
 from firmware.config import MotionConfig
+from firmware.motion.background import Bools, Box
+from firmware.motion.zones import CELL, CellGrid, inside
 
 STRONG_PIXELS, WEAK_PIXELS = 6, 3
 """Hot pixels of the 16 in a cell that begin a blob, and that let it reach further."""

@@ -1,9 +1,9 @@
 """The motion detector: what moves in the luma frames, in which zones, since when.
 
 Pure computing on one thread: no clock (time is the frames' pts), no events, no recorder (see
-firmware.motion_watch). Needs NumPy only. How a frame is judged:
+firmware.motion.watch). Needs NumPy only. How a frame is judged:
 
-1. It is decimated to about 160 pixels wide (firmware.capture.decimation).
+1. It is decimated to about 160 pixels wide (firmware.motion.decimation).
 2. Background and previous frame are scaled by the median ratio, so that a lamp, a cloud or
    automatic exposure that changes the whole picture changes nothing.
 3. A pixel is hot if it is brighter than all background pixels around it, or darker than all, by
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware.capture.areas import Areas
-from firmware.capture.background import Background, Floats
-from firmware.capture.blobs import Blob, Track, follow
-from firmware.capture.decimation import decimated
-from firmware.capture.light import is_light
 from firmware.capture.packets import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
+from firmware.motion.areas import Areas
+from firmware.motion.background import Background, Floats
+from firmware.motion.blobs import Blob, Track, follow
+from firmware.motion.decimation import decimated
+from firmware.motion.light import is_light
 
 SETTLE_S = 3.0
 """Quiet after the start, a gap, or another size, mask or set of zones."""

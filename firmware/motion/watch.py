@@ -1,7 +1,7 @@
 """Watching for motion: from luma frames to told events, and to clips.
 
-The pictures are judged on a thread of its own, never on the loop. A movement is told once, when
-it begins (durably, like a press), and triggers a clip from the first frame that it was in; while
+The pictures are judged on a thread of its own, never on the loop. A movement triggers a clip from
+the first frame that it was in, and is told once, when it begins (durably, like a press); while
 it goes on, the clip is prolonged. What comes after a pause longer than the post-roll is another
 movement. Before an owner is paired nothing is judged, told or kept.
 
@@ -17,9 +17,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
-from firmware.capture.motion import MotionDetector, Movement
 from firmware.capture.packets import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
+from firmware.motion.detector import MotionDetector, Movement
+from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Motion
 from firmware.telling import Tell
 
@@ -95,7 +96,8 @@ class MotionWatch:
         self._detector: Detector | None = None
         self._present_90k: int | None = None
         self._limit = _Limit(on_storm)
-        self._going: _Going | None = None
+        self._last_90k: int | None = None
+        """When the movement that was told last was last seen."""
         self._telling: set[asyncio.Task[None]] = set()
 
     def set_settings(self, settings: MotionConfig) -> None:
@@ -124,11 +126,10 @@ class MotionWatch:
         movement = self._second_opinion(movement, at_90k)
         if movement is None:
             return
-        going = self._going
-        if going is not None and at_90k - going.last_90k <= self._pause_90k:
-            going.last_90k = at_90k
-            if going.is_told:
-                self._recorder.extend(at_90k)
+        last_90k = self._last_90k
+        if last_90k is not None and at_90k - last_90k <= self._pause_90k:
+            self._last_90k = at_90k
+            self._recorder.extend(at_90k)
         elif self._limit.allows(at_90k):
             self._begin(movement, at_90k)
 
@@ -149,31 +150,21 @@ class MotionWatch:
         return movement if is_present is None or is_agreed else None
 
     def _begin(self, movement: Movement, at_90k: int) -> None:
-        self._going = _Going(at_90k)
-        task = asyncio.create_task(self._tell_movement(movement, self._going), name="motion")
+        self._last_90k = at_90k
+        event_id = new_id()
+        self._recorder.trigger(event_id, "motion", movement.began_pts_90k)
+        self._recorder.extend(at_90k)
+        task = asyncio.create_task(self._tell_movement(movement, event_id), name="motion")
         self._telling.add(task)
         task.add_done_callback(self._has_told)
 
-    async def _tell_movement(self, movement: Movement, going: "_Going") -> None:
-        event = await self._tell(Motion(zones=list(movement.zones)))
-        self._recorder.trigger(event.id, "motion", movement.began_pts_90k)
-        self._recorder.extend(going.last_90k)
-        going.is_told = True
+    async def _tell_movement(self, movement: Movement, event_id: str) -> None:
+        await self._tell(Motion(zones=list(movement.zones)), event_id=event_id)
 
     def _has_told(self, task: asyncio.Task[None]) -> None:
         self._telling.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("motion could not be told", exc_info=task.exception())
-
-
-class _Going:
-    """A movement that was begun: when it was last seen, and whether its event is accepted."""
-
-    __slots__ = ("is_told", "last_90k")
-
-    def __init__(self, at_90k: int) -> None:
-        self.last_90k = at_90k
-        self.is_told = False
 
 
 class _Limit:

@@ -7,7 +7,7 @@ restless it is from frame to frame (noise, rain) and how far it sways (leaves).
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.capture.light import LocalLight, exposure, lit
+from firmware.motion.light import BLACK, LocalLight, exposure, lit
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -26,6 +26,8 @@ STAYING_S = 4.0
 """What has been hot in one place for so long becomes background, within half a second."""
 SAME_LIGHT = 0.004
 """A gain of so much is none."""
+ODD_LIGHT = 0.02
+CLIPPED = 250.0
 ODD_LIGHT_S = 0.6
 """Another exposure that lasts longer than a flash becomes the background's own."""
 
@@ -103,6 +105,8 @@ class Background:
         is_odd = abs(self._gain - 1) > 0.01
         self._odd_light_s = self._odd_light_s + interval_s if is_odd else 0.0
         if self._odd_light_s > ODD_LIGHT_S:
+            clipped = self._ground >= CLIPPED
+            self._ground[clipped] = BLACK + (now[clipped] - BLACK) / self._gain
             lit(self._ground, np.float32(1 + (self._gain - 1) * 0.1), self._ground)
             self._is_spread = False
 
@@ -146,7 +150,10 @@ class Background:
         np.greater(self._work, self._limit, out=self._hot)
         np.subtract(self._low, now, out=self._work)
         np.greater(self._work, self._limit, out=self._dark)
-        return np.logical_or(self._hot, self._dark, out=self._hot)
+        hot = np.logical_or(self._hot, self._dark, out=self._hot)
+        if abs(self._gain - 1) > ODD_LIGHT:
+            hot &= self._ground < CLIPPED  # what they would be in another light isn't known
+        return hot
 
     def _follow_exposure(self, now: Floats) -> None:
         """Light the background as this frame is, and measure what changed since the last."""

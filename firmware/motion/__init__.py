@@ -1,0 +1,1 @@
+"""Motion: what moves in the picture, and what comes of it. Needs NumPy."""
