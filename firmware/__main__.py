@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("enrol", help="get this doorbell's certificate for its one-time claim")
     commands.add_parser("run", help="be the doorbell, until stopped (enrols first if needed)")
     commands.add_parser("status", help="say who this doorbell is, whose, and what waits")
-    _add_clips(commands.add_parser("clips", help="list, check or export the recordings"))
+    clips = commands.add_parser("clips", help="list, check, hold, delete or export recordings")
+    _add_clips(clips)
     return parser
 
 
@@ -81,6 +82,13 @@ def _add_clips(parser: argparse.ArgumentParser) -> None:
     check = actions.add_parser("check", help="read every recording and name every fault")
     check.add_argument("--json", action="store_true", help="as JSON")
     check.add_argument("--repair", action="store_true", help="repair what can be repaired safely")
+    for name, text in (
+        ("hold", "keep one recording from being deleted for age or space"),
+        ("unhold", "let it be deleted again, when its time comes"),
+        ("delete", "delete one recording now; a signed record says so"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("clip_id", metavar="CLIP", help="its id, or the beginning of it")
     export = actions.add_parser("export", help="write one recording to a file")
     export.add_argument("clip_id", metavar="CLIP", help="its id, or the beginning of it")
     export.add_argument("--to", type=Path, required=True, metavar="FILE", help="a new file")

@@ -1,4 +1,4 @@
-"""`doorward-firmware clips`: list, check and export recordings, also while the doorbell runs.
+"""`doorward-firmware clips`: list, check, hold, delete and export recordings, also while it runs.
 
 Export at the card is one of the four exits of footage: whoever can run this as the doorbell's
 user, or has the recovery words, is its owner (or has the owner's card and key).
@@ -58,6 +58,10 @@ def run_clips(options: argparse.Namespace) -> int:
         if options.action == "check":
             return _check(shelves, is_json=options.json, is_repair=options.repair)
         record = _record_of(shelves.library, options.clip_id)
+        if options.action in ("hold", "unhold"):
+            return _hold(shelves.library, record, is_held=options.action == "hold")
+        if options.action == "delete":
+            return _delete(shelves.library, record)
         if options.recovery:
             return _export(_opened_by_words(record.path), options.to, options.format)
         return _export(shelves.vault.open(record.path), options.to, options.format)
@@ -161,6 +165,20 @@ def _list_deleted(shelves: _Shelves, options: argparse.Namespace) -> int:
         doubt = "" if each.is_clock_trusted else "  clock unknown"
         print(f"{each.clip_id}  #{each.counter:<6} {_time(each.deleted_ms)}  {each.why}{doubt}")
     print(f"{len(deletions)} deletion records")
+    return 0
+
+
+def _hold(library: Library, record: ClipRecord, *, is_held: bool) -> int:
+    library.set_held(record.clip_id, is_held=is_held)
+    print(f"{record.clip_id} is {'held' if is_held else 'no longer held'}")
+    return 0
+
+
+def _delete(library: Library, record: ClipRecord) -> int:
+    if record.is_held:
+        raise DoorwardError(f"{record.clip_id} is held; `clips unhold` comes first")
+    library.remove([record.clip_id], "owner")
+    print(f"{record.clip_id} is deleted; `clips list --deleted` shows the record of it")
     return 0
 
 

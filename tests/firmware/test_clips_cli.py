@@ -239,3 +239,26 @@ def test_without_a_library_it_says_so(tmp_path: Path, capsys) -> None:
 def test_without_a_configuration_it_says_so(capsys) -> None:
     assert main(["clips", "list"]) == 2
     assert "--config" in capsys.readouterr().err
+
+
+def test_what_is_held_cannot_be_deleted_before_it_is_let_go(doorbell: Doorbell, capsys) -> None:
+    clip_id = doorbell.clips[0].clip_id
+    assert doorbell.run("hold", clip_id[:8]) == 0
+    assert doorbell.run("delete", clip_id) == 1
+    assert "held" in capsys.readouterr().err
+    assert doorbell.run("unhold", clip_id) == 0
+    assert doorbell.run("delete", clip_id) == 0
+
+
+def test_what_the_owner_deletes_is_gone_and_leaves_a_signed_record(
+    doorbell: Doorbell, capsys
+) -> None:
+    clip = doorbell.clips[0]
+    assert doorbell.run("delete", clip.clip_id) == 0
+    assert not clip.path.exists()
+    capsys.readouterr()
+    assert doorbell.run("list", "--deleted") == 0
+    assert f"{clip.clip_id}  #{clip.counter}" in (out := capsys.readouterr().out)
+    assert "owner" in out
+    assert doorbell.run("list") == 0
+    assert clip.clip_id not in capsys.readouterr().out
