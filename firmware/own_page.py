@@ -28,6 +28,7 @@ from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, VaultError
 from firmware.live.feed import ClipFile, ClipLine
 from firmware.protocol.encoding import sha256_hex, unb64u
+from firmware.protocol.events import Health, TroubleCode
 from firmware.protocol.pairing import newcomer_words
 from firmware.statements import Asked, StatementDesk, newcomer_code
 from firmware.telling import Tell
@@ -88,6 +89,8 @@ class OwnPage:
         tell: Tell,
         is_online: Callable[[], bool],
         door_url: str,
+        health: Callable[[], Health | None] = lambda: None,
+        troubles: Callable[[], Sequence[TroubleCode]] = lambda: (),
     ) -> None:
         self._device = device
         self._desk = desk
@@ -100,10 +103,13 @@ class OwnPage:
         self._tell = tell
         self._is_online = is_online
         self._door_url = door_url
+        self._health = health
+        self._troubles = troubles
         self._one_pairing_at_a_time = asyncio.Lock()
 
     def status(self) -> DoorStatus:
         """Return how the doorbell is."""
+        health = self._health()
         return DoorStatus(
             device=self._device,
             is_paired=bool(self._owners.owners),
@@ -111,6 +117,10 @@ class OwnPage:
             is_clock_trusted=self._clock.is_trusted(),
             clip_count=self._library.count(),
             addresses=(self._door_url,),
+            camera=health.camera if health else None,
+            card_free_bytes=health.card_free_bytes if health else None,
+            card_total_bytes=health.card_total_bytes if health else None,
+            troubles=tuple(self._troubles()),
         )
 
     def pairing_view(self) -> PairingView:

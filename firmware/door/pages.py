@@ -27,6 +27,7 @@ class HomePages:
                 {
                     **asdict(status),
                     "addresses": list(status.addresses),
+                    "troubles": list(status.troubles),
                     "waiting_count": waiting_count,
                 }
             )

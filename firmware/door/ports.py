@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from firmware.protocol.events import CameraState, TroubleCode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorStatus:
-    """How the doorbell is."""
+    """How the doorbell is; None: it isn't known, or not yet."""
 
     device: str
     is_paired: bool
@@ -15,6 +17,10 @@ class DoorStatus:
     is_clock_trusted: bool
     clip_count: int
     addresses: Sequence[str]
+    camera: CameraState | None = None
+    card_free_bytes: int | None = None
+    card_total_bytes: int | None = None
+    troubles: Sequence[TroubleCode] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

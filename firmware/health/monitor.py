@@ -7,7 +7,7 @@ full) is told at a later look.
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -113,9 +113,9 @@ class HealthMonitor:
         self.look_now()
 
     @property
-    def has_trouble(self) -> bool:
-        """Whether the owner knows of something that is wrong."""
-        return bool(self._troubles.told)
+    def troubles(self) -> Sequence[TroubleCode]:
+        """What is wrong, as the owner knows it."""
+        return self._troubles.told
 
     def set_storm(self, is_storm: bool) -> None:
         """Take whether there is too much motion, and look soon. Call it on the loop."""

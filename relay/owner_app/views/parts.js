@@ -151,7 +151,7 @@ export function clipPlayer(context, reader, event, { isEager = false, id } = {})
 function checkedVideo({ blob, manifest }, id, left) {
   const url = URL.createObjectURL(blob);
   left.addEventListener("abort", () => URL.revokeObjectURL(url));
-  const { width, height, gops, lost_units, mask_digest } = manifest;
+  const { width, height, gops, lost_units, mask_digest, is_clock_trusted } = manifest;
   const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
   return [
     h("video", { id, src: url, controls: true, playsinline: "", preload: "auto", class: "clip" }),
@@ -161,6 +161,7 @@ function checkedVideo({ blob, manifest }, id, left) {
       t("clip.verified", { pictures, width, height }),
     ),
     lost_units > 0 && h("p", { class: "warn-text" }, tn("clip.lost", lost_units)),
+    !is_clock_trusted && h("p", { class: "muted" }, t("clip.clock")),
     mask_digest !== NO_MASK_DIGEST && h("p", { class: "muted" }, t("clip.masked")),
   ];
 }
