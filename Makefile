@@ -40,9 +40,15 @@ smoke: setup  ## import each side in an environment that has only its own extra
 bench: setup  ## measure, and write docs/benchmarks.md and .json (tests/bench)
 	$(VENV)/python -m tests.bench $(ARGS)
 
-soak: setup  ## the long forms: 300 kills, 100,000 mutated grants (a quarter of an hour)
+soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, a guest (hours)
+	@.ci/debian $(FAULTS)
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)
+	DOORWARD_RECORDER_KILLS=1000 $(VENV)/pytest tests/faults/test_recorder_kills.py $(ARGS)
+	DOORWARD_POWER_CUTS=200 $(VENV)/pytest tests/faults/test_power_cuts.py $(ARGS)
+	DOORWARD_CARD_ERRORS=0 $(VENV)/pytest tests/faults/test_failing_card.py $(ARGS)
+	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
+	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)
 	@.ci/debian $(BROWSER)
