@@ -1,39 +1,81 @@
-"""`make bench`: measure everything and write docs/benchmarks.md and docs/benchmarks.json."""
+"""`make bench`: measure everything and write docs/benchmarks.md and docs/benchmarks.json.
+
+`make bench ARGS="--only recording whole"` prints some and writes nothing.
+"""
 
 import argparse
 import datetime as dt
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
-from tests.bench import grants, packages, recording, ring
-from tests.bench.measuring import FULL
-from tests.bench.report import as_json, as_markdown, machine_text
+from tests.bench import (
+    finishing,
+    grants,
+    motion,
+    packages,
+    pre_roll,
+    recording,
+    ring,
+    whole,
+)
+from tests.bench.measuring import FULL, Result, Size
+from tests.bench.plot import as_svg
+from tests.bench.report import as_json, as_markdown, machine_text, plot_file
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-BENCHMARKS = (ring, recording, grants, packages)
+BENCHMARKS = (ring, recording, pre_roll, finishing, motion, whole, grants, packages)
 
 
 def main() -> int:
     """Measure and write; the exit code is 1 if a goal wasn't met."""
+    names = [_name(benchmark) for benchmark in BENCHMARKS]
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=FULL.runs, help="at least 5 for the documents")
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder for both files")
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder for the documents")
+    parser.add_argument("--only", nargs="+", choices=names, help="print these, write nothing")
     given = parser.parse_args()
     size = replace(FULL, runs=given.runs)
     machine = machine_text()
-    results = []
+    results: list[Result] = []
     for benchmark in BENCHMARKS:
-        result = benchmark.measure(size)
-        print(
-            f"{result.id}: {result.value:.3g} {result.unit}, {result.ratio:.3g} × {result.peer}",
-            file=sys.stderr,
-        )
-        results.append(result)
-    today = dt.datetime.now(dt.UTC).date()
-    (given.out / "benchmarks.md").write_text(as_markdown(results, machine, today))
-    (given.out / "benchmarks.json").write_text(as_json(results, machine, today))
+        if given.only is None or _name(benchmark) in given.only:
+            measured = results_of(benchmark, size)
+            results += measured
+            for result in measured:
+                print(_line(result), file=sys.stderr, flush=True)
+    if given.only is None:
+        _write(given.out, results, machine)
     return 1 if any(result.is_met is False for result in results) else 0
+
+
+def results_of(benchmark: ModuleType, size: Size) -> Sequence[Result]:
+    """Run one benchmark, which may give several results."""
+    measured: Result | list[Result] = benchmark.measure(size)
+    return measured if isinstance(measured, list) else [measured]
+
+
+def _name(benchmark: ModuleType) -> str:
+    return benchmark.__name__.rpartition(".")[2]
+
+
+def _line(result: Result) -> str:
+    p99 = "" if result.p99 is None else f", p99 {result.p99:.3g}"
+    ratio = "" if result.ratio is None else f", {result.ratio:.3g} × {result.peer}"
+    missed = "; the goal isn't met" if result.is_met is False else ""
+    return f"{result.id}: {result.value:.3g} {result.unit}{p99}{ratio}{missed}"
+
+
+def _write(folder: Path, results: Sequence[Result], machine: str) -> None:
+    today = dt.datetime.now(dt.UTC).date()
+    (folder / "images").mkdir(exist_ok=True)
+    for result in results:
+        if result.points:
+            (folder / plot_file(result)).write_text(as_svg(result))
+    (folder / "benchmarks.md").write_text(as_markdown(results, machine, today))
+    (folder / "benchmarks.json").write_text(as_json(results, machine, today))
 
 
 if __name__ == "__main__":

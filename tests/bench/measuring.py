@@ -4,10 +4,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-Unit = Literal["µs", "ms"]
-NS_PER = {"µs": 1_000, "ms": 1_000_000}
+Unit = Literal["µs", "ms", "s", "MB", "% of a core"]
+NS_PER: dict[Unit, int] = {"µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,40 @@ class Size:
     package_bytes: int
     repeats: int
     """Times that a short piece of work is done in one run."""
+    real_time_runs: int
+    """Fewer than `runs`: a minute of video takes a minute, for the part and for its peer."""
+    real_time_s: float
+    triggers: int
+    """Triggers in one run, for a p99."""
+    clip_lengths_s: tuple[int, ...]
+    pre_rolls_s: tuple[float, ...]
+    ring_s: float
 
 
-FULL = Size(runs=7, video_s=30, package_bytes=8_000_000, repeats=300)
-SHORT = Size(runs=1, video_s=2, package_bytes=200_000, repeats=3)
+FULL = Size(
+    runs=7,
+    video_s=30,
+    package_bytes=8_000_000,
+    repeats=300,
+    real_time_runs=3,
+    real_time_s=60.0,
+    triggers=100,
+    clip_lengths_s=(10, 30, 60),
+    pre_rolls_s=(2.0, 6.0, 15.0),
+    ring_s=10.0,
+)
+SHORT = Size(
+    runs=1,
+    video_s=2,
+    package_bytes=200_000,
+    repeats=3,
+    real_time_runs=1,
+    real_time_s=1.2,
+    triggers=2,
+    clip_lengths_s=(2,),
+    pre_rolls_s=(1.0,),
+    ring_s=0.5,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,47 +61,68 @@ class Run:
 
     times_ns: Sequence[int]
 
-    @property
-    def median_ns(self) -> float:
-        """The middle one."""
-        return statistics.median(self.times_ns)
+    def in_unit(self, unit: Unit) -> list[float]:
+        """Return the times in a unit of time."""
+        return [time_ns / NS_PER[unit] for time_ns in self.times_ns]
 
-    @property
-    def p99_ns(self) -> float:
-        """The one that 99 of 100 stay under."""
-        ordered = sorted(self.times_ns)
-        return float(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)])
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readings:
+    """One run's readings of what isn't a time, in the result's own unit."""
+
+    values: Sequence[float]
+
+    def in_unit(self, unit: Unit) -> list[float]:
+        """Return the readings."""
+        if unit in NS_PER:
+            raise ValueError(f"readings aren't times, which {unit} is")
+        return list(self.values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What was aimed at, in the result's unit; None where nothing was said."""
+    """What was aimed at, in the result's unit or as a ratio; None where nothing was said."""
 
-    value: float
+    value: float | None = None
     p99: float | None = None
+    ratio: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The same work at another size: medians, in the result's unit."""
+
+    size: float
+    value: float
+    peer_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A measured part and its peer."""
+    """A measured part and its peer; `peer` is "" where nothing does the same."""
 
     id: str
     what: str
     unit: Unit
-    peer: str
-    own_runs: Sequence[Run]
-    peer_runs: Sequence[Run]
+    own_runs: Sequence[Run | Readings]
+    peer: str = ""
+    peer_runs: Sequence[Run | Readings] = ()
     goal: Goal | None = None
+    note: str = ""
+    """What a reader must know to judge the figure."""
+    points: Sequence[Point] = ()
+    axis: str = ""
+    """What the points' sizes are, with their unit."""
 
     @property
     def values(self) -> list[float]:
         """Each run's median."""
-        return [run.median_ns / NS_PER[self.unit] for run in self.own_runs]
+        return [statistics.median(run.in_unit(self.unit)) for run in self.own_runs]
 
     @property
     def peer_values(self) -> list[float]:
         """Each run's median of the peer."""
-        return [run.median_ns / NS_PER[self.unit] for run in self.peer_runs]
+        return [statistics.median(run.in_unit(self.unit)) for run in self.peer_runs]
 
     @property
     def value(self) -> float:
@@ -79,37 +130,56 @@ class Result:
         return statistics.median(self.values)
 
     @property
-    def peer_value(self) -> float:
+    def peer_value(self) -> float | None:
         """The median of the peer's runs."""
-        return statistics.median(self.peer_values)
+        return statistics.median(self.peer_values) if self.peer_runs else None
 
     @property
     def p99(self) -> float | None:
         """The median of the runs' p99; None where a run has too few times for one."""
-        if len(self.own_runs[0].times_ns) < 100:
-            return None
-        return statistics.median(run.p99_ns for run in self.own_runs) / NS_PER[self.unit]
+        runs = [run.in_unit(self.unit) for run in self.own_runs]
+        return None if len(runs[0]) < 100 else statistics.median(map(p99_of, runs))
 
     @property
-    def ratio(self) -> float:
-        """How many times the peer's time."""
-        return self.value / self.peer_value
+    def ratio(self) -> float | None:
+        """How many times the peer's; None without one."""
+        return None if self.peer_value is None else self.value / self.peer_value
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the goal was reached; None where there is none."""
+        """Whether the goal was reached; None where there is none, or too little to say so."""
         if self.goal is None:
             return None
-        is_p99_met = self.goal.p99 is None or (self.p99 or 0.0) <= self.goal.p99
-        return self.value <= self.goal.value and is_p99_met
+        measured = (
+            (self.goal.value, self.value),
+            (self.goal.p99, self.p99),
+            (self.goal.ratio, self.ratio),
+        )
+        aimed_at = [(most, value) for most, value in measured if most is not None]
+        if any(value is not None and value > most for most, value in aimed_at):
+            return False
+        return None if any(value is None for _, value in aimed_at) else True
+
+
+Measured = TypeVar("Measured", "Run", "Readings")
+
+
+def p99_of(values: Sequence[float]) -> float:
+    """Return the one that 99 of 100 stay under."""
+    return sorted(values)[min(len(values) - 1, len(values) * 99 // 100)]
 
 
 def in_turns(
-    runs: int, own: Callable[[], Run], peer: Callable[[], Run]
-) -> tuple[list[Run], list[Run]]:
+    runs: int,
+    own: Callable[[], Measured],
+    peer: Callable[[], Measured],
+    *,
+    has_warm_up: bool = True,
+) -> tuple[list[Measured], list[Measured]]:
     """Run both once to warm up, then in turns, so that a busy moment strikes both."""
-    own()
-    peer()
+    if has_warm_up:
+        own()
+        peer()
     own_runs, peer_runs = [], []
     for _ in range(runs):
         own_runs.append(own())

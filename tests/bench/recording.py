@@ -1,74 +1,152 @@
-"""Writing a clip to the disk, against the same bytes written and synced without looking at them."""
+"""D2: what recording costs, sealing and syncs included, against `ffmpeg -c copy`.
+
+Both are processes that get the same units through a pipe when a camera would give them, and each
+one's CPU time is read from outside, from the first unit to the finished file: neither's start
+counts. ffmpeg writes fragmented MP4 and can't sync it, so the benchmark syncs its file as often
+as Doorward closes a fragment; what these calls take is added to ffmpeg's time.
+"""
 
 import itertools
 import os
+import statistics
+import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from firmware.capture.packets import AccessUnit
-from firmware.clips.mp4 import FragmentWriter, sync_directory
-from tests.bench.film import FPS, HEIGHT, WIDTH, film
-from tests.bench.measuring import Result, Run, Size, in_turns
+from firmware.capture.packets import TICKS_PER_S, AccessUnit, pts_90k_of
+from firmware.clips.writer import FRAGMENT_90K
+from tests.bench.children import Child, cpu_s
+from tests.bench.feed import in_real_time, widen, write_unit
+from tests.bench.film import FPS, Film, grainy_film
+from tests.bench.measuring import Goal, Readings, Result, Size, in_turns
+
+WIDTH, HEIGHT, BITRATE_BPS = 1920, 1080, 4_000_000
+FRAGMENT_S = FRAGMENT_90K / TICKS_PER_S
+SETTLE_S = 0.5
+EXTRA_S = 0.5
+"""What is given after the end, by which the recorder sees that it is."""
 
 
 def measure(size: Size) -> Result:
-    """Record the film as fast as it goes: muxed into fragments, each one synced."""
-    units = film(size.video_s)
+    """Record in real time, in turns; there is no warm-up, since a run is long."""
+    film = grainy_film(WIDTH, HEIGHT, BITRATE_BPS)
+    reading: list[float] = []
     with tempfile.TemporaryDirectory(prefix="doorward-bench-") as name:
-        folder = Path(name)
-        pieces = _pieces(folder / "pieces.mp4", units)
+        numbers = itertools.count()
         own, peer = in_turns(
-            size.runs,
-            lambda: _record(folder / "own.mp4", units),
-            lambda: _copy(folder / "peer.mp4", pieces),
+            size.real_time_runs,
+            lambda: _own(Path(name) / f"{next(numbers)}", film, size.real_time_s, reading),
+            lambda: _ffmpeg(Path(name) / f"{next(numbers)}.mp4", film, size.real_time_s),
+            has_warm_up=False,
         )
     return Result(
-        id="record",
-        what=f"record {size.video_s} s of 720p{FPS}, already encoded, as fragmented MP4 with "
-        f"{len(pieces)} syncs",
-        unit="ms",
-        peer="the same bytes in the same pieces by os.write, as many fdatasync",
+        id="D2",
+        what=f"CPU to record {size.real_time_s:g} s of 1080p{FPS}, 4 Mbit/s, in real time: "
+        f"a fragment synced and sealed each {FRAGMENT_S:g} s",
+        unit="% of a core",
+        peer="ffmpeg -c copy to fragmented MP4, the same units and as many syncs, not sealed",
         own_runs=own,
         peer_runs=peer,
+        goal=Goal(ratio=1.0),
+        note="Doorward's side has ring, index, signed manifest and sealing in it, and Python's "
+        f"reading of the pipe ({statistics.median(reading):.2g} %), which no camera needs.",
     )
 
 
-def _record(path: Path, units: Sequence[AccessUnit]) -> Run:
-    begin_ns = time.perf_counter_ns()
-    writer = FragmentWriter(path, width=WIDTH, height=HEIGHT)
-    for unit in units:
-        writer.write(unit)
-    writer.close()
-    end_ns = time.perf_counter_ns()
-    path.unlink()
-    return Run(times_ns=[end_ns - begin_ns])
+def _own(folder: Path, film: Film, seconds: float, reading: list[float]) -> Readings:
+    folder.mkdir()
+    child = Child("tests.bench.recorder_process", folder, film.width, film.height, seconds)
+    try:
+        widen(child.input)
+        child.hear("ready")
+        time.sleep(SETTLE_S)
+        begin_s = cpu_s(child.pid)
+        _feed(film, seconds, lambda unit: write_unit(child.input, unit), child.input.flush)
+        clip = child.hear("clip")
+        end_s = cpu_s(child.pid)
+        child.hear_all()
+    finally:
+        child.end()
+    if abs(clip["duration_ms"] - seconds * 1000) > EXTRA_S * 1000:
+        raise RuntimeError(f"{clip['duration_ms']} ms were recorded instead of {seconds} s")
+    reading += _percent(clip["reading_s"], seconds).values
+    return _percent(end_s - begin_s, seconds)
 
 
-def _pieces(path: Path, units: Sequence[AccessUnit]) -> list[bytes]:
-    """Return what the recorder writes between one sync and the next."""
-    writer = FragmentWriter(path, width=WIDTH, height=HEIGHT)
-    ends = [0]
-    for unit in units:
-        writer.write(unit)
-        ends.append(writer.size_bytes)
-    writer.close()
-    ends.append(writer.size_bytes)
-    data = path.read_bytes()
-    return [data[begin:end] for begin, end in itertools.pairwise(ends) if end > begin]
+def _ffmpeg(file: Path, film: Film, seconds: float) -> Readings:
+    ffmpeg = subprocess.Popen(_command(file), stdin=subprocess.PIPE)
+    is_over = threading.Event()
+    syncs_s: list[float] = []
+    syncing = threading.Thread(target=_sync_often, args=(file, is_over, syncs_s))
+    if ffmpeg.stdin is None:
+        raise RuntimeError("ffmpeg has no input")
+    stdin = ffmpeg.stdin
+    widen(stdin)
+    try:
+        time.sleep(SETTLE_S)
+        begin_s = cpu_s(ffmpeg.pid)
+        syncing.start()
+        _feed(film, seconds, lambda unit: stdin.write(unit.data), stdin.flush)
+        stdin.close()
+        _, status, used = os.wait4(ffmpeg.pid, 0)
+        ffmpeg.returncode = os.waitstatus_to_exitcode(status)
+    finally:
+        is_over.set()
+        if ffmpeg.returncode is None:
+            ffmpeg.kill()
+    syncing.join()
+    if ffmpeg.returncode != 0 or file.stat().st_size < film.bitrate_bps * seconds / 8 * 0.8:
+        raise RuntimeError("ffmpeg recorded something else")
+    return _percent(used.ru_utime + used.ru_stime - begin_s + sum(syncs_s), seconds)
 
 
-def _copy(path: Path, pieces: Sequence[bytes]) -> Run:
-    begin_ns = time.perf_counter_ns()
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    sync_directory(path.parent)
-    for piece in pieces:
-        view = memoryview(piece)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        os.fdatasync(descriptor)
-    os.close(descriptor)
-    end_ns = time.perf_counter_ns()
-    path.unlink()
-    return Run(times_ns=[end_ns - begin_ns])
+def _command(file: Path) -> list[str]:
+    command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-f", "h264", "-framerate", str(FPS)]
+    command += ["-i", "pipe:0", "-c", "copy", "-f", "mp4"]
+    command += ["-movflags", "empty_moov+default_base_moof", "-flush_packets", "1"]
+    return [*command, "-frag_duration", str(round(FRAGMENT_S * 1e6)), str(file)]
+
+
+def _feed(
+    film: Film,
+    seconds: float,
+    write: Callable[[AccessUnit], object],
+    flush: Callable[[], object],
+) -> None:
+    """Give all units in real time, and the extra ones."""
+
+    def give(unit: AccessUnit) -> None:
+        write(unit)
+        flush()
+
+    begin_90k = pts_90k_of(time.monotonic_ns())
+    units: Sequence[AccessUnit] = list(
+        itertools.islice(film.on(begin_90k), round((seconds + EXTRA_S) * FPS))
+    )
+    in_real_time(units, FPS, give)
+
+
+def _sync_often(file: Path, is_over: threading.Event, took_s: list[float]) -> None:
+    """Sync what has grown, each time that a fragment must be out; note this thread's CPU time."""
+    descriptor = None
+    synced_bytes = 0
+    while not is_over.wait(FRAGMENT_S):
+        if descriptor is None:
+            if not file.exists():
+                continue
+            descriptor = os.open(file, os.O_RDONLY)
+        size_bytes = os.fstat(descriptor).st_size
+        if size_bytes > synced_bytes:
+            begin_s = time.thread_time()
+            os.fdatasync(descriptor)
+            took_s.append(time.thread_time() - begin_s)
+            synced_bytes = size_bytes
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _percent(used_s: float, seconds: float) -> Readings:
+    return Readings(values=[used_s / (seconds + EXTRA_S) * 100])

@@ -1,51 +1,130 @@
-"""D1: one access unit into the pre-roll ring, against a bare deque that trims by time."""
+"""D1: one access unit into the pre-roll ring, against picamera2's CircularOutput2."""
 
+import asyncio
+import functools
+import itertools
+import tempfile
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
+from firmware.capture.hub import UnitHub
+from firmware.capture.packets import AccessUnit
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
-from tests.bench.film import film, repeated
+from tests.bench import circular
+from tests.bench.circular import PeerMissing
+from tests.bench.film import FPS, grainy_film
 from tests.bench.measuring import Goal, Result, Run, Size, in_turns
 
+WIDTH, HEIGHT, BITRATE_BPS = 1920, 1080, 4_000_000
 PRE_ROLL_S = 6.0
 MAX_BYTES = 16_000_000
-WINDOW_90K = round((PRE_ROLL_S + LONGEST_GOP_S + SLACK_S) * TICKS_PER_S)
+WINDOW_S = PRE_ROLL_S + LONGEST_GOP_S + SLACK_S
+GOAL = Goal(value=10.0, p99=60.0, ratio=0.6)
+IDLE = "picamera2's CircularOutput2.outputframe, nothing open"
+BUSY = "picamera2's CircularOutput2.outputframe with its PyavOutput open"
+
+Units = Sequence[AccessUnit]
+Measure = Callable[[Units], Run]
 
 
-def measure(size: Size) -> Result:
-    """Add ten films' units, each timed alone (the clock's own time is in both)."""
-    units = repeated(film(size.video_s), 10)
-    own, peer = in_turns(
-        size.runs,
-        lambda: _add_each(Ring(pre_roll_s=PRE_ROLL_S, max_bytes=MAX_BYTES).add, units),
-        lambda: _add_each(_bare_deque(), units),
-    )
+def measure(size: Size) -> list[Result]:
+    """Add five minutes of units, each timed alone (the clock's own time is in both)."""
+    film = grainy_film(WIDTH, HEIGHT, BITRATE_BPS)
+    units = list(itertools.islice(film.on(), 10 * size.video_s * FPS))
+    handover = functools.partial(_handed_over, is_whole=False)
+    road = functools.partial(_handed_over, is_whole=True)
+    with tempfile.TemporaryDirectory(prefix="doorward-bench-") as folder:
+        busy = functools.partial(_circular, file=Path(folder) / "peer.mp4")
+        return [
+            _result("D1", "access unit → ring, per unit", _ring, _circular, IDLE, units, size),
+            _result(
+                "D1 thread",
+                "what the encoder's thread pays per unit while a clip is recorded",
+                handover,
+                busy,
+                BUSY,
+                units,
+                size,
+            ),
+            _result(
+                "D1 road",
+                "the encoder's thread and the event loop together: hub, ring, recorder's queue",
+                road,
+                busy,
+                BUSY,
+                units,
+                size,
+                goal=None,
+            ),
+        ]
+
+
+def _result(
+    id_: str,
+    what: str,
+    own: Measure,
+    peer: Measure,
+    peer_name: str,
+    units: Units,
+    size: Size,
+    goal: Goal | None = GOAL,
+) -> Result:
+    try:
+        circular.outputs()
+    except PeerMissing as error:
+        own_runs = [own(units) for _ in range(size.runs)]
+        return Result(id=id_, what=what, unit="µs", own_runs=own_runs, goal=goal, note=str(error))
+    own_runs, peer_runs = in_turns(size.runs, lambda: own(units), lambda: peer(units))
     return Result(
-        id="D1",
-        what="access unit → ring, per unit (whole GOPs, trimmed by time and by bytes)",
+        id=id_,
+        what=what,
         unit="µs",
-        peer="collections.deque: append, popleft by time",
-        own_runs=own,
-        peer_runs=peer,
-        goal=Goal(value=10.0, p99=60.0),
+        peer=peer_name,
+        own_runs=own_runs,
+        peer_runs=peer_runs,
+        goal=goal,
     )
 
 
-def _bare_deque() -> Callable[[AccessUnit], None]:
-    kept: deque[AccessUnit] = deque()
-
-    def add(unit: AccessUnit) -> None:
-        kept.append(unit)
-        oldest_90k = unit.pts_90k - WINDOW_90K
-        while kept[0].pts_90k < oldest_90k:
-            kept.popleft()
-
-    return add
+def _ring(units: Units) -> Run:
+    return _each(Ring(pre_roll_s=PRE_ROLL_S, max_bytes=MAX_BYTES).add, units)
 
 
-def _add_each(add: Callable[[AccessUnit], None], units: Iterable[AccessUnit]) -> Run:
+def _circular(units: Units, file: Path | None = None) -> Run:
+    """The same window; if there is a file, a recording into it goes on."""
+    outputs = circular.outputs()
+    ring = outputs.circular_of(WINDOW_S, WIDTH, HEIGHT)
+    if file is not None:
+        ring.open_output(outputs.pyav(str(file)))
+    run = _each(functools.partial(circular.put, ring), units)
+    ring.stop()
+    return run
+
+
+def _handed_over(units: Units, *, is_whole: bool) -> Run:
+    return asyncio.run(_hand_over(units, is_whole=is_whole))
+
+
+async def _hand_over(units: Units, *, is_whole: bool) -> Run:
+    ring = Ring(pre_roll_s=PRE_ROLL_S, max_bytes=MAX_BYTES)
+    hub = UnitHub(ring_add=ring.add, loop=asyncio.get_running_loop())
+    times_ns = []
+    with hub.subscribe("recorder") as recorder:
+        for unit in units:
+            begin_ns = time.perf_counter_ns()
+            hub.put(unit)
+            put_ns = time.perf_counter_ns()
+            await asyncio.sleep(0)
+            end_ns = time.perf_counter_ns()
+            await anext(recorder)
+            times_ns.append((end_ns if is_whole else put_ns) - begin_ns)
+    if ring.newest_pts_90k != units[-1].pts_90k:
+        raise RuntimeError("the units didn't reach the ring in time")
+    return Run(times_ns=times_ns)
+
+
+def _each(add: Callable[[AccessUnit], object], units: Units) -> Run:
     times_ns = []
     for unit in units:
         begin_ns = time.perf_counter_ns()

@@ -42,11 +42,11 @@ def chromium_path() -> str:
 
 
 @asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
     """Start one headless browser."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium_path(), args=CHROMIUM_FLAGS
+            executable_path=chromium_path(), args=[*CHROMIUM_FLAGS, *flags]
         )
         try:
             yield browser
@@ -95,7 +95,7 @@ async def sit_down(browser: Browser, **options: object) -> Person:
 
 
 @asynccontextmanager
-async def unpaired_town(data_dir: Path) -> AsyncIterator[tuple[Settings, Door, Servers]]:
+async def unpaired_town(data_dir: Path) -> AsyncIterator[tuple[Settings, Door, Children]]:
     """Start everything on free ports with a doorbell that is enrolled but has no owner."""
     settings = Settings(
         data_dir=data_dir,
@@ -114,7 +114,7 @@ async def unpaired_town(data_dir: Path) -> AsyncIterator[tuple[Settings, Door, S
         await servers.start_carriers()
         await servers.start("doorbell")
         await door.wait_until_online()
-        yield settings, door, servers
+        yield settings, door, children
     finally:
         await door.close()
         await children.stop_all()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-WIDTHS_PX = {360: 740, 1280: 800}
+WIDTHS_PX = {360: 740, 768: 1024, 1280: 800}
 THEMES = ("light", "dark")
 LANGUAGES = ("en", "sv")
 IN_ENGLISH_ONLY = ("en",)

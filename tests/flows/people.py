@@ -27,6 +27,10 @@ PLAYS = """async (video) => {
 }"""
 
 
+HAVE_LOADED = """() => [...document.querySelectorAll("video")]
+  .every((video) => video.readyState > 0 && video.networkState !== video.NETWORK_LOADING)"""
+
+
 async def open_invitation(page: Page, settings: Settings, name: str) -> None:
     """Open an owner's invitation and fill in the name."""
     invitation = await invite(settings, "owner")
@@ -200,7 +204,8 @@ async def unlock(home: Page) -> None:
 
 
 async def release(home: Page) -> None:
-    """Press "Release"."""
+    """Press "Release", once all is there to be seen: what was released can't be loaded any more."""
+    await home.wait_for_function(HAVE_LOADED)
     await home.click("form[action^='/confirm/'] button")
 
 

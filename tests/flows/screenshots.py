@@ -5,23 +5,29 @@ The one picture in the repository, docs/images/owner-app.png, is made from three
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.flows import people
 from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera, Redo
+from tests.flows.hard_days import HardDays
 from tests.flows.portrait import Portrait
+from tests.story.children import Children
 from tests.story.door import Door
 from tests.story.settings import REPOSITORY, Settings
 
 PICTURES = REPOSITORY / "build" / "screenshots"
 PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
 LIVE_PICTURES = 15
+CODE_RECORDED_S = 10.0
+"""That the code is taken away is motion, and a recording of its own."""
 LIVE_IS_SEEN = f"""() => {{
   const video = document.querySelector("video#live");
   return video && video.getVideoPlaybackQuality().totalVideoFrames >= {LIVE_PICTURES};
@@ -46,9 +52,16 @@ class Story:
     """The story's people, one after another before the camera."""
 
     def __init__(
-        self, *, settings: Settings, door: Door, camera: Camera, portrait: Portrait
+        self,
+        *,
+        settings: Settings,
+        door: Door,
+        children: Children,
+        camera: Camera,
+        portrait: Portrait,
     ) -> None:
         self._settings = settings
+        self._children = children
         self._door = door
         self._camera = camera
         self._portrait = portrait
@@ -69,6 +82,8 @@ class Story:
         await self._owner_confirms(home.page, owner.page)
         await self._officer_opens(officer.page)
         await self._guest_asks(guest.page, owner.page)
+        await self._masks_are_set(owner.page)
+        await self._days_are_hard(owner.page)
         faults = faults_of(owner=owner, home=home, officer=officer, guest=guest)
         stranger = await sit_down(browser)
         await self._things_go_wrong(stranger.page, owner)
@@ -114,7 +129,8 @@ class Story:
         await take(page, "owner-no-clips", redo=appearing(".empty"))
         await page.goto(f"{self._app}/#/requests")
         await take(page, "owner-no-requests", redo=appearing(".empty"))
-        await asyncio.sleep(max(0.0, code_gone_s + people.RING_FILL_S - time.monotonic()))
+        rung_s = code_gone_s + CODE_RECORDED_S + people.RING_FILL_S
+        await asyncio.sleep(max(0.0, rung_s - time.monotonic()))
 
     async def _somebody_rings(self, page: Page) -> None:
         take = self._camera.take
@@ -230,6 +246,31 @@ class Story:
             owner, "owner-people", redo=lambda page: page.get_by_text("Nora").first.wait_for()
         )
 
+    async def _masks_are_set(self, page: Page) -> None:
+        """A press after a mask was set: its recording says so."""
+        hide_left_third(self._settings, self._children)
+        await page.goto(f"{self._app}/#/")
+        rows = page.locator("[data-testid=event-pressed]")
+        before = await rows.count()
+        await asyncio.sleep(people.RING_FILL_S)
+        await self._door.ring()
+        await expect(rows).to_have_count(before + 1)
+        await rows.first.locator("a").click(timeout=30_000)
+        await self._camera.take(page, "owner-clip-masked", redo=see_clip)
+
+    async def _days_are_hard(self, page: Page) -> None:
+        take = self._camera.take
+        await page.goto(f"{self._app}/#/")
+        device = await page.locator(".door").first.get_attribute("data-device")
+        days = HardDays(device or "")
+        await days.come_over(page)
+        await take(page, "owner-hard-day", redo=appearing("[data-testid=wrong-now]"))
+        await take(page, "owner-hard-day-open", redo=unfold_all)
+        await page.goto(f"{self._app}/#/clips")
+        await take(page, "owner-hard-clips", redo=appearing("#clips"))
+        await days.end(page)
+        await page.reload()
+
     async def _things_go_wrong(self, stranger: Page, owner: Person) -> None:
         take = self._camera.take
         await stranger.goto(f"{self._relay}/no-such-page")
@@ -258,6 +299,21 @@ class Story:
 def appearing(selector: str) -> Redo:
     """Return what waits for an element."""
     return lambda page: page.wait_for_selector(selector)
+
+
+def hide_left_third(settings: Settings, children: Children) -> None:
+    """Mask the left third of the picture, as an owner does: settings, then `systemctl reload`."""
+    file = settings.doorbell_dir / "doorbell.toml"
+    masks = "[[[0, 0], [0.33, 0], [0.33, 1], [0, 1]]]"
+    file.write_text(f"{file.read_text()}\n[privacy]\nmasks = {masks}\n")
+    os.kill(children.pid("doorbell"), signal.SIGHUP)
+
+
+async def unfold_all(page: Page) -> None:
+    """Open everything that is folded on the owner's first page."""
+    await page.wait_for_selector("[data-testid=wrong-now]")
+    for folded in await page.locator("main summary").all():
+        await folded.click()
 
 
 async def see_live(page: Page) -> None:
@@ -295,10 +351,12 @@ async def take_all(out: Path, portrait_file: Path) -> int:
     camera, portrait = Camera(out), Portrait()
     with tempfile.TemporaryDirectory(prefix="doorward-") as folder:
         async with (
-            unpaired_town(Path(folder) / "town") as (settings, door, _),
+            unpaired_town(Path(folder) / "town") as (settings, door, children),
             chromium() as browser,
         ):
-            story = Story(settings=settings, door=door, camera=camera, portrait=portrait)
+            story = Story(
+                settings=settings, door=door, children=children, camera=camera, portrait=portrait
+            )
             faults = await story.play(browser)
             await portrait.paint(browser, portrait_file)
     noticed = sorted({*camera.noticed, *faults})

@@ -1,0 +1,188 @@
+"""A doorbell without its encoder, as a process of its own, for D11 and D13.
+
+    python -m tests.bench.doorbell_process FOLDER FILM WIDTH HEIGHT RING_S
+
+All code of `doorward-firmware run` is loaded. What runs: camera keeper, hubs, ring, recorder with
+vault, library and thumbnails, motion on ten luma frames a second, outbox, live view, health. The
+camera is `EncodedSource`, whose film was encoded before. What doesn't run: the encoder,
+the link to the relay and the own page's server, which wait for somebody else almost all the time.
+
+Hears `offer` and `press`, ends with its input. Says `first_unit_ns` (monotonic), `answer`, and
+`clips` at the end.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import sys
+import time
+from pathlib import Path
+
+import firmware.app  # noqa: F401  # all that the doorbell's own program loads
+from firmware.capture.hub import LumaHub, UnitHub
+from firmware.capture.keeper import CameraKeeper
+from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.capture.rescue import Rescue
+from firmware.capture.source import Mask
+from firmware.clips.ring import Ring
+from firmware.clock import SystemClock
+from firmware.config import Config, parse_config
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.health.ladder import HeatLadder
+from firmware.health.linux import LinuxBoard
+from firmware.health.monitor import HealthMonitor
+from firmware.health.troubles import Troubles
+from firmware.live.session import LiveSessions
+from firmware.motion.watch import MotionWatch
+from firmware.outbox.queue import Outbox
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Pressed
+from firmware.recording import Recording
+from firmware.telling import Teller
+from tests.bench.encoded_source import FPS, EncodedSource
+
+RING_MAX_BYTES = 64_000_000
+KEEP_BYTES = 200_000_000
+SHORTEST_CLIP_S = 15.0
+"""So that clips end, are signed and get their thumbnail while it is measured."""
+
+
+class EncodedFilming:
+    """What `firmware.filming.Filming` is, with that camera."""
+
+    def __init__(self, source: EncodedSource, config: Config, clock: SystemClock) -> None:
+        loop = asyncio.get_running_loop()
+        self._has_begun = False
+        self.size = (source.width, source.height)
+        self.ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
+        self.hub = UnitHub(ring_add=self._add, loop=loop)
+        self.luma = LumaHub(loop)
+        self.keeper = CameraKeeper(
+            source,
+            on_unit=self.hub.put,
+            on_luma=self.luma.put,
+            on_state=lambda *_: None,
+            clock=clock,
+            rescue=Rescue(
+                config.data_dir / "rescue.json", boot="", uptime_s=time.monotonic, may_reboot=False
+            ),
+            give_up=sys.exit,
+            reboot=lambda: None,
+            random_source=random.Random(),
+            bitrate_bps=config.camera.bitrate_bps,
+        )
+
+    def mask_digest(self) -> str:
+        return Mask().digest
+
+    def _add(self, unit: AccessUnit) -> None:
+        self.ring.add(unit)
+        if not self._has_begun:
+            self._has_begun = True
+            say(first_unit_ns=time.monotonic_ns())
+
+
+async def run(given: argparse.Namespace) -> None:
+    """Be the doorbell until the input ends."""
+    config = parse_config(
+        {
+            "camera": {"width": given.width, "height": given.height},
+            "clips": {
+                "pre_roll_s": given.ring_s,
+                "longest_s": SHORTEST_CLIP_S,
+                "ring_max_bytes": RING_MAX_BYTES,
+                "keep_bytes": KEEP_BYTES,
+                "min_free_bytes": 0,
+            },
+            "clock": {"is_host_time_trusted": True},
+        },
+        given.folder,
+    )
+    clock = SystemClock(is_host_time_trusted=True)
+    keys = load_or_make_keys(config.data_dir)
+    outbox = Outbox(config.data_dir / "outbox.sqlite3", keys.device, boot=clock.boot_id)
+    teller = Teller(outbox, clock)
+    source = EncodedSource(given.film, given.width, given.height)
+    filming = EncodedFilming(source, config, clock)
+    recording = Recording(
+        config,
+        keys=keys,
+        filming=filming,  # type: ignore[arg-type]
+        clock=clock,
+        boot_id=new_id(),
+        may_record=lambda: True,
+        on_card=lambda state: health.set_card(state),
+        tell=teller.tell,
+    )
+    health = HealthMonitor(
+        board=LinuxBoard(config.data_dir),
+        camera=filming.keeper,
+        clip_facts=recording.facts,
+        ladder=HeatLadder(FPS),
+        troubles=Troubles(),
+        clock=clock,
+        tell=teller.tell,
+        may_tell=lambda: True,
+        publish=lambda _: None,
+    )
+    motion = MotionWatch(
+        config.motion,
+        frames=filming.luma.subscribe(),
+        recorder=recording.recorder,
+        has_owner=lambda: True,
+        tell=teller.tell,
+        on_storm=health.set_storm,
+        pause_s=config.clips.post_roll_s,
+        presence=lambda: None,
+    )
+    live = LiveSessions(
+        filming.hub, recording.shelf, request_key_frame=filming.keeper.request_key_frame
+    )
+    parts = [filming.keeper.run, recording.recorder.run, motion.run, health.run]
+    running = [asyncio.create_task(part()) for part in parts]
+    await _obey(live, recording, teller, clock)
+    await live.aclose()
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+    await filming.keeper.stop()
+    teller.close()
+    await recording.aclose()
+    say(clips=recording.library.count())
+
+
+async def _obey(
+    live: LiveSessions, recording: Recording, teller: Teller, clock: SystemClock
+) -> None:
+    reader = asyncio.StreamReader(limit=1024 * 1024)
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+    )
+    async for line in reader:
+        said = json.loads(line)
+        if "offer" in said:
+            say(answer=await live.answer(new_id(), said["offer"]))
+        if "press" in said:
+            at_90k = pts_90k_of(clock.monotonic_ns())
+            event = await teller.tell(Pressed())
+            recording.recorder.trigger(event.id, "pressed", at_90k)
+
+
+def say(**words: object) -> None:
+    """Say one line to who started this."""
+    print(json.dumps(words), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="tests.bench.doorbell_process", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("film", type=Path)
+    parser.add_argument("width", type=int)
+    parser.add_argument("height", type=int)
+    parser.add_argument("ring_s", type=float)
+    asyncio.run(run(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""The recording half of a doorbell, as benchmarks need it: real parts, and told when it is safe.
+
+`DurableVault` is the real vault; it only takes down when which access units were on the disk.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware.capture.hub import UnitHub
+from firmware.capture.packets import AccessUnit
+from firmware.clips.database import Database
+from firmware.clips.deletions import DeletionSigner
+from firmware.clips.library import Library
+from firmware.clips.playback import Playback
+from firmware.clips.record import ClipRecord
+from firmware.clips.recorder import Recorder
+from firmware.clips.retention import Retention
+from firmware.clips.ring import Ring
+from firmware.clips.storage_key import FileStorageKey
+from firmware.clips.vault import Kind, Purpose, SealedWriter, Vault
+from firmware.clock import Clock
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.evidence.manifest import ManifestSigner
+from firmware.protocol.encoding import new_id
+
+RING_MAX_BYTES = 64_000_000
+KEEP_BYTES = 200_000_000
+"""So many clips stay; older ones go while the benchmark runs, as on a full card."""
+SETTLE_S = 0.02
+LISTED_WITHIN_S = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """A sync that has come back: when (perf_counter_ns), and how many units it made safe so far."""
+
+    at_ns: int
+    unit_count: int
+
+
+class DurableVault(Vault):
+    """Takes down each sync of the newest file."""
+
+    def __init__(self, key: FileStorageKey) -> None:
+        super().__init__(key)
+        self.syncs: list[Synced] = []
+
+    @property
+    def unit_count(self) -> int:
+        """How many units of the newest file are safe."""
+        return self.syncs[-1].unit_count if self.syncs else 0
+
+    def create(self, path: Path, clip_id: str, purpose: Purpose = "clip") -> SealedWriter:
+        self.syncs = []
+        return DurableWriter(super().create(path, clip_id, purpose), self.syncs)  # type: ignore[return-value]
+
+
+class DurableWriter:
+    """Implements `firmware.clips.vault.SealedWriter`: the real one does all the work."""
+
+    def __init__(self, inner: SealedWriter, syncs: list[Synced]) -> None:
+        self._inner = inner
+        self._syncs = syncs
+        self._unit_count = 0
+        self.write_rest = inner.write_rest
+        self.close = inner.close
+
+    @property
+    def size_bytes(self) -> int:
+        return self._inner.size_bytes
+
+    def append(self, kind: Kind, plain: bytes) -> None:
+        if kind is Kind.FRAGMENT:  # it begins with its count (firmware.clips.fragment)
+            self._unit_count += int.from_bytes(plain[:4], "big")
+        self._inner.append(kind, plain)
+
+    def sync(self) -> None:
+        self._inner.sync()
+        self._syncs.append(Synced(at_ns=time.perf_counter_ns(), unit_count=self._unit_count))
+
+
+class Rig:
+    """Hub, ring, recorder, library and vault on the running loop. Thumbnails aren't made."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        size: tuple[int, int],
+        pre_roll_s: float,
+        post_roll_s: float,
+        longest_s: float = 60.0,
+    ) -> None:
+        keys = load_or_make_keys(folder)
+        self.pre_roll_s = pre_roll_s
+        self.vault = DurableVault(FileStorageKey(folder / "storage.key"))
+        self.database = Database(folder / "library.sqlite3")
+        self.library = Library(
+            self.database,
+            folder / "clips",
+            sign_deletion=DeletionSigner(keys.signer.sign, keys.device, clock).sign,
+        )
+        self.playback = Playback(self.library, self.vault)
+        self.ring = Ring(pre_roll_s=pre_roll_s, max_bytes=RING_MAX_BYTES)
+        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
+        self.listed: asyncio.Queue[tuple[int, ClipRecord]] = asyncio.Queue()
+        boot_id = new_id()
+        self.recorder = Recorder(
+            hub=self.hub,
+            ring=self.ring,
+            library=self.library,
+            vault=self.vault,
+            retention=Retention(
+                self.library,
+                clock,
+                boot_id=boot_id,
+                keep_days=30,
+                keep_bytes=KEEP_BYTES,
+                min_free_bytes=0,
+            ),
+            sign_manifest=ManifestSigner(keys.signer, keys.device).sign,
+            clock=clock,
+            boot_id=boot_id,
+            size=size,
+            pre_roll_s=pre_roll_s,
+            post_roll_s=post_roll_s,
+            longest_s=longest_s,
+            may_record=lambda: True,
+            on_clip=lambda clip: self.listed.put_nowait((time.perf_counter_ns(), clip)),
+        )
+
+    async def film(self, units: Iterable[AccessUnit]) -> None:
+        """Let the ring and the recorder have these units, as fast as it goes, at most 20 s."""
+        newest = None
+        for unit in units:
+            self.hub.put(unit)
+            newest = unit.pts_90k
+        await asyncio.sleep(SETTLE_S)  # until the recorder has seen them, too
+        if self.ring.newest_pts_90k != newest:
+            raise RuntimeError("the units didn't reach the ring in time")
+
+    async def until_durable(self, unit_count: int) -> None:
+        """Wait until so many units of the clip are on the disk."""
+        async with asyncio.timeout(LISTED_WITHIN_S):
+            while self.vault.unit_count < unit_count:  # noqa: ASYNC110 - a thread counts
+                await asyncio.sleep(0.001)
+
+    async def next_clip(self) -> tuple[int, ClipRecord]:
+        """Return when the next clip was listed (perf_counter_ns), and the clip."""
+        async with asyncio.timeout(LISTED_WITHIN_S):
+            return await self.listed.get()
+
+
+@asynccontextmanager
+async def recording(rig: Rig) -> AsyncIterator[Rig]:
+    """Let the rig's recorder run."""
+    task = asyncio.create_task(rig.recorder.run(), name="recorder")
+    await asyncio.sleep(0)
+    try:
+        yield rig
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        rig.database.close()
