@@ -103,7 +103,10 @@ class Bell:
 
     async def _tell_press(self, press: Press, pressed: Pressed) -> None:
         event_id = new_id()
-        self._trigger(event_id, "pressed", pts_90k_of(press.at_ns))
+        try:
+            self._trigger(event_id, "pressed", pts_90k_of(press.at_ns))
+        except Exception:  # the supervisor: whatever the recorder's fault is, the press is told
+            log.exception("a press begins no clip")
         try:
             await self._tell(pressed, event_id=event_id)
         except DoorwardError as error:

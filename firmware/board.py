@@ -13,14 +13,16 @@ from firmware.errors import CameraError
 
 MODEL_FILE = Path("/proc/device-tree/model")
 OTHER_MACHINE = "a machine that is no Raspberry Pi"
+NOT_MEASURED = "its limits are not measured on a Pi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardProfile:
-    """What a board can do; not measured on a Pi.
+    """What a board can do.
 
     `has_hardware_encoder` is what the maker says: the camera still looks for it. `buffer_count` is
-    how many pictures of each stream the camera may hold; `memory` says what bounds it.
+    how many pictures of each stream the camera may hold, `max_ring_bytes` what the pre-roll may
+    take; `memory` says what bounds both. `measured` says by what tests/on_device found it right.
     """
 
     name: str
@@ -31,7 +33,12 @@ class BoardProfile:
     max_viewers: int
     max_bitrate_bps: int
     buffer_count: int
+    max_ring_bytes: int
     memory: str
+    measured: str = NOT_MEASURED
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.measured}; memory: {self.memory})"
 
 
 ZERO_2_W = BoardProfile(
@@ -43,8 +50,9 @@ ZERO_2_W = BoardProfile(
     max_viewers=2,
     max_bitrate_bps=4_000_000,
     buffer_count=4,
+    max_ring_bytes=16_000_000,
     memory="512 MB, of which the camera and the encoder share 256 MB (CMA) with everything else: "
-    "4 buffers of 1.4 MB and 4 of 0.3 MB, and 16 MB at most for the ring",
+    "4 buffers of 1.4 MB and 4 of 0.3 MB",
 )
 PI_3 = BoardProfile(
     name="Raspberry Pi 3",
@@ -55,6 +63,7 @@ PI_3 = BoardProfile(
     max_viewers=8,
     max_bitrate_bps=10_000_000,
     buffer_count=6,
+    max_ring_bytes=64_000_000,
     memory="1 GB (A+: 512 MB): 6 buffers of 3.1 MB and 6 of 0.3 MB",
 )
 PI_4 = BoardProfile(
@@ -66,6 +75,7 @@ PI_4 = BoardProfile(
     max_viewers=8,
     max_bitrate_bps=20_000_000,
     buffer_count=6,
+    max_ring_bytes=128_000_000,
     memory="1 GB or more: 6 buffers of 3.1 MB and 6 of 0.3 MB",
 )
 PI_5 = BoardProfile(
@@ -77,6 +87,7 @@ PI_5 = BoardProfile(
     max_viewers=4,
     max_bitrate_bps=8_000_000,
     buffer_count=6,
+    max_ring_bytes=256_000_000,
     memory="2 GB or more: libx264 takes processor time here, not memory",
 )
 OTHER = BoardProfile(
@@ -88,7 +99,9 @@ OTHER = BoardProfile(
     max_viewers=8,
     max_bitrate_bps=20_000_000,
     buffer_count=6,
+    max_ring_bytes=512_000_000,
     memory="unknown",
+    measured="no board of ours",
 )
 
 # The longest name that fits first: "Pi 4" is also the beginning of "Pi 400".

@@ -4,6 +4,7 @@ Which camera there is, and what happens when the owner hides something new, is d
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,12 @@ from firmware.panel.button import board_uptime_s
 from firmware.protocol.events import CameraState
 from firmware.systemd import ServiceManager
 
+log = logging.getLogger(__name__)
+
 CAMERA_RESCUE_FILE = "camera-rescue.json"
+
+MakeCamera = Callable[[CameraConfig, SystemClock, Callable[[bool], None]], VideoSource]
+"""From settings, clock, and what switches the infrared light."""
 
 
 class Filming:
@@ -39,14 +45,22 @@ class Filming:
         give_up: Callable[[str], None],
         manager: ServiceManager,
         source: random.Random,
+        make_camera: MakeCamera | None = None,
     ) -> None:
+        """`make_camera` stands in for `camera_of`."""
         loop = asyncio.get_running_loop()
         self._clock = clock
-        self.ring = Ring(pre_roll_s=config.clips.pre_roll_s, max_bytes=config.clips.ring_max_bytes)
+        profile = board()
+        log.info("this board is %s", profile)
+        self.ring = Ring(
+            pre_roll_s=config.clips.pre_roll_s,
+            max_bytes=min(config.clips.ring_max_bytes, profile.max_ring_bytes),
+            late_s=config.motion.min_time_s,
+        )
         self.hub = UnitHub(ring_add=self.ring.add, loop=loop)
         self.luma = LumaHub(loop)
         self.mask = Mask(config.privacy.masks)
-        self._camera = camera_of(config.camera, clock, set_infrared)
+        self._camera = (make_camera or camera_of)(config.camera, clock, set_infrared)
         self.keeper = CameraKeeper(
             self._camera,
             on_unit=self.hub.put,
@@ -76,15 +90,20 @@ class Filming:
         await self.keeper.run()
 
     async def hide(self, mask: Mask) -> None:
-        """Hide other parts of the picture; nothing filmed without them is kept in memory."""
+        """Hide other parts of the picture; nothing filmed without them is kept in memory.
+
+        What was filmed so far is forgotten before the camera takes the mask, and nothing passes
+        until it has: so no picture is ever kept under another mask's digest.
+        """
         if mask == self.mask:
             return
-        await self.keeper.set_mask(mask)
+        self.keeper.want_mask(mask)
         now_90k = pts_90k_of(self._clock.monotonic_ns())
         self.hub.discard_before(now_90k)
         self.luma.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k)
         self.mask = mask
+        await self.keeper.set_mask(mask)
 
     def mask_digest(self) -> str:
         """SHA-256 over what is hidden now, for manifests."""

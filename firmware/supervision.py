@@ -45,6 +45,36 @@ async def keep_running(
         await asyncio.sleep(wait_s)
 
 
+class OneAtATime:
+    """A job that runs when it is asked for: never twice at once, and never too seldom.
+
+    Asked for while it runs, it runs once more afterwards.
+    """
+
+    def __init__(self, job: Callable[[], Awaitable[None]], *, name: str) -> None:
+        self._job = job
+        self._name = name
+        self._running: asyncio.Task[None] | None = None
+        self._is_asked_again = False
+
+    def ask(self) -> None:
+        """Let it run soon; call it on the loop."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run(), name=self._name)
+        else:
+            self._is_asked_again = True
+
+    async def _run(self) -> None:
+        while True:
+            self._is_asked_again = False
+            try:
+                await self._job()
+            except Exception:
+                log.exception("%s failed", self._name)
+            if not self._is_asked_again:
+                return
+
+
 class Heartbeat:
     """A vital part that says `beat` again and again; any thread may call either method."""
 

@@ -50,7 +50,11 @@ class ServiceManager:
         if not self._runtime_dir:
             log.warning("no RUNTIME_DIRECTORY: the board can't be restarted from here")
             return False
-        (Path(self._runtime_dir) / REBOOT_WANTED).touch()
+        try:
+            (Path(self._runtime_dir) / REBOOT_WANTED).touch()
+        except OSError as error:
+            log.warning("the board's restart can't be asked for: %s", error)
+            return False
         return True
 
     def _send(self, message: str) -> None:

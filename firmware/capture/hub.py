@@ -1,12 +1,13 @@
 """From the camera's thread to the asyncio loop, and from there to whoever watches.
 
 `UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
-gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. After a new
-mask both hubs are told `discard_before`, so that nothing filmed without it is handed on; who
+gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. For a new
+mask both hubs are told to `discard_before`, so that nothing filmed without it is handed on; who
 holds units of its own (the ring) is cleared beside them.
 """
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -27,7 +28,8 @@ class UnitHub:
 
     Overflow rule of the handover queue: when the loop stood still for so long that it is full,
     new units are dropped up to the next key frame that finds room. What was queued stays, so
-    all who read see whole GOPs from their beginning, one perhaps without its end.
+    all who read see whole GOPs from their beginning, one perhaps without its end. So it is, too,
+    when a unit comes whose time isn't later than that of the one before.
     """
 
     def __init__(
@@ -44,22 +46,24 @@ class UnitHub:
         self._queue: deque[AccessUnit] = deque()
         self._is_scheduled = False
         self._is_key_wanted = False
+        self._is_hiding = False
         self._last_pts_90k = -1
         self._oldest_pts_90k = 0
         self._subscriptions: list[Subscription] = []
         self.dropped_units = 0
+        """Lost to slowness; what a new mask hides isn't counted."""
 
     def put(self, unit: AccessUnit) -> None:
         """Take one unit on the source's thread; never waits for the loop."""
         with self._lock:
             if not self._accept(unit):
-                self.dropped_units += 1
+                self.dropped_units += not self._is_hiding
                 return
             self._queue.append(unit)
-            if self._is_scheduled or self._loop.is_closed():
+            if self._is_scheduled:
                 return
             self._is_scheduled = True
-        self._loop.call_soon_threadsafe(self._drain)
+        _call_on(self._loop, self._drain)
 
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
         """Return the units from the next key frame on; close it, or use it by `with`."""
@@ -70,25 +74,26 @@ class UnitHub:
     def discard_before(self, pts_90k: int) -> None:
         """Hand on nothing that is older, nor what follows it up to the next key frame.
 
-        Call it on the loop, after the source has taken a new mask, with the time of then: a
-        picture is never newer than the moment in which it is masked. What waits here and at the
-        subscriptions is dropped as well.
+        Call it on the loop, once nothing more is put without a new mask, with the time of then:
+        what is on its way is older. What waits here and at the subscriptions is dropped as well.
         """
         with self._lock:
-            self.dropped_units += len(self._queue)
             self._queue.clear()
             self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
-            self._is_key_wanted = True
+            self._is_key_wanted = self._is_hiding = True
         for subscription in self._subscriptions:
             subscription.discard()
 
     def _accept(self, unit: AccessUnit) -> bool:
-        if unit.pts_90k <= self._last_pts_90k or unit.pts_90k < self._oldest_pts_90k:
+        if unit.pts_90k < self._oldest_pts_90k:
+            return False
+        if unit.pts_90k <= self._last_pts_90k:
+            self._is_key_wanted = True
             return False
         if len(self._queue) >= self._max_units:
             self._is_key_wanted = True
         elif unit.is_key:
-            self._is_key_wanted = False
+            self._is_key_wanted = self._is_hiding = False
         if self._is_key_wanted:
             return False
         self._last_pts_90k = unit.pts_90k
@@ -168,17 +173,25 @@ class Subscription:
 
 
 class LumaHub:
-    """Hands the newest luma frame from the source's thread to each who looks, at their own pace."""
+    """Hands the newest luma frame from the source's thread to each who looks, at their own pace.
+
+    Overflow rule of the handover: one place; a newer frame replaces one that the loop hasn't taken.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._lock = threading.Lock()
+        self._waiting: LumaFrame | None = None
         self._slots: list[LumaSlot] = []
         self._oldest_pts_90k = 0
 
     def put(self, frame: LumaFrame) -> None:
         """Take one frame on the source's thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._hand_on, frame)
+        with self._lock:
+            is_scheduled = self._waiting is not None
+            self._waiting = frame
+        if not is_scheduled:
+            _call_on(self._loop, self._hand_on)
 
     def subscribe(self) -> "LumaSlot":
         """Return a slot of the caller's own."""
@@ -192,10 +205,13 @@ class LumaHub:
         for slot in self._slots:
             slot.discard()
 
-    def _hand_on(self, frame: LumaFrame) -> None:
-        if frame.pts_90k >= self._oldest_pts_90k:
-            for slot in self._slots:
-                slot.offer(frame)
+    def _hand_on(self) -> None:
+        with self._lock:
+            frame, self._waiting = self._waiting, None
+        if frame is None or frame.pts_90k < self._oldest_pts_90k:
+            return
+        for slot in self._slots:
+            slot.offer(frame)
 
 
 class LumaSlot:
@@ -224,3 +240,9 @@ class LumaSlot:
             await self._changed.wait()
         frame, self._newest = self._newest, None
         return frame
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Call on the loop from another thread; nothing if it has ended, which ends no camera."""
+    with contextlib.suppress(RuntimeError):  # how asyncio says that a loop is closed
+        loop.call_soon_threadsafe(callback)

@@ -6,7 +6,7 @@ started, then a new process, then (if the owner allows it) a new start of the bo
 driver that doesn't return (picamera2 #1048, #1264) is left behind on its thread: only a new
 process helps then. The bell goes on through all of it: `state` says why there is no picture.
 
-`_on_unit` runs on the source's threads for each picture and takes no lock.
+What the callbacks of the source do, for each picture and on its threads, takes no lock.
 """
 
 import asyncio
@@ -15,10 +15,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from firmware.backoff import Backoff
 from firmware.capture.daemon_call import call_in_daemon
-from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.capture.gate import MaskGate
+from firmware.capture.packets import TICKS_PER_S, AccessUnit, LumaFrame, pts_90k_of
 from firmware.capture.rate import Rate
 from firmware.capture.rescue import Rescue
 from firmware.capture.source import Mask, OnLuma, OnUnit, VideoSource
@@ -28,7 +30,8 @@ from firmware.protocol.events import CameraState
 
 BURST_FACTOR = 4
 """This many times the bitrate that was set isn't a busy scene any more."""
-_OPEN = -1
+MOST_AHEAD_90K = TICKS_PER_S
+"""A picture whose time lies further ahead of the clock than this is a driver's error."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,8 @@ class Patience:
     max_pause_s: float = 60.0
     camera_starts: int = 3
     """Starts in vain before the process, which may be what holds the camera, is given up."""
+    keyless_after_s: float = 5.0
+    """How long there may be no key frame: without one, nothing can be kept or watched."""
     missing_s: float = 600.0
     """How long a camera may be missing before the board's restart is thought of."""
 
@@ -79,7 +84,7 @@ class CameraKeeper:
     ) -> None:
         self._source = source
         self._pass_on = on_unit
-        self._on_luma = on_luma
+        self._pass_luma_on = on_luma
         self._on_state = on_state
         self._clock = clock
         self._rescue = rescue
@@ -97,7 +102,6 @@ class CameraKeeper:
         self._under_way: asyncio.Task[None] | None = None
         self._is_started = False
         self._is_refused = False
-        self._open_from_90k = _OPEN
         self._failures = 0
         self._is_success_noted = False
         self._missing_since_ns: int | None = None
@@ -105,10 +109,11 @@ class CameraKeeper:
         self._units = 0
         self._unit_bytes = 0
         self._last_unit_ns = 0
+        self._last_key_ns = 0
+        self._noting: asyncio.Task[object] | None = None
         self._looked_ns = clock.monotonic_ns()
         self._rate = Rate()
-        self._mask: Mask | None = None
-        self._hidden: Mask | None = None
+        self._gate = MaskGate()
         self._max_fps: int | None = None
         self._usual_bitrate_bps = bitrate_bps
         self._bitrate_bps: int | None = None
@@ -142,12 +147,16 @@ class CameraKeeper:
         if self._is_started:
             self._source.request_key_frame()
 
-    async def set_mask(self, mask: Mask) -> None:
-        """Hide these parts: nothing more is passed on before a key frame without them.
+    def want_mask(self, mask: Mask) -> None:
+        """Pass nothing more on until `set_mask` has set this very mask (on the loop).
 
-        Empty the ring when this returns: until then pictures from before may come to lie there.
+        What was passed on before is the caller's to forget.
         """
-        self._mask = mask
+        self._gate.want(mask)
+
+    async def set_mask(self, mask: Mask) -> None:
+        """Hide these parts: what is passed on next is a key frame without them."""
+        self.want_mask(mask)
         await self._change(self._hide)
 
     async def set_max_fps(self, fps: int) -> None:
@@ -182,24 +191,29 @@ class CameraKeeper:
         self._say("off", "the camera is switched off")
 
     def _begin(self) -> None:
-        """Start the source with everything that was set; the mask before the first picture."""
+        """Start the source with everything that was set before it.
+
+        The mask, so that it is in the first picture; the rest, because a camera that doesn't take
+        it while filming would be started again and again.
+        """
         self._end()  # one that hung may have been started after all
-        mask = self._mask
+        mask = self._gate.wanted
         if mask is not None:
             self._source.set_mask(mask)
-        self._open_from_90k, self._hidden = _OPEN, mask
+        if self._max_fps is not None:
+            self._source.set_max_fps(self._max_fps)
+        if self._bitrate_bps is not None:
+            self._source.set_bitrate(self._bitrate_bps)
+        self._gate.begin(mask)
         self._is_refused = False
         self._source.start(self._on_unit, self._on_luma)
         self._is_started = True
-        self._fit_fps()
-        self._fit_bitrate()
 
     def _hide(self) -> None:
-        mask = self._mask
+        mask = self._gate.wanted
         if self._is_started and mask is not None:
             self._source.set_mask(mask)
-            self._open_from_90k = pts_90k_of(self._clock.monotonic_ns())
-            self._hidden = mask
+            self._gate.hidden(mask, pts_90k_of(self._clock.monotonic_ns()))
             self._source.request_key_frame()
 
     def _fit_fps(self) -> None:
@@ -217,16 +231,22 @@ class CameraKeeper:
 
     def _on_unit(self, unit: AccessUnit) -> None:
         """Pass one unit on; on the source's thread."""
-        self._last_unit_ns = self._clock.monotonic_ns()
+        now_ns = self._clock.monotonic_ns()
+        if unit.pts_90k > pts_90k_of(now_ns) + MOST_AHEAD_90K:
+            return
+        self._last_unit_ns = now_ns
+        if unit.is_key:
+            self._last_key_ns = now_ns
         self._units += 1
         self._unit_bytes += len(unit.data)
-        if self._hidden is not self._mask:
-            return
-        if self._open_from_90k != _OPEN:
-            if not unit.is_key or unit.pts_90k < self._open_from_90k:
-                return
-            self._open_from_90k = _OPEN
-        self._pass_on(unit)
+        if self._gate.lets_unit(unit):
+            self._pass_on(unit)
+
+    def _on_luma(self, frame: LumaFrame) -> None:
+        """Pass one luma frame on; on the source's thread."""
+        is_ahead = frame.pts_90k > pts_90k_of(self._clock.monotonic_ns()) + MOST_AHEAD_90K
+        if not is_ahead and self._gate.lets_luma(frame):
+            self._pass_luma_on(frame)
 
     async def _watch(self) -> None:
         """Watch a started camera; CameraError when it freezes, and its encoder isn't why."""
@@ -254,6 +274,7 @@ class CameraKeeper:
     async def _wait_for_pictures(self, at_most_s: float) -> None:
         """Return when a picture has come after this moment, or the time is over."""
         began_ns = self._clock.monotonic_ns()
+        self._last_key_ns = max(self._last_key_ns, began_ns)
         while self._last_unit_ns < began_ns:
             if self._clock.monotonic_ns() - began_ns >= at_most_s * 1e9:
                 return
@@ -266,7 +287,11 @@ class CameraKeeper:
             self._patience.frozen_after_s,
             self._patience.frozen_after_units / max(1, self._source.fps),
         )
-        return not self._is_refused and now_ns - self._last_unit_ns < limit_s * 1e9
+        return (
+            not self._is_refused
+            and now_ns - self._last_unit_ns < limit_s * 1e9
+            and not self._is_past(self._last_key_ns, self._patience.keyless_after_s)
+        )
 
     async def _tame_bitrate(self) -> None:
         """Set the bitrate again when far more comes: an encoder that forgot it fills the ring."""
@@ -284,7 +309,7 @@ class CameraKeeper:
         if self._failures or not self._is_success_noted:
             self._failures, self._is_success_noted = 0, True
             self._backoff.reset()
-            await asyncio.to_thread(self._rescue.note_success)
+            await self._note(self._rescue.note_success)
 
     async def _think_of_more(self, state: CameraState) -> None:
         """After a start or a camera that failed: has it been often enough for a last resort?"""
@@ -303,17 +328,24 @@ class CameraKeeper:
     async def _last_resort(self, reason: str, *, is_missing: bool = False) -> None:
         """End the process or restart the board, if that is allowed now; else return."""
         rescue = self._rescue
-        if await asyncio.to_thread(partial(rescue.may_reboot_now, is_missing=is_missing)):
+        if rescue.may_reboot_now(is_missing=is_missing):
             log.critical("the board is restarted: %s", reason)
-            if await asyncio.to_thread(rescue.note_reboot):
+            if await self._note(rescue.note_reboot):
                 self._reboot()
         elif is_missing:
             return  # a new process finds no camera either
-        elif await asyncio.to_thread(rescue.may_restart_now):
-            if await asyncio.to_thread(rescue.note_restart):
+        elif rescue.may_restart_now():
+            if await self._note(rescue.note_restart):
                 self._give_up(reason)
         else:
             log.warning("%s; it is too early for another restart", reason)
+
+    async def _note(self, note: Callable[[], object]) -> bool:
+        """Let the rescue write something down; False if it couldn't, or if the card hangs."""
+        if self._noting is None or await self._has_ended(self._noting):
+            self._noting = asyncio.create_task(call_in_daemon(note, name="camera rescue"))
+            return await self._has_ended(self._noting) and bool(self._noting.result())
+        return False
 
     async def _change(self, change: Callable[[], None]) -> None:
         """Apply a setting; a camera that doesn't take it is started anew by the watch."""
@@ -343,11 +375,7 @@ class CameraKeeper:
         call = self._under_way
         if call is None:
             return
-        end_ns = self._clock.monotonic_ns() + self._patience.call_s * 1e9
-        while not call.done() and self._clock.monotonic_ns() < end_ns:
-            await asyncio.wait({call}, timeout=min(1.0, self._patience.call_s))
-            self._looked_ns = self._clock.monotonic_ns()
-        if not call.done():
+        if not await self._has_ended(call):
             raise CallHung("a call to the camera doesn't return")
         self._under_way = None
         try:
@@ -357,6 +385,14 @@ class CameraKeeper:
         except Exception as error:  # a driver's own: whatever it is, the camera is no good now
             log.exception("the camera's driver failed")
             raise CameraError("frozen", f"the camera's driver failed: {error}") from error
+
+    async def _has_ended(self, call: asyncio.Task[Any]) -> bool:  # Any: whatever it returns
+        """Wait for a call on a thread, and keep on showing that the keeper moves."""
+        end_ns = self._clock.monotonic_ns() + self._patience.call_s * 1e9
+        while not call.done() and self._clock.monotonic_ns() < end_ns:
+            await asyncio.wait({call}, timeout=min(1.0, self._patience.call_s))
+            self._looked_ns = self._clock.monotonic_ns()
+        return call.done()
 
     def _is_past(self, since_ns: int, seconds: float) -> bool:
         return self._clock.monotonic_ns() - since_ns >= seconds * 1e9

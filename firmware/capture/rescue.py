@@ -7,6 +7,7 @@ hour, hence at most once an hour. Pictures for a minute make everything forgotte
 """
 
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +22,7 @@ MAX_RESTART_WAIT_S = 3600.0
 FIRST_REBOOT_UPTIME_S = 3600.0
 MAX_REBOOT_UPTIME_S = 24 * 3600.0
 RESTARTS_BEFORE_REBOOT = 2
+LONGEST_UPTIME_S = 100 * 365 * 24 * 3600.0
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 
@@ -40,8 +42,8 @@ class _InVain(Document, frozen=True, kw_only=True):
 class Rescue:
     """Decides, durably. `uptime_s` counts from the board's start, `boot` names that start.
 
-    Its methods block on the card; a card that fails makes nothing worse: then it is remembered
-    in memory only, and for a restart that is too little, so none happens.
+    `note_*` block on the card, and may hang with it. A card that fails makes nothing worse: then
+    it is remembered in memory only, and for a restart that is too little, so none happens.
     """
 
     def __init__(
@@ -74,7 +76,8 @@ class Rescue:
         tried = self._in_vain
         has_tried = is_missing or tried.restarts >= RESTARTS_BEFORE_REBOOT
         least_s = min(MAX_REBOOT_UPTIME_S, FIRST_REBOOT_UPTIME_S * 2.0 ** min(tried.reboots, 10))
-        return self._may_reboot and has_tried and self._uptime_s() >= least_s
+        is_long_up = least_s <= self._uptime_s() < math.inf  # endless: the board won't say
+        return self._may_reboot and has_tried and is_long_up
 
     def note_restart(self) -> bool:
         """Take down that the process ends now; False if that couldn't be kept."""
@@ -82,7 +85,7 @@ class Rescue:
             _InVain(
                 boot=self._boot,
                 restarts=self._in_vain.restarts + 1,
-                last_restart_ms=round(self._uptime_s() * 1000),
+                last_restart_ms=round(min(self._uptime_s(), LONGEST_UPTIME_S) * 1000),
                 reboots=self._in_vain.reboots,
             )
         )

@@ -39,7 +39,8 @@ class Mask:
 class VideoSource(Protocol):
     """A camera with an H.264 encoder: no B-frames, a key frame at least every second.
 
-    `start` and the setters may raise CameraError; a failure later on shows as silence, which
+    What is set before `start` holds from the first picture on. `start` and the setters may raise
+    CameraError; a failure later on shows as silence, which
     the watchdog (firmware.capture.keeper) notices. All but the callbacks are called from the
     loop's side and may take a while: call them in a thread.
     """

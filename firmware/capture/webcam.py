@@ -80,6 +80,7 @@ class WebcamSource:
             width, height, fps=fps, bitrate_bps=bitrate_bps, thread_count=thread_count
         )
         self._pacer: RatePacer | None = None
+        self._last_pts_90k = -1
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -203,6 +204,9 @@ class WebcamSource:
 
     def _finish(self, frame: av.VideoFrame, on_unit: OnUnit, on_luma: OnLuma) -> None:
         pts_90k = pts_90k_of(captured_ns(frame, self._clock.monotonic_ns()))
+        if pts_90k <= self._last_pts_90k:
+            return  # stamps and times of arrival by turns; no coded picture may go back
+        self._last_pts_90k = pts_90k
         pacer = self._pacer
         if pacer is not None and not pacer.is_due(pts_90k * 100_000 // 9):
             return

@@ -153,7 +153,11 @@ class ServiceButton:
             self._stop_countdown()
             return
         self._countdown = None
-        self._on_reset()
+        try:
+            self._on_reset()
+        except Exception:  # a card that fails: what the light says must go on to be true
+            log.exception("the reset failed; hold the button at the next power-on")
+            self._on_countdown(False)
 
     def _stop_countdown(self) -> None:
         if self._countdown is not None:

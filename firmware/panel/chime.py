@@ -2,8 +2,14 @@
 
 A chime that stays on burns out its coil. So a thread of its own switches it on, waits and
 switches it off: a loop that hangs in between changes nothing. It exists before the first pulse,
-so that no pulse begins that nobody could end. A process that dies in the middle of a pulse is
-the hardware's to catch (a pull-down at the opto-coupler), and the next start begins with "off".
+so that no pulse begins that nobody could end; an exception ends it, and a pin that can't be
+switched off is given back.
+
+What no code here can end is the pulse of a process that is killed in its middle. Some kernels make
+a dead process's pin an input again, and the pull-down at the opto-coupler then means "off"; others
+(a Pi 5's, and newer ones) may leave it driven until the next start, which begins with "off" a few
+seconds later, or never if the board is halted. So the hardware must bound a pulse as well (a
+monostable, or a capacitor in series). Not measured on a Pi.
 """
 
 import contextlib

@@ -51,10 +51,12 @@ class Output:
         self._device.value = level
 
     def close(self) -> None:
-        """Switch off and give the pin back."""
-        if not self._device.closed:
-            self._device.off()
-        self._device.close()
+        """Switch off and give the pin back, also if its driver can't switch it off."""
+        try:
+            if not self._device.closed:
+                self._device.off()
+        finally:
+            self._device.close()
 
 
 class Gpio:

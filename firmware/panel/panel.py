@@ -95,19 +95,20 @@ class Panel:
             self._lamp.set(int(is_on))
 
     async def close(self) -> None:
-        """Switch everything off and give the pins back."""
-        self._bell.close()
-        self._service.close()
+        """Switch everything off and give the pins back; one that fails keeps no other on."""
         if self._lighting is not None:
             self._lighting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._lighting
-        if self._chime is not None:
-            await asyncio.to_thread(self._chime.close)
-        for part in (self._led, self._lamp, self._presence):
-            if part is not None:
-                part.close()
-        self.gpio.close()
+        async with contextlib.AsyncExitStack() as closing:  # the last one first
+            closing.callback(self.gpio.close)
+            for part in (self._presence, self._lamp, self._led):
+                if part is not None:
+                    closing.callback(part.close)
+            if self._chime is not None:
+                closing.push_async_callback(asyncio.to_thread, self._chime.close)
+            closing.callback(self._service.close)
+            closing.callback(self._bell.close)
 
     def _ring(self, press: Press) -> None:
         if self._chime is not None and not self._chime.ring():

@@ -1,7 +1,9 @@
-"""The presence sensor (PIR or radar): a second opinion on motion, never a trigger of its own.
+"""The presence sensor (PIR or radar): a second opinion on motion.
 
-It has no opinion while it warms up after power-on, nor once it has said "somebody" for so long
-that it must be stuck: then what the camera sees counts alone.
+What it says counts as `motion.presence` in the settings tells: not at all, only together with
+what the camera sees ("agree"), or as motion of its own ("either"). It has no opinion while it
+warms up after power-on, nor once it has said "somebody" for so long that it must be stuck: then
+what the camera sees counts alone.
 """
 
 from firmware.clock import Clock

@@ -5,28 +5,33 @@ released can tell what was there. Each test sees the difference without a mask, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import random
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 
-from firmware.capture.hub import LumaHub, UnitHub
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.packets import AccessUnit, LumaFrame
 from firmware.capture.replay.scene import has_marker
 from firmware.capture.replay.source import ReplaySource
-from firmware.capture.source import Mask
+from firmware.capture.source import Mask, Polygon
 from firmware.capture.x264 import Finisher
-from firmware.clips.ring import Ring
 from firmware.clock import SystemClock
+from firmware.config import Config, PrivacyConfig
+from firmware.filming import Filming
+from firmware.systemd import ServiceManager
 
 WIDTH, HEIGHT, FPS = 320, 240, 20
 CORNER = (((0.55, 0.0), (1.0, 0.0), (1.0, 0.6), (0.8, 0.35)),)
 BEHIND = np.s_[16:60, 256:304]
 """Pixels well behind that polygon."""
 SECRET = "canary"
+UPPER_RIGHT = Mask(polygons=(((0.6, 0), (1, 0), (1, 0.5), (0.6, 0.5)),))
 
 
 class Street:
@@ -93,54 +98,75 @@ def test_the_same_films_differ_without_a_mask() -> None:
     assert luma_one[0].data != luma_other[0].data
 
 
+class SlowToHide(ReplaySource):
+    """A camera that takes its time over a new mask, and films on meanwhile."""
+
+    slow_s = 0.2
+
+    def set_mask(self, mask: Mask) -> None:
+        time.sleep(self.slow_s)
+        super().set_mask(mask)
+
+
 class Door:
-    """A running camera with all that holds pictures behind it."""
+    """A doorbell's filming side, put together as the doorbell does it, before a marked wall."""
 
-    def __init__(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.clock = SystemClock()
-        self.camera = ReplaySource(
-            clock=self.clock, width=640, height=360, fps=20, bitrate_bps=500_000, marker=SECRET
+    def __init__(self, folder: Path, masks: tuple[Polygon, ...] = ()) -> None:
+        self.camera = SlowToHide(
+            clock=SystemClock(), width=640, height=360, fps=20, bitrate_bps=500_000, marker=SECRET
         )
-        self.ring = Ring(pre_roll_s=6, max_bytes=4_000_000)
-        self.units = UnitHub(ring_add=self.ring.add, loop=loop)
-        self.lumas = LumaHub(loop)
-
-    async def set_mask(self, mask: Mask) -> None:
-        """Do what the doorbell does when its owner draws a mask."""
-        await asyncio.to_thread(self.camera.set_mask, mask)
-        pts_90k = pts_90k_of(self.clock.monotonic_ns())
-        self.units.discard_before(pts_90k)
-        self.lumas.discard_before(pts_90k)
-        self.ring.clear()
+        config = Config(data_dir=folder, privacy=PrivacyConfig(masks=masks))
+        self.filming = Filming(
+            config,
+            clock=SystemClock(),
+            set_infrared=lambda _: None,
+            on_state=lambda *_: None,
+            give_up=lambda _: None,
+            manager=ServiceManager({}, pid=1),
+            source=random.Random(1),
+            make_camera=lambda *_: self.camera,
+        )
 
     def pre_roll(self) -> list[AccessUnit]:
-        return list(self.ring.snapshot(0))
+        return list(self.filming.ring.snapshot(0))
 
 
 @asynccontextmanager
-async def filming_door() -> AsyncIterator[Door]:
-    door = Door()
-    door.camera.start(door.units.put, door.lumas.put)
+async def filming_door(
+    folder: Path, masks: tuple[Polygon, ...] = (), *, slow_s: float = 0.2
+) -> AsyncIterator[Door]:
+    door = Door(folder, masks)
+    door.camera.slow_s = slow_s
+    running = asyncio.create_task(door.filming.run())
     try:
         yield door
     finally:
-        await asyncio.to_thread(door.camera.stop)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await door.filming.keeper.stop()
 
 
 def shows_secret(units: list[AccessUnit]) -> list[bool]:
     return [has_marker(frame, SECRET) for frame in decoded_luma(units, 640, 360)]
 
 
-async def test_a_new_mask_hides_at_once_and_nothing_from_before_is_in_a_later_clip() -> None:
-    async with filming_door() as door:
-        watching = door.units.subscribe("viewer")
-        looking = door.lumas.subscribe()
-        await asyncio.sleep(0.5)
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110 - polls what other threads do
+            await asyncio.sleep(0.01)
+
+
+async def test_a_new_mask_hides_at_once_and_nothing_from_before_is_in_a_later_clip(
+    tmp_path: Path,
+) -> None:
+    async with filming_door(tmp_path) as door:
+        watching = door.filming.hub.subscribe("viewer")
+        looking = door.filming.luma.subscribe()
+        await until(lambda: len(door.pre_roll()) > 4)
         assert all(shows_secret(door.pre_roll()))
         assert has_marker(await looking.next(), SECRET)
 
-        await door.set_mask(Mask(polygons=(((0.6, 0), (1, 0), (1, 0.5), (0.6, 0.5)),)))
+        await door.filming.hide(UPPER_RIGHT)
 
         seen = [await anext(watching) for _ in range(5)]
         assert seen[0].is_key
@@ -152,14 +178,77 @@ async def test_a_new_mask_hides_at_once_and_nothing_from_before_is_in_a_later_cl
         assert not any(shows_secret(clip))
 
 
-async def test_a_camera_that_starts_masked_never_shows_what_is_behind() -> None:
-    door = Door()
-    film: list[AccessUnit] = []
-    lumas: list[LumaFrame] = []
-    door.camera.set_mask(Mask(polygons=(((0.6, 0), (1, 0), (1, 0.5), (0.6, 0.5)),)))
-    door.camera.start(film.append, lumas.append)
-    await asyncio.sleep(0.3)
-    await asyncio.to_thread(door.camera.stop)
-    assert len(film) > 2
-    assert not any(shows_secret(film))
-    assert not any(has_marker(frame, SECRET) for frame in lumas)
+async def test_from_the_wish_for_a_mask_on_no_older_picture_can_come_into_a_clip(
+    tmp_path: Path,
+) -> None:
+    """Also while the camera hasn't taken it yet; and each picture bears its own mask's digest."""
+    async with filming_door(tmp_path) as door:
+        seen: list[tuple[str, AccessUnit]] = []
+        watching = door.filming.hub.subscribe("recorder")
+
+        async def record() -> None:
+            async for unit in watching:
+                note = (door.filming.mask_digest(), unit)
+                seen.append(note)
+
+        recording = asyncio.create_task(record())
+        await until(lambda: len(seen) > 4)
+        hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
+        await asyncio.sleep(0.1)
+        assert not hiding.done()
+        assert door.pre_roll() == []
+        await hiding
+        await until(lambda: sum(digest == UPPER_RIGHT.digest for digest, _ in seen) > 4)
+        recording.cancel()
+    before, after = (
+        [unit for digest, unit in seen if digest == mask.digest] for mask in (Mask(), UPPER_RIGHT)
+    )
+    assert all(shows_secret(before))
+    assert not any(shows_secret(after))
+
+
+async def test_a_new_mask_costs_no_more_than_a_picture_or_two(tmp_path: Path) -> None:
+    """Its own key frame is passed on: a requested one would come half a second later."""
+    async with filming_door(tmp_path, slow_s=0) as door:
+        watching = door.filming.hub.subscribe("viewer")
+        await anext(watching)
+        while not (last := await anext(watching)).is_key:
+            pass
+        await door.filming.hide(UPPER_RIGHT)
+        first = await anext(watching)
+    assert first.is_key
+    assert first.pts_90k - last.pts_90k < 0.4 * 90_000
+
+
+async def test_the_mask_that_was_wanted_last_is_the_one_that_hides(tmp_path: Path) -> None:
+    async with filming_door(tmp_path) as door:
+        await until(lambda: len(door.pre_roll()) > 4)
+        hiding = [
+            asyncio.create_task(door.filming.hide(mask)) for mask in (Mask(CORNER), UPPER_RIGHT)
+        ]
+        await asyncio.gather(*hiding)
+        await until(lambda: len(door.pre_roll()) > 4)
+        assert door.filming.mask_digest() == UPPER_RIGHT.digest
+        assert not any(shows_secret(door.pre_roll()))
+
+
+async def test_a_mask_that_is_wanted_while_the_camera_starts_is_not_forgotten(
+    tmp_path: Path,
+) -> None:
+    door = Door(tmp_path)
+    hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
+    await asyncio.sleep(0)
+    running = asyncio.create_task(door.filming.run())
+    await until(lambda: len(door.pre_roll()) > 4)
+    assert not any(shows_secret(door.pre_roll()))
+    running.cancel()
+    await asyncio.gather(hiding, running, return_exceptions=True)
+    await door.filming.keeper.stop()
+
+
+async def test_a_camera_that_starts_masked_never_shows_what_is_behind(tmp_path: Path) -> None:
+    async with filming_door(tmp_path, UPPER_RIGHT.polygons) as door:
+        looking = door.filming.luma.subscribe()
+        await until(lambda: len(door.pre_roll()) > 4)
+        assert not any(shows_secret(door.pre_roll()))
+        assert not has_marker(await looking.next(), SECRET)

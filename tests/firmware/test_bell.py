@@ -30,6 +30,7 @@ class House:
         self.is_paired = True
         self.camera: CameraState = "working"
         self.is_outbox_full = False
+        self.is_recorder_broken = False
         self.clock = SystemClock()
         self.gpio = MockGpio(load_pins())
         self.socket = folder / "control.sock"
@@ -47,13 +48,18 @@ class House:
             settings,
             self.panel,
             clock=self.clock,
-            trigger=lambda *trigger: self.done.append(("clip", trigger)),
+            trigger=self.trigger,
             pairing=self.pairing,
             has_owner=lambda: self.is_paired,
             camera_state=lambda: self.camera,
             tell=self.tell,
             show=self.show,
         )
+
+    def trigger(self, *trigger: Any) -> None:
+        if self.is_recorder_broken:
+            raise RuntimeError("the recorder has a fault")
+        self.done.append(("clip", trigger))
 
     async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if self.is_outbox_full:
@@ -134,6 +140,13 @@ async def test_a_press_that_cannot_be_told_at_all_chimes_and_begins_a_clip(tmp_p
         await ring(home)
     assert home.happened == ["clip", "failed", "clip", "told"]
     assert home.chimes >= 1
+
+
+async def test_a_press_is_told_though_the_recorder_fails(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.is_recorder_broken = True
+        await ring(home)
+    assert (home.happened, home.chimes) == (["told"], 1)
 
 
 async def test_an_outbox_that_hangs_delays_neither_chime_nor_clip(tmp_path: Path) -> None:

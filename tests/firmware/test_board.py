@@ -15,7 +15,7 @@ from firmware.board import (
     check_fits,
     check_system,
 )
-from firmware.config import CameraConfig
+from firmware.config import CameraConfig, ClipsConfig
 from firmware.errors import CameraError
 
 
@@ -69,3 +69,16 @@ def test_settings_beyond_a_board_are_refused_by_their_key(profile, settings, key
     with pytest.raises(CameraError, match=f"camera.{key} = .* at most") as caught:
         check_fits(profile, CameraConfig(**settings))
     assert caught.value.state == "unsupported"
+
+
+@pytest.mark.parametrize("profile", [ZERO_2_W, PI_3, PI_4, PI_5])
+def test_each_board_says_that_its_limits_are_not_measured_and_what_bounds_its_memory(
+    profile: BoardProfile,
+):
+    assert "not measured on a Pi" in str(profile)
+    assert "MB" in str(profile) or "GB" in str(profile)
+
+
+@pytest.mark.parametrize("profile", [ZERO_2_W, PI_3, PI_4, PI_5, OTHER])
+def test_the_default_ring_fits_every_board(profile: BoardProfile):
+    assert ClipsConfig().ring_max_bytes <= profile.max_ring_bytes

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -91,6 +92,47 @@ def test_the_pin_is_off_from_the_moment_it_is_opened() -> None:
     assert gong.gpio.history("chime") == []
     assert not gong.is_on
     gong.chime.close()
+
+
+class StickyDevice:
+    """A gpiozero device whose driver fails whenever it is to be switched off."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._device.closed)
+
+    @property
+    def value(self) -> float:
+        return float(self._device.value)
+
+    @value.setter
+    def value(self, level: float) -> None:
+        if level == 0:
+            raise OSError("Input/output error")
+        self._device.value = level
+
+    def off(self) -> None:
+        self.value = 0
+
+    def close(self) -> None:
+        self._device.close()
+
+
+def test_a_driver_that_cannot_switch_off_still_gives_the_pin_back() -> None:
+    gpio = MockGpio(load_pins())
+    chime = Chime(
+        Output(StickyDevice(gpio.output("chime")._device)), pulse_ms=20, clock=ManualClock()
+    )
+    chime.ring()
+    ends_s = time.monotonic() + 2
+    while gpio._pin("chime").function != "input" and time.monotonic() < ends_s:
+        time.sleep(0.005)
+    assert gpio._pin("chime").function == "input"
+    assert gpio.level("chime") == 0
+    chime.close()
 
 
 class StickyOutput(Output):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from firmware.capture.keeper import CameraKeeper, Patience
-from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
 from firmware.capture.rescue import Rescue
 from firmware.capture.source import Mask, OnLuma, OnUnit
 from firmware.clock import SystemClock
@@ -20,6 +20,7 @@ from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
 
 LEFT = Mask(polygons=(((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)),))
+KEY_EVERY_NS = 150_000_000
 QUICK = Patience(
     look_every_s=0.01,
     frozen_after_s=0.2,
@@ -31,6 +32,7 @@ QUICK = Patience(
     max_pause_s=0.05,
     camera_starts=2,
     missing_s=0.2,
+    keyless_after_s=0.3,
 )
 
 
@@ -46,23 +48,26 @@ class ScriptedSource:
         self.encoder_heals = False
         self.start_heals = False
         self.refuses_mask = False
+        self.refuses_bitrate_while_filming = False
+        self.has_key_frames = True
         self.unit_bytes = 100
         self.lag_90k = 0
         self.units_to_key = 0
         self.hangs_in: str | None = None
         self.may_return = threading.Event()
         self._is_key_wanted = True
+        self._key_ns = 0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:  # noqa: ARG002
+    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
         self._enter("start")
         for error in self.fails:
             raise error
         if self.start_heals and self.calls.count("start") > 1:
             self.is_frozen = False
         self._stopped.clear()
-        self._thread = threading.Thread(target=self._film, args=(on_unit,), daemon=True)
+        self._thread = threading.Thread(target=self._film, args=(on_unit, on_luma), daemon=True)
         self._thread.start()
 
     def request_key_frame(self) -> None:
@@ -78,11 +83,13 @@ class ScriptedSource:
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         self._enter(("bitrate", bitrate_bps))
+        if self.refuses_bitrate_while_filming and self.is_filming:
+            raise CameraError("frozen", "the driver takes no bitrate now")
 
     def restart_encoder(self) -> None:
         self._enter("encoder")
         if self.encoder_heals:
-            self.is_frozen = False
+            self.is_frozen, self.has_key_frames, self.lag_90k = False, True, 0
 
     def stop(self) -> None:
         self._enter("stop")
@@ -99,37 +106,49 @@ class ScriptedSource:
         if call == self.hangs_in:
             self.may_return.wait(10)
 
-    def _film(self, on_unit: OnUnit) -> None:
+    def _film(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
         while not self._stopped.wait(0.005):
             if not self.is_frozen:
                 is_key = self._is_key_due()
                 pts_90k = pts_90k_of(time.monotonic_ns()) - self.lag_90k
+                on_luma(LumaFrame(pts_90k=pts_90k, width=1, height=1, stride=1, data=b"l"))
                 on_unit(AccessUnit(pts_90k=pts_90k, is_key=is_key, data=bytes(self.unit_bytes)))
 
     def _is_key_due(self) -> bool:
-        if not self._is_key_wanted:
+        """When asked for, `units_to_key` later; and by itself now and then."""
+        if not self._is_key_wanted and time.monotonic_ns() - self._key_ns < KEY_EVERY_NS:
             return False
         self.units_to_key -= 1
         self._is_key_wanted = self.units_to_key >= 0
-        return not self._is_key_wanted
+        if not self._is_key_wanted:
+            self._key_ns = time.monotonic_ns()
+        return self.has_key_frames and not self._is_key_wanted
 
 
 class World:
     """One keeper and everything around it."""
 
-    def __init__(self, folder: Path, *, uptime_s: float = 300, may_reboot: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        uptime_s: float = 300,
+        may_reboot: bool = False,
+        make_rescue: Callable[..., Rescue] = Rescue,
+    ) -> None:
         self.source = ScriptedSource()
         self.states: list[CameraState] = []
         self.units: list[AccessUnit] = []
+        self.lumas: list[LumaFrame] = []
         self.given_up: list[str] = []
         self.reboots = 0
-        self.rescue = Rescue(
+        self.rescue = make_rescue(
             folder / "rescue.json", boot="b", uptime_s=lambda: uptime_s, may_reboot=may_reboot
         )
         self.keeper = CameraKeeper(
             self.source,
             on_unit=self.units.append,
-            on_luma=lambda _: None,
+            on_luma=self.lumas.append,
             on_state=lambda state, _: self.states.append(state),
             clock=SystemClock(),
             rescue=self.rescue,
@@ -265,7 +284,7 @@ def _break(_: Mask) -> None:
     raise ZeroDivisionError
 
 
-async def test_settings_are_applied_again_after_each_start_the_mask_before_it(
+async def test_settings_are_applied_again_before_each_start(
     world: World,
 ) -> None:
     async with world.running():
@@ -279,7 +298,7 @@ async def test_settings_are_applied_again_after_each_start_the_mask_before_it(
     settings = [("mask", LEFT), ("fps", 15), ("bitrate", 700_000)]
     assert world.source.calls[1:4] == settings
     again = world.source.calls[world.source.calls.index("stop") + 1 :][:4]
-    assert again == [("mask", LEFT), "start", ("fps", 15), ("bitrate", 700_000)]
+    assert again == [*settings, "start"]
 
 
 @pytest.mark.parametrize(("lag_90k", "key_after_units"), [(0, 4), (4_500, 0)])
@@ -314,6 +333,93 @@ async def test_a_camera_that_refuses_its_mask_gives_no_pictures_at_all(world: Wo
         assert not world.source.is_filming
         world.source.refuses_mask = False
         await until(lambda: world.keeper.state == "working")
+
+
+async def test_no_luma_is_passed_on_under_a_mask_that_the_camera_refuses(world: World) -> None:
+    """Motion and the reader of codes mustn't look behind a mask that only the pictures have."""
+    async with world.running():
+        await until(lambda: world.lumas != [])
+        world.source.refuses_mask = True
+        await world.keeper.set_mask(LEFT)
+        passed = len(world.lumas)
+        await until(lambda: world.keeper.state == "unsupported")
+        assert len(world.lumas) == passed
+
+
+async def test_luma_from_before_a_new_mask_is_not_passed_on_after_it(world: World) -> None:
+    async with world.running():
+        await until(lambda: world.lumas != [])
+        world.source.is_frozen = True
+        await asyncio.sleep(0.02)
+        passed, set_90k = len(world.lumas), pts_90k_of(time.monotonic_ns())
+        await world.keeper.set_mask(LEFT)
+        world.source.lag_90k = 4_500
+        world.source.is_frozen = False
+        await until(lambda: len(world.lumas) > passed)
+    assert world.lumas[passed].pts_90k >= set_90k
+
+
+async def test_a_setting_that_is_not_taken_while_filming_costs_a_start_and_no_camera(
+    world: World,
+) -> None:
+    world.source.refuses_bitrate_while_filming = True
+    async with world.running():
+        await until(lambda: world.keeper.state == "working")
+        await world.keeper.set_bitrate(700_000)
+        await until(lambda: world.source.calls.count("start") == 2)
+        await until(lambda: world.keeper.state == "working")
+        await asyncio.sleep(0.3)
+        assert world.source.calls.count("start") == 2
+
+
+async def test_pictures_without_key_frames_are_no_pictures(world: World) -> None:
+    world.source.encoder_heals = True
+    async with world.running():
+        await until(lambda: world.keeper.state == "working")
+        world.source.has_key_frames = False
+        await until(lambda: world.states == ["working", "frozen", "working"])
+    assert world.source.calls == ["start", "encoder", "stop"]
+
+
+async def test_a_picture_from_the_future_is_none_and_is_not_passed_on(world: World) -> None:
+    """One would make the hub drop all that come after it, for ever."""
+    world.source.encoder_heals = True
+    async with world.running():
+        await until(lambda: world.keeper.state == "working")
+        world.source.lag_90k = -90_000 * 3600
+        await until(lambda: world.states == ["working", "frozen", "working"])
+    now_90k = pts_90k_of(time.monotonic_ns())
+    assert all(one.pts_90k <= now_90k for one in [*world.units, *world.lumas])
+
+
+class HangingRescue(Rescue):
+    """One whose card hangs."""
+
+    def __init__(self, *given: object, **named: object) -> None:
+        super().__init__(*given, **named)  # type: ignore[arg-type]
+        self.may_return = threading.Event()
+
+    def note_success(self) -> None:
+        self.may_return.wait(10)
+
+    def note_restart(self) -> bool:
+        self.may_return.wait(10)
+        return super().note_restart()
+
+
+async def test_a_card_that_hangs_keeps_no_camera_from_being_watched(tmp_path: Path) -> None:
+    world = World(tmp_path, make_rescue=HangingRescue)
+    assert isinstance(world.rescue, HangingRescue)
+    world.source.encoder_heals = True
+    async with world.running():
+        await until(lambda: world.keeper.state == "working")
+        await asyncio.sleep(QUICK.steady_s + 0.1)  # its success is being noted
+        world.source.is_frozen = True
+        await until(lambda: world.states[-2:] == ["frozen", "working"])
+        world.source.encoder_heals, world.source.is_frozen = False, True
+        await until(lambda: world.source.calls.count("start") >= QUICK.camera_starts + 3, 20)
+        assert world.keeper.stuck_s() < 1
+        world.rescue.may_return.set()
 
 
 async def test_far_more_bits_than_were_set_begin_the_encoder_anew(world: World) -> None:
@@ -400,6 +506,14 @@ def test_a_card_that_cant_be_written_makes_no_loop_of_restarts(tmp_path: Path) -
     rescue = rescue_of(tmp_path / "gone", Uptime(10))
     assert not rescue.note_restart()
     assert not rescue.note_reboot()
+
+
+def test_a_board_that_does_not_say_how_long_it_is_up_is_not_restarted(tmp_path: Path) -> None:
+    rescue = rescue_of(tmp_path, Uptime(float("inf")))
+    assert rescue.note_restart()
+    assert rescue.note_restart()
+    assert not rescue.may_reboot_now()
+    assert not rescue.may_reboot_now(is_missing=True)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"v":2}', b"\xff"])

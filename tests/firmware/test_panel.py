@@ -10,7 +10,7 @@ import pytest
 from firmware.clock import SystemClock
 from firmware.config import PanelConfig
 from firmware.errors import ConfigError
-from firmware.panel.gpio import Gpio, MockGpio
+from firmware.panel.gpio import Gpio, MockGpio, Output
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel, open_gpio
 from firmware.panel.pins import load_pins, parse_pins
@@ -96,6 +96,28 @@ async def test_everything_is_off_once_the_panel_is_closed() -> None:
         assert door.gpio.level("light") == 0.5
         assert door.gpio.level("infrared") == 1
     assert {levels(door, name)[-1] for name in ("light", "infrared", "chime")} == {0}
+
+
+class FailingGpio(MockGpio):
+    """Pins of which the light's fails in being given back."""
+
+    def output(self, name: Any) -> Output:
+        output = super().output(name)
+        return FailingOutput(output._device) if name == "light" else output
+
+
+class FailingOutput(Output):
+    def close(self) -> None:
+        raise OSError("Input/output error")
+
+
+async def test_a_pin_that_fails_in_closing_leaves_no_other_on() -> None:
+    gpio = FailingGpio(load_pins())
+    with pytest.raises(OSError, match="Input/output"):
+        async with panel(gpio=gpio) as door:
+            door.set_infrared(True)
+    assert gpio.level("infrared") == 0
+    assert gpio._pin("infrared").function == "input"
 
 
 async def test_an_output_that_is_active_low_is_off_as_well() -> None:

@@ -3,7 +3,7 @@
 import itertools
 import sys
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +31,7 @@ from tests.fakes.picamera import (
 SECOND = 1_000_000_000
 START_NS = 1_000 * SECOND
 LEFT = Mask(polygons=(((0.0, 0.0), (0.25, 0.0), (0.25, 1.0), (0.0, 1.0)),))
+RIGHT = Mask(polygons=(((0.75, 0.0), (1.0, 0.0), (1.0, 1.0), (0.75, 1.0)),))
 
 
 class Rig:
@@ -74,11 +75,18 @@ def key_times(units: list[AccessUnit]) -> list[float]:
     return [unit.pts_90k / 90_000 for unit in units if unit.is_key]
 
 
-@pytest.mark.parametrize("fps", [7, 10, 24, 30])
+@pytest.mark.parametrize("fps", [7, 10, 15, 24, 30])
 def test_a_key_frame_comes_each_second_at_any_frame_rate(rig, fps):
     keys = key_times(rig.film(5, fps=fps))
     assert len(keys) == 5
     assert all(after - before <= 1.02 for before, after in itertools.pairwise(keys))
+
+
+def test_a_key_frame_comes_in_time_also_when_night_begins_within_a_second(rig):
+    units = rig.film(0.97, fps=30) + rig.film(3, fps=10) + rig.film(2, fps=30)
+    keys = key_times(units)
+    assert all(after - before <= 1.1 for before, after in itertools.pairwise(keys))
+    assert units[-1].pts_90k / 90_000 - keys[-1] <= 1.1
 
 
 def test_a_requested_key_frame_waits_until_the_last_one_is_half_a_second_ago(rig):
@@ -124,6 +132,7 @@ def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessU
     encoder.output = film_output(FakeOutput, film, encoder)
     picture = np.full(64 * 96, 100, np.uint8)
     request = FakeRequest({"main": picture}, {"SensorTimestamp": sensor_ns})
+    film.begin_encoder(encoder)
     film.take(encoder, request, lambda: encoder.encode("main", request))
     return units
 
@@ -189,6 +198,64 @@ def test_a_new_mask_makes_the_next_picture_a_key_frame_at_once(rig):
     rig.film(0.1)
     rig.source.set_mask(LEFT)
     assert rig.film(0.1)[0].is_key
+
+
+class SettingBuffers(dict):
+    """Does something just as the first of them is painted."""
+
+    def __init__(self, buffers: dict[str, np.ndarray], do: Callable[[], None]) -> None:
+        super().__init__(buffers)
+        self._do: Callable[[], None] | None = do
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        do, self._do = self._do, None
+        if do is not None:
+            do()
+        return super().__getitem__(name)
+
+
+def test_a_mask_set_while_a_picture_is_in_flight_makes_the_next_one_a_key_frame(rig):
+    """The picture in flight has the old mask: it isn't shown, nor is the key frame spent on it."""
+    rig.source.set_mask(RIGHT)
+    rig.film(0.3)
+    request = rig.system.camera.take(rig.at_ns)
+    request.get_metadata = lambda: {"SensorTimestamp": rig.at_ns + SECOND // 30}
+    request.buffers = SettingBuffers(request.buffers, lambda: rig.source.set_mask(LEFT))
+    before = len(rig.units)
+    rig.system.camera.encoder.encode("main", request)
+    rig.at_ns += SECOND // 15
+    shown = rig.units[before:] + rig.film(0.1)
+    assert shown[0].is_key
+    assert shown[0].data.endswith(bytes([16, 16, 16, 16]))
+
+
+@pytest.mark.parametrize("close_fails", [None, RuntimeError("libcamera has given up")])
+def test_after_stop_nothing_comes_from_threads_that_picamera2_left_behind(rig, close_fails):
+    rig.film(0.2)
+    camera, encoder = rig.system.camera, rig.system.camera.encoder
+    rig.system.close_fails = close_fails
+    rig.source.stop()
+    before = (len(rig.units), len(rig.lumas))
+    camera.encoders.add(encoder)
+    camera.take(rig.at_ns + SECOND)
+    encoder.output.outputframe(b"\x00\x00\x00\x01\x41late", False, 2_000_000)
+    assert (len(rig.units), len(rig.lumas)) == before
+
+
+def test_an_encoder_that_was_replaced_says_nothing_more(rig):
+    rig.film(0.2)
+    old = rig.system.camera.encoder
+    rig.source.restart_encoder()
+    before = len(rig.units)
+    old.output.outputframe(b"\x00\x00\x00\x01\x41late", False, 2_000_000)
+    assert len(rig.units) == before
+
+
+def test_what_is_no_access_unit_ends_no_thread_of_the_encoder(rig):
+    rig.film(0.2)
+    before = len(rig.units)
+    rig.system.camera.encoder.output.outputframe(b"rubbish", True, 2_000_000)
+    assert len(rig.units) == before
 
 
 def test_a_picture_that_cannot_be_encoded_does_not_end_the_filming(rig):

@@ -14,7 +14,8 @@ from firmware.errors import ConfigError
 from firmware.panel.light import SIGNALS
 from firmware.panel.pins import HEADER_OF_BCM, IN_TREE, KEYS, KINDS, Pins, load_pins, parse_pins
 
-README = IN_TREE.with_name("README.md").read_text("utf-8")
+README = IN_TREE.with_name("README.md")
+OWNERS_GUIDE = IN_TREE.parents[1] / "docs" / "guide" / "own.md"
 I2C_AND_I2S = {2, 3, 18, 19, 20, 21}
 
 
@@ -121,9 +122,10 @@ def test_the_readme_shows_every_pin() -> None:
     pins = load_pins()
     for pin in (pins[name] for name in KINDS):
         row = f"| {pin.name} | {pin.bcm} | {pin.header} | {pin.kind} | {pin.pull} | {pin.active} |"
-        assert f"{row} {pin.about} |" in README
+        assert f"{row} {pin.about} |" in README.read_text("utf-8")
 
 
-def test_the_readme_shows_every_signal_in_its_order() -> None:
+@pytest.mark.parametrize("document", [README, OWNERS_GUIDE], ids=lambda path: path.name)
+def test_builders_and_owners_read_every_signal_in_its_order(document: Path) -> None:
     rows = "\n".join(f"| {state} | {s.looks} | {s.means} |" for state, s in SIGNALS.items())
-    assert rows in README
+    assert rows in document.read_text("utf-8")

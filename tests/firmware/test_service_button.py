@@ -17,7 +17,7 @@ DEBOUNCE_MS = 30
 class Case:
     """The opened case: what a finger on the service button brings about."""
 
-    def __init__(self, *, is_held: bool, uptime_s: float) -> None:
+    def __init__(self, *, is_held: bool, uptime_s: float, is_card_bad: bool = False) -> None:
         self.gpio = MockGpio(load_pins())
         self.done: list[str] = []
         self.gpio.set_active("service", is_active=is_held)
@@ -29,10 +29,17 @@ class Case:
             uptime_s=lambda: uptime_s,
             on_pairing=lambda: self.done.append("pairing"),
             on_countdown=lambda is_on: self.done.append("blinks" if is_on else "stops"),
-            on_reset=lambda: self.done.append("reset"),
+            on_reset=self._reset,
             pairing_hold_s=PAIRING_S,
             reset_hold_s=RESET_S,
         )
+
+        self.is_card_bad = is_card_bad
+
+    def _reset(self) -> None:
+        if self.is_card_bad:
+            raise OSError("Read-only file system")
+        self.done.append("reset")
 
     def let_go_after(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(
@@ -47,8 +54,8 @@ OpenCase = Callable[..., Case]
 def open_case() -> Iterator[OpenCase]:
     cases: list[Case] = []
 
-    def make(*, is_held: bool = True, uptime_s: float = 20.0) -> Case:
-        cases.append(Case(is_held=is_held, uptime_s=uptime_s))
+    def make(*, is_held: bool = True, uptime_s: float = 20.0, is_card_bad: bool = False) -> Case:
+        cases.append(Case(is_held=is_held, uptime_s=uptime_s, is_card_bad=is_card_bad))
         return cases[-1]
 
     yield make
@@ -62,6 +69,13 @@ async def test_held_from_power_on_it_resets_and_says_so_before(open_case: OpenCa
     assert case.done == ["blinks"]
     await asyncio.sleep(RESET_S / 2 + 0.1)
     assert case.done == ["blinks", "reset"]
+
+
+async def test_a_reset_that_fails_is_not_shown_as_one_for_ever(open_case: OpenCase) -> None:
+    """The light of a reset would hide that somebody is watching."""
+    case = open_case(is_card_bad=True)
+    await asyncio.sleep(RESET_S + 0.1)
+    assert case.done == ["blinks", "stops"]
 
 
 async def test_let_go_before_the_end_it_does_nothing(open_case: OpenCase) -> None:

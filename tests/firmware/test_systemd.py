@@ -11,12 +11,15 @@ import textwrap
 import time
 import tomllib
 from collections.abc import Iterator
+from ctypes.util import find_library
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from firmware.config import parse_config
-from firmware.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, Watchdog
+from firmware.protocol.claims import Claim
+from firmware.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
 from firmware.systemd import REBOOT_WANTED, ServiceManager
 
 UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
@@ -85,6 +88,12 @@ def test_the_watchdogs_time_is_read_if_it_is_ours(
     environment: dict[str, str], watchdog_s: float | None
 ) -> None:
     assert ServiceManager(environment, pid=os.getpid()).watchdog_s == watchdog_s
+
+
+def test_a_restart_of_the_board_that_cannot_be_asked_for_is_no_fault_of_the_camera(
+    tmp_path: Path,
+) -> None:
+    assert not manager_of("", RUNTIME_DIRECTORY=str(tmp_path / "gone")).ask_for_reboot()
 
 
 def test_a_restart_of_the_board_is_asked_for_by_a_file(tmp_path: Path) -> None:
@@ -166,6 +175,87 @@ def test_a_process_that_cant_end_is_ended_after_its_grace() -> None:
     assert time.monotonic() - began_s < 10
 
 
+async def test_a_job_that_is_asked_for_while_it_runs_runs_once_more_afterwards() -> None:
+    """Else the settings that were changed in between would never be read."""
+    may_go_on = asyncio.Event()
+    settings, read = ["old"], []
+
+    async def reload() -> None:
+        read.append(settings[0])
+        await may_go_on.wait()
+
+    reloading = OneAtATime(reload, name="reload")
+    reloading.ask()
+    await asyncio.sleep(0)
+    settings[0] = "new"
+    for _ in range(3):
+        reloading.ask()
+    await asyncio.sleep(0.01)
+    assert read == ["old"]
+    may_go_on.set()
+    await asyncio.sleep(0.01)
+    assert read == ["old", "new"]
+    reloading.ask()
+    await asyncio.sleep(0.01)
+    assert read == ["old", "new", "new"]
+
+
+async def test_a_job_that_fails_is_logged_and_can_be_asked_for_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    runs = []
+
+    async def reload() -> None:
+        runs.append(1)
+        raise ZeroDivisionError
+
+    reloading = OneAtATime(reload, name="reload")
+    for _ in range(2):
+        reloading.ask()
+        await asyncio.sleep(0.01)
+    assert len(runs) == 2
+    assert caplog.messages == ["reload failed"] * 2
+
+
+UNENROLLED = """
+data_dir = "."
+[panel]
+pins = "mock"
+control_socket = "{socket}"
+"""
+
+
+def test_sighup_before_the_doorbell_is_enrolled_does_not_end_it(tmp_path: Path) -> None:
+    claim = Claim(
+        relay_url="http://127.0.0.1:9", secret="c2VjcmV0", ca_sha256="ab" * 32, expires_ms=2**47
+    )
+    (tmp_path / "claim.json").write_bytes(claim.encode())
+    (tmp_path / "doorbell.toml").write_text(
+        UNENROLLED.format(socket=f"/tmp/doorward-test-{os.getpid()}.sock")
+    )
+    doorbell = subprocess.Popen(
+        [sys.executable, "-m", "firmware", "--config", tmp_path / "doorbell.toml", "run"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert doorbell.stderr is not None
+    try:
+        wait_for_line(doorbell.stderr, "not enrolled yet")
+        doorbell.send_signal(signal.SIGHUP)
+        wait_for_line(doorbell.stderr, "nothing to reload yet")
+        doorbell.terminate()
+        assert doorbell.wait(10) == 0
+    finally:
+        doorbell.kill()
+        doorbell.communicate()
+
+
+def wait_for_line(lines: IO[str], part: str) -> None:
+    for line in lines:
+        if part in line:
+            return
+    raise AssertionError(f"it ended without saying {part!r}")
+
+
 def values_of(key: str, unit: str = "doorward.service") -> list[str]:
     lines = (UNITS / unit).read_text().splitlines()
     return [line.partition("=")[2] for line in lines if line.startswith(key + "=")]
@@ -207,6 +297,42 @@ def test_the_unit_gives_the_devices_that_a_doorbell_has_and_no_other() -> None:
         "/dev/vcio",
         "/dev/vcio_gencmd",
     }
+
+
+needs_confinement = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None or find_library("seccomp") is None,
+    reason="systemd-analyze or libseccomp isn't installed",
+)
+
+
+@needs_confinement
+def test_a_viewer_gets_picture_and_clip_under_what_the_unit_forbids() -> None:
+    root = UNITS.parents[1]
+    confined = [sys.executable, root / "tests/fakes/confined.py", UNITS / "doorward.service"]
+    tests = ["tests/firmware/test_live.py", "-k", "thirty_decoded_frames or bit_for_bit"]
+    done = subprocess.run(
+        [*confined, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+        cwd=root, check=False, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 passed" in done.stdout
+
+
+@needs_confinement
+def test_the_confinement_of_these_tests_forbids_what_the_unit_forbids(tmp_path: Path) -> None:
+    unit = tmp_path / "doorward.service"
+    unit.write_text((UNITS / "doorward.service").read_text() + "MemoryDenyWriteExecute=yes\n")
+    (tmp_path / "mine").touch()
+    for forbidden in (f"os.chown('{tmp_path}/mine', 1, 1)", "mmap.mmap(-1, 4096, prot=7)"):
+        program = f"import mmap, os\ntry: {forbidden}\nexcept OSError: raise SystemExit(7)"
+        confined = [sys.executable, UNITS.parents[1] / "tests/fakes/confined.py", unit]
+        done = subprocess.run([*confined, sys.executable, "-c", program], check=False)
+        assert done.returncode == 7
+
+
+def test_the_pins_need_no_card() -> None:
+    """lgpio makes a pipe in the working directory; the runtime folder lies in memory."""
+    assert values_of("WorkingDirectory") == [f"/run/{values_of('RuntimeDirectory')[0]}"]
 
 
 def test_the_unit_ends_a_stuck_doorbell_without_a_dump_and_always_starts_it_again() -> None:

@@ -15,7 +15,7 @@ import pytest
 from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
 from firmware.capture.source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns
-from firmware.clock import SystemClock
+from firmware.clock import Clock, SystemClock
 from firmware.errors import CameraError
 from tests.fakes.webcam import FakeWebcam, wait_for
 
@@ -28,9 +28,21 @@ class Film:
         self.lumas: list[LumaFrame] = []
 
 
-def camera(device: FakeWebcam, *, width: int = 320, **settings: float) -> WebcamSource:
+class StutteringClock(SystemClock):
+    """Goes back by 0.2 s at every third look, as a driver's stamps and the time of arrival do."""
+
+    looks = 0
+
+    def monotonic_ns(self) -> int:
+        self.looks += 1
+        return super().monotonic_ns() - (200_000_000 if self.looks % 3 == 0 else 0)
+
+
+def camera(
+    device: FakeWebcam, *, width: int = 320, clock: Clock | None = None, **settings: float
+) -> WebcamSource:
     return WebcamSource(
-        clock=SystemClock(),
+        clock=clock or SystemClock(),
         device="/dev/video9",
         width=width,
         height=240,
@@ -80,6 +92,14 @@ def test_pictures_are_on_the_monotonic_clock(tmp_path: Path) -> None:
         stamps = [unit.pts_90k for unit in film.units]
     assert all(a < b for a, b in itertools.pairwise(stamps))
     assert begin_90k <= stamps[0] <= end_90k
+
+
+def test_a_picture_whose_time_goes_back_is_not_coded(tmp_path: Path) -> None:
+    """The hub wouldn't take it, and those that were coded after it would lack it."""
+    source = camera(FakeWebcam(tmp_path), clock=StutteringClock())
+    with filming(source, count=8) as film:
+        stamps = [unit.pts_90k for unit in film.units]
+    assert all(a < b for a, b in itertools.pairwise(stamps))
 
 
 def test_a_drivers_stamp_on_the_monotonic_clock_is_kept() -> None:

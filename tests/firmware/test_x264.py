@@ -65,12 +65,15 @@ def test_each_picture_becomes_one_access_unit_at_once() -> None:
         assert len(film.units) == count
 
 
-@pytest.mark.parametrize("fps", [20, 10, 5])
+@pytest.mark.parametrize("fps", [20, 15, 10, 5])
 def test_a_second_never_passes_without_a_key_frame(fps: int) -> None:
     film = Film()
     film.shoot(4 * fps, fps=fps)
     keys = [film.units[number].pts_90k for number in film.key_numbers()]
     assert len(keys) >= 4
+    for number in film.key_numbers():  # each with its SPS and PPS
+        kinds = {nal[0] & 31 for nal in split_annex_b(film.units[number].data)}
+        assert {5, 7, 8} <= kinds
     assert all(b - a <= 90_000 + 45_000 // fps + 800 for a, b in itertools.pairwise(keys))
 
 

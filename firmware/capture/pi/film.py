@@ -18,6 +18,7 @@ from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
 from firmware.capture.pi.night import NightSwitch
 from firmware.capture.pi.streams import Stream
 from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import split_annex_b
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Film:
         self._masking = _masking_of(mask, main, lores)
         self._shown = (self._masking, 0)
         self._parameter_sets = b""
+        self._encoder: Any = None
         self.keys = KeyFramePacer()
         self.dropped_pictures = 0
 
@@ -96,12 +98,16 @@ class Film:
         comes any more that the new mask hides.
         """
         self._masking = _masking_of(mask, self._main, self._lores)
-        self.keys.force()
 
-    def begin_encoder(self) -> None:
-        """Forget the encoder that was: a new one begins with a key frame and SPS of its own."""
+    def begin_encoder(self, encoder: Any) -> None:
+        """Hear this encoder alone: it begins with a key frame and SPS of its own."""
+        self._encoder = encoder
         self._parameter_sets = b""
         self.keys.begin()
+
+    def end(self) -> None:
+        """Hand on nothing more, whatever threads picamera2 has left behind."""
+        self._encoder = None
 
     def set_max_fps(self, fps: int) -> None:
         """Leave out what comes faster, for cameras that don't follow their frame durations."""
@@ -112,6 +118,8 @@ class Film:
 
         A mask that can't be painted is such a failure: nothing unmasked reaches the encoder.
         """
+        if encoder is not self._encoder:
+            return
         try:
             self._take(encoder, request, encode)
         except Exception:  # an exception would end picamera2's thread, and all pictures with it
@@ -122,6 +130,8 @@ class Film:
 
     def emit(self, encoder: Any, frame: bytes, *, is_key: bool, timestamp_us: int) -> None:
         """Hand on what the encoder made; `timestamp_us` counts from its first picture."""
+        if encoder is not self._encoder:
+            return
         if is_key:
             frame = self._with_parameter_sets(frame)
         if not frame:
@@ -154,10 +164,13 @@ class Film:
             and self._night.see(gain=gain, exposure_us=exposure_us, at_ns=at_ns)
         ):
             self._on_night(self._night.is_night)
+        is_masked_anew = masking is not self._shown[0]
+        if is_masked_anew:
+            self.keys.force()
         if self.keys.is_due(at_ns):
             encoder.force_key_frame()
             self._on_key_frame()
-        if masking is not self._shown[0]:
+        if is_masked_anew:
             self._shown = (masking, metadata["SensorTimestamp"] // 1000)
         encode()
 
@@ -207,9 +220,14 @@ class Film:
     def _with_parameter_sets(self, frame: bytes) -> bytes:
         """Return a key frame with SPS and PPS: picamera2 drops a buffer that holds only them.
 
-        b"" if there never were any: nobody could decode it.
+        b"" if there never were any, or if it is no H.264: nobody could decode it.
         """
-        if any(nal[0] & 31 == SPS for nal in split_annex_b(frame[:HEAD_BYTES])):
+        try:
+            head = split_annex_b(frame[:HEAD_BYTES])
+        except WireError:
+            log.warning("the encoder gave %d bytes that are no access unit", len(frame))
+            return b""
+        if any(nal[0] & 31 == SPS for nal in head):
             if not self._parameter_sets:
                 sets = [nal for nal in split_annex_b(frame) if nal[0] & 31 in PARAMETER_SETS]
                 self._parameter_sets = b"".join(START_CODE + nal for nal in sets)

@@ -282,7 +282,6 @@ class PicameraSource:
 
     def _start_encoder(self, running: _Running) -> None:
         film, stack = running.film, running.stack
-        film.begin_encoder()
         kind = stack.hardware_encoder if running.is_hardware else keyed(stack.software_encoder)
         encoder = filming(kind, film)(
             bitrate=self._bitrate_bps,
@@ -296,6 +295,7 @@ class PicameraSource:
                 "unsupported", "this picamera2 is too old to force key frames: sudo apt upgrade"
             )
         self._encoder = encoder  # also one that fails in its start must be stopped
+        film.begin_encoder(encoder)
         running.camera.start_encoder(encoder, film_output(stack.output, film, encoder))
 
     def _restart_encoder(self, running: _Running) -> None:
@@ -331,7 +331,9 @@ class PicameraSource:
         Not by picamera2's stop(): that waits for its thread, which may have died; close() ends
         the thread first.
         """
-        self._running = None
+        running, self._running = self._running, None
+        if running is not None:
+            running.film.end()
         self._stop_encoder(camera)
         try:
             camera.close()
