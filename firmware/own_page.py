@@ -45,7 +45,6 @@ class Shelf:
 
     def newest(self, limit: int) -> Sequence[ClipLine]:
         """Return at most `limit` clips, newest first."""
-        newest = sorted(self._library.finished(), key=lambda clip: -clip.started_ms)[:limit]
         return [
             ClipLine(
                 clip_id=clip.clip_id,
@@ -54,7 +53,7 @@ class Shelf:
                 manifest_digest=clip.manifest_digest,
                 pre_roll_ms=clip.pre_roll_ms,
             )
-            for clip in newest
+            for clip in self._library.newest(limit)
         ]
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:

@@ -28,7 +28,7 @@ class HealthOut(BaseModel):
 
 
 class DoorbellOut(BaseModel):
-    """One doorbell; `health` is null until it has said how it is."""
+    """One doorbell; `health` is null until it has said how it is, `troubles` aren't over yet."""
 
     device: str
     name: str
@@ -37,6 +37,7 @@ class DoorbellOut(BaseModel):
     identity_key: str
     sealing_key: str
     health: HealthOut | None
+    troubles: list[dict[str, Any]]  # Any: protocol.events.Event inside
 
 
 class DoorbellsOut(BaseModel):
@@ -88,6 +89,9 @@ class CommandStateOut(BaseModel):
 @router.get("/doorbells")
 async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
     """Return the caller's doorbells."""
+    linked = await services.pairings.doorbells(owner)
+    async with services.database.read() as tx:
+        troubles = {row.device: await events.open_troubles(tx, row.device) for row in linked}
     return DoorbellsOut(
         doorbells=[
             DoorbellOut(
@@ -98,8 +102,9 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
                 identity_key=row.identity_key,
                 sealing_key=row.sealing_key,
                 health=None if row.health is None else HealthOut(**health_object(row.health)),
+                troubles=[event_object(told) for told in troubles[row.device]],
             )
-            for row in await services.pairings.doorbells(owner)
+            for row in linked
         ]
     )
 

@@ -2,7 +2,8 @@
  * What happened at a door, made of what it told: when it was, and what belongs together.
  *
  * A press and the motion around it lie in one clip and are one happening; motion upon motion is
- * folded, so that it pushes no ring out of sight. No words, no page.
+ * folded, so that it pushes no ring out of sight. A long clip goes on in the next one, which names
+ * the same trigger and is a row of its own. No words, no page.
  * @module
  */
 
@@ -12,8 +13,7 @@
 /** @typedef {import("./vendor/protocol/documents.js").Trouble} Trouble */
 /** @typedef {{relay_seq: number, received_ms: number, corrected_ms: number | null, event: DoorbellEvent}} Told */
 /** @typedef {{ms: number, dating: "sure" | "corrected" | "unsure"}} When */
-/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired", told: Told, others: Told[], clip: Told | undefined}} Happening */
-
+/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired", told: Told, others: Told[], clip: Told | undefined}} Happening `others` lie in the same clip */
 /** @typedef {{kind: "more_motion", motions: Happening[]}} MoreMotion newest first, of one door and day */
 
 /** The end of the year 9999: the last time that a document can name. */
@@ -21,6 +21,9 @@ const LAST_MS = 253_402_300_799_999;
 
 /** Motion is folded where at least so many movements would be hidden. */
 const LEAST_FOLDED = 2;
+
+/** So much of a short list is kept for rings. */
+const SHARE_OF_RINGS = 0.5;
 
 /**
  * Returns what was told, each clip by its newest telling only: a doorbell tells a clip anew when
@@ -113,7 +116,7 @@ export function happenings(history) {
   for (const group of groups.values()) found.push(together(group, clips));
   for (const told of history) {
     if (told.event.body.type !== "clip_ready" || shownClips.has(told)) continue;
-    found.push({ kind: "clip_ready", told, others: [], clip: told });
+    found.push({ kind: "clip_ready", told, others: triggersOf(history, told), clip: told });
   }
   return found.sort((a, b) => byTime(a.told, b.told));
 }
@@ -138,10 +141,42 @@ export function foldMotion(found) {
   return rows;
 }
 
+/**
+ * Returns the newest rows; whatever else happened, up to half of them are rings.
+ * @template {{kind: string}} T
+ * @param {T[]} rows newest first
+ * @param {number} most
+ */
+export function newestRows(rows, most) {
+  const rings = rows.filter(({ kind }) => kind === "pressed").slice(0, Math.floor(most * SHARE_OF_RINGS));
+  const others = rows.filter((row) => !rings.includes(row)).slice(0, most - rings.length);
+  return rows.filter((row) => rings.includes(row) || others.includes(row));
+}
+
+/**
+ * Tells whether a clip goes on from an earlier one: what set it off lies in that one already.
+ * @param {Told[]} history @param {Told} clip
+ */
+export function goesOn(history, clip) {
+  const { trigger_event_id, pre_roll_ms } = /** @type {ClipReady} */ (clip.event.body);
+  if (pre_roll_ms > 0) return false;
+  return history.some((other) => {
+    const { device, body } = other.event;
+    if (other === clip || device !== clip.event.device || body.type !== "clip_ready") return false;
+    return triggerIds(body).includes(trigger_event_id) && startOf(other) < startOf(clip);
+  });
+}
+
 /** @param {Happening} a @param {Happening} b */
 function isOneRun(a, b) {
-  if (a.kind !== "motion" || b.kind !== "motion") return false;
+  if (!isMotion(a) || !isMotion(b)) return false;
   return a.told.event.device === b.told.event.device && dayOf(a.told) === dayOf(b.told);
+}
+
+/** A movement, or what goes on from the clip of one. @param {Happening} happening */
+function isMotion({ kind, others }) {
+  if (kind !== "clip_ready") return kind === "motion";
+  return others.length > 0 && others.every(({ event }) => event.body.type === "motion");
 }
 
 /** @param {Told} told */
@@ -196,7 +231,7 @@ function clipKey({ event: { device, body } }) {
   return body.type === "clip_ready" ? `${device}/${body.clip_id}` : null;
 }
 
-/** @param {Told[]} history */
+/** A trigger's own clip is the first of those that name it. @param {Told[]} history newest first */
 function clipsByTrigger(history) {
   /** @type {Map<string, Told>} */
   const found = new Map();

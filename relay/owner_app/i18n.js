@@ -62,7 +62,7 @@ export function tn(key, count) {
 /**
  * Returns a time for people, with the zone on hover.
  * @param {number} ms
- * @param {"clock" | "moment" | "day"} [style]
+ * @param {"clock" | "second" | "moment" | "day"} [style]
  */
 export function time(ms, style = "moment") {
   const date = new Date(ms);
@@ -71,10 +71,12 @@ export function time(ms, style = "moment") {
   return h("time", { datetime: date.toISOString(), title }, timeText(ms, style));
 }
 
-/** @param {number} ms @param {"clock" | "moment" | "day"} [style] */
+/** @param {number} ms @param {"clock" | "second" | "moment" | "day"} [style] */
 export function timeText(ms, style = "moment") {
-  const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" }).format(ms);
-  if (style === "clock") return clock;
+  const digits = /** @type {const} */ ("2-digit");
+  const second = style === "second" ? digits : undefined;
+  const clock = new Intl.DateTimeFormat(locale, { hour: digits, minute: digits, second }).format(ms);
+  if (style === "clock" || style === "second") return clock;
   const day = dayText(ms);
   return style === "day" ? day : `${day} ${clock}`;
 }
@@ -101,11 +103,13 @@ export function clockSpanText(from, to) {
   return new Intl.DateTimeFormat(locale, clock).formatRange(from, to);
 }
 
-/** @param {number} ms "42 s" or "1 min 5 s" */
+/** @param {number} ms "42 s", "1 min" or "1 min 5 s" */
 export function durationText(ms) {
   const seconds = Math.max(1, Math.round(ms / 1000));
   if (seconds < 60) return t("time.seconds", { seconds });
-  return t("time.minutes", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
+  const minutes = Math.floor(seconds / 60);
+  if (seconds % 60 === 0) return t("time.whole_minutes", { minutes });
+  return t("time.minutes", { minutes, seconds: seconds % 60 });
 }
 
 /** @param {number} ms "3 hours ago", for what lies in the past */

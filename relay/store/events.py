@@ -11,12 +11,15 @@ from sqlalchemy import insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
-from firmware.protocol.events import ClockSet, Event, Note
+from firmware.protocol.events import ClockSet, Event, Note, Trouble
 from relay.store.database import Transaction
 from relay.store.schema import events
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999: the last time that a document can name."""
+MAX_CLOCK_SETS_READ = 50
+MAX_TROUBLES_READ = 500
+"""One that began this many tellings of troubles ago and isn't over is no longer found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,10 @@ async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
 
 
 async def _correction_of(tx: Transaction, event: Event) -> int | None:
-    """Return the right time of an event that comes after the ClockSet that speaks of it."""
+    """Return the right time of an event that comes after the ClockSet that speaks of it.
+
+    Only the nearest are asked, so that no doorbell can make its events cost more and more.
+    """
     query = (
         select(events)
         .where(
@@ -107,6 +113,7 @@ async def _correction_of(tx: Transaction, event: Event) -> int | None:
             events.c.kind == ClockSet.__struct_config__.tag,
         )
         .order_by(events.c.seq)
+        .limit(MAX_CLOCK_SETS_READ)
     )
     for row in (await tx.execute(query)).mappings():
         clock = _event(row).event.body
@@ -143,6 +150,25 @@ async def newest(
         query = query.where(events.c.relay_seq < before_seq)
     rows = [_event(row) for row in (await tx.execute(query)).mappings()]
     return sorted(rows, key=lambda row: (row.happened_ms, row.relay_seq), reverse=True)
+
+
+async def open_troubles(tx: Transaction, device: str) -> list[EventRow]:
+    """Return the tellings of those troubles that have begun and aren't over, the newest first.
+
+    By the doorbell's number, not by time: a trouble may be told while the clock isn't set.
+    """
+    query = (
+        select(events)
+        .where(events.c.device == device, events.c.kind == Trouble.__struct_config__.tag)
+        .order_by(events.c.seq.desc())
+        .limit(MAX_TROUBLES_READ)
+    )
+    latest: dict[str, tuple[EventRow, Trouble]] = {}
+    for mapping in (await tx.execute(query)).mappings():
+        row = _event(mapping)
+        if isinstance(row.event.body, Trouble):
+            latest.setdefault(row.event.body.code, (row, row.event.body))
+    return [row for row, trouble in latest.values() if not trouble.is_over]
 
 
 def _event(row: RowMapping) -> EventRow:

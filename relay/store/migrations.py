@@ -30,6 +30,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         WHERE payload LIKE '%"is_clock_trusted":false%'
         """,
         "CREATE INDEX events_by_seq ON events (device, seq)",
+        "CREATE INDEX events_by_kind ON events (device, kind, seq)",
     ),
 }
 """By the version that it leads to."""

@@ -88,6 +88,7 @@ events = Table(
     Column("payload", Text, nullable=False),  # canonical JSON of protocol.events.Event
     Index("events_by_device", "device", "relay_seq"),
     Index("events_by_seq", "device", "seq"),
+    Index("events_by_kind", "device", "kind", "seq"),
     sqlite_autoincrement=True,
 )
 

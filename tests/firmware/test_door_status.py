@@ -65,6 +65,7 @@ async def test_says_how_camera_and_card_are(visitor: Visitor) -> None:
     assert "Gives pictures" in english
     assert "12 GB of 32 GB are free" in english
     assert "Ger bilder" in swedish
+    assert "Your doorbell is at work" in english
     assert "What is wrong now" not in english
 
 
@@ -73,9 +74,11 @@ async def test_says_in_words_what_is_wrong(visitor: Visitor) -> None:
 
     page = await visitor.page()
 
+    assert "Your doorbell needs a look" in page
     assert "its cable is loose" in page
     assert "There is no picture." in page
     assert "The memory card is failing: put in a new one." in page
+    assert "Save what you need from it first." in page
 
 
 async def test_leaves_out_what_is_not_known(visitor: Visitor) -> None:
@@ -100,5 +103,6 @@ async def test_tells_tools_the_codes(visitor: Visitor) -> None:
 def test_every_state_and_trouble_has_words(language: str) -> None:
     wanted = [f"camera.{state}" for state in get_args(CameraState)]
     wanted += [f"trouble.{code}" for code in get_args(TroubleCode)]
+    wanted += [f"help.{code}" for code in get_args(TroubleCode)]
 
     assert [key for key in wanted if key not in catalog(language)] == []

@@ -88,7 +88,9 @@ async def sit_down(browser: Browser, **options: object) -> Person:
     page.on(
         "console",
         lambda message: (
-            faults.append(f"{message.type}: {message.text}") if message.type == "error" else None
+            faults.append(f"{message.type}: {message.text} {message.location.get('url', '')}")
+            if message.type == "error"
+            else None
         ),
     )
     return Person(context, page, faults)

@@ -9,6 +9,8 @@ from pathlib import Path
 from playwright.async_api import Page
 
 WIDTHS_PX = {360: 740, 768: 1024, 1280: 800}
+IN_LIGHT_ONLY = (768,)
+"""Colours don't depend on width: two widths in the dark are enough."""
 THEMES = ("light", "dark")
 LANGUAGES = ("en", "sv")
 IN_ENGLISH_ONLY = ("en",)
@@ -61,7 +63,7 @@ class Camera:
                     await redo(page)
             for width_px, height_px in WIDTHS_PX.items():
                 await page.set_viewport_size({"width": width_px, "height": height_px})
-                for theme in THEMES:
+                for theme in THEMES[:1] if width_px in IN_LIGHT_ONLY else THEMES:
                     await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
                     await page.wait_for_timeout(SETTLE_MS)
                     file = self.folder / f"{name}-{language}-{width_px}-{theme}.png"

@@ -25,10 +25,12 @@ PLAYS = """async (video) => {
     await new Promise((resolve) => setTimeout(resolve, 50));
   return { at: video.currentTime, width: video.videoWidth };
 }"""
-
-
 HAVE_LOADED = """() => [...document.querySelectorAll("video")]
   .every((video) => video.readyState > 0 && video.networkState !== video.NETWORK_LOADING)"""
+UNLOAD = """() => document.querySelectorAll("video").forEach((video) => {
+  video.removeAttribute("src");
+  video.load();
+})"""
 
 
 async def open_invitation(page: Page, settings: Settings, name: str) -> None:
@@ -204,8 +206,13 @@ async def unlock(home: Page) -> None:
 
 
 async def release(home: Page) -> None:
-    """Press "Release", once all is there to be seen: what was released can't be loaded any more."""
+    """Press "Release", once all was there to be seen.
+
+    What was released can't be loaded any more, and Chromium asks for parts of a video whenever
+    it pleases, also between the press and the next page: so the videos are taken away before.
+    """
     await home.wait_for_function(HAVE_LOADED)
+    await home.evaluate(UNLOAD)
     await home.click("form[action^='/confirm/'] button")
 
 

@@ -19,6 +19,7 @@ from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera, Redo
 from tests.flows.hard_days import HardDays
 from tests.flows.portrait import Portrait
+from tests.flows.sick_doors import SICK_DOORS, sick_doors
 from tests.story.children import Children
 from tests.story.door import Door
 from tests.story.settings import REPOSITORY, Settings
@@ -84,6 +85,7 @@ class Story:
         await self._guest_asks(guest.page, owner.page)
         await self._masks_are_set(owner.page)
         await self._days_are_hard(owner.page)
+        await self._doors_are_sick(home.page)
         faults = faults_of(owner=owner, home=home, officer=officer, guest=guest)
         stranger = await sit_down(browser)
         await self._things_go_wrong(stranger.page, owner)
@@ -261,15 +263,25 @@ class Story:
     async def _days_are_hard(self, page: Page) -> None:
         take = self._camera.take
         await page.goto(f"{self._app}/#/")
-        device = await page.locator(".door").first.get_attribute("data-device")
-        days = HardDays(device or "")
+        async with page.expect_response("**/api/v1/events?*") as loading:
+            await page.reload()
+        days = HardDays((await (await loading.value).json())["events"])
         await days.come_over(page)
         await take(page, "owner-hard-day", redo=appearing("[data-testid=wrong-now]"))
         await take(page, "owner-hard-day-open", redo=unfold_all)
         await page.goto(f"{self._app}/#/clips")
         await take(page, "owner-hard-clips", redo=appearing("#clips"))
+        await page.goto(f"{self._app}/{days.address}")
+        await take(page, "owner-hard-clip", redo=see_clip)
         await days.end(page)
         await page.reload()
+
+    async def _doors_are_sick(self, home: Page) -> None:
+        async with sick_doors() as (bell, address):
+            for name, status in SICK_DOORS.items():
+                bell.shown = status
+                await home.goto(address)
+                await self._camera.take(home, f"door-{name}")
 
     async def _things_go_wrong(self, stranger: Page, owner: Person) -> None:
         take = self._camera.take

@@ -3,9 +3,8 @@
 What a doorbell tells is committed as ingest does it; no doorbell runs here.
 """
 
-import asyncio
 import json
-import socket
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,6 @@ from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-import uvicorn
 from playwright.async_api import Page, expect
 
 from firmware.protocol.encoding import new_id
@@ -24,6 +22,7 @@ from relay.store.health import HealthRow
 from relay.web.app_server import build_app_server
 from tests.flows.browser import Person, chromium, sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
+from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, Owner, World, open_world
 
 pytestmark = pytest.mark.browser
@@ -40,20 +39,6 @@ HEALTH = Health(
     signal_dbm=-67,
     is_clock_trusted=True,
 )
-
-
-@asynccontextmanager
-async def serving(app: object) -> AsyncIterator[int]:
-    """Serve an ASGI app on a free port of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        settings = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(settings)
-        running = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await running
 
 
 @asynccontextmanager
@@ -163,7 +148,13 @@ async def test_motion_and_the_press_in_it_are_one_row_with_one_recording(world: 
         await expect(row).to_have_count(1)
         await expect(row.locator("strong")).to_have_text("Somebody rang")
         await expect(row).to_contain_text("Motion – path")
-        await expect(row.locator("a")).to_have_text("Watch 14 s")
+        watch = row.locator("a")
+        await expect(watch).to_have_text("Watch 14 s")
+        await expect(watch).to_have_accessible_name(re.compile("^Watch 14.s: Somebody rang, "))
+        await watch.focus()
+        await world.tell(device, Motion())
+        await expect(row).to_have_count(2)
+        await expect(page.get_by_text("Watch 14 s")).to_be_focused()  # the page was redrawn
 
 
 async def test_a_trouble_stands_at_the_door_until_it_is_over_in_the_readers_language(
@@ -175,10 +166,26 @@ async def test_a_trouble_stands_at_the_door_until_it_is_over_in_the_readers_lang
     async with at_the_door(world, device, "sv") as (page, _):
         wrong = page.locator("[data-testid=wrong-now]")
         await expect(wrong).to_contain_text("Strömförsörjningen är för svag")
+        await expect(wrong).to_contain_text("en kort, tjock kabel")
         assert english not in await page.inner_text("main")
         await world.tell(device, Trouble(code="power_weak", is_over=True, detail="It is fine."))
         await expect(page.locator("#events")).to_contain_text("Strömmen räcker till igen")
         await expect(wrong).to_have_count(0)
+
+
+async def test_a_trouble_stands_at_the_door_however_much_was_told_since(world: World) -> None:
+    device = await world.enrol()
+    await world.tell(device, Trouble(code="card_failing", detail="It gives errors."))
+    for _ in range(110):
+        await world.tell(device, Motion())
+    await world.tell(device, Pressed())  # with a ring on the newest page, no older one is loaded
+    async with at_the_door(world, device) as (page, person):
+        wrong = page.locator("[data-testid=wrong-now]")
+        await expect(wrong).to_contain_text("The memory card is failing: put in a new one")
+        await expect(page.locator("[data-testid=event-pressed]")).to_have_count(1)
+        await world.tell(device, Trouble(code="card_failing", is_over=True, detail="It works."))
+        await expect(wrong).to_have_count(0)
+        assert person.faults == []
 
 
 async def test_a_press_before_the_clock_was_set_is_dated_anew_on_the_open_page(

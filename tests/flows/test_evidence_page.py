@@ -38,7 +38,8 @@ from relay.store.packages import Package
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.test_door_page import PHONE, serving
+from tests.flows.serving import serving
+from tests.flows.test_door_page import PHONE
 from tests.relay.http_world import (
     BUCKET_ORIGIN,
     RELAY_URL,
@@ -192,7 +193,7 @@ async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
                     f"2.0 s of {WIDTH} × {HEIGHT}",
                     "The bell was pressed at 1.0 s",
                     "The doorbell's clock wasn't set: the date and time may be wrong",
-                    "Missing pictures, because the memory card couldn't keep up: 7",
+                    "Missing pictures, because the doorbell or its memory card couldn't keep up: 7",
                     "Part of the picture was masked by the owner",
                 ]
             )

@@ -8,7 +8,9 @@ import {
   byTime,
   dateAnew,
   foldMotion,
+  goesOn,
   happenings,
+  newestRows,
   newestTellings,
   startOf,
   triggersOf,
@@ -30,7 +32,7 @@ const motion = (how) => told({ type: "motion", zones: ["path"] }, how);
 const trouble = (code, is_over, how) => told({ type: "trouble", code, is_over, detail: "x" }, how);
 const clock = (from_seq, to_seq, offset_ms, how) =>
   told({ type: "clock_set", from_seq, to_seq, offset_ms }, how);
-const clip = ([first, ...more], { clip_id = `clip-${last + 1}`, started_ms = NOW + last + 1, ...how } = {}) =>
+const clip = ([first, ...more], { clip_id = `clip-${last + 1}`, started_ms = NOW + last + 1, pre_roll_ms, ...how } = {}) =>
   told(
     {
       type: "clip_ready",
@@ -39,6 +41,7 @@ const clip = ([first, ...more], { clip_id = `clip-${last + 1}`, started_ms = NOW
       more_trigger_ids: more.map(({ event }) => event.id),
       started_ms,
       duration_ms: 12_000,
+      ...(pre_roll_ms === undefined ? {} : { pre_roll_ms }),
     },
     how,
   );
@@ -180,6 +183,55 @@ test("motion isn't folded over a ring, a day, a door, or for one row only", () =
   const theirs = [at(1), at(2)];
   for (const one of theirs) one.event.device = "another";
   assert.deepEqual(kinds(...theirs, at(3), at(4)), ["motion", "motion", "motion", "motion"]);
+});
+
+test("however much else happened, the newest rings are in a short list, in their place", () => {
+  const rings = Array.from({ length: 9 }, (_, i) => ({ kind: "pressed", i }));
+  const troubles = Array.from({ length: 20 }, (_, i) => ({ kind: "trouble", i }));
+  assert.deepEqual(newestRows([...troubles, ...rings], 12), [...troubles.slice(0, 6), ...rings.slice(0, 6)]);
+  assert.deepEqual(newestRows([...rings, ...troubles], 12), [...rings, ...troubles.slice(0, 3)]);
+  assert.deepEqual(newestRows([...troubles, rings[0]], 12), [...troubles.slice(0, 11), rings[0]]);
+  assert.deepEqual(newestRows(troubles.slice(0, 3), 12), troubles.slice(0, 3));
+});
+
+test("a clip that goes on from another is a row of its own, and the trigger stays with the first", () => {
+  const ring = pressed();
+  const first = clip([ring], { started_ms: NOW, pre_roll_ms: 6000 });
+  const second = clip([ring], { started_ms: NOW + 60_000, pre_roll_ms: 0 });
+  const history = newestFirst(ring, first, second);
+  const rows = happenings(history).map(({ kind, others, clip: made }) => [kind, others, made]);
+  assert.deepEqual(rows, [
+    ["clip_ready", [ring], second],
+    ["pressed", [], first],
+  ]);
+  assert.equal(goesOn(history, second), true);
+  assert.equal(goesOn(history, first), false);
+});
+
+test("a clip without pre-roll goes on from nothing if no other names its trigger", () => {
+  const [ring, walk] = [pressed(), motion()];
+  const early = clip([ring], { pre_roll_ms: 0 });
+  const theirs = clip([ring], { started_ms: NOW - 60_000 });
+  theirs.event.device = "another";
+  const walked = clip([walk], { started_ms: NOW - 60_000 });
+  assert.equal(goesOn(newestFirst(ring, early, theirs, walk, walked), early), false);
+  const whole = clip([ring], { started_ms: NOW + 60_000, pre_roll_ms: 6000 });
+  assert.equal(goesOn(newestFirst(ring, early, whole), whole), false);
+});
+
+test("what goes on from the clip of a movement is folded with motion, and from a ring's isn't", () => {
+  const noon = new Date(2026, 9, 5, 12).getTime();
+  const run = (trigger) =>
+    Array.from({ length: 4 }, (_, i) =>
+      clip([trigger], { started_ms: noon + i * 60_000, pre_roll_ms: i ? 0 : 6000 }),
+    );
+  for (const [trigger, kinds] of [
+    [motion({ ms: noon }), ["clip_ready", "more_motion"]],
+    [pressed({ ms: noon }), ["clip_ready", "clip_ready", "clip_ready", "pressed"]],
+  ]) {
+    const rows = foldMotion(happenings(newestFirst(trigger, ...run(trigger))));
+    assert.deepEqual(rows.map(({ kind }) => kind), kinds);
+  }
 });
 
 test("a trouble is there until it is over, by number and not by a clock that may be wrong", () => {

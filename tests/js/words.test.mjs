@@ -43,7 +43,7 @@ test("every state of the camera and every trouble that a doorbell can tell has w
   assert.ok(states.includes("unsupported") && codes.includes("clock_unknown"));
   const keys = [
     ...states.flatMap((state) => [`camera.${state}`, `health.camera.${state}`]),
-    ...codes.flatMap((code) => [`trouble.${code}`, `trouble.${code}.over`]),
+    ...codes.flatMap((code) => ["", ".over", ".help"].map((end) => `trouble.${code}${end}`)),
   ];
   for (const key of keys) assert.ok(key in catalogs.en, key);
 });

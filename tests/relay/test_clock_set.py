@@ -7,7 +7,7 @@ import pytest
 
 from firmware.protocol.events import ClockSet, Motion, Pressed
 from relay.store import events
-from relay.store.events import LAST_MS, EventRow
+from relay.store.events import LAST_MS, MAX_CLOCK_SETS_READ, EventRow
 from tests.relay.http_world import World, open_world
 
 WRONG_MS = 90_000
@@ -88,6 +88,22 @@ async def test_an_event_that_arrives_after_its_clock_set_is_dated_too(world: Wor
     world.seq[device] = 0
     await press(world, device)
     assert (await rows_of(world, device))[1].corrected_ms == RIGHT_MS
+
+
+@pytest.mark.parametrize(("between", "is_found"), [(0, True), (MAX_CLOCK_SETS_READ, False)])
+async def test_a_doorbell_that_tells_of_its_clock_without_end_makes_no_event_expensive(
+    world: World, between: int, is_found: bool
+) -> None:
+    device = await world.enrol()
+    world.seq[device] = 1
+    for _ in range(between):
+        await set_clock(world, device, 2, 2)
+    await set_clock(world, device, 1, 1)
+    world.seq[device] = 0
+    await press(world, device)
+    async with world.database.read() as tx:
+        rows = await events.newest(tx, [device], credential_ids=[], limit=1)
+    assert (rows[0].corrected_ms == RIGHT_MS) == is_found
 
 
 @pytest.mark.parametrize("offset_ms", [-WRONG_MS - 1, LAST_MS, 2**53 - 1, 1 - 2**53])

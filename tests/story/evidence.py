@@ -32,8 +32,14 @@ class Proven:
 
     manifest: ClipManifest
     gop_count: int
-    pre_roll_s: float
     duration_s: float
+
+    def seconds_before(self, event_id: str) -> float:
+        """Return how much video comes before what this event tells, or raise StoryError."""
+        for trigger in self.manifest.triggers:
+            if trigger.event_id == event_id:
+                return trigger.at_90k / PTS_PER_S
+        raise StoryError("the manifest doesn't name the press")
 
 
 def verify_package(files: dict[str, bytes], identity_spki: bytes) -> list[Proven]:
@@ -95,6 +101,5 @@ def _verify_clip(mp4: bytes, manifest: bytes, spki: bytes, granted_digest: str) 
     return Proven(
         manifest=told,
         gop_count=len(gops),
-        pre_roll_s=told.pre_roll_90k / PTS_PER_S,
         duration_s=told.duration_90k / PTS_PER_S,
     )

@@ -135,6 +135,15 @@ class Owner:
 
         return await self.inbox.wait_for(f"event {kind}", pick, timeout_s=timeout_s)
 
+    async def wait_for_clip(self, event_id: str, timeout_s: float) -> Json:
+        """Return what is told of the first recording that this event set off, or lies in."""
+
+        def pick(message: Message) -> Json | None:
+            body: Json = message.data.get("event", {}).get("body", {})
+            return body if event_id in triggers_of(body) else None
+
+        return await self.inbox.wait_for("the recording", pick, timeout_s=timeout_s)
+
     async def wait_for_note(self, kind: type[N], about: str, timeout_s: float) -> N:
         """Return the sealed note of this kind that names `about` (a digest or an id)."""
 
@@ -258,6 +267,13 @@ class Owner:
         self._passkey = SoftPasskey.load(kept["passkey"])
         self._note_key = X25519PrivateKey.from_private_bytes(unb64u(kept["note_key"]))
         self.doorbell = DoorbellKeys(**kept["doorbell"]) if kept["doorbell"] else None
+
+
+def triggers_of(body: Json) -> list[str]:
+    """Return the ids of the events that set a told recording off; none if it is no recording."""
+    if body.get("type") != "clip_ready":
+        return []
+    return [body["trigger_event_id"], *body["more_trigger_ids"]]
 
 
 def _subject_of(note: NoteBody) -> str:

@@ -16,7 +16,7 @@ from tests.story.api import Json, ask_until
 from tests.story.door import Door
 from tests.story.evidence import is_first_frame_a_key_frame, verify_package
 from tests.story.officer import Agency, Officer
-from tests.story.owner import API, Owner
+from tests.story.owner import API, Owner, triggers_of
 from tests.story.servers import Servers
 from tests.story.settings import Settings, StoryError
 from tests.story.steps import Steps
@@ -71,6 +71,7 @@ class Play:
         self._servers = servers
         self._steps = steps
         self._running_since_s = 0.0
+        self._press_id = ""
 
     async def begin(self) -> None:
         """Start the doorbell, enrol it and pair it with its owner."""
@@ -124,17 +125,15 @@ class Play:
             took_ms = (message.at_s - begun_s) * 1000
             step.detail = f"in {owner.name}'s app {took_ms:.0f} ms after the press"
         with self._steps.step("clip") as step:
-            message = await owner.wait_for_event(
-                "clip_ready", after_seq=pressed["seq"], timeout_s=40.0
-            )
-            clip: Json = message.data["event"]["body"]
-            if clip["trigger_event_id"] != pressed["id"]:
-                raise StoryError("the clip names another event as its trigger")
-            if clip["pre_roll_ms"] < PRE_ROLL_MS:
-                raise StoryError(f"only {clip['pre_roll_ms']} ms of video before the press")
+            clip = await owner.wait_for_clip(pressed["id"], timeout_s=80.0)
+            self._press_id = pressed["id"]
+            before_ms = pressed["time_ms"] - clip["started_ms"]
+            if before_ms < PRE_ROLL_MS:
+                raise StoryError(f"only {before_ms} ms of video before the press")
+            with_motion = "; motion around it is in it" if len(triggers_of(clip)) > 1 else ""
             step.detail = (
                 f"{clip['duration_ms'] / 1000:.1f} s, of which "
-                f"{clip['pre_roll_ms'] / 1000:.1f} s before the press"
+                f"{before_ms / 1000:.1f} s before the press{with_motion}"
             )
         return clip
 
@@ -218,8 +217,8 @@ class Play:
         if doorbell is None:
             raise StoryError("the owner is paired with no doorbell")
         proven = await asyncio.to_thread(verify_package, files, unb64u(doorbell.identity_key))
-        if any(clip.pre_roll_s * 1000 < PRE_ROLL_MS for clip in proven):
-            raise StoryError("the manifest says less pre-roll than was told")
+        if any(clip.seconds_before(self._press_id) * 1000 < PRE_ROLL_MS for clip in proven):
+            raise StoryError("the manifest says less video before the press than was told")
         page = await self._officer.evidence_page(package_id)
         if doorbell.device in page:
             raise StoryError("the officer's page names the doorbell before the package is opened")

@@ -25,6 +25,10 @@ POLL_S = 1.0
 INVITATIONS = """\
 Each invitation is for one person, once. No passkey at hand? The pages offer a demo passkey,
 marked as such; a relay that no demo started refuses it."""
+PORCH = """
+The camera shows a rendered porch, and somebody walks up to it every 24 seconds: that is motion,
+told and recorded as a ring is. In the long run it is too much of it: then the doorbell says so,
+as a real one would, and is silent about motion for a while. Rings are always told."""
 ONLY_LOOPBACK = """
 This machine has no network interface but loopback, and browsers need one for live view:
 connect to any network for that. Everything else works."""
@@ -52,6 +56,8 @@ async def print_addresses(settings: Settings, people: People) -> None:
         "\n".join(["", "Everything is up. Look around:", "", *lines, "", INVITATIONS]),
         file=sys.stderr,
     )
+    if settings.video is None:
+        print(PORCH, file=sys.stderr)
     if has_only_loopback():
         print(ONLY_LOOPBACK, file=sys.stderr)
     sys.stderr.flush()

@@ -4,14 +4,20 @@
  */
 import { ClipReader } from "../clips.js";
 import { h, skeleton } from "../dom.js";
-import { triggersOf, whenOf } from "../happenings.js";
-import { durationText, t, time } from "../i18n.js";
+import { goesOn, triggersOf, whenOf } from "../happenings.js";
+import { durationText, t, time, timeText } from "../i18n.js";
 import { doubt, eventText, whatSetOff } from "./events.js";
 import { clipPlayer, guarded, living } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
 /** @typedef {import("../happenings.js").Told} Told */
+
+/** Less before a trigger than this is nothing to speak of. */
+const SOON_MS = 500;
+
+/** What a doorbell keeps from before a trigger, if nothing else is set. */
+const USUAL_PRE_ROLL_MS = 6000;
 
 /** @param {Context} context */
 export function clipsPage(context) {
@@ -39,18 +45,25 @@ function row(clip, household, history) {
   const { clip_id, duration_ms, is_cut_short } = clip.body;
   const told = toldOf(household, clip);
   const triggers = triggersOf(history, told);
-  const what = whatSetOff(triggers);
+  const what = goesOn(history, told) ? t("event.goes_on") : whatSetOff(triggers);
   const detail = [what, durationText(duration_ms), is_cut_short && t("clip.cut_short")];
+  const when = whenOf(told).ms;
+  const link = {
+    class: "button",
+    id: `open-${clip_id}`,
+    href: `#/clips/${clip.device}/${clip_id}`,
+    "aria-label": [`${t("clip.open")}: ${timeText(when)}`, what].filter(Boolean).join(", "),
+  };
   return h(
     "li",
     { "data-testid": "clip", "data-clip": clip_id },
     h(
       "div",
       { class: "grow" },
-      h("strong", {}, time(whenOf(told).ms)),
+      h("strong", {}, time(when)),
       h("span", { class: "muted" }, detail.filter(Boolean).join(" · "), doubt(triggers[0] ?? told)),
     ),
-    h("a", { class: "button", href: `#/clips/${clip.device}/${clip_id}` }, t("clip.open")),
+    h("a", link, t("clip.open")),
   );
 }
 
@@ -64,7 +77,7 @@ export async function clipPage(context) {
   const { household, relay, config, parts, left } = context;
   const [device, clipId] = parts;
   if (!household.isLoaded) await household.load();
-  const clip = household.clips.find((found) => found.body.clip_id === clipId);
+  const clip = household.clips.find((found) => found.device === device && found.body.clip_id === clipId);
   if (clip === undefined) {
     return { title: t("clips.title"), body: [h("p", {}, t("clip.error.gone"))] };
   }
@@ -73,8 +86,7 @@ export async function clipPage(context) {
   const { duration_ms, pre_roll_ms, is_cut_short } = clip.body;
   const told = toldOf(household, clip);
   const triggers = triggersOf(household.history, told);
-  const isRing = triggers[0]?.event.body.type === "pressed";
-  const before = t(isRing ? "clip.pre_roll" : "clip.pre_roll_motion", { duration: durationText(pre_roll_ms) });
+  const before = goesOn(household.history, told) ? t("clip.goes_on") : preRollText(pre_roll_ms, triggers[0]);
   return {
     title: t("clip.title"),
     isWide: true,
@@ -89,7 +101,16 @@ export async function clipPage(context) {
   };
 }
 
+/** @param {number} preRollMs @param {Told | undefined} first what set the clip off, if it is known */
+function preRollText(preRollMs, first) {
+  const type = first?.event.body.type;
+  const what = type === "pressed" ? "ring" : (type ?? "trigger");
+  if (preRollMs < SOON_MS) return t(`clip.no_pre_roll.${what}`);
+  const text = t(`clip.pre_roll.${what}`, { duration: durationText(preRollMs) });
+  return preRollMs < USUAL_PRE_ROLL_MS ? `${text} ${t("clip.pre_roll_short")}` : text;
+}
+
 /** @param {Told} told */
 function triggerItem(told) {
-  return h("li", {}, `${eventText(told.event)}, `, time(whenOf(told).ms, "clock"));
+  return h("li", {}, `${eventText(told.event)}, `, time(whenOf(told).ms, "second"));
 }

@@ -3,12 +3,12 @@
  * @module
  */
 import { h, skeleton } from "../dom.js";
-import { foldMotion, happenings, troublesOf, whenOf } from "../happenings.js";
+import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happenings.js";
 import { isBlind } from "../health.js";
 import { agoText, t, timeText } from "../i18n.js";
 import { eventRow, moreMotionRow } from "./events.js";
 import { HealthPanels } from "./health.js";
-import { Folds, living, noPicture, troubleText } from "./parts.js";
+import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
@@ -77,22 +77,29 @@ function doorbellCard(bell, history, health) {
  */
 function wrongNow(bell, history) {
   const health = bell.state === "online" ? bell.health?.health : undefined; // else it may be long ago
-  const told = troublesOf(history, bell.device);
+  const told = troublesOf([...history, ...bell.troubles], bell.device);
   const codes = new Set(told.map(({ event }) => event.body.type === "trouble" && event.body.code));
+  const why = health && isBlind(health.camera) ? noPicture(health.camera) : undefined;
   const lines = told.map((trouble) => {
-    const { ms } = whenOf(trouble);
-    return [troubleText(trouble.event), " ", h("span", { class: "muted" }, agoText(ms))];
+    const { body } = trouble.event;
+    const isCamera = body.type === "trouble" && body.code === "camera";
+    return line((isCamera && why) || troubleText(trouble.event), agoText(whenOf(trouble).ms), troubleHelp(trouble.event));
   });
-  if (health && isBlind(health.camera) && !codes.has("camera")) lines.unshift([noPicture(health.camera)]);
-  if (health?.has_weak_power && !codes.has("power_weak")) lines.unshift([t("trouble.power_weak")]);
+  if (why && !codes.has("camera")) lines.unshift(line(why));
+  if (health?.has_weak_power && !codes.has("power_weak")) lines.unshift(line(t("trouble.power_weak")));
   if (lines.length === 0) return null;
-  const items = lines.map((line) => h("li", {}, line));
-  return h("ul", { class: "wrong", "data-testid": "wrong-now", "aria-label": t("door.wrong") }, items);
+  return h("ul", { class: "wrong", "data-testid": "wrong-now", "aria-label": t("door.wrong") }, lines);
+}
+
+/** @param {string} words @param {...string} more */
+function line(words, ...more) {
+  const muted = more.filter(Boolean).join(" · ");
+  return h("li", {}, words, muted && h("p", { class: "muted" }, muted));
 }
 
 /** @param {Told[]} history @param {Folds} folds */
 function latest(history, folds) {
-  const shown = foldMotion(happenings(history)).slice(0, SHOWN);
+  const shown = newestRows(foldMotion(happenings(history)), SHOWN);
   const row = (/** @type {(typeof shown)[number]} */ one) =>
     one.kind === "more_motion" ? moreMotionRow(one, folds) : eventRow(one);
   const more = h("p", {}, h("a", { href: "#/clips" }, t("door.all_clips")));

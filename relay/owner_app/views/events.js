@@ -4,7 +4,7 @@
  */
 import { h } from "../dom.js";
 import { whenOf } from "../happenings.js";
-import { clockSpanText, currentLanguage, durationText, t, time, timeText } from "../i18n.js";
+import { clockSpanText, durationText, t, time, timeText } from "../i18n.js";
 import { noPicture, troubleText } from "./parts.js";
 
 /** @typedef {import("../happenings.js").Happening} Happening */
@@ -23,19 +23,21 @@ export function eventRow({ kind, told, others, clip }) {
   const isBlind = event.body.type === "pressed" && event.body.camera !== "working" && !clip;
   const isLong = others.length > 0 || whenOf(told).dating !== "sure";
   const isTrouble = event.body.type === "trouble" && !event.body.is_over;
+  // What set a clip off stands in the row of its first one.
+  const words = kind === "clip_ready" && others.length > 0 ? t("event.goes_on") : eventText(event);
+  const also = [...new Set(others.map((other) => alsoText(other, kind === "pressed")))];
   return h(
     "li",
     { "data-testid": `event-${kind.replace("_", "-")}`, "data-event": event.id },
     h(
       "div",
       { class: isLong ? "grow sentence" : "grow" },
-      h("strong", { class: isTrouble ? "warn-text" : undefined }, eventText(event)),
+      h("strong", { class: isTrouble ? "warn-text" : undefined }, words),
       h("span", { class: "muted" }, time(whenOf(told).ms), doubt(told)),
       event.body.type === "pressed" && isBlind && h("p", { class: "warn-text" }, noPicture(event.body.camera)),
-      detail(event),
-      others.length > 0 && h("p", { class: "muted" }, others.map(alsoText).join(" · ")),
+      also.length > 0 && h("p", { class: "muted" }, also.join(" · ")),
     ),
-    clip && watch(clip),
+    clip && watch(clip, `${words}, ${timeText(whenOf(told).ms)}`),
     isBeingRecorded(kind, told) && !clip && !isBlind && h("span", { class: "muted" }, t("event.recording")),
   );
 }
@@ -74,24 +76,24 @@ export function doubt(told) {
   return dating === "sure" ? null : ` · ${t(`event.clock_${dating}`)}`;
 }
 
-/** The doorbell's own sentence is English. @param {DoorbellEvent} event */
-function detail({ body }) {
-  if (body.type !== "trouble" || body.is_over || currentLanguage() !== "en") return null;
-  return h("p", { class: "muted" }, body.detail);
-}
-
-/** @param {Told} told one that lies in the same recording */
-function alsoText(told) {
+/** @param {Told} told one that lies in the same recording @param {boolean} isRing is that of a ring */
+function alsoText(told, isRing) {
   const time = timeText(whenOf(told).ms, "clock");
-  if (told.event.body.type === "pressed") return t("event.also_pressed", { time });
+  if (isRing && told.event.body.type === "pressed") return t("event.also_pressed", { time });
   return t("event.also", { what: eventText(told.event), time });
 }
 
-/** @param {Told} clip */
-function watch(clip) {
+/** @param {Told} clip @param {string} what it shows, for those who hear the link alone */
+function watch(clip, what) {
   const { clip_id, duration_ms } = /** @type {ClipReady} */ (clip.event.body);
   const label = t("clip.watch", { duration: durationText(duration_ms) });
-  return h("a", { class: "button", href: `#/clips/${clip.event.device}/${clip_id}` }, label);
+  const link = {
+    class: "button",
+    id: `watch-${clip_id}`, // the page is redrawn at every change: the focus stays
+    href: `#/clips/${clip.event.device}/${clip_id}`,
+    "aria-label": `${label}: ${what}`,
+  };
+  return h("a", link, label);
 }
 
 /** @param {Happening["kind"]} kind @param {Told} told */

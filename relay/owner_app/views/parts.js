@@ -51,6 +51,15 @@ export function troubleText({ body }) {
   return hasText(key) ? t(key) : body.detail;
 }
 
+/**
+ * Says what helps against what began; nothing where nothing does, or we have no words.
+ * @param {import("../vendor/protocol/documents.js").DoorbellEvent} event
+ */
+export function troubleHelp({ body }) {
+  const key = body.type === "trouble" ? `trouble.${body.code}.help` : "";
+  return hasText(key) ? t(key) : "";
+}
+
 /** Which folded parts of a page are open: the page is redrawn at every change, and they stay so. */
 export class Folds {
   constructor() {

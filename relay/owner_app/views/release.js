@@ -12,7 +12,7 @@ import { currentLocale, durationText, spanText, t, time, timeText, tn } from "..
 import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
-import { whatSetOff } from "./events.js";
+import { doubt, whatSetOff } from "./events.js";
 import { clipPlayer, guarded, living } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -179,11 +179,12 @@ async function sign({ household }, asked, clips) {
  * @param {(clip: ClipEvent, isChosen: boolean) => void} choose
  */
 function clipRow(context, reader, clip, choose) {
-  const { clip_id, duration_ms } = clip.body;
+  const { clip_id, duration_ms, is_cut_short } = clip.body;
   const { household } = context;
   const started_ms = household.startOf(clip);
   const told = /** @type {Told} */ (household.told.get(clip.id));
-  const detail = [whatSetOff(triggersOf(household.history, told)), durationText(duration_ms)];
+  const triggers = triggersOf(household.history, told);
+  const detail = [whatSetOff(triggers), durationText(duration_ms), is_cut_short && t("clip.cut_short")];
   const box = h("input", {
     type: "checkbox",
     "data-testid": "choose-clip",
@@ -201,7 +202,7 @@ function clipRow(context, reader, clip, choose) {
         "span",
         {},
         h("strong", {}, spanWithSeconds(started_ms, duration_ms)),
-        h("span", { class: "muted" }, detail.filter(Boolean).join(" · ")),
+        h("span", { class: "muted" }, detail.filter(Boolean).join(" · "), doubt(triggers[0] ?? told)),
       ),
     ),
     clipPlayer(context, reader, clip),

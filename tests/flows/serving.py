@@ -1,0 +1,23 @@
+"""Serves an ASGI app on this machine, for a browser."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+
+@asynccontextmanager
+async def serving(app: Any, port: int = 0) -> AsyncIterator[int]:
+    """Serve an ASGI app on a port, by itself a free one; yield it."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        settings = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(settings)
+        running = asyncio.create_task(server.serve(sockets=[listener]), name="serving")
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await running

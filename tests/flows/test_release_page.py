@@ -1,0 +1,241 @@
+"""The release screen in Chromium: what the owner signs there, the doorbell's own verifier accepts.
+
+The relay's HTTP side, the passkey and all keys are real; what a doorbell tells is committed as
+ingest does it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from playwright.async_api import Page, expect
+
+from firmware.consent.facts import ClipFact, Facts, Grant, Refusal
+from firmware.consent.verifier import judge
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.encoding import b64u, new_id, sha256_hex, unb64u
+from firmware.protocol.events import ClipReady, ClockSet, Motion, Note, Paired, Pressed
+from firmware.protocol.grants import SEAL_INFO, OwnerKeys
+from firmware.protocol.notes import OwnerNote, RequestMatched, seal_note
+from firmware.protocol.requests import SignedRequest
+from firmware.protocol.sealing import open_sealed
+from relay.store import fleet
+from relay.store.fleet import DoorbellRow
+from relay.web.app_server import build_app_server
+from tests.flows.browser import chromium, sit_down
+from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.serving import serving
+from tests.flows.test_door_page import PHONE
+from tests.relay.http_world import (
+    CELLS,
+    HOUR_MS,
+    OWNER_ORIGIN,
+    RELAY_URL,
+    World,
+    certified_officer,
+    open_world,
+)
+
+pytestmark = pytest.mark.browser
+
+WRONG_MS = 90_000
+KEYS_OF_THIS_BROWSER = """async () => {
+  const { loadAccount, ownerKeys } = await import("/account.js");
+  const { token, owner } = loadAccount();
+  return { token, keys: await ownerKeys(owner) };
+}"""
+
+
+@dataclass
+class Asked:
+    """An owner at the release screen, and their doorbell."""
+
+    world: World
+    page: Page
+    device: str
+    sealing_key: X25519PrivateKey
+    owner: OwnerKeys
+    request: SignedRequest
+    library: dict[str, ClipFact]
+
+    async def record(self, clip: ClipReady, **how: Any) -> ClipReady:
+        """Let the doorbell have a clip in its library, and tell it."""
+        self.library[clip.clip_id] = ClipFact(
+            manifest_digest=clip.manifest_digest,
+            started_ms=clip.started_ms,
+            ended_ms=clip.started_ms + clip.duration_ms,
+        )
+        await self.world.tell(self.device, clip, **how)
+        return clip
+
+    async def signed(self) -> Grant | Refusal:
+        """Return what the doorbell makes of the one statement that was sent to it."""
+        (command,) = await self.world.told(self.device)
+        assert isinstance(command, SealedStatement)
+        key = self.sealing_key.private_bytes_raw()
+        return judge(open_sealed(key, unb64u(command.sealed), SEAL_INFO), self.facts())
+
+    def facts(self) -> Facts:
+        return Facts(
+            device=self.device,
+            cell=CELLS[0],
+            now_ms=self.world.clock.wall_ms(),
+            is_clock_trusted=True,
+            owners=(self.owner,),
+            agencies=(self.world.agency,),
+            requests={sha256_hex(self.request.request.encode()): self.request},
+            clips=self.library,
+            spent=frozenset(),
+        )
+
+    async def open(self) -> None:
+        """Open the request as one who comes back; its recordings are there."""
+        request_id = msgspec.json.decode(self.request.request)["id"]
+        await self.page.goto(f"{OWNER_ORIGIN}/#/requests/{request_id}")
+        await self.page.reload()
+        await self.page.wait_for_selector("[data-testid=choose-clip]")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as world:
+        yield world
+
+
+@asynccontextmanager
+async def asked(world: World) -> AsyncIterator[Asked]:
+    """Let an owner join in a browser, pair a doorbell, and be asked for the last hour but one."""
+    sealing_key = X25519PrivateKey.generate()
+    device = await enrol(world, sealing_key)
+    async with (
+        serving(world.app) as relay_port,
+        serving(build_app_server(RELAY_URL)) as app_port,
+        chromium(
+            f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{relay_port},"
+            f"MAP {urlsplit(OWNER_ORIGIN).hostname}:80 127.0.0.1:{app_port}",
+            f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN}",
+        ) as browser,
+    ):
+        person = await sit_down(browser, viewport=PHONE)
+        page = person.page
+        await page.clock.set_fixed_time(datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC))
+        await page.goto(f"{OWNER_ORIGIN}/#/join?invitation={await world.invite_owner()}")
+        await page.fill("#name", "Ada")
+        await page.click("#add-passkey")
+        await page.wait_for_url(lambda url: "#/join" not in url)
+        account = await page.evaluate(KEYS_OF_THIS_BROWSER)
+        owner = msgspec.convert(account["keys"], OwnerKeys)
+        await pair(world, device, owner, account["token"])
+        officer = await certified_officer(world)
+        request = officer.sign(officer.write())
+        request_id = (await officer.publish(request)).json()["id"]
+        await world.answer(device)  # it has taken the request
+        note = OwnerNote(device=device, body=RequestMatched(request_id=request_id))
+        sealed = b64u(seal_note(note, unb64u(owner.note_key)))
+        await world.tell(device, Note(credential_id=owner.passkey.credential_id, sealed=sealed))
+        yield Asked(world, page, device, sealing_key, owner, request, {})
+        assert person.faults == []
+        await person.context.close()
+
+
+async def enrol(world: World, sealing_key: X25519PrivateKey) -> str:
+    device = new_id()[:20]
+    row = DoorbellRow(
+        device=device,
+        name="Front door",
+        identity_key="aWRlbnRpdHk",
+        sealing_key=b64u(sealing_key.public_key().public_bytes_raw()),
+        certificate_pem="-",
+        enrolled_ms=world.clock.wall_ms(),
+        revoked_ms=None,
+        state="online",
+        state_since_ms=world.clock.wall_ms(),
+        last_seq=0,
+    )
+    async with world.database.begin() as tx:
+        await fleet.add(tx, row)
+    return device
+
+
+async def pair(world: World, device: str, owner: OwnerKeys, token: str) -> None:
+    pairing_id = new_id()
+    async with world.browser() as http:
+        http.headers["Authorization"] = f"Bearer {token}"
+        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
+    paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
+    await world.pairings.take_paired(device, paired)
+
+
+def clip_of(trigger_event_id: str, started_ms: int, **changes: Any) -> ClipReady:
+    fields: dict[str, Any] = {
+        "clip_id": new_id(),
+        "manifest_digest": "5" * 64,
+        "trigger_event_id": trigger_event_id,
+        "started_ms": started_ms,
+        "duration_ms": 12_345,
+        "pre_roll_ms": 6_000,
+        "is_cut_short": False,
+    }
+    return ClipReady(**(fields | changes))
+
+
+async def test_a_grant_of_a_clip_that_was_dated_anew_holds_at_the_doorbell(world: World) -> None:
+    async with asked(world) as at:
+        right_ms = world.clock.wall_ms() - 90 * 60_000
+        untrusted = {"time_ms": WRONG_MS, "is_clock_trusted": False}
+        ring = await world.tell(at.device, Pressed(), **untrusted)
+        told = await at.record(clip_of(ring.id, WRONG_MS - 6_000), **untrusted)
+        clock = ClockSet(from_seq=ring.seq, to_seq=ring.seq + 1, offset_ms=right_ms - WRONG_MS)
+        await world.tell(at.device, clock)
+        # The library's correction is its own, and a few milliseconds off the events'.
+        await at.record(msgspec.structs.replace(told, started_ms=right_ms - 6_000 + 7))
+        walk = await world.tell(at.device, Motion(), time_ms=right_ms + 600_000)
+        await at.record(clip_of(walk.id, right_ms + 594_000))
+        await at.open()
+        boxes = at.page.locator("[data-testid=choose-clip]")
+        await expect(boxes).to_have_count(2)  # each recording once
+        await expect(at.page.locator("[data-testid=asked-clip]").first).to_contain_text(
+            "time corrected"
+        )
+        for index in range(2):
+            await boxes.nth(index).check()
+        await at.page.click("#give")
+        await at.page.wait_for_selector("#statement-sent")
+        grant = await at.signed()
+        assert isinstance(grant, Grant), grant
+        given = {clip.clip_id: (clip.from_ms, clip.to_ms) for clip in grant.terms.clips}
+        assert given == {
+            clip_id: (fact.started_ms, fact.ended_ms) for clip_id, fact in at.library.items()
+        }
+        assert await at.page.evaluate(WIDER_THAN_SCREEN) == []
+
+
+async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_again(
+    world: World,
+) -> None:
+    async with asked(world) as at:
+        right_ms = world.clock.wall_ms() - HOUR_MS - 600_000
+        ring = await world.tell(at.device, Pressed(), time_ms=right_ms)
+        told = await at.record(clip_of(ring.id, right_ms - 6_000))
+        await at.open()
+        await at.page.check("[data-testid=choose-clip]")
+        await at.record(msgspec.structs.replace(told, started_ms=right_ms - 5_000))
+        await at.world.tell(at.device, Pressed())  # announced, so the page has heard both
+        await expect(at.page.locator("#announcer")).not_to_be_empty()
+        await at.page.click("#give")
+        await expect(at.page.locator("#release [role=alert]")).to_contain_text("told of them anew")
+        await expect(at.page.locator("[data-testid=choose-clip]")).not_to_be_checked()
+        assert await at.world.told(at.device) == []
+        await at.page.check("[data-testid=choose-clip]")
+        await at.page.click("#give")
+        await at.page.wait_for_selector("#statement-sent")
+        grant = await at.signed()
+        assert isinstance(grant, Grant), grant
+        assert grant.terms.clips[0].from_ms == right_ms - 5_000
