@@ -17,14 +17,17 @@ import random
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 
 import httpx2
 
 from firmware.answering import CodeWatch, Viewing
 from firmware.bell import Bell
+from firmware.board import board
 from firmware.capture.source import Mask
 from firmware.clips.facts_store import FactsStore
+from firmware.clips.folder_lock import locked_alone
 from firmware.clock import SystemClock
 from firmware.clock_watch import ClockWatch
 from firmware.config import Config
@@ -59,7 +62,7 @@ from firmware.protocol.events import Event
 from firmware.recording import Recording
 from firmware.reset import finish_wipe, order_wipe
 from firmware.statements import StatementDesk
-from firmware.supervision import LastResort, Watchdog, keep_running
+from firmware.supervision import LastResort, OneAtATime, Watchdog, keep_running
 from firmware.systemd import ServiceManager, of_this_process
 from firmware.telling import Teller
 from firmware.uploads import Uploads
@@ -71,10 +74,12 @@ log = logging.getLogger(__name__)
 
 
 def run(config: Config, reload: Callable[[], Config]) -> int:
-    """Be the doorbell until SIGTERM or SIGINT; return the exit code."""
-    finish_wipe(config.data_dir)
-    exit_code = asyncio.run(_run(config, reload))
-    return 0 if finish_wipe(config.data_dir) else exit_code
+    """Be the doorbell until SIGTERM or SIGINT; return the exit code. StoreError if one runs."""
+    config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked_alone(config.data_dir):
+        finish_wipe(config.data_dir)
+        exit_code = asyncio.run(_run(config, reload))
+        return 0 if finish_wipe(config.data_dir) else exit_code
 
 
 async def _run(config: Config, reload: Callable[[], Config]) -> int:
@@ -143,9 +148,8 @@ async def _enrol_and_run(
             enrolling.cancel()
             return
         doorbell = Doorbell(config, keys, enrolling.result(), body, http, source)
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGHUP, lambda: doorbell.reload_soon(reload)
-        )
+        reloading = OneAtATime(partial(doorbell.reload, reload), name="reload")
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.ask)
         await doorbell.run(stop)
 
 
@@ -154,6 +158,8 @@ def _stop_on_signals() -> asyncio.Event:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    # Unheard, it would end the process. Whoever is enrolled hears it in another way.
+    loop.add_signal_handler(signal.SIGHUP, log.info, "nothing to reload yet: it still enrols")
     return stop
 
 
@@ -230,7 +236,10 @@ class Doorbell:
         )
         library, shelf = self._recording.library, self._recording.shelf
         self._live = LiveSessions(
-            self._filming.hub, shelf, request_key_frame=self._filming.keeper.request_key_frame
+            self._filming.hub,
+            shelf,
+            request_key_frame=self._filming.keeper.request_key_frame,
+            max_viewers=board().max_viewers,
         )
         viewing = Viewing(self._live, self._has_owner)
 
@@ -315,7 +324,6 @@ class Doorbell:
             show=self._filming.show,
         )
         body.watchdog.watch("camera keeper", self._filming.keeper.stuck_s)
-        self._reloading: asyncio.Task[None] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set; end them in good order."""
@@ -345,6 +353,7 @@ class Doorbell:
             log.info("doorbell ready, its own page is %s", self._config.door.url)
             await stop.wait()
         finally:
+            self._teller.hurry()
             await self._bell.close()
             await self._live.aclose()
             for task in running:
@@ -356,18 +365,15 @@ class Doorbell:
             await asyncio.to_thread(self._clock.remember)
             self._outbox.close()
 
-    def reload_soon(self, reload: Callable[[], Config]) -> None:
+    async def reload(self, reload: Callable[[], Config]) -> None:
         """Read the settings again; what may change while running does."""
-        if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._reload(reload), name="reload")
-
-    async def _reload(self, reload: Callable[[], Config]) -> None:
         try:
             config = await asyncio.to_thread(reload)
         except DoorwardError as error:
             log.error("the settings stay as they are: %s", error)
             return
         await self._filming.hide(Mask(config.privacy.masks))
+        self._filming.ring.set_late(config.motion.min_time_s)
         self._motion.set_settings(config.motion)
         await self._filming.keeper.set_bitrate(config.camera.bitrate_bps)
         log.info("masks, motion and bitrate are as the settings say; all else needs a restart")

@@ -9,19 +9,20 @@ import getpass
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from firmware.clips.check import Check, Fault
 from firmware.clips.database import Database
 from firmware.clips.deletions import DeletionSigner
+from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.key_choice import recovery_keys_of, storage_key_of
+from firmware.clips.key_choice import LateKey, recovery_keys_of
 from firmware.clips.library import Library
 from firmware.clips.mp4 import annex_b, fragmented_mp4, plain_mp4
 from firmware.clips.playback import ClipReader
 from firmware.clips.record import ClipRecord
-from firmware.clips.recorder import is_recording
 from firmware.clips.recovery import close_open_clips
 from firmware.clips.recovery_words import parse_recovery_secret
 from firmware.clips.thumbnail import Thumbnails
@@ -90,11 +91,22 @@ class _Shelves:
         )
 
     @property
+    def is_running(self) -> bool:
+        """Tell whether a doorbell runs over this library, or is about to."""
+        return is_locked(self.library.clips_dir) or is_locked(self._config.data_dir)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep a doorbell from starting over this library for as long as the block runs."""
+        with locked_alone(self._config.data_dir):
+            yield
+
+    @property
     def vault(self) -> Vault:
-        """The vault; asked for only by what opens clips, for its key may be away."""
+        """The vault; its key is looked for when a clip is opened, and never made here."""
         config = self._config
         return Vault(
-            storage_key_of(config.storage, config.data_dir),
+            LateKey(config.storage, config.data_dir, may_make=False),
             recovery_keys=recovery_keys_of(config.storage),
         )
 
@@ -177,13 +189,14 @@ def _hold(library: Library, record: ClipRecord, *, is_held: bool) -> int:
 def _delete(library: Library, record: ClipRecord) -> int:
     if record.is_held:
         raise DoorwardError(f"{record.clip_id} is held; `clips unhold` comes first")
-    library.remove([record.clip_id], "owner")
+    if not library.remove([record.clip_id], "owner"):
+        raise DoorwardError(f"{record.clip_id} was held just now; `clips unhold` comes first")
     print(f"{record.clip_id} is deleted; `clips list --deleted` shows the record of it")
     return 0
 
 
 def _check(shelves: _Shelves, *, is_json: bool, is_repair: bool) -> int:
-    is_running = is_recording(shelves.library)
+    is_running = shelves.is_running
     if is_repair and is_running:
         raise StoreError(
             shelves.library.clips_dir,
@@ -192,7 +205,8 @@ def _check(shelves: _Shelves, *, is_json: bool, is_repair: bool) -> int:
     faults = _faults(shelves, is_running=is_running)
     repaired: list[Fault] = []
     if is_repair and any(fault.is_repairable for fault in faults):
-        _repair(shelves)
+        with shelves.alone():
+            _repair(shelves)
         left = _faults(shelves, is_running=False)
         repaired = [fault for fault in faults if fault not in left]
         faults = left
@@ -239,6 +253,8 @@ def _fault_list(faults: list[Fault]) -> list[dict[str, object]]:
 
 
 def _record_of(library: Library, beginning: str) -> ClipRecord:
+    if not beginning:
+        raise DoorwardError("write a clip's id, or the beginning of it; `clips list` shows them")
     found = [record for record in library.in_order() if record.clip_id.startswith(beginning)]
     if not found:
         raise DoorwardError(f"there is no clip {beginning}; `clips list` shows what there is")
@@ -278,14 +294,7 @@ def _export(file: SealedFile, target: Path, form: str) -> int:
         damage = str(error)
     if reader.start is None or not units:
         raise VaultError(f"{file.path.name} has no pictures that can be read. {damage}".rstrip())
-    try:
-        with target.open("xb") as output:
-            for piece in _pieces(units, form, reader.start.width, reader.start.height):
-                output.write(piece)
-    except FileExistsError as error:
-        raise StoreError(target, "is there already; nothing is overwritten") from error
-    except OSError as error:
-        raise StoreError(target, f"can't be written ({error.strerror})") from error
+    _write_new(target, _pieces(units, form, reader.start.width, reader.start.height))
     seconds = units[-1].pts_90k / 90_000
     print(f"{target}: {len(units)} pictures, {seconds:.1f} s", file=sys.stderr)
     if damage:
@@ -294,6 +303,23 @@ def _export(file: SealedFile, target: Path, form: str) -> int:
     if reader.signed_manifest is None:
         print("the recording was cut short; this is all there is", file=sys.stderr)
     return 0
+
+
+def _write_new(target: Path, pieces: Iterator[bytes]) -> None:
+    """Write a file that isn't there yet, whole or not at all; StoreError if that can't be."""
+    try:
+        with target.open("xb") as output:
+            try:
+                for piece in pieces:
+                    output.write(piece)
+                output.flush()
+            except BaseException:
+                target.unlink()
+                raise
+    except FileExistsError as error:
+        raise StoreError(target, "is there already; nothing is overwritten") from error
+    except OSError as error:
+        raise StoreError(target, f"can't be written ({error.strerror})") from error
 
 
 def _pieces(units: list[ClipUnit], form: str, width: int, height: int) -> Iterator[bytes]:

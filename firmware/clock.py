@@ -5,13 +5,18 @@ units. `is_trusted` tells whether the wall time was set by somebody who knows it
 was without power wakes with a wrong clock, and no grant may be judged by that.
 
 Trusted is a clock that NTP has set since the board started, or one that the board's real-time
-clock set, if NTP set that at most seven days ago. A clock that is behind the newest time that it
-ever trusted isn't. The relay's word never counts.
+clock set, if NTP set that at most seven days ago. Not trusted is a clock that is behind the newest
+time that it ever trusted, and one that somebody set since, until NTP sets it again: that shows in
+wall time minus monotonic time, which only a step changes. The relay's word never counts.
+
+NTP can lie, too. A leap ahead is believed, but it is not `is_settled` for half a day: until then
+nothing is deleted for its age, and the leap isn't remembered as the newest time.
 """
 
 import ctypes
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -30,6 +35,11 @@ RTC_TOLERANCE_MS = 5_000
 """A real-time clock shows whole seconds, and drifts a second or two in a week."""
 BEHIND_TOLERANCE_MS = 2_000
 """NTP slews back by fractions of a second all the time."""
+STEP_MS = 2_000
+"""Wall time minus monotonic time stays the same but for steps and such fractions."""
+FRESH_MS = 5_000
+LEAP_MS = 6 * 3600 * 1000
+SETTLING_NS = 12 * 3600 * 10**9
 BOOT_ID = Path("proc/sys/kernel/random/boot_id")
 RTC = Path("sys/class/rtc/rtc0")
 TIMESYNC = Path("run/systemd/timesync/synchronized")
@@ -51,6 +61,10 @@ class Clock(Protocol):
 
     def is_trusted(self) -> bool:
         """Tell whether the wall time is known to be right."""
+        ...
+
+    def is_settled(self) -> bool:
+        """Tell whether it has been so for long enough to delete by it."""
         ...
 
 
@@ -85,6 +99,20 @@ class _Known(Document, frozen=True, kw_only=True):
     newest_ms: WallTimeMs = 0
     synchronised_ms: WallTimeMs = 0
     boot_id: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    difference_ms: int | None = None
+    """Wall time minus monotonic time, in that boot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """One moment by both clocks."""
+
+    wall_ms: int
+    monotonic_ns: int
+
+    @property
+    def difference_ms(self) -> int:
+        return self.wall_ms - self.monotonic_ns // 1_000_000
 
 
 class SystemClock:
@@ -109,6 +137,11 @@ class SystemClock:
         self._known = _load(kept_in)
         self._is_set = bool(self._boot_id) and self._known.boot_id == self._boot_id
         self._is_set_by_rtc = not self._is_set and self._has_good_rtc()
+        self._synchronised_ms = self._known.synchronised_ms if self._is_set else None
+        known_ms = self._known.difference_ms if self._is_set else None
+        self._difference_ms = self._now().difference_ms if known_ms is None else known_ms
+        self._sure: _Moment | None = None
+        self._leapt_ns: int | None = None
 
     @property
     def boot_id(self) -> str:
@@ -125,30 +158,85 @@ class SystemClock:
 
     def is_trusted(self) -> bool:
         """Tell whether NTP or a good real-time clock set this clock, or somebody vouches for it."""
-        if self._is_host_time_trusted:
-            return True
-        self._is_set = self._is_set or self._kernel.synchronised_ms() is not None
-        if not self._is_set and not self._is_set_by_rtc:
+        now = self._now()
+        is_trusted = self._is_host_time_trusted or self._is_right(now)
+        if is_trusted:
+            self._note_leap(now)
+        return is_trusted
+
+    def is_settled(self) -> bool:
+        """Tell whether the clock is trusted, and hasn't leapt ahead for half a day."""
+        if not self.is_trusted():
             return False
-        wall_ms = self.wall_ms()
-        if not self._is_set and wall_ms - self._known.synchronised_ms > RTC_TRUSTED_FOR_MS:
-            return False
-        return wall_ms >= self._known.newest_ms - BEHIND_TOLERANCE_MS
+        leapt_ns = self._leapt_ns
+        return leapt_ns is None or self.monotonic_ns() - leapt_ns >= SETTLING_NS
 
     def remember(self) -> None:
-        """Keep the time, if it is trusted, so that no later start can be behind it. Blocks."""
+        """Keep the time, if it is trusted, so that no later start can be behind it. Blocks.
+
+        A card that doesn't take it is told of by others.
+        """
         if self._is_host_time_trusted or not self.is_trusted():
             return
-        wall_ms = self.wall_ms()
-        synchronised_ms = self._kernel.synchronised_ms()
+        newest_ms, synchronised_ms = self._known.newest_ms, self._known.synchronised_ms
+        if self.is_settled():
+            newest_ms = max(self.wall_ms(), newest_ms)
+            synchronised_ms = max(self._synchronised_ms or 0, synchronised_ms)
         known = _Known(
-            newest_ms=max(wall_ms, self._known.newest_ms),
-            synchronised_ms=max(synchronised_ms or 0, self._known.synchronised_ms),
+            newest_ms=newest_ms,
+            synchronised_ms=synchronised_ms,
             boot_id=self._boot_id if self._is_set else self._known.boot_id,
+            difference_ms=self._difference_ms if self._is_set else self._known.difference_ms,
         )
-        if self._kept_in is not None:
-            write_atomic(self._kept_in, known.encode())
         self._known = known
+        if self._kept_in is not None:
+            try:
+                write_atomic(self._kept_in, known.encode())
+            except OSError as error:
+                log.warning("the time can't be remembered: %s", error)
+
+    def _now(self) -> _Moment:
+        return _Moment(wall_ms=self.wall_ms(), monotonic_ns=self.monotonic_ns())
+
+    def _is_right(self, now: _Moment) -> bool:
+        if self._is_set_anew(now):
+            self._is_set = True
+            self._difference_ms = now.difference_ms
+        if not self._is_set and not self._is_set_by_rtc:
+            return False
+        if abs(now.difference_ms - self._difference_ms) > STEP_MS:
+            return False
+        if not self._is_set and now.wall_ms - self._known.synchronised_ms > RTC_TRUSTED_FOR_MS:
+            return False
+        return now.wall_ms >= self._known.newest_ms - BEHIND_TOLERANCE_MS
+
+    def _is_set_anew(self, now: _Moment) -> bool:
+        """Tell whether NTP has set the clock since this was asked last.
+
+        A stamp that goes back is an older one, unless it is of this very moment.
+        """
+        before_ms, stamp_ms = self._synchronised_ms, self._kernel.synchronised_ms()
+        if stamp_ms is None or stamp_ms == before_ms:
+            return False
+        is_older = before_ms is not None and stamp_ms < before_ms
+        if is_older and abs(stamp_ms - now.wall_ms) > FRESH_MS:
+            return False
+        self._synchronised_ms = stamp_ms
+        return True
+
+    def _note_leap(self, now: _Moment) -> None:
+        """Hold the trusted time against the one before, or against the one of an earlier start."""
+        if self._sure is not None:
+            passed_ms = (now.monotonic_ns - self._sure.monotonic_ns) // 1_000_000
+            expected_ms = self._sure.wall_ms + passed_ms
+        else:
+            expected_ms = self._known.newest_ms or now.wall_ms
+        if now.wall_ms - expected_ms > LEAP_MS:
+            log.warning("the clock leapt ahead by %d s", (now.wall_ms - expected_ms) // 1000)
+            self._leapt_ns = now.monotonic_ns
+        elif expected_ms - now.wall_ms > LEAP_MS:
+            self._leapt_ns = None  # back again
+        self._sure = now
 
     def _has_good_rtc(self) -> bool:
         """Tell whether the real-time clock set the wall time, and NTP had set it lately.

@@ -4,6 +4,7 @@ Each untrusted event is kept with the monotonic time of the same moment (outbox)
 monotonic time is a constant until somebody sets the clock, so once the clock is trusted, what
 has to be added to an event's own time is that difference now minus that difference then: exact,
 however often the clock was set in between. Neighbours with the same offset share one ClockSet.
+Clips keep that difference of when they began, so one number dates all clips of this process.
 """
 
 import asyncio
@@ -49,9 +50,9 @@ class Jump:
 class ClockWatch:
     """Watches one doorbell's clock.
 
-    `boot` is the board's (`SystemClock.boot_id`), for events; `date_clips` gets the offset of the
-    clips that this process began before its clock was trusted. `remember` blocks and is called
-    in a thread.
+    `boot` is the board's (`SystemClock.boot_id`), for events; `date_clips` gets wall time minus
+    monotonic time, in ms, each time that the clock becomes trusted. `remember` blocks and is
+    called in a thread.
     """
 
     def __init__(
@@ -73,7 +74,6 @@ class ClockWatch:
         self._remember = remember
         self._look_every_s = look_every_s
         self._difference_ms = self._difference()
-        self._started_with_ms = self._difference_ms
         self._was_trusted = False
         self._remembered_ns: int | None = None
         self._jumps: list[Jump] = []
@@ -96,11 +96,10 @@ class ClockWatch:
         if is_trusted:
             await self._date_events()
             if not self._was_trusted:
-                await self._date_recordings()
+                await self._date_clips(self._difference())
             await self._remember_now_and_then()
         elif self._was_trusted:
             log.warning("the clock isn't trusted any more")
-            self._started_with_ms = self._difference()
         self._was_trusted = is_trusted
 
     def _note_jump(self) -> None:
@@ -120,11 +119,6 @@ class ClockWatch:
         for clock_set in clock_sets(undated, self._difference()):
             await self._tell(clock_set)
         await asyncio.to_thread(self._events.forget_undated, undated[-1].seq)
-
-    async def _date_recordings(self) -> None:
-        offset_ms = self._difference() - self._started_with_ms
-        log.info("the clock is trusted; what came before is dated %+d ms", offset_ms)
-        await self._date_clips(offset_ms)
 
     async def _remember_now_and_then(self) -> None:
         now_ns = self._clock.monotonic_ns()

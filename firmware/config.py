@@ -334,9 +334,12 @@ def _check_together(config: Config) -> None:
     if len(panel.control_socket.encode()) > MAX_SOCKET_PATH_BYTES:
         expected = f"a path of at most {MAX_SOCKET_PATH_BYTES} bytes (a Unix socket's limit)"
         raise ConfigError("panel.control_socket", panel.control_socket, expected)
-    needed = int((clips.pre_roll_s + 2) * camera.bitrate_bps / 8)
+    needed = int((clips.pre_roll_s + config.motion.min_time_s + 2) * camera.bitrate_bps / 8)
     if clips.ring_max_bytes < needed:
-        expected = f"at least {needed}, to hold clips.pre_roll_s at camera.bitrate_bps"
+        expected = (
+            f"at least {needed}, to hold clips.pre_roll_s and motion.min_time_s at "
+            "camera.bitrate_bps"
+        )
         raise ConfigError("clips.ring_max_bytes", clips.ring_max_bytes, expected)
     if clips.longest_s < clips.post_roll_s:
         expected = f"at least clips.post_roll_s = {clips.post_roll_s}"

@@ -14,7 +14,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from firmware.clips.facts_store import FactsStore, KnownRequest, WaitingStatement
+from firmware.clips.facts_store import (
+    FactsStore,
+    KnownRequest,
+    StatementState,
+    WaitingStatement,
+)
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.clock import Clock
@@ -127,7 +132,7 @@ class StatementDesk:
             signed=command.signed,
             received_ms=self._clock.wall_ms(),
         )
-        if self._store.add_request(known):
+        if await asyncio.to_thread(self._store.add_request, known):
             for owner in self._owners.owners:
                 await self._note(owner, RequestMatched(request_id=request.id))
         return Accepted()
@@ -151,7 +156,8 @@ class StatementDesk:
             state="waiting",
         )
         owner = self._owners.find(checked.credential_id)
-        if self._store.add_waiting(waiting) and owner is not None:
+        is_new = await asyncio.to_thread(self._store.add_waiting, waiting)
+        if is_new and owner is not None:
             log.info("a statement waits for its owner at the door page")
             wanted = ConfirmationWanted(statement_digest=checked.digest, door_page=self._door_url)
             await self._note(owner, wanted)
@@ -170,9 +176,9 @@ class StatementDesk:
     async def confirm(self, digest: str) -> Refusal | None:
         """The owner said yes at the door page: check everything again, then carry it out."""
         async with self._one_at_a_time:
-            if not self._store.move_statement(digest, from_state="waiting", to="confirmed"):
+            if not await self._move(digest, from_state="waiting", to="confirmed"):
                 return Refusal(reason="expired", detail="nothing of that kind waits any more")
-            statement = self._store.statement(digest)
+            statement = await asyncio.to_thread(self._store.statement, digest)
             if statement is None:
                 return Refusal(reason="expired", detail="nothing of that kind waits any more")
             return await self._carry_out(statement)
@@ -201,14 +207,14 @@ class StatementDesk:
             known = self._owners.find(terms.owner.passkey.credential_id)
             if known != terms.owner or statement.digest not in self._store.spent():
                 return False
-            self._store.move_statement(statement.digest, from_state="confirmed", to="done")
+            await self._move(statement.digest, from_state="confirmed", to="done")
             await self._tell_added(terms)
             return True
         try:
             self._outgoing.announced(package_id_of(statement.digest))
         except TicketRefused:
             return False
-        self._store.move_statement(statement.digest, from_state="confirmed", to="done")
+        await self._move(statement.digest, from_state="confirmed", to="done")
         await self._tell_released(statement.digest, signed.assertion.credential_id)
         return True
 
@@ -217,14 +223,15 @@ class StatementDesk:
     ) -> Refusal | None:
         refusal = await self._try_carry_out(statement, is_resumed=is_resumed)
         if refusal is not None:
-            self._store.move_statement(statement.digest, from_state="confirmed", to="refused")
+            await self._move(statement.digest, from_state="confirmed", to="refused")
             await self._tell_refusal(statement.statement.encode(), refusal)
         return refusal
 
     async def _try_carry_out(
         self, statement: WaitingStatement, *, is_resumed: bool
     ) -> Refusal | None:
-        facts = self._facts(unspent=statement.digest if is_resumed else None)
+        unspent = statement.digest if is_resumed else None
+        facts = await asyncio.to_thread(lambda: self._facts(unspent=unspent))
         checked = judge(statement.statement.encode(), facts)
         if isinstance(checked, Refusal):
             return checked
@@ -238,24 +245,25 @@ class StatementDesk:
             admission = admit(checked, confirmation, facts)
             if isinstance(admission, Refusal):
                 return admission
-            self._store.spend(statement.digest, facts.now_ms)
+            await asyncio.to_thread(self._store.spend, statement.digest, facts.now_ms)
             return await self._add_owner(admission)
         released = release(checked, confirmation, facts)
         if isinstance(released, Refusal):
             return released
-        if not self._store.spend(statement.digest, facts.now_ms) and not is_resumed:
+        is_first = await asyncio.to_thread(self._store.spend, statement.digest, facts.now_ms)
+        if not is_first and not is_resumed:
             return Refusal(reason="spent", detail="this statement was used before")
         return await self._send_out(released)
 
     async def _add_owner(self, admission: Admission) -> Refusal | None:
         terms = admission.addition.terms
         try:
-            self._owners.add(terms.owner)
+            await asyncio.to_thread(self._owners.add, terms.owner)
         except (DoorwardError, OSError) as error:
             log.exception("a confirmed owner could not be stored")
             return Refusal(reason="not_confirmed", detail=f"the owner could not be stored: {error}")
         digest = admission.addition.digest
-        self._store.move_statement(digest, from_state="confirmed", to="done")
+        await self._move(digest, from_state="confirmed", to="done")
         await self._tell_added(terms)
         return None
 
@@ -267,7 +275,7 @@ class StatementDesk:
     async def tell_standing_requests(self, owner: OwnerKeys) -> None:
         """Tell a new owner of the requests that came before them and still stand."""
         now_ms = self._clock.wall_ms()
-        for known in self._store.requests():
+        for known in await asyncio.to_thread(self._store.requests):
             try:
                 agency = agency_of(known.signed, self._enrolment.agencies)
                 check_request(known.signed, agency, now_ms=now_ms, cell=self._cell)
@@ -308,7 +316,7 @@ class StatementDesk:
             return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
         # Done before it is announced: no ticket can come for a package that might be sealed again.
         digest = released.grant.digest
-        self._store.move_statement(digest, from_state="confirmed", to="done")
+        await self._move(digest, from_state="confirmed", to="done")
         await self._tell(ready)
         await self._tell_released(digest, released.grant.credential_id)
         return None
@@ -345,6 +353,11 @@ class StatementDesk:
                 for clip in self._library.finished()
             },
             spent=self._store.spent() - {unspent},
+        )
+
+    async def _move(self, digest: str, *, from_state: StatementState, to: StatementState) -> bool:
+        return await asyncio.to_thread(
+            lambda: self._store.move_statement(digest, from_state=from_state, to=to)
         )
 
     async def _tell_refusal(self, data: bytes, refusal: Refusal) -> None:

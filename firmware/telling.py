@@ -70,9 +70,13 @@ class Teller:
         finally:
             self._waiting -= 1
 
-    def close(self) -> None:
-        """Try what still waits once more, and end."""
+    def hurry(self) -> None:
+        """From now on try each event once: a failing card must not hold up the doorbell's end."""
         self._is_closing.set()
+
+    def close(self) -> None:
+        """Try what still waits once more, and end. Waits for the card."""
+        self.hurry()
         self._thread.shutdown(wait=True)
 
     def _append(self, event_id: str, body: EventBody, moment: _Moment) -> Event:

@@ -30,6 +30,7 @@ class Card:
         self._sync_ms: deque[float] = deque(maxlen=SYNCS_REMEMBERED)
         self._code = "ok"
         self._failures = 0
+        self._is_index_failing = False
 
     @property
     def sync_p99_ms(self) -> int | None:
@@ -49,7 +50,7 @@ class Card:
     def worked(self) -> None:
         """Something is durable on the card: it is neither full nor failing."""
         self._failures = 0
-        if self._code in ("full", "failing", "no_key"):
+        if not self._is_index_failing and self._code in ("full", "failing", "no_key"):
             self._tell(CardState(code="ok", detail="The card takes recordings again."))
 
     def kept_up(self) -> None:
@@ -68,17 +69,18 @@ class Card:
         """Recording failed by this error; return after how many seconds to try again."""
         delay_s: float = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** min(self._failures, 10))
         self._failures += 1
-        if isinstance(error, OSError) and error.errno in FULL_ERRORS:
-            detail = "The card is full, and nothing that may be deleted is left."
-            self._tell(CardState(code="full", detail=detail))
-        elif isinstance(error, VaultError):
-            self._tell(CardState(code="no_key", detail=f"Clips can't be sealed: {error}"))
-        else:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            line = "".join(char if char.isprintable() else " " for char in reason)[:140]
-            detail = f"Recording to the card failed: {line or type(error).__name__}."
-            self._tell(CardState(code="failing", detail=detail))
+        self._tell(_state_after(error))
         return delay_s
+
+    def index_failed(self, error: Exception) -> None:
+        """A clip's file is safe, but the index doesn't take it: until it does, the owner knows."""
+        self._is_index_failing = True
+        self._tell(_state_after(error))
+
+    def index_worked(self) -> None:
+        """The index took something."""
+        self._is_index_failing = False
+        self.worked()
 
     def _tell(self, state: CardState) -> None:
         with self._lock:
@@ -86,3 +88,15 @@ class Card:
                 return
             self._code = state.code
         self._on_state(state)
+
+
+def _state_after(error: Exception) -> CardState:
+    if isinstance(error, OSError) and error.errno in FULL_ERRORS:
+        detail = "The card is full, and nothing that may be deleted is left."
+        return CardState(code="full", detail=detail)
+    if isinstance(error, VaultError):
+        return CardState(code="no_key", detail=f"Clips can't be sealed: {error}")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    line = "".join(char if char.isprintable() else " " for char in reason)[:140]
+    detail = f"Recording to the card failed: {line or type(error).__name__}."
+    return CardState(code="failing", detail=detail)

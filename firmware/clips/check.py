@@ -85,7 +85,8 @@ class Check:
         except FileNotFoundError:
             if self._library.find(record.clip_id) is None:
                 return  # retention was faster
-            yield Fault(clip_id=record.clip_id, text="its file is gone", is_repairable=True)
+            text = "its file is gone"
+            yield Fault(clip_id=record.clip_id, text=text, is_repairable=not record.is_held)
             return
         except (OSError, VaultError) as error:
             yield Fault(clip_id=record.clip_id, text=f"can't be opened: {error}")

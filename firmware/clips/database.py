@@ -37,7 +37,12 @@ class Database:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
-        self._migrate()
+        self._is_ready = False
+        try:
+            self._migrate()
+        except OSError as error:
+            raise StoreError(path, _cannot_be_opened(error)) from error
+        self._is_ready = True
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -78,17 +83,22 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
+        mode = "rw" if self._is_ready else "rwc"  # an index that is gone is never begun anew
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
-            connection = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            self.path.chmod(0o600)
+            if self.path.stat().st_mode & 0o077:
+                self.path.chmod(0o600)
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-        except sqlite3.DatabaseError as error:
-            raise StoreError(
-                self.path, f"can't be opened ({error}). Move it away to begin with an empty one"
-            ) from error
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _migrate(self) -> None:
@@ -116,3 +126,11 @@ class Database:
             if number is None:
                 raise
             raise OSError(number, str(error), str(self.path)) from error
+
+
+def _cannot_be_opened(error: OSError) -> str:
+    if isinstance(error.__cause__, sqlite3.DatabaseError):
+        code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return f"can't be opened ({error.strerror}). Move it away to begin with an empty one"
+    return f"can't be opened ({error.strerror})"

@@ -7,6 +7,7 @@ token, wrong PIN, no answer) is an error: nothing is sealed under another one in
 
 import heapq
 import logging
+import threading
 from pathlib import Path
 
 from firmware.clips.pi_key import PiStorageKey
@@ -23,9 +24,37 @@ CLIPS_FOLDER = "clips"
 LOOKED_AT = 20
 
 
-def storage_key_of(config: StorageConfig, data_dir: Path) -> StorageKey:
+class LateKey:
+    """The storage key, looked for when it is first needed, and again while it can't be reached.
+
+    So a token that is missing at start costs recordings, as a failing card does, but neither
+    the bell nor live view. Implements `storage_key.StorageKey`; for any thread.
+    """
+
+    def __init__(self, settings: StorageConfig, data_dir: Path, *, may_make: bool = True) -> None:
+        """`may_make`: whoever only looks at clips must not make a key."""
+        self._settings = settings
+        self._data_dir = data_dir
+        self._may_make = may_make
+        self._lock = threading.Lock()
+        self._key: StorageKey | None = None
+
+    @property
+    def is_off_card(self) -> bool:
+        """Tell whether a stolen card lacks the key."""
+        return self._settings.key != "file"
+
+    def hmac_sha256(self, message: bytes) -> bytes:
+        """Return HMAC-SHA256(storage key, message), or raise VaultError or StoreError."""
+        with self._lock:  # of two threads that find no key, one makes it
+            if self._key is None:
+                self._key = storage_key_of(self._settings, self._data_dir, may_make=self._may_make)
+        return self._key.hmac_sha256(message)
+
+
+def storage_key_of(config: StorageConfig, data_dir: Path, *, may_make: bool = True) -> StorageKey:
     """Return the storage key; StoreError or VaultError if it is damaged or can't be reached."""
-    key = _key(config, data_dir)
+    key = _key(config, data_dir, may_make=may_make)
     if _has_clips_of_another_key(name_of(key), data_dir / CLIPS_FOLDER):
         log.error(
             "clips on this card were sealed under another storage key than the one that "
@@ -49,7 +78,7 @@ def recovery_keys_of(config: StorageConfig) -> tuple[bytes, ...]:
         raise ConfigError("storage.recovery_key", config.recovery_key, expected) from error
 
 
-def _key(config: StorageConfig, data_dir: Path) -> StorageKey:
+def _key(config: StorageConfig, data_dir: Path, *, may_make: bool) -> StorageKey:
     if config.key == "pi":
         return PiStorageKey()
     if config.key == "pkcs11":
@@ -59,8 +88,9 @@ def _key(config: StorageConfig, data_dir: Path) -> StorageKey:
             module=Path(config.pkcs11_module),
             token_label=config.pkcs11_token,
             pin_file=Path(config.pkcs11_pin_file) if config.pkcs11_pin_file else None,
+            may_make=may_make,
         )
-    return FileStorageKey(data_dir / STORAGE_KEY_FILE)
+    return FileStorageKey(data_dir / STORAGE_KEY_FILE, may_make=may_make)
 
 
 def _has_clips_of_another_key(name: str, folder: Path) -> bool:

@@ -39,6 +39,14 @@ _RECORD = (
     " FROM clips WHERE state = 'finished'"
 )
 _OLDEST_FIRST = " ORDER BY started_ms, counter"
+_DATE = (
+    "UPDATE clips SET dating = 'dated', is_told = 0,"
+    " started_ms = max(0, told_ms + dated_boots.difference_ms"
+    " - json_extract(CAST(start_json AS TEXT), '$.clock_difference_ms'))"
+    " FROM dated_boots WHERE clips.boot_id = dated_boots.boot_id AND dating = 'unknown'"
+    " AND counter <= dated_boots.to_counter"
+    " AND json_extract(CAST(start_json AS TEXT), '$.clock_difference_ms') IS NOT NULL"
+)
 Row = tuple[Any, ...]  # Any: SQLite's values, whose types the STRICT tables hold to
 
 
@@ -124,6 +132,10 @@ class Library:
             (to_ms, from_ms),
         )
 
+    def newest(self, limit: int) -> list[ClipRecord]:
+        """Return at most so many finished clips, the newest first."""
+        return self._records(" ORDER BY started_ms DESC, counter DESC LIMIT ?", (limit,))
+
     def in_order(self) -> list[ClipRecord]:
         """Return the finished clips in the order of their recording, whatever clocks said."""
         return self._records(" ORDER BY counter, clip_id")
@@ -150,6 +162,15 @@ class Library:
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT coalesce(sum(size_bytes), 0) FROM clips WHERE state = 'finished'"
+            )
+            return int(row.fetchone()[0])
+
+    def removable_bytes(self) -> int:
+        """Return how large those finished clips are together that aren't held."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT coalesce(sum(size_bytes), 0) FROM clips"
+                " WHERE state = 'finished' AND is_held = 0"
             )
             return int(row.fetchone()[0])
 
@@ -194,25 +215,21 @@ class Library:
         with self._database.write() as connection:
             connection.execute("UPDATE clips SET is_held = ? WHERE clip_id = ?", (is_held, clip_id))
 
-    def date_boot(self, boot_id: str, offset_ms: int) -> None:
-        """Correct the times of this run's clips so far: right time = told time + `offset_ms`.
+    def date_boot(self, boot_id: str, difference_ms: int) -> None:
+        """Correct the times of this run's clips so far, by wall time minus monotonic time.
 
-        Called once the clock becomes right. The manifests keep what was told; the clips are told
-        anew. Clips of this run
-        that come later are already dated by the corrected clock.
+        Called each time that the clock becomes right. A clip keeps that difference of when it
+        began, so the change of it is what its time was wrong by. The manifests keep what was
+        told; the clips are told anew. Later clips wait for a later call.
         """
         with self._counter_lock:
             to_counter = self._counter
         with self._database.write() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO dated_boots VALUES (?, ?, ?)",
-                (boot_id, offset_ms, to_counter),
+                "INSERT OR REPLACE INTO dated_boots VALUES (?, ?, ?)",
+                (boot_id, difference_ms, to_counter),
             )
-            connection.execute(
-                "UPDATE clips SET started_ms = max(0, told_ms + ?), dating = 'dated', is_told = 0"
-                " WHERE boot_id = ? AND dating = 'unknown' AND counter <= ?",
-                (offset_ms, boot_id, to_counter),
-            )
+            connection.execute(_DATE + " AND clips.boot_id = ?", (boot_id,))
             connection.execute(
                 "DELETE FROM dated_boots WHERE rowid <= (SELECT max(rowid) FROM dated_boots) - ?",
                 (MAX_DATED_BOOTS,),
@@ -228,19 +245,23 @@ class Library:
                 (now_ms, boot_id),
             )
 
-    def remove(self, clip_ids: Iterable[str], why: DeletionReason) -> None:
-        """Remove clips: row out and deletion record in, by one commit, then the files."""
+    def remove(self, clip_ids: Iterable[str], why: DeletionReason) -> list[str]:
+        """Remove clips: row out and deletion record in, by one commit, then the files.
+
+        A held clip stays, also one that another process holds only now. Returns what went.
+        """
         ids = list(clip_ids)
         try:
-            self._forget(ids, why)
+            ids = self._forget(ids, why)
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             # Not even the commit fits: make room for it first. A crash between leaves rows
             # without files, which recovery finds.
-            self._unlink(ids, why)
-            self._forget(ids, why)
+            self._unlink(self._not_held(ids), why)
+            ids = self._forget(ids, why)
         self._unlink(ids, why)
+        return ids
 
     def deletions(self, limit: int = MAX_DELETIONS) -> list[SignedDeletion]:
         """Return the deletion records, the newest clips' first."""
@@ -266,12 +287,23 @@ class Library:
         with self._counter_lock:
             self._counter = max(self._counter, counter)
 
-    def _forget(self, clip_ids: list[str], why: DeletionReason) -> None:
+    def _not_held(self, clip_ids: list[str]) -> list[str]:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT clip_id FROM clips WHERE is_held = 1").fetchall()
+        held = {row[0] for row in rows}
+        return [clip_id for clip_id in clip_ids if clip_id not in held]
+
+    def _forget(self, clip_ids: list[str], why: DeletionReason) -> list[str]:
+        forgotten = []
         with self._database.write() as connection:
             for clip_id in clip_ids:
                 row = connection.execute(
-                    "SELECT manifest_digest, counter FROM clips WHERE clip_id = ?", (clip_id,)
+                    "SELECT manifest_digest, counter, is_held FROM clips WHERE clip_id = ?",
+                    (clip_id,),
                 ).fetchone()
+                if row is not None and row[2]:
+                    continue
+                forgotten.append(clip_id)
                 if row is None:
                     continue
                 removal = Removal(clip_id=clip_id, manifest_digest=row[0], counter=row[1], why=why)
@@ -286,6 +318,7 @@ class Library:
                 " ORDER BY counter DESC LIMIT -1 OFFSET ?)",
                 (MAX_DELETIONS,),
             )
+        return forgotten
 
     def _unlink(self, clip_ids: list[str], why: DeletionReason) -> None:
         for clip_id in clip_ids:
@@ -356,9 +389,4 @@ def _finish(connection: Connection, start: ClipStart, end: ClipEnd, signed: Sign
             start.clip_id,
         ),
     )
-    connection.execute(
-        "UPDATE clips SET dating = 'dated', started_ms = told_ms + iif(counter <="
-        " dated_boots.to_counter, dated_boots.offset_ms, 0) FROM dated_boots"
-        " WHERE clip_id = ? AND dating = 'unknown' AND clips.boot_id = dated_boots.boot_id",
-        (start.clip_id,),
-    )
+    connection.execute(_DATE + " AND clip_id = ?", (start.clip_id,))

@@ -8,6 +8,7 @@ is played or exported. pts count from the clip's first access unit, time base 1/
 import io
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +20,7 @@ from av.video.stream import VideoStream
 
 from firmware.capture.packets import TICKS_PER_S
 from firmware.clips.fragment import ClipUnit
+from firmware.clips.record import DEFAULT_FRAME_90K
 from firmware.errors import StoreError
 from firmware.protocol.footage import split_length_prefixed
 
@@ -77,8 +79,8 @@ def _muxed(units: list[ClipUnit], options: dict[str, str], *, width: int, height
     output = io.BytesIO()
     with av.open(output, "w", "mp4", options=options) as container:
         stream = _add_h264(container, width=width, height=height)
-        for unit in units:
-            container.mux(_packet(stream, unit))
+        for unit, duration_90k in zip(units, _durations_90k(units), strict=True):
+            container.mux(_packet(stream, unit, duration_90k))
     return output.getvalue()
 
 
@@ -90,9 +92,19 @@ def _add_h264(container: av.container.OutputContainer, *, width: int, height: in
     return stream
 
 
-def _packet(stream: VideoStream, unit: ClipUnit) -> "av.Packet[Stream]":
+def _durations_90k(units: list[ClipUnit]) -> list[int]:
+    """Return how long each picture lasts; the last as long as the one before it, as in manifests.
+
+    Without it the film ends where the last picture begins, and one picture alone isn't shown.
+    """
+    lasting = [later.pts_90k - unit.pts_90k for unit, later in pairwise(units)]
+    return [*lasting, lasting[-1] if lasting else DEFAULT_FRAME_90K][: len(units)]
+
+
+def _packet(stream: VideoStream, unit: ClipUnit, duration_90k: int) -> "av.Packet[Stream]":
     packet = av.Packet(unit.data)
     packet.pts = packet.dts = unit.pts_90k
+    packet.duration = duration_90k
     packet.time_base = TIME_BASE
     packet.is_keyframe = unit.is_key
     packet.stream = stream

@@ -21,6 +21,9 @@ class OpenClip:
         self._units: list[ClipUnit] = []
         self._units_since_s = 0.0
         self._synced_bytes = 0
+        self._written_to_90k: int | None = None
+        self.synced_to_90k: int | None = None
+        """The pts, in the clip, of the last access unit that is certainly on the card."""
         self._unsynced_since_s: float | None = None
 
     @property
@@ -63,6 +66,7 @@ class OpenClip:
         """Seal and write the open fragment, if there is anything in it."""
         if self._units:
             units, self._units = self._units, []
+            self._written_to_90k = units[-1].pts_90k
             self._append(Kind.FRAGMENT, encode_fragment(units))
 
     def sync(self) -> None:
@@ -70,6 +74,7 @@ class OpenClip:
         self.file.sync()
         self._synced_bytes = self.file.size_bytes
         self._unsynced_since_s = None
+        self.synced_to_90k = self._written_to_90k
 
     def end(self, ended: Ended, *, lost_units: int) -> ClipEnd | None:
         """Return the description of what was written, or None if nothing was."""

@@ -36,6 +36,8 @@ class ClipStart(Document, frozen=True, kw_only=True):
     counter: int
     started_ms: WallTimeMs
     is_clock_trusted: bool
+    clock_difference_ms: int | None = None
+    """Wall time minus monotonic time when it began: what dates it once the clock is right."""
     width: int
     height: int
     pre_roll_90k: int

@@ -1,19 +1,18 @@
 """The recorder: decides when a clip begins and ends.
 
 Lives on the loop and never waits for the disk; the writer's thread does. A clip begins at the
-key frame at or before trigger − pre-roll, and ends post-roll after its last trigger or the last
-motion. A trigger during a clip prolongs it; after `longest_s` the next clip goes on at the next
-key frame without a gap, and so it does after a new mask: a manifest tells of one mask only. If a
-clip can't be written on, another is begun from the ring as soon as the card may take it.
+key frame at or before trigger − pre-roll, and ends with the first picture at or after its last
+trigger, or the last motion, + post-roll. A trigger during a clip prolongs it; after `longest_s`
+the next clip goes on at the next key frame without a gap, and so it does after a new mask: a
+manifest tells of one mask only. If a clip can't be written on, another is begun from the ring as
+soon as the card may take it.
 Nothing is recorded before an owner is paired.
 """
 
 import asyncio
-import fcntl
+import contextlib
 import logging
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,6 +21,7 @@ import msgspec
 from firmware.capture.hub import Subscription, UnitHub
 from firmware.capture.packets import TICKS_PER_S, AccessUnit, pts_90k_of
 from firmware.clips.card import Card
+from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
 from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.retention import Retention
@@ -38,6 +38,8 @@ LONGEST_CLIP_S = 60.0
 MAX_TRIGGERS = 100
 MAX_GOPS = 900
 """A manifest takes 1,000; viewers may ask for many key frames."""
+SILENT_90K = TICKS_PER_S
+"""So long after its end was due, a picture is no longer a clip's last: the camera was silent."""
 STALL_S = 2.0
 """So long after its end was due, a clip without new video is closed as cut short."""
 RETRY_FOR_S = 30.0
@@ -135,6 +137,8 @@ class Recorder:
             max_bytes=queue_max_bytes or ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
         self._recording: _Recording | None = None
+        self._ended: _Recording | None = None
+        """The last one, which the writer may not have written to its end yet."""
         self._waiting = _Waiting()
         self._lost_before = 0
         self._making_thumbnails: set[asyncio.Task[None]] = set()
@@ -163,7 +167,8 @@ class Recorder:
             return self.clip_id
         units = self._ring.snapshot(at_pts_90k - self._pre_roll_90k)
         if not units:
-            self._waiting.triggers.append(trigger)
+            if len(self._waiting.triggers) < MAX_TRIGGERS:
+                self._waiting.triggers.append(trigger)
             self._waiting.wanted_to_90k = max(self._waiting.wanted_to_90k, at_pts_90k)
             return None
         self._begin(units, [trigger], at_pts_90k)
@@ -184,7 +189,7 @@ class Recorder:
         self._writer.start()
         try:
             with (
-                _folder_locked(self._library),
+                locked(self._library.clips_dir),
                 self._hub.subscribe("recorder", max_units=SUBSCRIPTION_MAX_UNITS) as units,
             ):
                 await self._record(units)
@@ -211,6 +216,9 @@ class Recorder:
         if recording is None:
             if self._waiting.triggers and unit.is_key:
                 waiting, self._waiting = self._waiting, _Waiting()
+                if unit.pts_90k > waiting.wanted_to_90k + self._post_roll_90k:
+                    log.warning("the first picture came too late; a trigger has no clip")
+                    return
                 self._begin((unit,), waiting.triggers, waiting.wanted_to_90k)
             return
         if recording.unwritten is not None:
@@ -218,32 +226,38 @@ class Recorder:
             return
         if unit.pts_90k <= recording.last_pts_90k:
             return  # the ring gave it already
-        if unit.pts_90k > recording.wanted_to_90k + self._post_roll_90k:
+        end_90k = recording.wanted_to_90k + self._post_roll_90k
+        if recording.last_pts_90k >= end_90k or unit.pts_90k > end_90k + SILENT_90K:
             self._finish("complete")
             return
+        is_last = unit.pts_90k >= end_90k
         is_long = unit.pts_90k - recording.first_pts_90k >= self._split_90k
-        is_masked_anew = self._mask_digest() != recording.start.mask_digest
-        if unit.is_key and (is_long or is_masked_anew or recording.gop_count >= MAX_GOPS):
+        is_full = not is_last and (is_long or recording.gop_count >= MAX_GOPS)
+        if unit.is_key and (is_full or self._is_masked_anew(recording)):
             self._finish("complete")
             last = max(recording.triggers, key=lambda t: t.at_pts_90k)
             self._begin((unit,), [last], recording.wanted_to_90k)
             return
         self._write(recording, unit)
+        if is_last:
+            self._finish("complete")
 
     def _begin(
         self, units: tuple[AccessUnit, ...], triggers: list[Trigger], wanted_to_90k: int
     ) -> None:
         """Begin a clip with these units, and let them become durable at once."""
         first = units[0]
-        age_ms = (pts_90k_of(self._clock.monotonic_ns()) - first.pts_90k) // 90
+        wall_ms, monotonic_ns = self._clock.wall_ms(), self._clock.monotonic_ns()
+        age_ms = (pts_90k_of(monotonic_ns) - first.pts_90k) // 90
         width, height = self._size
         marks = [_mark(trigger, first.pts_90k) for trigger in triggers]
         start = ClipStart(
             clip_id=new_id(),
             boot_id=self._boot_id,
             counter=self._library.next_counter(),
-            started_ms=max(0, self._clock.wall_ms() - age_ms),
+            started_ms=max(0, wall_ms - age_ms),
             is_clock_trusted=self._clock.is_trusted(),
+            clock_difference_ms=wall_ms - monotonic_ns // 1_000_000,
             width=width,
             height=height,
             pre_roll_90k=min(mark.at_90k for mark in marks),
@@ -256,7 +270,7 @@ class Recorder:
         self._recording = recording
         self._writer.begin(start, first.pts_90k)
         for unit in units:
-            if unit.pts_90k <= wanted_to_90k + self._post_roll_90k:
+            if recording.last_pts_90k < wanted_to_90k + self._post_roll_90k:
                 self._write(recording, unit)
         self._writer.flush()
 
@@ -279,24 +293,39 @@ class Recorder:
     def _finish(self, ended: Ended) -> None:
         recording = self._recording
         if recording is not None and recording.unwritten is not None:  # its last chance
+            self._forget_what_is_hidden_now(recording, recording.unwritten)
             units = recording.unwritten.snapshot(0)
             if units:
                 self._begin(units, recording.triggers, recording.wanted_to_90k)
-        self._recording = None
+        self._ended, self._recording = self._recording, None
         self._writer.finish(ended)
 
     def _retry_later(self, failure: Failure) -> None:
-        """The writer lost the clip: begin another from the ring, once the card may take it."""
-        recording = self._recording
+        """The writer lost the clip: begin another from the ring, once the card may take it.
+
+        So it is, too, if the writer was behind and lost the end of a clip that had ended here.
+        """
+        recording = self._recording or self._ended
         if recording is None or recording.start.clip_id != failure.clip_id:
             return
+        if recording is self._ended and (failure.kept_to_90k or 0) >= recording.last_pts_90k:
+            return
+        self._recording = recording
         unwritten = Ring(pre_roll_s=RETRY_FOR_S, max_bytes=self._ring.max_bytes)
-        for unit in self._ring.snapshot(failure.kept_to_90k or recording.first_pts_90k):
+        # What was kept may reach to the end of the newest picture; its GOP is wanted all the same.
+        from_90k = min(
+            failure.kept_to_90k or recording.first_pts_90k, self._ring.newest_pts_90k or 0
+        )
+        for unit in self._ring.snapshot(from_90k):
             unwritten.add(unit)
         recording.unwritten = unwritten
+        recording.start = msgspec.structs.replace(
+            recording.start, mask_digest=self._mask_digest()
+        )  # the ring's: a new mask has emptied it
         recording.retry_at_ns = self._clock.monotonic_ns() + round(failure.retry_after_s * 1e9)
 
     def _retry(self, recording: _Recording, unwritten: Ring, unit: AccessUnit) -> None:
+        self._forget_what_is_hidden_now(recording, unwritten)
         if unit.pts_90k > (unwritten.newest_pts_90k or 0):
             unwritten.add(unit)
         end_90k = recording.wanted_to_90k + self._post_roll_90k
@@ -307,17 +336,33 @@ class Recorder:
         if self._clock.monotonic_ns() < recording.retry_at_ns:
             return
         units = unwritten.snapshot(0)
-        if units and units[0].pts_90k <= end_90k:
-            self._begin(units, recording.triggers, recording.wanted_to_90k)
-        else:
+        if (units[0] if units else unit).pts_90k > end_90k:
             self._recording = None
+        elif units:
+            self._begin(units, recording.triggers, recording.wanted_to_90k)
+
+    def _is_masked_anew(self, recording: _Recording) -> bool:
+        """Tell whether the owner hides something else than when this was filmed."""
+        return self._mask_digest() != recording.start.mask_digest
+
+    def _forget_what_is_hidden_now(self, recording: _Recording, unwritten: Ring) -> None:
+        """What waits for a failing card was filmed without the new mask: it must not be kept."""
+        if self._is_masked_anew(recording):
+            unwritten.clear()
+            recording.start = msgspec.structs.replace(
+                recording.start, mask_digest=self._mask_digest()
+            )
 
     def _count_lost(self, units: Subscription) -> None:
-        """Units that never came this far, because the loop stood still, are missing as well."""
+        """Units that never came this far, because the loop stood still, are missing as well.
+
+        Those that a new mask took away belong to no clip.
+        """
         lost = self._hub.dropped_units + units.dropped_units
-        if lost > self._lost_before and self._recording is not None:
-            self._writer.note_lost(lost - self._lost_before)
-        self._lost_before = lost
+        more, self._lost_before = lost - self._lost_before, lost
+        recording = self._recording
+        if more > 0 and recording is not None and not self._is_masked_anew(recording):
+            self._writer.note_lost(more)
 
     def _check_stall(self) -> None:
         """Close a clip, and forget triggers, that wait for a camera which has gone silent."""
@@ -345,34 +390,8 @@ class Recorder:
 
     def _on_loop(self, call: Callable[[], None]) -> None:
         """Bring something from the writer's thread to the loop."""
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # how asyncio says that the loop is closed
             self._loop.call_soon_threadsafe(call)
-
-
-def is_recording(library: Library) -> bool:
-    """Tell whether a doorbell is running over this library."""
-    descriptor = os.open(library.clips_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-@contextmanager
-def _folder_locked(library: Library) -> Iterator[None]:
-    """Let `is_recording` see this process for as long as it lives."""
-    descriptor = os.open(library.clips_dir, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        log.error("another doorbell runs over %s", library.clips_dir)
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _mark(trigger: Trigger, first_pts_90k: int) -> ClipTrigger:

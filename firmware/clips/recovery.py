@@ -13,8 +13,8 @@ from firmware.clips.library import Library
 from firmware.clips.old_clips import seal_old_clips
 from firmware.clips.playback import ClipFile, examine, manifest_of
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, SignManifest
-from firmware.clips.vault import MAGIC, Vault
-from firmware.durable import sync_folder
+from firmware.clips.vault import MAGIC, Vault, open_plain
+from firmware.durable import sync_file, sync_folder
 from firmware.errors import VaultError
 
 log = logging.getLogger(__name__)
@@ -39,28 +39,27 @@ def close_open_clips(
             continue
         if record is not None:
             records.append(record)
-    gone = [
-        clip.clip_id
-        for clip in library.in_order()
-        if not clip.path.exists() and not _is_unsealed(library, clip.clip_id)
-    ]
-    if gone:
-        log.warning("the files of these clips are gone: %s", ", ".join(gone))
-        library.remove(gone, "unreadable")
+    _forget_what_is_gone(library)
     _remove_stray_pictures(library)
     return records
 
 
 def close_cut_short(
-    library: Library, vault: Vault, start: ClipStart, sign_manifest: SignManifest
+    library: Library,
+    vault: Vault,
+    start: ClipStart,
+    sign_manifest: SignManifest,
+    *,
+    lost_units: int = 0,
 ) -> ClipRecord | None:
     """Finish one open clip with what is in its file; None if that is no picture at all.
 
-    Raises VaultError if the file was sealed under another storage key: it is left alone.
+    `lost_units` is how many are known to be missing from it. Raises VaultError if the file was
+    sealed under another storage key: it is left alone.
     """
     path = library.path_of(start.clip_id)
     try:
-        found = examine(vault.open(path))
+        found = examine(vault.open(path), lost_units=lost_units)
     except (FileNotFoundError, VaultError) as error:
         if not _is_torn_header(library, start.clip_id):
             raise
@@ -77,6 +76,7 @@ def close_cut_short(
         log.warning(
             "clip %s is damaged; what is before it is kept: %s", start.clip_id, found.damage
         )
+    sync_file(path)  # the dead may have left it in memory only: what is signed must be there
     return _finish(library, found.start or start, found, found.end, sign_manifest)
 
 
@@ -105,6 +105,18 @@ def _finish(
     return library.finish(start, end, signed)
 
 
+def _forget_what_is_gone(library: Library) -> None:
+    """Held clips keep their rows: if only the folder was away, they are held when it is back."""
+    gone = [
+        clip.clip_id
+        for clip in library.in_order()
+        if not clip.path.exists() and not _is_unsealed(library, clip.clip_id)
+    ]
+    if gone:
+        log.warning("the files of these clips are gone: %s", ", ".join(gone))
+        library.remove(gone, "unreadable")
+
+
 def _without_row(library: Library, vault: Vault) -> list[ClipStart]:
     """Return what the files without a row say of themselves; delete those that were to go."""
     known, deleted = library.clip_ids(), library.deleted_ids()
@@ -113,12 +125,12 @@ def _without_row(library: Library, vault: Vault) -> list[ClipStart]:
         clip_id = path.stem
         if clip_id in known:
             continue
-        if clip_id in deleted or _is_torn_header(library, clip_id):
-            path.unlink()
-            continue
         try:
+            if clip_id in deleted or _is_torn_header(library, clip_id):
+                path.unlink()
+                continue
             start = examine(vault.open(path)).start
-        except VaultError as error:
+        except (OSError, VaultError) as error:
             log.warning("a clip without a row can't be opened and is left alone: %s", error)
             continue
         if start is None:
@@ -146,7 +158,7 @@ def _is_torn_header(library: Library, clip_id: str) -> bool:
     """Tell whether the process died before the file's header was written (or the file made)."""
     library.clips_dir.stat()  # a folder that is gone (a card pulled out) is another matter
     try:
-        with library.path_of(clip_id).open("rb") as file:
+        with open_plain(library.path_of(clip_id)) as file:
             data = file.read(len(MAGIC) + 4)
             size = file.seek(0, os.SEEK_END)
     except FileNotFoundError:

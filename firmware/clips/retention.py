@@ -1,8 +1,8 @@
 """What is deleted, and in which order: by age, by the owner's limit, by the card's free space.
 
-Age counts only by a clock that is known to be right, and only for clips whose time is known;
-limit and space go by the order of recording, so a wrong clock can't make the doorbell delete the
-newest. Held clips and the one being recorded are never removed.
+Age counts only by a clock that is known to be right and hasn't leapt lately, and only for clips
+whose time is known; limit and space go by the order of recording, so a wrong clock can't make the
+doorbell delete the newest. Held clips and the one being recorded are never removed.
 """
 
 import logging
@@ -50,7 +50,7 @@ class Retention:
 
     def apply(self) -> list[str]:
         """Remove what is too old, then the oldest while there is too much; return the ids."""
-        removed = self._remove_too_old() if self._clock.is_trusted() else []
+        removed = self._remove_too_old() if self._clock.is_settled() else []
         removed += self._remove_oldest(self._library.total_bytes() - self._keep_bytes)
         removed += self._remove_oldest(self._missing_bytes())
         if removed:
@@ -71,7 +71,7 @@ class Retention:
         Then something else fills the card, and clips go only as writes need their room.
         """
         missing_bytes = self._min_free_bytes - self._free_bytes(self._library.clips_dir)
-        return missing_bytes if missing_bytes <= self._library.total_bytes() else 0
+        return missing_bytes if missing_bytes <= self._library.removable_bytes() else 0
 
     def _remove_too_old(self) -> list[str]:
         now_ms = self._clock.wall_ms()
@@ -79,15 +79,12 @@ class Retention:
         oldest_kept_ms = now_ms - self._keep_days * DAY_MS
         removed: list[str] = []
         while old := self._library.removable(ended_before_ms=oldest_kept_ms, limit=BATCH):
-            ids = [clip.clip_id for clip in old]
-            self._library.remove(ids, "age")
-            removed += ids
+            removed += self._library.remove([clip.clip_id for clip in old], "age")
         return removed
 
     def _remove_oldest(self, wanted_bytes: int) -> list[str]:
         removed: list[str] = []
         while wanted_bytes > 0 and (oldest := self._library.removable(limit=1)):
-            self._library.remove([oldest[0].clip_id], "space")
-            removed.append(oldest[0].clip_id)
+            removed += self._library.remove([oldest[0].clip_id], "space")
             wanted_bytes -= oldest[0].size_bytes
         return removed

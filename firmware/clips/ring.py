@@ -23,14 +23,23 @@ class _Gop:
 
 
 class Ring:
-    """Keeps at least `pre_roll_s` + the longest GOP + 0.5 s, and never more than `max_bytes`."""
+    """Keeps at least `pre_roll_s` + the longest GOP + 0.5 s, and never more than `max_bytes`.
 
-    def __init__(self, *, pre_roll_s: float, max_bytes: int) -> None:
-        self._window_90k = round((pre_roll_s + LONGEST_GOP_S + SLACK_S) * TICKS_PER_S)
+    `late_s` is kept as well: what is known to trigger later than it happened, as motion does.
+    """
+
+    def __init__(self, *, pre_roll_s: float, max_bytes: int, late_s: float = 0.0) -> None:
+        self._pre_roll_s = pre_roll_s
+        self.set_late(late_s)
         self._gops: deque[_Gop] = deque()
         self._earliest_90k = -1
         self.max_bytes = max_bytes
         self.size_bytes = 0
+
+    def set_late(self, late_s: float) -> None:
+        """Keep so much more than the pre-roll from now on."""
+        window_s = self._pre_roll_s + late_s + LONGEST_GOP_S + SLACK_S
+        self._window_90k = round(window_s * TICKS_PER_S)
 
     @property
     def newest_pts_90k(self) -> int | None:

@@ -66,9 +66,9 @@ CREATE TABLE highest_counter (
 ) STRICT;
 INSERT INTO highest_counter SELECT 1, coalesce(max(counter), 0) FROM clips;
 CREATE TABLE dated_boots (
-    boot_id    TEXT PRIMARY KEY,
-    offset_ms  INTEGER NOT NULL,                 -- right time − the time that was told
-    to_counter INTEGER NOT NULL                  -- the last clip that told the wrong time
+    boot_id       TEXT PRIMARY KEY,
+    difference_ms INTEGER NOT NULL,              -- the right time − monotonic time
+    to_counter    INTEGER NOT NULL               -- the last clip that this dates
 ) STRICT;
 CREATE TABLE deletions (
     clip_id     TEXT PRIMARY KEY,

@@ -43,9 +43,11 @@ class FileStorageKey:
 
     is_off_card = False
 
-    def __init__(self, path: Path) -> None:
-        """Read the key, or make it if there is none."""
+    def __init__(self, path: Path, *, may_make: bool = True) -> None:
+        """Read the key, or make it if there is none and it may; VaultError if not."""
         if not path.exists():
+            if not may_make:
+                raise VaultError(f"{path.name} isn't there; the doorbell makes it when it records")
             _make(path)
         if path.stat().st_mode & 0o077:
             raise StoreError(path, f"others may read this key; run `chmod 600 {path}`")

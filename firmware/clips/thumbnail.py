@@ -16,7 +16,7 @@ from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
 from firmware.clips.playback import ClipReader, manifest_of
 from firmware.clips.record import ClipRecord
-from firmware.clips.vault import Kind, Vault
+from firmware.clips.vault import Kind, Vault, is_torn
 from firmware.errors import DoorwardError, VaultError
 from firmware.protocol.encoding import WireError
 
@@ -58,10 +58,13 @@ class Thumbnails:
         return True
 
     def make_missing(self) -> int:
-        """Make the pictures that a crash kept from being made; return how many. Takes a while."""
+        """Make the pictures that a crash or a full card kept from being made, or left torn.
+
+        Return how many. Takes a while.
+        """
         made_count = 0
         for record in self._library.in_order():
-            if not self._library.picture_path_of(record.clip_id).exists():
+            if is_torn(self._library.picture_path_of(record.clip_id)):
                 try:
                     made_count += self.make(record)
                 except (OSError, DoorwardError, WireError) as error:

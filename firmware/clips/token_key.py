@@ -41,7 +41,9 @@ class TokenStorageKey:
 
     is_off_card = True
 
-    def __init__(self, *, module: Path, token_label: str, pin_file: Path | None) -> None:
+    def __init__(
+        self, *, module: Path, token_label: str, pin_file: Path | None, may_make: bool = True
+    ) -> None:
         """Find the key in the token, or make it there; VaultError if the token can't be used."""
         self._token_label = token_label
         self._pin = None if pin_file is None else _read_pin(pin_file)
@@ -52,7 +54,7 @@ class TokenStorageKey:
         except (PKCS11Error, RuntimeError, OSError) as error:
             raise VaultError(f"storage.pkcs11_module can't be loaded: {error}") from error
         try:
-            self._key = self._open(may_make=True)
+            self._key = self._open(may_make=may_make)
             self._proof = _ask(self._key, NAME_TAG)
         except (PKCS11Error, RuntimeError) as error:
             raise self._problem(error) from error

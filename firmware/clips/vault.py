@@ -13,6 +13,7 @@ for two plain texts. What couldn't be written or synced is written again with th
 at the same place.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -99,10 +100,10 @@ class Record:
     end: int
 
 
-def fastest_cipher() -> Cipher:
+def fastest_cipher(cpu_info: Path = Path("/proc/cpuinfo")) -> Cipher:
     """Return AES-256-GCM where the CPU computes AES by itself (not on Pi 3, 4, Zero 2 W)."""
     try:
-        lines = Path("/proc/cpuinfo").read_text("ascii", "replace").splitlines()
+        lines = cpu_info.read_text("ascii", "replace").splitlines()
     except OSError:
         return "chacha20-poly1305"
     flags = (line.split(":", 1)[-1].split() for line in lines if line.startswith(("flags", "Feat")))
@@ -189,7 +190,7 @@ def open_with_recovery_key(path: Path, private_key: bytes) -> "SealedFile":
 
 def read_header(path: Path) -> tuple[VaultHeader, int]:
     """Return the header and where the records begin, or raise VaultError."""
-    with _open(path) as file:
+    with open_plain(path) as file:
         begin = file.read(len(MAGIC) + 4)
         size = int.from_bytes(begin[len(MAGIC) :], "big")
         if begin[: len(MAGIC)] != MAGIC or not 0 < size <= MAX_HEADER_BYTES:
@@ -199,6 +200,19 @@ def read_header(path: Path) -> tuple[VaultHeader, int]:
         return decode_canonical(VaultHeader, text), len(begin) + size
     except WireError as error:
         raise VaultError(f"{path.name}: {error}") from error
+
+
+def is_torn(path: Path) -> bool:
+    """Tell, without any key, whether a file is missing or lacks its first whole record."""
+    try:
+        _, begin = read_header(path)
+        with open_plain(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(begin)
+            head = file.read(_HEAD_BYTES)
+    except (OSError, VaultError):
+        return True
+    return size < begin + _HEAD_BYTES + int.from_bytes(head[:4], "big")
 
 
 class SealedWriter:
@@ -259,10 +273,14 @@ class SealedWriter:
             self._is_name_synced = True
 
     def close(self) -> None:
-        """Close the file without writing anything more; may be called twice."""
+        """Close the file without writing anything more; may be called twice.
+
+        What `sync` has not promised is no concern of this, so a failing card raises nothing here.
+        """
         if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+            descriptor, self._descriptor = self._descriptor, -1
+            with contextlib.suppress(OSError):  # Linux has closed it all the same
+                os.close(descriptor)
 
 
 class SealedFile:
@@ -279,7 +297,7 @@ class SealedFile:
         """Return where each whole record begins, without opening any."""
         found = []
         position = self._begin
-        with _open(self.path) as file:
+        with open_plain(self.path) as file:
             size = os.fstat(file.fileno()).st_size
             while position + _HEAD_BYTES <= size:
                 file.seek(position)
@@ -293,7 +311,7 @@ class SealedFile:
 
     def read(self, number: int, offset: int) -> Record:
         """Open the record of this number at this offset (from `offsets`), or raise VaultError."""
-        with _open(self.path) as file:
+        with open_plain(self.path) as file:
             file.seek(offset)
             record = self._next(file, number, offset)
         if record is None:
@@ -302,7 +320,7 @@ class SealedFile:
 
     def records(self) -> Iterator[Record]:
         """Yield whole records in order; a torn end is passed over, damage raises VaultError."""
-        with _open(self.path) as file:
+        with open_plain(self.path) as file:
             file.seek(self._begin)
             offset, number = self._begin, 0
             while (record := self._next(file, number, offset)) is not None:
@@ -332,8 +350,8 @@ def _aead(cipher: Cipher, data_key: bytes) -> AESGCM | ChaCha20Poly1305:
     return AESGCM(data_key) if cipher == "aes-256-gcm" else ChaCha20Poly1305(data_key)
 
 
-def _open(path: Path) -> BinaryIO:
-    """Open a plain file to read; a link, pipe or device on a strange card is refused."""
+def open_plain(path: Path) -> BinaryIO:
+    """Open a plain file to read; VaultError or OSError for a link, pipe, folder or device."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)

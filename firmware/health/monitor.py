@@ -1,11 +1,12 @@
 """Watches the doorbell's health: told to the relay each minute and on change, troubles as events.
 
 One look every ten seconds, or at once after `look_now`. A look steps the heat ladder and sets
-the camera's frame rate by it; it also sees what is wrong. What can't be told now (the outbox is
-full) is told at a later look.
+the camera's frame rate by it; it also sees what is wrong. What can't be told now (the card takes
+nothing) is told later and holds up no look: heat is watched whatever the card does.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from firmware.telling import Tell
 
 LOOK_EVERY_S = 10.0
 PUBLISH_EVERY_S = 60.0
+TELL_PATIENCE_S = 1.0
 LEAST_PAUSE_S = 1.0
 """However often something changes, looks are at least this far apart."""
 
@@ -83,7 +85,9 @@ class HealthMonitor:
         may_tell: Callable[[], bool],
         publish: Callable[[Health], None],
         look_every_s: float = LOOK_EVERY_S,
+        tell_patience_s: float = TELL_PATIENCE_S,
     ) -> None:
+        """A look waits for what it tells for `tell_patience_s` at most."""
         self._board = board
         self._camera = camera
         self._clip_facts = clip_facts
@@ -94,6 +98,9 @@ class HealthMonitor:
         self._may_tell = may_tell
         self._publish = publish
         self._look_every_s = look_every_s
+        self._tell_patience_s = tell_patience_s
+        self._telling: asyncio.Task[None] | None = None
+        self._facts = ClipFacts()
         self._is_wanted = asyncio.Event()
         self._card_trouble: TroubleCode | None = None
         self._is_storm = False
@@ -128,20 +135,22 @@ class HealthMonitor:
 
     async def run(self) -> None:
         """Look until cancelled."""
-        while True:
-            self._is_wanted.clear()
-            await self.look()
-            await asyncio.sleep(min(LEAST_PAUSE_S, self._look_every_s))
-            try:
-                async with asyncio.timeout(self._look_every_s):
-                    await self._is_wanted.wait()
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._is_wanted.clear()
+                await self.look()
+                await asyncio.sleep(min(LEAST_PAUSE_S, self._look_every_s))
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._look_every_s):
+                        await self._is_wanted.wait()
+        finally:
+            if self._telling is not None:
+                self._telling.cancel()
 
     async def look(self) -> Health:
         """Look once; publish and tell what there is to say."""
         reading, facts = await asyncio.gather(
-            asyncio.to_thread(self._board.read), asyncio.to_thread(self._clip_facts)
+            asyncio.to_thread(self._board.read), self._newest_facts()
         )
         await self._fit_to_heat(reading.temperature_milli_c)
         health = self._health_of(reading, facts)
@@ -152,8 +161,16 @@ class HealthMonitor:
             self._publish(health)
         self._troubles.see(self._present(health), self._now_s())
         if self._may_tell():
-            await self._tell_troubles()
+            await self._begin_to_tell()
         return health
+
+    async def _newest_facts(self) -> ClipFacts:
+        """Return what is known of the clips; while the index can't be read, what was."""
+        try:
+            self._facts = await asyncio.to_thread(self._clip_facts)
+        except (DoorwardError, OSError) as error:
+            log.warning("the index of clips can't be read: %s", error)
+        return self._facts
 
     async def _fit_to_heat(self, temperature_milli_c: int | None) -> None:
         max_fps = self._ladder.step(temperature_milli_c, self._now_s())
@@ -202,12 +219,21 @@ class HealthMonitor:
             present.add("clock_unknown")
         return present
 
+    async def _begin_to_tell(self) -> None:
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_troubles(), name="troubles")
+        await asyncio.wait({self._telling}, timeout=self._tell_patience_s)
+        if self._telling.done():
+            self._telling.result()
+
     async def _tell_troubles(self) -> None:
-        for news in self._troubles.due(self._now_s()):
+        while due := self._troubles.due(self._now_s()):
+            news = due[0]
             detail = over(news.code) if news.is_over else begun(news.code, self._camera.state)
             try:
                 await self._tell(Trouble(code=news.code, is_over=news.is_over, detail=detail))
                 self._troubles.mark_told(news, self._now_s())
+                await asyncio.to_thread(self._troubles.keep)
             except (DoorwardError, OSError) as error:
                 log.warning("a trouble is told later: %s", error)
                 return

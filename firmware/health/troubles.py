@@ -62,7 +62,7 @@ class _Watched:
 
 
 class Troubles:
-    """The troubles of one doorbell. Not for several threads."""
+    """The troubles of one doorbell. All but `keep` is for one thread."""
 
     def __init__(
         self, *, kept_in: Path | None = None, holds: Mapping[TroubleCode, Hold] = HOLDS
@@ -101,7 +101,7 @@ class Troubles:
         return news
 
     def mark_told(self, news: News, now_s: float) -> None:
-        """Take down that this was told."""
+        """Take down that this was told; `keep` makes it durable."""
         watched = self._watched[news.code]
         watched.is_told = not news.is_over
         if news.is_over:
@@ -109,6 +109,9 @@ class Troubles:
         else:
             is_new = now_s - watched.last_over_s >= QUIET_S
             watched.times = 1 if is_new else watched.times + 1
+
+    def keep(self) -> None:
+        """Write down what was told. Blocks; the one method for another thread."""
         if self._kept_in is not None:
             write_atomic(self._kept_in, msgspec.json.encode(self.told))
 

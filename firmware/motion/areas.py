@@ -1,15 +1,24 @@
 """The picture's cells, zones and sizes, for one size of the picture and one set of settings."""
 
+import math
+
 import numpy as np
 
 from firmware.config import MotionConfig
-from firmware.motion.background import Bools, Box
+from firmware.motion.background import Box
+from firmware.motion.light import Bools
 from firmware.motion.zones import CELL, CellGrid, inside
 
 STRONG_PIXELS, WEAK_PIXELS = 6, 3
 """Hot pixels of the 16 in a cell that begin a blob, and that let it reach further."""
 FOUND_PART = 0.5
 """Of a thing's pixels at least this part is hot: arms and legs are thin, colours alike."""
+
+SCATTERED_PART = 0.1
+"""In rain and snow much is hot here and there, and some of it lies together by chance: something
+needs so much more for each scattered hot pixel ..."""
+SCATTERED_FREE = 2.0
+"""... beyond so many of the least things: a walker's own edges are scattered too."""
 
 
 class Areas:
@@ -24,6 +33,8 @@ class Areas:
         self._active: Bools = np.zeros((rows, self.grid.stride), dtype=np.bool_)
         self._counts = np.zeros((rows, width // CELL), dtype=np.uint32)
         self.least_px = FOUND_PART * settings.min_size_percent / 100 * height * width
+        cells = math.ceil(self.least_px / 2 / CELL**2)
+        self._least_hot_px = STRONG_PIXELS + (cells - 1) * WEAK_PIXELS
         self.zones: list[tuple[str, int]] = []
         self._counted: Bools | None = None
         names = settings.zone_names or ("",) * len(settings.zones)
@@ -34,8 +45,12 @@ class Areas:
             if name:
                 self.zones.append((name, self._cells_of(pixels, is_zone=True)[1]))
 
-    def parts(self, hot: Bools) -> list[int]:
-        """Return the connected cells in which much is hot, but for the smallest."""
+    def parts(self, hot: Bools, hot_px: int) -> list[int]:
+        """Return the connected cells in which much is hot, but for the smallest; `hot_px` pixels
+        are hot in all."""
+        if hot_px < self._least_hot_px:
+            self._counts.fill(0)
+            return []
         strong, weak = self._cells_of(hot)
         if weak.bit_count() * CELL * CELL < self.least_px / 2:
             return []
@@ -52,6 +67,12 @@ class Areas:
     def count(self, cells: int) -> int:
         """Return how many hot pixels these cells hold (after `parts`)."""
         return int(self._counts[self.grid.unpack(cells)].sum())
+
+    def needed_px(self, found_px: int) -> float:
+        """Return how many hot pixels something needs, if so many are in parts (after `parts`)."""
+        scattered_px = int(self._counts.sum()) - found_px
+        beyond = max(0.0, scattered_px - SCATTERED_FREE * self.least_px)
+        return self.least_px + SCATTERED_PART * beyond
 
     def box(self, cells: int) -> Box:
         """Return the pixels around these cells, one cell more on each side."""

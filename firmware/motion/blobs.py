@@ -57,13 +57,17 @@ def follow(
 
 
 def _go_on(track: Track, blobs: list[Blob], at_90k: int) -> None:
+    """Who steps into mere light begins there and then."""
+    is_solid = any(not blob.is_light for blob in blobs)
+    if is_solid and not track.solid_frames:
+        track.began_90k, track.frames, track.largest_px = at_90k, 0, 0
     track.cells = 0
     for blob in blobs:
         track.cells |= blob.cells
     track.seen_90k = at_90k
     track.frames += 1
     track.largest_px = max(track.largest_px, sum(blob.hot_px for blob in blobs))
-    track.solid_frames += any(not blob.is_light for blob in blobs)
+    track.solid_frames += is_solid
     if any(blob.is_changing for blob in blobs):
         track.changed_90k = at_90k
 

@@ -32,7 +32,9 @@ def decimated(frame: LumaFrame, out: Floats | None = None) -> Floats:
     if out is None:
         out = np.empty((rows, columns), dtype=np.float32)
     sums = _sums_of_words(luma, k) if k in (2, 4) else _sums(luma, k)
-    return np.multiply(sums, np.float32(1 / (k * k)), out=out)
+    np.copyto(out, sums)
+    out *= np.float32(1 / (k * k))
+    return out
 
 
 def _sums_of_words(luma: NDArray[np.uint8], k: int) -> NDArray[np.uint16] | NDArray[np.uint32]:
@@ -42,12 +44,13 @@ def _sums_of_words(luma: NDArray[np.uint8], k: int) -> NDArray[np.uint16] | NDAr
     pairs = words >> _BYTE_BITS
     pairs &= _EVEN_BYTES
     pairs += words & _EVEN_BYTES
-    blocks = pairs.reshape(-1, k, pairs.shape[1])
-    sums = blocks[:, 0] + blocks[:, 1]
+    rows, step = pairs.reshape(-1), pairs.shape[1]
+    rows[:-step] += rows[step:]  # each row with the next: twice what is wanted, but in one go
+    if k == 4:
+        rows[: -2 * step] += rows[2 * step :]
+    sums = pairs.reshape(-1, k, step)[:, 0]
     if k == 2:
         return sums.view(np.uint16)
-    sums += blocks[:, 2]
-    sums += blocks[:, 3]
     halves = sums.view(np.uint32)
     return (halves & _LOW_HALF) + (halves >> _HALF_BITS)
 

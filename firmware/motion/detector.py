@@ -10,8 +10,8 @@ firmware.motion.watch). Needs NumPy only. How a frame is judged:
    more than the threshold: leaves that sway by a pixel stay cold. The threshold follows each
    pixel's unrest from frame to frame: noise, rain, and leaves that sway further.
 4. Hot pixels are counted in cells of 4×4; connected cells are a blob.
-5. A blob that goes on for long enough, is large enough, changes from frame to frame and has an
-   edge somewhere (a soft one is light) is movement.
+5. A blob that goes on for long enough, is large enough (larger where much is hot here and there:
+   rain), changes from frame to frame and has an edge somewhere (a soft one is light) is movement.
 
 The background follows slowly, whatever is there (a median rather than a mean); what has been hot
 in one place for some seconds becomes background.
@@ -25,10 +25,10 @@ import numpy as np
 from firmware.capture.packets import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
 from firmware.motion.areas import Areas
-from firmware.motion.background import Background, Floats
+from firmware.motion.background import Background
 from firmware.motion.blobs import Blob, Track, follow
 from firmware.motion.decimation import decimated
-from firmware.motion.light import is_light
+from firmware.motion.light import Floats, is_light
 
 SETTLE_S = 3.0
 """Quiet after the start, a gap, or another size, mask or set of zones."""
@@ -71,6 +71,7 @@ class MotionDetector:
         self._last_90k = 0
         self._settled_90k = 0
         self._odd_since_90k: int | None = None
+        self._least_px = 0.0
         self._interval_s = 0.1
 
     def look(self, frame: LumaFrame) -> Movement | None:
@@ -79,7 +80,7 @@ class MotionDetector:
         gap_s = (frame.pts_90k - self._last_90k) / TICKS_PER_S
         self._last_90k = frame.pts_90k
         background, areas = self._background, self._areas
-        if background is None or areas is None or background.lit.shape != now.shape:
+        if background is None or areas is None or background.shape != now.shape:
             self._areas = Areas(self._settings, *now.shape)
             self._begin(now, SETTLE_S)
             return None
@@ -107,11 +108,13 @@ class MotionDetector:
     ) -> Movement | None:
         contrast = self._contrast * (1 + CONTRAST_PER_STOP * math.log2(max(1.0, frame.gain or 1.0)))
         hot = background.hot(now, contrast)
-        parts = areas.parts(hot)
+        hot_px = int(np.count_nonzero(hot))
+        parts = areas.parts(hot, hot_px)
         if parts:
             hot = background.hot_in_local_light(now)
-            parts = areas.parts(hot)
-        if np.count_nonzero(hot) > WHOLE_PICTURE * hot.size:
+            hot_px = int(np.count_nonzero(hot))
+            parts = areas.parts(hot, hot_px)
+        if hot_px > WHOLE_PICTURE * hot.size:
             self._see_another_picture(now)
             return self._movement(areas)
         self._odd_since_90k = None
@@ -119,6 +122,7 @@ class MotionDetector:
         blobs = [
             _blob(background, areas, now, cells, is_known=bool(cells & known)) for cells in parts
         ]
+        self._least_px = areas.needed_px(sum(blob.hot_px for blob in blobs))
         self._tracks = follow(self._tracks, blobs, frame.pts_90k, areas.grown)
         background.learn(now, hot, self._interval_s)
         return self._movement(areas)
@@ -139,7 +143,7 @@ class MotionDetector:
         return areas.grown(cells)
 
     def _movement(self, areas: Areas) -> Movement | None:
-        moving = [track for track in self._tracks if self._is_moving(track, areas.least_px)]
+        moving = [track for track in self._tracks if self._is_moving(track)]
         if not moving:
             return None
         cells = 0
@@ -151,12 +155,12 @@ class MotionDetector:
             zones=tuple(name for name, zone in areas.zones if zone & cells),
         )
 
-    def _is_moving(self, track: Track, least_px: float) -> bool:
+    def _is_moving(self, track: Track) -> bool:
         """A frame stands for the time up to the next one: three frames of 0.1 s are 0.3 s."""
         lasts_s = (track.seen_90k - track.began_90k) / TICKS_PER_S + self._interval_s
         if not track.has_moved:
             track.has_moved = (
-                track.largest_px >= least_px
+                track.largest_px >= self._least_px
                 and lasts_s >= self._settings.min_time_s - self._interval_s / 2
                 and track.solid_frames * 2 > track.frames
             )
@@ -169,6 +173,6 @@ def _blob(background: Background, areas: Areas, now: Floats, cells: int, *, is_k
     return Blob(
         cells=cells,
         hot_px=hot_px,
-        is_changing=background.changed_px(box) >= max(4, hot_px // 12),
+        is_changing=background.changed_px(now, box) >= max(4, hot_px // 12),
         is_light=not is_known and is_light(now[box], background.lit[box]),
     )

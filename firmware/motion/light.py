@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
 BLACK = 16.0
 """Video's black: what a change of exposure leaves alone."""
 DARKEST = 4.0
 """Levels above black below which a ratio would be noise."""
+SAME_LIGHT = np.float32(0.004)
+"""A gain of so much is none."""
 BLOCK = 8
 """Pixels in the side of a block, for the local light."""
 SOFT_EDGE = 0.5
@@ -24,26 +27,52 @@ class LocalLight:
     def __init__(self, height: int, width: int) -> None:
         self._down = _between_blocks(height)
         self._across = np.ascontiguousarray(_between_blocks(width).T)
+        rows, columns = height // BLOCK, width // BLOCK
+        self._beside = _fives((np.arange(columns) - 2).clip(0, max(0, columns - 5)), columns)
+        self._around = _fives(np.arange(rows) - 2, rows)
 
     def measure(self, now: Floats, ground: Floats, out: Floats) -> Floats:
-        """Return each pixel's gain: the median of the blocks around it, interpolated."""
-        blocks = np.maximum(_sampled(now), DARKEST)
-        blocks /= np.maximum(_sampled(ground), DARKEST)
-        return np.matmul(self._down, _median_filtered(blocks) @ self._across, out=out)
+        """Return each pixel's gain: the median of the blocks around it, interpolated.
+
+        It is the median of 5 in the column, of the medians of 5 in the row. The two outermost
+        columns take the outermost five: who comes in from the side covers those two first, and
+        would pass for light if they counted twice.
+        """
+        blocks = _sampled(now)
+        blocks /= _sampled(ground)
+        wide = _median_of_5([blocks.take(five, axis=1) for five in self._beside])
+        smooth = _median_of_5([wide.take(five, axis=0) for five in self._around])
+        return np.matmul(self._down, smooth @ self._across, out=out)
+
+
+def sampled_light(plane: Floats) -> Floats:
+    """Return the light of one pixel in 25, in a row: what `exposure` compares."""
+    light: Floats = np.maximum(plane[2::5, 2::5] - BLACK, DARKEST)
+    return light.ravel()
 
 
 def exposure(now: Floats, ground: Floats) -> float:
-    """Return the gain of the whole picture: the median of one pixel in 25."""
-    some = np.maximum(now[2::5, 2::5] - BLACK, DARKEST)
-    some /= np.maximum(ground[2::5, 2::5] - BLACK, DARKEST)
-    return _rank(some.ravel(), 0.5)
+    """Return the gain of the whole picture, the median of the pixels' own; 1 if it is the same."""
+    ratio = now / ground
+    middle = (ratio.size - 1) // 2
+    darker, not_brighter = ratio <= 1 - SAME_LIGHT, ratio < 1 + SAME_LIGHT
+    if np.count_nonzero(darker) <= middle < np.count_nonzero(not_brighter):
+        return 1.0
+    return float(np.partition(ratio, middle)[middle])
 
 
-def lit(plane: Floats, gain: Floats | np.float32, out: Floats) -> Floats:
-    """Return the picture as it would be with so many times the light."""
-    np.subtract(plane, BLACK, out=out)
-    out *= gain
-    out += BLACK
+def lit(plane: Floats, gain: Floats | float, out: Floats) -> Floats:
+    """Return the picture as it would be with so many times the light: the plane itself if with 1,
+    else `out`."""
+    if isinstance(gain, float):
+        if gain == 1.0:
+            return plane
+        np.multiply(plane, np.float32(gain), out=out)
+        out += np.float32(BLACK * (1 - gain))
+    else:
+        np.subtract(plane, BLACK, out=out)
+        out *= gain
+        out += BLACK
     return np.clip(out, 0, 255, out=out)
 
 
@@ -60,22 +89,19 @@ def is_light(now: Floats, ground: Floats) -> bool:
 
 
 def _sampled(plane: Floats) -> Floats:
-    """Return the mean of four pixels of each 8×8 block, above black."""
-    at, more = BLOCK // 4, BLOCK * 3 // 4
-    total = plane[at::BLOCK, at::BLOCK][: plane.shape[0] // BLOCK, : plane.shape[1] // BLOCK].copy()
-    for row, column in ((at, more), (more, at), (more, more)):
-        total += plane[row::BLOCK, column::BLOCK][: total.shape[0], : total.shape[1]]
-    total *= 0.25
-    total -= BLACK
-    return total
+    """Return the light of each 8×8 block: the mean of four of its pixels, above black."""
+    rows, columns = plane.shape[0] // BLOCK, plane.shape[1] // BLOCK
+    quarter = plane[BLOCK // 4 :: BLOCK // 2, BLOCK // 4 :: BLOCK // 2][: 2 * rows, : 2 * columns]
+    tall = quarter[::2] + quarter[1::2]
+    light = tall[:, ::2] + tall[:, 1::2]
+    light *= 0.25
+    light -= BLACK
+    return np.maximum(light, DARKEST, out=light)
 
 
-def _median_filtered(blocks: Floats) -> Floats:
-    """Return the median of 5 in the column, of the medians of 5 in the row, around each block."""
-    wide = np.pad(blocks, 2, mode="edge")
-    rows, columns = blocks.shape
-    tall = _median_of_5([wide[:, at : at + columns] for at in range(5)])
-    return _median_of_5([tall[at : at + rows] for at in range(5)])
+def _fives(firsts: NDArray[np.int_], count: int) -> list[NDArray[np.int_]]:
+    """Return for five blocks from each first one on, which they are; none is beyond the edge."""
+    return [(firsts + step).clip(0, max(0, count - 1)) for step in range(5)]
 
 
 def _median_of_5(five: list[Floats]) -> Floats:

@@ -15,6 +15,7 @@ class BadCard:
 
     def __init__(self) -> None:
         self.error: int | None = None
+        self.sync_error: int | None = None
         self.is_full: Callable[[], bool] = lambda: False
         self.stall_s = 0.0
         self.syncs = 0
@@ -66,6 +67,8 @@ class BadCardWriter:
         self._card.syncs += 1
         time.sleep(self._card.stall_s)
         self._card.touch()
+        if self._card.sync_error is not None:
+            raise OSError(self._card.sync_error, os.strerror(self._card.sync_error))
         self._inner.sync()
 
     def close(self) -> None:

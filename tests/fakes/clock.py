@@ -8,6 +8,7 @@ class ManualClock:
         self._wall_ms = wall_ms
         self._monotonic_ns = 1_000_000_000_000
         self.trusted = is_trusted
+        self.settled = True
 
     def advance(self, seconds: float) -> None:
         """Let time pass on both clocks."""
@@ -26,6 +27,9 @@ class ManualClock:
 
     def is_trusted(self) -> bool:
         return self.trusted
+
+    def is_settled(self) -> bool:
+        return self.trusted and self.settled
 
 
 class ManualKernel:

@@ -92,6 +92,8 @@ class RecordingRig(Shelves):
         *,
         queue_max_bytes: int | None = None,
         card: BadCard | None = None,
+        pre_roll_s: float = PRE_ROLL_S,
+        post_roll_s: float = POST_ROLL_S,
         longest_s: float = LONGEST_S,
         signer: SoftSigner | FileSigner | None = None,
         device: str = DEVICE,
@@ -107,7 +109,7 @@ class RecordingRig(Shelves):
         )
         self.is_paired = True
         self.mask_digest = NO_MASK_DIGEST
-        self.ring = Ring(pre_roll_s=PRE_ROLL_S, max_bytes=10**7)
+        self.ring = Ring(pre_roll_s=pre_roll_s, max_bytes=10**7)
         self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
         self.camera = TinyCamera(pts_90k_of(self.clock.monotonic_ns()))
         self.clips: asyncio.Queue[ClipRecord] = asyncio.Queue()
@@ -123,8 +125,8 @@ class RecordingRig(Shelves):
             clock=self.clock,
             boot_id=self.boot_id,
             size=(WIDTH, HEIGHT),
-            pre_roll_s=PRE_ROLL_S,
-            post_roll_s=POST_ROLL_S,
+            pre_roll_s=pre_roll_s,
+            post_roll_s=post_roll_s,
             may_record=lambda: self.is_paired,
             on_clip=self.clips.put_nowait,
             on_card=self.card_states.append,

@@ -22,6 +22,7 @@ def start_of(
         counter=shelves.library.next_counter(),
         started_ms=started_ms,
         is_clock_trusted=is_clock_trusted,
+        clock_difference_ms=0,
         width=96,
         height=64,
         pre_roll_90k=90_000,

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import resource
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ import av
 import pytest
 
 from firmware.__main__ import main
+from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.mp4 import read_units
 from firmware.clips.record import ClipRecord
-from firmware.clips.recorder import is_recording
 from firmware.clips.recovery_words import make_recovery_key
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.encoding import new_id, unb64u
@@ -151,11 +152,46 @@ async def test_checks_but_does_not_repair_while_the_doorbell_records(
         await rig.film(4)
         rig.press()
         await rig.film(1)
-        assert is_recording(rig.library)
+        assert is_locked(rig.library.clips_dir)
         assert await asyncio.to_thread(doorbell.run, "check") == 0
         assert await asyncio.to_thread(doorbell.run, "check", "--repair") == 1
         assert "Stop it first" in capsys.readouterr().err
-    assert not is_recording(rig.library)
+    assert not is_locked(rig.library.clips_dir)
+
+
+def test_does_not_repair_while_the_doorbell_starts(doorbell: Doorbell, capsys) -> None:
+    with locked_alone(doorbell.folder):
+        assert doorbell.run("check", "--repair") == 1
+    assert "Stop it first" in capsys.readouterr().err
+
+
+def test_never_makes_a_storage_key(doorbell: Doorbell, capsys) -> None:
+    (doorbell.folder / "storage.key").unlink()
+    assert doorbell.run("check") == 1
+    assert "storage.key" in capsys.readouterr().out
+    assert doorbell.run("export", doorbell.clips[0].clip_id, "--to", "/nowhere/x.mp4") == 1
+    assert not (doorbell.folder / "storage.key").exists()
+
+
+@pytest.mark.parametrize("action", ["hold", "delete"])
+def test_an_empty_id_means_no_clip(doorbell: Doorbell, capsys, action: str) -> None:
+    assert doorbell.run("delete", doorbell.clips[0].clip_id) == 0
+    assert doorbell.run(action, "") == 1
+    assert doorbell.clips[1].path.exists()
+
+
+def test_an_export_that_the_disk_has_no_room_for_leaves_no_half_file(
+    doorbell: Doorbell, tmp_path: Path, capsys
+) -> None:
+    target = tmp_path / "out.mp4"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (34_000, limits[1]))
+        assert doorbell.run("export", doorbell.clips[0].clip_id, "--to", str(target)) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "can't be written" in capsys.readouterr().err
+    assert not target.exists()
 
 
 @pytest.mark.parametrize("form", ["mp4", "fmp4"])

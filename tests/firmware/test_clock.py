@@ -8,6 +8,7 @@ import pytest
 
 from firmware.clock import (
     RTC_TRUSTED_FOR_MS,
+    SETTLING_NS,
     LinuxKernel,
     SystemClock,
     is_kernel_clock_synchronised,
@@ -15,7 +16,8 @@ from firmware.clock import (
 from tests.fakes.board import lay_out_board
 from tests.fakes.clock import ManualKernel
 
-DAY_MS = 24 * 3600 * 1000
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
 NOON_MS = 1_790_000_000_000
 
 
@@ -150,6 +152,99 @@ def test_slewing_back_by_a_second_is_no_reason_for_distrust(kept_in: Path) -> No
     assert clock.is_trusted()
 
 
+@pytest.mark.parametrize("by_ms", [-HOUR_MS, HOUR_MS, 10 * 365 * DAY_MS])
+def test_a_clock_that_somebody_set_by_hand_is_not_trusted_until_ntp_sets_it_again(
+    kept_in: Path, by_ms: int
+) -> None:
+    kernel = ManualKernel()
+    clock = clock_of(kernel, kept_in)
+    kernel.synchronise()
+    assert clock.is_trusted()
+    kernel.advance(60)
+    kernel.wall += by_ms
+    assert not clock.is_trusted()
+    clock.remember()
+    assert not clock_of(kernel, kept_in).is_trusted() or not kept_in.exists()
+    kernel.wall -= by_ms
+    kernel.synchronise()
+    assert clock.is_trusted()
+
+
+@pytest.mark.parametrize("by_ms", [-HOUR_MS, 10 * 365 * DAY_MS])
+def test_a_restart_does_not_make_a_clock_that_was_set_by_hand_trusted(
+    kept_in: Path, by_ms: int
+) -> None:
+    kernel = ManualKernel()
+    kernel.synchronise()
+    clock_of(kernel, kept_in).remember()
+    kernel.advance(60)
+    kernel.wall += by_ms
+    assert not clock_of(kernel, kept_in).is_trusted()
+
+
+def test_a_clock_that_ntp_steps_stays_trusted(kept_in: Path) -> None:
+    kernel = ManualKernel()
+    clock = clock_of(kernel, kept_in)
+    kernel.synchronise()
+    assert clock.is_trusted()
+    kernel.wall += HOUR_MS
+    kernel.synchronise()
+    assert clock.is_trusted()
+    assert clock.is_settled()
+
+
+def test_a_leap_of_years_is_believed_but_settles_only_after_half_a_day(kept_in: Path) -> None:
+    kernel = ManualKernel()
+    clock = clock_of(kernel, kept_in)
+    kernel.synchronise()
+    clock.remember()
+    kernel.wall += 10 * 365 * DAY_MS
+    kernel.synchronise()
+    assert clock.is_trusted()
+    assert not clock.is_settled()
+    kernel.advance(SETTLING_NS / 1e9)
+    assert clock.is_trusted()
+    assert clock.is_settled()
+
+
+def test_a_lie_of_ntp_that_is_corrected_within_hours_is_forgotten(kept_in: Path) -> None:
+    kernel = ManualKernel()
+    clock = clock_of(kernel, kept_in)
+    kernel.synchronise()
+    clock.remember()
+    kernel.wall += 10 * 365 * DAY_MS
+    kernel.synchronise()
+    clock.remember()
+    kernel.advance(3600)
+    clock.remember()
+    kernel.wall -= 10 * 365 * DAY_MS
+    kernel.synchronise()
+    assert clock.is_trusted()
+    assert clock.is_settled()
+    assert clock_of(kernel, kept_in).is_trusted()
+
+
+def test_a_doorbell_that_was_off_for_weeks_deletes_nothing_for_its_age_at_once(
+    kept_in: Path,
+) -> None:
+    set_once(kept_in)
+    kernel = ManualKernel(wall_ms=NOON_MS + 60 * DAY_MS, boot="later")
+    kernel.synchronise()
+    clock = clock_of(kernel, kept_in)
+    assert clock.is_trusted()
+    assert not clock.is_settled()
+
+
+def test_a_leap_settles_also_where_somebody_else_keeps_the_time() -> None:
+    kernel = ManualKernel()
+    clock = SystemClock(is_host_time_trusted=True, kernel=kernel)
+    assert clock.is_trusted()
+    assert clock.is_settled()
+    kernel.wall += 365 * DAY_MS
+    assert clock.is_trusted()
+    assert not clock.is_settled()
+
+
 def test_an_untrusted_time_is_not_remembered(kept_in: Path) -> None:
     clock_of(ManualKernel(), kept_in).remember()
     assert not kept_in.exists()
@@ -161,3 +256,11 @@ def test_a_damaged_memory_makes_no_time_trusted(kept_in: Path, damage: bytes) ->
     kernel = ManualKernel()
     kernel.rtc_offset_ms = 0
     assert not clock_of(kernel, kept_in).is_trusted()
+
+
+def test_a_card_that_takes_nothing_is_no_reason_to_stop_watching_the_clock(tmp_path: Path) -> None:
+    kernel = ManualKernel()
+    clock = clock_of(kernel, tmp_path / "gone" / "clock.json")
+    kernel.synchronise()
+    clock.remember()
+    assert clock.is_trusted()

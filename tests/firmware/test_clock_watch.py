@@ -35,7 +35,7 @@ class Bench:
         self.clock = ManualClock(wall_ms=TRUE_MS + wrong_ms, is_trusted=False)
         self.wrong_ms = wrong_ms
         self.happened: list[Happened] = []
-        self.clip_offsets: list[int] = []
+        self.clip_differences: list[int] = []
         self.remembered = 0
         self.is_card_full = False
         self.start()
@@ -51,8 +51,14 @@ class Bench:
             remember=self._remember,
         )
 
-    async def _date_clips(self, offset_ms: int) -> None:
-        self.clip_offsets.append(offset_ms)
+    async def _date_clips(self, difference_ms: int) -> None:
+        self.clip_differences.append(difference_ms)
+
+    @property
+    def true_difference_ms(self) -> int:
+        """The right wall time minus monotonic time."""
+        right_ms = self.clock.wall_ms() - self.wrong_ms
+        return right_ms - self.clock.monotonic_ns() // 1_000_000
 
     async def tell(self, body: EventBody) -> Event:
         if self.is_card_full:
@@ -116,7 +122,7 @@ async def test_events_before_the_first_synchronisation_are_dated(path: Path, wro
     assert [bench.dated(one.event) for one in bench.happened] == [
         one.true_ms for one in bench.happened
     ]
-    assert bench.clip_offsets == [-wrong_ms]
+    assert bench.clip_differences == [bench.true_difference_ms]
 
 
 async def test_what_was_dated_is_dated_once(path: Path) -> None:
@@ -127,7 +133,7 @@ async def test_what_was_dated_is_dated_once(path: Path) -> None:
         bench.clock.advance(10)
         await bench.watch.look()
     assert len(bench.clock_sets()) == 1
-    assert len(bench.clip_offsets) == 1
+    assert len(bench.clip_differences) == 1
 
 
 async def test_a_clock_that_was_set_several_times_gives_several_ranges(path: Path) -> None:
@@ -176,7 +182,7 @@ async def test_dating_is_tried_again_when_the_outbox_was_full(path: Path) -> Non
     bench.is_card_full = False
     await bench.watch.look()
     assert len(bench.clock_sets()) == 1
-    assert bench.clip_offsets == [YEARS_MS]
+    assert bench.clip_differences == [bench.true_difference_ms]
 
 
 async def test_trust_that_was_lost_and_found_dates_what_lay_between(path: Path) -> None:

@@ -102,6 +102,11 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({"clips": {"pre_roll_s": 31}}, "clips.pre_roll_s", 31.0),
         ({"clips": {"pre_roll_s": float("nan")}}, "clips.pre_roll_s", None),
         ({"clips": {"ring_max_bytes": 1_000_000}}, "clips.ring_max_bytes", 1_000_000),
+        (
+            {"clips": {"ring_max_bytes": 4_000_000}, "motion": {"min_time_s": 10.0}},
+            "clips.ring_max_bytes",
+            4_000_000,
+        ),
         ({"clips": {"longest_s": 15, "post_roll_s": 20}}, "clips.longest_s", 15.0),
         ({"clips": {"keep_days": 181}}, "clips.keep_days", 181),
         ({"storage": {"key": "pkcs11"}}, "storage.pkcs11_module", ""),

@@ -65,7 +65,13 @@ class Camera:
 class Bench:
     """A monitor whose board, camera, card and clock a test moves."""
 
-    def __init__(self, *, kept_in: Path | None = None, look_every_s: float = 10) -> None:
+    def __init__(
+        self,
+        *,
+        kept_in: Path | None = None,
+        look_every_s: float = 10,
+        tell_patience_s: float = 5,
+    ) -> None:
         self.board = ManualBoard()
         self.camera = Camera()
         self.clock = ManualClock()
@@ -74,10 +80,12 @@ class Bench:
         self.told: list[Trouble] = []
         self.has_owner = True
         self.is_outbox_full = False
+        self.is_card_stuck = asyncio.Event()
+        self.facts_error: OSError | None = None
         self.monitor = HealthMonitor(
             board=self.board,
             camera=self.camera,
-            clip_facts=lambda: self.facts,
+            clip_facts=self.clip_facts,
             ladder=HeatLadder(30),
             troubles=Troubles(kept_in=kept_in),
             clock=self.clock,
@@ -85,10 +93,18 @@ class Bench:
             may_tell=lambda: self.has_owner,
             publish=self.published.append,
             look_every_s=look_every_s,
+            tell_patience_s=tell_patience_s,
         )
+
+    def clip_facts(self) -> ClipFacts:
+        if self.facts_error is not None:
+            raise self.facts_error
+        return self.facts
 
     async def tell(self, body: EventBody) -> Event:
         assert isinstance(body, Trouble)
+        while self.is_card_stuck.is_set():  # noqa: ASYNC110 (as firmware.telling tries again)
+            await asyncio.sleep(0.01)
         if self.is_outbox_full:
             raise StoreError(Path("outbox.sqlite3"), "can't be written: the card is full")
         event = Event(
@@ -350,6 +366,33 @@ async def test_what_cant_be_told_now_is_told_later() -> None:
     bench.is_outbox_full = False
     await bench.look_for(10)
     assert bench.codes() == [("card_full", False)]
+
+
+async def test_a_card_that_takes_nothing_holds_up_neither_looks_nor_the_ladder() -> None:
+    bench = Bench(tell_patience_s=0.01)
+    bench.monitor.set_card(CardState(code="failing", detail="The card gives errors."))
+    bench.is_card_stuck.set()
+    async with asyncio.timeout(5):
+        await bench.look_for(20)
+    bench.board.reading = Reading(temperature_milli_c=84_000)
+    await bench.look_for(20)
+    assert bench.camera.max_fps == [10]
+    assert bench.published[-1].max_fps == 10
+    assert bench.told == []
+    bench.is_card_stuck.clear()
+    await asyncio.sleep(0.05)
+    await bench.look_for(20)
+    assert ("card_failing", False) in bench.codes()
+
+
+async def test_an_index_that_cannot_be_read_costs_only_what_it_knows() -> None:
+    bench = Bench()
+    bench.facts = ClipFacts(clip_count=3)
+    await bench.monitor.look()
+    bench.facts_error = OSError(5, "disk I/O error")
+    bench.board.reading = Reading(temperature_milli_c=84_000)
+    health = await bench.monitor.look()
+    assert (health.clip_count, health.max_fps) == (3, 10)
 
 
 async def test_nothing_is_told_before_there_is_an_owner() -> None:

@@ -124,6 +124,31 @@ def test_a_clip_from_after_the_clock_was_set_is_not_shifted_again(shelves: Shelv
     assert record.started_ms == NOW_MS + 60_000
 
 
+def test_a_clip_that_began_before_a_step_of_the_wrong_clock_is_dated_by_its_own_difference(
+    shelves: Shelves,
+) -> None:
+    before = keep(shelves, 5_000, is_clock_trusted=False)
+    later = start_of(shelves, 70_005_000, is_clock_trusted=False)
+    later = msgspec.structs.replace(later, clock_difference_ms=70_000_000)
+    after = shelves.library.finish(later, end_of(), SIGNED)
+    shelves.library.date_boot(shelves.boot_id, NOW_MS)
+    dated = [shelves.library.find(clip.clip_id) for clip in (before, after)]
+    assert [clip and clip.started_ms for clip in dated] == [NOW_MS + 5_000] * 2
+
+
+def test_a_clip_from_after_trust_was_lost_again_waits_for_the_next_dating(shelves: Shelves) -> None:
+    shelves.library.date_boot(shelves.boot_id, NOW_MS)
+    record = keep(shelves, 5_000, is_clock_trusted=False)
+    assert record.dating == "unknown"
+    open_one = start_of(shelves, 6_000, is_clock_trusted=False)
+    shelves.library.save_open(open_one)
+    shelves.library.date_boot(shelves.boot_id, NOW_MS + 1)
+    dated = shelves.library.find(record.clip_id)
+    assert dated is not None
+    assert (dated.started_ms, dated.dating) == (NOW_MS + 5_001, "dated")
+    assert shelves.library.finish(open_one, end_of(), SIGNED).started_ms == NOW_MS + 6_001
+
+
 def test_a_clip_of_another_run_is_not_dated_by_this_ones_clock(shelves: Shelves) -> None:
     other = keep(shelves, 5_000, is_clock_trusted=False, boot_id=new_id())
     shelves.library.date_boot(shelves.boot_id, NOW_MS)
@@ -143,6 +168,26 @@ def test_a_file_that_is_no_database_is_refused_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"something else entirely" * 100)
     with pytest.raises(StoreError, match=r"library\.sqlite3"):
         Database(path)
+
+
+def test_an_index_that_is_gone_is_the_cards_trouble_and_never_begun_anew(
+    database: Database, shelves: Shelves
+) -> None:
+    away = database.path.with_name("away")
+    database.path.rename(away)
+    errors: list[BaseException] = []
+
+    def count() -> None:
+        try:
+            shelves.library.count()
+        except OSError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    thread.join()
+    assert len(errors) == 1
+    assert not database.path.exists()
 
 
 def test_commits_are_synced_and_readers_do_not_wait(database: Database) -> None:

@@ -69,6 +69,22 @@ def test_the_plain_form_has_its_index_in_front_and_decodes(units: list[ClipUnit]
         assert sum(1 for _ in container.decode(video=0)) == len(units)
 
 
+@pytest.mark.parametrize("form", [plain, fragmented])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_clip_of_few_pictures_shows_them_all(form, count: int, units: list[ClipUnit]) -> None:
+    """A film that ends the moment in which its last picture begins doesn't show it."""
+    with av.open(io.BytesIO(form(units[:count]))) as container:
+        assert sum(1 for _ in container.decode(video=0)) == count
+
+
+def test_the_last_picture_lasts_as_long_as_the_manifest_says(units: list[ClipUnit]) -> None:
+    with av.open(io.BytesIO(plain(units))) as container:
+        duration_us = container.duration
+    last, one_before = units[-1].pts_90k, units[-2].pts_90k
+    assert duration_us is not None
+    assert abs(duration_us - (2 * last - one_before) / 0.09) < 1_000
+
+
 def test_the_index_of_the_longest_clip_still_fits_before_the_data() -> None:
     """The room for the index is estimated; frames of uneven length need the most of it."""
     mp4 = plain(clip_units(TinyCamera().film(120)))

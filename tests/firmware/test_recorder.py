@@ -1,6 +1,7 @@
 """When clips begin and end, and that what was recorded survives whatever kills the process."""
 
 import asyncio
+import errno
 import io
 import itertools
 import os
@@ -20,6 +21,7 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, GopHasher, check_manifest
+from tests.fakes.bad_card import BadCard
 from tests.fakes.recording import RecordingRig, Shelves, recording_rig, running
 
 SECOND = 90_000
@@ -386,3 +388,94 @@ async def test_nothing_readable_is_on_the_card_while_it_is_recorded(tmp_path: Pa
         card = b"".join(path.read_bytes() for path in (tmp_path / "clips").iterdir())
     assert b"ftyp" not in card
     assert not any(unit.data[:12] in card or unit.data[-12:] in card for unit in rig.filmed)
+
+
+async def test_a_recorder_that_ended_can_run_again(tmp_path: Path) -> None:
+    rig = RecordingRig(tmp_path)
+    first = asyncio.create_task(rig.recorder.run())
+    await asyncio.sleep(0.05)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    async with running(rig):
+        await rig.film(4)
+        rig.press()
+        await rig.film(3)
+        clip = await rig.next_clip()
+    assert not clip.is_cut_short
+
+
+async def test_a_new_mask_while_the_card_fails_leaves_nothing_that_was_filmed_without_it(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(4)
+        card.error = errno.EIO
+        rig.press()
+        await rig.film_slowly(1)
+        hidden_from_ms = rig.clock.wall_ms()
+        rig.hub.discard_before(rig.now_90k)
+        rig.ring.clear(before_pts_90k=rig.now_90k)
+        rig.mask_digest = "ab" * 32
+        card.error = None
+        for _ in range(30):
+            await rig.film(0.2)
+        clip = await rig.next_clip()
+        assert manifest_of(clip, rig).mask_digest == "ab" * 32
+    assert clip.started_ms >= hidden_from_ms
+
+
+async def test_a_stop_after_a_new_mask_keeps_nothing_that_was_filmed_without_it(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(4)
+        card.error = errno.EIO
+        rig.press()
+        await rig.film_slowly(1)
+        rig.hub.discard_before(rig.now_90k)
+        rig.ring.clear(before_pts_90k=rig.now_90k)
+        rig.mask_digest = "ab" * 32
+        card.error = None
+    assert Shelves(tmp_path).library.finished() == []
+
+
+async def test_a_new_mask_during_a_clip_is_not_told_as_a_slow_card(tmp_path: Path) -> None:
+    async with running(RecordingRig(tmp_path)) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film(0.5)
+        rig.hub.discard_before(rig.now_90k)
+        rig.ring.clear(before_pts_90k=rig.now_90k)
+        rig.mask_digest = "ab" * 32
+        await rig.film(4)
+        clips = [await rig.next_clip(), await rig.next_clip()]
+        assert [manifest_of(clip, rig).lost_units for clip in clips] == [0, 0]
+    assert rig.card_states == []
+
+
+async def test_pictures_that_come_after_the_post_roll_make_no_clip(tmp_path: Path) -> None:
+    async with recording_rig(tmp_path) as rig:
+        rig.press()
+        rig.clock.advance(3)
+        rig.camera.skip(3)
+        await rig.film(4)
+        assert rig.recorder.clip_id is None
+        rig.press()
+        await rig.film(3)
+        clip = await rig.next_clip()
+        assert rig.library.deletions() == []
+    assert clip.pre_roll_ms >= 3_000
+
+
+async def test_more_presses_than_a_manifest_holds_still_make_a_clip_that_can_be_signed(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        first = rig.press()
+        for _ in range(150):
+            rig.press()
+        await rig.film(4)
+        clip = await rig.next_clip()
+        assert manifest_of(clip, rig).triggers[0].event_id == first

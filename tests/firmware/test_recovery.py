@@ -1,6 +1,7 @@
 """Whatever a crash or a bad card left behind is put right at the next start, or named."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,3 +181,33 @@ def test_an_open_clip_under_another_storage_key_does_not_keep_the_doorbell_from_
     shelves = left.start()
     assert path.exists()
     assert [open_one.clip_id for open_one in shelves.library.open_starts()] == [start.clip_id]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "link", "unreadable"])
+def test_what_is_no_file_of_ours_keeps_no_other_clip_from_being_closed(
+    left: Left, kind: str
+) -> None:
+    left.lose_index()
+    path = left.folder / "clips" / "aaaa.clip"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to("/dev/zero")
+    else:
+        path.symlink_to("/proc/self/mem")  # reading its beginning is EIO
+    shelves = left.start()
+    assert [clip.clip_id for clip in shelves.library.finished()] == [left.clip.clip_id]
+    assert path.is_symlink() or path.exists()
+
+
+def test_a_held_clip_whose_file_is_away_for_a_start_is_still_held_after_it(left: Left) -> None:
+    left.rig.library.set_held(left.clip.clip_id, is_held=True)
+    clips, elsewhere = left.folder / "clips", left.folder / "elsewhere"
+    clips.rename(elsewhere)
+    left.start().database.close()
+    clips.rmdir()
+    elsewhere.rename(clips)
+    shelves = left.start()
+    assert [clip.is_held for clip in shelves.library.finished()] == [True]

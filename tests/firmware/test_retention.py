@@ -51,6 +51,16 @@ def test_nothing_goes_for_its_age_by_a_clock_that_may_be_wrong(tmp_path: Path) -
     assert kept(shelves) == [clip.clip_id]
 
 
+def test_nothing_goes_for_its_age_while_a_leap_of_the_clock_is_fresh(tmp_path: Path) -> None:
+    shelves = shelves_at(tmp_path)
+    clip = keep(shelves, NOW_MS)
+    clock_of(shelves).set_wall_ms(NOW_MS + 3650 * DAY_MS)
+    clock_of(shelves).settled = False
+    assert shelves.retention.apply() == []
+    clock_of(shelves).settled = True
+    assert shelves.retention.apply() == [clip.clip_id]
+
+
 def test_too_many_bytes_go_in_the_order_of_recording_whatever_the_clocks_said(
     tmp_path: Path,
 ) -> None:
@@ -132,6 +142,34 @@ def test_a_clip_of_this_run_waits_for_the_clock_before_it_ages(tmp_path: Path) -
     assert shelves.retention.apply() == []
     shelves.library.date_boot(shelves.boot_id, NOW_MS - 40 * DAY_MS)
     assert shelves.retention.apply() == [clip.clip_id]
+
+
+def test_held_clips_do_not_make_all_others_go_for_a_reserve_that_they_cannot_give(
+    tmp_path: Path,
+) -> None:
+    shelves = shelves_at(tmp_path)
+    held, other = keep(shelves, NOW_MS, size_bytes=9_000), keep(shelves, NOW_MS)
+    shelves.library.set_held(held.clip_id, is_held=True)
+    retention = Retention(
+        shelves.library,
+        shelves.clock,
+        boot_id=shelves.boot_id,
+        keep_days=30,
+        keep_bytes=10**9,
+        min_free_bytes=1_000,
+        free_bytes=lambda _: 0,
+    )
+    assert retention.apply() == []
+    assert other.path.exists()
+
+
+def test_a_clip_that_is_held_at_the_last_moment_is_not_removed(tmp_path: Path) -> None:
+    shelves = shelves_at(tmp_path)
+    held, other = [keep(shelves, NOW_MS) for _ in range(2)]
+    shelves.library.set_held(held.clip_id, is_held=True)  # by another process, after the choice
+    assert shelves.library.remove([held.clip_id, other.clip_id], "age") == [other.clip_id]
+    assert held.path.exists()
+    assert kept(shelves) == [held.clip_id]
 
 
 @pytest.mark.parametrize("count", [3, 250])

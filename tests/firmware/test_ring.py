@@ -54,6 +54,16 @@ def test_the_full_pre_roll_is_there_for_a_trigger_told_half_a_second_late() -> N
         assert ring.snapshot(wanted)[0].pts_90k <= wanted
 
 
+def test_motion_that_counts_only_after_ten_seconds_has_its_full_pre_roll_as_well() -> None:
+    late_s = 10
+    for tenths in range(160, 180):
+        ring = Ring(pre_roll_s=3, max_bytes=10**6, late_s=late_s)
+        for tenth in range(tenths):
+            ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+        wanted = round((tenths / 10 - SLACK_S - late_s - 3) * SECOND)
+        assert ring.snapshot(wanted)[0].pts_90k <= wanted
+
+
 def test_the_ring_forgets_what_no_trigger_can_want() -> None:
     ring = filled(60)
     kept = ring.snapshot(0)

@@ -1,16 +1,36 @@
 """What the desk tells a new owner, and the words by which a swapped newcomer is seen."""
 
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import msgspec
 import pytest
 
+from firmware.clips.facts_store import FactsStore
 from firmware.protocol.encoding import b64u
 from firmware.protocol.events import Note
 from firmware.protocol.pairing import newcomer_words
 from firmware.statements import newcomer_code
 from tests.fakes.consent_world import MINUTE_MS
 from tests.fakes.desk import DeskRig, desk_rig
+
+
+class NotedStore:
+    """Hands everything on to the real store, and notes the threads that ask it."""
+
+    def __init__(self, store: FactsStore) -> None:
+        self._store = store
+        self.threads: set[int] = set()
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._store, name)
+
+        def noted(*values: object, **named: object) -> Any:
+            self.threads.add(threading.get_ident())
+            return method(*values, **named)
+
+        return noted
 
 
 @pytest.fixture
@@ -47,3 +67,19 @@ def test_swapped_keys_of_a_newcomer_change_the_six_words(tmp_path, rig):
     words = newcomer_words(newcomer_code(terms))
     assert len(words) == 6
     assert words != newcomer_words(newcomer_code(other))
+
+
+async def test_from_request_to_release_the_loop_never_waits_for_the_card(rig):
+    store = NotedStore(rig.store)
+    rig.store = store
+    desk = rig.desk()
+    await rig.publish(desk)
+    signed = rig.sign()
+    await desk.on_statement(rig.seal(signed))
+    (waiting,) = desk.waiting()
+    store.threads.clear()
+    await rig.publish(desk)
+    await desk.on_statement(rig.seal(signed))
+    assert await desk.confirm(waiting.statement.digest) is None
+    assert store.threads
+    assert threading.get_ident() not in store.threads

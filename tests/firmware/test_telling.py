@@ -85,3 +85,22 @@ async def test_closing_tries_what_waits_once_more_and_does_not_hang(outbox: Mood
     assert time.monotonic() - begin_s < 2
     await told
     assert len(outbox.pending(10)) == 1
+
+
+async def test_who_waits_for_a_failing_card_is_let_go_when_the_doorbell_ends(
+    outbox: MoodyOutbox,
+) -> None:
+    teller = Teller(outbox, ManualClock())
+    outbox.refusals_left = 10**6
+    told = asyncio.create_task(teller.tell(Pressed()))
+    await asyncio.sleep(0.02)
+    teller.hurry()
+    async with asyncio.timeout(2):
+        with pytest.raises(StoreError):
+            await told
+        with pytest.raises(StoreError):
+            await teller.tell(Motion())
+    outbox.refusals_left = 0
+    await teller.tell(Motion())
+    await asyncio.to_thread(teller.close)
+    assert [event.body for event in outbox.pending(10)] == [Motion()]

@@ -65,7 +65,8 @@ async def test_it_goes_with_its_clip_and_is_not_readable_on_the_card(tmp_path: P
         assert not path.exists()
 
 
-async def test_a_torn_one_is_made_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept_bytes", [0, 5, 200, -2000, -10])
+async def test_a_torn_one_is_made_again(tmp_path: Path, kept_bytes: int) -> None:
     async with recording_rig(tmp_path) as rig:
         await rig.film(4)
         rig.press()
@@ -74,9 +75,10 @@ async def test_a_torn_one_is_made_again(tmp_path: Path) -> None:
         path = rig.library.picture_path_of(clip.clip_id)
         while not rig.thumbnails.is_there(clip):
             await rig.film(0.1)
-        path.write_bytes(path.read_bytes()[:-10])
+        path.write_bytes(path.read_bytes()[:kept_bytes])
         assert rig.playback.picture(clip) is None
-        assert rig.thumbnails.make(clip)
+        assert rig.thumbnails.make_missing() == 1
+        assert rig.thumbnails.make_missing() == 0
         assert rig.playback.picture(clip) is not None
 
 

@@ -345,10 +345,24 @@ def test_a_new_recovery_key_opens_what_is_sealed_to_it(tmp_path: Path) -> None:
     assert plain_of(open_with_recovery_key(path, secret)) == RECORDS
 
 
-def test_the_cpu_chooses_a_cipher() -> None:
-    flags = Path("/proc/cpuinfo").read_text("ascii", "replace")
-    has_aes = re.search(r"^(flags|Features)\s*:.*\baes\b", flags, re.M) is not None
-    assert fastest_cipher() == ("aes-256-gcm" if has_aes else "chacha20-poly1305")
+CPU_OF_A_PI_4 = "processor\t: 0\nFeatures\t: fp asimd evtstrm crc32 cpuid\nCPU part\t: 0xd08\n"
+CPU_OF_A_PI_5 = "processor\t: 0\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid\n"
+CPU_OF_A_PC = "processor\t: 0\nmodel name\t: aes machine\nflags\t\t: fpu sse2 {} avx\n"
+
+
+@pytest.mark.parametrize(
+    ("cpu_info", "cipher"),
+    [
+        (CPU_OF_A_PI_4, "chacha20-poly1305"),
+        (CPU_OF_A_PI_5, "aes-256-gcm"),
+        (CPU_OF_A_PC.format("aes"), "aes-256-gcm"),
+        (CPU_OF_A_PC.format("vaes"), "chacha20-poly1305"),
+        ("", "chacha20-poly1305"),
+    ],
+)
+def test_the_cpu_chooses_a_cipher(tmp_path: Path, cpu_info: str, cipher: str) -> None:
+    (tmp_path / "cpuinfo").write_text(cpu_info)
+    assert fastest_cipher(tmp_path / "cpuinfo") == cipher
 
 
 # The next ones need a card that fails, so they seal in a process of their own.
@@ -452,3 +466,27 @@ def test_no_nonce_is_used_for_two_plain_texts(tmp_path: Path) -> None:
         with pytest.raises(FileExistsError):
             vault.create(path, "a" * 26)
     assert len(wrapped) == 20
+
+
+SEAL_AND_SYNC_EACH = """
+    import sys
+    from pathlib import Path
+    from tests.firmware.test_vault import RECORDS, vault_in
+    folder = Path(sys.argv[1])
+    writer = vault_in(folder).create(folder / "clips" / "a.clip", "a" * 26)
+    for kind, plain in RECORDS:
+        writer.append(kind, plain)
+        writer.sync()
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is missing (apt: strace)")
+def test_each_record_is_synced_and_the_folder_once(tmp_path: Path) -> None:
+    log, clips = tmp_path / "strace.log", tmp_path / "clips"
+    clips.mkdir()
+    tracing = ("strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(log))
+    run_apart(SEAL_AND_SYNC_EACH, tmp_path, under=tracing)
+    lines = log.read_text("utf-8", "replace").splitlines()
+    of_the_clip = [line for line in lines if f"<{clips}/a.clip>" in line]
+    of_the_folder = [line for line in lines if f"<{clips}>" in line]
+    assert (len(of_the_clip), len(of_the_folder)) == (len(RECORDS), 1)

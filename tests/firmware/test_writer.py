@@ -18,6 +18,7 @@ from firmware.clips.recovery import close_open_clips
 from firmware.clips.vault import Kind
 from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
 from tests.fakes.bad_card import BadCard
+from tests.fakes.footage import FPS
 from tests.fakes.recording import RecordingRig, Shelves, running
 from tests.fakes.shelf import keep
 
@@ -181,6 +182,25 @@ async def test_a_card_that_is_too_slow_costs_pictures_that_are_counted_and_told(
     assert [state.code for state in rig.card_states] == ["slow", "ok"]
 
 
+async def test_a_burst_is_taken_before_it_fills_the_queue_and_before_its_fragment_is_due(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    rig = RecordingRig(tmp_path, card=card, queue_max_bytes=650_000)
+    async with running(rig):
+        await rig.film(4)
+        rig.press()
+        await eventually(lambda: card.syncs > 0)
+        for _ in range(3):
+            for unit in rig.camera.film(6 / FPS):
+                rig.hub.put(replace(unit, data=unit.data + FILLER))
+            rig.clock.advance(6 / FPS)  # type: ignore[attr-defined]
+            await asyncio.sleep(0.12)
+        await rig.film(3)
+        clip = await rig.next_clip()
+    assert check_manifest(clip.signed_manifest, rig.signer.spki).lost_units == 0
+
+
 async def test_the_card_is_never_waited_for_on_the_loop(tmp_path: Path) -> None:
     card = BadCard()
     async with running(RecordingRig(tmp_path, card=card)) as rig:
@@ -208,11 +228,19 @@ async def test_the_time_of_syncs_is_known(tmp_path: Path) -> None:
 class BrokenIndex(Library):
     """A library whose database can't be written."""
 
-    def save_open(self, start: ClipStart) -> None:  # noqa: ARG002
-        raise OSError(errno.EIO, "disk I/O error")
+    is_broken = True
 
-    def finish(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> ClipRecord:  # noqa: ARG002
-        raise OSError(errno.EIO, "disk I/O error")
+    def save_open(self, start: ClipStart) -> None:
+        self._touch()
+        super().save_open(start)
+
+    def finish(self, start: ClipStart, end: ClipEnd, signed: SignedManifest) -> ClipRecord:
+        self._touch()
+        return super().finish(start, end, signed)
+
+    def _touch(self) -> None:
+        if self.is_broken:
+            raise OSError(errno.EIO, "disk I/O error")
 
 
 class RigWithBrokenIndex(RecordingRig):
@@ -233,3 +261,90 @@ async def test_a_clip_whose_index_fails_is_whole_and_adopted_at_the_next_start(
     assert clip.trigger_event_id == event_id
     assert not clip.is_cut_short
     assert_is_what_was_signed(clip, shelves)
+
+
+async def test_a_clip_that_was_cut_short_says_how_many_pictures_it_lost(tmp_path: Path) -> None:
+    card = BadCard()
+    rig = RecordingRig(tmp_path, card=card, queue_max_bytes=400_000)
+    async with running(rig):
+        rig.press()
+        card.stall_s = 0.3
+        for unit in rig.camera.film(1.5):
+            rig.hub.put(replace(unit, data=unit.data + FILLER))
+            await asyncio.sleep(0.002)
+        await eventually(lambda: bool(rig.card_states))
+        card.error = errno.EIO
+        clip = await rig.next_clip()
+        card.stall_s, card.error = 0.0, None
+    assert clip.is_cut_short
+    assert check_manifest(clip.signed_manifest, rig.signer.spki).lost_units > 0
+
+
+async def test_an_index_that_cannot_be_written_is_told_though_clips_can(tmp_path: Path) -> None:
+    async with running(RigWithBrokenIndex(tmp_path)) as rig:
+        await rig.film(4)
+        rig.press()
+        for _ in range(12):
+            await rig.film(0.25)
+            await asyncio.sleep(0.05)
+        assert [state.code for state in rig.card_states] == ["failing"]
+        assert "disk I/O error" in rig.card_states[0].detail
+
+
+async def test_an_index_that_can_be_written_again_is_told_as_well(tmp_path: Path) -> None:
+    async with running(RigWithBrokenIndex(tmp_path)) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film(3)
+        await eventually(lambda: bool(rig.card_states))
+        assert isinstance(rig.library, BrokenIndex)
+        rig.library.is_broken = False
+        await rig.film(1)
+        rig.press()
+        await rig.film(3)
+        await eventually(lambda: len(rig.card_states) > 1)
+    assert [state.code for state in rig.card_states] == ["failing", "ok"]
+
+
+async def test_a_card_that_fails_at_the_very_end_of_a_clip_costs_no_last_second(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(4)
+        pressed_ms = rig.clock.wall_ms()
+        rig.press()
+        await rig.film_slowly(1.5)
+        await asyncio.sleep(0.5)
+        card.error = errno.EIO
+        await rig.film_slowly(0.8)
+        first = await rig.next_clip()
+        assert rig.recorder.clip_id is not None
+        card.error = None
+        await rig.film_slowly(2)
+        second = await rig.next_clip()
+        for clip in (first, second):
+            assert_is_what_was_signed(clip, rig)
+        assert rig.recorder.clip_id is None
+    assert second.started_ms <= first.ended_ms
+    assert second.ended_ms >= pressed_ms + 2_000
+    assert not second.is_cut_short
+
+
+async def test_what_a_failed_sync_may_have_lost_is_recorded_again(tmp_path: Path) -> None:
+    card = BadCard()
+    async with running(RecordingRig(tmp_path, card=card)) as rig:
+        await rig.film(4)
+        rig.press()
+        await rig.film_slowly(0.6)
+        await eventually(lambda: card.syncs >= 2)
+        synced = examine(rig.vault.open(rig.library.path_of(rig.recorder.clip_id or "")))
+        card.sync_error = errno.EIO
+        await rig.film_slowly(0.6)
+        first = await rig.next_clip()
+        card.sync_error = None
+        await rig.film_slowly(4)
+        second = await rig.next_clip()
+    assert synced.end is not None
+    assert second.started_ms <= first.started_ms + synced.end.duration_90k // 90
+    assert first.is_cut_short

@@ -1,0 +1,65 @@
+"""Who works on a folder: locks that live and die with the process that holds them.
+
+The doorbell locks its data folder before it reads anything there, so that a second one, or a
+repair, can't close a clip that it is recording; the recorder locks the clips' folder beside it.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from firmware.errors import StoreError
+
+TRIES = 5
+TRY_EVERY_S = 0.1
+
+log = logging.getLogger(__name__)
+
+
+def is_locked(folder: Path) -> bool:
+    """Tell whether some process has locked this folder."""
+    with _opened(folder) as descriptor:
+        return not _lock(descriptor)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let `is_locked` see this process; if another has the lock, only say so."""
+    with _opened(folder) as descriptor:
+        if not _lock(descriptor):
+            log.error("another doorbell runs over %s", folder)
+        yield
+
+
+@contextmanager
+def locked_alone(folder: Path) -> Iterator[None]:
+    """Lock the folder, or raise StoreError if another process has the lock."""
+    with _opened(folder) as descriptor:
+        for _ in range(TRIES):
+            if _lock(descriptor):
+                break
+            time.sleep(TRY_EVERY_S)  # perhaps somebody only asked whether it is locked
+        else:
+            raise StoreError(folder, "another doorbell, or a repair, runs over it; stop that first")
+        yield
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
