@@ -3,6 +3,7 @@
 .PHONY: help setup demo check test lock smoke bench soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
+PEERS := ffmpeg
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
 ARGS ?=
 
@@ -27,6 +28,7 @@ check: setup  ## format, lint, types, architecture: in half a minute
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
 	@.ci/debian $(BROWSER) $(FAULTS)
+	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	npm test --silent
 	$(VENV)/pytest $(ARGS)
@@ -37,7 +39,8 @@ lock:  ## resolve pyproject.toml into requirements/ anew
 smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)
 
-bench: setup  ## measure, and write docs/benchmarks.md and .json (tests/bench)
+bench: setup  ## measure for half an hour, and write docs/benchmarks.md and .json (tests/bench)
+	@.ci/debian $(PEERS) || echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
 
 soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, a guest (hours)

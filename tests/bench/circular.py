@@ -42,9 +42,14 @@ class Outputs:
         return circular
 
 
+def frame_of(unit: AccessUnit) -> tuple[bytes, bool, int]:
+    """Return what picamera2's hardware encoder gives `outputframe`: bytes, and a time in µs."""
+    return unit.data, unit.is_key, unit.pts_90k * 100 // 9
+
+
 def put(circular: Any, unit: AccessUnit) -> None:
-    """Give it a unit as picamera2's hardware encoder does: bytes, and a time in µs."""
-    circular.outputframe(unit.data, unit.is_key, unit.pts_90k * 100 // 9)
+    """Give it a unit as picamera2's hardware encoder does."""
+    circular.outputframe(*frame_of(unit))
 
 
 @functools.cache

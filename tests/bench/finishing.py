@@ -85,7 +85,7 @@ async def _record_and_end(folder: Path, film: Film, length_s: int) -> _Ended:
     )
     begin_90k = clock.monotonic_ns() * 9 // 100_000
     count = length_s * FPS
-    units = list(itertools.islice(film.on(begin_90k), count + 2))
+    units = list(itertools.islice(film.on(begin_90k), count + 1))
     async with recording(rig):
         await rig.film(units[:1])
         rig.recorder.trigger(new_id(), "pressed", begin_90k)
@@ -93,9 +93,9 @@ async def _record_and_end(folder: Path, film: Film, length_s: int) -> _Ended:
             await rig.film(units[number : min(number + FPS, count - OPEN_FRAGMENT_UNITS)])
             await rig.until_durable(number - BEHIND_UNITS)
         await rig.until_durable(count - OPEN_FRAGMENT_UNITS)
-        await rig.film(units[count - OPEN_FRAGMENT_UNITS : count + 1])
+        await rig.film(units[count - OPEN_FRAGMENT_UNITS : count])
         begin_ns = time.perf_counter_ns()
-        rig.hub.put(units[-1])  # the first after the post-roll
+        rig.hub.put(units[-1])  # the first at the post-roll's end, which is the clip's last
         listed_ns, clip = await rig.next_clip()
         play_ns = time.perf_counter_ns()
         mp4 = rig.playback.plain_mp4(clip)

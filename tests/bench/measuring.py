@@ -34,7 +34,7 @@ FULL = Size(
     video_s=30,
     package_bytes=8_000_000,
     repeats=300,
-    real_time_runs=3,
+    real_time_runs=5,
     real_time_s=60.0,
     triggers=100,
     clip_lengths_s=(10, 30, 60),
@@ -60,6 +60,11 @@ class Run:
     """One run's times of the same piece of work, in ns."""
 
     times_ns: Sequence[int]
+
+    def __post_init__(self) -> None:
+        """Refuse what ended before it began: then something else was measured."""
+        if min(self.times_ns) <= 0:
+            raise ValueError("a benchmark's work ended before it began")
 
     def in_unit(self, unit: Unit) -> list[float]:
         """Return the times in a unit of time."""

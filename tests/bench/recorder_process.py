@@ -3,7 +3,8 @@
     python -m tests.bench.recorder_process FOLDER WIDTH HEIGHT SECONDS
 
 Takes access units from stdin (tests.bench.feed), as a camera's thread would, and makes one clip of
-the first SECONDS of them. Says `ready`, and `clip` once it is sealed, signed and listed.
+the first SECONDS of them. Says `ready`, and `clip` once it is sealed, signed and listed: how long
+it is, how often it was synced, and what each thread took of the CPU since `ready`.
 """
 
 import argparse
@@ -35,14 +36,34 @@ async def record(given: argparse.Namespace) -> None:
     async with recording(rig):
         camera = Camera(rig)
         camera.start()
+        before_s = thread_times_s()
         say(ready=True)
         while rig.ring.newest_pts_90k is None:  # noqa: ASYNC110 - a thread fills it
             await asyncio.sleep(0.005)
         first_90k = min(rig.ring.newest_pts_90k, pts_90k_of(clock.monotonic_ns()))
         rig.recorder.trigger(new_id(), "pressed", first_90k)
         _, clip = await rig.listed.get()
-        say(clip={"duration_ms": clip.duration_ms, "reading_s": camera.reading_s})
+        used_s = {name: used - before_s[name] for name, used in thread_times_s().items()}
+        say(
+            clip={
+                "duration_ms": clip.duration_ms,
+                "syncs": len(rig.vault.syncs),
+                "reading_s": camera.reading_s,
+                "camera_s": used_s["camera"] - camera.reading_s,
+                "loop_s": used_s["MainThread"],
+                "writer_s": used_s["clip-writer"],
+            }
+        )
         await asyncio.to_thread(camera.join)
+
+
+def thread_times_s() -> dict[str, float]:
+    """Return the CPU time of each thread that Python knows, by name."""
+    threads = [thread for thread in threading.enumerate() if thread.ident is not None]
+    return {
+        thread.name: time.clock_gettime(time.pthread_getcpuclockid(thread.ident))
+        for thread in threads
+    }
 
 
 def say(**words: object) -> None:

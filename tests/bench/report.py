@@ -22,8 +22,10 @@ def as_json(results: Sequence[Result], machine: str, date: dt.date) -> str:
     return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
 
 
-def as_markdown(results: Sequence[Result], machine: str, date: dt.date) -> str:
-    """Return docs/benchmarks.md."""
+def as_markdown(
+    results: Sequence[Result], machine: str, date: dt.date, failed: Sequence[str] = ()
+) -> str:
+    """Return docs/benchmarks.md; `failed` names benchmarks that gave no result."""
     head = (
         "# Benchmarks\n\n"
         f"**{NOT_A_PI[0].upper()}{NOT_A_PI[1:]}.** By `{COMMAND}` on {date.isoformat()}: "
@@ -36,7 +38,10 @@ def as_markdown(results: Sequence[Result], machine: str, date: dt.date) -> str:
         "|---|---|---|---|---|---|---|---|---|\n"
     )
     table = "".join(f"| {' | '.join(_row(result))} |\n" for result in results)
-    notes = "".join(f"- **{result.id}**: {result.note}\n" for result in results if result.note)
+    lacking = "".join(f"- **{name}** failed in this run and is missing above.\n" for name in failed)
+    notes = lacking + "".join(
+        f"- **{result.id}**: {result.note}\n" for result in results if result.note
+    )
     plots = "".join(
         f"![{result.what}, by {result.axis}]({plot_file(result)})\n"
         for result in results
