@@ -143,6 +143,7 @@ class Background:
         away *= passed_s / GROUND_S
         self._ground += np.clip(away, -most, most, out=away)
         self._note_ground()
+        self._limits.prepare(self._ground)
 
     def _learn_staying(self, now: Floats, hot: Bools, passed_s: float) -> None:
         if not hot.any():
@@ -156,20 +157,16 @@ class Background:
 
     def _learn_unrest(self, change: Floats, passed_s: float) -> None:
         """Somebody who passes changes a pixel in a few frames; they raise it a little each."""
-        most = np.multiply(self._unrest, 2, out=self._work)
-        most += 4.0
-        np.minimum(change, most, out=change)
         change -= self._unrest
+        np.minimum(change, np.add(self._unrest, 4.0, out=self._work), out=change)
         change *= passed_s / UNREST_S
         self._unrest += change
 
     def _learn_sway(self, away: Floats, passed_s: float) -> None:
-        most = np.multiply(self._sway, 2, out=self._more_work)
-        most += 8.0
         far = np.abs(away, out=away)
         far *= SWAY_FACTOR
-        np.minimum(far, most, out=far)
         far -= self._sway
+        np.minimum(far, np.add(self._sway, 8.0, out=self._more_work), out=far)
         far *= passed_s / SWAY_S
         self._sway += far
 

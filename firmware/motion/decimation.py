@@ -41,14 +41,16 @@ def _sums_of_words(luma: NDArray[np.uint8], k: int) -> NDArray[np.uint16] | NDAr
     if luma.strides[0] % 8:
         luma = np.ascontiguousarray(luma)
     words = luma.view(np.uint64)
-    pairs = words >> _BYTE_BITS
-    pairs &= _EVEN_BYTES
-    pairs += words & _EVEN_BYTES
-    rows, step = pairs.reshape(-1), pairs.shape[1]
-    rows[:-step] += rows[step:]  # each row with the next: twice what is wanted, but in one go
-    if k == 4:
-        rows[: -2 * step] += rows[2 * step :]
-    sums = pairs.reshape(-1, k, step)[:, 0]
+    sums, spare = words >> _BYTE_BITS, words & _EVEN_BYTES
+    sums &= _EVEN_BYTES
+    sums += spare
+    columns = sums.shape[1]
+    sums, spare = sums.reshape(-1), spare.reshape(-1)
+    for rows in (1, 2)[: k // 2]:  # to each row the next, then the next but one, all in one go
+        step = rows * columns
+        np.add(sums[:-step], sums[step:], out=spare[:-step])
+        sums, spare = spare, sums
+    sums = sums.reshape(-1, k, columns)[:, 0]
     if k == 2:
         return sums.view(np.uint16)
     halves = sums.view(np.uint32)

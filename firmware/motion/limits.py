@@ -21,7 +21,7 @@ class Limits:
         self._hot: Bools = np.empty(shape, np.bool_)
         self._dark: Bools = np.empty(shape, np.bool_)
         self._gain = 1.0
-        self._is_spread = self._is_known = False
+        self._has_high = self._has_low = self._is_known = False
 
     def set_threshold(self, unrest: Floats, sway: Floats, contrast: float) -> None:
         """Ask for the greater of unrest and sway, and for contrast beyond it."""
@@ -31,18 +31,24 @@ class Limits:
 
     def forget(self) -> None:
         """Compute all anew for the next frame: the background is another."""
-        self._is_spread = self._is_known = False
+        self._has_high = self._has_low = self._is_known = False
+
+    def prepare(self, ground: Floats) -> None:
+        """Do half of that now, so that no quiet frame takes much longer than the others."""
+        if not self._has_high:
+            _spread(ground, np.maximum, self._high, self._work)
+            self._has_high = True
 
     def hot(self, now: Floats, ground: Floats, gain: float) -> Bools:
         """Return which pixels are brighter, or darker, than all of a background that is lit
         with so much gain around them."""
-        if not self._is_spread:
-            _spread(ground, np.maximum, self._high, self._work)
+        self.prepare(ground)
+        if not self._has_low:
             _spread(ground, np.minimum, self._low, self._work)
         if not self._is_known or gain != self._gain:
             np.add(lit(self._high, gain, self._above), self.threshold, out=self._above)
             np.subtract(lit(self._low, gain, self._below), self.threshold, out=self._below)
-        self._is_spread = self._is_known = True
+        self._has_low = self._is_known = True
         self._gain = gain
         return self._compared(now)
 
