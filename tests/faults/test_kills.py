@@ -20,6 +20,7 @@ import pytest
 
 from tests.faults.town import Town, running_town
 from tests.story.api import Json, ask_until
+from tests.story.servers import program
 from tests.story.settings import StoryError
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -128,12 +129,27 @@ def _check_presses(events: list[Json], ringer: Ringer) -> None:
 
 
 async def _check_clips(town: Town, events: list[Json]) -> None:
-    clips = [event["body"] for event in events if event["body"]["type"] == "clip_ready"]
+    """Every clip that was told can be opened at the card, and is as long as it was told to be."""
+    clips = {
+        event["body"]["clip_id"]: event["body"]
+        for event in events
+        if event["body"]["type"] == "clip_ready"
+    }
     assert clips
-    for clip in clips:
-        card = town.settings.doorbell_dir / "clips" / f"{clip['clip_id']}.mp4"
-        seconds = await asyncio.to_thread(_play, card)
+    for clip_id, clip in clips.items():
+        file = town.settings.data_dir / f"{clip_id}.mp4"
+        await _export(town.settings.doorbell_dir / "doorbell.toml", clip_id, file)
+        seconds = await asyncio.to_thread(_play, file)
         assert seconds == pytest.approx(clip["duration_ms"] / 1000, abs=0.3)
+
+
+async def _export(config: Path, clip_id: str, file: Path) -> None:
+    words = ("--config", str(config), "clips", "export", clip_id, "--to", str(file))
+    process = await asyncio.create_subprocess_exec(
+        program("doorward-firmware"), *words, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
 
 
 def _play(mp4: Path) -> float:
