@@ -82,6 +82,20 @@ class Database:
                 self._connections.append(connection)
         return connection
 
+    def _connect_anew(self) -> None:
+        """Close this thread's connection; the next call opens another.
+
+        SQLite opens for reading only what the card once refused to open for writing, and would
+        stay with that.
+        """
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            return
+        with self._lock:
+            self._connections.remove(connection)
+        self._local.connection = None
+        connection.close()
+
     def _connect(self) -> sqlite3.Connection:
         mode = "rw" if self._is_ready else "rwc"  # an index that is gone is never begun anew
         connection = sqlite3.connect(
@@ -125,6 +139,8 @@ class Database:
             number = _CARD_ERRORS.get(primary_code)
             if number is None:
                 raise
+            if number == errno.EROFS:
+                self._connect_anew()
             raise OSError(number, str(error), str(self.path)) from error
 
 

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from firmware.errors import StoreError
@@ -28,10 +28,13 @@ def is_locked(folder: Path) -> bool:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Let `is_locked` see this process; if another has the lock, only say so."""
-    with _opened(folder) as descriptor:
-        if not _lock(descriptor):
-            log.error("another doorbell runs over %s", folder)
+    """Let `is_locked` see this process; if another has the lock, or the card fails, only say so."""
+    with ExitStack() as stack:
+        try:
+            if not _lock(stack.enter_context(_opened(folder))):
+                log.error("another doorbell runs over %s", folder)
+        except OSError as error:
+            log.error("%s can't be locked now: %s", folder, error)
         yield
 
 

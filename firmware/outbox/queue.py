@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -187,7 +187,21 @@ class Outbox:
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
         except sqlite3.DatabaseError as error:
+            is_readonly = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
+            if is_readonly or isinstance(error, sqlite3.ProgrammingError):
+                self._open_anew()
             raise StoreError(self._path, f"can't be written: {error}") from error
+
+    def _open_anew(self) -> None:
+        """Close the file and open it again for the next event (under the lock).
+
+        SQLite opens for reading only what the card once refused to open for writing, and would
+        stay with that while any connection is open. If it can't be opened now either, the closed
+        connection raises ProgrammingError at the next event, and it is tried again.
+        """
+        self._db.close()
+        with suppress(StoreError, OSError):
+            self._db = _open(self._path)
 
     def _wake(self) -> None:
         for loop, news in tuple(self._waiting):
