@@ -109,6 +109,7 @@ class RecordingHalf:
         ]
         self._note("ready")
         await self._film(stop)
+        self._teller.hurry()
         await asyncio.gather(*self._presses)
         for task in running:
             task.cancel()

@@ -18,6 +18,7 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.outbox.queue import Outbox
+from firmware.protocol.deletions import check_deletion
 from firmware.protocol.events import Event
 from firmware.protocol.footage import check_manifest
 from tests.fakes.recording import Shelves
@@ -87,6 +88,9 @@ class Remains:
         close_open_clips(self.shelves.library, self.shelves.vault, self.shelves.sign_manifest)
         self.shelves.thumbnails.make_missing()
         self.clips = self.shelves.library.in_order()
+        deletions = self.shelves.library.deletions()
+        removals = [check_deletion(signed, self._spki) for signed in deletions]
+        self.deleted = [removal.clip_id for removal in removals if removal.why == "space"]
         self.names = {name for clip in self.clips for name in self.names_of(clip)}
 
     def names_of(self, clip: ClipRecord) -> list[str]:
@@ -120,8 +124,10 @@ class Remains:
         check = Check(
             self.shelves.library, self.shelves.vault, identity_spki=self._spki, is_recording=False
         )
-        assert [str(fault) for fault in check.faults()] == []
-        assert self.shelves.library.open_starts() == []
+        faults = [str(fault) for fault in check.faults()]
+        assert not faults, faults
+        open_ids = [start.clip_id for start in self.shelves.library.open_starts()]
+        assert not open_ids, f"still open: {open_ids}"
         with closing(sqlite3.connect(self._outbox_file)) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         seqs = [event.seq for event in self.events()]

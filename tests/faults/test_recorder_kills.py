@@ -1,6 +1,6 @@
 """Fifty times `kill -9` (DOORWARD_RECORDER_KILLS=N: so often) at random moments of recording.
 
-Five doorbells, of which some film eight times as fast, so that clips begin and end all the time;
+Ten doorbells, of which half film eight times as fast, so that clips begin and end all the time;
 some are killed while they still put right what the last kill left. Then every clip plays, nothing
 that was handed over a second before a kill is lost, and both databases are sound.
 """
@@ -19,7 +19,7 @@ from tests.faults.remains import Remains, S, remains_of
 pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("DOORWARD_RECORDER_KILLS", "50"))
-DOORBELLS = 5
+DOORBELLS = 10
 SAFE_AFTER_S = 1.0
 """A unit handed over so long before the kill is in the file: a fragment is at most 0.5 s old."""
 EARLY = 0.2

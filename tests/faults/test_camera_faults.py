@@ -1,0 +1,341 @@
+"""A camera that freezes, is unplugged or gushes, in a doorbell put together as firmware.app does.
+
+What `firmware.capture.keeper` does to the camera is in tests/firmware/test_keeper.py. Here: the
+press is heard and told with its reason, the owner is told of the trouble and of its end, the
+next press has its pictures, and memory stays within what was set.
+"""
+
+import asyncio
+import tracemalloc
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar, cast
+
+import pytest
+
+from firmware.bell import Bell
+from firmware.capture.hub import UnitHub
+from firmware.capture.keeper import CameraKeeper, Patience
+from firmware.capture.packets import TICKS_PER_S
+from firmware.capture.rescue import Rescue
+from firmware.clips.record import ClipRecord
+from firmware.clips.ring import Ring
+from firmware.clips.writer import SYNC_BYTES
+from firmware.clock import SystemClock
+from firmware.config import Config, PanelConfig
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.enrolment.pairing import Pairing
+from firmware.filming import Filming
+from firmware.health.ladder import HeatLadder
+from firmware.health.monitor import HealthMonitor
+from firmware.health.troubles import HOLDS, Hold, Troubles
+from firmware.outbox.queue import Outbox
+from firmware.panel.gpio import MockGpio
+from firmware.panel.panel import Panel
+from firmware.panel.pins import load_pins
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import CameraState, ClipReady, EventBody, Pressed, Trouble
+from firmware.protocol.footage import NO_MASK_DIGEST, check_manifest
+from firmware.recording import Recording
+from firmware.telling import Teller
+from tests.fakes.bad_card import BadCard
+from tests.fakes.board import ManualBoard
+from tests.fakes.recording import RecordingRig, running
+from tests.faults.breakable_camera import FPS, BreakableCamera
+from tests.faults.doorbells import seeded_dice
+from tests.faults.recording_process import CLIPS as SHORT_CLIPS
+from tests.faults.remains import pictures_of
+
+pytestmark = pytest.mark.slow
+
+CLIPS = replace(SHORT_CLIPS, pre_roll_s=1.5, post_roll_s=1.0)
+PATIENCE = Patience(
+    look_every_s=0.05,
+    frozen_after_s=0.3,
+    frozen_after_units=3,
+    first_unit_s=0.5,
+    steady_s=2.5,
+    first_pause_s=0.1,
+    max_pause_s=0.3,
+)
+"""Ten times as impatient as a doorbell is."""
+TROUBLE = Hold(begin_s=0.2, end_s=0.3)
+SET_BPS = 1_000_000
+BURST_BPS = 20_000_000
+WITHIN_S = 10.0
+SOME_FILM_S = CLIPS.pre_roll_s + 1.3
+
+T = TypeVar("T", bound=EventBody)
+
+
+class OpenEyes:
+    """What `Recording` needs of `firmware.filming.Filming`, around a camera that breaks."""
+
+    def __init__(self, camera: BreakableCamera) -> None:
+        self.size = (camera.width, camera.height)
+        self.ring = Ring(pre_roll_s=CLIPS.pre_roll_s, max_bytes=CLIPS.ring_max_bytes)
+        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
+
+    def mask_digest(self) -> str:
+        return NO_MASK_DIGEST
+
+
+class House:
+    """One doorbell from its button and its camera to its outbox."""
+
+    def __init__(self, folder: Path) -> None:
+        self.camera = BreakableCamera(seeded_dice())
+        clock = SystemClock(is_host_time_trusted=True)
+        keys = load_or_make_keys(folder)
+        self.outbox = Outbox(folder / "outbox.sqlite3", keys.device)
+        self.teller = Teller(self.outbox, clock)
+        eyes = OpenEyes(self.camera)
+        self.recording = Recording(
+            Config(data_dir=folder, clips=CLIPS),
+            keys=keys,
+            filming=cast("Filming", eyes),
+            clock=clock,
+            boot_id=new_id(),
+            may_record=lambda: True,
+            on_card=lambda state: self.health.set_card(state),
+            tell=self.teller.tell,
+        )
+        self.keeper = keeper_of(self.camera, eyes.hub, folder, lambda: self.health.look_now())
+        self.health = HealthMonitor(
+            board=ManualBoard(),
+            camera=self.keeper,
+            clip_facts=self.recording.facts,
+            ladder=HeatLadder(FPS),
+            troubles=Troubles(holds={**HOLDS, "camera": TROUBLE}),
+            clock=clock,
+            tell=self.teller.tell,
+            may_tell=lambda: True,
+            publish=lambda _: None,
+            look_every_s=0.1,
+        )
+        settings = PanelConfig(
+            pins="mock", chime_ms=40, control_socket=str(folder / "control.sock")
+        )
+        self.gpio = MockGpio(load_pins())
+        self.panel = Panel(
+            settings,
+            self.gpio,
+            has_presence=False,
+            has_infrared=False,
+            clock=clock,
+            on_reset=lambda: None,
+        )
+        self.bell = Bell(
+            settings,
+            self.panel,
+            clock=clock,
+            trigger=self.recording.recorder.trigger,
+            pairing=Pairing(identity_key="", sealing_key="", has_owner=True),
+            has_owner=lambda: True,
+            camera_state=lambda: self.keeper.state,
+            tell=self.teller.tell,
+            show=_show_nothing,
+        )
+
+    async def press(self) -> Pressed:
+        """Press the outer button; return what is told, once the bell has chimed."""
+        presses, chimes = len(self.told(Pressed)), self.chimes
+        await self.gpio.press("bell", 0.08)
+        await until(lambda: len(self.told(Pressed)) > presses and self.chimes > chimes)
+        return self.told(Pressed)[-1]
+
+    @property
+    def chimes(self) -> int:
+        return sum(change.level == 1 for change in self.gpio.history("chime"))
+
+    def told(self, kind: type[T]) -> list[T]:
+        bodies = [event.body for event in self.outbox.pending(1000)]
+        return [body for body in bodies if isinstance(body, kind)]
+
+    def troubles(self) -> list[tuple[str, bool]]:
+        return [(trouble.code, trouble.is_over) for trouble in self.told(Trouble)]
+
+    async def next_clip(self) -> ClipRecord:
+        """Return the next clip that is told."""
+        before = len(self.told(ClipReady))
+        await until(lambda: len(self.told(ClipReady)) > before)
+        clip = self.recording.library.find(self.told(ClipReady)[-1].clip_id)
+        assert clip is not None
+        return clip
+
+    def assert_plays(self, clip: ClipRecord) -> None:
+        units = list(self.recording.playback.units(clip))
+        assert pictures_of(self.recording.playback.plain_mp4(clip)) == len(units)
+
+
+async def _show_nothing(*_: object) -> None:
+    pass
+
+
+def keeper_of(
+    camera: BreakableCamera, hub: UnitHub, folder: Path, on_state: Callable[[], object]
+) -> CameraKeeper:
+    return CameraKeeper(
+        camera,
+        on_unit=hub.put,
+        on_luma=lambda _: None,
+        on_state=lambda *_: on_state(),
+        clock=SystemClock(),
+        rescue=Rescue(folder / "rescue.json", boot="b", uptime_s=lambda: 300, may_reboot=False),
+        give_up=lambda reason: pytest.fail(reason),
+        reboot=lambda: pytest.fail("the board was restarted"),
+        random_source=seeded_dice(),
+        bitrate_bps=SET_BPS,
+        patience=PATIENCE,
+    )
+
+
+@asynccontextmanager
+async def house(folder: Path) -> AsyncIterator[House]:
+    """A doorbell that has filmed for a while."""
+    home = House(folder)
+    home.panel.start()
+    await home.bell.start()
+    parts = (home.keeper.run(), home.recording.recorder.run(), home.health.run())
+    running_parts = [asyncio.create_task(part) for part in parts]
+    try:
+        await until(lambda: home.keeper.state == "working")
+        await asyncio.sleep(SOME_FILM_S)
+        yield home
+    finally:
+        await home.bell.close()
+        for task in running_parts:
+            task.cancel()
+        await asyncio.gather(*running_parts, return_exceptions=True)
+        await home.keeper.stop()
+        await asyncio.to_thread(home.teller.close)
+        await home.recording.aclose()
+        home.outbox.close()
+        await home.panel.close()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not holds():  # noqa: ASYNC110 (threads change it)
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def memory_held() -> Iterator[Callable[[], int]]:
+    """Yield what tells how many bytes more than at first this process holds."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        yield lambda: tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """Something that happens to the camera, and how it is mended."""
+
+    do: Callable[[BreakableCamera], None]
+    mend: Callable[[BreakableCamera], None]
+    state: CameraState
+
+
+def freeze(camera: BreakableCamera) -> None:
+    camera.is_frozen = True
+
+
+def thaw_at_the_next_restart(camera: BreakableCamera) -> None:
+    camera.restarts_that_help = 1
+
+
+def unplug(camera: BreakableCamera) -> None:
+    camera.is_plugged_in = False
+
+
+def plug_in(camera: BreakableCamera) -> None:
+    camera.is_plugged_in = True
+
+
+BREAKS = {
+    "frozen": Break(do=freeze, mend=thaw_at_the_next_restart, state="frozen"),
+    "unplugged": Break(do=unplug, mend=plug_in, state="missing"),
+}
+
+
+@pytest.mark.parametrize("what", BREAKS)
+async def test_a_camera_that_breaks_costs_no_press_is_told_and_comes_back(
+    tmp_path: Path, what: str
+) -> None:
+    broken = BREAKS[what]
+    async with house(tmp_path) as home:
+        broken.do(home.camera)
+        await until(lambda: home.keeper.state == broken.state)
+        assert (await home.press()).camera == broken.state
+        await until(lambda: home.troubles() == [("camera", False)])
+        broken.mend(home.camera)
+        await until(lambda: home.keeper.state == "working")
+        await until(lambda: home.troubles() == [("camera", False), ("camera", True)])
+        await asyncio.sleep(SOME_FILM_S)
+        assert (await home.press()).camera == "working"
+        clip = await home.next_clip()
+        assert clip.pre_roll_ms >= CLIPS.pre_roll_s * 1000
+        assert not clip.is_cut_short
+        home.assert_plays(clip)
+
+
+@pytest.mark.parametrize("what", BREAKS)
+async def test_a_camera_that_breaks_during_a_clip_leaves_what_it_filmed(
+    tmp_path: Path, what: str
+) -> None:
+    broken = BREAKS[what]
+    async with house(tmp_path) as home:
+        await home.press()
+        broken.do(home.camera)
+        clip = await home.next_clip()
+        assert clip.is_cut_short
+        assert clip.pre_roll_ms >= CLIPS.pre_roll_s * 1000
+        home.assert_plays(clip)
+
+
+async def test_a_burst_stays_within_its_memory_is_told_and_ends(tmp_path: Path) -> None:
+    """Twenty megabits a second, while the card takes seconds for each sync."""
+    card, cap, pre_roll_s, queue = BadCard(), 10_000_000, 6.0, 5_000_000
+    rig = RecordingRig(
+        tmp_path,
+        SystemClock(is_host_time_trusted=True),
+        card=card,
+        queue_max_bytes=queue,
+        pre_roll_s=pre_roll_s,
+    )
+    camera = BreakableCamera(seeded_dice())
+    keeper = keeper_of(camera, rig.hub, tmp_path, lambda: None)
+    async with running(rig):
+        task = asyncio.create_task(keeper.run())
+        await until(lambda: keeper.state == "working")
+        with memory_held() as held:
+            camera.bitrate_bps = BURST_BPS
+            camera.restarts_that_help = 4
+            await until(lambda: rig.ring.size_bytes > 0.9 * cap)
+            card.stall_s = 2.5
+            rig.recorder.trigger(new_id(), "pressed", rig.now_90k)
+            async with asyncio.timeout(2 * WITHIN_S):
+                while camera.bitrate_bps:
+                    await asyncio.sleep(0.02)
+                    assert rig.ring.size_bytes <= cap
+                    assert held() <= cap + queue + SYNC_BYTES
+        card.stall_s = 0.0
+        clip = await rig.next_clip()
+        await until(lambda: keeper.bitrate_bps < 2 * SET_BPS)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await keeper.stop()
+        manifest = check_manifest(clip.signed_manifest, rig.signer.spki)
+        units = list(rig.playback.units(clip))
+    assert units[0].is_key
+    assert 1.0 < manifest.pre_roll_90k / TICKS_PER_S < pre_roll_s
+    assert manifest.lost_units > 0
+    assert [state.code for state in rig.card_states][:1] == ["slow"]
+    assert camera.encoder_restarts >= 4
