@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,8 @@ from pathlib import Path
 FICLONE = 0x40049409
 OUTER_BYTES = 1_200_000_000
 CARD_BYTES = 160_000_000
+UNMOUNT_TRIES = 20
+UNMOUNT_EVERY_S = 0.1
 
 
 def reason_against() -> str:
@@ -76,7 +79,16 @@ def mounted(image: Path, at: Path) -> Iterator[Path]:
     try:
         yield at
     finally:
-        _run("umount", at)
+        _unmount(at)
+
+
+def _unmount(at: Path) -> None:
+    """Unmount; a program that is just being started has our files open until it runs."""
+    for _ in range(UNMOUNT_TRIES):
+        if subprocess.run(["umount", at], capture_output=True, timeout=60).returncode == 0:
+            return
+        time.sleep(UNMOUNT_EVERY_S)
+    _run("umount", at)
 
 
 def _truncate(path: Path, size_bytes: int) -> None:
