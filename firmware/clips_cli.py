@@ -18,15 +18,12 @@ from firmware.clips.database import Database
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.key_choice import LateKey, recovery_keys_of
 from firmware.clips.library import Library
 from firmware.clips.mp4 import annex_b, fragmented_mp4, plain_mp4
 from firmware.clips.playback import ClipReader
 from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
-from firmware.clips.recovery_words import parse_recovery_secret
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.vault import SealedFile, Vault, open_with_recovery_key
 from firmware.clock import SystemClock
 from firmware.config import Config, load_config
 from firmware.enrolment.keys import load_or_make_keys
@@ -35,6 +32,9 @@ from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.deletions import Deletion
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
+from firmware.vault.key_choice import LateKey, recovery_keys_of
+from firmware.vault.recovery_words import parse_recovery_secret
+from firmware.vault.sealed_file import SealedFile, Vault, open_with_recovery_key
 
 DATING_WORDS = {
     "trusted": "",

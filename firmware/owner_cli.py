@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from firmware.clips.recovery_words import (
+from firmware.errors import ControlError, VaultError
+from firmware.vault.recovery_words import (
     RecoveryKey,
     make_recovery_key,
     parse_recovery_secret,
     public_text_of,
 )
-from firmware.errors import ControlError, VaultError
 
 DEFAULT_DATA_DIR = Path("demo-data/doorbell")
 SOCKET_NAME = "control.sock"

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from firmware.clip_news import ClipNews
 from firmware.clips.database import Database
 from firmware.clips.deletions import DeletionSigner
-from firmware.clips.key_choice import LateKey, recovery_keys_of
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.clips.record import CardState
@@ -18,7 +17,6 @@ from firmware.clips.recorder import Recorder
 from firmware.clips.recovery import close_open_clips
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.vault import Vault
 from firmware.clock import Clock
 from firmware.config import Config
 from firmware.enrolment.keys import DeviceKeys
@@ -27,6 +25,8 @@ from firmware.filming import Filming
 from firmware.health.monitor import ClipFacts
 from firmware.own_page import Shelf
 from firmware.telling import Tell
+from firmware.vault.key_choice import LateKey, recovery_keys_of
+from firmware.vault.sealed_file import Vault
 
 RETENTION_EVERY_S = 600.0
 

@@ -10,11 +10,11 @@ from firmware.clips.library import Library
 from firmware.clips.playback import ClipFile, examine
 from firmware.clips.record import ClipRecord
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.vault import Vault
 from firmware.errors import VaultError
 from firmware.protocol.deletions import check_deletion
 from firmware.protocol.encoding import WireError, sha256_hex
 from firmware.protocol.footage import ClipManifest, check_manifest
+from firmware.vault.sealed_file import Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import split_annex_b
+from firmware.vault.sealed_file import MAX_RECORD_BYTES
 
-MAX_FRAGMENT_BYTES = 32 * 1024 * 1024
 _COUNT = struct.Struct(">I")
 _UNIT = struct.Struct(">QBI")
 
@@ -45,7 +45,7 @@ def decode_fragment(data: bytes) -> list[ClipUnit]:
     try:
         (count,) = _COUNT.unpack_from(data)
         begin = _COUNT.size + count * _UNIT.size
-        if len(data) > MAX_FRAGMENT_BYTES or begin > len(data):
+        if len(data) > MAX_RECORD_BYTES or begin > len(data):
             raise WireError("a fragment is too short for its own table, or too long")
         units = []
         for index in range(count):

@@ -18,10 +18,10 @@ from firmware.clips.library import Library
 from firmware.clips.mp4 import UnreadableClip, read_units
 from firmware.clips.playback import Footage, examine
 from firmware.clips.record import ClipEnd, ClipStart, SignManifest
-from firmware.clips.vault import Kind, Vault
 from firmware.errors import VaultError
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import SignedManifest
+from firmware.vault.sealed_file import Kind, Vault
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from firmware.capture.packets import AccessUnit
 from firmware.clips.fragment import ClipUnit, encode_fragment
 from firmware.clips.playback import Footage
 from firmware.clips.record import ClipEnd, ClipStart, Ended
-from firmware.clips.vault import Kind, SealedWriter
 from firmware.protocol.footage import SignedManifest
+from firmware.vault.sealed_file import Kind, SealedWriter
 
 
 class OpenClip:

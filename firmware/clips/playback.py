@@ -8,10 +8,10 @@ from firmware.clips.fragment import ClipUnit, decode_fragment
 from firmware.clips.library import Library
 from firmware.clips.mp4 import plain_mp4
 from firmware.clips.record import DEFAULT_FRAME_90K, ClipEnd, ClipRecord, ClipStart, Ended
-from firmware.clips.vault import Kind, Record, SealedFile, Vault
 from firmware.errors import VaultError
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, GopHasher, SignedManifest
+from firmware.vault.sealed_file import Kind, Record, SealedFile, Vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,11 +26,11 @@ from firmware.clips.library import Library
 from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.retention import Retention
 from firmware.clips.ring import LONGEST_GOP_S, Ring
-from firmware.clips.vault import Vault
 from firmware.clips.writer import ClipWriter, Failure
 from firmware.clock import Clock
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST, ClipTrigger
+from firmware.vault.sealed_file import Vault
 
 log = logging.getLogger(__name__)
 

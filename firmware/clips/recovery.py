@@ -13,9 +13,9 @@ from firmware.clips.library import Library
 from firmware.clips.old_clips import seal_old_clips
 from firmware.clips.playback import ClipFile, examine, manifest_of
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, SignManifest
-from firmware.clips.vault import MAGIC, Vault, open_plain
 from firmware.durable import sync_file, sync_folder
 from firmware.errors import VaultError
+from firmware.vault.sealed_file import MAGIC, Vault, open_plain
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
 from firmware.clips.playback import ClipReader, manifest_of
 from firmware.clips.record import ClipRecord
-from firmware.clips.vault import Kind, Vault, is_torn
 from firmware.errors import DoorwardError, VaultError
 from firmware.protocol.encoding import WireError
+from firmware.vault.sealed_file import Kind, Vault, is_torn
 
 log = logging.getLogger(__name__)
 

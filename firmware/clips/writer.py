@@ -28,8 +28,8 @@ from firmware.clips.open_clip import OpenClip
 from firmware.clips.record import ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.recovery import close_cut_short
 from firmware.clips.retention import Retention
-from firmware.clips.vault import Vault
 from firmware.errors import DoorwardError
+from firmware.vault.sealed_file import Vault
 
 log = logging.getLogger(__name__)
 

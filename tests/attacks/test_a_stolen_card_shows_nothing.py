@@ -24,30 +24,30 @@ import pytest
 
 from firmware.capture.hub import UnitHub
 from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.clips import storage_key
 from firmware.clips.database import Database
 from firmware.clips.deletions import DeletionSigner
-from firmware.clips.key_choice import recovery_keys_of
 from firmware.clips.library import Library
-from firmware.clips.pi_key import PiStorageKey
 from firmware.clips.playback import Playback
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
-from firmware.clips.recovery_words import (
-    RecoveryKey,
-    make_recovery_key,
-    parse_recovery_secret,
-)
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
-from firmware.clips.storage_key import FileStorageKey, StorageKey
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.vault import Vault, open_with_recovery_key, read_header
 from firmware.config import StorageConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id, unb64u
+from firmware.vault import storage_key
+from firmware.vault.key_choice import recovery_keys_of
+from firmware.vault.pi_key import PiStorageKey
+from firmware.vault.recovery_words import (
+    RecoveryKey,
+    make_recovery_key,
+    parse_recovery_secret,
+)
+from firmware.vault.sealed_file import Vault, open_with_recovery_key, read_header
+from firmware.vault.storage_key import FileStorageKey, StorageKey
 from tests.fakes import rpi_fw_crypto
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera
@@ -202,7 +202,7 @@ def storage_key_for(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     token = make_soft_token(folder / "token", monkeypatch)
     import pkcs11
 
-    from firmware.clips.token_key import TokenStorageKey
+    from firmware.vault.token_key import TokenStorageKey
 
     pkcs11.lib(str(token.module)).reinitialize()  # SoftHSM reads its settings then
     return TokenStorageKey(module=token.module, token_label=token.label, pin_file=token.pin_file)

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from firmware.clips.playback import ClipReader
-from firmware.clips.storage_key import FileStorageKey
-from firmware.clips.vault import Vault
+from firmware.vault.sealed_file import Vault
+from firmware.vault.storage_key import FileStorageKey
 from tests.faults.town import running_town
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]

@@ -20,12 +20,12 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
-from firmware.clips.storage_key import FileStorageKey
-from firmware.clips.vault import Kind, Purpose, SealedWriter, Vault
 from firmware.clock import Clock
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
+from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
+from firmware.vault.storage_key import FileStorageKey
 
 RING_MAX_BYTES = 64_000_000
 KEEP_BYTES = 200_000_000
@@ -60,7 +60,7 @@ class DurableVault(Vault):
 
 
 class DurableWriter:
-    """Implements `firmware.clips.vault.SealedWriter`: the real one does all the work."""
+    """Implements `firmware.vault.sealed_file.SealedWriter`: the real one does all the work."""
 
     def __init__(self, inner: SealedWriter, syncs: list[Synced]) -> None:
         self._inner = inner

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from firmware.clips.storage_key import StorageKey
-from firmware.clips.vault import Kind, Purpose, SealedWriter, Vault
+from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
+from firmware.vault.storage_key import StorageKey
 
 
 class BadCard:
@@ -41,7 +41,7 @@ class BadCardVault(Vault):
 
 
 class BadCardWriter:
-    """Implements `firmware.clips.vault.SealedWriter`."""
+    """Implements `firmware.vault.sealed_file.SealedWriter`."""
 
     def __init__(self, inner: SealedWriter, card: BadCard) -> None:
         self._inner = inner

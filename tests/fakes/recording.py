@@ -21,14 +21,14 @@ from firmware.clips.record import CardState, ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
-from firmware.clips.storage_key import FileStorageKey
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clips.vault import Vault
 from firmware.clock import Clock, SystemClock
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST
+from firmware.vault.sealed_file import Vault
+from firmware.vault.storage_key import FileStorageKey
 from tests.fakes.bad_card import BadCard, BadCardVault
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, SoftSigner, TinyCamera

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clips.storage_key import FileStorageKey, unwrap
-from firmware.clips.vault import Vault, read_header
 from firmware.errors import VaultError
 from firmware.protocol.encoding import unb64u
+from firmware.vault.sealed_file import Vault, read_header
+from firmware.vault.storage_key import FileStorageKey, unwrap
 from tests.faults import card, strace
 from tests.faults.doorbells import RecordingDoorbell, seeded_dice
 from tests.faults.remains import Life, Remains, S, remains_of

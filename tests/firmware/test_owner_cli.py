@@ -16,9 +16,9 @@ import pytest
 
 from firmware.capture.packets import LumaFrame
 from firmware.capture.qr import draw_qr, read_texts
-from firmware.clips.recovery_words import make_recovery_key, parse_recovery_secret, public_text_of
 from firmware.config import parse_config
 from firmware.owner_cli import main
+from firmware.vault.recovery_words import make_recovery_key, parse_recovery_secret, public_text_of
 
 
 class Listener:

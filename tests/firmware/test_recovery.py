@@ -10,9 +10,9 @@ import pytest
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
-from firmware.clips.storage_key import FileStorageKey
-from firmware.clips.vault import Kind, Vault
 from firmware.protocol.footage import GopHasher, check_manifest
+from firmware.vault.sealed_file import Kind, Vault
+from firmware.vault.storage_key import FileStorageKey
 from tests.fakes.recording import RecordingRig, Shelves, recording_rig
 from tests.fakes.shelf import start_of
 

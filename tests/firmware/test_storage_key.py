@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.clips.key_choice import recovery_keys_of, storage_key_of
-from firmware.clips.pi_key import PiStorageKey
-from firmware.clips.recovery_words import make_recovery_key, parse_recovery_secret, public_text_of
-from firmware.clips.storage_key import FileStorageKey, StorageKey, name_of, unwrap, wrap
-from firmware.clips.vault import Kind, Vault
 from firmware.config import StorageConfig
 from firmware.errors import ConfigError, StoreError, VaultError
 from firmware.protocol.encoding import new_id
 from firmware.protocol.pairing import word_list
+from firmware.vault.key_choice import recovery_keys_of, storage_key_of
+from firmware.vault.pi_key import PiStorageKey
+from firmware.vault.recovery_words import make_recovery_key, parse_recovery_secret, public_text_of
+from firmware.vault.sealed_file import Kind, Vault
+from firmware.vault.storage_key import FileStorageKey, StorageKey, name_of, unwrap, wrap
 from tests.fakes import rpi_fw_crypto
 from tests.fakes.soft_token import LABEL, PIN, SoftToken, add_token, make_soft_token
 
@@ -47,7 +47,7 @@ def pi_key(board: Path) -> PiStorageKey:
 def token_key(token: SoftToken):
     import pkcs11
 
-    from firmware.clips.token_key import TokenStorageKey
+    from firmware.vault.token_key import TokenStorageKey
 
     # SoftHSM keeps the folder that it was first loaded with until it is loaded anew.
     pkcs11.lib(str(token.module)).reinitialize()
@@ -332,7 +332,7 @@ def test_two_tokens_of_one_name_are_an_error(token: SoftToken) -> None:
 
 
 def test_a_library_that_is_none_is_named(tmp_path: Path) -> None:
-    from firmware.clips.token_key import TokenStorageKey
+    from firmware.vault.token_key import TokenStorageKey
 
     with pytest.raises(VaultError, match=r"pkcs11_module.*can't be loaded"):
         TokenStorageKey(module=tmp_path / "none.so", token_label="x", pin_file=None)

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.clips.fragment import MAX_FRAGMENT_BYTES
-from firmware.clips.recovery_words import make_recovery_key, parse_recovery_secret
-from firmware.clips.storage_key import FileStorageKey
-from firmware.clips.vault import (
+from firmware.errors import VaultError
+from firmware.protocol.encoding import new_id, unb64u
+from firmware.vault.recovery_words import make_recovery_key, parse_recovery_secret
+from firmware.vault.sealed_file import (
     MAGIC,
+    MAX_RECORD_BYTES,
     Cipher,
     Kind,
     SealedFile,
@@ -30,8 +31,7 @@ from firmware.clips.vault import (
     open_with_recovery_key,
     read_header,
 )
-from firmware.errors import VaultError
-from firmware.protocol.encoding import new_id, unb64u
+from firmware.vault.storage_key import FileStorageKey
 
 CIPHERS: list[Cipher] = ["aes-256-gcm", "chacha20-poly1305"]
 RECORDS = [
@@ -303,7 +303,7 @@ def test_a_file_can_be_read_while_it_is_written(vault: Vault, tmp_path: Path) ->
 def test_a_record_too_large_to_be_read_is_never_sealed(vault: Vault, tmp_path: Path) -> None:
     writer = vault.create(tmp_path / "a.clip", new_id())
     with pytest.raises(VaultError, match="at most"):
-        writer.append(Kind.FRAGMENT, bytes(MAX_FRAGMENT_BYTES + 1))
+        writer.append(Kind.FRAGMENT, bytes(MAX_RECORD_BYTES + 1))
     writer.append(Kind.FRAGMENT, b"goes on")
     writer.close()
     assert plain_of(vault.open(tmp_path / "a.clip")) == [(Kind.FRAGMENT, b"goes on")]

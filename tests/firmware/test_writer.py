@@ -15,8 +15,8 @@ from firmware.clips.playback import examine
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart
 from firmware.clips.recorder import Recorder
 from firmware.clips.recovery import close_open_clips
-from firmware.clips.vault import Kind
 from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
+from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
 from tests.fakes.recording import RecordingRig, Shelves, running

@@ -18,11 +18,11 @@ from firmware.board import BoardProfile
 from firmware.capture.packets import AccessUnit, LumaFrame
 from firmware.capture.source import Mask, VideoSource
 from firmware.clips.fragment import ClipUnit, decode_fragment, encode_fragment
-from firmware.clips.storage_key import FileStorageKey
-from firmware.clips.vault import Kind, Vault
 from firmware.health.readings import BoardReadings
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import split_annex_b
+from firmware.vault.sealed_file import Kind, Vault
+from firmware.vault.storage_key import FileStorageKey
 
 EVERYTHING = Mask(polygons=(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)),))
 CARD_WRITE_BYTES = 200_000

@@ -24,9 +24,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from firmware.clips.recovery_words import RecoveryKey, make_recovery_key
-from firmware.clips.storage_key import FileStorageKey
-from firmware.clips.vault import Cipher, Kind, Vault
 from firmware.protocol import footage, notes, packages, pairing, requests
 from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex, unb64u
 from firmware.protocol.grants import (
@@ -40,6 +37,9 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.passkeys import Assertion, PasskeyKey, challenge
 from firmware.protocol.sealing import seal_to
+from firmware.vault.recovery_words import RecoveryKey, make_recovery_key
+from firmware.vault.sealed_file import Cipher, Kind, Vault
+from firmware.vault.storage_key import FileStorageKey
 
 HERE = Path(__file__).parent
 AN_ID = "a" * 26

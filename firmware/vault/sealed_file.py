@@ -27,9 +27,6 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from firmware.clips import storage_key
-from firmware.clips.fragment import MAX_FRAGMENT_BYTES
-from firmware.clips.storage_key import StorageKey
 from firmware.durable import sync_folder
 from firmware.errors import VaultError
 from firmware.protocol.encoding import (
@@ -44,10 +41,13 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.sealing import open_sealed, seal_to
+from firmware.vault import storage_key
+from firmware.vault.storage_key import StorageKey
 
 MAGIC = b"DWVAULT1"
 MAX_HEADER_BYTES = 16 * 1024
 MAX_RECOVERY_KEYS = 4
+MAX_RECORD_BYTES = 32 * 1024 * 1024
 TAG_BYTES = 16
 RECOVERY_INFO = b"doorward/recovery/v1\x00"
 _HEAD_BYTES = 5
@@ -237,8 +237,8 @@ class SealedWriter:
 
     def append(self, kind: Kind, plain: bytes) -> None:
         """Seal one record and write it; after an OSError, `write_rest` tries again."""
-        if len(plain) > MAX_FRAGMENT_BYTES:
-            raise VaultError(f"a record holds at most {MAX_FRAGMENT_BYTES} bytes, not {len(plain)}")
+        if len(plain) > MAX_RECORD_BYTES:
+            raise VaultError(f"a record holds at most {MAX_RECORD_BYTES} bytes, not {len(plain)}")
         nonce = self._number.to_bytes(12, "big")
         sealed = self._aead.encrypt(nonce, plain, self._aad + bytes([kind]))
         self._number += 1
@@ -332,7 +332,7 @@ class SealedFile:
         if len(head) < _HEAD_BYTES:
             return None
         size = int.from_bytes(head[:4], "big")
-        if not TAG_BYTES <= size <= MAX_FRAGMENT_BYTES + TAG_BYTES:
+        if not TAG_BYTES <= size <= MAX_RECORD_BYTES + TAG_BYTES:
             raise VaultError(f"{self.path.name}: record {number} has no possible size")
         sealed = file.read(size)
         if len(sealed) < size:

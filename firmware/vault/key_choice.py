@@ -10,12 +10,12 @@ import logging
 import threading
 from pathlib import Path
 
-from firmware.clips.pi_key import PiStorageKey
-from firmware.clips.storage_key import FileStorageKey, StorageKey, name_of
-from firmware.clips.vault import read_header
 from firmware.config import StorageConfig
 from firmware.errors import ConfigError, VaultError
 from firmware.protocol.encoding import WireError, unb64u
+from firmware.vault.pi_key import PiStorageKey
+from firmware.vault.sealed_file import read_header
+from firmware.vault.storage_key import FileStorageKey, StorageKey, name_of
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _key(config: StorageConfig, data_dir: Path, *, may_make: bool) -> StorageKey
     if config.key == "pi":
         return PiStorageKey()
     if config.key == "pkcs11":
-        from firmware.clips.token_key import TokenStorageKey  # loads a C library
+        from firmware.vault.token_key import TokenStorageKey  # loads a C library
 
         return TokenStorageKey(
             module=Path(config.pkcs11_module),

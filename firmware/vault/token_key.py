@@ -26,8 +26,8 @@ from pkcs11.exceptions import (
     UserAlreadyLoggedIn,
 )
 
-from firmware.clips.storage_key import KEY_BYTES, NAME_TAG
 from firmware.errors import StoreError, VaultError
+from firmware.vault.storage_key import KEY_BYTES, NAME_TAG
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ import hmac
 import subprocess
 from collections.abc import Sequence
 
-from firmware.clips.storage_key import KEY_BYTES
 from firmware.errors import VaultError
+from firmware.vault.storage_key import KEY_BYTES
 
 PROGRAM = ("rpi-fw-crypto",)
 KEY_ID = "1"

@@ -1,0 +1,1 @@
+"""The vault: sealed files, and the keys that open them."""
