@@ -25,7 +25,7 @@ from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
 from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.retention import Retention
-from firmware.clips.ring import LONGEST_GOP_S, Ring
+from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
 from firmware.clips.writer import ClipWriter, Failure
 from firmware.clock import Clock
 from firmware.protocol.encoding import new_id
@@ -114,10 +114,11 @@ class Recorder:
         self._clock = clock
         self._boot_id = boot_id
         self._size = size
-        self._pre_roll_90k = round(pre_roll_s * TICKS_PER_S)
+        # Another trigger, told later, may have happened before the one that begins a clip.
+        self._reach_90k = round((pre_roll_s + SLACK_S) * TICKS_PER_S)
         self._post_roll_90k = round(post_roll_s * TICKS_PER_S)
         # A lone press is never cut in two, however long its pre-roll and post-roll.
-        split_s = max(longest_s - LONGEST_GOP_S, pre_roll_s + post_roll_s + LONGEST_GOP_S)
+        split_s = max(longest_s - LONGEST_GOP_S, pre_roll_s + SLACK_S + post_roll_s + LONGEST_GOP_S)
         self._split_90k = round(split_s * TICKS_PER_S)
         self._may_record = may_record
         self._on_clip = on_clip
@@ -136,6 +137,8 @@ class Recorder:
             on_failure=lambda failure: self._on_loop(lambda: self._retry_later(failure)),
             max_bytes=queue_max_bytes or ring.max_bytes + QUEUE_EXTRA_BYTES,
         )
+        self._is_running = False
+        """Whether each picture arrives here: else a clip would lack those until it does."""
         self._recording: _Recording | None = None
         self._ended: _Recording | None = None
         """The last one, which the writer may not have written to its end yet."""
@@ -156,8 +159,8 @@ class Recorder:
     def trigger(self, event_id: str, kind: TriggerKind, at_pts_90k: int) -> str | None:
         """Start a clip or prolong the running one; return its id.
 
-        None if nobody is paired, or if the camera has no picture yet: then the clip begins at
-        the first key frame that comes.
+        None if nobody is paired, if the camera has no picture yet, or before `run`: then the
+        clip begins once the next key frame comes, with what the ring has before it.
         """
         if not self._may_record():
             return None
@@ -165,7 +168,7 @@ class Recorder:
         if self._recording is not None:
             self._prolong(self._recording, trigger)
             return self.clip_id
-        units = self._ring.snapshot(at_pts_90k - self._pre_roll_90k)
+        units = self._ring.snapshot(at_pts_90k - self._reach_90k) if self._is_running else ()
         if not units:
             if len(self._waiting.triggers) < MAX_TRIGGERS:
                 self._waiting.triggers.append(trigger)
@@ -192,8 +195,10 @@ class Recorder:
                 locked(self._library.clips_dir),
                 self._hub.subscribe("recorder", max_units=SUBSCRIPTION_MAX_UNITS) as units,
             ):
+                self._is_running = True
                 await self._record(units)
         finally:
+            self._is_running = False
             if self._recording is not None:
                 self._finish("cut_short")
             await asyncio.shield(asyncio.to_thread(self._writer.stop))
@@ -216,10 +221,12 @@ class Recorder:
         if recording is None:
             if self._waiting.triggers and unit.is_key:
                 waiting, self._waiting = self._waiting, _Waiting()
-                if unit.pts_90k > waiting.wanted_to_90k + self._post_roll_90k:
+                earliest_90k = min(trigger.at_pts_90k for trigger in waiting.triggers)
+                units = self._ring.snapshot(earliest_90k - self._reach_90k) or (unit,)
+                if units[0].pts_90k > waiting.wanted_to_90k + self._post_roll_90k:
                     log.warning("the first picture came too late; a trigger has no clip")
                     return
-                self._begin((unit,), waiting.triggers, waiting.wanted_to_90k)
+                self._begin(units, waiting.triggers, waiting.wanted_to_90k)
             return
         if recording.unwritten is not None:
             self._retry(recording, recording.unwritten, unit)

@@ -79,7 +79,9 @@ class Ring:
         for index, gop in enumerate(self._gops):
             if gop.units[0].pts_90k > from_pts_90k:
                 break
-            begin = index
+            # What ended long before is no pre-roll: the camera was silent in between.
+            is_stale = gop.units[-1].pts_90k < from_pts_90k - round(LONGEST_GOP_S * TICKS_PER_S)
+            begin = index + is_stale
         return tuple(
             unit for index, gop in enumerate(self._gops) if index >= begin for unit in gop.units
         )

@@ -32,7 +32,7 @@ PRESSES = 100
 LIMITS = ClipsConfig()
 PRE_ROLL_90K = round(LIMITS.pre_roll_s * TICKS_PER_S)
 POST_ROLL_90K = round(LIMITS.post_roll_s * TICKS_PER_S)
-LONGEST_S = 20.0
+LONGEST_S = 17.0
 """So short that many presses after one another need several clips."""
 FIRST_PRESS_S = 9.0
 ENCODER_S = (0.02, 0.08)
@@ -138,21 +138,24 @@ def numbers_of(rig: RecordingRig, clip: ClipRecord) -> list[int]:
 def assert_is_worth_it(manifests: list[ClipManifest]) -> None:
     """The presses met what they were to meet: clips of several presses, and joined clips."""
     assert len(manifests) > 5
-    assert any(len(manifest.triggers) > 5 for manifest in manifests)
+    assert any(len(manifest.triggers) > 3 for manifest in manifests)
     assert any(manifest.pre_roll_90k == 0 for manifest in manifests)
 
 
 def assert_is_marked(
     press: Press, manifests: list[ClipManifest], numbers: list[list[int]], film: list[Picture]
 ) -> None:
-    """A manifest says when in its clip the press was; a joined clip may have it before its 0."""
+    """A manifest says when in its clip the press was.
+
+    One that is told just after a clip was joined to the one before counts as that clip's 0.
+    """
     marks = [
         (trigger.at_90k, film[own[0]].unit.pts_90k)
         for manifest, own in zip(manifests, numbers, strict=True)
         for trigger in manifest.triggers
         if trigger.event_id == press.event_id
     ]
-    assert press.at_90k in [first_90k + at_90k for at_90k, first_90k in marks]
+    assert any(at_90k == max(0, press.at_90k - first_90k) for at_90k, first_90k in marks)
 
 
 def piece_of(press: Press, manifests: list[ClipManifest], numbers: list[list[int]]) -> Piece:

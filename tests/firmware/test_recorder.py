@@ -52,7 +52,7 @@ async def test_a_clip_begins_at_the_key_frame_before_the_pre_roll(tmp_path: Path
         clip = await rig.next_clip()
         manifest = manifest_of(clip, rig)
     assert manifest.ended == "complete"
-    assert 3 * SECOND <= manifest.pre_roll_90k <= 4.2 * SECOND
+    assert 3.5 * SECOND <= manifest.pre_roll_90k <= 4.7 * SECOND
     assert manifest.triggers[0].at_90k == manifest.pre_roll_90k
     after_90k = manifest.duration_90k - manifest.pre_roll_90k
     assert 1.8 * SECOND <= after_90k <= 2.2 * SECOND
@@ -87,6 +87,37 @@ async def test_a_press_between_ring_and_recorder_doubles_no_picture(tmp_path: Pa
         clip = await rig.next_clip()
         pts = [unit.pts_90k for unit in footage_of(clip, rig)]
     assert not clip.is_cut_short
+    assert all(8_000 < later - sooner < 10_000 for sooner, later in itertools.pairwise(pts))
+
+
+async def test_motion_that_began_before_the_press_and_is_told_after_it_has_its_pre_roll(
+    tmp_path: Path,
+) -> None:
+    async with recording_rig(tmp_path) as rig:
+        for tenths in range(10):  # wherever in its GOP the press comes
+            await rig.film(6 + tenths / 10)
+            began_90k = rig.now_90k
+            await rig.film(0.4)
+            rig.press()
+            rig.recorder.trigger(new_id(), "motion", began_90k)
+            await rig.film(3)
+            manifest = manifest_of(await rig.next_clip(), rig)
+            assert min(mark.at_90k for mark in manifest.triggers) >= 3 * SECOND
+
+
+async def test_a_press_before_the_recorder_runs_has_its_pre_roll_and_no_gap(
+    tmp_path: Path,
+) -> None:
+    rig = RecordingRig(tmp_path)
+    await rig.film(4.5)
+    rig.press()
+    await rig.film(0.25)  # in the middle of a GOP
+    async with running(rig):
+        await rig.film_slowly(3)
+        clip = await rig.next_clip()
+        pts = [unit.pts_90k for unit in footage_of(clip, rig)]
+    assert 3_500 <= clip.pre_roll_ms <= 4_700
+    assert pts[-1] >= (clip.pre_roll_ms / 1000 + 2) * SECOND
     assert all(8_000 < later - sooner < 10_000 for sooner, later in itertools.pairwise(pts))
 
 

@@ -98,6 +98,20 @@ def test_a_camera_that_fell_silent_gives_no_stale_pre_roll() -> None:
     assert filled(5).snapshot(60 * SECOND) == ()
 
 
+def test_what_was_filmed_before_a_long_silence_is_no_pre_roll() -> None:
+    ring = filled(10)
+    for tenth in range(700, 720):
+        ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+    assert ring.snapshot(round((72 - 3) * SECOND))[0].pts_90k == 70 * SECOND
+
+
+def test_a_short_silence_inside_the_pre_roll_loses_nothing_of_it() -> None:
+    ring = filled(10)
+    for tenth in range(110, 120):
+        ring.add(unit(tenth / 10, is_key=tenth % 10 == 0))
+    assert ring.snapshot(9 * SECOND)[0].pts_90k == 9 * SECOND
+
+
 def test_a_cleared_ring_shows_nothing_from_before_the_new_mask() -> None:
     ring = filled(5)
     ring.clear(before_pts_90k=6 * SECOND)
