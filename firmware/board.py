@@ -141,6 +141,12 @@ def check_system(pointer_bits: int = struct.calcsize("P") * 8) -> None:
         )
 
 
+def check_board(camera: CameraConfig) -> None:
+    """Raise CameraError if this very machine can't film so."""
+    check_system()
+    check_fits(board(), camera)
+
+
 def check_fits(profile: BoardProfile, camera: CameraConfig) -> None:
     """Raise CameraError if the settings ask for more than this board can do."""
     limits = (

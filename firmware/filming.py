@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from firmware.board import board
+from firmware.board import board, check_board
 from firmware.capture.hub import LumaHub, UnitHub
 from firmware.capture.keeper import CameraKeeper
 from firmware.capture.packets import pts_90k_of
@@ -141,6 +141,7 @@ def camera_of(
             bitrate_bps=settings.bitrate_bps,
             rotation=settings.rotation,
             is_mirrored=settings.is_mirrored,
+            check=lambda: check_board(settings),
         )
     return ReplaySource(
         clock=clock,

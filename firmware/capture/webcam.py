@@ -65,14 +65,17 @@ class WebcamSource:
         rotation: int = 0,
         is_mirrored: bool = False,
         thread_count: int = 1,
+        check: Callable[[], None] = lambda: None,
         open_device: OpenDevice = open_v4l2,
         stop_within_s: float = STOP_WITHIN_S,
     ) -> None:
+        """`check` is called at each start, and raises CameraError if this board can't film so."""
         self._clock = clock
         self._device = device
         self._width, self._height = width, height
         self._configured_fps = self._fps = fps
         self._rotation, self._is_mirrored = rotation, is_mirrored
+        self._check = check
         self._open_device = open_device
         self._stop_within_s = stop_within_s
         self._fitter = _fitter(width, height)
@@ -106,6 +109,7 @@ class WebcamSource:
 
     def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
         """Open the camera and film on a thread of its own; CameraError says why it can't."""
+        self._check()
         container = self._open()
         self._finisher.restart()
         self._stop = threading.Event()

@@ -11,7 +11,10 @@ CAMERA: dict[CameraState, str] = {
         "stop that program, or restart the doorbell."
     ),
     "frozen": "The camera gives no pictures: Doorward keeps restarting it; check its cable.",
-    "unsupported": "The camera can't do what is set: see [camera] and [privacy] in doorbell.toml.",
+    "unsupported": (
+        "Camera or board can't do what is set, or the system isn't a 64-bit one: the doorbell's "
+        "log names it; see [camera] and [privacy] in doorbell.toml."
+    ),
     "off": "The camera is switched off.",
 }
 BEGUN: dict[TroubleCode, str] = {

@@ -6,6 +6,7 @@
 import argparse
 import datetime as dt
 import logging
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for the documents")
     parser.add_argument("--only", nargs="+", choices=names, help="print these, write nothing")
     given = parser.parse_args()
+    logging.getLogger("firmware").setLevel(logging.ERROR)  # each rig would warn anew
     size = replace(FULL, runs=given.runs, real_time_runs=min(given.runs, FULL.real_time_runs))
     machine = machine_text()
     results, failed = _measure_all(given.only or names, size)

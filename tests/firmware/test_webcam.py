@@ -16,7 +16,9 @@ from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
 from firmware.capture.source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns
 from firmware.clock import Clock, SystemClock
+from firmware.config import CameraConfig
 from firmware.errors import CameraError
+from firmware.filming import camera_of
 from tests.fakes.webcam import FakeWebcam, wait_for
 
 UPPER_LEFT = Mask(polygons=(((0, 0), (0.5, 0), (0.5, 0.5), (0, 0.5)),))
@@ -198,6 +200,14 @@ def test_what_is_wrong_with_the_device_is_said(
     with pytest.raises(CameraError, match=words) as refused:
         camera(device).start(print, print)
     assert refused.value.state == state
+
+
+def test_a_webcam_is_held_to_what_the_board_can_do() -> None:
+    settings = CameraConfig(kind="webcam", bitrate_bps=30_000_000)
+    source = camera_of(settings, SystemClock(), lambda _: None)
+    with pytest.raises(CameraError, match=r"camera\.bitrate_bps = 30000000 .* at most") as caught:
+        source.start(print, print)
+    assert caught.value.state == "unsupported"
 
 
 @pytest.mark.parametrize(
