@@ -6,7 +6,6 @@
 import argparse
 import datetime as dt
 import logging
-import logging
 import sys
 import time
 from collections.abc import Sequence
