@@ -7,12 +7,17 @@ the bytes must be the canonical ones, which also rules out duplicate keys).
 
 import base64
 import binascii
+import codecs
 import hashlib
 import secrets
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 import rfc8785
+
+# rfc8785 sorts keys by it. Python loads it when it is first used, and remembers for ever if the
+# card can't be read just then: nothing could be signed or told until a restart.
+codecs.lookup("utf-16be")
 
 MAX_MQTT_BYTES = 128 * 1024
 MAX_DOCUMENT_BYTES = 64 * 1024

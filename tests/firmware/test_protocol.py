@@ -1,5 +1,8 @@
 """Every parser of the protocol: round trip, truncation, bit flip; and the pure helpers."""
 
+import subprocess
+import sys
+
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -327,3 +330,14 @@ def test_a_key_of_an_unknown_kind_is_a_wire_error():
 def test_nothing_is_sealed_to_a_point_of_low_order_or_another_size(point):
     with pytest.raises(WireError, match="X25519"):
         sealing.seal_to(point, b"x", b"info")
+
+
+def test_what_writes_documents_is_loaded_at_the_start_not_from_a_card_that_may_fail_later() -> None:
+    program = (
+        "import firmware.protocol.encoding as e, sys; known = set(sys.modules); "
+        "e.canonical({'b': 1, 'a': 2}); print(sorted(set(sys.modules) - known))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
