@@ -5,12 +5,17 @@ Translation only: the page in door/ knows nothing of statements, pairing or the 
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 
+from firmware.admitting import Admitting
+from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
+from firmware.clips.record import ClipRecord
+from firmware.clips.reel import begin_90k, gops_from
 from firmware.clock import Clock
-from firmware.consent.facts import Grant
+from firmware.consent.facts import BrowserEnrolment, Grant
 from firmware.door.ports import (
     DoorNumberAnswer,
     DoorStatus,
@@ -26,12 +31,14 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, VaultError
-from firmware.live.feed import ClipFile, ClipLine
+from firmware.live.feed import ClipFile, ClipLine, ClipReel
 from firmware.protocol.encoding import sha256_hex, unb64u
 from firmware.protocol.events import Health, TroubleCode
-from firmware.protocol.pairing import newcomer_words
-from firmware.statements import Asked, StatementDesk, newcomer_code
+from firmware.request_desk import RequestDesk
+from firmware.statements import Asked, StatementDesk
 from firmware.telling import Tell
+
+TICKS_PER_MS = 90
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +77,39 @@ class Shelf:
             mp4=mp4, manifest_digest=record.manifest_digest, manifest=record.signed_manifest
         )
 
+    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
+        """Return one clip from this moment on, or None if there is none of that id."""
+        record = await asyncio.to_thread(self._library.find, clip_id)
+        if record is None:
+            return None
+        try:
+            first_90k = await asyncio.to_thread(begin_90k, record, from_ms * TICKS_PER_MS)
+        except VaultError as error:
+            log.warning("clip %s can't be played: %s", clip_id, error)
+            return None
+        return ClipReel(
+            from_ms=first_90k // TICKS_PER_MS,
+            duration_ms=record.duration_ms,
+            gops=self._gops(record, first_90k),
+        )
+
+    async def _gops(self, record: ClipRecord, first_90k: int) -> AsyncIterator[Sequence[ClipUnit]]:
+        gops = gops_from(self._playback, record, first_90k)
+        try:
+            while (gop := await asyncio.to_thread(next, gops, None)) is not None:
+                yield gop
+        except (OSError, VaultError) as error:
+            log.warning("clip %s can't be played further: %s", record.clip_id, error)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HowItIs:
+    """Where the page looks for how the doorbell is."""
+
+    is_online: Callable[[], bool]
+    health: Callable[[], Health | None] = lambda: None
+    troubles: Callable[[], Sequence[TroubleCode]] = lambda: ()
+
 
 class OwnPage:
     """Implements `door.ports.DoorPorts`."""
@@ -79,47 +119,47 @@ class OwnPage:
         *,
         device: str,
         desk: StatementDesk,
+        requests: RequestDesk,
         pairing: Pairing,
         owners: OwnerStore,
+        admitting: Admitting,
         door_number: DoorNumber,
         library: Library,
         shelf: Shelf,
         clock: Clock,
         tell: Tell,
-        is_online: Callable[[], bool],
         door_url: str,
-        health: Callable[[], Health | None] = lambda: None,
-        troubles: Callable[[], Sequence[TroubleCode]] = lambda: (),
+        how_it_is: HowItIs,
     ) -> None:
         self._device = device
         self._desk = desk
+        self._requests = requests
         self._pairing = pairing
         self._owners = owners
+        self._admitting = admitting
         self._door_number = door_number
         self._library = library
         self._shelf = shelf
         self._clock = clock
         self._tell = tell
-        self._is_online = is_online
         self._door_url = door_url
-        self._health = health
-        self._troubles = troubles
+        self._how_it_is = how_it_is
         self._one_pairing_at_a_time = asyncio.Lock()
 
     def status(self) -> DoorStatus:
         """Return how the doorbell is."""
-        health = self._health()
+        health = self._how_it_is.health()
         return DoorStatus(
             device=self._device,
             is_paired=bool(self._owners.owners),
-            is_online=self._is_online(),
+            is_online=self._how_it_is.is_online(),
             is_clock_trusted=self._clock.is_trusted(),
             clip_count=self._library.count(),
             addresses=(self._door_url,),
             camera=health.camera if health else None,
             card_free_bytes=health.card_free_bytes if health else None,
             card_total_bytes=health.card_total_bytes if health else None,
-            troubles=tuple(self._troubles()),
+            troubles=tuple(self._how_it_is.troubles()),
         )
 
     def pairing_view(self) -> PairingView:
@@ -145,9 +185,12 @@ class OwnPage:
         confirmed = self._pairing.confirm(self._monotonic_ms())
         if confirmed is None:
             return Outcome(is_done=False, detail="The ten minutes are over. Begin again.")
-        await asyncio.to_thread(self._owners.add, confirmed.owner)
+        refusal = await self._admitting.add_owner(confirmed.owner)
+        if refusal is not None:
+            self._pairing.undo()
+            return Outcome(is_done=False, detail=refusal.detail)
         await self._tell(confirmed.event)
-        await self._desk.tell_standing_requests(confirmed.owner)
+        await self._requests.tell_standing(confirmed.owner)
         return Outcome(is_done=True)
 
     def waiting(self) -> Sequence[WaitingStatement]:
@@ -189,13 +232,23 @@ class OwnPage:
 
     def _shown(self, asked: Asked) -> WaitingStatement:
         checked = asked.checked
+        if isinstance(checked, BrowserEnrolment):
+            owner = self._owners.find(checked.credential_id)
+            return WaitingStatement(
+                digest=checked.digest,
+                kind="session",
+                owner_name=owner.name if owner is not None else "",
+                browser_name=checked.terms.browser.name,
+                expires_ms=asked.statement.expires_ms,
+                words=self._desk.words_of(checked),
+            )
         if not isinstance(checked, Grant):
             return WaitingStatement(
                 digest=checked.digest,
                 kind="add_owner",
                 owner_name=checked.terms.owner.name,
                 expires_ms=asked.statement.expires_ms,
-                words=newcomer_words(newcomer_code(checked.terms)),
+                words=self._desk.words_of(checked),
             )
         owner = self._owners.find(checked.credential_id)
         request, terms = checked.request, checked.terms

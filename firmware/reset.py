@@ -22,9 +22,10 @@ log = logging.getLogger(__name__)
 MARKER = "reset.begun"
 KEYS = ("storage.key", "identity.key", "sealing.key")
 """Overwritten before they are removed, the one that seals the clips first."""
-FOLDERS = ("clips", "outgoing")
+FOLDERS = ("clips", "outgoing", "replies")
 FILES = (
     "owners.json",
+    "browsers.json",
     "door.json",
     "enrolment.json",
     "certificate.pem",
@@ -34,6 +35,7 @@ FILES = (
     "camera-rescue.json",
     "clock.json",
     "troubles.json",
+    "sound.json",
     "control.sock",
 )
 BESIDE = ("", "-wal", "-shm", "-journal", ".new")

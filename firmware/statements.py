@@ -1,4 +1,4 @@
-"""What the doorbell does with requests and with its owners' statements, from bytes to effect.
+"""What the doorbell does with its owners' statements, from bytes to effect.
 
 The rules are firmware.consent's and pure; here facts are gathered, the owner is asked and told,
 and what was released is sealed and queued. Order of a release: marked as confirmed, digest
@@ -8,23 +8,24 @@ package id or, once its ten minutes are over, refused and the owner told.
 """
 
 import asyncio
-import base64
-import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from firmware.admitting import Admitting
 from firmware.clips.facts_store import (
     FactsStore,
-    KnownRequest,
+    StatementKind,
     StatementState,
     WaitingStatement,
 )
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback
 from firmware.clock import Clock
 from firmware.consent.facts import (
     Admission,
+    BrowserEnding,
+    BrowserEnrolment,
+    BrowserFact,
     ClipFact,
     Confirmation,
     Facts,
@@ -34,39 +35,51 @@ from firmware.consent.facts import (
     Refusal,
     Release,
 )
-from firmware.consent.request_rules import RequestRefused, agency_of, check_request
-from firmware.consent.verifier import CONFIRMATION_LIFE_MS, admit, judge, release, signer_of
+from firmware.consent.verifier import (
+    CONFIRMATION_LIFE_MS,
+    admit,
+    judge,
+    let_in,
+    release,
+    signer_of,
+)
+from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
-from firmware.errors import DoorwardError, TicketRefused
-from firmware.evidence.seal import ClipMismatchError, ReleasedClip, seal_release
-from firmware.outbox.outgoing import Outgoing
+from firmware.noting import Notes
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.claims import Enrolment
-from firmware.protocol.commands import Accepted, ReplyBody, RequestPublished, SealedStatement
+from firmware.protocol.commands import Accepted, ReplyBody, SealedStatement
 from firmware.protocol.encoding import (
     WireError,
-    b64u,
     decode,
     decode_canonical,
     sha256_hex,
     unb64u,
 )
-from firmware.protocol.events import EventBody, Note, Paired
-from firmware.protocol.grants import SEAL_INFO, AddOwner, OwnerKeys, SignedStatement, Statement
+from firmware.protocol.events import EventBody, Paired
+from firmware.protocol.grants import (
+    SEAL_INFO,
+    AddOwner,
+    EnrolBrowser,
+    GrantTerms,
+    SignedStatement,
+    Statement,
+)
 from firmware.protocol.notes import (
     ConfirmationWanted,
-    NoteBody,
-    OwnerNote,
     ReleaseDone,
-    RequestMatched,
     StatementRefused,
-    seal_note,
 )
-from firmware.protocol.pairing import PairingCode, newcomer_words
-from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
+from firmware.protocol.pairing import PairingCode, browser_words, newcomer_words
 from firmware.protocol.sealing import open_sealed
+from firmware.releasing import Releasing, package_id_of
+from firmware.request_desk import RequestDesk
 
 log = logging.getLogger(__name__)
+
+
+Confirmable = Grant | OwnerAddition | BrowserEnrolment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,68 +87,47 @@ class Asked:
     """A statement that waits for its owner, with all that was checked of it."""
 
     statement: WaitingStatement
-    checked: Grant | OwnerAddition
+    checked: Confirmable
 
 
 class StatementDesk:
-    """One doorbell's desk for published requests and owners' statements."""
+    """One doorbell's desk for owners' statements."""
 
     def __init__(
         self,
         *,
         keys: DeviceKeys,
         enrolment: Enrolment,
-        certificate_pem: bytes,
         cell: str,
-        is_opted_in: bool,
         door_url: str,
         clock: Clock,
         owners: OwnerStore,
+        browsers: BrowserStore,
+        admitting: Admitting,
+        notes: Notes,
+        requests: RequestDesk,
         facts_store: FactsStore,
         library: Library,
-        playback: Playback,
-        outgoing: Outgoing,
+        releasing: Releasing,
         tell: Callable[[EventBody], Awaitable[object]],
     ) -> None:
         self._keys = keys
         self._enrolment = enrolment
-        self._certificate_pem = certificate_pem
         self._cell = cell
-        self._is_opted_in = is_opted_in
         self._door_url = door_url
         self._clock = clock
         self._owners = owners
+        self._browsers = browsers
+        self._admitting = admitting
+        self._notes = notes
+        self._requests = requests
         self._store = facts_store
         self._library = library
-        self._playback = playback
-        self._outgoing = outgoing
+        self._releasing = releasing
         self._tell = tell
         self._one_at_a_time = asyncio.Lock()
         # At most one entry for each text that an owner signed and each reason.
         self._refusals_told: set[tuple[str, Reason]] = set()
-
-    async def on_request(self, command: RequestPublished) -> ReplyBody:
-        """Match a published request by ourselves; the answer never says what was found."""
-        try:
-            agency = agency_of(command.signed, self._enrolment.agencies)
-            request = check_request(
-                command.signed, agency, now_ms=self._clock.wall_ms(), cell=self._cell
-            )
-        except RequestRefused as error:
-            log.info("a published request doesn't concern this doorbell: %s", error)
-            return Accepted()
-        if not self._is_opted_in:
-            return Accepted()
-        known = KnownRequest(
-            request_id=request.id,
-            digest=sha256_hex(command.signed.request.encode()),
-            signed=command.signed,
-            received_ms=self._clock.wall_ms(),
-        )
-        if await asyncio.to_thread(self._store.add_request, known):
-            for owner in self._owners.owners:
-                await self._note(owner, RequestMatched(request_id=request.id))
-        return Accepted()
 
     async def on_statement(self, command: SealedStatement) -> ReplyBody:
         """Judge a sealed statement; what was decided goes to the owner alone."""
@@ -144,12 +136,16 @@ class StatementDesk:
         if isinstance(checked, Refusal):
             await self._tell_refusal(data, checked)
             return Accepted()
-        if isinstance(checked, OwnerAddition):  # remembered: the page must not compute on the loop
-            await asyncio.to_thread(newcomer_words, newcomer_code(checked.terms))
+        if isinstance(checked, BrowserEnding) or (
+            isinstance(checked, BrowserEnrolment) and checked.is_known
+        ):
+            await self._do_at_once(checked)
+            return Accepted()
+        await asyncio.to_thread(self.words_of, checked)  # remembered: the page computes nothing
         now_ms = self._clock.wall_ms()
         waiting = WaitingStatement(
             digest=checked.digest,
-            kind="grant" if isinstance(checked, Grant) else "add_owner",
+            kind=_kind_of(checked),
             statement=checked.signed,
             received_ms=now_ms,
             expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
@@ -160,8 +156,19 @@ class StatementDesk:
         if is_new and owner is not None:
             log.info("a statement waits for its owner at the door page")
             wanted = ConfirmationWanted(statement_digest=checked.digest, door_page=self._door_url)
-            await self._note(owner, wanted)
+            await self._notes.to_owner(owner, wanted, also=_newcomer_of(checked.signed))
         return Accepted()
+
+    def words_of(self, checked: Confirmable) -> tuple[str, ...]:
+        """Return the six words that the other side shows too; none for a grant.
+
+        Takes about 0.1 s the first time.
+        """
+        if isinstance(checked, OwnerAddition):
+            return newcomer_words(newcomer_code(checked.terms))
+        if isinstance(checked, BrowserEnrolment):
+            return browser_words(self._keys.device, checked.terms.browser)
+        return ()
 
     def waiting(self) -> list[Asked]:
         """Return what waits and would still be right, oldest first."""
@@ -169,7 +176,7 @@ class StatementDesk:
         asked = []
         for statement in self._store.waiting(self._clock.wall_ms()):
             checked = judge(statement.statement.encode(), facts)
-            if not isinstance(checked, Refusal):
+            if not isinstance(checked, Refusal | BrowserEnding):
                 asked.append(Asked(statement=statement, checked=checked))
         return asked
 
@@ -210,9 +217,9 @@ class StatementDesk:
             await self._move(statement.digest, from_state="confirmed", to="done")
             await self._tell_added(terms)
             return True
-        try:
-            self._outgoing.announced(package_id_of(statement.digest))
-        except TicketRefused:
+        if not isinstance(terms, GrantTerms):
+            return False  # letting the same browser in twice changes nothing
+        if not self._releasing.is_kept(statement.digest):
             return False
         await self._move(statement.digest, from_state="confirmed", to="done")
         await self._tell_released(statement.digest, signed.assertion.credential_id)
@@ -247,6 +254,10 @@ class StatementDesk:
                 return admission
             await asyncio.to_thread(self._store.spend, statement.digest, facts.now_ms)
             return await self._add_owner(admission)
+        if isinstance(checked, BrowserEnrolment):
+            return await self._let_in(checked, confirmation, facts)
+        if isinstance(checked, BrowserEnding):
+            return Refusal(reason="form", detail="nobody is asked about that")
         released = release(checked, confirmation, facts)
         if isinstance(released, Refusal):
             return released
@@ -255,13 +266,39 @@ class StatementDesk:
             return Refusal(reason="spent", detail="this statement was used before")
         return await self._send_out(released)
 
+    async def _do_at_once(self, checked: BrowserEnrolment | BrowserEnding) -> None:
+        """Carry out what needs no confirmation: a renewal, or an end."""
+        async with self._one_at_a_time:
+            if isinstance(checked, BrowserEnding):
+                now_ms = self._clock.wall_ms()
+                await asyncio.to_thread(self._store.spend, checked.digest, now_ms)
+                await self._admitting.end_browser(checked.terms.browser, checked.credential_id)
+                return
+            facts = await asyncio.to_thread(self._facts)
+            refusal = await self._let_in(checked, None, facts)
+            if refusal is not None:
+                await self._tell_refusal(checked.signed.encode(), refusal)
+
+    async def _let_in(
+        self, enrolment: BrowserEnrolment, confirmation: Confirmation | None, facts: Facts
+    ) -> Refusal | None:
+        admission = let_in(enrolment, confirmation, facts)
+        if isinstance(admission, Refusal):
+            return admission
+        digest = enrolment.digest
+        await asyncio.to_thread(self._store.spend, digest, facts.now_ms)
+        refusal = await self._admitting.enrol_browser(
+            enrolment.terms.browser, enrolment.credential_id
+        )
+        if refusal is None:
+            await self._move(digest, from_state="confirmed", to="done")
+        return refusal
+
     async def _add_owner(self, admission: Admission) -> Refusal | None:
         terms = admission.addition.terms
-        try:
-            await asyncio.to_thread(self._owners.add, terms.owner)
-        except (DoorwardError, OSError) as error:
-            log.exception("a confirmed owner could not be stored")
-            return Refusal(reason="not_confirmed", detail=f"the owner could not be stored: {error}")
+        refusal = await self._admitting.add_owner(terms.owner)
+        if refusal is not None:
+            return refusal
         digest = admission.addition.digest
         await self._move(digest, from_state="confirmed", to="done")
         await self._tell_added(terms)
@@ -270,50 +307,12 @@ class StatementDesk:
     async def _tell_added(self, terms: AddOwner) -> None:
         credential_id = terms.owner.passkey.credential_id
         await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
-        await self.tell_standing_requests(terms.owner)
-
-    async def tell_standing_requests(self, owner: OwnerKeys) -> None:
-        """Tell a new owner of the requests that came before them and still stand."""
-        now_ms = self._clock.wall_ms()
-        for known in await asyncio.to_thread(self._store.requests):
-            try:
-                agency = agency_of(known.signed, self._enrolment.agencies)
-                check_request(known.signed, agency, now_ms=now_ms, cell=self._cell)
-            except RequestRefused:
-                continue
-            await self._note(owner, RequestMatched(request_id=known.request_id))
-
-    def forget_old_requests(self) -> None:
-        """Remove the requests that are over for certain."""
-        self._store.forget_requests_before(self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS)
+        await self._requests.tell_standing(terms.owner)
 
     async def _send_out(self, released: Release) -> Refusal | None:
-        package_id = package_id_of(released.grant.digest)
-        try:
-            clips = [
-                await asyncio.to_thread(self._released_clip, clip.clip_id)
-                for clip in released.grant.terms.clips
-            ]
-            sealed = await asyncio.to_thread(
-                lambda: seal_release(
-                    released,
-                    clips,
-                    package_id=package_id,
-                    device=self._keys.device,
-                    certificate_pem=self._certificate_pem,
-                )
-            )
-            ready = await asyncio.to_thread(
-                lambda: self._outgoing.put(
-                    package_id=package_id,
-                    request_id=released.grant.request.id,
-                    agency=released.grant.terms.recipient.agency,
-                    sealed=sealed,
-                )
-            )
-        except (ClipMismatchError, DoorwardError, OSError) as error:
-            log.exception("a confirmed release could not be sealed")
-            return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
+        ready = await self._releasing.seal(released)
+        if isinstance(ready, Refusal):
+            return ready
         # Done before it is announced: no ticket can come for a package that might be sealed again.
         digest = released.grant.digest
         await self._move(digest, from_state="confirmed", to="done")
@@ -325,15 +324,8 @@ class StatementDesk:
         owner = self._owners.find(credential_id)
         if owner is not None:
             package_id = package_id_of(digest)
-            await self._note(owner, ReleaseDone(statement_digest=digest, package_id=package_id))
-
-    def _released_clip(self, clip_id: str) -> ReleasedClip:
-        record = self._library.find(clip_id)
-        if record is None:
-            raise ClipMismatchError(f"clip {clip_id} is gone")
-        return ReleasedClip(
-            clip_id=clip_id, mp4=self._playback.plain_mp4(record), manifest=record.signed_manifest
-        )
+            done = ReleaseDone(statement_digest=digest, package_id=package_id)
+            await self._notes.to_owner(owner, done)
 
     def _facts(self, *, unspent: str | None = None) -> Facts:
         return Facts(
@@ -353,6 +345,10 @@ class StatementDesk:
                 for clip in self._library.finished()
             },
             spent=self._store.spent() - {unspent},
+            browsers={
+                browser.keys.id: BrowserFact(credential_id=browser.credential_id, keys=browser.keys)
+                for browser in self._browsers.all()
+            },
         )
 
     async def _move(self, digest: str, *, from_state: StatementState, to: StatementState) -> bool:
@@ -372,16 +368,23 @@ class StatementDesk:
         if owner is None or (digest, refusal.reason) in self._refusals_told:
             return
         self._refusals_told.add((digest, refusal.reason))
-        await self._note(owner, refused_note(digest, refusal.reason, refusal.detail))
+        note = refused_note(digest, refusal.reason, refusal.detail)
+        await self._notes.to_owner(owner, note, also=_newcomer_of(signed))
 
-    async def _note(self, owner: OwnerKeys, body: NoteBody) -> None:
-        note = OwnerNote(device=self._keys.device, body=body)
-        try:
-            sealed = seal_note(note, unb64u(owner.note_key))
-        except WireError as error:
-            log.warning("an owner can't be told: %s", error)
-            return
-        await self._tell(Note(credential_id=owner.passkey.credential_id, sealed=b64u(sealed)))
+
+def _newcomer_of(signed: SignedStatement) -> BrowserKeys | None:
+    """Return the browser that an owner's statement would let in: it shows how that goes."""
+    try:
+        terms = decode(Statement, signed.statement.encode()).terms
+    except WireError:
+        return None
+    return terms.browser if isinstance(terms, EnrolBrowser) else None
+
+
+def _kind_of(checked: Confirmable) -> StatementKind:
+    if isinstance(checked, Grant):
+        return "grant"
+    return "add_owner" if isinstance(checked, OwnerAddition) else "session"
 
 
 def newcomer_code(terms: AddOwner) -> PairingCode:
@@ -393,9 +396,3 @@ def refused_note(digest: str, reason: Reason, detail: str) -> StatementRefused:
     """Return the note, its detail cut to what a note's line holds."""
     line = "".join(char if char.isprintable() else " " for char in detail)[:200]
     return StatementRefused(statement_digest=digest, reason=reason, detail=line or reason)
-
-
-def package_id_of(statement_digest: str) -> str:
-    """Return the one package id that a grant can ever lead to."""
-    raw = hashlib.sha256(b"doorward/package-id/v1\x00" + bytes.fromhex(statement_digest)).digest()
-    return base64.b32encode(raw).decode().lower()[:26]

@@ -15,7 +15,7 @@ from firmware.protocol.requests import SignedRequest
 MAX_REQUEST_BYTES = 128 * 1024
 MAX_STATEMENT_BYTES = 128 * 1024
 
-StatementKind = Literal["grant", "add_owner"]
+StatementKind = Literal["grant", "add_owner", "session"]
 StatementState = Literal["waiting", "confirmed", "refused", "done"]
 
 

@@ -79,7 +79,22 @@ CREATE TABLE deletions (
 CREATE INDEX deletions_by_counter ON deletions (counter);
 """  # noqa: S608 (a constant)
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2)
+# Statements that let a browser in. SQLite changes no CHECK, so the table is made anew.
+_V3 = """
+CREATE TABLE statements_of_3 (
+    digest      TEXT PRIMARY KEY,
+    kind        TEXT NOT NULL CHECK (kind IN ('grant', 'add_owner', 'session')),
+    statement   BLOB NOT NULL,                   -- grants.SignedStatement, checked once
+    received_ms INTEGER NOT NULL,
+    expires_ms  INTEGER NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('waiting', 'confirmed', 'refused', 'done'))
+) STRICT;
+INSERT INTO statements_of_3 SELECT * FROM waiting_statements;
+DROP TABLE waiting_statements;
+ALTER TABLE statements_of_3 RENAME TO waiting_statements;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

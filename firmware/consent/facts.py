@@ -1,11 +1,19 @@
 """What the verifier is told about the world, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.claims import Agency
-from firmware.protocol.grants import AddOwner, GrantTerms, OwnerKeys, SignedStatement
+from firmware.protocol.grants import (
+    AddOwner,
+    EndBrowser,
+    EnrolBrowser,
+    GrantTerms,
+    OwnerKeys,
+    SignedStatement,
+)
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 
 Reason = Literal[
@@ -13,6 +21,7 @@ Reason = Literal[
     "request_unknown", "agency", "agreement", "officer", "request_form", "request_signature",
     "request_expired", "window", "area", "clip_unknown", "clip_digest", "clip_range",
     "clip_window", "clip_repeated", "audio", "recipient", "not_confirmed", "already_owner",
+    "browser",
 ]  # fmt: skip
 """The name of the first check that failed."""
 
@@ -25,6 +34,14 @@ class ClipFact:
     started_ms: int
     ended_ms: int
     has_audio: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserFact:
+    """One enrolled browser, and whose it is."""
+
+    credential_id: str
+    keys: BrowserKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +61,8 @@ class Facts:
     requests: Mapping[str, SignedRequest]
     clips: Mapping[str, ClipFact]
     spent: frozenset[str]
+    browsers: Mapping[str, BrowserFact] = field(default_factory=dict)
+    """The enrolled browsers by `BrowserId`, expired ones too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +99,34 @@ class OwnerAddition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserEnrolment:
+    """An owner's statement that lets a browser of theirs watch, checked but not confirmed.
+
+    `is_known`: the doorbell has these very keys of this owner, so they are only renewed.
+    """
+
+    digest: str
+    signed: SignedStatement
+    terms: EnrolBrowser
+    credential_id: str
+    not_after_ms: int
+    is_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserEnding:
+    """An owner's statement that ends a browser of theirs: it narrows, so nobody is asked."""
+
+    digest: str
+    signed: SignedStatement
+    terms: EndBrowser
+    credential_id: str
+
+
+Judged = Grant | OwnerAddition | BrowserEnrolment | BrowserEnding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
     """The owner said yes outside the relay (R10b), to exactly this statement."""
 
@@ -103,3 +150,10 @@ class Admission:
 
     addition: OwnerAddition
     confirmation: Confirmation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserAdmission:
+    """A browser that may watch: renewed, or confirmed at the doorbell."""
+
+    enrolment: BrowserEnrolment

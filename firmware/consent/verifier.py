@@ -1,31 +1,39 @@
 """The verifier: may this statement of an owner be acted on? Pure; any failure means no.
 
-`judge` runs once when a statement arrives, and everything again with fresh facts in `release`
-and `admit`, after the owner's confirmation outside the relay. The order of the checks is the
-order of the code. What an owner signs, and in which bytes, is in protocol/grants.py.
+`judge` runs once when a statement arrives, and everything again with fresh facts in `release`,
+`admit` and `let_in`, after the owner's confirmation outside the relay. The order of the checks is
+the order of the code. What an owner signs, and in which bytes, is in protocol/grants.py.
 
 Not here: who was told, what is stored, how a confirmation is asked for.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from firmware.consent.facts import (
     Admission,
+    BrowserAdmission,
+    BrowserEnding,
+    BrowserEnrolment,
     Confirmation,
     Facts,
     Grant,
+    Judged,
     OwnerAddition,
     Reason,
     Refusal,
     Release,
 )
 from firmware.consent.request_rules import RequestRefused, agency_of, check_request
+from firmware.protocol.browsers import check_browser_keys
 from firmware.protocol.claims import Agency
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex
 from firmware.protocol.grants import (
     MAX_GRANT_LIFE_MS,
     STATEMENT_TAG,
     AddOwner,
+    EndBrowser,
+    EnrolBrowser,
     GrantTerms,
     OwnerKeys,
     SignedStatement,
@@ -44,7 +52,7 @@ class _Refused(Exception):
         self.refusal = Refusal(reason=reason, detail=detail)
 
 
-def judge(data: bytes, facts: Facts) -> Grant | OwnerAddition | Refusal:
+def judge(data: bytes, facts: Facts) -> Judged | Refusal:
     """Check one opened statement (canonical `SignedStatement` bytes) against `facts`."""
     try:
         return _judge(data, facts)
@@ -78,6 +86,21 @@ def admit(
     return Admission(addition=again, confirmation=confirmation)
 
 
+def let_in(
+    enrolment: BrowserEnrolment, confirmation: Confirmation | None, fresh: Facts
+) -> BrowserAdmission | Refusal:
+    """The same second step for a browser; a known one needs no confirmation (R10c)."""
+    again = judge(enrolment.signed.encode(), fresh)
+    if isinstance(again, Refusal):
+        return again
+    assert isinstance(again, BrowserEnrolment)  # noqa: S101 - judged from the same bytes
+    if not again.is_known:
+        refusal = _check_confirmation(enrolment.digest, confirmation, fresh)
+        if refusal is not None:
+            return refusal
+    return BrowserAdmission(enrolment=again)
+
+
 def signer_of(signed: SignedStatement, owners: Iterable[OwnerKeys]) -> OwnerKeys | None:
     """Return the owner who truly signed this text, whatever else is wrong with it."""
     expected = challenge(STATEMENT_TAG, signed.statement.encode())
@@ -90,7 +113,34 @@ def signer_of(signed: SignedStatement, owners: Iterable[OwnerKeys]) -> OwnerKeys
     return None
 
 
-def _judge(data: bytes, facts: Facts) -> Grant | OwnerAddition:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A statement of an owner of this doorbell, not used before."""
+
+    digest: str
+    signed: SignedStatement
+    statement: Statement
+    owner: OwnerKeys
+
+    @property
+    def credential_id(self) -> str:
+        return self.owner.passkey.credential_id
+
+
+def _judge(data: bytes, facts: Facts) -> Judged:
+    opened = _open(data, facts)
+    terms = opened.statement.terms
+    if isinstance(terms, EndBrowser):  # it narrows, so it counts while the time isn't known, too
+        return _judge_ending(terms, opened, facts)
+    _check_time(opened.statement, facts)
+    if isinstance(terms, AddOwner):
+        return _judge_addition(terms, opened, facts)
+    if isinstance(terms, EnrolBrowser):
+        return _judge_enrolment(terms, opened, facts)
+    return _judge_grant(terms, opened, facts)
+
+
+def _open(data: bytes, facts: Facts) -> _Opened:
     try:
         signed = decode_canonical(SignedStatement, data)
         statement = decode_canonical(Statement, signed.statement.encode())
@@ -100,30 +150,65 @@ def _judge(data: bytes, facts: Facts) -> Grant | OwnerAddition:
     if statement.device != facts.device:
         raise _Refused("device", "signed for another doorbell")
     owner = _check_owner(signed, facts)
-    _check_time(statement, facts)
     if digest in facts.spent:
         raise _Refused("spent", "this statement was used before")
-    if isinstance(statement.terms, AddOwner):
-        _check_addition(statement.terms, facts)
-        return OwnerAddition(
-            digest=digest,
-            signed=signed,
-            terms=statement.terms,
-            credential_id=owner.passkey.credential_id,
-            not_after_ms=statement.not_after_ms,
-        )
-    signed_request, request, agency = _check_request(statement.terms, facts)
-    _check_clips(statement.terms, request, facts)
-    _check_recipient(statement.terms, request, agency)
+    return _Opened(digest=digest, signed=signed, statement=statement, owner=owner)
+
+
+def _judge_addition(terms: AddOwner, opened: _Opened, facts: Facts) -> OwnerAddition:
+    _check_addition(terms, facts)
+    return OwnerAddition(
+        digest=opened.digest,
+        signed=opened.signed,
+        terms=terms,
+        credential_id=opened.credential_id,
+        not_after_ms=opened.statement.not_after_ms,
+    )
+
+
+def _judge_enrolment(terms: EnrolBrowser, opened: _Opened, facts: Facts) -> BrowserEnrolment:
+    try:
+        check_browser_keys(terms.browser)
+    except WireError as error:
+        raise _Refused("form", f"the browser's keys can't be used: {error}") from error
+    known = facts.browsers.get(terms.browser.id)
+    if known is not None and known.credential_id != opened.credential_id:
+        raise _Refused("browser", "this browser is another owner's")
+    return BrowserEnrolment(
+        digest=opened.digest,
+        signed=opened.signed,
+        terms=terms,
+        credential_id=opened.credential_id,
+        not_after_ms=opened.statement.not_after_ms,
+        is_known=known is not None and known.keys == terms.browser,
+    )
+
+
+def _judge_ending(terms: EndBrowser, opened: _Opened, facts: Facts) -> BrowserEnding:
+    known = facts.browsers.get(terms.browser)
+    if known is None or known.credential_id != opened.credential_id:
+        raise _Refused("browser", "none of your browsers here is that one")
+    return BrowserEnding(
+        digest=opened.digest,
+        signed=opened.signed,
+        terms=terms,
+        credential_id=opened.credential_id,
+    )
+
+
+def _judge_grant(terms: GrantTerms, opened: _Opened, facts: Facts) -> Grant:
+    signed_request, request, agency = _check_request(terms, facts)
+    _check_clips(terms, request, facts)
+    _check_recipient(terms, request, agency)
     return Grant(
-        digest=digest,
-        signed=signed,
-        terms=statement.terms,
+        digest=opened.digest,
+        signed=opened.signed,
+        terms=terms,
         request=request,
         signed_request=signed_request,
         agency=agency,
-        credential_id=owner.passkey.credential_id,
-        not_after_ms=statement.not_after_ms,
+        credential_id=opened.credential_id,
+        not_after_ms=opened.statement.not_after_ms,
     )
 
 
@@ -144,7 +229,7 @@ def _check_owner(signed: SignedStatement, facts: Facts) -> OwnerKeys:
 
 def _check_time(statement: Statement, facts: Facts) -> None:
     if not facts.is_clock_trusted:
-        raise _Refused("clock", "the doorbell's clock isn't synchronised, so nothing is released")
+        raise _Refused("clock", "the doorbell doesn't know the time, so nothing goes in or out")
     if facts.now_ms >= statement.not_after_ms:
         raise _Refused("expired", "the statement's time is over; sign it again")
     if statement.not_after_ms - facts.now_ms > MAX_GRANT_LIFE_MS:

@@ -17,7 +17,8 @@ from firmware.door.ranges import ranged
 from firmware.door.replies import Replies, wants_json
 from firmware.door.unlocking import COOKIE, UNLOCKED_S, UnlockedBrowsers
 
-DONE = ("released", "added", "refused")
+DONE_OF = {"grant": "released", "add_owner": "added", "session": "enrolled"}
+DONE = (*DONE_OF.values(), "refused")
 
 
 class ConfirmPages:
@@ -113,7 +114,7 @@ class ConfirmPages:
         if not outcome.is_done:
             error = texts("confirm.failed", detail=outcome.detail)
             return self._replies.refused(request, HTTPStatus.CONFLICT, error)
-        done = "refused" if not is_yes else "added" if statement.kind == "add_owner" else "released"
+        done = DONE_OF[statement.kind] if is_yes else "refused"
         return self._replies.done(request, f"/confirm?done={done}")
 
     def _is_unlocked(self, request: Request) -> bool:
@@ -142,6 +143,7 @@ def _told(statement: WaitingStatement, is_unlocked: bool) -> dict[str, object]:
             "agency": statement.agency,
             "case_number": statement.case_number,
             "owner_name": statement.owner_name,
+            "browser_name": statement.browser_name,
             "words": list(statement.words),
             "has_audio": statement.has_audio,
             "expires_ms": statement.expires_ms,

@@ -45,15 +45,16 @@ class WaitingClip:
 class WaitingStatement:
     """A checked statement that waits for the owner's word here.
 
-    For "add_owner", `owner_name` is who would become an owner, `words` are the six that the
-    newcomer's own app shows too, and what concerns an agency is
-    empty. For "grant" it is the owner who signed.
+    For "add_owner", `owner_name` is who would become an owner, else the owner who signed. `words`
+    are the six that the newcomer's own app shows too, or for "session" the browser called
+    `browser_name`. What concerns an agency is empty but for "grant".
     """
 
     digest: str
-    kind: Literal["grant", "add_owner"]
+    kind: Literal["grant", "add_owner", "session"]
     owner_name: str
     expires_ms: int
+    browser_name: str = ""
     words: Sequence[str] = ()
     agency: str = ""
     case_number: str = ""

@@ -117,6 +117,10 @@ class Pairing:
         event = Paired(pairing_id=state.code.pairing_id, credential_id=credential_id)
         return Confirmed(owner=state.code.owner, event=event)
 
+    def undo(self) -> None:
+        """The owner could not be stored: nobody is paired, and the button opens it again."""
+        self._state = Closed()
+
     def view(self, now_ms: int) -> PairingView:
         """Return what to show."""
         match self._at(now_ms):

@@ -4,12 +4,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from firmware.protocol.commands import (
+    Candidates,
     CloseSession,
     Command,
+    LiveCommand,
+    NonceWanted,
     Offer,
     Receipt,
     ReplyBody,
     RequestPublished,
+    SealedOrder,
     SealedStatement,
     UploadTicket,
 )
@@ -22,8 +26,8 @@ class CommandHandlers:
     A handler may raise WireError: the relay then gets `refused/malformed`.
     """
 
-    on_offer: Callable[[Offer], Awaitable[ReplyBody]]
-    on_close_session: Callable[[CloseSession], Awaitable[ReplyBody]]
+    on_live: Callable[[LiveCommand], Awaitable[ReplyBody]]
+    on_order: Callable[[SealedOrder], Awaitable[ReplyBody]]
     on_request: Callable[[RequestPublished], Awaitable[ReplyBody]]
     on_statement: Callable[[SealedStatement], Awaitable[ReplyBody]]
     on_upload_ticket: Callable[[UploadTicket], Awaitable[ReplyBody]]
@@ -31,10 +35,10 @@ class CommandHandlers:
     async def __call__(self, command: Command) -> ReplyBody | None:
         """Deal with one command; receipts never come here."""
         match command.body:
-            case Offer():
-                return await self.on_offer(command.body)
-            case CloseSession():
-                return await self.on_close_session(command.body)
+            case NonceWanted() | Offer() | Candidates() | CloseSession():
+                return await self.on_live(command.body)
+            case SealedOrder():
+                return await self.on_order(command.body)
             case RequestPublished():
                 return await self.on_request(command.body)
             case SealedStatement():

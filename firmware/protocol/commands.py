@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.encoding import B64u, DeviceId, Digest, Document, Id, Line, WallTimeMs
+from firmware.protocol.live import SignedLive
 from firmware.protocol.requests import SignedRequest
 
-Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=64 * 1024)]
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
 
 
@@ -26,17 +26,34 @@ class Receipt(Document, frozen=True, kw_only=True, tag="receipt", tag_field="typ
 class IceServer(Document, frozen=True, kw_only=True):
     """A STUN or TURN server as in RTCIceServer."""
 
-    urls: list[Url]
-    username: str = ""
-    credential: str = ""
+    urls: Annotated[list[Url], msgspec.Meta(min_length=1, max_length=8)]
+    username: Annotated[str, msgspec.Meta(max_length=512)] = ""
+    credential: Annotated[str, msgspec.Meta(max_length=512)] = ""
+
+
+class NonceWanted(Document, frozen=True, kw_only=True, tag="nonce_wanted", tag_field="type"):
+    """A browser is about to sign something; answered by `LiveNonce`."""
 
 
 class Offer(Document, frozen=True, kw_only=True, tag="offer", tag_field="type"):
-    """An owner's app asks for live view; answered by `Answer`."""
+    """A browser asks for live view by a signed `live.LiveOffer`; answered by `Answer`."""
 
     session_id: Id
-    sdp: Sdp
-    ice_servers: list[IceServer]
+    signed: SignedLive
+    ice_servers: Annotated[list[IceServer], msgspec.Meta(max_length=8)]
+
+
+class Candidates(Document, frozen=True, kw_only=True, tag="candidates", tag_field="type"):
+    """More of a browser's candidates, by a signed `live.LiveCandidates`."""
+
+    session_id: Id
+    signed: SignedLive
+
+
+class SealedOrder(Document, frozen=True, kw_only=True, tag="order", tag_field="type"):
+    """HPKE of a `live.SignedLive` with a `live.BrowserOrder`, sealed to this doorbell."""
+
+    sealed: B64u
 
 
 class CloseSession(Document, frozen=True, kw_only=True, tag="close_session", tag_field="type"):
@@ -72,7 +89,18 @@ class UploadTicket(Document, frozen=True, kw_only=True, tag="upload_ticket", tag
     parts: Annotated[list[PartTicket], msgspec.Meta(min_length=1, max_length=1000)]
 
 
-CommandBody = Receipt | Offer | CloseSession | RequestPublished | SealedStatement | UploadTicket
+LiveCommand = NonceWanted | Offer | Candidates | CloseSession
+CommandBody = (
+    Receipt
+    | NonceWanted
+    | Offer
+    | Candidates
+    | CloseSession
+    | SealedOrder
+    | RequestPublished
+    | SealedStatement
+    | UploadTicket
+)
 
 
 class Command(Document, frozen=True, kw_only=True):
@@ -86,11 +114,17 @@ class Command(Document, frozen=True, kw_only=True):
     body: CommandBody
 
 
+class LiveNonce(Document, frozen=True, kw_only=True, tag="nonce", tag_field="type"):
+    """A nonce that the doorbell takes once, within `live.NONCE_LIFE_S`."""
+
+    nonce: Id
+
+
 class Answer(Document, frozen=True, kw_only=True, tag="answer", tag_field="type"):
-    """The doorbell's SDP answer to an offer."""
+    """The doorbell's signed `live.LiveAnswer` to an offer."""
 
     session_id: Id
-    sdp: Sdp
+    signed: SignedLive
 
 
 class Accepted(Document, frozen=True, kw_only=True, tag="accepted", tag_field="type"):
@@ -104,7 +138,7 @@ class Refused(Document, frozen=True, kw_only=True, tag="refused", tag_field="typ
     detail: Line
 
 
-ReplyBody = Answer | Accepted | Refused
+ReplyBody = LiveNonce | Answer | Accepted | Refused
 
 
 class Reply(Document, frozen=True, kw_only=True):

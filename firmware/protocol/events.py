@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from firmware.protocol.browsers import BrowserId
 from firmware.protocol.encoding import (
     B64u,
     DeviceId,
@@ -16,8 +17,10 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    ShortB64u,
     WallTimeMs,
 )
+from firmware.protocol.thumbnails import SealedThumbnail
 
 NOTE_PLAIN_BYTES = 1024
 """Every note is padded to this size before it is sealed, so that its size says nothing."""
@@ -120,9 +123,10 @@ class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"
 
 
 class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
-    """A sealed note of fixed size from the doorbell to one owner (`notes.OwnerNote`)."""
+    """A sealed note of fixed size from the doorbell to one owner's browser (`notes.OwnerNote`)."""
 
     credential_id: B64u
+    browser: BrowserId
     sealed: B64u
 
 
@@ -154,9 +158,33 @@ class PackageUploaded(
     parts: Annotated[list[UploadedPart], msgspec.Meta(min_length=1, max_length=1000)]
 
 
+class Thumbnail(Document, frozen=True, kw_only=True, tag="thumbnail", tag_field="type"):
+    """The sealed picture of an event told before; the relay keeps it apart from the events."""
+
+    for_event_id: Id
+    sealed: SealedThumbnail
+
+
+class PushMessage(Document, frozen=True, kw_only=True):
+    """One message for one browser, as RFC 8291 has it encrypted; all are of one size."""
+
+    browser: BrowserId
+    encrypted: ShortB64u
+
+
+class PushWanted(Document, frozen=True, kw_only=True, tag="push_wanted", tag_field="type"):
+    """Hand these to the browsers' push services; after `expires_ms` they are of no use."""
+
+    for_event_id: Id
+    expires_ms: WallTimeMs
+    messages: Annotated[list[PushMessage], msgspec.Meta(min_length=1, max_length=64)]
+
+
 EventBody = (
     Pressed
     | Motion
+    | Thumbnail
+    | PushWanted
     | ClipReady
     | Trouble
     | ClockSet

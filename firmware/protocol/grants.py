@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from firmware.protocol.browsers import BrowserId, BrowserKeys, check_browser_keys
 from firmware.protocol.encoding import (
     AgencyId,
     B64u,
@@ -21,7 +22,6 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.passkeys import Assertion, PasskeyKey, load_p256
-from firmware.protocol.sealing import seal_to
 
 STATEMENT_TAG = b"doorward/statement/v1"
 SEAL_INFO = b"doorward/sealed-statement/v1"
@@ -54,17 +54,17 @@ class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="ki
 
 
 class OwnerKeys(Document, frozen=True, kw_only=True):
-    """All public keys of one owner: the passkey, and the raw X25519 key that opens notes."""
+    """The public keys of one owner: the passkey, and those of the browser that they paired with."""
 
     name: Line
     passkey: PasskeyKey
-    note_key: B64u
+    browser: BrowserKeys
 
 
 def check_owner_keys(keys: OwnerKeys) -> None:
     """Raise WireError unless signatures can be checked and notes sealed with these keys."""
     load_p256(unb64u(keys.passkey.public_key))
-    seal_to(unb64u(keys.note_key), b"", b"")
+    check_browser_keys(keys.browser)
 
 
 class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):
@@ -72,6 +72,22 @@ class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="
 
     pairing_id: Id
     owner: OwnerKeys
+
+
+class EnrolBrowser(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
+    """Let this browser of mine watch and hear, for 30 days from now.
+
+    A new session key widens who may see, so the doorbell asks for confirmation; one that it knows
+    already is only renewed.
+    """
+
+    browser: BrowserKeys
+
+
+class EndBrowser(Document, frozen=True, kw_only=True, tag="end_session", tag_field="kind"):
+    """Let that browser of mine no longer watch; it takes effect at once."""
+
+    browser: BrowserId
 
 
 class Statement(Document, frozen=True, kw_only=True):
@@ -82,7 +98,7 @@ class Statement(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     not_after_ms: WallTimeMs
-    terms: GrantTerms | AddOwner
+    terms: GrantTerms | AddOwner | EnrolBrowser | EndBrowser
 
 
 class SignedStatement(Document, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
 
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import (
     Document,
     Id,
@@ -58,15 +59,24 @@ def word_list() -> list[str]:
 
 def six_words(code: PairingCode, *, identity_key: str, sealing_key: str) -> list[str]:
     """Return the six words over the owner's keys and the doorbell's (both base64url)."""
-    bound = canonical(
-        {
-            "code": code.encode().decode(),
-            "identity_key": identity_key,
-            "sealing_key": sealing_key,
-        }
+    return list(
+        _words(
+            {
+                "code": code.encode().decode(),
+                "identity_key": identity_key,
+                "sealing_key": sealing_key,
+            }
+        )
     )
-    raw = hashlib.pbkdf2_hmac("sha256", bound, WORDS_SALT, WORDS_ROUNDS, dklen=6)
-    return [word_list()[byte] for byte in raw]
+
+
+@lru_cache(maxsize=64)
+def browser_words(device: str, browser: BrowserKeys) -> tuple[str, ...]:
+    """Return six words over the keys of a browser that an owner lets watch this doorbell.
+
+    That browser and the doorbell's page show the same, unless somebody swapped keys.
+    """
+    return _words({"browser": browser.encode().decode(), "device": device})
 
 
 @lru_cache(maxsize=64)
@@ -76,3 +86,8 @@ def newcomer_words(code: PairingCode) -> tuple[str, ...]:
     The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
     """
     return tuple(six_words(code, identity_key="", sealing_key=""))
+
+
+def _words(bound: dict[str, str]) -> tuple[str, ...]:
+    raw = hashlib.pbkdf2_hmac("sha256", canonical(bound), WORDS_SALT, WORDS_ROUNDS, dklen=6)
+    return tuple(word_list()[byte] for byte in raw)

@@ -52,10 +52,11 @@ async def test_a_request_said_again_and_again_is_told_once(rig):
     assert len(rig.notes()) == 1
 
 
-@pytest.mark.parametrize("note_key", ["", "AAAA", b64u(bytes(32)), b64u(b"\x01" + bytes(31))])
-async def test_a_newcomer_whose_keys_cant_be_used_is_refused_at_once(rig, note_key):
+@pytest.mark.parametrize("key", ["", "AAAA", b64u(bytes(32)), b64u(b"\x01" + bytes(31))])
+@pytest.mark.parametrize("which", ["viewing_key", "session_key"])
+async def test_a_newcomer_whose_keys_cant_be_used_is_refused_at_once(rig, which, key):
     desk = rig.desk()
-    await desk.on_statement(rig.seal(rig.sign(rig.newcomer(note_key=note_key))))
+    await desk.on_statement(rig.seal(rig.sign(rig.newcomer(**{which: key}))))
     assert desk.waiting() == []
     (refused,) = rig.notes()
     assert isinstance(refused, StatementRefused)
@@ -65,7 +66,8 @@ async def test_a_newcomer_whose_keys_cant_be_used_is_refused_at_once(rig, note_k
 async def test_an_owner_who_cant_be_told_keeps_no_other_from_being_told(rig):
     store = OwnerStore(rig.folder / "owners.json")
     (ada,) = store.owners
-    bo = msgspec.structs.replace(rig.newcomer().owner, note_key=b64u(bytes(32)))
+    bo = rig.newcomer(viewing_key=b64u(bytes(32))).owner
+    rig.browsers.enrol(bo.browser, bo.passkey.credential_id, None)
     (rig.folder / "owners.json").unlink()
     store = OwnerStore(rig.folder / "owners.json")
     for owner in (bo, ada):

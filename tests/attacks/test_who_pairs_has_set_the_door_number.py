@@ -3,24 +3,27 @@
 import asyncio
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from firmware.admitting import Admitting
+from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.own_page import OwnPage
-from firmware.protocol.encoding import b64u, new_id
+from firmware.noting import Notes
+from firmware.own_page import HowItIs, OwnPage
+from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from tests.fakes.clock import ManualClock
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
 
-class QuietDesk:
-    """A desk without standing requests: all that pairing asks of it."""
+class QuietRequests:
+    """Requests of which none stands: all that pairing asks of them."""
 
-    async def tell_standing_requests(self, owner: OwnerKeys) -> None:
+    async def tell_standing(self, owner: OwnerKeys) -> None:
         """Tell nothing."""
 
 
@@ -34,24 +37,37 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     async def tell(body: EventBody) -> None:
         told.append(body)
 
+    async def forget(_browser: str) -> None:
+        return
+
+    browsers = BrowserStore(tmp_path / "browsers.json", owners)
+    notes = Notes(device="a" * 20, owners=owners, browsers=browsers, tell=tell)  # type: ignore[arg-type]
+    admitting = Admitting(
+        owners=owners,
+        browsers=browsers,
+        notes=notes,
+        clock=clock,
+        on_browser_ended=forget,
+    )
     page = OwnPage(
         device="a" * 20,
-        desk=QuietDesk(),  # type: ignore[arg-type]
+        desk=None,  # type: ignore[arg-type]
+        requests=QuietRequests(),  # type: ignore[arg-type]
         pairing=pairing,
         owners=owners,
+        admitting=admitting,
         door_number=number,
         library=None,  # type: ignore[arg-type]
         shelf=None,  # type: ignore[arg-type]
         clock=clock,
         tell=tell,  # type: ignore[arg-type]
-        is_online=lambda: True,
+        how_it_is=HowItIs(is_online=lambda: True),
         door_url="http://door.test",
     )
     now_ms = clock.monotonic_ns() // 1_000_000
     pairing.press_service(now_ms)
-    note_key = X25519PrivateKey.generate().public_key().public_bytes_raw()
     passkey = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
-    owner = OwnerKeys(name="Ada", passkey=passkey, note_key=b64u(note_key))
+    owner = OwnerKeys(name="Ada", passkey=passkey, browser=SoftBrowser.create().keys)
     assert pairing.read_code(qr_text(PairingCode(pairing_id=new_id(), owner=owner)), now_ms)
     numbers = [f"{digit}" * 6 for digit in range(6)]
     outcomes = await asyncio.gather(*(page.complete_pairing(one) for one in numbers))
@@ -59,4 +75,5 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     assert len(winners) == 1
     number.check(winners[0])
     assert owners.owners == (owner,)
+    assert [one.keys for one in browsers.all()] == [owner.browser]
     assert [type(body) for body in told] == [Paired]

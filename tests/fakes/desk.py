@@ -10,28 +10,41 @@ from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from firmware.admitting import Admitting
 from firmware.clips.facts_store import FactsStore
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
+from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
+from firmware.noting import Notes
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.commands import RequestPublished, SealedStatement
 from firmware.protocol.encoding import b64u, new_id, unb64u
 from firmware.protocol.events import EventBody, Note
-from firmware.protocol.grants import SEAL_INFO, AddOwner, GrantTerms, OwnerKeys
+from firmware.protocol.grants import (
+    SEAL_INFO,
+    AddOwner,
+    EndBrowser,
+    EnrolBrowser,
+    GrantTerms,
+    OwnerKeys,
+)
 from firmware.protocol.notes import NoteBody, open_note
 from firmware.protocol.sealing import seal_to
+from firmware.releasing import Releasing
+from firmware.request_desk import RequestDesk
 from firmware.statements import StatementDesk
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world
 from tests.fakes.recording import recording_rig
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
 Tell = Callable[[EventBody], Awaitable[object]]
+Terms = GrantTerms | AddOwner | EnrolBrowser | EndBrowser
 B = TypeVar("B")
 
 
@@ -67,14 +80,17 @@ class DeskRig:
         self.keys = load_or_make_keys(folder / "keys")
         self.outgoing = Outgoing(folder / "outgoing")
         self.world = make_world()
-        self.note_key = X25519PrivateKey.generate()
+        self.browser = SoftBrowser.create()
         owner = OwnerKeys(
             name="Ada",
             passkey=self.world.owner.key,
-            note_key=b64u(self.note_key.public_key().public_bytes_raw()),
+            browser=self.browser.keys,
         )
         self.owners = OwnerStore(folder / "owners.json")
+        self.browsers = BrowserStore(folder / "browsers.json", self.owners)
+        self.ended_browsers: list[str] = []
         if not self.owners.owners:
+            self.browsers.enrol(owner.browser, owner.passkey.credential_id, NOW_MS)
             self.owners.add(owner)
 
     def wall_ms(self) -> int:
@@ -94,13 +110,19 @@ class DeskRig:
 
     def notes(self) -> list[NoteBody]:
         """Return the notes to the owner, opened."""
-        key = self.note_key.private_bytes_raw()
-        mine = self.world.facts.owners[0].passkey.credential_id
+        return self.notes_to(self.browser)
+
+    def notes_to(self, browser: SoftBrowser) -> list[NoteBody]:
+        """Return the notes to one browser, opened by it."""
+        key = browser.viewing_private_key
         return [
             open_note(unb64u(note.sealed), key).body
             for note in self.told_of(Note)
-            if note.credential_id == mine
+            if note.browser == browser.keys.id
         ]
+
+    async def _on_browser_ended(self, browser_id: str) -> None:
+        self.ended_browsers.append(browser_id)
 
     def desk(self, *, outgoing: Outgoing | None = None, tell: Tell | None = None) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""
@@ -113,23 +135,53 @@ class DeskRig:
             bucket_origin="https://bucket.test",
             agencies=[self.world.agency],
         )
+        self.owners = OwnerStore(self.folder / "owners.json")
+        self.browsers = BrowserStore(self.folder / "browsers.json", self.owners)
+        notes = Notes(
+            device=self.keys.device,
+            owners=self.owners,
+            browsers=self.browsers,
+            tell=tell or self.tell,
+        )
+        self.requests = RequestDesk(
+            enrolment=enrolment,
+            cell=CELL,
+            is_opted_in=True,
+            clock=self,
+            owners=self.owners,
+            notes=notes,
+            facts_store=self.store,
+        )
         return StatementDesk(
             keys=self.keys,
             enrolment=enrolment,
-            certificate_pem=b"-",
             cell=CELL,
-            is_opted_in=True,
             door_url="http://door.test",
             clock=self,
-            owners=OwnerStore(self.folder / "owners.json"),
+            owners=self.owners,
+            browsers=self.browsers,
+            admitting=Admitting(
+                owners=self.owners,
+                browsers=self.browsers,
+                notes=notes,
+                clock=self,
+                on_browser_ended=self._on_browser_ended,
+            ),
+            notes=notes,
+            requests=self.requests,
             facts_store=self.store,
             library=self.library,
-            playback=self.playback,
-            outgoing=outgoing or self.outgoing,
+            releasing=Releasing(
+                keys=self.keys,
+                certificate_pem=b"-",
+                library=self.library,
+                playback=self.playback,
+                outgoing=outgoing or self.outgoing,
+            ),
             tell=tell or self.tell,
         )
 
-    def sign(self, terms: GrantTerms | AddOwner | None = None) -> bytes:
+    def sign(self, terms: Terms | None = None) -> bytes:
         """Let the owner sign; without terms it is a right grant of the one clip."""
         clip = self.library.finished()[0]
         self.world.clip_id = clip.clip_id
@@ -141,20 +193,27 @@ class DeskRig:
         self.world.facts = replace(self.world.facts, clips={clip.clip_id: fact})
         return self.world.sign(self.world.statement(terms, device=self.keys.device))
 
+    def sign_at(self, terms: Terms, now_ms: int) -> bytes:
+        """Let the owner sign at another time."""
+        statement = self.world.statement(terms, device=self.keys.device)
+        return self.world.sign(
+            msgspec.structs.replace(statement, not_after_ms=now_ms + 60 * MINUTE_MS)
+        )
+
     def seal(self, signed: bytes) -> SealedStatement:
         """Seal as the owner's app does; each time to other bytes."""
         return SealedStatement(
             sealed=b64u(seal_to(self.keys.sealing_public_key, signed, SEAL_INFO))
         )
 
-    async def publish(self, desk: StatementDesk) -> None:
-        await desk.on_request(RequestPublished(signed=self.world.signed_request))
+    async def publish(self, _desk: StatementDesk) -> None:
+        await self.requests.on_request(RequestPublished(signed=self.world.signed_request))
 
     def newcomer(self, **changes: str) -> AddOwner:
         passkey = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
-        note_key = b64u(X25519PrivateKey.generate().public_key().public_bytes_raw())
-        keys = OwnerKeys(name="Bo", passkey=passkey.key, note_key=note_key)
-        return AddOwner(pairing_id=new_id(), owner=msgspec.structs.replace(keys, **changes))
+        browser = msgspec.structs.replace(SoftBrowser.create("Bo's phone").keys, **changes)
+        keys = OwnerKeys(name="Bo", passkey=passkey.key, browser=browser)
+        return AddOwner(pairing_id=new_id(), owner=keys)
 
 
 @asynccontextmanager

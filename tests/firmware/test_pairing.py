@@ -5,7 +5,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.enrolment.door_number import LOCK_S, DoorNumber
 from firmware.enrolment.owners import OwnerStore
@@ -15,8 +14,9 @@ from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
-NOTE_KEY = X25519PrivateKey.generate().public_key().public_bytes_raw()
+BROWSER = SoftBrowser.create().keys
 
 # Pairing
 
@@ -24,7 +24,7 @@ NOTE_KEY = X25519PrivateKey.generate().public_key().public_bytes_raw()
 def owner(name: str = "Ada", credential_id: str = "Y3JlZA") -> OwnerKeys:
     made = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
     passkey = msgspec.structs.replace(made, credential_id=credential_id)
-    return OwnerKeys(name=name, passkey=passkey, note_key=b64u(NOTE_KEY))
+    return OwnerKeys(name=name, passkey=passkey, browser=BROWSER)
 
 
 def code(name: str = "Ada") -> PairingCode:
@@ -80,7 +80,14 @@ def test_the_window_closes_after_ten_minutes(is_code_read: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"note_key": ""}, {"note_key": b64u(bytes(32))}, {"passkey": "cHVi"}]
+    "changes",
+    [
+        {"viewing_key": ""},
+        {"viewing_key": b64u(bytes(32))},
+        {"session_key": BROWSER.viewing_key},
+        {"session_key": b64u(b"\x02" + b"\xff" * 32)},
+        {"passkey": "cHVi"},
+    ],
 )
 def test_a_code_with_keys_that_cant_be_used_is_no_code(changes: dict[str, str]) -> None:
     keys = owner()
@@ -88,7 +95,8 @@ def test_a_code_with_keys_that_cant_be_used_is_no_code(changes: dict[str, str]) 
         broken = msgspec.structs.replace(keys.passkey, public_key=changes["passkey"])
         keys = msgspec.structs.replace(keys, passkey=broken)
     else:
-        keys = msgspec.structs.replace(keys, **changes)
+        browser = msgspec.structs.replace(keys.browser, **changes)
+        keys = msgspec.structs.replace(keys, browser=browser)
     machine = pairing()
     machine.press_service(0)
     shown = PairingCode(pairing_id=new_id(), owner=keys)

@@ -23,6 +23,7 @@ from firmware.protocol import (
     sealing,
     topics,
 )
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import (
     WireError,
     b64u,
@@ -47,7 +48,7 @@ OWNER = OwnerKeys(
     passkey=PasskeyKey(
         credential_id="AQ", public_key="AQ", rp_id="localhost", origin="http://localhost:8401"
     ),
-    note_key="AQ",
+    browser=BrowserKeys(name="Phone", session_key="AQ", viewing_key="AQ"),
 )
 
 BODIES = [
@@ -68,7 +69,12 @@ BODIES = [
     events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),
     events.PairingAnswer(pairing_id=new_id(), identity_key="AQ", sealing_key="AQ"),
     events.Paired(pairing_id=new_id(), credential_id="AQ"),
-    events.Note(credential_id="AQ", sealed="AQ"),
+    events.Note(credential_id="AQ", browser="b" * 20, sealed="AQ"),
+    events.PushWanted(
+        for_event_id=new_id(),
+        expires_ms=1,
+        messages=[events.PushMessage(browser="b" * 20, encrypted="AQ")],
+    ),
     events.PackageReady(
         package_id=new_id(),
         request_id=new_id(),

@@ -12,7 +12,7 @@ from firmware.protocol.encoding import b64u
 from firmware.protocol.events import Note
 from firmware.protocol.pairing import newcomer_words
 from firmware.statements import newcomer_code
-from tests.fakes.consent_world import MINUTE_MS
+from tests.fakes.consent_world import MINUTE_MS, NOW_MS
 from tests.fakes.desk import DeskRig, desk_rig
 
 
@@ -43,8 +43,10 @@ async def test_a_new_owner_hears_of_the_requests_that_still_stand(rig):
     desk, newcomer = rig.desk(), rig.newcomer()
     await rig.publish(desk)
     rig.told.clear()
-    await desk.tell_standing_requests(newcomer.owner)
     credential_id = newcomer.owner.passkey.credential_id
+    rig.owners.add(newcomer.owner)
+    rig.browsers.enrol(newcomer.owner.browser, credential_id, NOW_MS)
+    await rig.requests.tell_standing(newcomer.owner)
     assert [note.credential_id for note in rig.told_of(Note)] == [credential_id]
 
 
@@ -53,16 +55,17 @@ async def test_a_request_that_is_over_is_told_to_nobody_and_forgotten(rig):
     await rig.publish(desk)
     rig.told.clear()
     rig.now_ms += 8 * 24 * 60 * MINUTE_MS
-    await desk.tell_standing_requests(newcomer.owner)
+    await rig.requests.tell_standing(newcomer.owner)
     assert rig.told == []
     assert rig.store.requests()
-    desk.forget_old_requests()
+    rig.requests.forget_old()
     assert rig.store.requests() == []
 
 
 def test_swapped_keys_of_a_newcomer_change_the_six_words(tmp_path, rig):
     terms = rig.newcomer()
-    swapped = msgspec.structs.replace(terms.owner, note_key=b64u(b"\x09" + bytes(31)))
+    browser = msgspec.structs.replace(terms.owner.browser, viewing_key=b64u(b"\x09" + bytes(31)))
+    swapped = msgspec.structs.replace(terms.owner, browser=browser)
     other = msgspec.structs.replace(terms, owner=swapped)
     words = newcomer_words(newcomer_code(terms))
     assert len(words) == 6

@@ -19,6 +19,7 @@ from tests.fakes.consent_world import (
     sign_request,
 )
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_refuses_an_officer_whom_the_agency_never_certified(world):
 
 def addition(world: ConsentWorld) -> tuple[SoftPasskey, AddOwner]:
     newcomer = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
-    keys = OwnerKeys(name="Bo", passkey=newcomer.key, note_key=b64u(b"n" * 32))
+    keys = OwnerKeys(name="Bo", passkey=newcomer.key, browser=SoftBrowser.create().keys)
     return newcomer, AddOwner(pairing_id=new_id(), owner=keys)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+import msgspec
 
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.grants import (
@@ -24,12 +24,14 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
+from firmware.protocol.live import LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, RequestMatched, StatementRefused, open_note
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.sealing import seal_to
 from tests.story.api import Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 from tests.story.door import Door, qr_png
 from tests.story.settings import StoryError
 from tests.story.viewer import Viewing, watch
@@ -59,7 +61,7 @@ class Owner:
         self.doorbell: DoorbellKeys | None = None
         self._file = keys_file
         self._passkey = SoftPasskey.create(rp_id="localhost", origin=app_url)
-        self._note_key = X25519PrivateKey.generate()
+        self.browser = SoftBrowser.create(f"{name}'s phone")
         if keys_file.exists():
             self._load()
 
@@ -69,7 +71,7 @@ class Owner:
         return OwnerKeys(
             name=self.name,
             passkey=self._passkey.key,
-            note_key=b64u(self._note_key.public_key().public_bytes_raw()),
+            browser=self.browser.keys,
         )
 
     async def register(self, invitation: str) -> None:
@@ -152,9 +154,9 @@ class Owner:
             if event is None or event["body"]["type"] != "note":
                 return None
             body = event["body"]
-            if body["credential_id"] != self.keys.passkey.credential_id:
+            if body["browser"] != self.browser.keys.id:
                 return None
-            note = open_note(unb64u(body["sealed"]), self._note_key.private_bytes_raw()).body
+            note = open_note(unb64u(body["sealed"]), self.browser.viewing_private_key).body
             if _subject_of(note) != about:
                 return None
             if isinstance(note, StatementRefused):
@@ -198,8 +200,28 @@ class Owner:
         base = f"{API}/doorbells/{self._paired().device}"
 
         async def send_offer(sdp: str) -> str:
-            answer = await self.api.post(f"{base}/offer", {"session_id": session_id, "sdp": sdp})
-            return str(answer["sdp"])
+            offer = LiveOffer(
+                device=self._paired().device,
+                session_id=session_id,
+                nonce=str((await self.api.post(f"{base}/nonce"))["nonce"]),
+                browser=self.browser.keys.id,
+                purpose="live",
+                sdp=sdp,
+            )
+            told = await self.api.post(
+                f"{base}/offer",
+                {
+                    "session_id": session_id,
+                    "signed": msgspec.to_builtins(self.browser.sign(offer)),
+                },
+            )
+            answer = check_answer(
+                msgspec.convert(told["signed"], SignedLive),
+                unb64u(self._paired().identity_key),
+                offer=offer,
+                now_ms=time.time_ns() // 1_000_000,
+            )
+            return answer.sdp
 
         viewing = await watch(send_offer, frame_count=frame_count)
         await self.api.delete(f"{base}/sessions/{session_id}")
@@ -251,7 +273,7 @@ class Owner:
         self._file.touch(mode=0o600)
         kept = {
             "passkey": self._passkey.save(),
-            "note_key": b64u(self._note_key.private_bytes_raw()),
+            "browser": self.browser.save(),
             "doorbell": None
             if doorbell is None
             else {
@@ -265,7 +287,7 @@ class Owner:
     def _load(self) -> None:
         kept = json.loads(self._file.read_text())
         self._passkey = SoftPasskey.load(kept["passkey"])
-        self._note_key = X25519PrivateKey.from_private_bytes(unb64u(kept["note_key"]))
+        self.browser = SoftBrowser.load(kept["browser"])
         self.doorbell = DoorbellKeys(**kept["doorbell"]) if kept["doorbell"] else None
 
 
@@ -276,6 +298,8 @@ def triggers_of(body: Json) -> list[str]:
     return [body["trigger_event_id"], *body["more_trigger_ids"]]
 
 
-def _subject_of(note: NoteBody) -> str:
-    """Return the request's id or the statement's digest that a note is about."""
-    return note.request_id if isinstance(note, RequestMatched) else note.statement_digest
+def _subject_of(note: NoteBody) -> str | None:
+    """Return the request's id or the statement's digest that a note is about, if it has one."""
+    if isinstance(note, RequestMatched):
+        return note.request_id
+    return getattr(note, "statement_digest", None)

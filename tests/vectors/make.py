@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from firmware.protocol import footage, notes, packages, pairing, requests
+from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex, unb64u
 from firmware.protocol.grants import (
     SEAL_INFO,
@@ -319,9 +320,18 @@ def _request() -> requests.EvidenceRequest:
     )
 
 
-def _owner(note_key: bytes) -> OwnerKeys:
+def _owner(viewing_key: bytes) -> OwnerKeys:
     key = ec.derive_private_key(7, ec.SECP256R1()).public_key()
-    return OwnerKeys(name="Åsa", passkey=_passkey(key), note_key=b64u(note_key))
+    return OwnerKeys(name="Åsa", passkey=_passkey(key), browser=_browser(viewing_key))
+
+
+def _browser(viewing_key: bytes) -> BrowserKeys:
+    point = (
+        ec.derive_private_key(11, ec.SECP256R1())
+        .public_key()
+        .public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    )
+    return BrowserKeys(name="Åsas telefon", session_key=b64u(point), viewing_key=b64u(viewing_key))
 
 
 def _passkey(key: ec.EllipticCurvePublicKey) -> PasskeyKey:

@@ -1,0 +1,137 @@
+"""Which browsers of the owners may watch (`browsers.json`), until when, and how to push to them.
+
+A browser counts only while its owner is an owner here: whoever asks by `find` names the owners. A
+damaged file is an error and never "no browser". A browser that was enrolled while the doorbell
+didn't know the time has its 30 days from the moment in which the time is known.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.durable import write_atomic
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import StoreError
+from firmware.protocol.browsers import SESSION_KEY_LIFE_MS, BrowserKeys
+from firmware.protocol.encoding import Document, ShortB64u, WallTimeMs, WireError, decode
+from firmware.protocol.live import SetPush
+
+MAX_BROWSERS = 48
+MAX_FILE_BYTES = 256 * 1024
+
+
+class EnrolledBrowser(Document, frozen=True, kw_only=True):
+    """One browser of one owner; `expires_ms` is None as long as the time isn't known."""
+
+    keys: BrowserKeys
+    credential_id: ShortB64u
+    expires_ms: WallTimeMs | None
+    push: SetPush | None = None
+
+    def has_expired(self, now_ms: int) -> bool:
+        """Tell whether its session key counts no more."""
+        return self.expires_ms is not None and now_ms >= self.expires_ms
+
+
+Browsers = tuple[EnrolledBrowser, ...]
+
+
+class BrowsersFile(Document, frozen=True, kw_only=True):
+    """The file's content."""
+
+    v: Literal[1] = 1
+    browsers: Annotated[list[EnrolledBrowser], msgspec.Meta(max_length=MAX_BROWSERS)]
+
+
+class BrowserStore:
+    """The browsers, durable. Writing methods block until it is on the card."""
+
+    def __init__(self, path: Path, owners: OwnerStore) -> None:
+        self._path = path
+        self._owners = owners
+        self._lock = threading.Lock()
+        self._browsers = self._load()
+
+    def all(self) -> Browsers:
+        """Return the browsers of all who are owners now, expired ones too."""
+        return tuple(b for b in self._browsers if self._owners.find(b.credential_id) is not None)
+
+    def find(self, browser_id: str) -> EnrolledBrowser | None:
+        """Return a browser of somebody who is an owner now; the caller looks at its expiry."""
+        return next((b for b in self.all() if b.keys.id == browser_id), None)
+
+    def of_owner(self, credential_id: str) -> Browsers:
+        """Return one owner's browsers, in the order in which they came."""
+        return tuple(b for b in self.all() if b.credential_id == credential_id)
+
+    def enrol(self, keys: BrowserKeys, credential_id: str, now_ms: int | None) -> EnrolledBrowser:
+        """Let a browser in for 30 days, or for 30 more; `now_ms` None: the time isn't known."""
+        known = next((b for b in self.of_owner(credential_id) if b.keys.id == keys.id), None)
+        enrolled = EnrolledBrowser(
+            keys=keys,
+            credential_id=credential_id,
+            expires_ms=None if now_ms is None else now_ms + SESSION_KEY_LIFE_MS,
+            push=None if known is None else known.push,
+        )
+
+        def with_it(browsers: Browsers) -> Browsers:
+            others = tuple(b for b in browsers if b.keys.id != keys.id)
+            if len(others) >= MAX_BROWSERS:
+                others = self._without_oldest_expired(others, now_ms)
+            return (*others, enrolled)
+
+        self._change(with_it)
+        return enrolled
+
+    def end(self, browser_id: str) -> bool:
+        """Forget a browser; False if it wasn't known."""
+        return self._change(lambda old: tuple(b for b in old if b.keys.id != browser_id))
+
+    def set_push(self, browser_id: str, push: SetPush | None) -> None:
+        """Push to this browser from now on, or no more (None)."""
+        self._change(
+            lambda old: tuple(
+                msgspec.structs.replace(b, push=push) if b.keys.id == browser_id else b for b in old
+            )
+        )
+
+    def start_counting(self, now_ms: int) -> None:
+        """The time is known from now on: so are the expiries that waited for it."""
+        expires_ms = now_ms + SESSION_KEY_LIFE_MS
+        self._change(
+            lambda old: tuple(
+                b if b.expires_ms is not None else msgspec.structs.replace(b, expires_ms=expires_ms)
+                for b in old
+            )
+        )
+
+    def _without_oldest_expired(self, browsers: Browsers, now_ms: int | None) -> Browsers:
+        expired = [b for b in browsers if now_ms is not None and b.has_expired(now_ms)]
+        if not expired:
+            problem = f"holds {MAX_BROWSERS} browsers, which is the most; end one first"
+            raise StoreError(self._path, problem)
+        oldest = min(expired, key=lambda b: b.expires_ms or 0)
+        return tuple(b for b in browsers if b is not oldest)
+
+    def _change(self, change: Callable[[Browsers], Browsers]) -> bool:
+        """Write what is changed; return whether anything was."""
+        with self._lock:
+            browsers = change(self._browsers)
+            if browsers == self._browsers:
+                return False
+            write_atomic(self._path, BrowsersFile(browsers=list(browsers)).encode())
+            self._browsers = browsers
+            return True
+
+    def _load(self) -> Browsers:
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return ()
+        try:
+            return tuple(decode(BrowsersFile, data, max_bytes=MAX_FILE_BYTES).browsers)
+        except WireError as error:
+            raise StoreError(self._path, f"damaged ({error}); restore or reset") from error

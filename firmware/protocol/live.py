@@ -1,0 +1,214 @@
+"""Live view, signed both ways: what an enrolled browser asks, and what the doorbell answers.
+
+Everything that a session key signs carries a nonce that the doorbell gave out and takes once, so
+that a relay can't replay it. Signed is the document's tag ‖ its canonical text, the very bytes
+that arrive; the tag is the document's domain and a zero byte. The browser's signature is by its
+session key, the doorbell's by its identity key (both ECDSA P-256 with SHA-256, in DER).
+
+The browser's candidates come in the offer or trickled after it; the doorbell's are all in its
+answer. ICE servers aren't signed: they come from the relay, and see only ciphertext.
+"""
+
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+import msgspec
+
+from firmware.protocol.browsers import BrowserId, verify_session_key
+from firmware.protocol.encoding import (
+    DeviceId,
+    Digest,
+    Document,
+    Id,
+    Line,
+    ShortB64u,
+    WallTimeMs,
+    WireError,
+    decode_canonical,
+    unb64u,
+)
+from firmware.protocol.passkeys import verify_p256
+
+MAX_SIGNED_BYTES = 80 * 1024
+NONCE_LIFE_S = 120
+MAX_CANDIDATES = 32
+MAX_CANDIDATE_MESSAGES = 16
+ORDER_SEAL_INFO = b"doorward/browser-order/v1"
+
+Sdp = Annotated[str, msgspec.Meta(min_length=1, max_length=64 * 1024)]
+Fingerprint = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]{5,16} [0-9A-F:]{47,191}\Z")]
+"""A `fingerprint` attribute's value (RFC 8122): hash function in lower case, space, hexadecimal."""
+CandidateLine = Annotated[str, msgspec.Meta(min_length=1, max_length=512, pattern=r"^[ -~]*\Z")]
+"""RTCIceCandidate.candidate: `candidate:…` (RFC 8839 section 5.1)."""
+
+
+class LiveOffer(Document, frozen=True, kw_only=True):
+    """Let this browser watch; with `purpose` "clips" it gets recordings only, and no live view."""
+
+    tag: ClassVar[bytes] = b"doorward/live-offer/v1\x00"
+    v: Literal[1] = 1
+    domain: Literal["doorward/live-offer/v1"] = "doorward/live-offer/v1"
+    device: DeviceId
+    session_id: Id
+    nonce: Id
+    browser: BrowserId
+    purpose: Literal["live", "clips"]
+    sdp: Sdp
+
+
+class LiveCandidates(Document, frozen=True, kw_only=True):
+    """Candidates of the browser found after its offer; `number` counts from 1 in a session."""
+
+    tag: ClassVar[bytes] = b"doorward/live-candidates/v1\x00"
+    v: Literal[1] = 1
+    domain: Literal["doorward/live-candidates/v1"] = "doorward/live-candidates/v1"
+    device: DeviceId
+    session_id: Id
+    nonce: Id
+    browser: BrowserId
+    number: Annotated[int, msgspec.Meta(ge=1, le=MAX_CANDIDATE_MESSAGES)]
+    candidates: Annotated[list[CandidateLine], msgspec.Meta(max_length=MAX_CANDIDATES)]
+    is_last: bool
+
+
+class LiveAnswer(Document, frozen=True, kw_only=True):
+    """The doorbell's answer: to exactly this offer, between exactly these certificates.
+
+    `nonce` and `offer_digest` (SHA-256 of the offer's canonical text) are the offer's. The
+    fingerprints are all that each side's SDP names. `expires_ms` is by the doorbell's clock;
+    `lasts_s` is how long the session goes on unless it is renewed.
+    """
+
+    tag: ClassVar[bytes] = b"doorward/live-answer/v1\x00"
+    v: Literal[1] = 1
+    domain: Literal["doorward/live-answer/v1"] = "doorward/live-answer/v1"
+    device: DeviceId
+    session_id: Id
+    nonce: Id
+    offer_digest: Digest
+    offer_fingerprints: Annotated[list[Fingerprint], msgspec.Meta(min_length=1, max_length=8)]
+    answer_fingerprints: Annotated[list[Fingerprint], msgspec.Meta(min_length=1, max_length=8)]
+    expires_ms: WallTimeMs
+    lasts_s: Annotated[int, msgspec.Meta(ge=1, le=24 * 3600)]
+    sdp: Sdp
+
+
+class QuietHours(Document, frozen=True, kw_only=True):
+    """Minutes after midnight in a time zone of the IANA database; `to` may be the next day."""
+
+    from_minute: Annotated[int, msgspec.Meta(ge=0, lt=1440)]
+    to_minute: Annotated[int, msgspec.Meta(ge=0, lt=1440)]
+    time_zone: Annotated[
+        str, msgspec.Meta(pattern=r"^[A-Za-z0-9+_-]{1,32}(/[A-Za-z0-9+_-]{1,32}){0,2}\Z")
+    ]
+
+
+class SetPush(Document, frozen=True, kw_only=True, tag="set_push", tag_field="type"):
+    """Tell this browser by Web Push of these events; keys as in RFC 8291 section 3.2.
+
+    The endpoint isn't here: the relay knows it, and the doorbell needn't.
+    """
+
+    p256dh: ShortB64u
+    """P-256, uncompressed point: 65 bytes."""
+    auth: ShortB64u
+    """16 bytes."""
+    kinds: Annotated[list[Literal["pressed", "motion"]], msgspec.Meta(max_length=2)]
+    quiet: QuietHours | None
+
+
+class EndPush(Document, frozen=True, kw_only=True, tag="end_push", tag_field="type"):
+    """Don't tell this browser any more."""
+
+
+class PlayReply(Document, frozen=True, kw_only=True, tag="play_reply", tag_field="type"):
+    """Answer a press with a quick reply, without watching. `reply_id` None: the default one."""
+
+    event_id: Id
+    reply_id: Id | None
+
+
+class BrowserOrder(Document, frozen=True, kw_only=True):
+    """What an enrolled browser may want without a live session; it widens nothing."""
+
+    tag: ClassVar[bytes] = b"doorward/browser-order/v1\x00"
+    v: Literal[1] = 1
+    domain: Literal["doorward/browser-order/v1"] = "doorward/browser-order/v1"
+    device: DeviceId
+    nonce: Id
+    browser: BrowserId
+    body: SetPush | EndPush | PlayReply
+
+
+class SignedLive(Document, frozen=True, kw_only=True):
+    """`text` is the canonical text of one of the documents above, `signature` over tag ‖ text."""
+
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SIGNED_BYTES)]
+    signature: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{10,110}\Z")]
+
+
+S = TypeVar("S", LiveOffer, LiveCandidates, LiveAnswer, BrowserOrder)
+
+
+def parse_unverified(kind: type[S], signed: SignedLive) -> S:
+    """Parse what is signed, to learn by whom it claims to be; nothing is checked yet."""
+    return decode_canonical(kind, signed.text.encode(), max_bytes=MAX_SIGNED_BYTES)
+
+
+def check_by_browser(kind: type[S], signed: SignedLive, session_key: bytes) -> S:
+    """Return the document if this session key (compressed point) signed it, or raise WireError."""
+    message = kind.tag + signed.text.encode()
+    if not verify_session_key(session_key, unb64u(signed.signature), message):
+        raise WireError("not signed by this browser's session key")
+    return parse_unverified(kind, signed)
+
+
+def check_answer(
+    signed: SignedLive, identity_spki: bytes, *, offer: LiveOffer, now_ms: int
+) -> LiveAnswer:
+    """Return the doorbell's answer to `offer`, as a viewer must check it, or raise WireError."""
+    if not verify_p256(
+        identity_spki, unb64u(signed.signature), LiveAnswer.tag + signed.text.encode()
+    ):
+        raise WireError("the answer isn't signed by this doorbell")
+    answer = parse_unverified(LiveAnswer, signed)
+    same = (answer.device, answer.session_id, answer.nonce, answer.offer_digest)
+    if same != (offer.device, offer.session_id, offer.nonce, offer.digest()):
+        raise WireError("the answer is to another offer")
+    if now_ms >= answer.expires_ms:
+        raise WireError("the answer's time is over")
+    if set(answer.offer_fingerprints) != set(fingerprints_of(offer.sdp)):
+        raise WireError("the answer is for another certificate of this side")
+    if set(answer.answer_fingerprints) != set(fingerprints_of(answer.sdp)):
+        raise WireError("the answer's SDP names another certificate than is signed")
+    return answer
+
+
+def fingerprints_of(sdp: str) -> list[Fingerprint]:
+    """Return each DTLS fingerprint that an SDP names, once, in one form; none is a WireError."""
+    found = dict.fromkeys(
+        _fingerprint(line.removeprefix("a=fingerprint:"))
+        for line in sdp.splitlines()
+        if line.startswith("a=fingerprint:")
+    )
+    if not found:
+        raise WireError("the SDP has no DTLS fingerprint")
+    return list(found)
+
+
+def _fingerprint(value: str) -> Fingerprint:
+    name, _, hexadecimal = value.strip().partition(" ")
+    try:
+        return msgspec.convert(f"{name.lower()} {hexadecimal.strip().upper()}", Fingerprint)
+    except msgspec.ValidationError as error:
+        raise WireError("a DTLS fingerprint that isn't one (RFC 8122)") from error
+
+
+class PushText(Document, frozen=True, kw_only=True):
+    """What a push message says, once the browser has opened it; `name` is nobody's."""
+
+    v: Literal[1] = 1
+    device: DeviceId
+    event_id: Id
+    kind: Literal["pressed", "motion"]
+    time_ms: WallTimeMs
+    detail: Line | None = None

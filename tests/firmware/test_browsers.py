@@ -1,0 +1,232 @@
+"""Browsers of an owner: enrolled by their passkey and confirmed at the door, renewed, ended."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from firmware.consent.facts import (
+    BrowserAdmission,
+    BrowserEnding,
+    BrowserEnrolment,
+    BrowserFact,
+    Refusal,
+)
+from firmware.consent.verifier import judge, let_in
+from firmware.enrolment.browsers import MAX_BROWSERS, BrowserStore
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import StoreError
+from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
+from firmware.protocol.grants import EndBrowser, EnrolBrowser
+from firmware.protocol.live import SetPush
+from firmware.protocol.notes import (
+    BrowserEnded,
+    BrowserEnrolled,
+    ConfirmationWanted,
+    StatementRefused,
+)
+from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
+from tests.fakes.desk import desk_rig
+from tests.story.browser import SoftBrowser
+
+DOOR_PAGE = "http://door.test"
+PUSH = SetPush(p256dh="AQ", auth="AQ", kinds=["pressed"], quiet=None)
+
+
+@pytest.fixture
+def world() -> ConsentWorld:
+    return make_world()
+
+
+@pytest.fixture
+async def rig(tmp_path):
+    async with desk_rig(tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture
+def store(tmp_path, world) -> BrowserStore:
+    owners = OwnerStore(tmp_path / "owners.json")
+    owners.add(world.facts.owners[0])
+    return BrowserStore(tmp_path / "browsers.json", owners)
+
+
+def ada(world: ConsentWorld) -> str:
+    return world.facts.owners[0].passkey.credential_id
+
+
+def knowing(world: ConsentWorld, browser: SoftBrowser, credential_id: str) -> ConsentWorld:
+    fact = BrowserFact(credential_id=credential_id, keys=browser.keys)
+    return replace(world, facts=replace(world.facts, browsers={browser.keys.id: fact}))
+
+
+# The rules
+
+
+def test_a_new_browser_counts_only_once_confirmed_at_the_door(world):
+    terms = EnrolBrowser(browser=SoftBrowser.create().keys)
+    answer = judge(world.sign(world.statement(terms)), world.facts)
+    assert isinstance(answer, BrowserEnrolment)
+    refused = let_in(answer, None, world.facts)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "not_confirmed"
+    confirmation = world.confirmation(answer.digest)
+    assert isinstance(let_in(answer, confirmation, world.facts), BrowserAdmission)
+
+
+def test_a_known_browser_is_renewed_without_being_asked_about(world):
+    browser = SoftBrowser.create()
+    world = knowing(world, browser, ada(world))
+    answer = judge(world.sign(world.statement(EnrolBrowser(browser=browser.keys))), world.facts)
+    assert isinstance(answer, BrowserEnrolment)
+    assert answer.is_known
+    assert isinstance(let_in(answer, None, world.facts), BrowserAdmission)
+
+
+def test_a_renewal_with_another_viewing_key_widens_and_is_asked_about(world):
+    browser = SoftBrowser.create()
+    world = knowing(world, browser, ada(world))
+    keys = msgspec.structs.replace(browser.keys, viewing_key=SoftBrowser.create().keys.viewing_key)
+    answer = judge(world.sign(world.statement(EnrolBrowser(browser=keys))), world.facts)
+    assert isinstance(answer, BrowserEnrolment)
+    refused = let_in(answer, None, world.facts)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "not_confirmed"
+
+
+@pytest.mark.parametrize("terms_of", [EnrolBrowser, EndBrowser])
+def test_nobody_takes_or_ends_another_owners_browser(world, terms_of):
+    browser = SoftBrowser.create()
+    world = knowing(world, browser, "c29tZWJvZHk")
+    terms = terms_of(browser=browser.keys if terms_of is EnrolBrowser else browser.keys.id)
+    refused = judge(world.sign(world.statement(terms)), world.facts)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "browser"
+
+
+@pytest.mark.parametrize("key", ["session_key", "viewing_key"])
+@pytest.mark.parametrize("value", ["", "AAAA", "A" * 44, "A" * 43])
+def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
+    keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
+    refused = judge(world.sign(world.statement(EnrolBrowser(browser=keys))), world.facts)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "form"
+
+
+def test_a_browser_is_ended_also_while_the_time_isnt_known(world):
+    browser = SoftBrowser.create()
+    world = knowing(world, browser, ada(world))
+    facts = replace(world.facts, is_clock_trusted=False)
+    signed = world.sign(world.statement(EndBrowser(browser=browser.keys.id)))
+    assert isinstance(judge(signed, facts), BrowserEnding)
+
+
+def test_no_browser_is_let_in_while_the_time_isnt_known(world):
+    signed = world.sign(world.statement(EnrolBrowser(browser=SoftBrowser.create().keys)))
+    refused = judge(signed, replace(world.facts, is_clock_trusted=False))
+    assert isinstance(refused, Refusal)
+    assert refused.reason == "clock"
+
+
+# The desk
+
+
+async def test_a_browser_that_is_confirmed_may_watch_for_30_days_and_all_are_told(rig):
+    desk, laptop = rig.desk(), SoftBrowser.create("Laptop")
+    await desk.on_statement(rig.seal(rig.sign(EnrolBrowser(browser=laptop.keys))))
+    (asked,) = desk.waiting()
+    assert asked.statement.kind == "session"
+    assert len(desk.words_of(asked.checked)) == 6
+    wanted = ConfirmationWanted(statement_digest=asked.statement.digest, door_page=DOOR_PAGE)
+    assert rig.notes() == rig.notes_to(laptop) == [wanted]
+    assert rig.browsers.find(laptop.keys.id) is None
+    assert await desk.confirm(asked.statement.digest) is None
+    enrolled = rig.browsers.find(laptop.keys.id)
+    assert enrolled is not None
+    assert enrolled.expires_ms == NOW_MS + SESSION_KEY_LIFE_MS
+    told = BrowserEnrolled(browser=laptop.keys.id, name="Laptop", until_ms=enrolled.expires_ms)
+    assert rig.notes()[-1] == told
+    assert rig.notes_to(laptop)[-1] == told
+
+
+async def test_a_renewal_takes_effect_at_once_and_only_once(rig):
+    desk = rig.desk()
+    rig.now_ms += 20 * 24 * 60 * MINUTE_MS
+    signed = rig.sign_at(EnrolBrowser(browser=rig.browser.keys), rig.now_ms)
+    await desk.on_statement(rig.seal(signed))
+    enrolled = rig.browsers.find(rig.browser.keys.id)
+    assert enrolled is not None
+    assert enrolled.expires_ms == rig.now_ms + SESSION_KEY_LIFE_MS
+    assert desk.waiting() == []
+    await desk.on_statement(rig.seal(signed))
+    refused = rig.notes()[-1]
+    assert isinstance(refused, StatementRefused)
+    assert refused.reason == "spent"
+
+
+async def test_a_browser_that_is_ended_is_forgotten_and_its_sessions_end(rig):
+    desk = rig.desk()
+    await desk.on_statement(rig.seal(rig.sign(EndBrowser(browser=rig.browser.keys.id))))
+    assert rig.browsers.find(rig.browser.keys.id) is None
+    assert rig.ended_browsers == [rig.browser.keys.id]
+
+
+async def test_the_end_of_a_browser_is_told_to_the_others(rig):
+    desk, laptop = rig.desk(), SoftBrowser.create("Laptop")
+    rig.browsers.enrol(laptop.keys, rig.owners.owners[0].passkey.credential_id, NOW_MS)
+    await desk.on_statement(rig.seal(rig.sign(EndBrowser(browser=laptop.keys.id))))
+    assert rig.notes()[-1] == BrowserEnded(browser=laptop.keys.id, name="Laptop")
+
+
+# The store
+
+
+def test_a_browser_counts_only_while_its_owner_is_one(store, world):
+    mine, strangers = SoftBrowser.create().keys, SoftBrowser.create().keys
+    store.enrol(mine, ada(world), NOW_MS)
+    store.enrol(strangers, "c3RyYW5nZXI", NOW_MS)
+    assert [one.keys for one in store.all()] == [mine]
+    assert store.find(strangers.id) is None
+
+
+def test_what_is_stored_is_there_after_a_restart(store, world, tmp_path):
+    browser = SoftBrowser.create().keys
+    store.enrol(browser, ada(world), NOW_MS)
+    store.set_push(browser.id, PUSH)
+    again = BrowserStore(tmp_path / "browsers.json", OwnerStore(tmp_path / "owners.json"))
+    assert again.all() == store.all()
+    assert again.all()[0].push == PUSH
+
+
+def test_a_renewal_keeps_the_push_keys(store, world):
+    browser = SoftBrowser.create().keys
+    store.enrol(browser, ada(world), NOW_MS)
+    store.set_push(browser.id, PUSH)
+    assert store.enrol(browser, ada(world), NOW_MS + 1).push == PUSH
+
+
+def test_the_30_days_begin_once_the_time_is_known(store, world):
+    enrolled = store.enrol(SoftBrowser.create().keys, ada(world), None)
+    assert not enrolled.has_expired(2**53)
+    store.start_counting(NOW_MS)
+    (counted,) = store.all()
+    assert not counted.has_expired(NOW_MS + SESSION_KEY_LIFE_MS - 1)
+    assert counted.has_expired(NOW_MS + SESSION_KEY_LIFE_MS)
+
+
+def test_a_full_store_takes_the_place_of_an_expired_browser_and_else_says_so(store, world):
+    for number in range(MAX_BROWSERS):
+        store.enrol(SoftBrowser.create().keys, ada(world), NOW_MS + number)
+    with pytest.raises(StoreError, match="end one first"):
+        store.enrol(SoftBrowser.create().keys, ada(world), NOW_MS + 100)
+    oldest = store.all()[0].keys.id
+    store.enrol(SoftBrowser.create().keys, ada(world), NOW_MS + SESSION_KEY_LIFE_MS)
+    assert len(store.all()) == MAX_BROWSERS
+    assert store.find(oldest) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b'{"v":1,"browsers":[{}]}', b"x" * 300_000])
+def test_a_damaged_file_is_an_error_and_never_no_browser(store, tmp_path, data):
+    (tmp_path / "browsers.json").write_bytes(data)
+    with pytest.raises(StoreError, match="damaged"):
+        BrowserStore(tmp_path / "browsers.json", OwnerStore(tmp_path / "owners.json"))
