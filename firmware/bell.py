@@ -37,6 +37,8 @@ Show = Callable[[bytes, float], Awaitable[None]]
 """Holds a picture (PNG) before the camera for some seconds."""
 TriggerClip = Callable[[str, TriggerKind, int], object]
 """`Recorder.trigger`: event id, kind, pts."""
+WantPicture = Callable[[str, int, asyncio.Task[bool]], None]
+"""`EventPictures.want`: event id, pts, and the telling, which says whether it was accepted."""
 
 
 class Bell:
@@ -54,7 +56,10 @@ class Bell:
         camera_state: Callable[[], CameraState],
         tell: Tell,
         show: Show,
+        want_picture: WantPicture = lambda *_: None,
+        on_rung: Callable[[], None] = lambda: None,
     ) -> None:
+        """`on_rung` hears of each press that is told."""
         self._panel = panel
         self._clock = clock
         self._trigger = trigger
@@ -62,7 +67,9 @@ class Bell:
         self._has_owner = has_owner
         self._camera_state = camera_state
         self._tell = tell
-        self._presses: set[asyncio.Task[None]] = set()
+        self._want_picture = want_picture
+        self._on_rung = on_rung
+        self._presses: set[asyncio.Task[bool]] = set()
         self._control: ControlSocket | None = None
         if isinstance(panel.gpio, MockGpio):
             self._control = ControlSocket(
@@ -97,20 +104,25 @@ class Bell:
             log.error("a press isn't told: %d others still wait", MAX_WAITING)
             return
         pressed = Pressed(camera=self._camera_state())
-        task = asyncio.create_task(self._tell_press(press, pressed), name="press")
+        event_id, at_pts_90k = new_id(), pts_90k_of(press.at_ns)
+        task = asyncio.create_task(self._tell_press(pressed, event_id, at_pts_90k), name="press")
         self._presses.add(task)
         task.add_done_callback(self._presses.discard)
+        self._want_picture(event_id, at_pts_90k, task)
+        self._on_rung()
 
-    async def _tell_press(self, press: Press, pressed: Pressed) -> None:
-        event_id = new_id()
+    async def _tell_press(self, pressed: Pressed, event_id: str, at_pts_90k: int) -> bool:
+        """Trigger the clip and tell the press; return whether it was accepted."""
         try:
-            self._trigger(event_id, "pressed", pts_90k_of(press.at_ns))
+            self._trigger(event_id, "pressed", at_pts_90k)
         except Exception:  # the supervisor: whatever the recorder's fault is, the press is told
             log.exception("a press begins no clip")
         try:
             await self._tell(pressed, event_id=event_id)
         except DoorwardError as error:
             log.error("a press can't be told: %s", error)
+            return False
+        return True
 
     def _on_service(self) -> None:
         if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):

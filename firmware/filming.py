@@ -1,6 +1,7 @@
 """The camera's side, put together: camera ─► keeper ─► hub ─► ring, and luma ─► whoever looks.
 
-Which camera there is, and what happens when the owner hides something new, is decided here.
+Small pictures, and the small stream made of them, come only while somebody wants them. Which
+camera there is, and what happens when the owner hides something new, is decided here.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firmware.board import board, check_board
-from firmware.capture.hub import LumaHub, UnitHub
+from firmware.capture.hub import LumaHub, SmallHub, UnitHub
 from firmware.capture.keeper import CameraKeeper
-from firmware.capture.packets import pts_90k_of
+from firmware.capture.packets import AccessUnit, pts_90k_of
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.rescue import Rescue
+from firmware.capture.small import SmallStream
 from firmware.capture.source import Mask, VideoSource
 from firmware.clips.ring import Ring
 from firmware.clock import SystemClock
@@ -45,9 +47,13 @@ class Filming:
         give_up: Callable[[str], None],
         manager: ServiceManager,
         source: random.Random,
+        on_hide: Callable[[], None] = lambda: None,
         make_camera: MakeCamera | None = None,
     ) -> None:
-        """`make_camera` stands in for `camera_of`."""
+        """`on_hide` forgets what else is kept of pictures, when a new mask is wanted.
+
+        `make_camera` stands in for `camera_of`.
+        """
         loop = asyncio.get_running_loop()
         self._clock = clock
         profile = board()
@@ -59,12 +65,18 @@ class Filming:
         )
         self.hub = UnitHub(ring_add=self.ring.add, loop=loop)
         self.luma = LumaHub(loop)
+        self.small = SmallHub(loop, on_wanted=lambda is_wanted: self.keeper.want_small(is_wanted))
+        self.small_stream = SmallStream(self.small) if profile.has_room_for_small_stream else None
+        """None: this board has no room for one."""
+        self._on_hide = on_hide
+        self._shown_since_90k = 0
         self.mask = Mask(config.privacy.masks)
         self._camera = (make_camera or camera_of)(config.camera, clock, set_infrared)
         self.keeper = CameraKeeper(
             self._camera,
             on_unit=self.hub.put,
             on_luma=self.luma.put,
+            on_small=self.small.put,
             on_state=on_state,
             clock=clock,
             rescue=Rescue(
@@ -84,6 +96,17 @@ class Filming:
         """Width and height of the pictures."""
         return self._camera.width, self._camera.height
 
+    @property
+    def shown_since_90k(self) -> int:
+        """Nothing that was filmed before this may be shown any more: a newer mask hides it."""
+        return self._shown_since_90k
+
+    def newest_key_frame(self) -> AccessUnit | None:
+        """Return the newest whole picture that is kept; it stays when the camera falls silent."""
+        newest_90k = self.ring.newest_pts_90k
+        kept = () if newest_90k is None else self.ring.snapshot(newest_90k)
+        return kept[0] if kept else None
+
     async def run(self) -> None:
         """Film until cancelled, hidden from the first picture on what the owner has hidden."""
         await self.keeper.set_mask(self.mask)
@@ -100,8 +123,13 @@ class Filming:
         self.keeper.want_mask(mask)
         now_90k = pts_90k_of(self._clock.monotonic_ns())
         self.hub.discard_before(now_90k)
+        self._shown_since_90k = now_90k
         self.luma.discard_before(now_90k)
+        self.small.discard_before(now_90k)
+        if self.small_stream is not None:
+            self.small_stream.discard_before(now_90k)
         self.ring.clear(before_pts_90k=now_90k)
+        self._on_hide()
         self.mask = mask
         await self.keeper.set_mask(mask)
 

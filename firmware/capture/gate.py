@@ -1,8 +1,9 @@
 """What was filmed under the mask that the owner wants; nothing else passes.
 
 From the moment in which a mask is wanted until the camera has taken it, nothing passes at all.
-Then coded pictures pass from the first key frame on that was filmed later, and luma from the
-first later picture on. Fails closed: a mask that the camera refuses lets nothing through.
+Then coded pictures pass from the first key frame on that was filmed later, and what isn't coded
+(luma frames, small pictures) from the first later picture on. Fails closed: a mask that the camera
+refuses lets nothing through.
 
 `lets_*` are called on the source's threads, for each picture, and take no lock: each change
 replaces one object, so none is undone by a picture that was just being looked at.
@@ -10,7 +11,7 @@ replaces one object, so none is undone by a picture that was just being looked a
 
 from dataclasses import dataclass
 
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.source import Mask
 
 
@@ -56,7 +57,7 @@ class MaskGate:
             passage.is_open = True
         return passage.is_open
 
-    def lets_luma(self, frame: LumaFrame) -> bool:
-        """Return whether this luma frame may be passed on."""
+    def lets_picture(self, picture: LumaFrame | SmallPicture) -> bool:
+        """Return whether this luma frame or small picture may be passed on."""
         passage = self._passage
-        return passage.mask is self._wanted and frame.pts_90k >= passage.from_90k
+        return passage.mask is self._wanted and picture.pts_90k >= passage.from_90k

@@ -2,7 +2,7 @@
 
 `UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
 gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. For a new
-mask both hubs are told to `discard_before`, so that nothing filmed without it is handed on; who
+mask all hubs are told to `discard_before`, so that nothing filmed without it is handed on; who
 holds units of its own (the ring) is cleared beside them.
 """
 
@@ -12,11 +12,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 
 log = logging.getLogger(__name__)
+
+P = TypeVar("P", LumaFrame, SmallPicture)
 
 HANDOVER_MAX_UNITS = 600
 """20 s at 30 fps: longer than any stall of the loop that a doorbell should survive."""
@@ -172,74 +174,113 @@ class Subscription:
         return self._queue.popleft()
 
 
-class LumaHub:
-    """Hands the newest luma frame from the source's thread to each who looks, at their own pace.
+class PictureHub(Generic[P]):
+    """Hands the newest picture from the source's thread to each who looks, at their own pace.
 
-    Overflow rule of the handover: one place; a newer frame replaces one that the loop hasn't taken.
+    `on_wanted` hears, on the loop, when the first begins to look (True) and when nobody does any
+    more. Overflow rule of the handover: one place; a newer picture replaces one that the loop
+    hasn't taken.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_wanted: Callable[[bool], None] = lambda _: None,
+    ) -> None:
         self._loop = loop
+        self._on_wanted = on_wanted
         self._lock = threading.Lock()
-        self._waiting: LumaFrame | None = None
-        self._slots: list[LumaSlot] = []
+        self._waiting: P | None = None
+        self._slots: list[PictureSlot[P]] = []
         self._oldest_pts_90k = 0
 
-    def put(self, frame: LumaFrame) -> None:
-        """Take one frame on the source's thread."""
+    def put(self, picture: P) -> None:
+        """Take one picture on the source's thread."""
         with self._lock:
             is_scheduled = self._waiting is not None
-            self._waiting = frame
+            self._waiting = picture
         if not is_scheduled:
             _call_on(self._loop, self._hand_on)
 
-    def subscribe(self) -> "LumaSlot":
-        """Return a slot of the caller's own."""
-        slot = LumaSlot()
+    def subscribe(self) -> "PictureSlot[P]":
+        """Return a slot of the caller's own; close it, or use it by `with`."""
+        slot = PictureSlot[P](self._leave)
         self._slots.append(slot)
+        if len(self._slots) == 1:
+            self._on_wanted(True)
         return slot
 
     def discard_before(self, pts_90k: int) -> None:
-        """Hand on no frame that is older, and none that waits (on the loop)."""
+        """Hand on no picture that is older, and none that waits (on the loop)."""
         self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
         for slot in self._slots:
             slot.discard()
 
+    def _leave(self, slot: "PictureSlot[P]") -> None:
+        self._slots.remove(slot)
+        if not self._slots:
+            self._on_wanted(False)
+
     def _hand_on(self) -> None:
         with self._lock:
-            frame, self._waiting = self._waiting, None
-        if frame is None or frame.pts_90k < self._oldest_pts_90k:
+            picture, self._waiting = self._waiting, None
+        if picture is None or picture.pts_90k < self._oldest_pts_90k:
             return
         for slot in self._slots:
-            slot.offer(frame)
+            slot.offer(picture)
 
 
-class LumaSlot:
-    """The newest luma frame, for one reader.
+class PictureSlot(Generic[P]):
+    """The newest picture, for one reader.
 
-    Overflow rule: one place; a newer frame replaces an older that nobody took.
+    Overflow rule: one place; a newer picture replaces an older that nobody took.
     """
 
-    def __init__(self) -> None:
-        self._newest: LumaFrame | None = None
+    def __init__(self, on_close: Callable[["PictureSlot[P]"], None]) -> None:
+        self._newest: P | None = None
+        self._on_close: Callable[[PictureSlot[P]], None] = on_close
+        self._is_closed = False
         self._changed = asyncio.Event()
 
-    def offer(self, frame: LumaFrame) -> None:
-        """Take one frame from the hub (on the loop)."""
-        self._newest = frame
+    def offer(self, picture: P) -> None:
+        """Take one picture from the hub (on the loop)."""
+        self._newest = picture
         self._changed.set()
 
     def discard(self) -> None:
-        """Drop the frame that waits."""
+        """Drop the picture that waits."""
         self._newest = None
 
-    async def next(self) -> LumaFrame:
-        """Wait for a frame that came after the last one taken."""
+    def close(self) -> None:
+        """Look no more; may be called twice. Who waits for a picture hears StopAsyncIteration."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._newest = None
+            self._on_close(self)
+            self._changed.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def next(self) -> P:
+        """Wait for a picture that came after the last one taken."""
         while self._newest is None:
+            if self._is_closed:
+                raise StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
-        frame, self._newest = self._newest, None
-        return frame
+        picture, self._newest = self._newest, None
+        return picture
+
+
+LumaHub = PictureHub[LumaFrame]
+LumaSlot = PictureSlot[LumaFrame]
+SmallHub = PictureHub[SmallPicture]
+SmallSlot = PictureSlot[SmallPicture]
 
 
 def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:

@@ -13,17 +13,23 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from firmware.backoff import Backoff
 from firmware.capture.daemon_call import call_in_daemon
 from firmware.capture.gate import MaskGate
-from firmware.capture.packets import TICKS_PER_S, AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.packets import (
+    TICKS_PER_S,
+    AccessUnit,
+    LumaFrame,
+    SmallPicture,
+    pts_90k_of,
+)
+from firmware.capture.patience import Patience
 from firmware.capture.rate import Rate
 from firmware.capture.rescue import Rescue
-from firmware.capture.source import Mask, OnLuma, OnUnit, VideoSource
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit, VideoSource
 from firmware.clock import Clock
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
@@ -34,26 +40,6 @@ MOST_AHEAD_90K = TICKS_PER_S
 """A picture whose time lies further ahead of the clock than this is a driver's error."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long the keeper waits for what."""
-
-    look_every_s: float = 0.5
-    frozen_after_s: float = 3.0
-    frozen_after_units: int = 30
-    first_unit_s: float = 10.0
-    call_s: float = 20.0
-    steady_s: float = 60.0
-    first_pause_s: float = 1.0
-    max_pause_s: float = 60.0
-    camera_starts: int = 3
-    """Starts in vain before the process, which may be what holds the camera, is given up."""
-    keyless_after_s: float = 5.0
-    """How long there may be no key frame: without one, nothing can be kept or watched."""
-    missing_s: float = 600.0
-    """How long a camera may be missing before the board's restart is thought of."""
 
 
 class CallHung(Exception):
@@ -80,11 +66,13 @@ class CameraKeeper:
         reboot: Callable[[], object],
         random_source: random.Random,
         bitrate_bps: int,
+        on_small: OnSmall = lambda _: None,
         patience: Patience | None = None,
     ) -> None:
         self._source = source
         self._pass_on = on_unit
         self._pass_luma_on = on_luma
+        self._pass_small_on = on_small
         self._on_state = on_state
         self._clock = clock
         self._rescue = rescue
@@ -146,6 +134,10 @@ class CameraKeeper:
         """Let one of the next pictures be a key frame, if the camera runs."""
         if self._is_started:
             self._source.request_key_frame()
+
+    def want_small(self, is_wanted: bool) -> None:
+        """Let the camera hand out small pictures, or no more, whether it runs now or later."""
+        self._source.set_small(self._on_small if is_wanted else None)
 
     def want_mask(self, mask: Mask) -> None:
         """Pass nothing more on until `set_mask` has set this very mask (on the loop).
@@ -244,9 +236,17 @@ class CameraKeeper:
 
     def _on_luma(self, frame: LumaFrame) -> None:
         """Pass one luma frame on; on the source's thread."""
-        is_ahead = frame.pts_90k > pts_90k_of(self._clock.monotonic_ns()) + MOST_AHEAD_90K
-        if not is_ahead and self._gate.lets_luma(frame):
+        if self._lets(frame):
             self._pass_luma_on(frame)
+
+    def _on_small(self, picture: SmallPicture) -> None:
+        """Pass one small picture on; on the source's thread."""
+        if self._lets(picture):
+            self._pass_small_on(picture)
+
+    def _lets(self, picture: LumaFrame | SmallPicture) -> bool:
+        is_ahead = picture.pts_90k > pts_90k_of(self._clock.monotonic_ns()) + MOST_AHEAD_90K
+        return not is_ahead and self._gate.lets_picture(picture)
 
     async def _watch(self) -> None:
         """Watch a started camera; CameraError when it freezes, and its encoder isn't why."""

@@ -5,7 +5,7 @@ Pure rules over timestamps. Frame counts won't do: at night a camera gives a thi
 
 import threading
 
-from firmware.capture.source import LUMA_PER_S
+from firmware.capture.source import LUMA_PER_S, SMALL_PER_S
 
 SECOND_NS = 1_000_000_000
 KEY_EVERY_NS = SECOND_NS
@@ -14,9 +14,10 @@ KEY_REQUEST_PAUSE_NS = SECOND_NS // 2
 
 
 class KeyFramePacer:
-    """Says of each picture whether it must be a key frame."""
+    """Says of each picture whether it must be a key frame: one each second, or as it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, every_ns: int = KEY_EVERY_NS) -> None:
+        self._every_ns = every_ns
         self._last_key_ns: int | None = None
         self._last_ns: int | None = None
         self._is_requested = threading.Event()
@@ -54,7 +55,7 @@ class KeyFramePacer:
         since_ns = at_ns - (self._last_key_ns or 0)
         if self._is_requested.is_set() and since_ns >= KEY_REQUEST_PAUSE_NS:
             return True
-        return since_ns + max(frame_ns, 0) > KEY_EVERY_NS + min(frame_ns, SECOND_NS // 30) // 2
+        return since_ns + max(frame_ns, 0) > self._every_ns + min(frame_ns, SECOND_NS // 30) // 2
 
 
 class RatePacer:
@@ -80,3 +81,8 @@ class RatePacer:
 def luma_pacer() -> RatePacer:
     """Return the pacer of the luma frames."""
     return RatePacer(LUMA_PER_S)
+
+
+def small_pacer() -> RatePacer:
+    """Return the pacer of the small pictures."""
+    return RatePacer(SMALL_PER_S)

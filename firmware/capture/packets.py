@@ -1,4 +1,4 @@
-"""What a camera hands on: access units for eyes, luma frames for machines.
+"""What a camera hands on: access units for eyes, luma frames for machines, small pictures.
 
 Pure data. Times are pts in 90 kHz ticks of the monotonic clock, whichever camera made them.
 """
@@ -36,3 +36,18 @@ class LumaFrame:
     stride: int
     data: bytes
     gain: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallPicture:
+    """One whole picture, small (`source.small_size`) and masked: what others are made of.
+
+    `data` is I420 without padding: Y, then U and V of half as many rows and columns. BT.601 or,
+    if `is_bt709`, BT.709; limited range.
+    """
+
+    pts_90k: int
+    width: int
+    height: int
+    data: bytes
+    is_bt709: bool = False

@@ -4,16 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.protocol.encoding import canonical, sha256_hex
 
 OnUnit = Callable[[AccessUnit], None]
 OnLuma = Callable[[LumaFrame], None]
+OnSmall = Callable[[SmallPicture], None]
 
 LUMA_WIDTH = 640
 """About the width of the luma frames: a QR code on a phone needs it; motion decimates further."""
 LUMA_PER_S = 10
 """How many luma frames a source hands out a second."""
+SMALL_PER_S = 15
+"""How many small pictures a source hands out a second, at most, while they are wanted."""
 
 Point = tuple[float, float]
 """x from the left, y from the top, each as a fraction of the picture, 0 to 1."""
@@ -34,6 +37,12 @@ class Mask:
         """SHA-256 over the canonical JSON of the polygons, in units of 1/10,000."""
         corners = [[[round(x * 10_000), round(y * 10_000)] for x, y in p] for p in self.polygons]
         return sha256_hex(canonical(corners))
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size of a camera's small pictures (even, about 640 wide, never larger)."""
+    small_width = min(LUMA_WIDTH, width)
+    return small_width, round(height * small_width / width / 2) * 2
 
 
 class VideoSource(Protocol):
@@ -66,6 +75,13 @@ class VideoSource(Protocol):
 
     def request_key_frame(self) -> None:
         """Let one of the next pictures be a key frame; may be called from any thread."""
+        ...
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Hand out small pictures from the next one on, also after a new start; None: no more.
+
+        Returns at once and may be called from any thread. While there is none, they cost nothing.
+        """
         ...
 
     def set_mask(self, mask: Mask) -> None:

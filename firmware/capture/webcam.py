@@ -19,7 +19,7 @@ from av.container import InputContainer
 
 from firmware.capture.pacing import RatePacer
 from firmware.capture.packets import pts_90k_of
-from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.capture.x264 import Finisher
 from firmware.clock import Clock
 from firmware.errors import CameraError
@@ -124,6 +124,10 @@ class WebcamSource:
     def request_key_frame(self) -> None:
         """Make the next frame a key frame, if the last one is half a second ago."""
         self._finisher.request_key_frame()
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Hand out small pictures from the next one on, or no more."""
+        self._finisher.set_small(on_small)
 
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next frame on, and make it a key frame."""

@@ -16,15 +16,20 @@ from typing import TYPE_CHECKING
 import av
 from av.video.frame import PictureType
 
-from firmware.capture.pacing import KeyFramePacer, luma_pacer
+from firmware.capture.pacing import KeyFramePacer, luma_pacer, small_pacer
 from firmware.capture.packets import TICKS_PER_S, AccessUnit, LumaFrame
-from firmware.capture.source import LUMA_WIDTH, Mask, OnLuma, OnUnit
+from firmware.capture.small_frames import Shrinker
+from firmware.capture.source import LUMA_WIDTH, Mask, OnLuma, OnSmall, OnUnit
 
 if TYPE_CHECKING:
     from firmware.capture.i420 import Planes
     from firmware.capture.mask import MaskPainter
 
 log = logging.getLogger(__name__)
+
+BT601 = {"colorspace": "smpte170m", "color_range": "tv"}
+BT709 = {"colorspace": "bt709", "color_range": "tv"}
+"""FFmpeg's names of the matrices by which decoders make RGB."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +41,8 @@ class _Masking:
 
 class Finisher:
     """Paints the mask into each picture, then makes its access unit and, now and then, its luma.
+
+    While small pictures are wanted, it makes those as well.
 
     `take` is called on the source's thread, all else from any. A picture whose painting fails
     is dropped and counted; nothing of it is encoded.
@@ -51,14 +58,22 @@ class Finisher:
         self._luma_scale = max(1, width // LUMA_WIDTH)
         self._masking = self._used_masking = self._painting(Mask())
         self._luma_pacer = luma_pacer()
+        self._on_small: OnSmall | None = None
+        self._small_pacer = small_pacer()
+        self._shrinker = Shrinker(width, height)
         self._keys = KeyFramePacer()
         self._restart_wanted = threading.Event()
         self._encoder: Encoder | None = None
         self.dropped_frames = 0
+        self.dropped_small = 0
 
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next picture on, which becomes a key frame."""
         self._masking = self._painting(mask)
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Hand out small pictures from the next one on, or no more."""
+        self._on_small = on_small
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         """Aim at another bitrate, from a key frame on."""
@@ -93,6 +108,18 @@ class Finisher:
             self._keys.force()
         for unit in self._encoder.encode(picture, pts_90k):
             on_unit(unit)
+        on_small = self._on_small
+        if on_small is not None and self._small_pacer.is_due(_ns(pts_90k)):
+            self._try_small(on_small, picture, pts_90k)
+
+    def _try_small(self, on_small: OnSmall, picture: Planes, pts_90k: int) -> None:
+        """Hand on a small picture; if that fails, the film goes on as if none were wanted."""
+        try:
+            on_small(self._shrinker.small(picture, pts_90k))
+        except Exception:
+            if self.dropped_small == 0:
+                log.exception("small pictures are dropped")
+            self.dropped_small += 1
 
     def _painting(self, mask: Mask) -> _Masking:
         from firmware.capture.mask import MaskPainter  # NumPy may be missing where nothing films
@@ -121,6 +148,7 @@ class Encoder:
     """libx264 set up like a Pi's hardware encoder; each thread makes a slice of the picture.
 
     `keys` says which pictures are key frames: the first, one each second, and those asked for.
+    With `buffer_s`, no picture is larger than a line of that bitrate carries in so much time.
     """
 
     def __init__(
@@ -132,7 +160,10 @@ class Encoder:
         *,
         thread_count: int = 1,
         keys: KeyFramePacer | None = None,
+        buffer_s: float | None = None,
+        is_bt709: bool | None = None,
     ) -> None:
+        """`is_bt709` says so in the SPS (False: BT.601); None: it says nothing of colours."""
         codec = av.CodecContext.create("libx264", "w")
         codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
         codec.time_base = Fraction(1, TICKS_PER_S)
@@ -149,12 +180,27 @@ class Encoder:
             "forced-idr": "1",
             "x264-params": "scenecut=0:repeat-headers=1:annexb=1",
         }
+        if buffer_s is not None:
+            bounds = {"maxrate": str(bitrate_bps), "bufsize": str(round(bitrate_bps * buffer_s))}
+            codec.options |= bounds
+        if is_bt709 is not None:
+            codec.options |= BT709 if is_bt709 else BT601
         self._codec = codec
         self._keys = keys or KeyFramePacer()
 
     def encode(self, picture: Planes, pts_90k: int) -> list[AccessUnit]:
         """Return the access unit of one picture."""
-        frame = av.VideoFrame.from_ndarray(picture.array, "yuv420p")
+        return self.encode_frame(av.VideoFrame.from_ndarray(picture.array, "yuv420p"), pts_90k)
+
+    def lower_bitrate(self, bitrate_bps: int) -> None:
+        """Aim at less than it began with, from the next picture on, without a key frame.
+
+        libx264 takes that only with `buffer_s`, and no more than it began with.
+        """
+        self._codec.bit_rate = bitrate_bps
+
+    def encode_frame(self, frame: av.VideoFrame, pts_90k: int) -> list[AccessUnit]:
+        """Return the access unit of one frame (yuv420p of this size)."""
         frame.pts = pts_90k
         frame.time_base = self._codec.time_base
         if self._keys.is_due(_ns(pts_90k)):

@@ -1,17 +1,14 @@
-"""A clip's thumbnail: the picture of its first trigger, as a small sealed JPEG. Meets PyAV.
+"""A clip's thumbnail: the picture of its first trigger, as a small sealed JPEG.
 
 Made after the clip is listed, on any thread; a clip whose picture can't be made has none.
 """
 
 import logging
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
 
-import av
 import av.error
-from av.video.codeccontext import VideoCodecContext
-from av.video.frame import VideoFrame
 
+from firmware.capture.jpeg import fitting_jpeg, last_picture
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
 from firmware.clips.playback import ClipReader, manifest_of
@@ -23,9 +20,7 @@ from firmware.vault.sealed_file import Kind, Vault, is_torn
 log = logging.getLogger(__name__)
 
 MAX_BYTES = 24_000
-WIDTHS = (320, 240, 160)
-QUALITIES = (3, 6, 10, 16, 24, 31)
-"""The scale of JPEG quantisers that FFmpeg counts in: 2 is best, 31 is worst."""
+TRIES = tuple((width, quality) for width in (320, 240, 160) for quality in (3, 6, 10, 16, 24, 31))
 
 
 class Thumbnails:
@@ -83,16 +78,8 @@ class Thumbnails:
 def jpeg_of(gop: list[ClipUnit]) -> bytes | None:
     """Return the last picture of these units (a GOP or its beginning) as a small JPEG."""
     try:
-        frame = _last_frame(gop)
-        if frame is None:
-            return None
-        for width in WIDTHS:
-            height = max(2, round(frame.height * width / frame.width / 2) * 2)
-            small = frame.reformat(width, height, "yuvj420p")
-            for quality in QUALITIES:
-                jpeg = _encoded(small, quality)
-                if 0 < len(jpeg) <= MAX_BYTES:
-                    return jpeg
+        frame = last_picture(unit.data for unit in gop)
+        return None if frame is None else fitting_jpeg(frame, TRIES, MAX_BYTES)
     except av.error.FFmpegError as error:
         log.warning("a picture could not be decoded: %s", error)
     return None
@@ -115,30 +102,3 @@ def _readable(reader: ClipReader) -> Iterator[ClipUnit]:
         yield from reader.units()
     except VaultError:
         return
-
-
-def _last_frame(gop: list[ClipUnit]) -> VideoFrame | None:
-    decoder = av.CodecContext.create("h264", "r")
-    if not isinstance(decoder, VideoCodecContext):
-        raise TypeError("PyAV gave no video decoder for h264")
-    last: VideoFrame | None = None
-    for unit in gop:
-        for frame in decoder.decode(av.Packet(unit.data)):
-            last = frame
-    for frame in decoder.decode(None):
-        last = frame
-    return last
-
-
-def _encoded(frame: VideoFrame, quality: int) -> bytes:
-    encoder = av.CodecContext.create("mjpeg", "w")
-    if not isinstance(encoder, VideoCodecContext):
-        raise TypeError("PyAV gave no video encoder for mjpeg")
-    encoder.width, encoder.height = frame.width, frame.height
-    encoder.pix_fmt = "yuvj420p"
-    encoder.time_base = Fraction(1, 1)
-    encoder.qmin = encoder.qmax = quality
-    frame.pts = 0
-    frame.time_base = Fraction(1, 1)
-    packets = [*encoder.encode(frame), *encoder.encode(None)]
-    return b"".join(bytes(packet) for packet in packets)

@@ -35,6 +35,8 @@ HOUR_90K = 3600 * TICKS_PER_S
 
 Presence = Callable[[], bool | None]
 """Whether the PIR or radar sensor sees somebody; None: it isn't known."""
+WantPicture = Callable[[str, int, asyncio.Task[bool]], None]
+"""`EventPictures.want`: event id, pts, and the telling, which says whether it was accepted."""
 OnStorm = Callable[[bool], None]
 """Told True when there was too much motion, and False when it is watched for again."""
 
@@ -83,6 +85,7 @@ class MotionWatch:
         on_storm: OnStorm,
         pause_s: float,
         presence: Presence = lambda: None,
+        want_picture: WantPicture = lambda *_: None,
         make_detector: Callable[[MotionConfig], Detector] = MotionDetector,
     ) -> None:
         self._settings = settings
@@ -92,13 +95,14 @@ class MotionWatch:
         self._tell = tell
         self._pause_90k = round(pause_s * TICKS_PER_S)
         self._presence = presence
+        self._want_picture = want_picture
         self._make_detector = make_detector
         self._detector: Detector | None = None
         self._present_90k: int | None = None
         self._limit = _Limit(on_storm)
         self._last_90k: int | None = None
         """When the movement that was told last was last seen."""
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling: set[asyncio.Task[bool]] = set()
 
     def set_settings(self, settings: MotionConfig) -> None:
         """Go on with these, quiet for the first seconds; also after a new mask."""
@@ -157,11 +161,13 @@ class MotionWatch:
         task = asyncio.create_task(self._tell_movement(movement, event_id), name="motion")
         self._telling.add(task)
         task.add_done_callback(self._has_told)
+        self._want_picture(event_id, at_90k, task)
 
-    async def _tell_movement(self, movement: Movement, event_id: str) -> None:
+    async def _tell_movement(self, movement: Movement, event_id: str) -> bool:
         await self._tell(Motion(zones=list(movement.zones)), event_id=event_id)
+        return True
 
-    def _has_told(self, task: asyncio.Task[None]) -> None:
+    def _has_told(self, task: asyncio.Task[bool]) -> None:
         self._telling.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("motion could not be told", exc_info=task.exception())

@@ -1,4 +1,5 @@
-"""What the owner has hidden leaves the camera in no form: not coded, not as luma, not from before.
+"""What the owner has hidden leaves the camera in no form: not coded, not as luma, not made small,
+not from before.
 
 Two films that differ only behind the mask come out the same, so nothing that is watched, kept or
 released can tell what was there. Each test sees the difference without a mask, so it can find it.
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.replay.scene import has_marker
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.source import Mask, Polygon
@@ -51,15 +52,20 @@ class Street:
         return picture
 
 
-def filmed(seed: int, mask: Mask, bitrate_bps: int) -> tuple[list[AccessUnit], list[LumaFrame]]:
+Film = tuple[list[AccessUnit], list[LumaFrame], list[SmallPicture]]
+
+
+def filmed(seed: int, mask: Mask, bitrate_bps: int) -> Film:
     finisher = Finisher(WIDTH, HEIGHT, fps=FPS, bitrate_bps=bitrate_bps)
     finisher.set_mask(mask)
     street = Street(seed)
     units: list[AccessUnit] = []
     lumas: list[LumaFrame] = []
+    smalls: list[SmallPicture] = []
+    finisher.set_small(smalls.append)
     for number in range(2 * FPS):
         finisher.take(street.picture(number), number * 4500, units.append, lumas.append)
-    return units, lumas
+    return units, lumas, smalls
 
 
 def decoded(units: list[AccessUnit]) -> np.ndarray:
@@ -83,27 +89,54 @@ def decoded_luma(units: list[AccessUnit], width: int, height: int) -> list[LumaF
 
 @pytest.mark.parametrize("bitrate_bps", [40_000, 400_000, 4_000_000])
 def test_films_that_differ_only_behind_the_mask_come_out_the_same(bitrate_bps: int) -> None:
-    (one, luma_one), (other, luma_other) = (
+    (one, luma_one, small_one), (other, luma_other, small_other) = (
         filmed(seed, Mask(polygons=CORNER), bitrate_bps) for seed in (2, 3)
     )
     assert [unit.data for unit in one] == [unit.data for unit in other]
     assert [frame.data for frame in luma_one] == [frame.data for frame in luma_other]
+    assert len(small_one) > FPS
+    assert [small.data for small in small_one] == [small.data for small in small_other]
     pictures = decoded(one)
     assert np.abs(pictures[:, *BEHIND] - 16).max() <= 2
 
 
 def test_the_same_films_differ_without_a_mask() -> None:
-    (one, luma_one), (other, luma_other) = (filmed(seed, Mask(), 400_000) for seed in (2, 3))
+    (one, luma_one, small_one), (other, luma_other, small_other) = (
+        filmed(seed, Mask(), 400_000) for seed in (2, 3)
+    )
     assert np.abs(decoded(one)[:, *BEHIND] - decoded(other)[:, *BEHIND]).max() > 100
     assert luma_one[0].data != luma_other[0].data
+    assert small_one[0].data != small_other[0].data
+
+
+def test_a_large_picture_that_is_made_small_mixes_in_nothing_that_is_hidden() -> None:
+    """Making it small mixes neighbouring pixels: they must be black by then."""
+    smalls: list[list[SmallPicture]] = []
+    for seed in (2, 3):
+        finisher = Finisher(1280, 720, fps=FPS, bitrate_bps=400_000)
+        finisher.set_mask(UPPER_RIGHT)
+        smalls.append([])
+        finisher.set_small(smalls[-1].append)
+        array = np.full((1080, 1280), 128, np.uint8)
+        picture = Planes(array, 1280, 720)
+        dice = np.random.default_rng(seed)
+        picture.y[:360, 768:] = dice.integers(0, 256, (360, 512))
+        for plane in (picture.u, picture.v):
+            plane[:180, 384:] = dice.integers(0, 256, (180, 256))
+        finisher.take(picture, 0, lambda _: None, lambda _: None)
+    ((one,), (other,)) = smalls
+    assert one.width == 640
+    assert one.data == other.data
 
 
 class SlowToHide(ReplaySource):
     """A camera that takes its time over a new mask, and films on meanwhile."""
 
     slow_s = 0.2
+    is_hiding = False
 
     def set_mask(self, mask: Mask) -> None:
+        self.is_hiding = True
         time.sleep(self.slow_s)
         super().set_mask(mask)
 
@@ -115,6 +148,7 @@ class Door:
         self.camera = SlowToHide(
             clock=SystemClock(), width=640, height=360, fps=20, bitrate_bps=500_000, marker=SECRET
         )
+        self.hidden: list[bool] = []
         config = Config(data_dir=folder, privacy=PrivacyConfig(masks=masks))
         self.filming = Filming(
             config,
@@ -124,6 +158,7 @@ class Door:
             give_up=lambda _: None,
             manager=ServiceManager({}, pid=1),
             source=random.Random(1),
+            on_hide=lambda: self.hidden.append(self.camera.is_hiding),
             make_camera=lambda *_: self.camera,
         )
 
@@ -137,12 +172,15 @@ async def filming_door(
 ) -> AsyncIterator[Door]:
     door = Door(folder, masks)
     door.camera.slow_s = slow_s
-    running = asyncio.create_task(door.filming.run())
+    stream = door.filming.small_stream
+    assert stream is not None
+    running = [asyncio.create_task(part()) for part in (door.filming.run, stream.run)]
     try:
         yield door
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await door.filming.keeper.stop()
 
 
@@ -176,6 +214,50 @@ async def test_a_new_mask_hides_at_once_and_nothing_from_before_is_in_a_later_cl
         clip = door.pre_roll()
         assert clip[0].pts_90k == seen[0].pts_90k
         assert not any(shows_secret(clip))
+
+
+def small_shows_secret(small: SmallPicture) -> bool:
+    luma = small.data[: small.width * small.height]
+    return has_marker(
+        LumaFrame(pts_90k=0, width=small.width, height=small.height, stride=small.width, data=luma),
+        SECRET,
+    )
+
+
+async def test_a_new_mask_hides_at_once_in_small_pictures_and_in_the_small_stream(
+    tmp_path: Path,
+) -> None:
+    async with filming_door(tmp_path) as door:
+        stream = door.filming.small_stream
+        assert stream is not None
+        looking, watching = door.filming.small.subscribe(), stream.subscribe("viewer")
+        assert small_shows_secret(await looking.next())
+        assert all(shows_secret([await anext(watching) for _ in range(3)]))
+
+        hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
+        await asyncio.sleep(0)  # the mask is wanted; the camera hasn't taken it yet
+        later = [await looking.next()]
+        assert hiding.done()
+        later += [await looking.next() for _ in range(3)]
+        assert not any(small_shows_secret(small) for small in later)
+        units = [await anext(watching) for _ in range(5)]
+        assert units[0].is_key
+        assert units[0].pts_90k >= door.filming.shown_since_90k
+        assert not any(shows_secret(units))
+
+
+async def test_what_waits_at_a_reader_of_small_pictures_when_a_mask_is_wanted_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    async with filming_door(tmp_path) as door:
+        stream = door.filming.small_stream
+        assert stream is not None
+        looking, watching = door.filming.small.subscribe(), stream.subscribe("viewer")
+        await anext(watching)
+        await asyncio.sleep(0.3)  # one waits for each
+        await door.filming.hide(UPPER_RIGHT)
+        assert not small_shows_secret(await looking.next())
+        assert not any(shows_secret([await anext(watching) for _ in range(3)]))
 
 
 async def test_from_the_wish_for_a_mask_on_no_older_picture_can_come_into_a_clip(
@@ -220,6 +302,18 @@ async def test_a_new_mask_costs_no_more_than_a_picture_or_two(tmp_path: Path) ->
     assert first.pts_90k - last.pts_90k < 0.4 * 90_000
 
 
+async def test_who_keeps_pictures_elsewhere_forgets_them_before_the_camera_takes_the_mask(
+    tmp_path: Path,
+) -> None:
+    """Such as what live view may have to send again."""
+    async with filming_door(tmp_path) as door:
+        await until(lambda: len(door.pre_roll()) > 4)
+        door.camera.is_hiding = False
+        await door.filming.hide(UPPER_RIGHT)
+        await door.filming.hide(UPPER_RIGHT)
+    assert door.hidden == [False]
+
+
 async def test_the_mask_that_was_wanted_last_is_the_one_that_hides(tmp_path: Path) -> None:
     async with filming_door(tmp_path) as door:
         await until(lambda: len(door.pre_roll()) > 4)
@@ -248,6 +342,8 @@ async def test_a_mask_that_is_wanted_while_the_camera_starts_is_not_forgotten(
 
 async def test_a_camera_that_starts_masked_never_shows_what_is_behind(tmp_path: Path) -> None:
     async with filming_door(tmp_path, UPPER_RIGHT.polygons) as door:
+        small = await door.filming.small.subscribe().next()
+        assert not small_shows_secret(small)
         looking = door.filming.luma.subscribe()
         await until(lambda: len(door.pre_roll()) > 4)
         assert not any(shows_secret(door.pre_roll()))

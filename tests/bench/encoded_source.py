@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
-from firmware.capture.source import LUMA_PER_S, Mask, OnLuma, OnUnit
+from firmware.capture.source import LUMA_PER_S, Mask, OnLuma, OnSmall, OnUnit
 from tests.bench.feed import read_luma, read_unit
 
 FPS = 30
@@ -38,6 +38,9 @@ class EncodedSource:
 
     def request_key_frame(self) -> None:
         """There is one each second."""
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """There are none in the film."""
 
     def set_mask(self, mask: Mask) -> None:
         """Nothing is hidden in the film."""

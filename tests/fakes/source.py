@@ -8,8 +8,8 @@ import av
 import numpy as np
 
 from firmware.capture.mask import MaskPainter
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
-from firmware.capture.source import LUMA_PER_S, Mask, OnLuma, OnUnit
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
+from firmware.capture.source import LUMA_PER_S, SMALL_PER_S, Mask, OnLuma, OnSmall, OnUnit
 
 GOP_UNITS = 10_000
 """So long that every key frame after the first was asked for."""
@@ -18,7 +18,8 @@ GOP_UNITS = 10_000
 class QuickSource:
     """Implements `firmware.capture.source.VideoSource`: a grey level that rises by one a picture.
 
-    The first pixel of each picture tells which one it is (modulo 200), unless it is masked.
+    The first pixel of each picture tells which one it is (modulo 200), unless it is masked. Its
+    small pictures are as large as its others.
     """
 
     def __init__(self, *, width: int = 320, height: int = 240, fps: int = 60) -> None:
@@ -28,6 +29,7 @@ class QuickSource:
         self.key_frame_requests = 0
         self._bitrate_bps = 0
         self._painter = MaskPainter(Mask(), width, height)
+        self._on_small: OnSmall | None = None
         self._is_key_wanted = True
         self._is_restart_wanted = True
         self._stopped = threading.Event()
@@ -42,6 +44,9 @@ class QuickSource:
     def request_key_frame(self) -> None:
         self.key_frame_requests += 1
         self._is_key_wanted = True
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        self._on_small = on_small
 
     def set_mask(self, mask: Mask) -> None:
         self._painter = MaskPainter(mask, self.width, self.height)
@@ -73,6 +78,9 @@ class QuickSource:
             pts_90k = pts_90k_of(time.monotonic_ns())
             if count % max(1, self.fps // LUMA_PER_S) == 0:
                 on_luma(self._luma(picture, pts_90k))
+            on_small = self._on_small
+            if on_small is not None and count % max(1, self.fps // SMALL_PER_S) == 0:
+                on_small(self._small(picture, pts_90k))
             for packet in encoder.encode(self._frame(picture, pts_90k)):
                 unit = AccessUnit(
                     pts_90k=int(packet.pts or 0), is_key=packet.is_keyframe, data=bytes(packet)
@@ -108,6 +116,11 @@ class QuickSource:
             height=self.height,
             stride=self.width,
             data=picture[: self.height].tobytes(),
+        )
+
+    def _small(self, picture: np.ndarray, pts_90k: int) -> SmallPicture:
+        return SmallPicture(
+            pts_90k=pts_90k, width=self.width, height=self.height, data=picture.tobytes()
         )
 
     def _frame(self, picture: np.ndarray, pts_90k: int) -> av.VideoFrame:

@@ -10,7 +10,7 @@ import time
 from itertools import cycle
 
 from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.errors import CameraError
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.faults.encoded_film import RATES_FPS, EncodedFilm
@@ -45,6 +45,9 @@ class BreakableCamera:
 
     def request_key_frame(self) -> None:
         """There is one each second."""
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Nobody wants any here."""
 
     def set_mask(self, mask: Mask) -> None:
         """Nothing is hidden here."""

@@ -27,6 +27,7 @@ class House:
 
     def __init__(self, folder: Path, *, chime_ms: int = 40) -> None:
         self.done: list[tuple[str, Any]] = []
+        self.pictures: list[tuple[str, int, asyncio.Task[bool]]] = []
         self.is_paired = True
         self.camera: CameraState = "working"
         self.is_outbox_full = False
@@ -54,7 +55,16 @@ class House:
             camera_state=lambda: self.camera,
             tell=self.tell,
             show=self.show,
+            want_picture=self.want_picture,
+            on_rung=self.count_ring,
         )
+        self.rings = 0
+
+    def count_ring(self) -> None:
+        self.rings += 1
+
+    def want_picture(self, event_id: str, at_pts_90k: int, told: asyncio.Task[bool]) -> None:
+        self.pictures.append((event_id, at_pts_90k, told))
 
     def trigger(self, *trigger: Any) -> None:
         if self.is_recorder_broken:
@@ -147,6 +157,37 @@ async def test_a_press_is_told_though_the_recorder_fails(tmp_path: Path) -> None
         home.is_recorder_broken = True
         await ring(home)
     assert (home.happened, home.chimes) == (["told"], 1)
+
+
+async def test_a_picture_is_wanted_of_each_press_that_is_told_after_the_press(
+    tmp_path: Path,
+) -> None:
+    async with house(tmp_path) as home:
+        await ring(home)
+        home.is_outbox_full = True
+        await asyncio.sleep(0.1)  # the contact settles
+        await ring(home)
+    (_, (event_id, _, at_pts_90k)), (_, event) = home.done[:2]
+    (first, first_90k, first_told), (_, _, second_told) = home.pictures
+    assert (first, first_90k) == (event_id, at_pts_90k) == (event.id, at_pts_90k)
+    assert (first_told.result(), second_told.result()) == (True, False)
+
+
+async def test_before_an_owner_is_paired_no_picture_is_wanted(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        home.is_paired = False
+        await ring(home)
+    assert home.pictures == []
+
+
+async def test_whoever_answers_for_the_owner_hears_of_their_presses_only(tmp_path: Path) -> None:
+    async with house(tmp_path) as home:
+        await ring(home)
+        assert home.rings == 1
+        home.is_paired = False
+        await asyncio.sleep(0.1)
+        await ring(home)
+        assert home.rings == 1
 
 
 async def test_an_outbox_that_hangs_delays_neither_chime_nor_clip(tmp_path: Path) -> None:

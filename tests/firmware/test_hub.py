@@ -4,6 +4,8 @@ import asyncio
 import sys
 import threading
 
+import pytest
+
 from firmware.capture.hub import LumaHub, Subscription, UnitHub
 from firmware.capture.packets import AccessUnit, LumaFrame
 
@@ -188,3 +190,31 @@ async def test_a_loop_that_stands_still_lets_one_luma_frame_wait_and_no_more() -
     held = [frame.pts_90k for frame in frames if sys.getrefcount(frame) > 3]
     assert held == [99]
     assert (await slot.next()).pts_90k == 99
+
+
+async def test_pictures_are_wanted_from_the_first_who_looks_until_the_last_has_closed() -> None:
+    wanted: list[bool] = []
+    hub = LumaHub(asyncio.get_running_loop(), on_wanted=wanted.append)
+    with hub.subscribe() as first:
+        second = hub.subscribe()
+        assert wanted == [True]
+        first.close()
+        assert wanted == [True]
+        second.close()
+        second.close()
+    assert wanted == [True, False]
+    hub.subscribe()
+    assert wanted == [True, False, True]
+
+
+async def test_closing_ends_the_wait_for_a_picture_and_hands_on_none_that_waited() -> None:
+    hub = LumaHub(asyncio.get_running_loop())
+    waiting, late = hub.subscribe(), hub.subscribe()
+    asyncio.get_running_loop().call_later(0.01, waiting.close)
+    with pytest.raises(StopAsyncIteration):
+        await waiting.next()
+    hub.put(luma(1))
+    await asyncio.sleep(0.01)
+    late.close()
+    with pytest.raises(StopAsyncIteration):
+        await late.next()

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from firmware.capture.keeper import CameraKeeper, Patience
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.keeper import CameraKeeper
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
+from firmware.capture.patience import Patience
 from firmware.capture.rescue import Rescue
-from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.clock import SystemClock
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
@@ -55,6 +56,7 @@ class ScriptedSource:
         self.units_to_key = 0
         self.hangs_in: str | None = None
         self.may_return = threading.Event()
+        self._on_small: OnSmall | None = None
         self._is_key_wanted = True
         self._key_ns = 0
         self._stopped = threading.Event()
@@ -72,6 +74,9 @@ class ScriptedSource:
 
     def request_key_frame(self) -> None:
         self._is_key_wanted = True
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        self._on_small = on_small
 
     def set_mask(self, mask: Mask) -> None:
         self._enter(("mask", mask))
@@ -112,6 +117,9 @@ class ScriptedSource:
                 is_key = self._is_key_due()
                 pts_90k = pts_90k_of(time.monotonic_ns()) - self.lag_90k
                 on_luma(LumaFrame(pts_90k=pts_90k, width=1, height=1, stride=1, data=b"l"))
+                on_small = self._on_small
+                if on_small is not None:
+                    on_small(SmallPicture(pts_90k=pts_90k, width=2, height=2, data=b"smallp"))
                 on_unit(AccessUnit(pts_90k=pts_90k, is_key=is_key, data=bytes(self.unit_bytes)))
 
     def _is_key_due(self) -> bool:
@@ -140,6 +148,7 @@ class World:
         self.states: list[CameraState] = []
         self.units: list[AccessUnit] = []
         self.lumas: list[LumaFrame] = []
+        self.smalls: list[SmallPicture] = []
         self.given_up: list[str] = []
         self.reboots = 0
         self.rescue = make_rescue(
@@ -149,6 +158,7 @@ class World:
             self.source,
             on_unit=self.units.append,
             on_luma=self.lumas.append,
+            on_small=self.smalls.append,
             on_state=lambda state, _: self.states.append(state),
             clock=SystemClock(),
             rescue=self.rescue,
@@ -359,6 +369,46 @@ async def test_luma_from_before_a_new_mask_is_not_passed_on_after_it(world: Worl
     assert world.lumas[passed].pts_90k >= set_90k
 
 
+async def test_small_pictures_are_passed_on_only_while_they_are_wanted(world: World) -> None:
+    world.keeper.want_small(True)  # before the camera runs
+    async with world.running():
+        await until(lambda: len(world.smalls) > 3)
+        world.keeper.want_small(False)
+        await asyncio.sleep(0.02)
+        passed = len(world.smalls)
+        await asyncio.sleep(0.05)
+        assert len(world.smalls) == passed
+
+
+async def test_no_small_picture_is_passed_on_under_a_mask_that_the_camera_refuses(
+    world: World,
+) -> None:
+    world.keeper.want_small(True)
+    async with world.running():
+        await until(lambda: world.smalls != [])
+        world.source.refuses_mask = True
+        await world.keeper.set_mask(LEFT)
+        passed = len(world.smalls)
+        await until(lambda: world.keeper.state == "unsupported")
+        assert len(world.smalls) == passed
+
+
+async def test_a_small_picture_from_before_a_new_mask_is_not_passed_on_after_it(
+    world: World,
+) -> None:
+    world.keeper.want_small(True)
+    async with world.running():
+        await until(lambda: world.smalls != [])
+        world.source.is_frozen = True
+        await asyncio.sleep(0.02)
+        passed, set_90k = len(world.smalls), pts_90k_of(time.monotonic_ns())
+        await world.keeper.set_mask(LEFT)
+        world.source.lag_90k = 4_500
+        world.source.is_frozen = False
+        await until(lambda: len(world.smalls) > passed)
+    assert world.smalls[passed].pts_90k >= set_90k
+
+
 async def test_a_setting_that_is_not_taken_while_filming_costs_a_start_and_no_camera(
     world: World,
 ) -> None:
@@ -384,12 +434,13 @@ async def test_pictures_without_key_frames_are_no_pictures(world: World) -> None
 async def test_a_picture_from_the_future_is_none_and_is_not_passed_on(world: World) -> None:
     """One would make the hub drop all that come after it, for ever."""
     world.source.encoder_heals = True
+    world.keeper.want_small(True)
     async with world.running():
         await until(lambda: world.keeper.state == "working")
         world.source.lag_90k = -90_000 * 3600
         await until(lambda: world.states == ["working", "frozen", "working"])
     now_90k = pts_90k_of(time.monotonic_ns())
-    assert all(one.pts_90k <= now_90k for one in [*world.units, *world.lumas])
+    assert all(one.pts_90k <= now_90k for one in [*world.units, *world.lumas, *world.smalls])
 
 
 class HangingRescue(Rescue):

@@ -94,6 +94,7 @@ class Rig:
         self.recorder = Recorded()
         self.told: list[Event] = []
         self.storms: list[bool] = []
+        self.pictures: list[tuple[str, int, asyncio.Task[bool]]] = []
         self.has_owner = has_owner
         self.presence = presence
         self.may_tell = asyncio.Event()
@@ -108,6 +109,7 @@ class Rig:
             on_storm=self.storms.append,
             pause_s=PAUSE_S,
             presence=lambda: self.presence,
+            want_picture=lambda *wanted: self.pictures.append(wanted),
             make_detector=self._make,
         )
 
@@ -155,6 +157,16 @@ async def test_a_movement_is_told_once_and_triggers_a_clip_from_its_first_frame(
         await rig.see(99.9, 100.0, 100.1, 100.2)
     assert rig.bodies == [Motion(zones=["Path"])]
     assert rig.recorder.triggers == [(rig.told[0].id, "motion", 99.7)]
+
+
+async def test_a_picture_is_wanted_of_each_movement_that_is_told():
+    async with running(Rig(lambda at_s: at_s in (100, 100.1, 120))) as rig:
+        await rig.see(100, 100.1, 120)
+    assert [(id_, at / 90_000) for id_, at, _ in rig.pictures] == [
+        (rig.told[0].id, 100),
+        (rig.told[1].id, 120),
+    ]
+    assert all(told.result() for *_, told in rig.pictures)
 
 
 async def test_motion_that_goes_on_prolongs_the_clip():

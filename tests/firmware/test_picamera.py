@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from firmware.board import OTHER, ZERO_2_W
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.i420 import Planes
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.pi.encoders import film_output
 from firmware.capture.pi.film import Film
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, load_stack
@@ -117,6 +118,7 @@ def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessU
     film = Film(
         on_unit=units.append,
         on_luma=lambda _: None,
+        wants_small=lambda: None,
         main=stream,
         lores=stream,
         mask=Mask(),
@@ -169,6 +171,91 @@ def test_a_mask_is_painted_on_y_u_and_v_of_padded_rows_and_on_luma():
         assert (chroma[:, 56:] == 200).all()
     assert rig.lumas[0].data[:112] == bytes([16]) * 112
     assert rig.lumas[0].data[112:400] == bytes([100]) * 288
+
+
+def planes_of(small: SmallPicture) -> Planes:
+    array = np.frombuffer(small.data, np.uint8).reshape(-1, small.width)
+    return Planes(array, small.width, small.height)
+
+
+def test_small_pictures_come_fifteen_times_a_second_and_only_while_they_are_wanted(rig):
+    smalls: list[SmallPicture] = []
+    rig.film(1)
+    rig.source.set_small(smalls.append)
+    rig.film(1)
+    assert len(smalls) == 15
+    rig.source.set_small(None)
+    rig.film(1)
+    assert len(smalls) == 15
+    assert (smalls[0].width, smalls[0].height, len(smalls[0].data)) == (640, 360, 640 * 540)
+    assert smalls[0].pts_90k == rig.units[30].pts_90k
+
+
+def test_small_pictures_that_were_wanted_before_the_start_come_after_each_start():
+    rig = Rig()
+    smalls: list[SmallPicture] = []
+    rig.source.set_small(smalls.append)
+    for count in (3, 6):
+        rig.start()
+        rig.film(0.2)
+        assert len(smalls) == count
+        rig.source.stop()
+
+
+def test_a_mask_is_painted_on_small_pictures_and_their_padding_is_left_out():
+    rig = Rig(width=400, height=304)
+    smalls: list[SmallPicture] = []
+    rig.source.set_small(smalls.append)
+    rig.source.set_mask(LEFT)
+    rig.start()
+    rig.film(0.04)
+    picture = planes_of(smalls[0])
+    for plane, hidden, shown, edge in (
+        (picture.y, 16, 100, 112),
+        (picture.u, 128, 200, 56),
+        (picture.v, 128, 200, 56),
+    ):
+        assert (plane[:, :edge] == hidden).all()
+        assert (plane[:, edge:] == shown).all()
+
+
+def test_a_small_picture_that_was_painted_with_an_older_mask_is_not_handed_on(rig):
+    smalls: list[SmallPicture] = []
+    rig.source.set_small(smalls.append)
+    rig.source.set_mask(RIGHT)
+    rig.film(0.1)
+    request = rig.system.camera.take(rig.at_ns)
+    request.get_metadata = lambda: {"SensorTimestamp": rig.at_ns + SECOND}
+    request.buffers = SettingBuffers(request.buffers, lambda: rig.source.set_mask(LEFT))
+    before = len(smalls)
+    rig.system.camera.encoder.encode("main", request)
+    assert len(smalls) == before
+    rig.at_ns += 2 * SECOND
+    rig.film(0.1)
+    assert (planes_of(smalls[before]).y[:, :160] == 16).all()
+
+
+def test_small_pictures_that_cannot_be_made_cost_the_film_nothing(rig):
+    def fail(_: SmallPicture) -> None:
+        raise RuntimeError("a reader's fault")
+
+    rig.source.set_small(fail)
+    units = rig.film(1)
+    assert len(units) == 30
+    assert sum(unit.is_key for unit in units) == 1
+    assert rig.source.dropped_pictures == 0
+
+
+def test_after_stop_no_small_picture_comes(rig):
+    smalls: list[SmallPicture] = []
+    rig.source.set_small(smalls.append)
+    rig.film(0.2)
+    camera, encoder = rig.system.camera, rig.system.camera.encoder
+    rig.source.stop()
+    before = len(smalls)
+    camera.encoders.add(encoder)
+    camera.take(rig.at_ns + SECOND)
+    assert len(smalls) == before > 0
 
 
 def test_a_picture_whose_mask_cannot_be_painted_is_dropped_and_counted(rig):

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns
 from firmware.clock import Clock, SystemClock
@@ -241,6 +241,20 @@ def test_pictures_that_come_damaged_are_left_out(tmp_path: Path) -> None:
     device.has_bad_cable = True
     with filming(camera(device), count=6) as film:
         assert len(decoded(film.units)) == len(film.units)
+
+
+def test_small_pictures_show_what_the_others_show_turned_and_masked(tmp_path: Path) -> None:
+    source = camera(FakeWebcam(tmp_path), rotation=180)
+    source.set_mask(UPPER_LEFT)
+    smalls: list[SmallPicture] = []
+    source.set_small(smalls.append)
+    with filming(source, count=2):
+        wait_for(smalls, 3)
+    array = np.frombuffer(smalls[-1].data, np.uint8).reshape(-1, smalls[-1].width)
+    upper_left, upper_right, lower_left, lower_right = quarters(array)
+    assert upper_left == 16
+    assert lower_right == pytest.approx(205, abs=18)
+    assert lower_left == upper_right == pytest.approx(67, abs=12)
 
 
 def test_fewer_frames_are_encoded_on_request(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from firmware.errors import CameraError
 from firmware.health.linux import LinuxBoard
 from tests.on_device import measuring
 from tests.on_device.measuring import Finding
+from tests.on_device.small import measure_small
 
 DMA_HEAPS = Path("/dev/dma_heap")
 BITRATES_BPS = (4_000_000, 1_000_000, 250_000)
@@ -64,6 +65,7 @@ def measure(
     findings += measuring.measure_start(source, measuring.Reel(), options.starts)
     filmed, reel = measuring.measure_film(source, options.film_s, "by day")
     findings += filmed + measuring.measure_clip(reel.units, folder)
+    findings += measure_small(source, options.film_s)
     findings += measuring.measure_changes(source, BITRATES_BPS, options.bitrate_s)
     findings += measuring.measure_card(folder, options.card_s)
     if options.dark:

@@ -5,10 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from firmware.board import PI_4
+from firmware.capture.i420 import Planes
+from firmware.capture.packets import SmallPicture
+from firmware.capture.x264 import Encoder
 from tests.fakes.source import QuickSource
+from tests.on_device import small as small_measuring
 from tests.on_device.__main__ import _options, main, measure, report, table
 from tests.on_device.measuring import Finding
 
@@ -38,6 +43,31 @@ def test_it_measures_camera_card_and_clip_and_leaves_nothing_behind(findings):
     assert value(findings, "card sync, slowest") > 0
     assert value(findings, "clip opened and played") > 10
     assert value(findings, "brightest pixel behind a mask over everything") <= 18
+
+
+def test_it_lays_small_pictures_over_the_main_ones(findings):
+    assert value(findings, "small pictures") == "320×240"
+    for plane in ("brightness (Y)", "blue (U)", "red (V)"):
+        assert value(findings, f"small pictures differ from the main ones, {plane}") <= 3
+    assert value(findings, "small stream") > 0
+    assert value(findings, "processor with the small stream") > 0
+
+
+@pytest.mark.parametrize("fault", ["another stride", "U and V swapped"])
+def test_small_pictures_whose_memory_is_misread_are_found(fault):
+    """A striped, coloured wall: what a wrong stride shears and a wrong layout colours."""
+    array = np.full((240 * 3 // 2, 320), 128, np.uint8)
+    picture = Planes(array, 320, 240)
+    picture.y[:, ::8], picture.y[:, 4::8], picture.u[:], picture.v[:] = 200, 40, 90, 200
+    units = Encoder(320, 240, 15, 2_000_000).encode(picture, 90_000)
+    right = array.tobytes()
+    y, u, v = right[:76_800], right[76_800:96_000], right[96_000:]
+    sheared = b"".join(y[at * 317 : at * 317 + 320] for at in range(240)).ljust(76_800, b"\x80")
+    wrong = {"another stride": sheared + u + v, "U and V swapped": y + v + u}[fault]
+    for data, is_right in ((right, True), (wrong, False)):
+        small = SmallPicture(pts_90k=90_000, width=320, height=240, data=data)
+        found = small_measuring._compared(units, [small])
+        assert all(finding.is_right for finding in found) is is_right
 
 
 def test_it_says_what_this_machine_is_not(findings):

@@ -17,7 +17,7 @@ import av
 import tests.picamera.virtual  # noqa: F401  # before the firmware looks for picamera2
 from firmware.board import OTHER
 from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.pi.picamera import PicameraSource
 from firmware.capture.source import Mask
 from firmware.clips.ring import Ring
@@ -39,12 +39,13 @@ class Clock:
 
 
 class Notes:
-    """Collects units and luma frames by phase, with the time at which each came."""
+    """Collects units, luma frames and small pictures by phase; units with the time they came."""
 
     def __init__(self, hub: UnitHub) -> None:
         self.phase = "plain"
         self.units: list[tuple[str, int, AccessUnit]] = []
         self.lumas: list[tuple[str, LumaFrame]] = []
+        self.smalls: list[tuple[str, SmallPicture]] = []
         self._hub = hub
 
     def on_unit(self, unit: AccessUnit) -> None:
@@ -53,6 +54,9 @@ class Notes:
 
     def on_luma(self, frame: LumaFrame) -> None:
         self.lumas.append((self.phase, frame))
+
+    def on_small(self, picture: SmallPicture) -> None:
+        self.smalls.append((self.phase, picture))
 
 
 def source() -> PicameraSource:
@@ -80,6 +84,7 @@ async def film() -> dict[str, Any]:
     ring = Ring(pre_roll_s=4.0, max_bytes=10**7)
     notes = Notes(UnitHub(ring_add=ring.add, loop=loop))
     camera = source()
+    camera.set_small(notes.on_small)
     await asyncio.to_thread(camera.start, notes.on_unit, notes.on_luma)
     await asyncio.sleep(3.3)
     notes.phase = "asked"
@@ -92,6 +97,7 @@ async def film() -> dict[str, Any]:
     await asyncio.sleep(1.5)
     busy = await asyncio.to_thread(refused, source())
     notes.phase = "slow"
+    camera.set_small(None)
     await asyncio.to_thread(camera.set_max_fps, LOW_FPS)
     await asyncio.sleep(2.5)
     notes.phase = "small"
@@ -105,6 +111,7 @@ async def film() -> dict[str, Any]:
     count = len(notes.units)
     await asyncio.sleep(0.3)
     after_stop = len(notes.units) - count
+    camera.set_small(notes.on_small)
     for phase in ("again", "once more"):
         notes.phase = phase
         await asyncio.to_thread(camera.start, notes.on_unit, notes.on_luma)
@@ -121,6 +128,7 @@ async def film() -> dict[str, Any]:
         "ring": {"units": len(kept), "begins_with_key": bool(kept) and kept[0].is_key},
         "units": [unit_facts(*noted) for noted in notes.units],
         "lumas": [luma_facts(*noted) for noted in notes.lumas],
+        "smalls": [small_facts(*noted) for noted in notes.smalls],
         "pictures": pictures(notes),
     }
 
@@ -145,6 +153,33 @@ def luma_facts(phase: str, frame: LumaFrame) -> dict[str, Any]:
         "size": [frame.width, frame.height, frame.stride, len(frame.data)],
         "wall": sorted(set(row[: wall - 8])),
         "beside": sum(row[wall + 8 : wall + 16]) / 8,
+    }
+
+
+def small_facts(phase: str, picture: SmallPicture) -> dict[str, Any]:
+    width, height = picture.width, picture.height
+    y, u, v = (
+        picture.data[begin : begin + count]
+        for begin, count in (
+            (0, width * height),
+            (width * height, width * height // 4),
+            (width * height * 5 // 4, width * height // 4),
+        )
+    )
+    wall = WALL * width // WIDTH - 8
+    rows = [y[at * width : at * width + wall] for at in range(height)]
+    chroma = [
+        [plane[at * width // 2 : at * width // 2 + wall // 2] for at in range(height // 2)]
+        for plane in (u, v)
+    ]
+    beside = slice(width * height * 19 // 20 + wall + 24, width * height * 19 // 20 + wall + 40)
+    return {
+        "phase": phase,
+        "pts_90k": picture.pts_90k,
+        "size": [width, height, len(picture.data)],
+        "is_bt709": picture.is_bt709,
+        "wall": [[min(map(min, p)), max(map(max, p))] for p in (rows, *chroma)],
+        "beside": sum(y[beside]) / 16,
     }
 
 

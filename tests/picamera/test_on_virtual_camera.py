@@ -136,6 +136,30 @@ def test_luma_frames_are_640_wide_and_come_ten_times_a_second(film):
     assert 8.5 < (len(lumas) - 1) / seconds < 11.5
 
 
+def test_small_pictures_are_whole_and_come_fifteen_times_a_second_while_they_are_wanted(film):
+    phases = ("plain", "asked", "masked")
+    smalls = [small for small in film["smalls"] if small["phase"] in phases]
+    assert {tuple(small["size"]) for small in smalls} == {(640, 360, 640 * 360 * 3 // 2)}
+    seconds = (smalls[-1]["pts_90k"] - smalls[0]["pts_90k"]) / 90_000
+    assert 12.5 < (len(smalls) - 1) / seconds < 16
+    wanted = {small["phase"] for small in film["smalls"]}
+    assert wanted - {"slow"} == {"plain", "asked", "masked", "again", "once more"}
+
+
+def test_small_pictures_have_the_times_and_the_colours_of_the_others(film):
+    """U and V aren't swapped, no row is shifted, and the matrix is the one of 720p."""
+    times = {unit["pts_90k"] for unit in film["units"]}
+    plain = [small for small in film["smalls"] if small["phase"] == "plain"]
+    (y, u, v) = next(p for p in film["pictures"] if p["phase"] == "plain")["wall"]
+    assert sum(small["pts_90k"] in times for small in plain) > 0.8 * len(plain)
+    for small in plain:
+        assert small["is_bt709"]
+        for (darkest, brightest), level in zip(small["wall"], (y, u, v), strict=True):
+            assert level[0] - 6 <= darkest <= brightest <= level[1] + 6
+        assert small["wall"][2][0] > 200 > 128 > small["wall"][1][1]
+        assert small["beside"] > 60
+
+
 def test_nothing_that_a_mask_hides_comes_out_once_it_is_set(film):
     phases = ("masked", "slow", "small", "restarted", "again", "once more")
     shown = [picture for picture in film["pictures"] if picture["phase"] in phases]
@@ -146,6 +170,9 @@ def test_nothing_that_a_mask_hides_comes_out_once_it_is_set(film):
         for (darkest, brightest), level in zip(picture["wall"], BLACK, strict=True):
             assert level - allowed <= darkest <= brightest <= level + allowed
     assert all(luma["wall"] == [16] for luma in film["lumas"] if luma["phase"] in phases)
+    smalls = [small for small in film["smalls"] if small["phase"] in phases]
+    assert len(smalls) > 20
+    assert all(small["wall"] == [[level, level] for level in BLACK] for small in smalls)
 
 
 def test_what_a_mask_leaves_free_is_shown_as_before(film):

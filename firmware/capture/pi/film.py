@@ -1,8 +1,9 @@
 """What happens to each picture of a Pi's camera, between camera and hub.
 
-On the camera's thread: the mask is painted, luma goes to motion, and the picture to the encoder,
-as a key frame if it is time. On the encoder's: the access unit goes out. Nothing here may raise
-(picamera2's thread would end without a word) or wait. Knows picamera2 only by what it is given.
+On the camera's thread: the mask is painted, luma goes to motion, a small picture to whoever wants
+it, and the picture to the encoder, as a key frame if it is time. On the encoder's: the access unit
+goes out. Nothing here may raise (picamera2's thread would end without a word) or wait. Knows
+picamera2 only by what it is given.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from firmware.capture.pacing import KeyFramePacer, RatePacer, luma_pacer
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.pacing import KeyFramePacer, RatePacer, luma_pacer, small_pacer
+from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.pi.night import NightSwitch
-from firmware.capture.pi.streams import Stream
-from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.capture.pi.streams import Stream, i420_of
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import split_annex_b
 
@@ -47,7 +48,8 @@ class Film:
     """One run of the camera, from its start to its stop.
 
     `mapped_array` is picamera2's MappedArray. `on_night` is called on the camera's thread when
-    night begins (True) or ends, and `on_key_frame` about once a second.
+    night begins (True) or ends, and `on_key_frame` about once a second. `wants_small` says for each
+    picture where a small one goes, if anybody wants one.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Film:
         *,
         on_unit: OnUnit,
         on_luma: OnLuma,
+        wants_small: Callable[[], OnSmall | None],
         main: Stream,
         lores: Stream,
         mask: Mask,
@@ -68,6 +71,7 @@ class Film:
     ) -> None:
         self._on_unit = on_unit
         self._on_luma = on_luma
+        self._wants_small = wants_small
         self._main = main
         self._lores = lores
         self._mapped_array = mapped_array
@@ -78,6 +82,7 @@ class Film:
         self._offset_ns: int | None = None
         self._rate = RatePacer(max_fps)
         self._luma = luma_pacer()
+        self._small = small_pacer()
         self._night = NightSwitch(day_frame_us=day_frame_us)
         self._masking = _masking_of(mask, main, lores)
         self._shown = (self._masking, 0)
@@ -85,6 +90,7 @@ class Film:
         self._encoder: Any = None
         self.keys = KeyFramePacer()
         self.dropped_pictures = 0
+        self.dropped_small = 0
 
     @property
     def is_night(self) -> bool:
@@ -153,8 +159,7 @@ class Film:
             return
         gain = _gain(metadata)
         masking = self._masking
-        if masking.main is not None:
-            self._paint(masking.main, self._main, request)
+        self._paint(masking.main, self._main, request)
         if self._luma.is_due(at_ns):
             self._hand_on_luma(masking, request, at_ns, gain)
         exposure_us = metadata.get("ExposureTime")
@@ -173,13 +178,46 @@ class Film:
         if is_masked_anew:
             self._shown = (masking, metadata["SensorTimestamp"] // 1000)
         encode()
+        on_small = self._wants_small()
+        if on_small is not None and self._small.is_due(at_ns):
+            self._try_small(on_small, masking, request, at_ns)
 
-    def _paint(self, painter: MaskPainter, stream: Stream, request: Any) -> None:
+    def _paint(self, painter: MaskPainter | None, stream: Stream, request: Any) -> None:
+        if painter is None:
+            return
         with self._mapped_array(request, stream.name, reshape=False) as mapped:
             if stream.format == "YUV420":
                 painter.paint_yuv420(mapped.array, stream.stride)
             else:
                 painter.paint_nv12(mapped.array, stream.stride)
+
+    def _try_small(self, on_small: OnSmall, masking: _Masking, request: Any, at_ns: int) -> None:
+        """Hand on a small picture; if that fails, the film goes on as if none were wanted."""
+        try:
+            self._hand_on_small(on_small, masking, request, at_ns)
+        except Exception:
+            if self.dropped_small % LOG_EVERY == 0:
+                log.exception("a small picture was dropped (%d before)", self.dropped_small)
+            self.dropped_small += 1
+
+    def _hand_on_small(
+        self, on_small: OnSmall, masking: _Masking, request: Any, at_ns: int
+    ) -> None:
+        stream = self._lores
+        self._paint(masking.lores, stream, request)
+        with self._mapped_array(request, stream.name, reshape=False) as mapped:
+            data = i420_of(mapped.array, stream)
+        if masking is not self._masking:
+            return
+        on_small(
+            SmallPicture(
+                pts_90k=pts_90k_of(at_ns),
+                width=stream.width,
+                height=stream.height,
+                data=data,
+                is_bt709=stream.is_bt709,
+            )
+        )
 
     def _hand_on_luma(
         self, masking: _Masking, request: Any, at_ns: int, gain: float | None

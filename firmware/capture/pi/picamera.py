@@ -25,8 +25,8 @@ from firmware.capture.pi.controls import (
 from firmware.capture.pi.encoders import film_output, filming, keyed
 from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.film import Film
-from firmware.capture.pi.streams import WANTED_FORMAT, Stream, lores_size, streams_of
-from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit, small_size
 from firmware.clock import Clock
 from firmware.config import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
@@ -137,6 +137,7 @@ class PicameraSource:
         self._bitrate_bps = max(settings.bitrate_bps, MIN_BITRATE_BPS)
         self._sensor: dict[str, Any] | None = None
         self._has_looked_at_modes = False
+        self._on_small: OnSmall | None = None
         self._running: _Running | None = None
         self._encoder: Any = None
 
@@ -191,6 +192,10 @@ class PicameraSource:
         if running is not None:
             running.film.keys.request()
 
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Hand out small pictures from the next one on, or no more; takes no lock."""
+        self._on_small = on_small
+
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next frame on, which is a key frame."""
         with self._lock:
@@ -238,6 +243,7 @@ class PicameraSource:
         film = Film(
             on_unit=on_unit,
             on_luma=on_luma,
+            wants_small=lambda: self._on_small,
             main=main,
             lores=lores,
             mask=self._mask,
@@ -269,7 +275,7 @@ class PicameraSource:
         camera.configure(
             camera.create_video_configuration(
                 main={"size": (wanted.width, wanted.height), "format": WANTED_FORMAT},
-                lores={"size": lores_size(wanted.width, wanted.height), "format": WANTED_FORMAT},
+                lores={"size": small_size(wanted.width, wanted.height), "format": WANTED_FORMAT},
                 raw=None,
                 transform=transform,
                 buffer_count=self._profile.buffer_count,

@@ -1,12 +1,11 @@
 """The two streams that a Pi's camera gives: what is asked for, and what really comes.
 
-Pure functions over picamera2's configurations.
+Pure functions over picamera2's configurations and buffers.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from firmware.capture.source import LUMA_WIDTH
 from firmware.config import CameraConfig
 from firmware.errors import CameraError
 
@@ -16,18 +15,17 @@ SUPPORTED_FORMATS = ("YUV420", "NV12")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """The buffers of one stream: planar YUV420 (a Pi's) or NV12, `stride` bytes a row of Y."""
+    """The buffers of one stream: planar YUV420 (a Pi's) or NV12, `stride` bytes a row of Y.
+
+    `is_bt709`: by which matrix its colours are meant; else BT.601.
+    """
 
     name: str
     width: int
     height: int
     stride: int
     format: str
-
-
-def lores_size(width: int, height: int) -> tuple[int, int]:
-    lores_width = min(LUMA_WIDTH, width)
-    return lores_width, round(height * lores_width / width / 2) * 2
+    is_bt709: bool = False
 
 
 def streams_of(
@@ -37,7 +35,9 @@ def streams_of(
     given = configuration["transform"]
     if (given.hflip, given.vflip) != (transform.hflip, transform.vflip):
         raise CameraError("unsupported", "this camera can't turn or mirror its picture")
-    streams = [_stream(name, configuration[name]) for name in ("main", "lores")]
+    encoding = getattr(configuration.get("colour_space"), "ycbcrEncoding", None)
+    is_bt709 = getattr(encoding, "name", "") == "Rec709"
+    streams = [_stream(name, configuration[name], is_bt709) for name in ("main", "lores")]
     main, lores = streams
     if (main.width, main.height) != (wanted.width, wanted.height):
         raise CameraError(
@@ -48,12 +48,30 @@ def streams_of(
     return main, lores
 
 
-def _stream(name: str, given: dict[str, Any]) -> Stream:
+def i420_of(buffer: Any, stream: Stream) -> bytes:  # Any: a NumPy array, as MappedArray's
+    """Return a stream's buffer (flat bytes) as I420 without padding; ValueError if it's short."""
+    width, height, stride = stream.width, stream.height, stream.stride
+    luma = buffer[: height * stride].reshape(height, stride)[:, :width]
+    chroma = buffer[height * stride : height * stride * 3 // 2]
+    if stream.format == "YUV420":
+        u, v = chroma.reshape(2, height // 2, stride // 2)[:, :, : width // 2]
+    else:
+        pairs = chroma.reshape(height // 2, stride)[:, :width]
+        u, v = pairs[:, 0::2], pairs[:, 1::2]
+    return b"".join(plane.tobytes() for plane in (luma, u, v))
+
+
+def _stream(name: str, given: dict[str, Any], is_bt709: bool) -> Stream:
     if given["format"] not in SUPPORTED_FORMATS:
         raise CameraError(
             "unsupported", f"this camera gives {given['format']}, not {WANTED_FORMAT} or NV12"
         )
     width, height = given["size"]
     return Stream(
-        name=name, width=width, height=height, stride=given["stride"], format=given["format"]
+        name=name,
+        width=width,
+        height=height,
+        stride=given["stride"],
+        format=given["format"],
+        is_bt709=is_bt709,
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firmware.capture.packets import pts_90k_of
-from firmware.capture.source import Mask, OnLuma, OnUnit
+from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.capture.x264 import Finisher
 from firmware.clock import Clock
 from firmware.errors import DoorwardError
@@ -106,6 +106,10 @@ class ReplaySource:
         """Make the next frame a key frame, if the last one is half a second ago."""
         self._finisher.request_key_frame()
 
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Hand out small pictures from the next one on, or no more."""
+        self._finisher.set_small(on_small)
+
     def set_mask(self, mask: Mask) -> None:
         """Hide these parts from the next frame on, and make it a key frame."""
         self._finisher.set_mask(mask)
@@ -162,8 +166,8 @@ class ReplaySource:
         return not self._stop.wait(max(0.0, wait_s))
 
     def _film(self, now_ns: int, elapsed_s: float) -> Planes:
+        held = self._held  # what is there at the picture's time, however long drawing takes
         picture = self._scene.draw(elapsed_s)
-        held = self._held
         if held is not None and now_ns < held.until_ns:
             picture.paste(held.planes, held.x, held.y)
         if self._marker is not None:

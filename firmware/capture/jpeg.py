@@ -1,0 +1,70 @@
+"""From a picture, coded or not, to a JPEG that is small enough.
+
+By FFmpeg's own encoder. JPEG means BT.601 and full range; what the frame means is converted.
+"""
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import av
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+
+Try = tuple[int, int]
+"""Width, and quality on FFmpeg's scale of quantisers: 2 is best, 31 is worst."""
+
+
+def last_picture(coded: Iterable[bytes]) -> VideoFrame | None:
+    """Decode access units from a key frame on; return the last picture. May raise FFmpegError."""
+    decoder = av.CodecContext.create("h264", "r")
+    if not isinstance(decoder, VideoCodecContext):
+        raise TypeError("PyAV gave no video decoder for h264")
+    last: VideoFrame | None = None
+    for data in coded:
+        for frame in decoder.decode(av.Packet(data)):
+            last = frame
+    for frame in decoder.decode(None):
+        last = frame
+    return last
+
+
+def fitting_jpeg(frame: VideoFrame, tries: Iterable[Try], max_bytes: int) -> bytes | None:
+    """Return the first try that is small enough, or None; none is wider than the frame.
+
+    May raise FFmpegError.
+    """
+    small: VideoFrame | None = None
+    for width, quality in tries:
+        width = min(width, frame.width)
+        if small is None or small.width != width:
+            small = _sized(frame, width)
+        jpeg = _encoded(small, quality)
+        if 0 < len(jpeg) <= max_bytes:
+            return jpeg
+    return None
+
+
+def _sized(frame: VideoFrame, width: int) -> VideoFrame:
+    height = max(2, round(frame.height * width / frame.width / 2) * 2)
+    return frame.reformat(
+        width,
+        height,
+        "yuvj420p",
+        dst_colorspace=Colorspace.ITU601,
+        dst_color_range=ColorRange.JPEG,
+    )
+
+
+def _encoded(frame: VideoFrame, quality: int) -> bytes:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    if not isinstance(encoder, VideoCodecContext):
+        raise TypeError("PyAV gave no video encoder for mjpeg")
+    encoder.width, encoder.height = frame.width, frame.height
+    encoder.pix_fmt = "yuvj420p"
+    encoder.time_base = Fraction(1, 1)
+    encoder.qmin = encoder.qmax = quality
+    frame.pts = 0
+    frame.time_base = Fraction(1, 1)
+    packets = [*encoder.encode(frame), *encoder.encode(None)]
+    return b"".join(bytes(packet) for packet in packets)
