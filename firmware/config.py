@@ -202,6 +202,20 @@ class PanelConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoundConfig:
+    """What the doorbell hears and says."""
+
+    card: Literal["none", "system"] = _choice("none", "system")
+    microphone: str = _setting("", 'a part of a device\'s name, or ""', _is_path)
+    speaker: str = _setting("", 'a part of a device\'s name, or ""', _is_path)
+    is_microphone_on: bool = _setting(False, "true or false", lambda _: True)
+    is_in_live_view: bool = _setting(True, "true or false", lambda _: True)
+    is_in_clips: bool = _setting(False, "true or false", lambda _: True)
+    echo: Literal["auto", "livekit", "speex", "none"] = _choice("auto", "livekit", "speex", "none")
+    reply_after_s: float = _between(0.0, 0, 120, "seconds (0: never)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthConfig:
     """What the doorbell may do about trouble by itself."""
 
@@ -244,6 +258,7 @@ class Config:
     clips: ClipsConfig = field(default_factory=ClipsConfig)
     storage: StorageConfig = field(default_factory=StorageConfig)
     panel: PanelConfig = field(default_factory=PanelConfig)
+    sound: SoundConfig = field(default_factory=SoundConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     door: DoorConfig = field(default_factory=DoorConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
@@ -356,5 +371,8 @@ def _check_together(config: Config) -> None:
     if storage.key == "pkcs11" and not (storage.pkcs11_module and storage.pkcs11_token):
         expected = 'the token\'s library and label, because storage.key is "pkcs11"'
         raise ConfigError("storage.pkcs11_module", storage.pkcs11_module, expected)
+    if config.sound.is_microphone_on and config.sound.card == "none":
+        expected = '"system", because sound.is_microphone_on is true'
+        raise ConfigError("sound.card", "none", expected)
     if config.place.is_opted_in and not config.place.cell:
         raise ConfigError("place.cell", "", "an H3 index, because place.is_opted_in is true")

@@ -1,5 +1,7 @@
 """What is kept, put together: ring ─► recorder ─► library (sealed clips, index, retention).
 
+With sound in clips switched on, the microphone is heard all the time, for the pre-roll.
+
 That a clip is ready is told by clip_news.py.
 """
 
@@ -24,11 +26,15 @@ from firmware.evidence.manifest import ManifestSigner
 from firmware.filming import Filming
 from firmware.health.monitor import ClipFacts
 from firmware.own_page import Shelf
+from firmware.sound.clip_sound import ClipSound
+from firmware.sound.frames import SoundFeed
 from firmware.telling import Tell
 from firmware.vault.key_choice import LateKey, recovery_keys_of
 from firmware.vault.sealed_file import Vault
 
 RETENTION_EVERY_S = 600.0
+SOUND_BEYOND_S = 12.0
+"""Sound is kept for so much longer than the pre-roll: the longest GOP, and the latest motion."""
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +53,9 @@ class Recording:
         may_record: Callable[[], bool],
         on_card: Callable[[CardState], None],
         tell: Tell,
+        sound_feed: SoundFeed | None = None,
     ) -> None:
+        """`sound_feed` is the microphone, if clips carry sound."""
         self.database = Database(config.data_dir / "library.sqlite3")
         self.library = Library(
             self.database,
@@ -72,6 +80,12 @@ class Recording:
         self.playback = Playback(self.library, vault)
         self._thumbnails = Thumbnails(self.library, vault)
         self.shelf = Shelf(self.library, self.playback)
+        self.sound = (
+            ClipSound(sound_feed, keep_s=config.clips.pre_roll_s + SOUND_BEYOND_S)
+            if sound_feed is not None
+            else None
+        )
+        self._sound_feed = sound_feed
         self.recorder = Recorder(
             hub=filming.hub,
             ring=filming.ring,
@@ -90,6 +104,7 @@ class Recording:
             on_card=on_card,
             make_thumbnail=self._thumbnails.make,
             mask_digest=filming.mask_digest,
+            sound=self.sound,
         )
 
     async def recover(self) -> None:
@@ -108,6 +123,11 @@ class Recording:
             await asyncio.to_thread(self._retention.apply)
             await self._news.tell_untold()
             await asyncio.sleep(RETENTION_EVERY_S)
+
+    def on_sound_change(self) -> None:
+        """Forget what no clip has taken yet, if the microphone is off now."""
+        if self.sound is not None and self._sound_feed is not None and not self._sound_feed.is_on:
+            self.sound.forget()
 
     async def date_clips(self, difference_ms: int) -> None:
         """Date the clips that began before the clock was trusted, and tell them anew."""

@@ -126,6 +126,8 @@ def _disagreement(record: ClipRecord, manifest: ClipManifest, found: ClipFile) -
         at_s = manifest.gops[min(place, len(manifest.gops) - 1)].first_pts_90k / 90_000
         why = found.damage or "its pictures aren't those that were signed"
         return f"from {at_s:.1f} s on: {why}"
+    if found.end.sound != manifest.sound_track:
+        return "its sound isn't what was signed"
     if manifest.ended == "cut_short":
         return ""
     if found.damage:

@@ -3,31 +3,39 @@
 Nothing is re-encoded and NAL units are never changed, so all forms of a clip give the same GOP
 leaves. Clips never lie on the card like this: they are made from the vault's fragments when one
 is played or exported. pts count from the clip's first access unit, time base 1/90000.
+
+Sound's first unit only primes the decoder: it lies before the clip, and an edit list says so
+(ISO/IEC 14496-12 8.6.6), which every player heeds. A fragmented clip waits with its index for
+the first fragment (`delay_moov`), because FFmpeg writes no edit list before.
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import BinaryIO
 
 import av
 import av.container
 import av.error
+from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from firmware.capture.packets import TICKS_PER_S
-from firmware.clips.fragment import ClipUnit
+from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.record import DEFAULT_FRAME_90K
 from firmware.errors import StoreError
-from firmware.protocol.footage import split_length_prefixed
+from firmware.protocol.footage import SOUND_UNIT_90K, split_length_prefixed
+from firmware.sound.aac import BITRATE_BPS
+from firmware.sound.frames import SAMPLE_RATE
 
 TIME_BASE = Fraction(1, TICKS_PER_S)
 FRAGMENT_US = 450_000
 _FRAGMENTED = {
-    "movflags": "empty_moov+default_base_moof+skip_trailer",
+    "movflags": "empty_moov+default_base_moof+skip_trailer+delay_moov",
     "frag_duration": str(FRAGMENT_US),
 }
 _START_CODE = b"\x00\x00\x00\x01"
@@ -37,16 +45,29 @@ class UnreadableClip(StoreError):
     """The file holds no video that can be read."""
 
 
-def plain_mp4(units: Iterable[ClipUnit], *, width: int, height: int) -> bytes:
+def plain_mp4(
+    units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+) -> bytes:
     """Return the clip as plain MP4 with its index in front, for players and for evidence."""
     listed = list(units)
-    options = {"moov_size": str(4096 + 40 * len(listed))}
-    return _muxed(listed, options, width=width, height=height)
+    options = {"moov_size": str(4096 + 40 * (len(listed) + len(sound)))}
+    return _muxed(listed, sound, options, width=width, height=height)
 
 
-def fragmented_mp4(units: Iterable[ClipUnit], *, width: int, height: int) -> bytes:
+def fragmented_mp4(
+    units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
+) -> bytes:
     """Return the clip as fragmented MP4, for players that begin before they have all of it."""
-    return _muxed(list(units), _FRAGMENTED, width=width, height=height)
+    return _muxed(list(units), sound, _FRAGMENTED, width=width, height=height)
+
+
+def has_sound(mp4: bytes) -> bool:
+    """Tell whether an MP4 has anything in it beside one film."""
+    try:
+        with av.open(io.BytesIO(mp4), "r") as container:
+            return [stream.type for stream in container.streams] != ["video"]
+    except (av.error.FFmpegError, OSError) as error:
+        raise UnreadableClip(Path("clip.mp4"), f"not a readable clip: {error}") from error
 
 
 def annex_b(units: Iterable[ClipUnit]) -> Iterator[bytes]:
@@ -75,12 +96,27 @@ def read_units(file: Path | BinaryIO, *, name: Path | None = None) -> Iterator[C
         raise UnreadableClip(path, f"not a readable clip: {error}") from error
 
 
-def _muxed(units: list[ClipUnit], options: dict[str, str], *, width: int, height: int) -> bytes:
+def _muxed(
+    units: list[ClipUnit],
+    sound: Sequence[SoundUnit],
+    options: dict[str, str],
+    *,
+    width: int,
+    height: int,
+) -> bytes:
     output = io.BytesIO()
     with av.open(output, "w", "mp4", options=options) as container:
-        stream = _add_h264(container, width=width, height=height)
-        for unit, duration_90k in zip(units, _durations_90k(units), strict=True):
-            container.mux(_packet(stream, unit, duration_90k))
+        film = _add_h264(container, width=width, height=height)
+        packets = [
+            (unit.pts_90k, _packet(film, unit, duration_90k))
+            for unit, duration_90k in zip(units, _durations_90k(units), strict=True)
+        ]
+        if sound:
+            track = _add_aac(container)
+            packets += [(unit.pts_90k, _sound_packet(track, unit)) for unit in sound]
+            packets.sort(key=itemgetter(0))
+        for _, packet in packets:
+            container.mux(packet)
     return output.getvalue()
 
 
@@ -88,6 +124,16 @@ def _add_h264(container: av.container.OutputContainer, *, width: int, height: in
     stream = container.add_mux_stream("h264", width=width, height=height)
     if not isinstance(stream, VideoStream):
         raise TypeError("PyAV gave no video stream for h264")
+    stream.time_base = TIME_BASE
+    return stream
+
+
+def _add_aac(container: av.container.OutputContainer) -> AudioStream:
+    """Add a sound track; the encoder that PyAV makes for it only describes it."""
+    stream = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
+    if not isinstance(stream, AudioStream):
+        raise TypeError("PyAV gave no sound stream for aac")
+    stream.codec_context.bit_rate = BITRATE_BPS
     stream.time_base = TIME_BASE
     return stream
 
@@ -107,5 +153,15 @@ def _packet(stream: VideoStream, unit: ClipUnit, duration_90k: int) -> "av.Packe
     packet.duration = duration_90k
     packet.time_base = TIME_BASE
     packet.is_keyframe = unit.is_key
+    packet.stream = stream
+    return packet
+
+
+def _sound_packet(stream: AudioStream, unit: SoundUnit) -> "av.Packet[Stream]":
+    packet = av.Packet(unit.data)
+    packet.pts = packet.dts = unit.pts_90k
+    packet.duration = SOUND_UNIT_90K
+    packet.time_base = TIME_BASE
+    packet.is_keyframe = True
     packet.stream = stream
     return packet

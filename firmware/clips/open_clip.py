@@ -1,25 +1,47 @@
-"""The clip that is being written: its sealed file and its growing description. Writer's thread."""
+"""The clip that is being written: its sealed file and its growing description. Writer's thread.
 
+Sound that can't be encoded ends the clip's sound, never the clip.
+"""
+
+import logging
 import time
+from collections.abc import Callable, Iterable
 
 from firmware.capture.packets import AccessUnit
-from firmware.clips.fragment import ClipUnit, encode_fragment
+from firmware.clips.fragment import ClipUnit, SoundPart, SoundUnit, encode_fragment, encode_sound
 from firmware.clips.playback import Footage
 from firmware.clips.record import ClipEnd, ClipStart, Ended
-from firmware.protocol.footage import SignedManifest
+from firmware.protocol.footage import SOUND_UNIT_90K, SignedManifest
+from firmware.sound.aac import ClipEncoder, SoundEncoder
+from firmware.sound.errors import SoundError
+from firmware.sound.frames import SoundFrame
 from firmware.vault.sealed_file import Kind, SealedWriter
+
+log = logging.getLogger(__name__)
 
 
 class OpenClip:
     """Gathers access units into fragments. After an OSError `file.write_rest` tries again."""
 
-    def __init__(self, start: ClipStart, first_pts_90k: int, file: SealedWriter) -> None:
+    def __init__(
+        self,
+        start: ClipStart,
+        first_pts_90k: int,
+        file: SealedWriter,
+        make_encoder: Callable[[int], SoundEncoder] = ClipEncoder,
+    ) -> None:
+        """`make_encoder` gets the pts at which the clip begins; the first sound wants it."""
         self.start = start
         self.first_pts_90k = first_pts_90k
         self.file = file
         self._footage = Footage()
         self._units: list[ClipUnit] = []
         self._units_since_s = 0.0
+        self._make_encoder = make_encoder
+        self._encoder: SoundEncoder | None = None
+        self._sound: list[SoundUnit] = []
+        self._next_sound_90k = -SOUND_UNIT_90K
+        self._is_deaf = False
         self._synced_bytes = 0
         self._written_to_90k: int | None = None
         self.synced_to_90k: int | None = None
@@ -62,12 +84,31 @@ class OpenClip:
         self._footage.add(taken)
         self._units.append(taken)
 
+    def add_sound(self, frames: Iterable[SoundFrame]) -> None:
+        """Encode these frames; they go to the card with the open fragment."""
+        self._encode(lambda encoder: [unit for frame in frames for unit in encoder.add(frame)])
+
+    def end_sound(self) -> None:
+        """Encode what the encoder still holds."""
+        if self._encoder is not None:
+            self._encode(lambda encoder: encoder.finish())
+
     def close_fragment(self) -> None:
-        """Seal and write the open fragment, if there is anything in it."""
+        """Seal and write the open fragment, if there is anything in it, and its sound behind it."""
         if self._units:
             units, self._units = self._units, []
             self._written_to_90k = units[-1].pts_90k
             self._append(Kind.FRAGMENT, encode_fragment(units))
+        if self._sound and self._encoder is not None:
+            part = SoundPart(units=self._sound, lost_90k=self._encoder.lost_90k)
+            self._sound = []
+            self._footage.add_sound(part)
+            self._append(Kind.SOUND, encode_sound(part))
+
+    def close_rest(self) -> None:
+        """After an OSError of `close_fragment`: write what is sealed, and close on."""
+        self.file.write_rest()
+        self.close_fragment()
 
     def sync(self) -> None:
         """Return once all that was written is on the card."""
@@ -85,6 +126,20 @@ class OpenClip:
     def seal(self, signed: SignedManifest) -> None:
         """Write the last record, which says that nothing is missing."""
         self._append(Kind.END, signed.encode())
+
+    def _encode(self, step: Callable[[SoundEncoder], list[bytes]]) -> None:
+        if self._is_deaf:
+            return
+        try:
+            self._encoder = self._encoder or self._make_encoder(self.first_pts_90k)
+            encoded = step(self._encoder)
+        except SoundError:
+            log.exception("clip %s goes on without sound", self.start.clip_id)
+            self._is_deaf = True
+            return
+        for data in encoded:
+            self._sound.append(SoundUnit(pts_90k=self._next_sound_90k, data=data))
+            self._next_sound_90k += SOUND_UNIT_90K
 
     def _append(self, kind: Kind, plain: bytes) -> None:
         if self._unsynced_since_s is None:

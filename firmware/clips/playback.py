@@ -4,13 +4,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.clips.fragment import ClipUnit, decode_fragment
+from firmware.clips.fragment import (
+    ClipUnit,
+    SoundPart,
+    decode_fragment,
+    decode_sound,
+)
 from firmware.clips.library import Library
 from firmware.clips.mp4 import plain_mp4
 from firmware.clips.record import DEFAULT_FRAME_90K, ClipEnd, ClipRecord, ClipStart, Ended
 from firmware.errors import VaultError
 from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, GopHasher, SignedManifest
+from firmware.protocol.footage import (
+    MAX_MANIFEST_BYTES,
+    SOUND_UNIT_90K,
+    ClipManifest,
+    GopHasher,
+    SignedManifest,
+    SoundHasher,
+)
 from firmware.vault.sealed_file import Kind, Record, SealedFile, Vault
 
 
@@ -33,6 +45,7 @@ class ClipReader:
         self.start: ClipStart | None = None
         self.signed_manifest: SignedManifest | None = None
         self.end_bytes = 0
+        self.sound = SoundPart(units=[], lost_90k=0)
 
     def units(self) -> Iterator[ClipUnit]:
         """Yield the access units; a torn end is passed over, damage raises VaultError."""
@@ -51,12 +64,22 @@ class ClipReader:
                     )
                 case Kind.FRAGMENT:
                     return decode_fragment(record.plain)
+                case Kind.SOUND:
+                    self._hear(decode_sound(record.plain))
         except WireError as error:
             name = self._file.path.name
             raise VaultError(
                 f"{name}: record {record.number} is of another form: {error}"
             ) from error
         return []
+
+    def _hear(self, part: SoundPart) -> None:
+        units = self.sound.units
+        due_90k = units[-1].pts_90k + SOUND_UNIT_90K if units else -SOUND_UNIT_90K
+        if part.units[0].pts_90k != due_90k:
+            raise WireError("its sound doesn't begin where the sound before it ended")
+        units.extend(part.units)
+        self.sound = SoundPart(units=units, lost_90k=part.lost_90k)
 
 
 class Footage:
@@ -66,6 +89,8 @@ class Footage:
         self._hasher = GopHasher()
         self._last_pts_90k = 0
         self._frame_90k = DEFAULT_FRAME_90K
+        self._sound_hasher = SoundHasher()
+        self._lost_sound_90k = 0
         self.unit_count = 0
 
     def add(self, unit: ClipUnit) -> None:
@@ -75,6 +100,12 @@ class Footage:
             self._frame_90k = unit.pts_90k - self._last_pts_90k
         self._last_pts_90k = unit.pts_90k
         self.unit_count += 1
+
+    def add_sound(self, part: SoundPart) -> None:
+        """Take the next sound."""
+        for unit in part.units:
+            self._sound_hasher.add(unit.pts_90k, unit.data)
+        self._lost_sound_90k = part.lost_90k
 
     def end(self, *, ended: Ended, lost_units: int, size_bytes: int) -> ClipEnd | None:
         """Return the description, or None if there was no unit."""
@@ -86,6 +117,7 @@ class Footage:
             ended=ended,
             lost_units=lost_units,
             size_bytes=size_bytes,
+            sound=self._sound_hasher.finish(lost_90k=self._lost_sound_90k),
         )
 
 
@@ -97,6 +129,7 @@ def examine(file: SealedFile, *, lost_units: int = 0) -> ClipFile:
             footage.add(unit)
     except (VaultError, WireError) as error:
         damage = str(error)
+    footage.add_sound(reader.sound)
     is_whole = reader.signed_manifest is not None and not damage
     end = footage.end(
         ended="complete" if is_whole else "cut_short",
@@ -122,23 +155,27 @@ class Playback:
         """
         return self._reader_units(ClipReader(self._open(record.path, record)), record)
 
-    def plain_mp4(self, record: ClipRecord) -> bytes:
+    def plain_mp4(self, record: ClipRecord, *, with_sound: bool = True) -> bytes:
         """Return the clip as plain MP4; VaultError or OSError if it can't be read.
 
-        The footage is held against the clip's manifest first: whoever can write to the card may
-        swap files, and what leaves must be what its owner saw and signed for.
+        `with_sound` gives what sound it has. The footage is held against the clip's manifest
+        first: whoever can write to the card may swap files, and what leaves must be what its
+        owner saw and signed for.
         """
         reader = ClipReader(self._open(record.path, record))
         footage, units = Footage(), []
         for unit in self._reader_units(reader, record):
             footage.add(unit)
             units.append(unit)
+        footage.add_sound(reader.sound)
         end = footage.end(ended="complete", lost_units=0, size_bytes=0)
         if reader.start is None or end is None:
             raise VaultError(f"clip {record.clip_id} has no pictures")
-        if end.gops != manifest_of(record.signed_manifest).gops:
+        manifest = manifest_of(record.signed_manifest)
+        if end.gops != manifest.gops or end.sound != manifest.sound_track:
             raise VaultError(f"clip {record.clip_id} isn't what its manifest says")
-        return plain_mp4(units, width=reader.start.width, height=reader.start.height)
+        sound = reader.sound.units if with_sound else []
+        return plain_mp4(units, sound, width=reader.start.width, height=reader.start.height)
 
     def picture(self, record: ClipRecord) -> bytes | None:
         """Return the clip's thumbnail (JPEG), or None if it has none that can be read."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 from firmware.capture.packets import TICKS_PER_S
 from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
-from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest
+from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest, SoundTrack
 
 DEFAULT_FRAME_90K = 3000
 """How long a clip's only picture is taken to last."""
@@ -54,6 +54,7 @@ class ClipEnd:
     ended: Ended
     lost_units: int
     size_bytes: int
+    sound: SoundTrack | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from firmware.clips.writer import ClipWriter, Failure
 from firmware.clock import Clock
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST, ClipTrigger
+from firmware.sound.clip_sound import ClipSound
 from firmware.vault.sealed_file import Vault
 
 log = logging.getLogger(__name__)
@@ -106,10 +107,12 @@ class Recorder:
         mask_digest: Callable[[], str] = lambda: NO_MASK_DIGEST,
         longest_s: float = LONGEST_CLIP_S,
         queue_max_bytes: int | None = None,
+        sound: ClipSound | None = None,
     ) -> None:
         """`on_clip`, `on_card` are called on the loop, `make_thumbnail` on a thread."""
         self._hub = hub
         self._ring = ring
+        self._sound = sound
         self._library = library
         self._clock = clock
         self._boot_id = boot_id
@@ -280,6 +283,8 @@ class Recorder:
             if recording.last_pts_90k < wanted_to_90k + self._post_roll_90k:
                 self._write(recording, unit)
         self._writer.flush()
+        if self._sound is not None:  # from the next picture on: the pre-roll's pictures come first
+            self._sound.begin(first.pts_90k)
 
     def _prolong(self, recording: _Recording, trigger: Trigger) -> None:
         recording.wanted_to_90k = max(recording.wanted_to_90k, trigger.at_pts_90k)
@@ -295,6 +300,8 @@ class Recorder:
     def _write(self, recording: _Recording, unit: AccessUnit) -> None:
         recording.last_pts_90k = unit.pts_90k
         recording.gop_count += unit.is_key
+        if self._sound is not None:  # before the picture, which may close the fragment
+            self._writer.write_sound(self._sound.take(unit.pts_90k))
         self._writer.write(unit)
 
     def _finish(self, ended: Ended) -> None:
@@ -304,6 +311,8 @@ class Recorder:
             units = recording.unwritten.snapshot(0)
             if units:
                 self._begin(units, recording.triggers, recording.wanted_to_90k)
+        if self._sound is not None and self._recording is not None:
+            self._writer.write_sound(self._sound.end(self._recording.last_pts_90k))
         self._ended, self._recording = self._recording, None
         self._writer.finish(ended)
 

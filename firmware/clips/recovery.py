@@ -90,7 +90,8 @@ def _finish(
     signed = found.signed_manifest
     if signed is not None and not found.damage:
         manifest = manifest_of(signed)
-        if manifest.clip_id != start.clip_id or manifest.gops != end.gops:
+        is_same = (manifest.gops, manifest.sound_track) == (end.gops, end.sound)
+        if manifest.clip_id != start.clip_id or not is_same:
             raise VaultError(f"the file of clip {start.clip_id} isn't what its manifest says")
         end = ClipEnd(
             duration_90k=manifest.duration_90k,
@@ -98,6 +99,7 @@ def _finish(
             ended=manifest.ended,
             lost_units=manifest.lost_units,
             size_bytes=end.size_bytes,
+            sound=manifest.sound_track,
         )
     else:
         signed = sign_manifest(start, end)

@@ -3,7 +3,8 @@
 One thread, one bounded queue. Orders (begin, mark, flush, finish) are never dropped. Overflow
 rule for access units: when `max_bytes` of them wait for a slow card, new ones are dropped up to
 the next key frame that finds room. The clip then has a gap but decodes, its manifest says how
-many units were lost, and the owner is told.
+many units were lost, and the owner is told. Sound is dropped first, once half of `max_bytes`
+waits: the clip is silent for so long, and its manifest says so.
 
 Sync rule: a fragment closes after `FRAGMENT_90K` of video, or once its first unit has waited
 `FRAGMENT_AGE_S`, also inside a GOP. What is closed is synced at once if no more units wait, else
@@ -29,6 +30,7 @@ from firmware.clips.record import ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.recovery import close_cut_short
 from firmware.clips.retention import Retention
 from firmware.errors import DoorwardError
+from firmware.sound.frames import SoundFrame
 from firmware.vault.sealed_file import Vault
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,15 @@ class _Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class _Sound:
+    frames: tuple[SoundFrame, ...]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(len(frame.samples) for frame in self.frames)
+
+
+@dataclass(frozen=True, slots=True)
 class _Flush:
     pass
 
@@ -85,7 +96,7 @@ class _Unlisted:
     lost_units: int
 
 
-_Order = _Begin | _Mark | _Flush | _Finish | _Stop | AccessUnit
+_Order = _Begin | _Mark | _Sound | _Flush | _Finish | _Stop | AccessUnit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +177,16 @@ class ClipWriter:
         self.note_lost(1)
         self._card.lost()
 
+    def write_sound(self, frames: tuple[SoundFrame, ...]) -> None:
+        """Give the open clip its sound; it is written with the next picture."""
+        if not frames:
+            return
+        sound = _Sound(frames)
+        with self._changed:
+            if 2 * (self._queued_bytes + sound.size_bytes) <= self._max_bytes:
+                self._queued_bytes += sound.size_bytes
+                self._queue.append(sound)
+
     def note_lost(self, count: int) -> None:
         """Count units that the open clip lacks, for whatever reason."""
         self._loss.units += count
@@ -206,6 +227,8 @@ class ClipWriter:
             if isinstance(order, AccessUnit):
                 self._queued_bytes -= len(order.data)
                 self._waiting_units -= 1
+            elif isinstance(order, _Sound):
+                self._queued_bytes -= order.size_bytes
             return order
 
     def _run(self) -> None:
@@ -234,6 +257,8 @@ class ClipWriter:
                 clip.add(order)
                 if clip.span_90k >= FRAGMENT_90K:
                     self._close_fragment(clip)
+            case _Sound(frames):
+                clip.add_sound(frames)
             case _Mark(start):
                 self._with_room(lambda: clip.mark(start), clip.file.write_rest)
             case _Finish(ended):
@@ -255,13 +280,13 @@ class ClipWriter:
         self._with_room(lambda: clip.mark(start), file.write_rest)
 
     def _close_fragment(self, clip: OpenClip) -> None:
-        self._with_room(clip.close_fragment, clip.file.write_rest)
+        self._with_room(clip.close_fragment, clip.close_rest)
         is_last = self._waiting_units == 0
         if is_last or clip.unsynced_bytes >= SYNC_BYTES or clip.unsynced_s >= SYNC_AGE_S:
             self._sync(clip)
 
     def _flush(self, clip: OpenClip) -> None:
-        self._with_room(clip.close_fragment, clip.file.write_rest)
+        self._with_room(clip.close_fragment, clip.close_rest)
         if clip.unsynced_bytes:
             self._sync(clip)
 
@@ -281,7 +306,8 @@ class ClipWriter:
             self._card.index_worked()
 
     def _finish(self, clip: OpenClip, ended: Ended) -> None:
-        self._with_room(clip.close_fragment, clip.file.write_rest)
+        clip.end_sound()
+        self._with_room(clip.close_fragment, clip.close_rest)
         loss = self._begun.loss.units if self._begun is not None else 0
         end = clip.end(ended, lost_units=loss)
         if end is None:

@@ -5,6 +5,8 @@ The format and its checks are `firmware.protocol.footage`; the key comes in as a
 
 from typing import Protocol
 
+import msgspec
+
 from firmware.clips.record import ClipEnd, ClipStart
 from firmware.protocol.encoding import b64u
 from firmware.protocol.footage import MANIFEST_TAG, ClipManifest, SignedManifest, merkle_root
@@ -50,4 +52,5 @@ class ManifestSigner:
             triggers=start.triggers,
             gops=end.gops,
             video_root=merkle_root(gop.leaf for gop in end.gops),
+            sound=end.sound or msgspec.UNSET,
         )

@@ -1,13 +1,14 @@
 """From a `Release` to the sealed evidence package: the one way out for a clip to an agency.
 
 The gate is in the type: only `consent.release` makes a `Release`. Which keys can open the
-package is taken from the owner's signed grant, never from anywhere else. Uploading belongs to
-outbox/, the format to protocol/packages.py.
+package, and whether sound leaves, is taken from the owner's signed grant, never from anywhere
+else. Uploading belongs to outbox/, the format to protocol/packages.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firmware.clips.mp4 import has_sound
 from firmware.consent.facts import Release
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.footage import SignedManifest
@@ -16,7 +17,10 @@ from firmware.protocol.packages import seal_package
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedClip:
-    """One clip as it leaves: plain MP4 and its signed manifest."""
+    """One clip as it leaves: plain MP4 and its signed manifest.
+
+    The MP4 has no sound unless the grant gives it.
+    """
 
     clip_id: str
     mp4: bytes
@@ -41,6 +45,8 @@ def seal_release(
     offered = [(clip.clip_id, sha256_hex(clip.manifest.manifest.encode())) for clip in clips]
     if granted != offered:
         raise ClipMismatchError("the library's clips aren't the ones of the grant")
+    if not terms.has_audio and any(has_sound(clip.mp4) for clip in clips):
+        raise ClipMismatchError("a clip has sound, which the grant doesn't give")
     files: dict[str, bytes] = {}
     for number, clip in enumerate(clips, start=1):
         files[f"clip-{number}.mp4"] = clip.mp4

@@ -5,6 +5,12 @@ kHz, big endian), key flag (1 byte), count of NAL units (2 bytes), then each NAL
 its start code behind its length (4 bytes)). SPS and PPS count as any NAL unit. Container bytes
 are never hashed, so fragmented MP4, plain MP4 and Annex B of one clip give one root. The root
 is the Merkle tree hash of RFC 6962 section 2.1 over the leaves.
+
+Sound has a tree of its own, so a release without it still verifies. It is AAC-LC, in units of
+1,024 samples that follow each other without a gap from clip time -SOUND_UNIT_90K on: the first
+only primes the decoder, the second begins with the first picture. A leaf per SPAN_UNITS =
+SHA-256(SOUND_TAG ‖ for each unit: pts relative to the clip (8 bytes, 90 kHz, big endian, signed),
+size (4 bytes), the raw data block without ADTS header).
 """
 
 import hashlib
@@ -27,8 +33,13 @@ from firmware.protocol.encoding import (
 from firmware.protocol.passkeys import verify_p256
 
 GOP_TAG = b"doorward/gop/v1\x00"
+SOUND_TAG = b"doorward/sound/v1\x00"
 MANIFEST_TAG = b"doorward/clip/v1\x00"
 MAX_MANIFEST_BYTES = 256 * 1024
+SOUND_UNIT_90K = 1920
+"""1,024 samples at 48 kHz, exactly."""
+SPAN_UNITS = 48
+"""1.024 s of sound: about a GOP."""
 NO_MASK_DIGEST = hashlib.sha256(b"[]").hexdigest()
 
 
@@ -38,6 +49,25 @@ class Gop(Document, frozen=True, kw_only=True):
     first_pts_90k: Annotated[int, msgspec.Meta(ge=0)]
     unit_count: Annotated[int, msgspec.Meta(ge=1)]
     leaf: Digest
+
+
+class SoundSpan(Document, frozen=True, kw_only=True):
+    """SPAN_UNITS of sound; the last span of a clip may be shorter."""
+
+    first_pts_90k: Annotated[int, msgspec.Meta(ge=-SOUND_UNIT_90K)]
+    unit_count: Annotated[int, msgspec.Meta(ge=1, le=SPAN_UNITS)]
+    leaf: Digest
+
+
+class SoundTrack(Document, frozen=True, kw_only=True):
+    """The sound of a clip. `lost_90k` of it is silence because the microphone gave nothing."""
+
+    codec: Literal["aac-lc"] = "aac-lc"
+    sample_rate_hz: Literal[48_000] = 48_000
+    channels: Literal[1] = 1
+    lost_90k: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+    spans: Annotated[list[SoundSpan], msgspec.Meta(min_length=1, max_length=1000)]
+    root: Digest
 
 
 class ClipTrigger(Document, frozen=True, kw_only=True):
@@ -56,6 +86,7 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     much video there is before the first trigger. `ended` is "cut_short" where the recording was
     broken off; then `duration_90k` says where. `lost_units` were dropped for a slow card.
     `mask_digest` is SHA-256 over the privacy mask's canonical JSON (`NO_MASK_DIGEST`: none).
+    `sound` is left out where none was recorded.
     """
 
     v: Literal[1] = 1
@@ -76,6 +107,12 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     triggers: Annotated[list[ClipTrigger], msgspec.Meta(min_length=1, max_length=100)]
     gops: Annotated[list[Gop], msgspec.Meta(min_length=1, max_length=1000)]
     video_root: Digest
+    sound: SoundTrack | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def sound_track(self) -> SoundTrack | None:
+        """Return the description of the sound, or None where none was recorded."""
+        return None if isinstance(self.sound, msgspec.UnsetType) else self.sound
 
 
 class SignedManifest(Document, frozen=True, kw_only=True):
@@ -162,6 +199,47 @@ class GopHasher:
         self._count = 0
 
 
+class SoundHasher:
+    """Builds the leaves of one clip's sound as its units come."""
+
+    def __init__(self) -> None:
+        self._spans: list[SoundSpan] = []
+        self._hash = hashlib.sha256(SOUND_TAG)
+        self._first_pts_90k = 0
+        self._count = 0
+
+    def add(self, pts_90k: int, data: bytes) -> None:
+        """Add one unit; `pts_90k` is relative to the clip."""
+        if self._count == 0:
+            self._first_pts_90k = pts_90k
+        self._hash.update(pts_90k.to_bytes(8, "big", signed=True))
+        self._hash.update(len(data).to_bytes(4, "big"))
+        self._hash.update(data)
+        self._count += 1
+        if self._count == SPAN_UNITS:
+            self._close()
+
+    def finish(self, *, lost_90k: int) -> SoundTrack | None:
+        """Close the last span and return the description, or None if there was no sound."""
+        self._close()
+        if not self._spans:
+            return None
+        root = merkle_root(span.leaf for span in self._spans)
+        return SoundTrack(lost_90k=lost_90k, spans=self._spans, root=root)
+
+    def _close(self) -> None:
+        if self._count:
+            self._spans.append(
+                SoundSpan(
+                    first_pts_90k=self._first_pts_90k,
+                    unit_count=self._count,
+                    leaf=self._hash.hexdigest(),
+                )
+            )
+        self._hash = hashlib.sha256(SOUND_TAG)
+        self._count = 0
+
+
 def merkle_root(leaves: Iterable[str]) -> str:
     """Return the RFC 6962 tree hash over leaf data given in hexadecimal."""
     level = [hashlib.sha256(b"\x00" + bytes.fromhex(leaf)).digest() for leaf in leaves]
@@ -184,4 +262,7 @@ def check_manifest(signed: SignedManifest, identity_spki: bytes) -> ClipManifest
     manifest = decode_canonical(ClipManifest, text, max_bytes=MAX_MANIFEST_BYTES)
     if merkle_root(gop.leaf for gop in manifest.gops) != manifest.video_root:
         raise WireError("the clip manifest's root doesn't match its own leaves")
+    sound = manifest.sound_track
+    if sound is not None and merkle_root(span.leaf for span in sound.spans) != sound.root:
+        raise WireError("the clip manifest's sound root doesn't match its own leaves")
     return manifest

@@ -26,6 +26,7 @@ from firmware.protocol.footage import (
     ClipManifest,
     GopHasher,
     SignedManifest,
+    SoundHasher,
     check_manifest,
     merkle_root,
 )
@@ -39,7 +40,7 @@ from firmware.protocol.requests import (
     check_certificate,
 )
 from relay.agency.keys import AgencyKey
-from relay.agency.mp4 import access_units
+from relay.agency.mp4 import access_units, sound_units
 
 MAX_MANIFEST_FILE_BYTES = 512 * 1024
 
@@ -59,6 +60,8 @@ class Recording:
 
     name: str
     manifest: ClipManifest
+    has_sound: bool
+    """Whether it was released with its sound; the manifest says whether it was recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +176,8 @@ def _clip_check(files: dict[str, bytes], clip: str, checked: list[Recording]) ->
         if sha256_hex(signed.manifest.encode()) not in granted:
             raise WireError("no grant names this recording")
         _check_footage(files[clip], manifest)
-        checked.append(Recording(name=clip, manifest=manifest))
+        has_sound = _check_sound(files[clip], manifest, is_given=_granted(files).has_audio)
+        checked.append(Recording(name=clip, manifest=manifest, has_sound=has_sound))
 
     return check
 
@@ -198,3 +202,23 @@ def _check_footage(mp4: bytes, manifest: ClipManifest) -> None:
         raise WireError(f"the pictures differ from what was signed, from part {bad + 1} on")
     if merkle_root(gop.leaf for gop in gops) != manifest.video_root:
         raise WireError("the recording's root differs from what was signed")
+
+
+def _check_sound(mp4: bytes, manifest: ClipManifest, *, is_given: bool) -> bool:
+    """Tell whether the recording has sound, or raise WireError if it isn't what was signed."""
+    signed, units = manifest.sound_track, sound_units(mp4)
+    if units is None:
+        if signed is not None and is_given:
+            raise WireError("its sound was given, and is missing")
+        return False
+    if not is_given:
+        raise WireError("it has sound, which the owner didn't give")
+    if signed is None:
+        raise WireError("it has sound, but the doorbell recorded none")
+    hasher = SoundHasher()
+    for unit in units:
+        hasher.add(unit.pts_90k, unit.data)
+    found = hasher.finish(lost_90k=signed.lost_90k)
+    if found != signed:
+        raise WireError("the sound differs from what was signed")
+    return True

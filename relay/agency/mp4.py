@@ -1,7 +1,9 @@
-"""Reads the access units out of a plain MP4 (ISO/IEC 14496-12 and -15).
+"""Reads access units and sound out of a plain MP4 (ISO/IEC 14496-12, -14 and -15).
 
-Only what an exported clip needs: the first H.264 track, 4-byte NAL lengths, samples in
-presentation order. Nothing is trusted: what comes out is hashed and compared with the manifest.
+Only what an exported clip needs: one H.264 track, 4-byte NAL lengths, samples in presentation
+order, and at most one AAC track. Nothing is trusted: what comes out is hashed and compared with
+the manifest. Times are those at which a player shows and plays it, so an edit that shifts a track
+gives other hashes, and what has more tracks than these is refused.
 """
 
 import struct
@@ -14,6 +16,17 @@ from firmware.protocol.footage import split_length_prefixed
 CLOCK_HZ = 90_000
 MAX_SAMPLES = 200_000
 IDR = 5
+NORMAL_RATE = 1 << 16
+AUDIO_CONFIG = bytes.fromhex("1188")
+"""AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundUnit:
+    """One unit of sound; `pts_90k` counts from the clip's begin, and the first lies before it."""
+
+    pts_90k: int
+    data: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +46,56 @@ def access_units(file: bytes) -> list[ClipUnit]:
         raise WireError("the clip's index is cut off") from error
 
 
+def sound_units(file: bytes) -> list[SoundUnit] | None:
+    """Return the units of the sound of a plain MP4, None if it has none, or raise WireError."""
+    try:
+        sound = _tracks(file).get(b"soun")
+        if sound is None:
+            return None
+        _check_sound_entry(_only(_table(sound), b"stsd"))
+        return [SoundUnit(pts_90k=pts_90k, data=data) for pts_90k, data in _samples(file, sound)]
+    except (struct.error, IndexError) as error:
+        raise WireError("the clip's index is cut off") from error
+
+
 def _access_units(file: bytes) -> Iterator[ClipUnit]:
-    moov = _only(memoryview(file), b"moov")
-    mdia = _video_media(moov)
-    mdhd = _only(mdia, b"mdhd")
+    film = _tracks(file)[b"vide"]
+    _check_entry(_only(_table(film), b"stsd"))
+    for pts_90k, sample in _samples(file, film):
+        nal_units = split_length_prefixed(sample)
+        is_key = any(unit[0] & 0x1F == IDR for unit in nal_units)
+        yield ClipUnit(pts_90k=pts_90k, is_key=is_key, nal_units=nal_units)
+
+
+def _samples(file: bytes, trak: memoryview) -> Iterator[tuple[int, bytes]]:
+    """Yield when each sample is shown or played, in ticks of 90 kHz, and its bytes."""
+    mdhd = _only(_only(trak, b"mdia"), b"mdhd")
     (timescale,) = struct.unpack_from(">I", mdhd, 20 if mdhd[0] == 1 else 12)
-    stbl = _only(_only(mdia, b"minf"), b"stbl")
+    stbl = _table(trak)
     sizes = _sizes(_only(stbl, b"stsz"))
     if not sizes or timescale == 0:
-        raise WireError("the clip holds no pictures")
+        raise WireError("a track of the clip is empty")
+    begin = _begin(trak)
     positions = _positions(stbl, sizes)
     for position, size_bytes, dts in zip(positions, sizes, _times(stbl, len(sizes)), strict=True):
         sample = file[position : position + size_bytes]
         if len(sample) != size_bytes:
             raise WireError("the clip is cut off")
-        nal_units = split_length_prefixed(sample)
-        yield ClipUnit(
-            pts_90k=round(dts * CLOCK_HZ / timescale),
-            is_key=any(unit[0] & 0x1F == IDR for unit in nal_units),
-            nal_units=nal_units,
-        )
+        yield round((dts - begin) * CLOCK_HZ / timescale), sample
+
+
+def _begin(trak: memoryview) -> int:
+    """Return which moment of a track is shown at the clip's begin (14496-12 8.6.6)."""
+    edts = _first(trak, b"edts")
+    if edts is None:
+        return 0
+    elst = _only(edts, b"elst")
+    (count,) = struct.unpack_from(">I", elst, 4)
+    form = ">Qqi" if elst[0] == 1 else ">Iii"
+    _, begin, rate = struct.unpack_from(form, elst, 8)
+    if count != 1 or begin < 0 or rate != NORMAL_RATE:
+        raise WireError("the clip was cut or shifted by its edit list")
+    return int(begin)
 
 
 def _boxes(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
@@ -82,15 +125,28 @@ def _first(data: memoryview, kind: bytes) -> memoryview | None:
     return next((body for name, body in _boxes(data) if name == kind), None)
 
 
-def _video_media(moov: memoryview) -> memoryview:
-    for kind, trak in _boxes(moov):
-        if kind != b"trak":
-            continue
-        mdia = _only(trak, b"mdia")
-        if bytes(_only(mdia, b"hdlr")[8:12]) == b"vide":
-            _check_entry(_only(_only(_only(mdia, b"minf"), b"stbl"), b"stsd"))
-            return mdia
-    raise WireError("the clip has no video")
+def _tracks(file: bytes) -> dict[bytes, memoryview]:
+    """Return the one film and, if there is one, the one sound, by their handlers."""
+    moov = _only(memoryview(file), b"moov")
+    tracks: dict[bytes, memoryview] = {}
+    for trak in (body for kind, body in _boxes(moov) if kind == b"trak"):
+        handler = bytes(_only(_only(trak, b"mdia"), b"hdlr")[8:12])
+        if handler not in (b"vide", b"soun") or handler in tracks:
+            raise WireError("the clip has more in it than one film and its sound")
+        tracks[handler] = trak
+    if b"vide" not in tracks:
+        raise WireError("the clip has no video")
+    return tracks
+
+
+def _table(trak: memoryview) -> memoryview:
+    return _only(_only(_only(trak, b"mdia"), b"minf"), b"stbl")
+
+
+def _check_sound_entry(stsd: memoryview) -> None:
+    kind, entry = next(_boxes(stsd[8:]), (b"", memoryview(b"")))
+    if kind != b"mp4a" or AUDIO_CONFIG not in bytes(_only(entry[28:], b"esds")):
+        raise WireError("the clip's sound isn't AAC-LC, mono, 48 kHz")
 
 
 def _check_entry(stsd: memoryview) -> None:

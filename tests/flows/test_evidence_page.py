@@ -4,6 +4,8 @@ The relay's HTTP side is the real one; the package comes from the test instead o
 """
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from msgspec import UNSET
 from playwright.async_api import Page, expect
 
 from firmware.protocol.encoding import b64u, device_id_of, new_id, sha256_hex
@@ -33,6 +36,7 @@ from firmware.protocol.grants import (
 from firmware.protocol.packages import seal_package
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import SignedRequest
+from firmware.sound.aac import SILENT_UNIT
 from relay.store import packages
 from relay.store.packages import Package
 from tests.fakes.footage import HEIGHT, WIDTH
@@ -49,6 +53,7 @@ from tests.relay.http_world import (
     open_world,
 )
 from tests.relay.test_agency_cli import record, self_signed
+from tests.relay.test_agency_sound import Film
 from tests.story.authenticator import SoftPasskey
 
 pytestmark = pytest.mark.browser
@@ -60,9 +65,25 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-def seal(world: World, request: SignedRequest, package_id: str, *, is_altered: bool) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A film whose sound was recorded, and what of it is released."""
+
+    film: Film
+    mp4: bytes
+    is_given: bool
+
+
+def seal(
+    world: World,
+    request: SignedRequest,
+    package_id: str,
+    *,
+    is_altered: bool = False,
+    heard: Heard | None = None,
+) -> bytes:
     """Seal a recording that is masked, misses pictures and doesn't know its time."""
-    mp4, hasher = record()
+    mp4, hasher = record() if heard is None else (heard.mp4, heard.film.gops())
     gops = hasher.finish()
     doorbell = ec.generate_private_key(ec.SECP256R1())
     spki = doorbell.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -85,6 +106,7 @@ def seal(world: World, request: SignedRequest, package_id: str, *, is_altered: b
         triggers=[ClipTrigger(event_id=new_id(), kind="pressed", at_90k=90_000)],
         gops=gops,
         video_root=merkle_root(gop.leaf for gop in gops),
+        sound=(heard and heard.film.track()) or UNSET,
     ).encode()
     clip = ClipRange(
         clip_id=new_id(), manifest_digest=sha256_hex(manifest), from_ms=now_ms, to_ms=now_ms + 2000
@@ -92,7 +114,7 @@ def seal(world: World, request: SignedRequest, package_id: str, *, is_altered: b
     terms = GrantTerms(
         request_digest=sha256_hex(request.request.encode()),
         clips=[clip],
-        has_audio=False,
+        has_audio=heard is not None and heard.is_given,
         recipient=Recipient(agency="lakeland", sealing_keys=world.agency.sealing_keys),
     )
     statement = Statement(device=device, nonce=new_id(), not_after_ms=now_ms, terms=terms).encode()
@@ -119,12 +141,14 @@ def seal(world: World, request: SignedRequest, package_id: str, *, is_altered: b
     )
 
 
-async def deliver(world: World, officer: Officer, *, is_altered: bool) -> tuple[str, bytes]:
+async def deliver(
+    world: World, officer: Officer, *, is_altered: bool = False, heard: Heard | None = None
+) -> tuple[str, bytes]:
     """Ask, and let a sealed answer arrive; return its id and bytes."""
     request = officer.sign(officer.write())
     request_id = (await officer.publish(request)).json()["id"]
     package_id = new_id()
-    sealed = seal(world, request, package_id, is_altered=is_altered)
+    sealed = seal(world, request, package_id, is_altered=is_altered, heard=heard)
     package = Package(
         package_id=package_id,
         request_id=request_id,
@@ -155,13 +179,13 @@ async def open_package(page: Page, package_id: str, key_file: Path, sealed: byte
     await page.wait_for_selector("#opened:not([hidden])")
 
 
-@pytest.mark.parametrize("is_altered", [False, True], ids=["as recorded", "other pictures"])
-async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
-    world: World, tmp_path: Path, is_altered: bool
-) -> None:
-    officer = await certified_officer(world)
-    package_id, sealed = await deliver(world, officer, is_altered=is_altered)
-    key_file = tmp_path / "agency-key.json"
+@asynccontextmanager
+async def reading(
+    world: World, officer: Officer, package: tuple[str, bytes], folder: Path
+) -> AsyncIterator[Page]:
+    """The page on which an officer has opened this package."""
+    package_id, sealed = package
+    key_file = folder / "agency-key.json"
     key_file.write_bytes(world.agency_key.encode())
     async with (
         serving(world.app) as port,
@@ -178,13 +202,52 @@ async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
             ]
         )
         await open_package(person.page, package_id, key_file, sealed)
+        yield person.page
+        await person.context.close()
+
+
+@pytest.mark.parametrize("kind", ["given", "left out", "swapped", "not given"])
+async def test_sound_is_checked_in_the_page_and_said(
+    world: World, tmp_path: Path, kind: str
+) -> None:
+    """Seen to fail with `checkSound` made to return at once."""
+    film = Film()
+    swapped = [*film.sound[:40], replace(film.sound[40], data=SILENT_UNIT), *film.sound[41:]]
+    mp4 = film.mp4({"left out": [], "swapped": swapped}.get(kind))
+    heard = Heard(film=film, mp4=mp4, is_given=kind in ("given", "swapped"))
+    officer = await certified_officer(world)
+    package = await deliver(world, officer, heard=heard)
+    async with reading(world, officer, package, tmp_path) as page:
+        bad = page.locator("[data-testid=verify-bad]")
+        told = page.locator("#recorded li")
+        if kind in ("given", "left out"):
+            await expect(bad).to_have_count(0)
+            words = {
+                "given": "With sound",
+                "left out": "Recorded with sound; the owner released it without",
+            }
+            await expect(
+                page.locator("#recorded").get_by_text(words[kind], exact=True)
+            ).to_have_count(1)
+        else:
+            await expect(bad).to_have_count(1)
+            await expect(told).to_have_count(0)
+
+
+@pytest.mark.parametrize("is_altered", [False, True], ids=["as recorded", "other pictures"])
+async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
+    world: World, tmp_path: Path, is_altered: bool
+) -> None:
+    officer = await certified_officer(world)
+    package = await deliver(world, officer, is_altered=is_altered)
+    async with reading(world, officer, package, tmp_path) as page:
         begun = datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC)
-        told = person.page.locator("#recorded li")
+        told = page.locator("#recorded li")
         if is_altered:
             # Seen to fail with `footage.holds` taken out of checkAll.
-            await expect(person.page.locator("[data-testid=verify-bad]")).to_have_count(1)
+            await expect(page.locator("[data-testid=verify-bad]")).to_have_count(1)
             await expect(told).to_have_count(0)
-            await expect(person.page.locator("#recorded-part")).to_be_hidden()
+            await expect(page.locator("#recorded-part")).to_be_hidden()
         else:
             await expect(told).to_have_text(
                 [
@@ -197,6 +260,5 @@ async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
                     "Part of the picture was masked by the owner",
                 ]
             )
-            await expect(person.page.locator("[data-testid=verify-bad]")).to_have_count(0)
-        assert await person.page.evaluate(WIDER_THAN_SCREEN) == []
-        await person.context.close()
+            await expect(page.locator("[data-testid=verify-bad]")).to_have_count(0)
+        assert await page.evaluate(WIDER_THAN_SCREEN) == []

@@ -18,8 +18,9 @@ const PLAIN = {
     { event_id: "b", kind: "pressed", at_90k: 720_000 },
   ],
 };
-const odd = (changes) =>
-  factsOf({ ...PLAIN, ...changes })
+const SILENT = { lost_90k: 180_000, codec: "aac-lc", spans: [], root: "0" };
+const odd = (changes, has_sound = false) =>
+  factsOf({ ...PLAIN, ...changes }, { has_sound })
     .filter((fact) => fact.isOdd)
     .map(({ text }) => text);
 
@@ -28,7 +29,7 @@ test("no mask is the digest of an empty list, as the doorbell has it", () => {
 });
 
 test("an ordinary recording has its number, its size and what set it off", () => {
-  assert.deepEqual(factsOf(PLAIN), [
+  assert.deepEqual(factsOf(PLAIN, { has_sound: false }), [
     { text: "fact.number", values: { counter: 42 }, isOdd: false },
     { text: "fact.begun", values: { time: "2026-09-21 14:13:20" }, isOdd: false },
     { text: "fact.size", values: { seconds: "15.0", width: 1280, height: 720 }, isOdd: false },
@@ -44,12 +45,25 @@ test("what is out of the ordinary is said", () => {
   assert.deepEqual(odd({ mask_digest: "f".repeat(64) }), ["fact.masked"]);
 });
 
+test("sound is said to be there or to have been left out, and where it is silent", () => {
+  const named = (has_sound) =>
+    factsOf({ ...PLAIN, sound: SILENT }, { has_sound }).map(({ text }) => text);
+  assert.equal(named(true).includes("fact.sound"), true);
+  assert.equal(named(false).includes("fact.no_sound"), true);
+  assert.deepEqual(odd({ sound: SILENT }, true), ["fact.silent"]);
+  assert.deepEqual(odd({ sound: SILENT }, false), []);
+  assert.deepEqual(odd({ sound: { ...SILENT, lost_90k: 2_000 } }, true), []);
+});
+
 test("both languages have words for every fact, with the same gaps", () => {
   const all = { is_clock_trusted: false, ended: "cut_short", lost_units: 7, mask_digest: "f" };
   for (const language of ["en", "sv"]) {
     const file = new URL(`../../relay/web/locales/${language}.json`, import.meta.url);
     const texts = JSON.parse(readFileSync(file, "utf8"));
-    for (const { text, values } of factsOf({ ...PLAIN, ...all })) {
+    const facts = [true, false].flatMap((has_sound) =>
+      factsOf({ ...PLAIN, ...all, sound: SILENT }, { has_sound }),
+    );
+    for (const { text, values } of facts) {
       const gaps = [...texts[`js.${text}`].matchAll(/\{(\w+)\}/g)].map(([, gap]) => gap);
       assert.deepEqual(gaps.sort(), Object.keys(values).sort(), `${language}: ${text}`);
     }

@@ -21,9 +21,9 @@ const { openNote } = await use("notes.js");
 const { statementText } = await use("grants.js");
 const { openPackage, readHeaderUnverified } = await use("packages.js");
 const { checkRequest, requestDigest } = await use("requests.js");
-const { checkManifest, isSameFootage, merkleRoot } = await use("footage.js");
+const { checkManifest, isSameFootage, isSameSound, merkleRoot } = await use("footage.js");
 const { identityKeyOf } = await use("certificate.js");
-const { accessUnits } = await use("mp4.js");
+const { accessUnits, soundUnits } = await use("mp4.js");
 
 const { b64u, canonical, hex, parseCanonical, sha256Hex, text, unb64u, unhex, utf8, WireError } =
   encoding;
@@ -153,6 +153,68 @@ test("plain and fragmented MP4 of one clip give the signed root", async () => {
     units[7].nal_units[0][3] ^= 1;
     assert.equal(await isSameFootage(units, manifest), false, container);
   }
+});
+
+test("the sound of a clip gives its signed root in every form, and a swapped sample doesn't", async () => {
+  const vector = vectors("sound");
+  const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
+  for (const container of ["plain_mp4", "fragmented_mp4"]) {
+    const file = unb64u(vector[container]);
+    assert.equal(await isSameFootage(accessUnits(file), manifest), true, container);
+    const units = soundUnits(file);
+    assert.equal(units[0].pts_90k, -1920, container);
+    assert.equal(await isSameSound(units, manifest), true, container);
+    const swapped = units.with(40, { ...units[40], data: units[41].data });
+    assert.equal(await isSameSound(swapped, manifest), false, container);
+    const later = units.map((unit) => ({ ...unit, pts_90k: unit.pts_90k + 1 }));
+    assert.equal(await isSameSound(later, manifest), false, container);
+    assert.equal(await isSameSound(units.slice(0, -1), manifest), false, container);
+  }
+});
+
+test("a clip that was released without its sound still verifies, and says that it has none", async () => {
+  const vector = vectors("sound");
+  const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
+  const file = unb64u(vector.without_sound);
+  assert.equal(await isSameFootage(accessUnits(file), manifest), true);
+  assert.equal(soundUnits(file), null);
+});
+
+test("an edit list that shifts the sound gives another root, and one that cuts it is refused", async () => {
+  const vector = vectors("sound");
+  const manifest = await checkManifest(vector.signed, unb64u(vector.identity_key));
+  const file = unb64u(vector.plain_mp4);
+  const at = Buffer.from(file).lastIndexOf("elst") + 12; // the only entry: length, begin, rate
+  const view = new DataView(file.buffer, file.byteOffset);
+  assert.equal(view.getInt32(at + 4), 1024);
+  view.setInt32(at + 4, 1024 + 4800);
+  assert.equal(await isSameSound(soundUnits(file), manifest), false);
+  view.setInt32(at + 4, -1);
+  assert.throws(() => soundUnits(file), WireError);
+});
+
+test("refuses a second sound track, which nobody would check", () => {
+  const file = unb64u(vectors("sound").plain_mp4);
+  file.set(utf8("soun"), Buffer.from(file).indexOf("vide"));
+  assert.throws(() => accessUnits(file), WireError);
+  assert.throws(() => soundUnits(file), WireError);
+});
+
+test("refuses a signed manifest whose sound doesn't agree with itself", async () => {
+  const { signed } = vectors("sound");
+  const key = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign"]);
+  const spki = new Uint8Array(await crypto.subtle.exportKey("spki", key.publicKey));
+  const sign = async (sound) => {
+    const manifest = canonical({ ...JSON.parse(signed.manifest), sound });
+    const hash = { name: "ECDSA", hash: "SHA-256" };
+    const data = utf8(`doorward/clip/v1\0${manifest}`);
+    const raw = new Uint8Array(await crypto.subtle.sign(hash, key.privateKey, data));
+    return { manifest, signature: b64u(derSignature(raw)) };
+  };
+  const { sound } = JSON.parse(signed.manifest);
+  assert.deepEqual((await checkManifest(await sign(sound), spki)).sound, sound);
+  await assert.rejects(checkManifest(await sign({ ...sound, root: "0".repeat(64) }), spki), WireError);
+  await assert.rejects(checkManifest(await sign({ ...sound, codec: "opus" }), spki), WireError);
 });
 
 test("refuses a manifest signed by another doorbell", async () => {

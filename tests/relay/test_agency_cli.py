@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from firmware.clips.mp4 import plain_mp4
@@ -31,6 +32,7 @@ from firmware.protocol.footage import (
     ClipTrigger,
     GopHasher,
     SignedManifest,
+    SoundTrack,
     merkle_root,
 )
 from firmware.protocol.grants import (
@@ -62,6 +64,11 @@ NOW_MS = 1_790_000_000_000
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
+    return make_keys(tmp_path)
+
+
+def make_keys(tmp_path: Path) -> Path:
+    """Make an agency's keys; return their folder."""
     folder = tmp_path / "keys"
     arguments = ["keygen", "--id", "lakeland", "--name", "Lakeland Police", "--cells", CELL]
     assert main([*arguments, "--out", str(folder)]) == 0
@@ -156,8 +163,19 @@ def record(seconds: float = 2.0) -> tuple[bytes, GopHasher]:
 
 
 @pytest.fixture
-def evidence(keys: Path, tmp_path: Path) -> Evidence:
-    mp4, hasher = record()
+def evidence(keys: Path) -> Evidence:
+    return make_evidence(keys, *record())
+
+
+def make_evidence(
+    keys: Path,
+    mp4: bytes,
+    hasher: GopHasher,
+    *,
+    sound: SoundTrack | None = None,
+    has_audio: bool = False,
+) -> Evidence:
+    """Put a recording, all that is signed about it, and whether sound is given, into files."""
     doorbell = ec.generate_private_key(ec.SECP256R1())
     spki = doorbell.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     device = device_id_of(spki)
@@ -179,6 +197,7 @@ def evidence(keys: Path, tmp_path: Path) -> Evidence:
         triggers=[ClipTrigger(event_id=new_id(), kind="pressed", at_90k=0)],
         gops=gops,
         video_root=merkle_root(gop.leaf for gop in gops),
+        sound=sound or UNSET,
     ).encode()
     signature = doorbell.sign(MANIFEST_TAG + manifest, ec.ECDSA(hashes.SHA256()))
     request = sign_request(keys)
@@ -196,7 +215,7 @@ def evidence(keys: Path, tmp_path: Path) -> Evidence:
                     to_ms=NOW_MS + 2000,
                 )
             ],
-            has_audio=False,
+            has_audio=has_audio,
             recipient=Recipient(agency="lakeland", sealing_keys=agency_of(keys).sealing_keys),
         ),
     ).encode()

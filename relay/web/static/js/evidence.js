@@ -18,9 +18,9 @@ import {
   utf8,
 } from "./protocol/encoding.js";
 import { factsOf } from "./manifest_facts.js";
-import { checkManifest, isSameFootage } from "./protocol/footage.js";
+import { checkManifest, isSameFootage, isSameSound } from "./protocol/footage.js";
 import { STATEMENT_TAG } from "./protocol/grants.js";
-import { accessUnits } from "./protocol/mp4.js";
+import { accessUnits, soundUnits } from "./protocol/mp4.js";
 import { openPackage } from "./protocol/packages.js";
 import { challenge } from "./protocol/passkeys.js";
 import { checkRequest, requestDigest } from "./protocol/requests.js";
@@ -33,7 +33,7 @@ import { checkRequest, requestDigest } from "./protocol/requests.js";
 /** @typedef {import("./protocol/documents.js").Statement} Statement */
 /** @typedef {Awaited<ReturnType<typeof openPackage>>} Opened */
 /** @typedef {import("./protocol/documents.js").ClipManifest} ClipManifest */
-/** @typedef {{name: string, mp4: Bytes, manifest: SignedManifest, checked: ClipManifest | null}} ReleasedClip */
+/** @typedef {{name: string, mp4: Bytes, manifest: SignedManifest, checked: ClipManifest | null, has_sound: boolean}} ReleasedClip */
 /** @typedef {{text: string, holds: boolean, why: string}} Check */
 
 const MAX_CLIPS = 16;
@@ -79,7 +79,7 @@ async function fetchPackage() {
 }
 
 /**
- * Fills in `checked` of each clip of which all holds.
+ * Fills in `checked` of each clip of which all holds, and whether it came with its sound.
  * @param {Opened} opened @param {ReleasedClip[]} clips
  * @returns {Promise<Check[]>}
  */
@@ -97,8 +97,10 @@ async function checkAll(opened, clips) {
     const name = clips.length > 1 ? `${t("clip", { number: index + 1 })}: ` : "";
     const signature = await check(name + t("check.manifest"), () => checkSignature(opened, clip));
     const footage = await check(name + t("check.footage"), () => checkPictures(opened, clip));
-    checks.push(signature, footage);
-    if (signature.holds && footage.holds) clip.checked = parseCanonical(clip.manifest.manifest);
+    const sound = await check(name + t("check.sound"), () => checkSound(opened, clip));
+    const rows = [signature, footage, sound];
+    checks.push(...rows);
+    if (rows.every((row) => row.holds)) clip.checked = parseCanonical(clip.manifest.manifest);
   }
   return checks;
 }
@@ -165,6 +167,30 @@ async function checkPictures(opened, clip) {
   must(await isSameFootage(accessUnits(clip.mp4), manifest), "the pictures aren't the signed ones");
 }
 
+/**
+ * There is sound only if the owner gave it, and then it is the signed one.
+ * @param {Opened} opened @param {ReleasedClip} clip
+ */
+async function checkSound(opened, clip) {
+  const manifest = await checkManifest(clip.manifest, identityKeyOf(fileText(opened, "device.pem")));
+  const units = soundUnits(clip.mp4);
+  const { has_audio } = grantOf(opened);
+  if (units === null) {
+    must(manifest.sound === undefined || !has_audio, "its sound was given, and is missing");
+    return;
+  }
+  must(has_audio, "it has sound, which the owner didn't give");
+  must(await isSameSound(units, manifest), "the sound isn't the signed one");
+  clip.has_sound = true;
+}
+
+/** @param {Opened} opened @returns {GrantTerms} */
+function grantOf(opened) {
+  const signed = /** @type {SignedStatement} */ (parseCanonical(fileText(opened, "grant.json")));
+  const statement = /** @type {Statement} */ (parseCanonical(signed.statement));
+  return /** @type {GrantTerms} */ (statement.terms);
+}
+
 /** @param {Opened} opened @returns {ReleasedClip[]} */
 function clipsOf(opened) {
   const clips = [];
@@ -173,7 +199,8 @@ function clipsOf(opened) {
     if (mp4 === undefined) break;
     const manifest = parseCanonical(fileText(opened, `manifest-${number}.json`));
     const name = `clip-${number}.mp4`;
-    clips.push({ name, mp4, manifest: /** @type {SignedManifest} */ (manifest), checked: null });
+    const signed = /** @type {SignedManifest} */ (manifest);
+    clips.push({ name, mp4, manifest: signed, checked: null, has_sound: false });
   }
   if (clips.length === 0) throw new WireError("the package holds no clip");
   return clips;
@@ -219,11 +246,11 @@ function show(opened, released, checks) {
  * What the doorbell signed about a clip; nothing of one of which something doesn't hold.
  * @param {ReleasedClip} clip @param {number} index @param {ReleasedClip[]} all
  */
-function recorded({ checked }, index, all) {
+function recorded({ checked, has_sound }, index, all) {
   if (checked === null) return [];
   const list = document.createElement("ul");
   list.dataset.testid = "recorded";
-  for (const { text: key, values, isOdd } of factsOf(checked)) {
+  for (const { text: key, values, isOdd } of factsOf(checked, { has_sound })) {
     const item = document.createElement("li");
     item.className = isOdd ? "warn-text" : "";
     item.textContent = t(key, values);

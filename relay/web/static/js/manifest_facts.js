@@ -9,8 +9,14 @@ import { NO_MASK_DIGEST } from "./protocol/footage.js";
 
 const PER_SECOND_90K = 90_000;
 
-/** @param {ClipManifest} manifest one that was checked @returns {Fact[]} what is odd comes last */
-export function factsOf(manifest) {
+const LITTLE_90K = PER_SECOND_90K / 10;
+
+/**
+ * @param {ClipManifest} manifest one that was checked
+ * @param {{has_sound: boolean}} released whether it came with its sound
+ * @returns {Fact[]} what is odd comes last
+ */
+export function factsOf(manifest, { has_sound }) {
   const { counter, started_ms, duration_90k, width, height, triggers, lost_units } = manifest;
   const facts = [
     fact("number", { counter }),
@@ -18,9 +24,14 @@ export function factsOf(manifest) {
     fact("size", { seconds: seconds(duration_90k), width, height }),
     ...triggers.map(({ kind, at_90k }) => fact(kind, { seconds: seconds(at_90k) })),
   ];
+  const { sound } = manifest;
+  if (sound !== undefined) facts.push(fact(has_sound ? "sound" : "no_sound", {}));
   if (!manifest.is_clock_trusted) facts.push(odd("clock"));
   if (manifest.ended === "cut_short") facts.push(odd("cut_short"));
   if (lost_units > 0) facts.push(odd("lost", { count: lost_units }));
+  if (sound !== undefined && has_sound && sound.lost_90k >= LITTLE_90K) {
+    facts.push(odd("silent", { seconds: seconds(sound.lost_90k) }));
+  }
   if (manifest.mask_digest !== NO_MASK_DIGEST) facts.push(odd("masked"));
   return facts;
 }

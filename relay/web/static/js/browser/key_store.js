@@ -16,6 +16,24 @@ export async function writeKey(name, value) {
   await run("readwrite", (store) => store.put(value, name));
 }
 
+/**
+ * Stores a value unless there is one already; returns what is stored then. Two windows that both
+ * make a key at the same moment end with the same one.
+ * @param {string} name @param {unknown} value @returns {Promise<any>} callers name the type
+ */
+export async function keepKey(name, value) {
+  const database = await settle(openDatabase());
+  try {
+    const store = database.transaction(STORE, "readwrite").objectStore(STORE);
+    const kept = await settle(store.get(name));
+    if (kept !== undefined) return kept;
+    await settle(store.put(value, name));
+    return value;
+  } finally {
+    database.close();
+  }
+}
+
 /** @param {string} name */
 export async function deleteKey(name) {
   await run("readwrite", (store) => store.delete(name));

@@ -3,7 +3,8 @@
  *
  * @typedef {{credential_id: string, public_key: string, rp_id: string, origin: string}} PasskeyKey
  * @typedef {{credential_id: string, authenticator_data: string, client_data_json: string, signature: string}} Assertion
- * @typedef {{name: string, passkey: PasskeyKey, note_key: string}} OwnerKeys
+ * @typedef {{name: string, session_key: string, viewing_key: string}} BrowserKeys
+ * @typedef {{name: string, passkey: PasskeyKey, browser: BrowserKeys}} OwnerKeys
  * @typedef {{v: 1, pairing_id: string, owner: OwnerKeys}} PairingCode
  *
  * @typedef {object} EvidenceRequest
@@ -33,7 +34,9 @@
  * @typedef {{clip_id: string, manifest_digest: string, from_ms: number, to_ms: number}} ClipRange
  * @typedef {{kind: "grant", request_digest: string, clips: ClipRange[], has_audio: boolean, recipient: {agency: string, sealing_keys: string[]}}} GrantTerms
  * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys}} AddOwner
- * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: GrantTerms | AddOwner}} Statement
+ * @typedef {{kind: "session", browser: BrowserKeys}} EnrolBrowser
+ * @typedef {{kind: "end_session", browser: string}} EndBrowser
+ * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: GrantTerms | AddOwner | EnrolBrowser | EndBrowser}} Statement
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
@@ -45,7 +48,7 @@
  * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, more_trigger_ids: string[], started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
  * @typedef {{type: "pairing_answer", pairing_id: string, identity_key: string, sealing_key: string}} PairingAnswer
  * @typedef {{type: "paired", pairing_id: string, credential_id: string}} Paired
- * @typedef {{type: "note", credential_id: string, sealed: string}} Note
+ * @typedef {{type: "note", credential_id: string, browser: string, sealed: string}} Note
  * @typedef {{type: "package_ready", package_id: string, request_id: string}} PackageReady
  * @typedef {{type: "package_uploaded", package_id: string}} PackageUploaded
  * @typedef {Pressed | Motion | Trouble | ClockSet | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded} EventBody
@@ -73,10 +76,29 @@
  * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string}} ConfirmationWanted
  * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
  * @typedef {{type: "released", statement_digest: string, package_id: string}} ReleaseDone
- * @typedef {{device: string, body: RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone}} OwnerNote
+ * @typedef {{type: "watching_began", session_id: string, name: string, browser_name: string, at_ms: number}} WatchingBegan
+ * @typedef {{type: "watching_ended", session_id: string, at_ms: number, has_talked: boolean}} WatchingEnded
+ * @typedef {{type: "browser_enrolled", browser: string, name: string, until_ms: number}} BrowserEnrolled
+ * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
+ * @typedef {RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded} NoteBody
+ * @typedef {{device: string, body: NoteBody}} OwnerNote
+ *
+ * @typedef {{text: string, signature: string}} SignedLive
+ * @typedef {{v: 1, domain: "doorward/live-offer/v1", device: string, session_id: string, nonce: string, browser: string, purpose: "live" | "clips", sdp: string}} LiveOffer
+ * @typedef {{v: 1, domain: "doorward/live-candidates/v1", device: string, session_id: string, nonce: string, browser: string, number: number, candidates: string[], is_last: boolean}} LiveCandidates
+ * @typedef {{v: 1, domain: "doorward/live-answer/v1", device: string, session_id: string, nonce: string, offer_digest: string, offer_fingerprints: string[], answer_fingerprints: string[], expires_ms: number, lasts_s: number, sdp: string}} LiveAnswer
+ * @typedef {{from_minute: number, to_minute: number, time_zone: string}} QuietHours
+ * @typedef {{type: "set_push", p256dh: string, auth: string, kinds: ("pressed" | "motion")[], quiet: QuietHours | null}} SetPush
+ * @typedef {{type: "end_push"} | {type: "play_reply", event_id: string, reply_id: string | null} | SetPush} OrderBody
+ * @typedef {{v: 1, domain: "doorward/browser-order/v1", device: string, nonce: string, browser: string, body: OrderBody}} BrowserOrder
+ *
+ * @typedef {{v: 1, domain: "doorward/thumbnail/v1", device: string, event_id: string, taken_ms: number, age_ms: number, jpeg_sha256: string}} PictureFacts
+ * @typedef {{browser: string, sealed: string}} WrappedKey
  *
  * @typedef {{first_pts_90k: number, unit_count: number, leaf: string}} Gop
  * @typedef {{event_id: string, kind: "pressed" | "motion", at_90k: number}} ClipTrigger
+ * @typedef {{first_pts_90k: number, unit_count: number, leaf: string}} SoundSpan
+ * @typedef {{codec: "aac-lc", sample_rate_hz: 48000, channels: 1, lost_90k: number, spans: SoundSpan[], root: string}} SoundTrack
  *
  * @typedef {object} ClipManifest
  * @property {string} clip_id
@@ -95,6 +117,7 @@
  * @property {ClipTrigger[]} triggers
  * @property {Gop[]} gops
  * @property {string} video_root
+ * @property {SoundTrack} [sound] left out where none was recorded
  *
  * @typedef {{manifest: string, signature: string}} SignedManifest
  * @module

@@ -151,8 +151,8 @@ export async function deviceIdOf(identitySpki) {
   return base32(await sha256(identitySpki)).slice(0, 20);
 }
 
-/** @param {Uint8Array} data */
-function base32(data) {
+/** @param {Uint8Array} data @returns {string} base32 in lower case, without padding */
+export function base32(data) {
   let bits = 0;
   let held = 0;
   let encoded = "";

@@ -18,9 +18,13 @@ import { verifyP256 } from "./passkeys.js";
 /** @typedef {import("./documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./documents.js").Gop} Gop */
 /** @typedef {import("./documents.js").SignedManifest} SignedManifest */
+/** @typedef {import("./documents.js").SoundTrack} SoundTrack */
 /** @typedef {{pts_90k: number, is_key: boolean, nal_units: Uint8Array[]}} AccessUnit */
+/** @typedef {{pts_90k: number, data: Uint8Array}} SoundUnit */
 
 const GOP_TAG = utf8("doorward/gop/v1\0");
+const SOUND_TAG = utf8("doorward/sound/v1\0");
+const SPAN_UNITS = 48;
 const MANIFEST_TAG = utf8("doorward/clip/v1\0");
 const NAL_TYPE_IDR = 5;
 
@@ -130,12 +134,14 @@ export async function checkManifest(signed, identitySpki) {
   }
   const manifest = /** @type {ClipManifest} */ (parseCanonical(signed.manifest));
   // A page that took another version's manifest would say wrong things about its clip.
-  if (String(Object.keys(manifest).sort()) !== String(MANIFEST_FIELDS)) {
+  const fields = Object.keys(manifest).filter((field) => field !== "sound");
+  if (String(fields.sort()) !== String(MANIFEST_FIELDS)) {
     throw new WireError("the clip manifest has other fields than are known here");
   }
   if ((await merkleRoot(manifest.gops.map((gop) => gop.leaf))) !== manifest.video_root) {
     throw new WireError("the clip manifest's root doesn't match its own leaves");
   }
+  if (manifest.sound !== undefined) await checkSoundTrack(manifest.sound);
   return manifest;
 }
 
@@ -147,4 +153,37 @@ export async function checkManifest(signed, identitySpki) {
 export async function isSameFootage(units, manifest) {
   const gops = await gopsOf(units);
   return (await merkleRoot(gops.map((gop) => gop.leaf))) === manifest.video_root;
+}
+
+/** @param {SoundTrack} sound */
+async function checkSoundTrack({ codec, sample_rate_hz, channels, spans, root }) {
+  if (codec !== "aac-lc" || sample_rate_hz !== 48_000 || channels !== 1) {
+    throw new WireError("the clip manifest names a kind of sound that isn't known here");
+  }
+  if ((await merkleRoot(spans.map((span) => span.leaf))) !== root) {
+    throw new WireError("the clip manifest's sound root doesn't match its own leaves");
+  }
+}
+
+/**
+ * Tells whether these units are, sample for sample and moment for moment, the sound in the manifest.
+ * @param {SoundUnit[]} units
+ * @param {ClipManifest} manifest
+ */
+export async function isSameSound(units, manifest) {
+  /** @type {Promise<string>[]} */
+  const leaves = [];
+  for (let begin = 0; begin < units.length; begin += SPAN_UNITS) {
+    const parts = units.slice(begin, begin + SPAN_UNITS).flatMap(heardParts);
+    leaves.push(sha256Hex(join(SOUND_TAG, ...parts)));
+  }
+  return (await merkleRoot(await Promise.all(leaves))) === manifest.sound?.root;
+}
+
+/** @param {SoundUnit} unit */
+function heardParts({ pts_90k, data }) {
+  const head = new DataView(new ArrayBuffer(12));
+  head.setBigInt64(0, BigInt(pts_90k));
+  head.setUint32(8, data.length);
+  return [new Uint8Array(head.buffer), data];
 }

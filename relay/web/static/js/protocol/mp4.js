@@ -1,44 +1,75 @@
 /**
- * Reads the access units out of an MP4, plain or fragmented (ISO/IEC 14496-12 and -15).
+ * Reads access units and sound out of an MP4, plain or fragmented (ISO/IEC 14496-12, -14, -15).
  *
- * Only what a Doorward clip needs: the first H.264 track, 4-byte NAL lengths. Nothing here is
- * trusted: what comes out is hashed and compared with the signed manifest.
+ * Only what a Doorward clip needs: one H.264 track, 4-byte NAL lengths, and at most one AAC
+ * track. Nothing here is trusted: what comes out is hashed and compared with the signed manifest.
+ * Times are those at which a player shows and plays it, so an edit that shifts a track gives other
+ * hashes, and what has more tracks than these is refused.
  * @module
  */
 import { WireError } from "./encoding.js";
 import { isKeyFrame, splitLengthPrefixed } from "./footage.js";
 
 /** @typedef {import("./footage.js").AccessUnit} AccessUnit */
+/** @typedef {import("./footage.js").SoundUnit} SoundUnit */
 /** @typedef {{type: string, begin: number, end: number}} Box from the first byte after its header */
 /** @typedef {{position: number, size_bytes: number, pts: number}} Sample `pts` in the track's timescale */
 /** @typedef {{duration: number, size: number}} Defaults */
+/** @typedef {{id: number, timescale: number, begin: number, stbl: Box}} Track `begin` is shown at the clip's begin */
 
 const CLOCK_HZ = 90_000;
 const MAX_SAMPLES = 200_000;
+const NORMAL_RATE = 1 << 16;
+/** AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel. */
+const AUDIO_CONFIG = [0x11, 0x88];
 
 /**
- * Returns the access units of the first video track; `pts_90k` counts from the first.
+ * Returns the access units of the film; `pts_90k` counts from the clip's begin.
  * @param {Uint8Array} file
  * @returns {AccessUnit[]}
  */
 export function accessUnits(file) {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  const boxes = children(view, { type: "file", begin: 0, end: file.length });
+  const film = /** @type {Track} */ (tracks(view).get("vide"));
+  checkSampleEntry(view, descend(view, film.stbl, "stsd"));
+  return samplesOf(file, view, film).map(({ pts_90k, data }) => {
+    const nal_units = splitLengthPrefixed(data);
+    return { pts_90k, is_key: isKeyFrame(nal_units), nal_units };
+  });
+}
+
+/**
+ * Returns the units of the sound, or null if the clip has none. The first lies before its begin.
+ * @param {Uint8Array} file
+ * @returns {SoundUnit[] | null}
+ */
+export function soundUnits(file) {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const sound = tracks(view).get("soun");
+  if (sound === undefined) return null;
+  checkSoundEntry(view, descend(view, sound.stbl, "stsd"));
+  return samplesOf(file, view, sound);
+}
+
+/** @param {Uint8Array} file @param {DataView} view @param {Track} track */
+function samplesOf(file, view, track) {
+  const boxes = children(view, whole(view));
   const moov = only(boxes, "moov");
-  const track = videoTrack(view, moov);
   const samples = [
     ...plainSamples(view, track.stbl),
     ...fragmentSamples(view, boxes, track.id, trackDefaults(view, moov, track.id)),
   ];
-  if (samples.length === 0) throw new WireError("the clip holds no pictures");
-  const first = samples[0].pts;
-  return samples.map((sample) => {
-    const data = file.subarray(sample.position, sample.position + sample.size_bytes);
-    if (data.length !== sample.size_bytes) throw new WireError("the clip is cut off");
-    const nal_units = splitLengthPrefixed(data);
-    const pts_90k = Math.round(((sample.pts - first) * CLOCK_HZ) / track.timescale);
-    return { pts_90k, is_key: isKeyFrame(nal_units), nal_units };
+  if (samples.length === 0 || track.timescale === 0) throw new WireError("a track of the clip is empty");
+  return samples.map(({ position, size_bytes, pts }) => {
+    const data = file.subarray(position, position + size_bytes);
+    if (data.length !== size_bytes) throw new WireError("the clip is cut off");
+    return { pts_90k: Math.round(((pts - track.begin) * CLOCK_HZ) / track.timescale), data };
   });
+}
+
+/** @param {DataView} view @returns {Box} */
+function whole(view) {
+  return { type: "file", begin: 0, end: view.byteLength };
 }
 
 /** @param {DataView} view @param {Box} parent @returns {Box[]} */
@@ -83,23 +114,60 @@ function fullBoxVersion(view, box) {
   return view.getUint8(box.begin);
 }
 
-/** @param {DataView} view @param {Box} moov */
-function videoTrack(view, moov) {
+/**
+ * Returns the one film and, if there is one, the one sound, by their handlers.
+ * @param {DataView} view
+ */
+function tracks(view) {
+  const moov = only(children(view, whole(view)), "moov");
+  /** @type {Map<string, Track>} */
+  const found = new Map();
   for (const trak of children(view, moov).filter((box) => box.type === "trak")) {
     const mdia = descend(view, trak, "mdia");
-    const handler = descend(view, mdia, "hdlr");
-    if (fourcc(view, handler.begin + 8) !== "vide") continue;
+    const handler = fourcc(view, descend(view, mdia, "hdlr").begin + 8);
+    if (!["vide", "soun"].includes(handler) || found.has(handler)) {
+      throw new WireError("the clip has more in it than one film and its sound");
+    }
     const tkhd = descend(view, trak, "tkhd");
     const mdhd = descend(view, mdia, "mdhd");
-    const stbl = descend(view, mdia, "minf", "stbl");
-    checkSampleEntry(view, descend(view, stbl, "stsd"));
-    return {
+    found.set(handler, {
       id: view.getUint32(tkhd.begin + (fullBoxVersion(view, tkhd) === 1 ? 20 : 12)),
       timescale: view.getUint32(mdhd.begin + (fullBoxVersion(view, mdhd) === 1 ? 20 : 12)),
-      stbl,
-    };
+      begin: shownFirst(view, trak),
+      stbl: descend(view, mdia, "minf", "stbl"),
+    });
   }
-  throw new WireError("the clip has no video");
+  if (!found.has("vide")) throw new WireError("the clip has no video");
+  return found;
+}
+
+/**
+ * Returns which moment of a track is shown at the clip's begin (14496-12 8.6.6).
+ * @param {DataView} view @param {Box} trak
+ */
+function shownFirst(view, trak) {
+  const edts = children(view, trak).find((box) => box.type === "edts");
+  if (edts === undefined) return 0;
+  const elst = only(children(view, edts), "elst");
+  const at = elst.begin + 8;
+  const isLong = fullBoxVersion(view, elst) === 1;
+  const begin = isLong ? Number(view.getBigInt64(at + 8)) : view.getInt32(at + 4);
+  const rate = view.getInt32(at + (isLong ? 16 : 8));
+  if (view.getUint32(elst.begin + 4) !== 1 || begin < 0 || rate !== NORMAL_RATE) {
+    throw new WireError("the clip was cut or shifted by its edit list");
+  }
+  return begin;
+}
+
+/** @param {DataView} view @param {Box} stsd */
+function checkSoundEntry(view, stsd) {
+  const entry = children(view, { ...stsd, begin: stsd.begin + 8 })[0];
+  const esds =
+    entry?.type === "mp4a" ? only(children(view, { ...entry, begin: entry.begin + 28 }), "esds") : null;
+  const bytes = esds === null ? [] : new Uint8Array(view.buffer, view.byteOffset + esds.begin, esds.end - esds.begin);
+  if (![...bytes].some((byte, at) => byte === AUDIO_CONFIG[0] && bytes[at + 1] === AUDIO_CONFIG[1])) {
+    throw new WireError("the clip's sound isn't AAC-LC, mono, 48 kHz");
+  }
 }
 
 /** @param {DataView} view @param {Box} stsd */

@@ -5,6 +5,7 @@
 import words from "../../vendor/words.js";
 import { b64u, canonical, utf8 } from "./encoding.js";
 
+/** @typedef {import("./documents.js").BrowserKeys} BrowserKeys */
 /** @typedef {import("./documents.js").PairingCode} PairingCode */
 
 const QR_PREFIX = "DW1:";
@@ -23,21 +24,12 @@ export function qrText(code) {
  * @param {string} sealingKey base64url
  * @returns {Promise<string[]>}
  */
-export async function sixWords(code, identityKey, sealingKey) {
-  const bound = canonical({
+export function sixWords(code, identityKey, sealingKey) {
+  return wordsOver({
     code: canonical(code),
     identity_key: identityKey,
     sealing_key: sealingKey,
   });
-  const key = await crypto.subtle.importKey("raw", utf8(bound), "PBKDF2", false, ["deriveBits"]);
-  const stretch = {
-    name: "PBKDF2",
-    hash: "SHA-256",
-    salt: utf8(WORDS_SALT),
-    iterations: WORDS_ROUNDS,
-  };
-  const raw = new Uint8Array(await crypto.subtle.deriveBits(stretch, key, 48));
-  return Array.from(raw, (byte) => words[byte]);
 }
 
 /**
@@ -47,4 +39,28 @@ export async function sixWords(code, identityKey, sealingKey) {
  */
 export function newcomerWords(code) {
   return sixWords(code, "", "");
+}
+
+/**
+ * Six words over the keys of a browser that is to watch one doorbell: that browser and the
+ * doorbell's page show the same, unless somebody swapped keys.
+ * @param {string} device
+ * @param {BrowserKeys} browser
+ */
+export function browserWords(device, browser) {
+  return wordsOver({ browser: canonical(browser), device });
+}
+
+/** @param {Record<string, string>} bound @returns {Promise<string[]>} */
+async function wordsOver(bound) {
+  const secret = utf8(canonical(bound));
+  const key = await crypto.subtle.importKey("raw", secret, "PBKDF2", false, ["deriveBits"]);
+  const stretch = {
+    name: "PBKDF2",
+    hash: "SHA-256",
+    salt: utf8(WORDS_SALT),
+    iterations: WORDS_ROUNDS,
+  };
+  const raw = new Uint8Array(await crypto.subtle.deriveBits(stretch, key, 48));
+  return Array.from(raw, (byte) => words[byte]);
 }

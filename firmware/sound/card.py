@@ -1,0 +1,38 @@
+"""What the rest asks of a sound card: two kinds of streams, and to look for new devices.
+
+Pure protocols; `device.py` satisfies them with PortAudio, tests/fakes/sound.py without. All
+calls but the callbacks may block, and one into a driver that hangs may never return: `keeping.py`
+makes them on threads of their own.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+OnBlock = Callable[[bytes, int], None]
+"""Takes samples (s16le, mono, 48 kHz), and the monotonic time (ns) of the first in the air."""
+Fill = Callable[[int, int], bytes]
+"""Returns so many samples to play; the first will be in the air at that monotonic time (ns)."""
+
+
+class CardStream(Protocol):
+    """One open stream. Its callback is called on a thread of the card's."""
+
+    def is_alive(self) -> bool:
+        """Whether the card still calls; it doesn't once it is unplugged."""
+        ...
+
+    def close(self) -> None:
+        """Give the device back."""
+        ...
+
+
+class SoundCard(Protocol):
+    """The machine's sound devices. `device` is a part of a name, or "" for the system's choice."""
+
+    def open_microphone(self, device: str, on_block: OnBlock) -> CardStream:
+        """Begin to listen; raise SoundError if that can't be."""
+        ...
+
+    def open_speaker(self, device: str, fill: Fill) -> CardStream:
+        """Begin to play; raise SoundError if that can't be."""
+        ...

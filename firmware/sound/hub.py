@@ -1,0 +1,144 @@
+"""From the sound card's thread to the asyncio loop, and from there to whoever listens.
+
+`SoundHub.put` runs on the card's thread and only appends; all else runs on the loop. No samples
+are copied.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
+
+from firmware.sound.frames import FRAMES_PER_S, SoundFrame
+
+log = logging.getLogger(__name__)
+
+F = TypeVar("F")
+HANDOVER_MAX_FRAMES = 10 * FRAMES_PER_S
+
+
+class SoundHub:
+    """Hands frames to all subscriptions.
+
+    Overflow rule of the handover queue: when the loop stood still for so long that it is full
+    (10 s), the oldest frames are dropped; the times of the rest say where the hole is.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, max_frames: int = HANDOVER_MAX_FRAMES
+    ) -> None:
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._queue: deque[SoundFrame] = deque(maxlen=max_frames)
+        self._is_scheduled = False
+        self._subscriptions: list[FrameQueue[SoundFrame]] = []
+        self.dropped_frames = 0
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody is subscribed."""
+        return bool(self._subscriptions)
+
+    def put(self, frame: SoundFrame) -> None:
+        """Take one frame on the card's thread; never waits for the loop."""
+        with self._lock:
+            self.dropped_frames += len(self._queue) == self._queue.maxlen
+            self._queue.append(frame)
+            if self._is_scheduled:
+                return
+            self._is_scheduled = True
+        with contextlib.suppress(RuntimeError):  # how asyncio says that a loop is closed
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def discard(self) -> None:
+        """Forget what waits here and at the subscriptions (on the loop)."""
+        with self._lock:
+            self._queue.clear()
+        for subscription in self._subscriptions:
+            subscription.discard()
+
+    def subscribe(
+        self, name: str, *, max_frames: int, on_change: Callable[[], None] | None = None
+    ) -> "FrameQueue[SoundFrame]":
+        """Return the frames from now on; `on_change` hears of its end."""
+
+        def on_close(subscription: FrameQueue[SoundFrame]) -> None:
+            self._subscriptions.remove(subscription)
+            if on_change is not None:
+                on_change()
+
+        subscription = FrameQueue[SoundFrame](name, max_frames, on_close)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def _drain(self) -> None:
+        with self._lock:
+            frames = list(self._queue)
+            self._queue.clear()
+            self._is_scheduled = False
+        for frame in frames:
+            for subscription in self._subscriptions:
+                subscription.offer(frame)
+
+
+class FrameQueue(Generic[F]):
+    """A bounded async iterator over frames.
+
+    Overflow rule: a reader that is too slow loses the oldest frames (`dropped_frames` counts), so
+    it is late by at most the queue.
+    """
+
+    def __init__(
+        self, name: str, max_frames: int, on_close: Callable[["FrameQueue[F]"], None]
+    ) -> None:
+        self.name = name
+        self.dropped_frames = 0
+        self._on_close = on_close
+        self._queue: deque[F] = deque(maxlen=max_frames)
+        self._is_closed = False
+        self._changed = asyncio.Event()
+
+    def offer(self, frame: F) -> None:
+        """Take one frame (on the loop)."""
+        if len(self._queue) == self._queue.maxlen:
+            if self.dropped_frames == 0:
+                log.warning("%s is too slow for the sound: its oldest is dropped", self.name)
+            self.dropped_frames += 1
+        self._queue.append(frame)
+        self._changed.set()
+
+    def discard(self) -> None:
+        """Drop what waits."""
+        self._queue.clear()
+
+    def close(self) -> None:
+        """End the iteration; may be called twice."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._on_close(self)
+            self._changed.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> F:
+        """Return the next frame; cancelling the wait loses none."""
+        while not self._queue:
+            if self._is_closed:
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        return self._queue.popleft()
+
+
+SoundSubscription = FrameQueue[SoundFrame]
+"""A `SoundStream`."""

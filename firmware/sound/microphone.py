@@ -1,0 +1,185 @@
+"""The microphone: off until the owner switches it on, and even then open only for a listener.
+
+card ─► sample clock ─► frames of 20 ms ─► echo canceller ─► hub ─► whoever subscribed. All before
+the hub runs on the card's thread. `Microphone` is a `SoundFeed`; so is `HalfDuplex`, which is for
+viewers: where no canceller takes the speaker's sound out, it gives them silence while the speaker
+says something.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from firmware.sound.card import CardStream, SoundCard
+from firmware.sound.echo import Echo
+from firmware.sound.errors import NO_CARD, NoSoundCard
+from firmware.sound.frames import (
+    FRAME_BYTES,
+    FRAME_SAMPLES,
+    SILENCE,
+    SoundFrame,
+    pts_90k_of_sample,
+)
+from firmware.sound.hub import SoundHub, SoundSubscription
+from firmware.sound.keeping import StreamKeeper
+from firmware.sound.sample_clock import SampleClock
+from firmware.sound.switch import MicrophoneSwitch
+
+MicrophoneState = Literal["off", "on", "none"]
+
+
+class Microphone:
+    """The doorbell's ear. Build it inside the running loop; `run` until cancelled."""
+
+    def __init__(
+        self,
+        card: SoundCard | None,
+        *,
+        device: str,
+        switch: MicrophoneSwitch,
+        echo: Echo,
+        source: random.Random,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` hears, on the loop, when `state` may have changed. No card: no ear."""
+        self._card = card
+        self._switch = switch
+        self._echo = echo
+        self._hub = SoundHub(asyncio.get_running_loop())
+        self._keeper = StreamKeeper(
+            "microphone",
+            open_stream=partial(self._open, device),
+            is_wanted=lambda: self.is_on and self._hub.has_readers,
+            source=source,
+            on_state=on_change,
+        )
+        self._on_change = on_change
+
+    @property
+    def is_on(self) -> bool:
+        """Whether there is one, and the owner has it on."""
+        return self._card is not None and self._switch.is_on
+
+    @property
+    def state(self) -> MicrophoneState:
+        """ "none": there is none, or it is on and can't be used; `trouble` says why."""
+        if self._card is None:
+            return "none"
+        if not self.is_on:
+            return "off"
+        return "none" if self._keeper.state == "failing" else "on"
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be heard; "" while all is well."""
+        return self._keeper.detail if self._keeper.state == "failing" else ""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the device is open just now."""
+        return self._keeper.state == "open"
+
+    def switch(self, is_on: bool) -> None:
+        """Switch it on or off, and remember that; off forgets what was not heard yet.
+
+        Raise NoSoundCard if there is none, OSError if the card doesn't take it.
+        """
+        if is_on and self._card is None:
+            raise NoSoundCard(NO_CARD)
+        try:
+            self._switch.set(is_on)
+        finally:
+            if not self.is_on:
+                self._hub.discard()
+            self._keeper.look()
+            self._on_change()
+
+    def subscribe(self, name: str, *, max_frames: int) -> SoundSubscription:
+        """Return the frames from now on; the first take a moment, as the device opens."""
+        subscription = self._hub.subscribe(name, max_frames=max_frames, on_change=self._keeper.look)
+        self._keeper.look()
+        return subscription
+
+    async def run(self) -> None:
+        """Keep the device open while it is wanted, until cancelled."""
+        await self._keeper.run()
+
+    def _open(self, device: str) -> CardStream:
+        if self._card is None:
+            raise NoSoundCard(NO_CARD)
+        self._echo.prepare()
+        return self._card.open_microphone(device, _Framing(self._echo, self._put).take)
+
+    def _put(self, frame: SoundFrame) -> None:
+        if self.is_on:
+            self._hub.put(frame)
+
+
+class _Framing:
+    """Makes frames of one stream's blocks (on the card's thread)."""
+
+    def __init__(self, echo: Echo, put: Callable[[SoundFrame], None]) -> None:
+        self._echo = echo
+        self._put = put
+        self._line = SampleClock()
+        self._rest = b""
+        self._index = 0
+
+    def take(self, samples: bytes, at_ns: int) -> None:
+        placed = self._line.place(samples, at_ns)
+        if placed is None:
+            return
+        if placed.index != self._index + len(self._rest) // 2:
+            self._index, self._rest = placed.index, b""
+        self._rest += placed.samples
+        while len(self._rest) >= FRAME_BYTES:
+            frame, self._rest = self._rest[:FRAME_BYTES], self._rest[FRAME_BYTES:]
+            clean = self._echo.cancel(self._index, frame)
+            self._put(SoundFrame(pts_90k=pts_90k_of_sample(self._index), samples=clean))
+            self._index += FRAME_SAMPLES
+
+
+class HalfDuplex:
+    """The microphone as viewers may hear it: a `SoundFeed`."""
+
+    def __init__(self, microphone: Microphone, echo: Echo) -> None:
+        self._microphone = microphone
+        self._echo = echo
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the owner has the microphone on."""
+        return self._microphone.is_on
+
+    def subscribe(self, name: str, *, max_frames: int) -> "HalfDuplexStream":
+        """Return the frames from now on."""
+        return HalfDuplexStream(self._microphone.subscribe(name, max_frames=max_frames), self._echo)
+
+
+class HalfDuplexStream:
+    """One viewer's frames: a `SoundStream`."""
+
+    def __init__(self, frames: SoundSubscription, echo: Echo) -> None:
+        self._frames = frames
+        self._echo = echo
+
+    @property
+    def dropped_frames(self) -> int:
+        """How many frames were lost to slowness so far."""
+        return self._frames.dropped_frames
+
+    def close(self) -> None:
+        """End the iteration; may be called twice."""
+        self._frames.close()
+
+    def __aiter__(self) -> "HalfDuplexStream":
+        return self
+
+    async def __anext__(self) -> SoundFrame:
+        """Return the next frame; cancelling the wait loses none."""
+        frame = await anext(self._frames)
+        if self._echo.can_cancel or not self._echo.is_heard(frame.pts_90k * 8 // 15):
+            return frame
+        return SoundFrame(pts_90k=frame.pts_90k, samples=SILENCE)

@@ -1,0 +1,108 @@
+"""Opus for viewers: each of the microphone's frames is encoded once, however many listen.
+
+FFmpeg's libopus by PyAV, mono, for voices. It runs on the loop: measured in
+docs/decisions/0020-sound.md. It runs only while somebody listens.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from av import AudioFrame, CodecContext
+
+from firmware.clock import Clock
+from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SoundFeed
+from firmware.sound.hub import FrameQueue
+from firmware.sound.sample_clock import sample_index_of
+
+BITRATE_BPS = 32_000
+LOOKAHEAD_SAMPLES = 312
+"""By so much a decoder's sound is later than what went in (libopus, 6.5 ms at 48 kHz)."""
+MAX_FRAMES = 10
+"""200 ms: an encoder that is further behind leaves sound out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpusPacket:
+    """20 ms; `pts_48k` is the time of its first sample on the monotonic clock, in samples."""
+
+    pts_48k: int
+    data: bytes
+
+
+class OpusEncoder:
+    """One encoder; frames in order."""
+
+    def __init__(self, bitrate_bps: int = BITRATE_BPS) -> None:
+        codec = CodecContext.create("libopus", "w")
+        codec.bit_rate = bitrate_bps
+        codec.format = "s16"
+        codec.layout = "mono"
+        codec.sample_rate = SAMPLE_RATE
+        codec.options = {"application": "voip", "fec": "1", "packet_loss": "5"}
+        self._codec = codec
+        self._pts = 0
+
+    def encode(self, pts_90k: int, samples: bytes) -> OpusPacket | None:
+        """Encode 20 ms; None if the encoder keeps it for later, which libopus doesn't."""
+        frame = AudioFrame(format="s16", layout="mono", samples=FRAME_SAMPLES)
+        frame.planes[0].update(samples)
+        frame.sample_rate = SAMPLE_RATE
+        frame.pts = self._pts
+        self._pts += FRAME_SAMPLES
+        data = b"".join(bytes(packet) for packet in self._codec.encode(frame))
+        if not data:
+            return None
+        return OpusPacket(pts_48k=pts_90k * 8 // 15 - LOOKAHEAD_SAMPLES, data=data)
+
+
+class OpusFeed:
+    """The microphone's sound as Opus. Build it inside the running loop; all on the loop."""
+
+    def __init__(
+        self,
+        sound: SoundFeed,
+        *,
+        clock: Clock,
+        make_encoder: Callable[[], OpusEncoder] = OpusEncoder,
+    ) -> None:
+        self._sound = sound
+        self._clock = clock
+        self._make_encoder = make_encoder
+        self._queues: list[FrameQueue[OpusPacket]] = []
+        self._encoding: asyncio.Task[None] | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the owner has the microphone on."""
+        return self._sound.is_on
+
+    def age_48k(self, packet: OpusPacket) -> int:
+        """Return how many samples ago the first of a packet was in the air."""
+        return sample_index_of(self._clock.monotonic_ns()) - packet.pts_48k
+
+    def subscribe(self, name: str, *, max_packets: int) -> FrameQueue[OpusPacket]:
+        """Return the packets from now on; the microphone opens with the first listener."""
+        queue = FrameQueue[OpusPacket](name, max_packets, self._on_close)
+        self._queues.append(queue)
+        if self._encoding is None:
+            self._encoding = asyncio.create_task(self._encode(), name="opus")
+        return queue
+
+    def _on_close(self, queue: FrameQueue[OpusPacket]) -> None:
+        self._queues.remove(queue)
+        if not self._queues and self._encoding is not None:
+            self._encoding.cancel()
+            self._encoding = None
+
+    async def _encode(self) -> None:
+        encoder = self._make_encoder()
+        frames = self._sound.subscribe("live sound", max_frames=MAX_FRAMES)
+        try:
+            async for frame in frames:
+                packet = encoder.encode(frame.pts_90k, frame.samples)
+                if packet is not None:
+                    for queue in self._queues:
+                        queue.offer(packet)
+        finally:
+            frames.close()

@@ -1,0 +1,204 @@
+"""The speaker: says what a talker says, or a quick reply, one at a time.
+
+A visitor should hear one voice: so what a talker says ends a quick reply, and nothing is mixed.
+A talker's frames pass a small jitter buffer; the card takes from it on its own thread. The device
+is open only while there is something to say, and some seconds longer.
+
+Overflow rule of the jitter buffer: at most MAX_FRAMES wait; when more come the oldest go, so that
+talk is never late by more than 240 ms. It begins anew, with START_FRAMES, after it ran dry.
+"""
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections import deque
+from functools import partial
+
+from firmware.clock import Clock
+from firmware.sound.card import CardStream, SoundCard
+from firmware.sound.errors import NO_CARD, NoSoundCard
+from firmware.sound.frames import FRAME_BYTES, SAMPLE_RATE, SILENCE
+from firmware.sound.keeping import StreamKeeper
+from firmware.sound.played import Played
+from firmware.sound.sample_clock import YOUNG_JUMP_SAMPLES, SampleClock
+
+START_FRAMES = 2
+MAX_FRAMES = 12
+OPEN_FOR_S = 5.0
+NEW_TALK_S = 0.5
+"""After such a pause, a frame that was left over isn't said any more."""
+
+
+class Speaker:
+    """Plays one voice at a time. Build it inside the running loop; `run` until cancelled."""
+
+    def __init__(
+        self,
+        card: SoundCard | None,
+        *,
+        device: str,
+        clock: Clock,
+        source: random.Random,
+        played: Played,
+        open_for_s: float = OPEN_FOR_S,
+    ) -> None:
+        self._open_for_s = open_for_s
+        self._card = card
+        self._clock = clock
+        self._played = played
+        self._loop = asyncio.get_running_loop()
+        self._line = _line()
+        self._lock = threading.Lock()
+        self._frames: deque[bytes] = deque()
+        self._is_talking = False
+        self._rest = b""
+        self._saying: _Saying | None = None
+        self._used_ns: int | None = None
+        self._talked_ns: int | None = None
+        self.dropped_frames = 0
+        self._keeper = StreamKeeper(
+            "speaker",
+            open_stream=partial(self._open, device),
+            is_wanted=self._is_wanted,
+            source=source,
+        )
+
+    @property
+    def has_card(self) -> bool:
+        """Whether this doorbell can say anything."""
+        return self._card is not None
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be heard; "" while all is well."""
+        return self._keeper.detail if self._keeper.state == "failing" else ""
+
+    def wake(self) -> None:
+        """Open the device: somebody is about to talk (on the loop)."""
+        self._used_ns = self._clock.monotonic_ns()
+        self._keeper.look()
+
+    def play(self, frame: bytes) -> None:
+        """Say 20 ms of a talker's (FRAME_BYTES of s16le, mono, 48 kHz; on the loop)."""
+        if len(frame) != FRAME_BYTES:
+            raise ValueError(f"a frame has {FRAME_BYTES} bytes, not {len(frame)}")
+        before_ns = self._talked_ns
+        self.wake()
+        self._talked_ns = self._clock.monotonic_ns()
+        with self._lock:
+            saying, self._saying = self._saying, None
+            if before_ns is not None and self._talked_ns - before_ns > NEW_TALK_S * 1e9:
+                self._frames.clear()
+            self._frames.append(frame)
+            while len(self._frames) > MAX_FRAMES:
+                self._frames.popleft()
+                self.dropped_frames += 1
+        if saying is not None:
+            saying.end()
+
+    async def say(self, samples: bytes) -> None:
+        """Say a whole sound and return when it is over, or when something else ended it.
+
+        Raise NoSoundCard if the speaker doesn't take it.
+        """
+        if self._card is None:
+            raise NoSoundCard(NO_CARD)
+        saying = _Saying(samples, self._loop)
+        with self._lock:
+            before, self._saying = self._saying, saying
+        if before is not None:
+            before.end()
+        try:
+            await self._said(saying)
+        finally:
+            with self._lock:
+                if self._saying is saying:
+                    self._saying = None
+
+    def hush(self) -> None:
+        """Say nothing more of what waits."""
+        with self._lock:
+            saying, self._saying = self._saying, None
+            self._frames.clear()
+            self._is_talking = False
+        if saying is not None:
+            saying.end()
+
+    async def run(self) -> None:
+        """Keep the device open while it is used, until cancelled."""
+        await self._keeper.run()
+
+    async def _said(self, saying: "_Saying") -> None:
+        limit_s = len(saying.samples) / 2 / SAMPLE_RATE + self._open_for_s
+        try:
+            async with asyncio.timeout(limit_s):
+                while not saying.is_over.is_set():
+                    self.wake()
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(saying.is_over.wait(), self._open_for_s / 2)
+        except TimeoutError as error:
+            raise NoSoundCard(self.trouble or "the speaker takes no sound") from error
+
+    def _is_wanted(self) -> bool:
+        if self._used_ns is None or self._card is None:
+            return False
+        return self._clock.monotonic_ns() - self._used_ns < self._open_for_s * 1e9
+
+    def _open(self, device: str) -> CardStream:
+        if self._card is None:
+            raise NoSoundCard(NO_CARD)
+        self._line = _line()
+        return self._card.open_speaker(device, self._fill)
+
+    def _fill(self, count: int, at_ns: int) -> bytes:
+        """Return what is to be said next (on the card's thread)."""
+        size = count * 2
+        with self._lock:
+            while len(self._rest) < size:
+                self._rest += self._next()
+            block, self._rest = self._rest[:size], self._rest[size:]
+        placed = self._line.place(block, at_ns)
+        if placed is not None:
+            self._played.put(placed, is_silent=not any(block))
+        return block
+
+    def _next(self) -> bytes:
+        """Return the next 20 ms."""
+        if not self._is_talking and len(self._frames) >= START_FRAMES:
+            self._is_talking = True
+        if self._is_talking:
+            if self._frames:
+                return self._frames.popleft()
+            self._is_talking = False
+        if self._saying is not None:
+            return self._saying.next()
+        return SILENCE
+
+
+def _line() -> SampleClock:
+    """Return a line for one stream: it may jump at once, as only the echo canceller reads it."""
+    return SampleClock(settle_blocks=0, jump_samples=YOUNG_JUMP_SAMPLES)
+
+
+class _Saying:
+    """One sound being said."""
+
+    def __init__(self, samples: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        self.samples = samples
+        self.is_over = asyncio.Event()
+        self._loop = loop
+        self._at = 0
+
+    def next(self) -> bytes:
+        """Return the next 20 ms, silence behind the end (on the card's thread)."""
+        piece = self.samples[self._at : self._at + FRAME_BYTES]
+        self._at += FRAME_BYTES
+        if self._at >= len(self.samples):
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self.end)
+        return piece + bytes(FRAME_BYTES - len(piece))
+
+    def end(self) -> None:
+        """Say that it is over (on the loop)."""
+        self.is_over.set()

@@ -1,0 +1,87 @@
+"""Speaks a text: espeak-ng as a program of its own, the text by its standard input.
+
+espeak-ng is GPL, so it is never linked or imported, only started, where the owner installed it.
+The text never appears in a list of processes. What comes back is checked like anything from
+outside, and bounded in time and size.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Literal
+
+from firmware.sound.errors import ReplyRefused, SoundMissing, SpeechFailed
+from firmware.sound.sounds import Sound, parse_wav
+
+Language = Literal["en", "sv"]
+
+MAX_TEXT_CHARS = 200
+MAX_SPEECH_S = 30.0
+MAX_WAV_BYTES = 2 * 1024 * 1024
+SPEAK_S = 10.0
+WORDS_PER_MINUTE = 150
+PROGRAM = ("espeak-ng",)
+
+
+class Speech:
+    """Makes sounds of texts."""
+
+    def __init__(self, program: Sequence[str] = PROGRAM, *, speak_s: float = SPEAK_S) -> None:
+        self._program = tuple(program)
+        self._speak_s = speak_s
+
+    async def speak(self, text: str, language: Language) -> Sound:
+        """Return the spoken text; SpeechFailed or SoundMissing if it can't be."""
+        spoken = " ".join(text.split())
+        if not spoken or len(spoken) > MAX_TEXT_CHARS or not spoken.isprintable():
+            raise SpeechFailed(f"a text has 1 to {MAX_TEXT_CHARS} characters that can be printed")
+        wav = await self._run(spoken.encode(), language)
+        try:
+            return await asyncio.to_thread(parse_wav, wav, max_s=MAX_SPEECH_S)
+        except ReplyRefused as error:
+            raise SpeechFailed(f"espeak-ng gave no speech that can be used: {error}") from error
+
+    async def _run(self, text: bytes, language: Language) -> bytes:
+        arguments = ("--stdin", "--stdout", "-b", "1", "-v", language)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._program,
+                *arguments,
+                "-s",
+                str(WORDS_PER_MINUTE),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+        except FileNotFoundError as error:
+            raise SoundMissing("espeak-ng", "sudo apt install espeak-ng") from error
+        except OSError as error:
+            raise SpeechFailed(f"espeak-ng can't be started: {error}") from error
+        try:
+            async with asyncio.timeout(self._speak_s):
+                wav = await _exchange(process, text)
+                code = await process.wait()
+        except TimeoutError as error:
+            raise SpeechFailed(f"espeak-ng took more than {self._speak_s:.0f} s") from error
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        if code != 0 or len(wav) > MAX_WAV_BYTES:
+            raise SpeechFailed(f"espeak-ng gave no speech (exit code {code}); try another text")
+        return wav
+
+
+async def _exchange(process: asyncio.subprocess.Process, text: bytes) -> bytes:
+    """Give the text and take at most a little more than may be."""
+    assert process.stdin is not None  # both are pipes  # noqa: S101
+    assert process.stdout is not None  # noqa: S101
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(text)
+        await process.stdin.drain()
+    process.stdin.close()
+    wav = bytearray()
+    while len(wav) <= MAX_WAV_BYTES and (piece := await process.stdout.read(65_536)):
+        wav += piece
+    if len(wav) > MAX_WAV_BYTES:
+        process.kill()
+    return bytes(wav)

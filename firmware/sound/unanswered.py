@@ -1,0 +1,61 @@
+"""When nobody answers the door: some time after a press the default quick reply is said, once.
+
+Off unless the owner sets a time. Somebody who watches, talks or chooses a quick reply has
+answered. Each press begins anew: it is one visitor's patience that counts.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from firmware.sound.errors import SoundError
+from firmware.sound.replies import QuickReplies
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 0.5
+
+
+class Unanswered:
+    """Waits after each press. Build it inside the running loop; all on the loop."""
+
+    def __init__(
+        self,
+        replies: QuickReplies,
+        *,
+        after_s: float,
+        is_attended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`after_s` 0: never. `is_attended`: somebody watches; seen once in the wait, it counts."""
+        self._replies = replies
+        self._after_s = after_s
+        self._is_attended = is_attended
+        self._waiting: asyncio.Task[None] | None = None
+
+    def on_pressed(self) -> None:
+        """Begin to wait; what waits for an earlier press is over, what is being said isn't."""
+        self.on_answered()
+        if self._after_s > 0 and self._replies.default is not None:
+            self._waiting = asyncio.create_task(self._wait(), name="unanswered")
+
+    def on_answered(self) -> None:
+        """Say nothing for this press: somebody watches, talks or chose a reply."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
+
+    async def _wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + self._after_s
+        while (rest_s := until_s - loop.time()) > 0:
+            if self._is_attended():
+                return
+            await asyncio.sleep(min(rest_s, LOOK_EVERY_S))
+        self._waiting = None  # from here on it is being said, and saying it is no answer
+        default = self._replies.default
+        if default is None or self._is_attended():
+            return
+        try:
+            self._replies.start(default.id)
+        except SoundError as error:
+            log.warning("nobody answers, and nothing can be said: %s", error)

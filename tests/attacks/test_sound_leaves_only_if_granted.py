@@ -1,0 +1,126 @@
+"""A clip's sound leaves the doorbell for an agency only if the owner's grant says so."""
+
+import asyncio
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from firmware.clips.record import ClipRecord
+from firmware.consent.facts import ClipFact, Grant, Release
+from firmware.consent.verifier import judge, release
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.evidence.seal import ClipMismatchError, ReleasedClip, seal_release
+from firmware.outbox.outgoing import Outgoing
+from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.events import PackageReady
+from firmware.protocol.footage import ClipManifest, check_manifest
+from firmware.protocol.packages import MAGIC, open_package
+from firmware.releasing import Releasing
+from tests.fakes.consent_world import DEVICE, MINUTE_MS, NOW_MS, ConsentWorld, make_world
+from tests.fakes.heard import HandFeed, tone
+from tests.fakes.recording import RecordingRig, Shelves, running
+
+
+@dataclass
+class Kept:
+    """A doorbell's library with one clip that has sound, and an agency that asks for it."""
+
+    folder: Path
+    shelves: Shelves
+    clip: ClipRecord
+    world: ConsentWorld
+    key: X25519PrivateKey
+
+    def released(self, *, has_audio: bool) -> Release:
+        terms = self.world.terms(has_audio=has_audio)
+        grant = judge(self.world.sign(self.world.statement(terms)), self.world.facts)
+        assert isinstance(grant, Grant), grant
+        given = release(grant, self.world.confirmation(grant.digest), self.world.facts)
+        assert isinstance(given, Release), given
+        return given
+
+    async def package(self, *, has_audio: bool) -> dict[str, bytes]:
+        """Seal as the doorbell does, and open as the agency does."""
+        releasing = Releasing(
+            keys=load_or_make_keys(self.folder / "keys"),
+            certificate_pem=b"-",
+            library=self.shelves.library,
+            playback=self.shelves.playback,
+            outgoing=Outgoing(self.folder / "outgoing"),
+        )
+        answer = await releasing.seal(self.released(has_audio=has_audio))
+        assert isinstance(answer, PackageReady), answer
+        files = [
+            path.read_bytes() for path in (self.folder / "outgoing").rglob("*") if path.is_file()
+        ]
+        (sealed,) = (data for data in files if data.startswith(MAGIC))
+        public = self.key.public_key().public_bytes_raw()
+        return open_package(sealed, self.key.private_bytes_raw(), public)
+
+    @property
+    def manifest(self) -> ClipManifest:
+        return check_manifest(self.clip.signed_manifest, self.shelves.signer.spki)
+
+
+@pytest.fixture
+async def kept(tmp_path: Path) -> Kept:
+    feed = HandFeed()
+    rig = RecordingRig(tmp_path, feed=feed)
+    rig.clock.set_wall_ms(NOW_MS - 60 * MINUTE_MS)
+    async with running(rig):
+        await asyncio.sleep(0.01)
+        for step in range(70):
+            if step == 40:
+                rig.press()
+            feed.put(tone(rig.now_90k, 0.1))
+            await rig.film(0.1)
+        clip = await rig.next_clip()
+    key, world = X25519PrivateKey.generate(), make_world()
+    public = b64u(key.public_key().public_bytes_raw())
+    world.agency = msgspec.structs.replace(world.agency, sealing_keys=[public])
+    fact = ClipFact(
+        manifest_digest=clip.manifest_digest, started_ms=clip.started_ms, ended_ms=clip.ended_ms
+    )
+    world.facts = replace(world.facts, agencies=(world.agency,), clips={clip.clip_id: fact})
+    world.clip_id = clip.clip_id
+    assert world.facts.device == DEVICE
+    return Kept(tmp_path, Shelves(tmp_path, signer=rig.signer), clip, world, key)
+
+
+def kinds_in(mp4: bytes) -> list[str]:
+    with av.open(io.BytesIO(mp4)) as container:
+        return [stream.type for stream in container.streams]
+
+
+async def test_a_grant_without_sound_releases_the_film_alone(kept: Kept) -> None:
+    """Seen to fail with `with_sound=True` in releasing.py and the check taken out of seal.py."""
+    files = await kept.package(has_audio=False)
+    assert kinds_in(files["clip-1.mp4"]) == ["video"]
+    assert kept.manifest.sound_track is not None
+
+
+async def test_a_grant_with_sound_releases_both(kept: Kept) -> None:
+    files = await kept.package(has_audio=True)
+    assert kinds_in(files["clip-1.mp4"]) == ["video", "audio"]
+
+
+def test_nothing_is_sealed_if_sound_comes_along_that_was_not_granted(kept: Kept) -> None:
+    """Seen to fail with the check taken out of evidence/seal.py."""
+    noisy = ReleasedClip(
+        clip_id=kept.clip.clip_id,
+        mp4=kept.shelves.playback.plain_mp4(kept.clip),
+        manifest=kept.clip.signed_manifest,
+    )
+    with pytest.raises(ClipMismatchError, match="sound, which the grant doesn't give"):
+        seal_release(
+            kept.released(has_audio=False),
+            [noisy],
+            package_id=new_id(),
+            device=DEVICE,
+            certificate_pem=b"-",
+        )

@@ -1,0 +1,170 @@
+"""Evidence with sound: there only if it was given, the very sound that was signed, or none."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+from msgspec import convert
+
+from firmware.clips.fragment import SoundUnit
+from firmware.clips.mp4 import plain_mp4
+from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.footage import (
+    GopHasher,
+    SignedManifest,
+    SoundHasher,
+    SoundTrack,
+    check_manifest,
+)
+from relay.agency.mp4 import access_units, sound_units
+from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
+from tests.relay.test_agency_cli import Evidence, make_evidence, make_keys
+from tests.vectors.make_sound import units_of_sound
+
+VECTOR = json.loads((Path(__file__).parents[1] / "vectors/sound.json").read_text("utf-8"))
+
+
+class Film:
+    """A film and its sound, and what the doorbell signs about both."""
+
+    def __init__(self) -> None:
+        self.units = clip_units(TinyCamera().film(2))
+        self.sound = units_of_sound()
+
+    def mp4(self, sound: list[SoundUnit] | None = None) -> bytes:
+        return plain_mp4(
+            self.units, self.sound if sound is None else sound, width=WIDTH, height=HEIGHT
+        )
+
+    def gops(self) -> GopHasher:
+        hasher = GopHasher()
+        for unit in self.units:
+            hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
+        return hasher
+
+    def track(self, *, lost_90k: int = 0) -> SoundTrack | None:
+        hasher = SoundHasher()
+        for unit in self.sound:
+            hasher.add(unit.pts_90k, unit.data)
+        return hasher.finish(lost_90k=lost_90k)
+
+    def evidence(self, keys: Path, mp4: bytes, *, is_given: bool) -> Evidence:
+        return make_evidence(keys, mp4, self.gops(), sound=self.track(), has_audio=is_given)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return make_keys(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def film() -> Film:
+    return Film()
+
+
+def opened(evidence: Evidence, folder: Path) -> int:
+    return evidence.open(evidence.seal(folder / "sealed"), folder / "out")
+
+
+def test_given_sound_is_checked_and_named(film: Film, keys: Path, tmp_path: Path, capsys) -> None:
+    assert opened(film.evidence(keys, film.mp4(), is_given=True), tmp_path) == 0
+    out = capsys.readouterr().out
+    assert "FAILS" not in out
+    assert "with sound" in out
+
+
+def test_a_release_without_its_sound_verifies_and_says_so(
+    film: Film,
+    keys: Path,
+    tmp_path: Path,
+    capsys,
+) -> None:
+    assert opened(film.evidence(keys, film.mp4([]), is_given=False), tmp_path) == 0
+    assert "recorded with sound, released without it" in capsys.readouterr().out
+
+
+def swapped(film: Film) -> bytes:
+    sound = list(film.sound)
+    sound[40] = SoundUnit(pts_90k=sound[40].pts_90k, data=sound[41].data)
+    return film.mp4(sound)
+
+
+def shifted(film: Film) -> bytes:
+    return with_edit(film.mp4(), 1024 + 4800)
+
+
+def with_edit(mp4: bytes, begin: int) -> bytes:
+    """The same clip with another moment of its sound at the clip's begin."""
+    at = mp4.rindex(b"elst") + 16
+    assert struct.unpack_from(">i", mp4, at) == (1024,)
+    return mp4[:at] + struct.pack(">i", begin) + mp4[at + 4 :]
+
+
+@pytest.mark.parametrize(
+    ("alter", "is_given", "reason"),
+    [
+        (swapped, True, "the sound differs from what was signed"),
+        (shifted, True, "the sound differs from what was signed"),
+        (lambda film: film.mp4(film.sound[:-1]), True, "the sound differs from what was signed"),
+        (lambda film: film.mp4([]), True, "its sound was given, and is missing"),
+        (lambda film: film.mp4(), False, "it has sound, which the owner didn't give"),
+        (lambda film: with_edit(film.mp4(), -1), True, "cut or shifted by its edit list"),
+    ],
+)
+def test_other_sound_than_was_signed_and_given_is_found_out(
+    film: Film,
+    keys: Path,
+    tmp_path: Path,
+    capsys,
+    alter,
+    is_given: bool,
+    reason: str,
+) -> None:
+    assert opened(film.evidence(keys, alter(film), is_given=is_given), tmp_path) == 1
+    assert reason in capsys.readouterr().out
+
+
+def test_sound_where_none_was_recorded_is_found_out(
+    film: Film,
+    keys: Path,
+    tmp_path: Path,
+    capsys,
+) -> None:
+    evidence = make_evidence(keys, film.mp4(), film.gops(), has_audio=True)
+    assert opened(evidence, tmp_path) == 1
+    assert "the doorbell recorded none" in capsys.readouterr().out
+
+
+def test_a_track_more_than_film_and_sound_is_refused(film: Film) -> None:
+    mp4 = film.mp4().replace(b"vide", b"soun", 1)
+    with pytest.raises(WireError, match="more in it than one film and its sound"):
+        access_units(mp4)
+
+
+def test_any_cut_of_a_clip_with_sound_is_an_error_in_words(film: Film) -> None:
+    mp4 = film.mp4()
+    for size in range(0, len(mp4) - 8, 211):
+        try:
+            assert sound_units(mp4[:size]) != sound_units(mp4)
+        except WireError:
+            continue
+
+
+def test_the_golden_clip_gives_its_signed_sound() -> None:
+    signed = convert(VECTOR["signed"], SignedManifest)
+    manifest = check_manifest(signed, unb64u(VECTOR["identity_key"]))
+    hasher = SoundHasher()
+    for unit in sound_units(unb64u(VECTOR["plain_mp4"])) or []:
+        hasher.add(unit.pts_90k, unit.data)
+    assert hasher.finish(lost_90k=0) == manifest.sound_track
+    assert sound_units(unb64u(VECTOR["without_sound"])) is None
+
+
+def test_a_manifest_whose_sound_root_is_another_is_refused(film: Film, keys: Path) -> None:
+    track = film.track()
+    assert track is not None
+    lying = SoundTrack(lost_90k=0, spans=track.spans[:-1], root=track.root)
+    evidence = make_evidence(keys, film.mp4(), film.gops(), sound=lying, has_audio=True)
+    package = evidence.seal(keys / "sealed")
+    assert evidence.open(package, keys / "out") == 1
