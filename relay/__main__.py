@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
+    for name in ("httpx2", "httpcore2"):  # they log each address, and an endpoint is a secret
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         code: int = options.run(options)
     except ConfigError as error:
@@ -69,6 +71,8 @@ def _run_init(options: argparse.Namespace) -> int:
         nats_port=options.nats_port,
         s3_port=options.s3_port,
         demo_passkeys=options.demo,
+        turn_host=options.turn_host,
+        turn_port=options.turn_port,
     )
     config = asyncio.run(init(settings, SystemClock()))
     written = {
@@ -77,12 +81,16 @@ def _run_init(options: argparse.Namespace) -> int:
         "bucket_identities": str(config.data_dir / "s3.json"),
         "ca": str(config.ca_path),
     }
+    if options.turn_host is not None:
+        written["turn_config"] = str(config.data_dir / "turnserver.conf")
     if options.json:
         print(json.dumps(written))
         return 0
     print(f"A relay is ready in {config.data_dir}. Start, in this order:")
     print(f"  nats-server -c {written['broker_config']}")
     print(f"  an object store at {config.bucket.endpoint} (identities: s3.json)")
+    if "turn_config" in written:
+        print(f"  turnserver -c {written['turn_config']}  (on {options.turn_host})")
     print(f"  doorward-relay serve --config {written['config']}")
     print("then: doorward-relay invite doorbell | owner | officer")
     return 0
@@ -97,7 +105,8 @@ def _run_check(options: argparse.Namespace) -> int:
     logging.getLogger().setLevel(logging.CRITICAL)  # the findings say it in words
     findings = asyncio.run(check(load(options.config)))
     for finding in findings:
-        print(f"{'ok  ' if finding.is_ok else 'FAIL'}  {finding.what}: {finding.detail}")
+        word = "FAIL" if not finding.is_ok else "warn" if finding.is_warning else "ok  "
+        print(f"{word}  {finding.what}: {finding.detail}")
     return 0 if all(finding.is_ok for finding in findings) else 1
 
 
@@ -293,6 +302,12 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--mqtt-port", type=int, default=8403, help="broker: where doorbells come")
     parser.add_argument("--nats-port", type=int, default=8404, help="broker: where the relay comes")
     parser.add_argument("--s3-port", type=int, default=8405, help="the object store")
+    parser.add_argument(
+        "--turn-host",
+        metavar="HOST",
+        help="name or IPv4 address of a coturn, so that live view works away from home as well",
+    )
+    parser.add_argument("--turn-port", type=int, default=3478, help="coturn: where all come")
     parser.add_argument(
         "--demo", action="store_true", help="allow demo passkeys (keys in the page): demo only"
     )

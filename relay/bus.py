@@ -103,7 +103,9 @@ class Puller:
         await self._ask_for(limit)
         batch: list[Delivery] = []
         try:
-            self._take(await asyncio.wait_for(self._arrived.get(), wait_s), batch)
+            async with asyncio.timeout(wait_s):
+                first = await self._arrived.get()
+            self._take(first, batch)
             while len(batch) < limit:
                 self._take(self._arrived.get_nowait(), batch)
         except (TimeoutError, asyncio.QueueEmpty):

@@ -3,12 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 
+from firmware.protocol.commands import IceServer
 from relay.bus import Bus
-from relay.config import Config
-from relay.errors import RelayError
+from relay.clock import SystemClock
+from relay.config import Config, IceUrl
+from relay.errors import ConfigError, RelayError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
+from relay.live.ice import IceServers, Reach
+from relay.live.probe import IceServerUnusable, try_stun, try_turn
+from relay.notify.push_key import PushKey
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
 
@@ -22,6 +28,7 @@ class Finding:
     what: str
     is_ok: bool
     detail: str
+    is_warning: bool = False
 
 
 async def check(config: Config) -> list[Finding]:
@@ -38,7 +45,7 @@ async def check(config: Config) -> list[Finding]:
             findings.append(Finding(what=what, is_ok=True, detail=await look(config)))
         except (RelayError, OSError, ValueError) as error:
             findings.append(Finding(what=what, is_ok=False, detail=str(error)))
-    return findings
+    return [*findings, *check_push(config), *await check_live(config)]
 
 
 async def _check_ca(config: Config) -> str:
@@ -74,3 +81,75 @@ async def _check_broker(config: Config) -> str:
 async def _check_bucket(config: Config) -> str:
     await ObjectStore(config.bucket).check()
     return f"{config.bucket.endpoint}/{config.bucket.name}"
+
+
+def check_push(config: Config) -> list[Finding]:
+    """Look at what push services will be shown; they themselves are asked only by pushes."""
+    what = "Web Push"
+    if not config.push_key_path.exists():
+        detail = f"{config.push_key_path} isn't there yet; doorward-relay serve makes it"
+        return [Finding(what=what, is_ok=True, is_warning=True, detail=detail)]
+    try:
+        key = PushKey.load(config.push_key_path)
+    except ConfigError as error:
+        return [Finding(what=what, is_ok=False, detail=str(error))]
+    if config.push_contact is None:
+        detail = (
+            "no contact is named, so some push services (Apple's) refuse: give contact in [push] "
+            "of relay.toml"
+        )
+        return [Finding(what=what, is_ok=True, is_warning=True, detail=detail)]
+    detail = f"key {key.public_key[:12]}…, contact {config.push_contact}"
+    return [Finding(what=what, is_ok=True, detail=detail)]
+
+
+async def check_live(config: Config) -> list[Finding]:
+    """Try each STUN and TURN server, and say from where live view works."""
+    live = config.live
+    try:
+        servers = IceServers.load(live, SystemClock())
+    except ConfigError as error:
+        return [Finding(what="live view", is_ok=False, detail=str(error))]
+    findings = [
+        *[await _try_stun(url) for url in live.stun_urls],
+        *[await _try_turn(url, servers.fresh().servers[-1]) for url in live.turn_urls],
+    ]
+    warning = _REACH_WARNINGS.get(servers.reach)
+    if warning is not None:
+        findings.append(Finding(what="live view", is_ok=True, is_warning=True, detail=warning))
+    return findings
+
+
+_REACH_WARNINGS: dict[Reach, str] = {
+    "home_only": (
+        "works at home only, since no STUN or TURN server is set: run coturn where the internet "
+        "reaches it, and name it in [live] of relay.toml (docs/guide/operate.md, Live view)"
+    ),
+    "stun_only": (
+        "fails wherever networks let no direct connection through, as many mobile ones do, since "
+        "no TURN server is set: give turn_urls in [live] (docs/guide/operate.md, Live view)"
+    ),
+}
+
+
+async def _try_stun(url: IceUrl) -> Finding:
+    try:
+        seen = await try_stun(url)
+    except IceServerUnusable as error:
+        return Finding(what="live view, STUN", is_ok=False, detail=str(error))
+    return Finding(
+        what="live view, STUN", is_ok=True, detail=f"{url.text} sees the relay as {seen}"
+    )
+
+
+async def _try_turn(url: IceUrl, credentials: IceServer) -> Finding:
+    what = "live view, TURN"
+    try:
+        address = await try_turn(url, credentials)
+    except IceServerUnusable as error:
+        return Finding(what=what, is_ok=False, detail=str(error))
+    detail = f"{url.text} takes the relay's credentials and forwards from {address}"
+    if ip_address(address).is_global:
+        return Finding(what=what, is_ok=True, detail=detail)
+    hint = "no public address, so not away from home: set external-ip in turnserver.conf"
+    return Finding(what=what, is_ok=True, is_warning=True, detail=f"{detail}, {hint}")

@@ -3,6 +3,7 @@
 `relay.example.toml` beside this file explains each key; a test holds the two together.
 """
 
+import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,36 @@ class BucketConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IceUrl:
+    """Where a STUN or TURN server is; `text` is the URL as browsers take it."""
+
+    text: str
+    scheme: str
+    host: str
+    port: int
+    transport: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfig:
+    """What helps an app and a doorbell that can't reach each other directly: STUN and TURN."""
+
+    stun_urls: tuple[IceUrl, ...] = ()
+    turn_urls: tuple[IceUrl, ...] = ()
+    turn_secret_path: Path | None = None
+    turn_lifetime_s: int = 1200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushConfig:
+    """Web Push: who answers for it, and to which hosts it may go (none named: any public one)."""
+
+    contact: str | None = None
+    hosts: tuple[str, ...] = ()
+    is_loopback_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that an operator can set."""
 
@@ -56,6 +87,19 @@ class Config:
     demo_passkeys: bool
     broker: BrokerConfig
     bucket: BucketConfig
+    live: LiveConfig = LiveConfig()
+    push: PushConfig = PushConfig()
+
+    @property
+    def push_contact(self) -> str | None:
+        """Whom a push service may write to or look up: set, else the relay's own address."""
+        is_public = self.public_url.startswith("https://")
+        return self.push.contact or (self.public_url if is_public else None)
+
+    @property
+    def push_key_path(self) -> Path:
+        """The relay's key at push services."""
+        return self.data_dir / "push.key"
 
     @property
     def officer_rp_id(self) -> str:
@@ -111,6 +155,8 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
     top = _Table(document, "")
     broker = _Table(top.take("broker", _table, "a table"), "broker.")
     bucket = _Table(top.take("bucket", _table, "a table"), "bucket.")
+    live = _Table(top.take("live", _table, "a table", default={}), "live.")
+    push = _Table(top.take("push", _table, "a table", default={}), "push.")
     config = Config(
         listen=top.take("listen", parse_address, 'host:port, such as "127.0.0.1:8400"'),
         public_url=top.take("public_url", parse_origin, ORIGIN_EXPECTED),
@@ -128,16 +174,59 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
             access_key=bucket.take("access_key", _text, "a text"),
             secret_key=bucket.take("secret_key", _text, "a text", is_secret=True),
         ),
+        live=_live(live, folder),
+        push=_push(push),
     )
-    for table in (top, broker, bucket):
+    for table in (top, broker, bucket, live, push):
         table.refuse_unknown()
     if config.public_url == config.owner_origin:
         raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
     return config
 
 
+def _live(live: "_Table", folder: Path) -> LiveConfig:
+    secret_file = live.take("turn_secret_file", _text_or_nothing, "a file", default="")
+    config = LiveConfig(
+        stun_urls=live.take("stun_urls", _stun_urls, _STUN_EXPECTED, default=()),
+        turn_urls=live.take("turn_urls", _turn_urls, _TURN_EXPECTED, default=()),
+        turn_secret_path=folder / secret_file if secret_file else None,
+        turn_lifetime_s=live.take("turn_lifetime_s", _lifetime_s, _LIFETIME_EXPECTED, default=1200),
+    )
+    if config.turn_urls and config.turn_secret_path is None:
+        expected = "the file with coturn's static-auth-secret, since turn_urls are set"
+        raise ConfigError("live.turn_secret_file", secret_file, expected)
+    if config.turn_secret_path is not None and not config.turn_urls:
+        raise ConfigError("live.turn_urls", [], "a TURN server, since turn_secret_file is set")
+    return config
+
+
+def _push(push: "_Table") -> PushConfig:
+    return PushConfig(
+        contact=push.take("contact", _contact, _CONTACT_EXPECTED, default="") or None,
+        hosts=push.take("hosts", _push_hosts, _PUSH_HOSTS_EXPECTED, default=()),
+        is_loopback_allowed=push.take("loopback", _boolean, "true or false", default=False),
+    )
+
+
 ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
 _PORT_EXPECTED = "a whole number from 1 to 65535"
+_MAX_ICE_URLS = 4  # each one costs every viewer time
+# RFC 7064, RFC 7065; without IPv6 literals, which aiortc doesn't read.
+_ICE_URL = re.compile(
+    r"(?P<scheme>stun|turns?):(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:\?transport=(?P<transport>udp|tcp))?"
+)
+_STUN_EXPECTED = "up to 4 of stun:host[:port] (a name or an IPv4 address)"
+_TURN_EXPECTED = (
+    "up to 4 of turn:host[:port], with ?transport=udp or ?transport=tcp, or turns:host[:port] "
+    "(a name or an IPv4 address)"
+)
+# Apple's push service refuses anything but these, without spaces or brackets.
+_CONTACT = re.compile(r"mailto:[^@\s<>]{1,64}@[A-Za-z0-9.-]{1,253}|https://[A-Za-z0-9.-]+(/\S*)?")
+_CONTACT_EXPECTED = "mailto:name@host or https://host, or nothing"
+_PUSH_HOST = re.compile(r"(\*\.)?[a-z0-9][a-z0-9.-]{0,251}[a-z0-9]")
+_PUSH_HOSTS_EXPECTED = "a list of host names in small letters, each may begin with *."
+_LIFETIME_EXPECTED = "a whole number of seconds from 600 to 3600"
 
 
 class _Table:
@@ -224,6 +313,66 @@ def _broker_url(value: object) -> str:
     if parts.scheme not in {"nats", "tls"} or not parts.hostname or not parts.port:
         raise ValueError(value)
     return parts.geturl()
+
+
+def _stun_urls(value: object) -> tuple[IceUrl, ...]:
+    return _ice_urls(value, schemes=("stun",))
+
+
+def _turn_urls(value: object) -> tuple[IceUrl, ...]:
+    return _ice_urls(value, schemes=("turn", "turns"))
+
+
+def _ice_urls(value: object, *, schemes: tuple[str, ...]) -> tuple[IceUrl, ...]:
+    if not isinstance(value, list) or len(value) > _MAX_ICE_URLS:
+        raise TypeError(value)
+    urls = tuple(parse_ice_url(url) for url in value)
+    if any(url.scheme not in schemes for url in urls):
+        raise ValueError(value)
+    return urls
+
+
+def parse_ice_url(value: object) -> IceUrl:
+    """Parse the URL of a STUN or TURN server, or raise ValueError, TypeError."""
+    match = _ICE_URL.fullmatch(_text(value))
+    if match is None:
+        raise ValueError(value)
+    scheme, has_tls = match["scheme"], match["scheme"] == "turns"
+    transport = match["transport"] or ("tcp" if has_tls else "udp")
+    if (scheme == "stun" and match["transport"]) or (has_tls and transport == "udp"):
+        raise ValueError(value)
+    return IceUrl(
+        text=match[0],
+        scheme=scheme,
+        host=match["host"],
+        port=_port(int(match["port"] or (5349 if has_tls else 3478))),
+        transport=transport,
+    )
+
+
+def _lifetime_s(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 600 <= value <= 3600:
+        raise ValueError(value)
+    return value
+
+
+def _contact(value: object) -> str:
+    text = _text_or_nothing(value)
+    if text and _CONTACT.fullmatch(text) is None:
+        raise ValueError(value)
+    return text
+
+
+def _push_hosts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    if not all(isinstance(host, str) and _PUSH_HOST.fullmatch(host) for host in value):
+        raise ValueError(value)
+    return tuple(value)
+
+
+def _text_or_nothing(value: object) -> str:
+    return "" if value == "" else _text(value)
 
 
 def _bucket_name(value: object) -> str:

@@ -7,7 +7,10 @@
     broker-keys.json   the relay's own keys at the broker
     nats.conf          the broker's settings: nats-server -c nats.conf
     s3.json            the object store's identities: weed mini -s3.config=s3.json
+    push.key           the relay's key at push services (VAPID)
     broker/            where the broker keeps its streams
+    turnserver.conf    with a TURN host: coturn's settings: turnserver -c turnserver.conf
+    turn.secret        with a TURN host: the secret that the relay shares with coturn
 
 Secrets are for the owner of the folder only (0600 in 0700).
 """
@@ -27,11 +30,14 @@ from relay.config import Address, Config, host_of, parse
 from relay.errors import InitRefused
 from relay.fleet.broker_keys import BrokerKeys, public_key
 from relay.fleet.ca import Authority, key_pem, pem_of
+from relay.live.coturn import coturn_conf
+from relay.notify.push_key import PushKey
 from relay.store.database import Database
 
 MAX_PAYLOAD_BYTES = 131_072
 CALLOUT_TIMEOUT_S = 5
 BUCKET_NAME = "evidence"
+TURN_SECRET_NAME = "turn.secret"  # noqa: S105 (a file's name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,8 @@ class InitSettings:
     nats_port: int
     s3_port: int
     demo_passkeys: bool = False
+    turn_host: str | None = None
+    turn_port: int = 3478
 
     @property
     def host(self) -> str:
@@ -63,12 +71,19 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
             f"{folder / 'relay.toml'}"
         )
     access_key, secret_key = secrets.token_hex(10), secrets.token_urlsafe(32)
+    turn_secret = secrets.token_hex(32)
     settings_text = _relay_toml(settings, access_key, secret_key)
     config = parse(tomllib.loads(settings_text), folder=folder)  # before anything is made
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write(folder / "relay.toml", settings_text)
     _write_broker(folder, settings, clock.wall_ms())
+    _write(config.push_key_path, PushKey.create().pem())
     _write(folder / "s3.json", _s3_json(access_key, secret_key))
+    if settings.turn_host is not None:
+        host, port = settings.turn_host, settings.turn_port
+        conf = coturn_conf(host=host, port=port, secret=turn_secret)
+        _write(folder / "turnserver.conf", conf)
+        _write(folder / TURN_SECRET_NAME, turn_secret + "\n")
     database = await Database.open(config.database_path)
     await database.close()
     config.database_path.chmod(0o600)
@@ -160,10 +175,19 @@ def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str
             "secret_key": secret_key,
         },
     }
+    if settings.demo_passkeys:
+        tables["push"] = {"loopback": True}
+    if settings.turn_host is not None:
+        at = f"{settings.turn_host}:{settings.turn_port}"
+        tables["live"] = {
+            "stun_urls": [f"stun:{at}"],
+            "turn_urls": [f"turn:{at}", f"turn:{at}?transport=tcp"],
+            "turn_secret_file": TURN_SECRET_NAME,
+        }
     lines = ["# Written by doorward-relay init; relay.example.toml explains each key."]
     for name, values in tables.items():
         lines += ["", f"[{name}]"] if name else [""]
-        # A JSON string, number or boolean is a TOML one.
+        # A JSON string, number, boolean or list of strings is a TOML one.
         lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
 

@@ -1,11 +1,14 @@
-"""Commands to doorbells: kept, published, and repeated until the doorbell answers.
+"""Commands to doorbells: published, and repeated until the doorbell answers.
 
 What the broker hands to an MQTT subscriber can get lost, so a command is repeated after 1 s,
 2 s, 4 s … 30 s, and at once when its doorbell says that it is online, until its reply or its
-expiry. Every command is idempotent by id. A relay that starts takes up what is unanswered.
+expiry. Every command is idempotent by id. What is *sent* is kept, and a relay that starts takes
+up what is unanswered. What is *asked*, while somebody waits for the reply, is of use to nobody
+later and often says where somebody is: it is never written down.
 """
 
 import asyncio
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -38,6 +41,12 @@ class _Pending:
     wait_s: float = FIRST_REPEAT_S
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    device: str
+    reply: asyncio.Future[ReplyBody]
+
+
 class Commands:
     """Sends commands and takes replies."""
 
@@ -46,7 +55,7 @@ class Commands:
         self._database = database
         self._clock = clock
         self._pending: dict[str, _Pending] = {}
-        self._waiting: dict[str, asyncio.Future[ReplyBody]] = {}
+        self._asked: dict[str, _Asked] = {}
         self._wake = asyncio.Event()
         self._is_listening = False
 
@@ -62,10 +71,9 @@ class Commands:
         while True:
             self._wake.clear()
             delay_s = await self._publish_due()
-            try:
-                await asyncio.wait_for(self._wake.wait(), delay_s)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):  # wait_for may lose a cancellation (3.11)
+                    await self._wake.wait()
 
     async def send(self, device: str, body: CommandBody, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id.
@@ -80,25 +88,36 @@ class Commands:
     async def ask(
         self, device: str, body: CommandBody, timeout_s: float = ASK_TIMEOUT_S
     ) -> ReplyBody:
-        """Send a command and wait for its reply, or raise CommandUnanswered."""
+        """Send a command without keeping it, and wait for its reply.
+
+        Raises CommandUnanswered, UnknownDoorbell or CommandTooLarge.
+        """
         expires_ms = self._clock.wall_ms() + int(timeout_s * 1000)
-        async with self._database.begin() as tx:
-            command = await self.add(tx, device, body, expires_ms)
-        reply: asyncio.Future[ReplyBody] = asyncio.get_running_loop().create_future()
-        self._waiting[command.id] = reply
+        async with self._database.read() as tx:
+            command = await self._command(tx, device, body, expires_ms)
+        asked = _Asked(device=device, reply=asyncio.get_running_loop().create_future())
+        self._asked[command.id] = asked
         self.dispatch(command)
         try:
             async with asyncio.timeout(timeout_s):
-                return await reply
+                return await asked.reply
         except TimeoutError as error:
             raise CommandUnanswered(f"the doorbell didn't answer in {timeout_s:g} s") from error
         finally:
-            del self._waiting[command.id]
+            del self._asked[command.id]
+            self._pending.pop(command.id, None)
 
     async def add(
         self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
     ) -> Command:
         """Keep a command as part of a transaction; `dispatch` it once that is committed."""
+        command = await self._command(tx, device, body, expires_ms)
+        await commands.add(tx, command)
+        return command
+
+    async def _command(
+        self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
+    ) -> Command:
         doorbell = await fleet.get(tx, device)
         if doorbell is None or doorbell.revoked_ms is not None:
             raise UnknownDoorbell(f"no doorbell {device} is enrolled here")
@@ -112,11 +131,10 @@ class Commands:
         size_bytes = len(command.encode())
         if size_bytes > MAX_MQTT_BYTES:
             raise CommandTooLarge(f"a command of {size_bytes} bytes, at most {MAX_MQTT_BYTES}")
-        await commands.add(tx, command)
         return command
 
     def dispatch(self, command: Command) -> None:
-        """Publish a kept command now, and again until it is answered."""
+        """Publish a command now, and again until it is answered."""
         self._schedule(command)
         self._wake.set()
 
@@ -134,14 +152,15 @@ class Commands:
         except WireError as error:
             log.warning("reply on %s refused: %s", subject, error)
             return
+        asked = self._asked.get(reply.in_reply_to)
+        if asked is not None:
+            if asked.device == reply.device and not asked.reply.done():
+                asked.reply.set_result(reply.body)
+            return
         async with self._database.begin() as tx:
             is_first = await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
-        if not is_first:
-            return  # a repeated reply, or one to somebody else's command
-        self._pending.pop(reply.in_reply_to, None)
-        waiting = self._waiting.get(reply.in_reply_to)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(reply.body)
+        if is_first:  # neither a repeated reply, nor one to somebody else's command
+            self._pending.pop(reply.in_reply_to, None)
 
     def _schedule(self, command: Command) -> None:
         self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)

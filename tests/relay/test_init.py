@@ -16,6 +16,7 @@ from relay.__main__ import main
 from relay.config import load
 from relay.errors import SchemaTooNew, StoreError
 from relay.fleet.ca import Authority
+from relay.notify.push_key import PushKey
 from relay.store.database import Database
 
 
@@ -39,6 +40,7 @@ def test_everything_is_for_its_owner_only(made: Path) -> None:
 def test_the_settings_it_writes_are_valid(made: Path) -> None:
     config = load(made / "relay.toml")
     assert config.demo_passkeys
+    assert config.push.is_loopback_allowed
     assert config.data_dir == made
     assert config.database_path.exists()
     identities = json.loads((made / "s3.json").read_text())["identities"]
@@ -47,7 +49,15 @@ def test_the_settings_it_writes_are_valid(made: Path) -> None:
 
 def test_without_demo_no_demo_passkey_counts(tmp_path: Path) -> None:
     assert main(["init", "--data", str(tmp_path / "data")]) == 0
-    assert not load(tmp_path / "data" / "relay.toml").demo_passkeys
+    config = load(tmp_path / "data" / "relay.toml")
+    assert not config.demo_passkeys
+    assert not config.push.is_loopback_allowed
+
+
+def test_each_relay_has_a_push_key_of_its_own(made: Path, tmp_path: Path) -> None:
+    assert main(["init", "--data", str(tmp_path / "other")]) == 0
+    keys = {PushKey.load(folder / "push.key").public_key for folder in (made, tmp_path / "other")}
+    assert len(keys) == 2
 
 
 def test_the_ca_and_the_brokers_certificate_fit(made: Path) -> None:
