@@ -1,46 +1,188 @@
 """What the relay carries to the live view and to the pairing camera, put into their words."""
 
 import asyncio
+import logging
+import random
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.capture.hub import LumaSlot
 from firmware.capture.qr import read_texts
 from firmware.clock import Clock
+from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.pairing import Pairing
+from firmware.live.answer import AnswerSigner
 from firmware.live.errors import LiveError
-from firmware.live.session import LiveSessions
+from firmware.live.feed import ClipShelf, UnitFeed
+from firmware.live.quality import LiveSources
+from firmware.live.session import LiveLimits, LiveSessions
+from firmware.live.signed import SignedChecks
+from firmware.live.source import Source
+from firmware.live.voice import LiveSound
+from firmware.live.watching import Watcher, WatchingNews
+from firmware.noting import Notes
 from firmware.protocol.commands import (
     Accepted,
     Answer,
+    Candidates,
     CloseSession,
+    LiveCommand,
+    LiveNonce,
+    NonceWanted,
     Offer,
     Refused,
     ReplyBody,
 )
+from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.telling import Tell
+
+log = logging.getLogger(__name__)
+
+
+class SmallFeed(UnitFeed, Protocol):
+    """The small stream, as `firmware.capture.small.SmallStream`."""
+
+    def request_key_frame(self) -> None:
+        """Make one of the next pictures a key frame."""
+        ...
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Aim at another bitrate, for all who watch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cameras:
+    """What live view gets of the camera; `small` is None where the board has no room for it."""
+
+    main: UnitFeed
+    request_key_frame: Callable[[], None]
+    main_bps: Callable[[], int]
+    small: SmallFeed | None
+
+    def sources(self) -> LiveSources:
+        """Return the streams for all viewers."""
+        small = self.small
+        return LiveSources(
+            main=Source("main", self.main, request_key_frame=self.request_key_frame),
+            small=None
+            if small is None
+            else Source("small", small, request_key_frame=small.request_key_frame),
+            main_bps=self.main_bps,
+        )
 
 
 class Viewing:
-    """Answers offers of live view."""
+    """Live view as the relay reaches it: nonces, offers, candidates."""
 
-    def __init__(self, live: LiveSessions, has_owner: Callable[[], bool]) -> None:
-        self._live = live
+    def __init__(
+        self,
+        *,
+        keys: DeviceKeys,
+        has_owner: Callable[[], bool],
+        checks: SignedChecks,
+        notes: Notes,
+        clock: Clock,
+        source: random.Random,
+        cameras: Cameras,
+        shelf: ClipShelf,
+        sound: LiveSound | None,
+        limits: LiveLimits,
+    ) -> None:
         self._has_owner = has_owner
+        self._checks = checks
+        self._notes = notes
+        self._clock = clock
+        self._telling: set[asyncio.Task[None]] = set()
+        self._sources = cameras.sources()
+        self.live = LiveSessions(
+            sources=self._sources,
+            shelf=shelf,
+            checks=checks,
+            signer=AnswerSigner(keys.signer.sign, device=keys.device, wall_ms=clock.wall_ms),
+            clock=clock,
+            random_source=source,
+            limits=limits,
+            news=WatchingNews(began=self._began, ended=self._ended),
+            sound=sound,
+            set_small_bitrate=_no_bitrate if cameras.small is None else cameras.small.set_bitrate,
+        )
 
-    async def on_offer(self, offer: Offer) -> ReplyBody:
-        """Open a session; nobody watches a doorbell that has no owner."""
+    async def on_command(self, command: LiveCommand) -> ReplyBody:
+        """Answer one of live view's commands; nobody watches a doorbell that has no owner."""
         if not self._has_owner():
             return Refused(reason="not_paired", detail="this doorbell has no owner yet")
         try:
-            sdp = await self._live.answer(offer.session_id, offer.sdp, offer.ice_servers)
+            match command:
+                case NonceWanted():
+                    return LiveNonce(nonce=self._checks.give_nonce())
+                case Offer():
+                    signed = await self.live.answer(
+                        command.session_id, command.signed, command.ice_servers
+                    )
+                    return Answer(session_id=command.session_id, signed=signed)
+                case Candidates():
+                    await self.live.add_candidates(command.session_id, command.signed)
+                case CloseSession():
+                    await self.live.close(command.session_id)
         except LiveError as error:
-            return Refused(reason=error.reason, detail=error.detail)
-        return Answer(session_id=offer.session_id, sdp=sdp)
-
-    async def on_close_session(self, close: CloseSession) -> ReplyBody:
-        """End a session."""
-        await self._live.close(close.session_id)
+            return refused(error)
         return Accepted()
+
+    async def on_browser_ended(self, browser_id: str) -> None:
+        """End what a browser watches that may watch no longer."""
+        await self.live.end_browser(browser_id)
+
+    def hide(self) -> None:
+        """There is a new mask: send nothing more of what was filmed without it."""
+        self._sources.main.discard()
+        if self._sources.small is not None:
+            self._sources.small.discard()
+
+    async def aclose(self) -> None:
+        """End all sessions and let what is being told be told."""
+        await self.live.aclose()
+        await asyncio.gather(*self._telling, return_exceptions=True)
+
+    def _began(self, watcher: Watcher) -> None:
+        self._note(
+            WatchingBegan(
+                session_id=watcher.session_id,
+                name=watcher.who.name,
+                browser_name=watcher.who.browser_name,
+                at_ms=watcher.since_ms,
+            )
+        )
+
+    def _ended(self, watcher: Watcher, has_talked: bool) -> None:
+        self._note(
+            WatchingEnded(
+                session_id=watcher.session_id,
+                at_ms=self._clock.wall_ms(),
+                has_talked=has_talked,
+            )
+        )
+
+    def _note(self, body: WatchingBegan | WatchingEnded) -> None:
+        task = asyncio.create_task(self._notes.to_all(body), name="note of watching")
+        self._telling.add(task)
+        task.add_done_callback(self._told)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._telling.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("owners can't be told who watches: %r", task.exception())
+
+
+def _no_bitrate(bitrate_bps: int) -> None:
+    """There is no small stream to hear of it."""
+
+
+def refused(error: LiveError) -> Refused:
+    """Return the refusal that the relay carries back; its detail may quote what came in."""
+    detail = "".join(char if char.isprintable() else " " for char in error.detail)
+    return Refused(reason=error.reason, detail=detail[:200] or error.reason)
 
 
 class CodeWatch:

@@ -15,11 +15,13 @@ from firmware.clips.playback import Playback
 from firmware.clips.record import ClipRecord
 from firmware.clips.reel import begin_90k, gops_from
 from firmware.clock import Clock
+from firmware.config import SoundConfig
 from firmware.consent.facts import BrowserEnrolment, Grant
 from firmware.door.ports import (
     DoorNumberAnswer,
     DoorStatus,
     Locked,
+    MicrophoneView,
     Outcome,
     PairingView,
     Unlocked,
@@ -35,6 +37,8 @@ from firmware.live.feed import ClipFile, ClipLine, ClipReel
 from firmware.protocol.encoding import sha256_hex, unb64u
 from firmware.protocol.events import Health, TroubleCode
 from firmware.request_desk import RequestDesk
+from firmware.sound.errors import NoSoundCard
+from firmware.sound.microphone import Microphone
 from firmware.statements import Asked, StatementDesk
 from firmware.telling import Tell
 
@@ -111,6 +115,37 @@ class HowItIs:
     troubles: Callable[[], Sequence[TroubleCode]] = lambda: ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ear:
+    """The microphone that is switched at the page, and who hears it."""
+
+    microphone: Microphone
+    settings: SoundConfig
+
+    def view(self) -> MicrophoneView:
+        """Return how it is."""
+        return MicrophoneView(
+            state=self.microphone.state,
+            has_card=self.microphone.has_card,
+            is_on=self.microphone.is_on,
+            trouble=self.microphone.trouble,
+            is_in_live_view=self.settings.is_in_live_view,
+            is_in_clips=self.settings.is_in_clips,
+        )
+
+    def switch(self, *, is_on: bool) -> Outcome:
+        """Switch it. Off counts at once; what the card doesn't take is said."""
+        try:
+            self.microphone.switch(is_on)
+        except NoSoundCard as error:
+            return Outcome(is_done=False, detail=str(error))
+        except OSError as error:
+            log.error("the microphone's switch can't be kept: %s", error)
+            kept = "it stays off" if is_on else "it is off now, but perhaps not after a restart"
+            return Outcome(is_done=False, detail=f"The memory card doesn't take it; {kept}.")
+        return Outcome(is_done=True)
+
+
 class OwnPage:
     """Implements `door.ports.DoorPorts`."""
 
@@ -130,6 +165,7 @@ class OwnPage:
         tell: Tell,
         door_url: str,
         how_it_is: HowItIs,
+        ear: Ear,
     ) -> None:
         self._device = device
         self._desk = desk
@@ -144,6 +180,7 @@ class OwnPage:
         self._tell = tell
         self._door_url = door_url
         self._how_it_is = how_it_is
+        self._ear = ear
         self._one_pairing_at_a_time = asyncio.Lock()
 
     def status(self) -> DoorStatus:
@@ -160,6 +197,7 @@ class OwnPage:
             card_free_bytes=health.card_free_bytes if health else None,
             card_total_bytes=health.card_total_bytes if health else None,
             troubles=tuple(self._how_it_is.troubles()),
+            microphone=self._ear.microphone.state,
         )
 
     def pairing_view(self) -> PairingView:
@@ -190,7 +228,7 @@ class OwnPage:
             self._pairing.undo()
             return Outcome(is_done=False, detail=refusal.detail)
         await self._tell(confirmed.event)
-        await self._requests.tell_standing(confirmed.owner)
+        await self._requests.tell_standing(confirmed.owner.owner)
         return Outcome(is_done=True)
 
     def waiting(self) -> Sequence[WaitingStatement]:
@@ -221,6 +259,14 @@ class OwnPage:
         if await asyncio.to_thread(self._desk.refuse, digest):
             return Outcome(is_done=True)
         return Outcome(is_done=False, detail="It doesn't wait any more.")
+
+    def microphone(self) -> MicrophoneView:
+        """Return how the microphone is."""
+        return self._ear.view()
+
+    async def switch_microphone(self, *, is_on: bool) -> Outcome:
+        """Switch it; the page has seen the door number."""
+        return self._ear.switch(is_on=is_on)
 
     async def plain_mp4(self, clip_id: str) -> bytes | None:
         """Return a clip as plain MP4."""

@@ -1,51 +1,65 @@
 """Clips over the data channel "clips": the words spoken there, and back-pressure.
 
-The peer sends JSON texts of at most 4 KB: {"list": true} or {"get": clip id}. The doorbell
-answers {"clips": [...]}, or {"clip", "size", "digest", "manifest"}, binary chunks of 16 KiB and
-{"end": id}, or {"error": text}. One answer at a time, in order. No aiortc here: `Channel` is
-what is used of an RTCDataChannel.
+The peer sends JSON texts of at most 4 KB:
+{"list": true}                      → {"clips": [...]}
+{"get": clip id, "from": offset}    → {"clip", "size", "from", "digest", "manifest"}, binary chunks
+                                      of 16 KiB from that byte on, {"end": clip id}
+{"play": clip id, "from_ms": n}     → the clip over the video track: {"playing", "from_ms",
+                                      "duration_ms"}, {"playing", "at_ms"} at each key frame,
+                                      {"played": clip id} at its end
+{"stop": true}                      → ends what is being sent or played: {"stopped": true}
+Anything else is answered by {"error": text}. One answer at a time, in order; a `stop` doesn't wait
+for the end of a download. No aiortc here: `Channel` is what is used of an RTCDataChannel.
 """
 
-import asyncio
-import json
-from collections.abc import Callable
+import logging
 from dataclasses import asdict
-from typing import Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.live.feed import ClipFile, ClipShelf
+from firmware.live.channel import MAX_MESSAGE_BYTES, Channel, ChannelClosed, ChannelEnd
+from firmware.live.feed import ClipFile, ClipReel, ClipShelf
 from firmware.protocol.encoding import Document, Id, WireError, decode
 
-MAX_MESSAGE_BYTES = 4096
-MAX_WAITING_MESSAGES = 8
+logger = logging.getLogger(__name__)
+
+CLIPS_LABEL = "clips"
 MAX_LISTED_CLIPS = 200
 CHUNK_BYTES = 16 * 1024
-LOW_WATER_BYTES = 64 * 1024
-HIGH_WATER_BYTES = 256 * 1024
+MAX_CLIP_MS = 24 * 3600 * 1000
+
+Unset = msgspec.UnsetType
+Position = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+Moment = Annotated[int, msgspec.Meta(ge=0, le=MAX_CLIP_MS)]
 
 
-class Channel(Protocol):
-    """What is used of an RTCDataChannel; the names are the standard's."""
+class Wish(
+    Document,
+    frozen=True,
+    kw_only=True,
+    rename={"wants_list": "list", "from_byte": "from", "must_stop": "stop"},
+):
+    """What the peer says: exactly one of `list`, `get`, `play` and `stop`."""
 
-    bufferedAmountLowThreshold: int  # noqa: N815
-
-    @property
-    def bufferedAmount(self) -> int: ...  # noqa: N802
-
-    @property
-    def readyState(self) -> str: ...  # noqa: N802
-
-    def send(self, data: bytes | str) -> None: ...
-
-    def on(self, event: str, f: Callable[..., Any]) -> Any: ...  # Any: what pyee returns
+    wants_list: Literal[True] | Unset = msgspec.UNSET
+    get: Id | Unset = msgspec.UNSET
+    from_byte: Position | Unset = msgspec.UNSET
+    play: Id | Unset = msgspec.UNSET
+    from_ms: Moment | Unset = msgspec.UNSET
+    must_stop: Literal[True] | Unset = msgspec.UNSET
 
 
-class Wish(Document, frozen=True, kw_only=True, rename={"wants_list": "list"}):
-    """What the peer says: exactly one of both."""
+class Player(Protocol):
+    """Who plays clips over the video track of this channel's viewer."""
 
-    get: Id | msgspec.UnsetType = msgspec.UNSET
-    wants_list: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+    def play(self, clip_id: str, reel: ClipReel) -> None:
+        """Play it instead of what is shown now."""
+        ...
+
+    def stop(self) -> None:
+        """Show what was shown before, if a clip is playing."""
+        ...
 
 
 def parse_wish(message: str | bytes) -> Wish:
@@ -53,100 +67,108 @@ def parse_wish(message: str | bytes) -> Wish:
     if not isinstance(message, str):
         raise WireError("send a JSON text, not bytes")
     wish = decode(Wish, message.encode("utf-8", "replace"), max_bytes=MAX_MESSAGE_BYTES)
-    if (wish.get is msgspec.UNSET) == (wish.wants_list is msgspec.UNSET):
-        raise WireError('send either {"list": true} or {"get": a clip id}')
+    wishes = (wish.wants_list, wish.get, wish.play, wish.must_stop)
+    if sum(one is not msgspec.UNSET for one in wishes) != 1:
+        raise WireError('send exactly one of "list", "get", "play" and "stop"')
+    if wish.from_byte is not msgspec.UNSET and wish.get is msgspec.UNSET:
+        raise WireError('"from" goes with "get"')
+    if wish.from_ms is not msgspec.UNSET and wish.play is msgspec.UNSET:
+        raise WireError('"from_ms" goes with "play"')
     return wish
-
-
-class ChannelClosed(Exception):
-    """The peer closed the channel amid an answer, or can't take answers at all."""
 
 
 class ClipChannel:
     """Serves one viewer's data channel until cancelled."""
 
-    def __init__(self, shelf: ClipShelf) -> None:
+    def __init__(self, shelf: ClipShelf, player: Player) -> None:
         self._shelf = shelf
-        self._channel: Channel | None = None
-        self._messages: asyncio.Queue[str | bytes] = asyncio.Queue(MAX_WAITING_MESSAGES)
-        self._drained = asyncio.Event()
+        self._player = player
+        self._end = ChannelEnd(self._overflow)
 
     def attach(self, channel: Channel) -> bool:
         """Take the first channel that the peer opens; return False for any further one."""
-        if self._channel is not None:
-            return False
-        self._channel = channel
-        channel.bufferedAmountLowThreshold = LOW_WATER_BYTES
-        channel.on("message", self._offer)
-        channel.on("bufferedamountlow", self._drained.set)
-        channel.on("close", self._drained.set)
-        return True
+        return self._end.attach(channel)
 
     async def serve(self) -> None:
         """Answer messages in order."""
         while True:
-            message = await self._messages.get()
+            message = await self._end.next()
             try:
-                await self._answer(message)
+                await self._answer(parse_wish(message))
             except WireError as error:
-                self._say({"error": str(error)})
+                self._end.say({"error": str(error)})
             except ChannelClosed:
                 return
+            except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
+                logger.exception("a viewer's wish for clips failed")
+                self._end.say({"error": "the doorbell failed at it; its log says why"})
 
-    def _offer(self, message: str | bytes) -> None:
-        try:
-            self._messages.put_nowait(message)
-        except asyncio.QueueFull:
-            if self._channel is not None and self._channel.bufferedAmount <= HIGH_WATER_BYTES:
-                self._say({"error": "too many messages at once; wait for the answers"})
+    def say_place(self, clip_id: str, at_ms: int) -> None:
+        """Say where in a clip the playing is, unless the peer takes nothing."""
+        if not self._end.is_flooded:
+            self._end.say({"playing": clip_id, "at_ms": at_ms})
 
-    async def _answer(self, message: str | bytes) -> None:
-        wish = parse_wish(message)
+    def say_played(self, clip_id: str) -> None:
+        """Say that a clip was played to its end."""
+        self._end.say({"played": clip_id})
+
+    async def _answer(self, wish: Wish) -> None:
         if isinstance(wish.get, str):
-            clip = await self._shelf.plain_mp4(wish.get)
-            if clip is None:
-                raise WireError("no clip of that id is kept here")
-            await self._send_clip(wish.get, clip)
+            from_byte = wish.from_byte if isinstance(wish.from_byte, int) else 0
+            await self._get(wish.get, from_byte)
+        elif isinstance(wish.play, str):
+            await self._play(wish.play, wish.from_ms if isinstance(wish.from_ms, int) else 0)
+        elif wish.must_stop is True:
+            self._player.stop()
+            self._end.say({"stopped": True})
         else:
-            self._say({"clips": [asdict(line) for line in self._shelf.newest(MAX_LISTED_CLIPS)]})
+            lines = self._shelf.newest(MAX_LISTED_CLIPS)
+            self._end.say({"clips": [asdict(line) for line in lines]})
 
-    async def _send_clip(self, clip_id: str, clip: ClipFile) -> None:
-        self._say(
+    async def _play(self, clip_id: str, from_ms: int) -> None:
+        reel = await self._shelf.reel(clip_id, from_ms)
+        if reel is None:
+            raise WireError("no clip of that id is kept here")
+        said = {"playing": clip_id, "from_ms": reel.from_ms, "duration_ms": reel.duration_ms}
+        self._end.say(said)
+        self._player.play(clip_id, reel)
+
+    async def _get(self, clip_id: str, from_byte: int) -> None:
+        clip = await self._shelf.plain_mp4(clip_id)
+        if clip is None:
+            raise WireError("no clip of that id is kept here")
+        if from_byte > len(clip.mp4):
+            raise WireError(f"the clip has {len(clip.mp4)} bytes")
+        self._end.say(
             {
                 "clip": clip_id,
                 "size": len(clip.mp4),
+                "from": from_byte,
                 "digest": clip.manifest_digest,
                 "manifest": msgspec.to_builtins(clip.manifest),
             }
         )
+        if await self._send_bytes(clip, from_byte):
+            self._end.say({"end": clip_id})
+        else:
+            self._end.say({"stopped": True})
+
+    async def _send_bytes(self, clip: ClipFile, from_byte: int) -> bool:
+        """Send the clip from this byte on; False if the peer wanted it to stop."""
         view = memoryview(clip.mp4)
-        for begin in range(0, len(view), CHUNK_BYTES):
-            await self._room()
-            self._send(bytes(view[begin : begin + CHUNK_BYTES]))
-        self._say({"end": clip_id})
+        for begin in range(from_byte, len(view), CHUNK_BYTES):
+            await self._end.room()
+            if self._end.take_next(_is_stop):
+                return False
+            self._end.send(bytes(view[begin : begin + CHUNK_BYTES]))
+        return True
 
-    async def _room(self) -> None:
-        """Wait until the peer has taken enough of what was sent."""
-        channel = self._opened()
-        if channel.bufferedAmount > HIGH_WATER_BYTES:
-            self._drained.clear()
-            await self._drained.wait()
-        await asyncio.sleep(0)  # live view goes first
+    def _overflow(self) -> None:
+        self._end.say({"error": "too many messages at once; wait for the answers"})
 
-    def _say(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
-        try:
-            self._send(json.dumps(answer, separators=(",", ":")))
-        except ChannelClosed:
-            return  # nobody is left to hear it
 
-    def _send(self, data: bytes | str) -> None:
-        channel = self._opened()
-        try:
-            channel.send(data)
-        except ValueError as error:  # the peer announced that it takes only smaller messages
-            raise ChannelClosed from error
-
-    def _opened(self) -> Channel:
-        if self._channel is None or self._channel.readyState != "open":
-            raise ChannelClosed
-        return self._channel
+def _is_stop(message: str | bytes) -> bool:
+    try:
+        return parse_wish(message).must_stop is True
+    except WireError:
+        return False

@@ -4,7 +4,7 @@
 network.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,6 +79,20 @@ class ClipFile:
     manifest: SignedManifest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipReel:
+    """One clip to be played from a key frame on.
+
+    `gops` yields each GOP's access units once they are known to be what the manifest says, and
+    ends early if one isn't or can't be read. Their pts count from the clip's beginning.
+    """
+
+    from_ms: int
+    """Where it begins: the key frame at or before what was asked for."""
+    duration_ms: int
+    gops: AsyncIterator[Sequence[Unit]]
+
+
 class ClipShelf(Protocol):
     """The finished clips."""
 
@@ -88,4 +102,8 @@ class ClipShelf(Protocol):
 
     async def plain_mp4(self, clip_id: str) -> ClipFile | None:
         """Return one clip, or None if there is none of that id."""
+        ...
+
+    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
+        """Return one clip from this moment on, or None if there is none of that id."""
         ...

@@ -16,10 +16,14 @@ notices when upstream no longer has what this leans on:
 Only what concerns all connections alike belongs here.
 """
 
+from collections.abc import Sequence
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from aioice import Candidate, Connection, ice, stun
 from aiortc import rtcicetransport
+
+from firmware.live.ice_servers import NamedContext
 
 GATHER_S = 2
 """Enough for TLS, TCP and an allocation over 300 ms of round trip."""
@@ -66,6 +70,13 @@ class EagerConnection(Connection):
     ) -> list[Candidate]:
         """Gather, and give servers up that take longer than GATHER_S."""
         return await super().get_component_candidates(component, addresses, timeout)
+
+
+def check_turn_by_name(transport: Any, names: Sequence[str]) -> None:  # Any: RTCIceTransport
+    """Let TURN's TLS check a name: the server is called by the address that was looked at."""
+    connection = transport.iceGatherer._connection
+    if names and connection.turn_ssl:
+        connection.turn_ssl = NamedContext(names[0])
 
 
 def tune_ice() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
+from firmware.clips.reel import begin_90k, gops_from
 from firmware.errors import VaultError
 from tests.fakes.recording import RecordingRig, Shelves, running
 
@@ -51,6 +52,23 @@ def test_footage_that_is_not_what_the_row_says_is_not_released(
     granted.path.with_suffix(".new").replace(granted.path)
     with pytest.raises(VaultError, match="isn't what its manifest says"):
         shelves.playback.plain_mp4(granted)
+    with pytest.raises(VaultError, match="aren't what the manifest says"):
+        list(gops_from(shelves.playback, granted, 0))
+
+
+def test_what_is_played_to_an_owner_is_the_clip_from_the_wished_key_frame_on(
+    two: tuple[Shelves, ClipRecord, ClipRecord],
+) -> None:
+    shelves, _, clip = two
+    units = list(shelves.playback.units(clip))
+    keys_90k = [unit.pts_90k for unit in units if unit.is_key]
+    for wanted_90k in (0, keys_90k[1] - 1, keys_90k[1], keys_90k[2] + 1, 10**9):
+        begin = begin_90k(clip, wanted_90k)
+        gops = list(gops_from(shelves.playback, clip, begin))
+
+        assert begin == max(key for key in keys_90k if key <= wanted_90k)
+        assert [unit for gop in gops for unit in gop] == [u for u in units if u.pts_90k >= begin]
+        assert all(gop[0].is_key for gop in gops)
 
 
 def test_one_clips_picture_is_not_shown_as_anothers(

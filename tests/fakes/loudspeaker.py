@@ -8,9 +8,11 @@ from pathlib import Path
 
 from firmware.clock import SystemClock
 from firmware.live.voice import LiveSound
+from firmware.sound.errors import SoundMissing
 from firmware.sound.frames import SAMPLE_RATE
 from firmware.sound.opus import OpusFeed
 from firmware.sound.replies import QuickReplies
+from firmware.sound.sounds import Sound
 from firmware.sound.talk import TalkFloor
 from tests.fakes.heard import HandFeed, tone
 
@@ -19,6 +21,7 @@ class Loudspeaker:
     """Implements what is used of `firmware.sound.speaker.Speaker`."""
 
     has_card = True
+    trouble = ""
 
     def __init__(self) -> None:
         self.frames: list[bytes] = []
@@ -48,6 +51,9 @@ class PerfectEcho:
 class NoSpeech:
     """A doorbell on which nothing speaks texts."""
 
+    async def speak(self, _text: str, _language: str) -> Sound:
+        raise SoundMissing("espeak-ng", "sudo apt install espeak-ng")
+
 
 class Sounding:
     """A doorbell's sound on the running loop."""
@@ -62,7 +68,11 @@ class Sounding:
             floor=self.floor,
             replies=self.replies,
             microphone=lambda: "on" if self.microphone.is_on else "off",
+            switch_microphone_off=self._switch_off,
         )
+
+    def _switch_off(self) -> None:
+        self.microphone.is_on = False
 
     async def hum(self) -> None:
         """Let the microphone hear a tone, in real time, until cancelled."""

@@ -1,360 +1,226 @@
-"""Live view over real UDP: an aiortc viewer on the other side of LiveSessions."""
+"""Live view over real UDP: an aiortc viewer on the other side, with real keys and signatures."""
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcrtpsender
+from aiortc import RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
 
-from firmware.capture.hub import UnitHub
-from firmware.live.clip_channel import (
-    CHUNK_BYTES,
-    HIGH_WATER_BYTES,
-    ClipChannel,
-    parse_wish,
+from firmware.protocol.commands import IceServer, Offer, Refused
+from firmware.protocol.encoding import new_id
+from firmware.protocol.live import LiveAnswer, SignedLive, parse_unverified
+from firmware.protocol.notes import WatchingBegan, WatchingEnded
+from firmware.protocol.sdp import check_offer
+from tests.fakes.porch import Porch, Refusal, Visitor, eventually, in_time, porch, visitor
+
+NAMED_CANDIDATE = (
+    "a=candidate:1 1 udp 2113937151 d9c5ae7e-0000-4000-8000-000000000000.local 40000 typ host"
 )
-from firmware.live.errors import LiveError
-from firmware.live.feed import ClipFile, ClipLine
-from firmware.live.keyframes import KeyFrameGate
-from firmware.live.session import LiveSessions, UnitTrack
-from firmware.protocol.commands import IceServer
-from firmware.protocol.encoding import WireError, new_id, sha256_hex
-from firmware.protocol.footage import SignedManifest, split_annex_b
-from tests.fakes.source import QuickSource
-
-CLIP_ID = "a" * 26
-MP4 = bytes(range(256)) * 8192 + b"end"
 
 
-class Shelf:
-    """One clip."""
-
-    def newest(self, limit: int) -> list[ClipLine]:
-        return [
-            ClipLine(
-                clip_id=CLIP_ID,
-                started_ms=1,
-                duration_ms=12_000,
-                manifest_digest="d" * 64,
-                pre_roll_ms=6000,
-            )
-        ][:limit]
-
-    async def plain_mp4(self, clip_id: str) -> ClipFile | None:
-        if clip_id != CLIP_ID:
-            return None
-        manifest = SignedManifest(manifest="{}", signature="AA")
-        return ClipFile(mp4=MP4, manifest_digest="d" * 64, manifest=manifest)
+async def offer_of_nobody(here: Porch, **how: object) -> Visitor:
+    """Somebody whose offer is ready, and who won't connect."""
+    someone = Visitor(here, here.enrol(), **how)
+    sdp = await someone.local_sdp()
+    await someone.peer.close()
+    someone.offered = await someone.offer(sdp)
+    return someone
 
 
-@dataclass
-class Porch:
-    """A camera, its hub, and the sessions under test."""
-
-    source: QuickSource
-    hub: UnitHub
-    live: LiveSessions
-
-
-@asynccontextmanager
-async def porch(**settings: float) -> AsyncIterator[Porch]:
-    source = QuickSource()
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
-    live = LiveSessions(hub, Shelf(), request_key_frame=source.request_key_frame, **settings)
-    source.start(hub.put, lambda _: None)
-    try:
-        yield Porch(source, hub, live)
-    finally:
-        await live.aclose()
-        await asyncio.to_thread(source.stop)
-
-
-@dataclass
-class Viewer:
-    """What an owner's app is to the doorbell."""
-
-    peer: RTCPeerConnection = field(
-        default_factory=lambda: RTCPeerConnection(RTCConfiguration(iceServers=[]))
-    )
-    messages: asyncio.Queue[str | bytes] = field(default_factory=asyncio.Queue)
-
-    async def offer(self) -> str:
-        self.peer.addTransceiver("video", direction="recvonly")
-        self.channel = self.peer.createDataChannel("clips")
-        self.channel.on("message", self.messages.put_nowait)
-        self.opened = asyncio.Event()
-        self.channel.on("open", self.opened.set)
-        await self.peer.setLocalDescription(await self.peer.createOffer())
-        return self.peer.localDescription.sdp
-
-    async def watch(self, live: LiveSessions, session_id: str) -> None:
-        answer = await live.answer(session_id, await self.offer(), [])
-        await self.peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
-
-    async def frames(self, count: int) -> list:
-        track = self.peer.getReceivers()[0].track
-        return [await track.recv() for _ in range(count)]
-
-    async def said(self) -> dict:
-        message = await self.messages.get()
-        assert isinstance(message, str)
-        return json.loads(message)
-
-
-@asynccontextmanager
-async def viewer() -> AsyncIterator[Viewer]:
-    someone = Viewer()
-    try:
-        yield someone
-    finally:
-        await someone.peer.close()
-
-
-async def eventually(is_so: Callable[[], bool], within_s: float = 5) -> None:
-    end_s = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < end_s, "it never came about"
-        await asyncio.sleep(0.02)
-
-
-async def in_time(work: Awaitable, seconds: float = 8) -> object:
-    async with asyncio.timeout(seconds):
-        return await work
-
-
-async def offer_of_nobody() -> str:
-    async with viewer() as someone:
-        return await someone.offer()
+async def answer_to(someone: Visitor, sdp: str) -> None:
+    """Offer this SDP, signed as it must be."""
+    someone.session_id, someone.nonce = new_id(), None
+    await someone.send(someone.browser.sign(await someone.offer(sdp)))
 
 
 async def test_a_viewer_sees_thirty_decoded_frames_over_udp() -> None:
-    async with porch() as here, viewer() as someone:
-        await someone.watch(here.live, new_id())
+    async with porch() as here, visitor(here) as someone:
+        await in_time(someone.watch())
         frames = await in_time(someone.frames(30))
 
         assert [(frame.width, frame.height) for frame in frames] == [(320, 240)] * 30
-        assert here.live.viewers == 1
-
-
-async def test_access_units_pass_unchanged_and_the_first_is_a_key_frame() -> None:
-    async with porch() as here:
-        seen = here.hub.subscribe("test")
-        gate = KeyFrameGate(here.source.request_key_frame)
-        track = UnitTrack(here.hub, gate)
-        packet = await in_time(track.recv())
-        track.stop()
-        unit = await in_time(anext(seen))
-        while unit.pts_90k < packet.pts:
-            unit = await in_time(anext(seen))
-
-        assert bytes(packet) == unit.data
-        kinds = {nal[0] & 0x1F for nal in split_annex_b(bytes(packet))}
-        assert {5, 7, 8} <= kinds
+        assert [watcher.who.name for watcher in here.live.watchers] == ["Mary"]
 
 
 async def test_joining_asks_the_camera_for_a_key_frame() -> None:
-    async with porch() as here, viewer() as someone:
+    async with porch() as here, visitor(here) as someone:
         await asyncio.sleep(0.1)
         before = here.source.key_frame_requests
-        await someone.watch(here.live, new_id())
+        await in_time(someone.watch())
         await in_time(someone.frames(1))
 
         assert here.source.key_frame_requests > before
 
 
 async def test_a_picture_loss_indication_reaches_the_camera() -> None:
-    async with porch() as here, viewer() as someone:
-        await someone.watch(here.live, new_id())
+    async with porch() as here, visitor(here) as someone:
+        await in_time(someone.watch())
         await in_time(someone.frames(3))
         await asyncio.sleep(0.6)
         before = here.source.key_frame_requests
-        receiver = someone.peer.getReceivers()[0]
+        receiver = someone.video.receiver
         (ssrc,) = receiver._RTCRtpReceiver__active_ssrc
         await receiver._send_rtcp_pli(ssrc)
 
         await eventually(lambda: here.source.key_frame_requests > before)
 
 
-async def test_many_wishes_for_key_frames_become_few() -> None:
-    asked: list[float] = []
-    gate = KeyFrameGate(lambda: asked.append(time.monotonic()), interval_s=0.2)
-    for _ in range(50):
-        gate.ask()
-        await asyncio.sleep(0.01)
-    gate.stop()
+async def test_connects_by_candidates_that_are_trickled_after_an_offer_without_any() -> None:
+    async with porch() as here, visitor(here) as someone:
+        sdp = await someone.local_sdp()
+        lines = [line[2:] for line in sdp.splitlines() if line.startswith("a=candidate:")]
+        bare = [line for line in sdp.splitlines() if "candidate" not in line]
+        someone.local_sdp = lambda: asyncio.sleep(0, "\r\n".join(bare) + "\r\n")
+        await in_time(someone.watch())
+        await someone.trickle(1, *lines, is_last=True)
 
-    assert 2 <= len(asked) <= 4
-    assert all(b - a >= 0.19 for a, b in pairwise(asked))
-
-
-async def test_a_viewer_that_is_too_slow_goes_on_at_a_key_frame_that_it_asks_for() -> None:
-    async with porch() as here:
-        requests = []
-        track = UnitTrack(here.hub, KeyFrameGate(lambda: requests.append(1)))
-        first = await in_time(track.recv())
-        await asyncio.sleep(1.5)  # 60 fps: more than the queue of 60 holds
-        here.source.request_key_frame()
-        late = await in_time(track.recv())
-        while late.pts - first.pts < 90_000:
-            late = await in_time(track.recv())
-        await asyncio.sleep(0.6)
-        track.stop()
-
-        assert 5 in {nal[0] & 0x1F for nal in split_annex_b(bytes(late))}
-        assert len(requests) == 2
+        await in_time(someone.frames(1))
 
 
-async def test_a_clip_arrives_bit_for_bit() -> None:
-    async with porch() as here, viewer() as someone:
-        await someone.watch(here.live, new_id())
-        await in_time(someone.opened.wait())
-        someone.channel.send(json.dumps({"get": CLIP_ID}))
-        head = await in_time(someone.said())
-        chunks = []
-        while isinstance(message := await in_time(someone.messages.get()), bytes):
-            chunks.append(message)
+async def test_a_name_that_nobody_resolves_holds_up_neither_answer_nor_picture() -> None:
+    async with porch() as here, visitor(here) as someone:
+        begun_s = time.monotonic()
+        sdp = await someone.local_sdp()
+        with_name = sdp.replace("a=candidate", f"{NAMED_CANDIDATE}\r\na=candidate", 1)
+        someone.local_sdp = lambda: asyncio.sleep(0, with_name)
+        await in_time(someone.watch())
+        answered_s = time.monotonic() - begun_s
+        await in_time(someone.frames(1))
 
-        assert head["size"] == len(MP4)
-        assert head["manifest"] == {"manifest": "{}", "signature": "AA"}
-        assert sha256_hex(b"".join(chunks)) == sha256_hex(MP4)
-        assert max(len(chunk) for chunk in chunks) == CHUNK_BYTES
-        assert json.loads(message) == {"end": CLIP_ID}
+        assert answered_s < 0.5
 
 
-async def test_the_list_and_errors_come_over_the_same_channel() -> None:
-    async with porch() as here, viewer() as someone:
-        await someone.watch(here.live, new_id())
-        await in_time(someone.opened.wait())
-        someone.channel.send('{"list":true}')
-        someone.channel.send(json.dumps({"get": "b" * 26}))
-        someone.channel.send("{")
-        someone.channel.send(b"bytes")
-
-        assert (await in_time(someone.said()))["clips"][0]["clip_id"] == CLIP_ID
-        for _ in range(3):
-            assert set(await in_time(someone.said())) == {"error"}
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "[]", "{}", '{"list":false}', '{"get":"A"}', '{"list":true,"get":"' + "a" * 26 + '"}',
-     '{"get":"../etc/passwd"}', '{"list":true,"more":1}', '{"list":true' + " " * 5000 + "}"],
-)  # fmt: skip
-def test_refuses_what_is_not_exactly_one_wish(text: str) -> None:
-    with pytest.raises(WireError):
-        parse_wish(text)
-
-
-class StuckChannel:
-    """A data channel whose peer takes nothing."""
-
-    def __init__(self) -> None:
-        self.bufferedAmount = 0
-        self.bufferedAmountLowThreshold = 0
-        self.readyState = "open"
-        self.handlers: dict[str, Callable] = {}
-
-    def send(self, data: bytes | str) -> None:
-        self.bufferedAmount += len(data)
-
-    def on(self, event: str, f: Callable) -> None:
-        self.handlers[event] = f
-
-
-async def test_a_peer_that_takes_nothing_costs_bounded_memory() -> None:
-    channel = StuckChannel()
-    clips = ClipChannel(Shelf())
-    clips.attach(channel)
-    serving = asyncio.create_task(clips.serve())
-    for _ in range(100):
-        channel.handlers["message"](json.dumps({"get": CLIP_ID}))
-    await asyncio.sleep(0.1)
-
-    assert channel.bufferedAmount < HIGH_WATER_BYTES + 2 * CHUNK_BYTES
-    channel.readyState = "closed"
-    channel.handlers["close"]()
-    await in_time(serving)
-
-
-async def test_a_fifth_viewer_is_refused_with_a_reason() -> None:
+async def test_a_viewer_too_many_is_refused_with_a_reason() -> None:
     async with porch(max_viewers=1) as here:
-        await here.live.answer("a" * 26, await offer_of_nobody())
-        with pytest.raises(LiveError, match="close one") as refused:
-            await here.live.answer("b" * 26, await offer_of_nobody())
+        first, second = await offer_of_nobody(here), await offer_of_nobody(here)
+        await first.send(first.browser.sign(first.offered))
+        with pytest.raises(Refusal, match="close one") as refused:
+            await second.send(second.browser.sign(second.offered))
 
         assert refused.value.reason == "too_many_viewers"
-        await here.live.close("a" * 26)
-        assert here.live.viewers == 0
+        await first.leave()
+        assert here.live.sessions == 0
+
+
+async def test_a_page_that_was_loaded_anew_takes_the_place_of_its_own_old_session() -> None:
+    async with porch(max_viewers=2) as here:
+        other, first = await offer_of_nobody(here), await offer_of_nobody(here)
+        for someone in (other, first):
+            await someone.send(someone.browser.sign(someone.offered))
+        async with visitor(here, first.browser) as again:
+            await in_time(again.watch())
+
+            assert set(here.live._visits) == {other.session_id, again.session_id}
+
+
+async def test_candidates_that_come_before_the_answer_or_out_of_order_are_used() -> None:
+    async with porch() as here, visitor(here) as someone:
+        someone.peer.addTransceiver("audio", direction="recvonly")  # so it carries the bundle
+        sdp = await someone.local_sdp()
+        lines = [line[2:] for line in sdp.splitlines() if line.startswith("a=candidate:")]
+        bare = "\r\n".join(line for line in sdp.splitlines() if "candidate" not in line) + "\r\n"
+        someone.offered = await someone.offer(bare)
+        answering = asyncio.create_task(someone.send(someone.browser.sign(someone.offered)))
+        while here.live.sessions == 0:  # noqa: ASYNC110  # any longer, and it is answered
+            await asyncio.sleep(0)
+        await someone.trickle(2, is_last=True)
+        await someone.trickle(1, *lines)
+        answer = parse_unverified(LiveAnswer, await answering)
+        description = RTCSessionDescription(sdp=answer.sdp, type="answer")
+        await someone.peer.setRemoteDescription(description)
+        await in_time(someone.frames(1))
+
+        (visit,) = here.live._visits.values()
+        (transport,) = visit._peer._ice_transports()
+        tried = {str(candidate.port) for candidate in transport.getRemoteCandidates()}
+        assert {line.split()[5] for line in lines} <= tried
 
 
 async def test_the_same_offer_twice_gets_the_same_answer() -> None:
     async with porch() as here:
-        offer = await offer_of_nobody()
-        session_id = new_id()
-        first, again = await asyncio.gather(
-            here.live.answer(session_id, offer), here.live.answer(session_id, offer)
-        )
+        someone = await offer_of_nobody(here)
+        signed = someone.browser.sign(someone.offered)
+        first, again = await asyncio.gather(someone.send(signed), someone.send(signed))
 
         assert first == again
-        assert here.live.viewers == 1
-        with pytest.raises(LiveError, match="another offer"):
-            await here.live.answer(session_id, await offer_of_nobody())
+        assert here.live.sessions == 1
+        other = someone.browser.sign(await someone.offer(someone.offered.sdp))
+        with pytest.raises(Refusal) as refused:
+            await someone.send(other)
 
-
-def _sendonly(offer: str) -> str:
-    return offer.replace("a=recvonly", "a=sendonly")
+        assert refused.value.reason == "session_in_use"
 
 
 def _torn(offer: str) -> str:
     return offer.replace("a=ice-ufrag", "a=x").replace("a=mid:0", "a=mid")
 
 
-BAD_OFFERS: list[Callable[[str], str]] = [
-    lambda _: "",
-    lambda _: "hello",
-    lambda offer: offer.replace("H264", "VP8"),
-    lambda offer: offer.replace("m=video", "m=audio"),
-    lambda offer: offer[:300],
-    lambda offer: offer + "a=x\r\n" * 70_000,
-    lambda offer: offer.replace("profile-level-id=42", "profile-level-id=64"),
-    _sendonly,
-    _torn,
-]
+BAD_OFFERS: dict[str, Callable[[str], str]] = {
+    "words": lambda _: "hello",
+    "no H.264": lambda offer: offer.replace("H264", "VP8"),
+    "no video": lambda offer: offer.replace("m=video", "m=audio"),
+    "cut off": lambda offer: offer[:300],
+    "many lines": lambda offer: offer + "a=x\r\n" * 3000,
+    "a long line": lambda offer: offer + "a=" + "x" * 5000 + "\r\n",
+    "another profile": lambda offer: offer.replace("profile-level-id=42", "profile-level-id=64"),
+    "sends video": lambda offer: offer.replace("a=recvonly", "a=sendonly"),
+    "torn": _torn,
+    "two videos": lambda offer: (
+        offer + offer[offer.index("m=video") : offer.index("m=application")]
+    ),
+    "a candidate that isn't one": lambda offer: offer.replace(
+        "a=mid:0", "a=candidate:nonsense\r\na=mid:0"
+    ),
+    "a port beyond 65535": lambda offer: offer.replace(
+        "a=mid:0", "a=candidate:1 1 udp 1 10.0.0.1 70000 typ host\r\na=mid:0"
+    ),
+    "no fingerprint": lambda offer: offer.replace("a=fingerprint", "a=finger"),
+    "a fingerprint that isn't one": lambda offer: offer.replace("sha-256 ", "sha-256 zz"),
+}
 
 
-async def test_bad_offers_are_refused_and_leave_no_session() -> None:
+@pytest.mark.parametrize("what", BAD_OFFERS)
+async def test_refuses_an_offer_with(what: str) -> None:
     async with porch() as here:
-        offer = await offer_of_nobody()
-        for spoil in BAD_OFFERS:
-            with pytest.raises(LiveError):
-                await here.live.answer(new_id(), spoil(offer))
+        someone = await offer_of_nobody(here)
+        with pytest.raises(Refusal) as refused:
+            await answer_to(someone, BAD_OFFERS[what](someone.offered.sdp))
 
-            assert here.live.viewers == 0
+        assert refused.value.reason == "bad_offer"
+        assert here.live.sessions == 0
 
 
-async def test_a_bad_ice_server_is_refused_and_leaves_no_session() -> None:
+async def test_refuses_a_bad_ice_server_and_leaves_no_session() -> None:
     async with porch() as here:
-        with pytest.raises(LiveError):
-            await here.live.answer(
-                new_id(), await offer_of_nobody(), [IceServer(urls=["http://nowhere"])]
+        someone = await offer_of_nobody(here)
+        with pytest.raises(Refusal) as refused:
+            await someone.send(
+                someone.browser.sign(someone.offered), [IceServer(urls=["http://nowhere"])]
             )
 
-        assert here.live.viewers == 0
+        assert refused.value.reason == "ice_server"
+        assert here.live.sessions == 0
 
 
-async def test_thirty_offers_that_are_dropped_leave_nothing() -> None:
+async def test_refuses_everybody_while_there_is_no_owner() -> None:
+    async with porch() as here:
+        someone = await offer_of_nobody(here)
+        here.owners._owners = ()
+        with pytest.raises(Refusal) as refused:
+            await someone.send(someone.browser.sign(someone.offered))
+
+        assert refused.value.reason == "not_paired"
+
+
+async def test_offers_that_are_dropped_leave_nothing() -> None:
     async with porch(connect_s=0.05) as here:
-        offer = await offer_of_nobody()
+        someone = await offer_of_nobody(here)
         tasks = len(asyncio.all_tasks())
         for _ in range(30):
-            await here.live.answer(new_id(), offer)
-            await eventually(lambda: here.live.viewers == 0)
+            await answer_to(someone, someone.offered.sdp)
+            await eventually(lambda: here.live.sessions == 0)
         await asyncio.sleep(0.1)
 
         assert len(asyncio.all_tasks()) <= tasks
@@ -362,46 +228,138 @@ async def test_thirty_offers_that_are_dropped_leave_nothing() -> None:
 
 async def test_a_viewer_that_leaves_is_cleared_away() -> None:
     async with porch() as here:
-        async with viewer() as someone:
-            await someone.watch(here.live, new_id())
+        async with visitor(here) as someone:
+            await in_time(someone.watch())
             await in_time(someone.frames(1))
-        await eventually(lambda: here.live.viewers == 0)
+        await eventually(lambda: here.live.sessions == 0)
+
+        assert here.live.watchers == ()
 
 
 async def test_a_session_ends_when_its_time_is_over() -> None:
-    async with porch(session_s=0.3) as here, viewer() as someone:
-        await someone.watch(here.live, new_id())
+    async with porch(session_s=0.3) as here, visitor(here) as someone:
+        await in_time(someone.watch())
         with pytest.raises(MediaStreamError):
             await in_time(someone.frames(1000))
 
-        await eventually(lambda: here.live.viewers == 0)
+        await eventually(lambda: here.live.sessions == 0)
+
+
+async def test_a_renewed_session_goes_on() -> None:
+    async with porch(session_s=1.0) as here, visitor(here) as someone:
+        await in_time(someone.watch())
+        await in_time(someone.opened.wait())
+        assert (await in_time(someone.told()))["ends_in_s"] == 1
+        begun_s = time.monotonic()
+        while time.monotonic() - begun_s < 2.0:
+            someone.say(type="renew")
+            assert (await in_time(someone.told()))["ends_in_s"] == 1
+            await asyncio.sleep(0.2)
+
+        assert here.live.sessions == 1
+        await eventually(lambda: here.live.sessions == 0)
+
+
+async def test_a_browser_that_was_ended_can_not_renew_and_is_ended_at_once() -> None:
+    async with porch() as here, visitor(here) as someone, visitor(here) as other:
+        await in_time(someone.watch())
+        await in_time(other.watch())
+        await in_time(someone.frames(1))
+        await in_time(other.frames(1))
+        here.browsers.end(someone.browser.keys.id)
+        someone.say(type="renew")
+
+        assert (await in_time(someone.told("error")))["reason"] == "unknown_browser"
+        await here.viewing.on_browser_ended(someone.browser.keys.id)
+        assert [watcher.session_id for watcher in here.live.watchers] == [other.session_id]
 
 
 async def test_closing_while_the_answer_is_made_is_told_to_who_waits() -> None:
     async with porch() as here:
-        session_id = new_id()
-        waiting = asyncio.create_task(here.live.answer(session_id, await offer_of_nobody()))
-        await asyncio.sleep(0)
-        await here.live.close(session_id)
-        with pytest.raises(LiveError):
+        someone = await offer_of_nobody(here)
+        waiting = asyncio.create_task(someone.send(someone.browser.sign(someone.offered)))
+        while here.live.sessions == 0:  # noqa: ASYNC110  # any longer, and it is answered
+            await asyncio.sleep(0)
+        await someone.leave()
+        with pytest.raises(Refusal) as refused:
             await waiting
 
-        assert here.live.viewers == 0
+        assert refused.value.reason == "closed"
+        assert here.live.sessions == 0
 
 
 async def test_the_answer_speaks_h264_only_and_takes_nothing_from_the_viewer() -> None:
-    async with porch() as here, viewer() as someone:
-        someone.peer.addTransceiver("audio", direction="sendrecv")
-        answer = await here.live.answer(new_id(), await someone.offer())
+    async with porch() as here, visitor(here, has_audio=True) as someone:
+        answer = (await in_time(someone.watch())).sdp
 
         names = {line.split()[1] for line in answer.splitlines() if line.startswith("a=rtpmap:")}
-        video = answer[answer.index("m=video") :]
+        parts = answer.split("m=")
         assert "H264/90000" in names
         assert not any(name.startswith("VP8") for name in names)
-        assert "a=inactive" in answer[: answer.index("m=video")]
-        assert "a=sendonly" in video
+        assert "a=sendonly" in next(part for part in parts if part.startswith("video"))
+        assert "a=inactive" in next(part for part in parts if part.startswith("audio"))
+        check_offer(someone.offered.sdp)
 
 
-async def test_the_retransmission_history_holds_a_large_key_frame() -> None:
-    async with porch():
-        assert rtcrtpsender.RTP_HISTORY_SIZE == 2048
+async def test_a_signature_that_can_not_be_made_is_a_refusal_and_leaves_no_session() -> None:
+    def broken(_: bytes) -> bytes:
+        raise OSError("the token is gone")
+
+    async with porch() as here:
+        here.live._parts.signer._sign = broken
+        someone = await offer_of_nobody(here)
+        with pytest.raises(Refusal, match="sign"):
+            await someone.send(someone.browser.sign(someone.offered))
+
+        assert here.live.sessions == 0
+
+
+async def test_every_viewer_and_the_owners_learn_who_watches() -> None:
+    async with porch() as here, visitor(here, here.enrol("Kitchen tablet")) as first:
+        await in_time(first.watch())
+        await in_time(first.opened.wait())
+        async with visitor(here) as second:
+            await in_time(second.watch())
+            told = await in_time(_told_of(first, 2))
+            lines = [(one["name"], one["browser"], one["is_you"]) for one in told]
+            assert lines == [("Mary", "Kitchen tablet", True), ("Mary", "Phone", False)]
+        assert len(await in_time(_told_of(first, 1))) == 1
+
+    kinds = [type(note) for note in here.notes_to(first.browser)]
+    assert kinds == [WatchingBegan] * 2 + [WatchingEnded] * 2
+
+
+async def _told_of(someone: Visitor, count: int) -> list[dict]:
+    while len(watching := (await someone.told())["watching"]) != count:
+        pass
+    return watching
+
+
+async def test_a_visit_for_recordings_gives_no_live_view_and_is_no_watching() -> None:
+    async with porch() as here, visitor(here, purpose="clips") as someone:
+        await in_time(someone.watch())
+        state = await in_time(someone.told())
+        with pytest.raises(TimeoutError):
+            await in_time(someone.frames(1), 0.5)
+
+        assert (state["stream"], state["watching"]) == ("none", [])
+        assert here.live.watchers == ()
+        assert here.told == []
+
+
+async def test_refusals_fit_into_one_line_whatever_came_in() -> None:
+    async with porch() as here:
+        someone = await offer_of_nobody(here)
+        signed = someone.browser.sign(someone.offered)
+        odd = '{"' + "\\u0007\\n" * 300 + '":1}'
+        reply = await here.viewing.on_command(
+            Offer(
+                session_id=someone.session_id,
+                signed=SignedLive(text=odd, signature=signed.signature),
+                ice_servers=[],
+            )
+        )
+
+        assert isinstance(reply, Refused)
+        assert reply.detail.isprintable()
+        assert len(reply.detail) <= 200

@@ -1,0 +1,118 @@
+"""One data channel's doorbell side: bounded messages in, JSON and bytes out with back-pressure.
+
+What is said on it is the business of clip_channel.py and control.py. No aiortc here: `Channel` is
+what is used of an RTCDataChannel.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+MAX_MESSAGE_BYTES = 4096
+MAX_WAITING_MESSAGES = 8
+LOW_WATER_BYTES = 64 * 1024
+HIGH_WATER_BYTES = 256 * 1024
+
+
+class Channel(Protocol):
+    """What is used of an RTCDataChannel; the names are the standard's."""
+
+    bufferedAmountLowThreshold: int  # noqa: N815
+
+    @property
+    def bufferedAmount(self) -> int: ...  # noqa: N802
+
+    @property
+    def readyState(self) -> str: ...  # noqa: N802
+
+    def send(self, data: bytes | str) -> None: ...
+
+    def on(self, event: str, f: Callable[..., Any]) -> Any: ...  # Any: what pyee returns
+
+
+class ChannelClosed(Exception):
+    """The peer closed the channel amid an answer, or can't take answers at all."""
+
+
+class ChannelEnd:
+    """Takes the first channel that the peer opens under one label.
+
+    Overflow rule of the messages: one that finds MAX_WAITING_MESSAGES waiting is dropped, and the
+    peer is told by `on_overflow`.
+    """
+
+    def __init__(self, on_overflow: Callable[[], None]) -> None:
+        self._on_overflow = on_overflow
+        self._channel: Channel | None = None
+        self._messages: deque[str | bytes] = deque()
+        self._has_message = asyncio.Event()
+        self._drained = asyncio.Event()
+
+    def attach(self, channel: Channel) -> bool:
+        """Take the first channel that the peer opens; return False for any further one."""
+        if self._channel is not None:
+            return False
+        self._channel = channel
+        channel.bufferedAmountLowThreshold = LOW_WATER_BYTES
+        channel.on("message", self._take)
+        channel.on("bufferedamountlow", self._drained.set)
+        channel.on("close", self._drained.set)
+        return True
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether what is said now can reach the peer."""
+        return self._channel is not None and self._channel.readyState == "open"
+
+    async def next(self) -> str | bytes:
+        """Return the next message of the peer."""
+        while not self._messages:
+            self._has_message.clear()
+            await self._has_message.wait()
+        return self._messages.popleft()
+
+    def take_next(self, is_wanted: Callable[[str | bytes], bool]) -> bool:
+        """Take the next message if it waits already and is such a one; tell whether it was."""
+        if not self._messages or not is_wanted(self._messages[0]):
+            return False
+        self._messages.popleft()
+        return True
+
+    def say(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
+        """Send a JSON text; nobody may be left to hear it."""
+        try:
+            self.send(json.dumps(answer, separators=(",", ":")))
+        except ChannelClosed:
+            return
+
+    def send(self, data: bytes | str) -> None:
+        """Send one message, or raise ChannelClosed."""
+        if self._channel is None or not self.is_open:
+            raise ChannelClosed
+        try:
+            self._channel.send(data)
+        except ValueError as error:  # the peer announced that it takes only smaller messages
+            raise ChannelClosed from error
+
+    async def room(self) -> None:
+        """Wait until the peer has taken enough of what was sent, or raise ChannelClosed."""
+        if self._channel is None or not self.is_open:
+            raise ChannelClosed
+        if self._channel.bufferedAmount > HIGH_WATER_BYTES:
+            self._drained.clear()
+            await self._drained.wait()
+        await asyncio.sleep(0)  # live view goes first
+
+    @property
+    def is_flooded(self) -> bool:
+        """Tell whether the peer takes nothing of what is said."""
+        return self._channel is None or self._channel.bufferedAmount > HIGH_WATER_BYTES
+
+    def _take(self, message: str | bytes) -> None:
+        if len(self._messages) < MAX_WAITING_MESSAGES:
+            self._messages.append(message)
+            self._has_message.set()
+        elif not self.is_flooded:
+            self._on_overflow()

@@ -1,0 +1,180 @@
+"""The words of the data channel "control": what a viewer wants, and how things stand.
+
+JSON texts of at most 4 KB, one document a message, each with a `type`. The viewer may send the
+wishes below; the doorbell says `state` (the whole state, on each change), `replies` and `error`.
+Parsing and telling only: what a wish leads to is decided by visit.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from firmware.live.channel import MAX_MESSAGE_BYTES, Channel, ChannelEnd
+from firmware.live.errors import LiveError
+from firmware.protocol.encoding import Document, Id, WireError
+
+logger = logging.getLogger(__name__)
+
+CONTROL_LABEL = "control"
+WISH_S = 10.0
+
+Stream = Literal["main", "small", "key_frames", "clip", "none"]
+Microphone = Literal["off", "on", "none"]
+
+
+class Renew(Document, frozen=True, kw_only=True, tag="renew", tag_field="type"):
+    """Somebody is still there: let the session go on."""
+
+
+class Quality(Document, frozen=True, kw_only=True, tag="quality", tag_field="type"):
+    """Choose the stream by the line, or always the small one."""
+
+    want: Literal["auto", "small"]
+
+
+class Talk(Document, frozen=True, kw_only=True, tag="talk", tag_field="type"):
+    """Let this viewer's voice be heard at the door; an open line listens meanwhile."""
+
+    is_on: bool
+    is_open_line: bool
+
+
+class Listen(Document, frozen=True, kw_only=True, tag="listen", tag_field="type"):
+    """Let this viewer hear the door's microphone."""
+
+    is_on: bool
+
+
+class Reply(Document, frozen=True, kw_only=True, tag="reply", tag_field="type"):
+    """Play a quick reply at the door."""
+
+    id: Id
+
+
+class RepliesWanted(Document, frozen=True, kw_only=True, tag="replies", tag_field="type"):
+    """Say which quick replies there are."""
+
+
+class SwitchMicrophone(Document, frozen=True, kw_only=True, tag="microphone", tag_field="type"):
+    """Switch the door's microphone off, for everybody; on is refused."""
+
+    is_on: bool
+
+
+Wish = Renew | Quality | Talk | Listen | Reply | RepliesWanted | SwitchMicrophone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatcherLine:
+    """One line of who watches."""
+
+    name: str
+    browser: str
+    since_ms: int
+    is_you: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How things stand for one viewer; `why` says why the stream isn't the main one."""
+
+    ends_in_s: int
+    stream: Stream
+    why: str | None
+    microphone: Microphone
+    talker: str | None
+    watching: tuple[WatcherLine, ...]
+
+
+class QuickReply(Protocol):
+    """One quick reply that can be played at the door."""
+
+    @property
+    def id(self) -> str:
+        """By which it is asked for."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What its owner calls it."""
+        ...
+
+    @property
+    def kind(self) -> Literal["recording", "speech"]:
+        """Whether it was recorded, or is spoken by the doorbell."""
+        ...
+
+
+def parse_wish(message: str | bytes) -> Wish:
+    """Parse one message of the viewer, or raise WireError."""
+    if not isinstance(message, str):
+        raise WireError("send a JSON text, not bytes")
+    data = message.encode("utf-8", "replace")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
+    try:
+        wish: Wish = msgspec.json.decode(data, type=Wish)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"control message: {error}") from error
+    return wish
+
+
+class ControlChannel:
+    """Serves one viewer's control channel until cancelled; nothing that it hears can break it."""
+
+    def __init__(self, grant: Callable[[Wish], Awaitable[None]]) -> None:
+        self._grant = grant
+        self._end = ChannelEnd(self._overflow)
+        self._said: dict[str, Any] | None = None
+
+    def attach(self, channel: Channel) -> bool:
+        """Take the first channel that the peer opens; return False for any further one."""
+        return self._end.attach(channel)
+
+    async def serve(self) -> None:
+        """Take wishes in order; each is granted, or answered by an error."""
+        while True:
+            message = await self._end.next()
+            try:
+                async with asyncio.timeout(WISH_S):
+                    await self._grant(parse_wish(message))
+            except WireError as error:
+                self.say_error("bad_form", str(error))
+            except LiveError as error:
+                self.say_error(error.reason, error.detail)
+            except TimeoutError:
+                self.say_error("timeout", "the doorbell didn't manage it in time; try again")
+            except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
+                logger.exception("a viewer's wish failed")
+                self.say_error("fault", "the doorbell failed at it; its log says why")
+
+    def say_state(self, state: State) -> None:
+        """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
+        text = {"type": "state", **asdict(state)}
+        if not self._end.is_open or self._end.is_flooded:
+            return
+        known = self._said and {**self._said, "ends_in_s": state.ends_in_s}
+        if known != text:
+            self._said = text
+            self._end.say(text)
+
+    def forget_state(self) -> None:
+        """Say it again next time, because more time is left than the peer knows."""
+        self._said = None
+
+    def say_replies(self, replies: Sequence[QuickReply]) -> None:
+        """Say which quick replies there are."""
+        listed = [{"id": one.id, "name": one.name, "kind": one.kind} for one in replies]
+        self._end.say({"type": "replies", "replies": listed})
+
+    def say_error(self, reason: str, detail: str) -> None:
+        """Say why something wasn't done."""
+        if not self._end.is_flooded:
+            self._end.say({"type": "error", "reason": reason, "detail": detail})
+
+    def _overflow(self) -> None:
+        self.say_error("too_many", "too many messages at once; wait for the answers")

@@ -1,0 +1,78 @@
+"""What is known of one viewer's line: round trip, loss, estimate and how much is sent.
+
+Pure: times are passed in, in seconds of the monotonic clock.
+"""
+
+from collections import OrderedDict
+
+from firmware.capture.packets import TICKS_PER_S
+from firmware.live.line import LineReport
+
+REMEMBERED_REPORTS = 8
+DELAY_PER_S = 1 << 16
+"""DLSR counts 1/65536 s."""
+NEW_RTT_SHARE = 0.25
+
+
+class LineMeter:
+    """Takes a receiver's words and gives `LineReport`s."""
+
+    def __init__(self) -> None:
+        self.bitrate_bps = 0.0
+        self.lost: float | None = None
+        self.rtt_s: float | None = None
+        self.remb_bps: int | None = None
+        self._jitter_s: float | None = None
+        self._reports: OrderedDict[int, float] = OrderedDict()
+        self._heard_s = self._reported_s = 0.0
+        self._reported_bytes = 0
+        self._news: tuple[float | None, float | None, float | None] = (None, None, None)
+
+    def begin(self, now_s: float) -> None:
+        """The stream begins."""
+        self._heard_s = self._reported_s = now_s
+
+    def note_report(self, now_s: float, ntp: int) -> None:
+        """Remember when a sender report left: the receiver's answer names it."""
+        self._reports[ntp >> 16 & 0xFFFFFFFF] = now_s
+        if len(self._reports) > REMEMBERED_REPORTS:
+            self._reports.popitem(last=False)
+
+    def hear(self, now_s: float, *, fraction_lost: int, jitter: int, lsr: int, dlsr: int) -> None:
+        """Take one report block (RFC 3550 §6.4.1), as it was on the wire."""
+        self._heard_s = now_s
+        self.lost = fraction_lost / 256
+        self._jitter_s = jitter / TICKS_PER_S
+        left_s = self._reports.get(lsr)
+        latest_s: float | None = None
+        if lsr and left_s is not None:
+            latest_s = max(0.0, now_s - left_s - dlsr / DELAY_PER_S)
+            before_s = latest_s if self.rtt_s is None else self.rtt_s
+            self.rtt_s = before_s + NEW_RTT_SHARE * (latest_s - before_s)
+        self._news = (self.lost, self._jitter_s, latest_s)
+
+    def silent_s(self, now_s: float) -> float:
+        """Return how long the receiver has said nothing."""
+        return now_s - self._heard_s
+
+    def since_report_s(self, now_s: float) -> float:
+        """Return how long ago `report` was last called."""
+        return now_s - self._reported_s
+
+    def report(self, now_s: float, sent_bytes: int) -> LineReport:
+        """Return what is new since the last report; `sent_bytes` is all that was ever sent."""
+        passed_s = now_s - self._reported_s
+        if passed_s > 0:
+            self.bitrate_bps = (sent_bytes - self._reported_bytes) * 8 / passed_s
+        self._reported_s, self._reported_bytes = now_s, sent_bytes
+        lost, jitter_s, rtt_s = self._news
+        self._news = (None, None, None)
+        return LineReport(
+            at_s=now_s,
+            sent_bps=self.bitrate_bps,
+            silent_s=self.silent_s(now_s),
+            lost=lost,
+            jitter_s=jitter_s,
+            rtt_s=rtt_s,
+            remb_bps=self.remb_bps,
+        )

@@ -1,0 +1,111 @@
+"""Which stream one viewer gets: what line.py judges, put into effect on their `Viewer`.
+
+The main stream is never changed for a viewer. While a recording plays over the track, the live
+streams wait, and what the line says meanwhile is not theirs to judge.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firmware.live.control import Stream
+from firmware.live.errors import LiveError
+from firmware.live.line import Line, LineReport, Reason, Verdict
+from firmware.live.source import Source
+from firmware.live.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSources:
+    """The live streams: `small` is None where the board has no room for one."""
+
+    main: Source
+    small: Source | None
+    main_bps: Callable[[], int]
+
+
+class Quality:
+    """Follows one viewer's line; `on_change` hears that `stream`, `why` or `small_bps` may differ.
+
+    Without `live` the viewer came for recordings only, and gets `idle` between them.
+    """
+
+    def __init__(
+        self,
+        viewer: Viewer,
+        live: LiveSources | None,
+        *,
+        idle: Source,
+        monotonic_s: Callable[[], float],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._viewer = viewer
+        self._live = live
+        self._idle = idle
+        self._monotonic_s = monotonic_s
+        self._on_change = on_change
+        self._clip: Source | None = None
+        self._line = Line(
+            main_bps=live.main_bps() if live is not None else 0,
+            has_small=live is not None and live.small is not None,
+            now_s=monotonic_s(),
+        )
+        viewer.on_report(self._hear)
+
+    @property
+    def stream(self) -> Stream:
+        """What the viewer gets."""
+        if self._clip is not None:
+            return "clip"
+        return "none" if self._live is None else self._line.verdict.level
+
+    @property
+    def why(self) -> Reason | None:
+        """Why it isn't the main stream."""
+        return self._line.verdict.reason if self.stream in ("small", "key_frames") else None
+
+    @property
+    def small_bps(self) -> int | None:
+        """What the small stream may have for this viewer; None if they don't take it."""
+        return self._line.verdict.small_bps if self.stream == "small" else None
+
+    def prefer_small(self, is_wanted: bool) -> None:
+        """Give the small stream whatever the line carries, or the best that it carries.
+
+        LiveError where there is no small stream.
+        """
+        if is_wanted and (self._live is None or self._live.small is None):
+            raise LiveError("no_small", "there is no small stream here: the board has no room")
+        self._apply(self._line.prefer_small(is_wanted, self._monotonic_s()))
+
+    def play(self, clip: Source) -> None:
+        """Give this recording instead of live view, from its first picture on."""
+        before, self._clip = self._clip, clip
+        self._viewer.key_frames_only(False)
+        self._viewer.use(clip)
+        if before is not None:
+            before.stop()
+        self._on_change()
+
+    def go_live(self, *, after: Source | None = None) -> None:
+        """Give live view again, or nothing; `after` a clip's end only if it is what was given."""
+        clip = self._clip
+        if clip is None or after not in (None, clip):
+            return
+        self._clip = None
+        if self._live is None:
+            self._viewer.use(self._idle)  # which never begins: the clip must be ended
+            clip.stop()
+        self._apply(self._line.verdict)
+
+    def _hear(self, report: LineReport) -> None:
+        if self._clip is None and self._live is not None:
+            self._apply(self._line.hear(report))
+
+    def _apply(self, verdict: Verdict) -> None:
+        if self._clip is None and self._live is not None:
+            small = self._live.small
+            is_main = small is None or verdict.level == "main"
+            self._viewer.use(self._live.main if is_main or small is None else small)
+            is_key_only = verdict.level == "key_frames"
+            self._viewer.key_frames_only(is_key_only, pace_bps=verdict.key_frames_bps)
+        self._on_change()

@@ -1,0 +1,204 @@
+"""Quick replies over the data channel "replies": the list, and what the owner changes in it.
+
+The viewer sends JSON texts of at most 4 KB, each with a `type`:
+{"type": "list"}                                  → {"type": "replies", …}
+{"type": "add_recording", "name", "size"}         → {"type": "received", "bytes": 0}, then takes
+                                                    binary chunks of at most 16 KiB, each answered
+                                                    by {"type": "received", "bytes"}: a WAV file
+{"type": "add_text", "name", "text", "language"}
+{"type": "remove", "id"}
+{"type": "default", "id": id or null}             what is said when nobody answers
+Each change is answered by the whole list: {"type": "replies", "replies": [{"id", "name", "kind",
+"text", "language"}], "default": id or null, "after_s", "most"}, or by {"type": "error", "reason",
+"detail"}. One thing at a time, in order; a recording that doesn't go on is given up. What a reply
+may be is decided in firmware/sound/replies.py. No aiortc here.
+"""
+
+import asyncio
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+
+from firmware.errors import StoreError
+from firmware.live.channel import MAX_MESSAGE_BYTES, Channel, ChannelEnd
+from firmware.live.errors import LiveError
+from firmware.protocol.encoding import Document, Id, WireError
+from firmware.sound.errors import ReplyUnknown, SoundError, SoundMissing, SpeechFailed
+from firmware.sound.replies import MAX_NAME_CHARS, MAX_REPLIES, QuickReplies
+from firmware.sound.sounds import MAX_WAV_BYTES
+from firmware.sound.speech import MAX_TEXT_CHARS, Language
+
+REPLIES_LABEL = "replies"
+CHUNK_BYTES = 16 * 1024
+CHUNK_S = 10.0
+WISH_S = 20.0
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+Size = Annotated[int, msgspec.Meta(ge=1, le=MAX_WAV_BYTES)]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_CHARS)]
+
+
+class ListWanted(Document, frozen=True, kw_only=True, tag="list", tag_field="type"):
+    """Say which there are."""
+
+
+class AddRecording(Document, frozen=True, kw_only=True, tag="add_recording", tag_field="type"):
+    """A WAV file of this size follows."""
+
+    name: Name
+    size: Size
+
+
+class AddText(Document, frozen=True, kw_only=True, tag="add_text", tag_field="type"):
+    """Keep a text that is spoken."""
+
+    name: Name
+    text: Text
+    language: Language
+
+
+class Remove(Document, frozen=True, kw_only=True, tag="remove", tag_field="type"):
+    """Forget one."""
+
+    id: Id
+
+
+class SetDefault(Document, frozen=True, kw_only=True, tag="default", tag_field="type"):
+    """Choose what is said when nobody answers."""
+
+    id: Id | None
+
+
+Wish = ListWanted | AddRecording | AddText | Remove | SetDefault
+
+
+class RepliesToKeep(Protocol):
+    """What is used of `firmware.live.voice.LiveSound`."""
+
+    @property
+    def replies(self) -> QuickReplies:
+        """The owner's quick replies."""
+        ...
+
+    @property
+    def reply_after_s(self) -> float:
+        """How long after a press the default one is said; 0: never."""
+        ...
+
+
+def parse_wish(message: str | bytes) -> Wish:
+    """Parse one text of the viewer, or raise WireError."""
+    if not isinstance(message, str):
+        raise WireError("announce a recording first")
+    data = message.encode("utf-8", "replace")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
+    try:
+        wish: Wish = msgspec.json.decode(data, type=Wish)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"message about replies: {error}") from error
+    return wish
+
+
+class ReplyChannel:
+    """Serves one viewer's data channel until cancelled; nothing that it hears can break it."""
+
+    def __init__(self, sound: RepliesToKeep | None, *, chunk_s: float = CHUNK_S) -> None:
+        self._sound = sound
+        self._chunk_s = chunk_s
+        self._end = ChannelEnd(lambda: self._say_error("too_many", "wait for the answers"))
+
+    def attach(self, channel: Channel) -> bool:
+        """Take the first channel that the peer opens; return False for any further one."""
+        return self._end.attach(channel)
+
+    async def serve(self) -> None:
+        """Grant wishes in order; each is answered."""
+        while True:
+            message = await self._end.next()
+            try:
+                await self._grant(parse_wish(message))
+            except WireError as error:
+                self._say_error("bad_form", str(error))
+            except LiveError as error:
+                self._say_error(error.reason, error.detail)
+            except TimeoutError:
+                self._say_error("timeout", "the doorbell didn't manage it in time; try again")
+
+    async def _grant(self, wish: Wish) -> None:
+        sound = self._sound
+        if sound is None:
+            raise LiveError("no_sound", "this doorbell has no sound; see [sound] in its settings")
+        try:
+            match wish:
+                case AddRecording():
+                    await sound.replies.add_recording(wish.name, await self._received(wish.size))
+                case AddText():
+                    async with asyncio.timeout(WISH_S):
+                        await sound.replies.add_text(wish.name, wish.text, wish.language)
+                case Remove():
+                    sound.replies.remove(wish.id)
+                case SetDefault():
+                    sound.replies.set_default(wish.id)
+        except SoundError as error:
+            raise LiveError(_reason(error), str(error)) from error
+        except TimeoutError:  # is an OSError, but not of the card
+            raise
+        except (OSError, StoreError) as error:
+            detail = "the doorbell's memory card doesn't take it; try again, and look at its health"
+            raise LiveError("card", detail) from error
+        self._say_replies(sound)
+
+    async def _received(self, size: int) -> bytes:
+        """Return the recording that follows, or raise."""
+        data = bytearray()
+        while len(data) < size:
+            self._end.say({"type": "received", "bytes": len(data)})
+            async with asyncio.timeout(self._chunk_s):
+                chunk = await self._end.next()
+            if not isinstance(chunk, bytes) or not 0 < len(chunk) <= CHUNK_BYTES:
+                raise WireError(f"expected 1 to {CHUNK_BYTES} bytes of the recording; begin anew")
+            data += chunk
+            if len(data) > size:
+                raise WireError("more of the recording than was announced; begin anew")
+        return bytes(data)
+
+    def _say_replies(self, sound: RepliesToKeep) -> None:
+        replies = sound.replies
+        default = replies.default
+        self._end.say(
+            {
+                "type": "replies",
+                "replies": [
+                    {
+                        "id": one.id,
+                        "name": one.name,
+                        "kind": one.kind,
+                        "text": one.text,
+                        "language": one.language,
+                    }
+                    for one in replies.replies
+                ],
+                "default": None if default is None else default.id,
+                "after_s": round(sound.reply_after_s),
+                "most": MAX_REPLIES,
+            }
+        )
+
+    def _say_error(self, reason: str, detail: str) -> None:
+        if not self._end.is_flooded:
+            self._end.say({"type": "error", "reason": reason, "detail": detail})
+
+
+def _reason(
+    error: SoundError,
+) -> Literal["no_reply", "no_speech", "speech_failed", "reply_refused"]:
+    match error:
+        case ReplyUnknown():
+            return "no_reply"
+        case SoundMissing():
+            return "no_speech"
+        case SpeechFailed():
+            return "speech_failed"
+        case _:
+            return "reply_refused"

@@ -1,0 +1,160 @@
+"""What browsers sign, checked: from what the relay carried to a document that counts, or a refusal.
+
+Pure but for the nonces, which it spends; no network, no aiortc. The order matters: form, device,
+browser enrolled and not expired, signature, and only then the nonce, so that whoever can't sign
+can't use up a nonce either. What an SDP says is checked by offers.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from firmware.live.errors import LiveError
+from firmware.live.nonces import Nonces
+from firmware.protocol.browsers import SESSION_KEY_LIFE_MS, BrowserKeys
+from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.live import (
+    BrowserOrder,
+    LiveCandidates,
+    LiveOffer,
+    SignedLive,
+    check_by_browser,
+    parse_unverified,
+)
+
+CLOCK_TOLERANCE_MS = 60_000
+"""NTP steps by less; a clock from before a browser was enrolled can't tell when it expires."""
+
+
+class KnownBrowser(Protocol):
+    """One enrolled browser, as `firmware.enrolment.browsers.EnrolledBrowser`."""
+
+    @property
+    def keys(self) -> BrowserKeys:
+        """Its public keys, and what its owner calls it."""
+        ...
+
+    @property
+    def credential_id(self) -> str:
+        """The passkey of the owner whose browser it is."""
+        ...
+
+    @property
+    def expires_ms(self) -> int | None:
+        """From when on its session key counts no more; None as long as the time isn't known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Whose browser signed: the owner's name, and what they call the browser."""
+
+    browser: str
+    name: str
+    browser_name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedOffer:
+    """An offer that one of our browsers signed just now; `text` is what it signed."""
+
+    offer: LiveOffer
+    who: Who
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedOrder:
+    """An order that one of our browsers signed just now."""
+
+    order: BrowserOrder
+    who: Who
+
+
+D = TypeVar("D", LiveOffer, LiveCandidates, BrowserOrder)
+
+
+class SignedChecks:
+    """Checks what browsers of this doorbell's owners sign. Each refusal is a LiveError."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        nonces: Nonces,
+        find_browser: Callable[[str], KnownBrowser | None],
+        owner_name: Callable[[str], str | None],
+        wall_ms: Callable[[], int],
+    ) -> None:
+        self._device = device
+        self._nonces = nonces
+        self._find_browser = find_browser
+        self._owner_name = owner_name
+        self._wall_ms = wall_ms
+
+    def give_nonce(self) -> str:
+        """Return a nonce for what is signed next."""
+        return self._nonces.give()
+
+    def offer(self, session_id: str, signed: SignedLive) -> CheckedOffer:
+        """Return the offer for this session; its nonce is spent."""
+        offer, who = self._by_browser(LiveOffer, signed)
+        if offer.session_id != session_id:
+            raise LiveError("bad_form", "the offer is signed for another session")
+        self._spend(offer.nonce)
+        return CheckedOffer(offer=offer, who=who, text=signed.text)
+
+    def candidates(self, session_id: str, signed: SignedLive) -> LiveCandidates:
+        """Return more candidates for this session; who holds it must compare browser and nonce."""
+        candidates, _ = self._by_browser(LiveCandidates, signed)
+        if candidates.session_id != session_id:
+            raise LiveError("bad_form", "the candidates are signed for another session")
+        return candidates
+
+    def order(self, signed: SignedLive) -> CheckedOrder:
+        """Return an order; its nonce is spent."""
+        order, who = self._by_browser(BrowserOrder, signed)
+        self._spend(order.nonce)
+        return CheckedOrder(order=order, who=who)
+
+    def who(self, browser_id: str) -> Who:
+        """Return whose browser it is, or raise LiveError if it may not watch (any more)."""
+        return self._known(browser_id)[1]
+
+    def _known(self, browser_id: str) -> tuple[KnownBrowser, Who]:
+        browser = self._find_browser(browser_id)
+        name = None if browser is None else self._owner_name(browser.credential_id)
+        if browser is None or name is None:
+            raise LiveError("unknown_browser", "enrol this browser with your passkey first")
+        if browser.expires_ms is not None:
+            self._check_expiry(browser.expires_ms)
+        return browser, Who(browser=browser_id, name=name, browser_name=browser.keys.name)
+
+    def _check_expiry(self, expires_ms: int) -> None:
+        now_ms = self._wall_ms()
+        if now_ms >= expires_ms:
+            raise LiveError("browser_expired", "renew this browser with your passkey")
+        if now_ms < expires_ms - SESSION_KEY_LIFE_MS - CLOCK_TOLERANCE_MS:
+            detail = "the doorbell's clock is behind and can't judge it; wait until it is set"
+            raise LiveError("browser_expired", detail)
+
+    def _by_browser(self, kind: type[D], signed: SignedLive) -> tuple[D, Who]:
+        try:
+            claimed = parse_unverified(kind, signed)
+        except (WireError, UnicodeEncodeError) as error:
+            raise LiveError("bad_form", str(error)) from error
+        self._check_device(claimed.device)
+        browser, who = self._known(claimed.browser)
+        try:
+            return check_by_browser(kind, signed, unb64u(browser.keys.session_key)), who
+        except WireError as error:
+            detail = "not signed by this browser: somebody in between changed what it signed"
+            raise LiveError("signature", detail) from error
+
+    def _check_device(self, device: str) -> None:
+        if device != self._device:
+            raise LiveError("other_device", "it is signed for another doorbell")
+
+    def _spend(self, nonce: str) -> None:
+        if not self._nonces.spend(nonce):
+            raise LiveError("nonce", "unknown, used or too old: ask for another and sign again")

@@ -1,0 +1,398 @@
+"""One viewer's visit, from a checked offer to the end.
+
+A visit ends when its viewer leaves or falls silent, when its time is over and nobody renewed it,
+when its browser may watch no longer, or by `close`; whatever ends it, nothing of it stays. What
+the viewer wants comes over the channel "control", clips over "clips", what is changed in quick
+replies over "replies". No aiortc here: peer.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.live.answer import AnswerSigner
+from firmware.live.channel import Channel
+from firmware.live.clip_channel import CLIPS_LABEL, ClipChannel
+from firmware.live.clip_play import ClipFeed
+from firmware.live.control import (
+    CONTROL_LABEL,
+    ControlChannel,
+    Renew,
+    RepliesWanted,
+    State,
+    SwitchMicrophone,
+    WatcherLine,
+    Wish,
+)
+from firmware.live.control import (
+    Quality as QualityWish,
+)
+from firmware.live.errors import LiveError
+from firmware.live.feed import ClipReel, ClipShelf
+from firmware.live.ice_servers import UsedServer
+from firmware.live.offers import Candidate, TakenOffer
+from firmware.live.quality import LiveSources, Quality
+from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
+from firmware.live.signed import CheckedOffer, Who
+from firmware.live.source import Source
+from firmware.live.viewer import Viewer
+from firmware.live.voice import LiveSound, Voice, switch_microphone
+from firmware.live.watching import Watcher
+from firmware.protocol.live import LiveCandidates, SignedLive
+from firmware.sound.opus import OpusFeed
+
+logger = logging.getLogger(__name__)
+
+ANSWER_S = 10.0
+CLOSE_S = 10.0
+
+
+class VisitPeer(Protocol):
+    """The connection, as `firmware.live.peer.Peer`."""
+
+    @property
+    def viewer(self) -> Viewer:
+        """Whom its pictures are sent to."""
+        ...
+
+    async def answer(self, offer: TakenOffer) -> str:
+        """Return the SDP of our answer."""
+        ...
+
+    def add_candidates(self, candidates: Sequence[Candidate], *, is_last: bool) -> None:
+        """Let ICE try these as well."""
+        ...
+
+    def listen(self, is_on: bool) -> None:
+        """Begin or end to send the microphone's sound, or raise LiveError."""
+        ...
+
+    async def close(self) -> None:
+        """End it and all that was begun for it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerEvents:
+    """What a connection tells its visit, on the loop."""
+
+    connected: Callable[[], None]
+    ended: Callable[[], None]
+    channel: Callable[[str, Channel], bool]
+    """A data channel was opened: False if nobody wants it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSound:
+    """The sound of one connection; `opus` is None where live view carries none."""
+
+    opus: OpusFeed | None
+    is_talking: Callable[[], bool]
+    hear: Callable[[bytes], object]
+
+
+MakePeer = Callable[[Sequence[UsedServer], Source, PeerEvents, PeerSound | None], VisitPeer]
+"""Returns a connection that isn't connected yet, or raises ValueError: no such ICE server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitParts:
+    """What every visit uses of the doorbell."""
+
+    make_peer: MakePeer
+    sources: LiveSources
+    idle: Source
+    sound: LiveSound | None
+    shelf: ClipShelf
+    signer: AnswerSigner
+    may_watch: Callable[[str], Who]
+    """Raises LiveError if a browser may watch no more."""
+    wall_ms: Callable[[], int]
+    monotonic_s: Callable[[], float]
+    session_s: float
+    connect_s: float
+
+
+class Visit:
+    """Serves one viewer. `begin` once; `life` is the task that ends when all is cleared away."""
+
+    def __init__(
+        self,
+        checked: CheckedOffer,
+        signed: SignedLive,
+        offer: TakenOffer,
+        servers: Sequence[UsedServer],
+        *,
+        parts: VisitParts,
+        on_change: Callable[[], None],
+        on_watching: Callable[[Watcher], None],
+        on_cleared: Callable[["Visit"], None],
+    ) -> None:
+        """ValueError if an ICE server isn't one."""
+        self.id = checked.offer.session_id
+        self.signed = signed
+        self.watcher: Watcher | None = None
+        self._checked = checked
+        self._offer = offer
+        self._parts = parts
+        self._on_change = on_change
+        self._on_watching = on_watching
+        self._on_cleared = on_cleared
+        self._is_live = checked.offer.purpose == "live"
+        self._voice = self._make_voice(parts.sound) if self._is_live else None
+        self._connected, self._ended = asyncio.Event(), asyncio.Event()
+        self._peer = parts.make_peer(
+            servers,
+            parts.sources.main if self._is_live else parts.idle,
+            PeerEvents(connected=self._connected.set, ended=self.end, channel=self._open_channel),
+            self._peer_sound(),
+        )
+        self._quality = Quality(
+            self._peer.viewer,
+            parts.sources if self._is_live else None,
+            idle=parts.idle,
+            monotonic_s=parts.monotonic_s,
+            on_change=on_change,
+        )
+        self._clips = ClipChannel(parts.shelf, self)
+        self._replies = ReplyChannel(parts.sound)
+        self._control = ControlChannel(self._grant)
+        self._numbers: set[int] = set()
+        self._ends_s = 0.0
+
+    def begin(self) -> None:
+        """Start to answer, and to live."""
+        self._answer = asyncio.create_task(self._negotiate(), name="live answer")
+        self.life = asyncio.create_task(self._live(), name="live visit")
+
+    @property
+    def browser(self) -> str:
+        """Whose browser it is."""
+        return self._checked.who.browser
+
+    @property
+    def has_talked(self) -> bool:
+        """Whether this viewer's voice was heard at the door."""
+        return self._voice is not None and self._voice.has_talked
+
+    @property
+    def small_bps(self) -> int | None:
+        """What the small stream may have for this viewer; None if they don't take it."""
+        return self._quality.small_bps
+
+    async def answer(self) -> SignedLive:
+        """Wait for the answer; when it fails, return only after all is cleared away."""
+        await asyncio.wait([self._answer])
+        if self._answer.cancelled():
+            raise LiveError("closed", "the session was closed before it was answered")
+        try:
+            return self._answer.result()
+        except LiveError:
+            await self.close()
+            raise
+
+    def add_candidates(self, more: LiveCandidates, candidates: Sequence[Candidate]) -> None:
+        """Take what this viewer trickles, in any order, or raise LiveError; each number once."""
+        offer = self._checked.offer
+        if more.browser != offer.browser:
+            raise LiveError("bad_form", "the session is another browser's")
+        if more.nonce != offer.nonce:
+            raise LiveError("nonce", "candidates carry the nonce of their session's offer")
+        if more.number in self._numbers:
+            return
+        self._numbers.add(more.number)
+        self._peer.add_candidates(candidates, is_last=more.is_last)
+
+    async def close(self) -> None:
+        """End it, and return when nothing of it is left."""
+        self._ended.set()
+        await asyncio.wait([self.life])
+
+    def end(self) -> None:
+        """End it soon."""
+        self._ended.set()
+
+    def tell_state(self, watchers: Sequence[Watcher]) -> None:
+        """Say how things stand to the viewer."""
+        sound = self._parts.sound
+        talker = None if sound is None else sound.floor.talker
+        lines = tuple(
+            WatcherLine(
+                name=one.who.name,
+                browser=one.who.browser_name,
+                since_ms=one.since_ms,
+                is_you=one.session_id == self.id,
+            )
+            for one in watchers
+        )
+        self._control.say_state(
+            State(
+                ends_in_s=max(0, round(self._ends_s - self._parts.monotonic_s())),
+                stream=self._quality.stream,
+                why=self._quality.why,
+                microphone=sound.microphone() if sound and sound.opus else "none",
+                talker=None if talker is None else talker.name,
+                watching=lines,
+            )
+        )
+
+    # `clip_channel.Player`
+
+    def play(self, clip_id: str, reel: ClipReel) -> None:
+        """Play a clip over the video track."""
+
+        def ended() -> None:
+            self._clips.say_played(clip_id)
+            self._quality.go_live(after=clip)
+
+        feed = ClipFeed(
+            reel, on_place=lambda at_ms: self._clips.say_place(clip_id, at_ms), on_end=ended
+        )
+        clip = Source("clip", feed, request_key_frame=lambda: None, is_live=False)
+        self._quality.play(clip)
+
+    def stop(self) -> None:
+        """Show live view again."""
+        self._quality.go_live()
+
+    # From here on: how.
+
+    def _make_voice(self, sound: LiveSound | None) -> Voice | None:
+        if sound is None:
+            return None
+        name = self._checked.who.name
+        return Voice(sound, self.id, name=name, listen=lambda is_on: self._peer.listen(is_on))
+
+    def _peer_sound(self) -> PeerSound | None:
+        sound, voice = self._parts.sound, self._voice
+        if sound is None or voice is None:
+            return None
+        return PeerSound(opus=sound.opus, is_talking=lambda: voice.is_talking, hear=voice.hear)
+
+    async def _negotiate(self) -> SignedLive:
+        """Answer the offer within ANSWER_S; whatever is wrong with it ends the visit."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                sdp = await self._peer.answer(self._offer)
+                lasts_s = self._parts.session_s
+                return await self._parts.signer.signed(self._checked.offer, sdp, lasts_s=lasts_s)
+        except LiveError:
+            self.end()
+            raise
+        except TimeoutError as error:
+            self.end()
+            raise LiveError("timeout", "no answer in time; are the ICE servers well?") from error
+        except Exception as error:
+            # The text comes from outside and aiortc's parser raises nearly anything.
+            logger.info("an offer could not be taken: %r", error)
+            self.end()
+            raise LiveError("bad_offer", "the offer's SDP could not be understood") from error
+
+    def _open_channel(self, label: str, channel: Channel) -> bool:
+        if label == CLIPS_LABEL:
+            return self._clips.attach(channel)
+        if label == REPLIES_LABEL:
+            return self._replies.attach(channel)
+        if label == CONTROL_LABEL and self._control.attach(channel):
+            self._on_change()
+            return True
+        return False
+
+    async def _live(self) -> None:
+        """Supervise the visit: connect in time, serve, and leave nothing behind."""
+        try:
+            await _first(self._answer, self._ended.wait())
+            async with asyncio.timeout(self._parts.connect_s):
+                await _first(self._connected.wait(), self._ended.wait())
+            if not self._ended.is_set():
+                await self._serve()
+        except TimeoutError:
+            logger.info("live session ended: it was never connected")
+        except Exception:
+            logger.exception("live session ended by a fault")
+        finally:
+            await self._clear()
+
+    async def _serve(self) -> None:
+        self._renew()
+        if self._is_live:
+            self.watcher = Watcher(
+                session_id=self.id, who=self._checked.who, since_ms=self._parts.wall_ms()
+            )
+            self._on_watching(self.watcher)
+            if self._parts.sound is not None:
+                self._parts.sound.on_watched()
+        self._on_change()
+        async with asyncio.TaskGroup() as group:
+            serving = [
+                group.create_task(self._clips.serve(), name="live clips"),
+                group.create_task(self._control.serve(), name="live control"),
+                group.create_task(self._replies.serve(), name="live replies"),
+            ]
+            await self._until_over()
+            for task in serving:
+                task.cancel()
+
+    async def _until_over(self) -> None:
+        """Wait until the visit is ended, or its time is over."""
+        while not self._ended.is_set():
+            left_s = self._ends_s - self._parts.monotonic_s()
+            if left_s <= 0:
+                logger.info("live session ended: its time is over")
+                return
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._ended.wait()
+            except TimeoutError:
+                continue  # renewed meanwhile, perhaps
+
+    async def _clear(self) -> None:
+        self._answer.cancel()
+        await asyncio.wait([self._answer])
+        self._quality.go_live()
+        if self._voice is not None:
+            self._voice.leave()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._peer.close()
+        except TimeoutError:
+            logger.warning("a peer connection could not be closed in %s s", CLOSE_S)
+        except Exception:
+            logger.exception("a peer connection could not be closed")
+        finally:
+            self._on_cleared(self)
+
+    def _renew(self) -> None:
+        self._ends_s = self._parts.monotonic_s() + self._parts.session_s
+
+    async def _grant(self, wish: Wish) -> None:
+        """Do what the viewer wants, or raise LiveError."""
+        match wish:
+            case Renew():
+                self._parts.may_watch(self.browser)
+                self._renew()
+                self._control.forget_state()
+                self._on_change()
+            case QualityWish():
+                self._quality.prefer_small(wish.want == "small")
+            case RepliesWanted():
+                self._control.say_replies(self._voice.replies if self._voice else ())
+            case SwitchMicrophone():
+                switch_microphone(self._parts.sound, wish)
+            case _ if self._voice is not None:
+                self._voice.grant(wish)
+            case _:
+                raise LiveError("no_sound", "there is no sound in this session")
+
+
+async def _first(*works: Awaitable[object]) -> None:
+    """Wait until one of these is done, however; tasks go on, other waits end."""
+    waits = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for work, wait in zip(works, waits, strict=True):
+            if wait is not work:
+                wait.cancel()

@@ -1,0 +1,108 @@
+"""One viewer's part in the sound at the door: talking, listening, quick replies.
+
+Who may talk is decided by `firmware.sound.talk`, what is heard by `firmware.sound`; here a
+viewer's wishes reach them, and a visit's end takes the viewer off again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from firmware.live.control import (
+    Listen,
+    Microphone,
+    QuickReply,
+    Reply,
+    SwitchMicrophone,
+    Talk,
+)
+from firmware.live.errors import LiveError
+from firmware.sound.errors import SoundError, TalkRefused
+from firmware.sound.opus import OpusFeed
+from firmware.sound.replies import QuickReplies
+from firmware.sound.talk import TalkFloor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSound:
+    """The doorbell's sound, as live view uses it; `opus` is None where it carries none.
+
+    `on_watched` hears that somebody begins to watch, which answers a press. Nobody who watches can
+    switch the microphone on: that is done at the doorbell's own page.
+    """
+
+    opus: OpusFeed | None
+    floor: TalkFloor
+    replies: QuickReplies
+    microphone: Callable[[], Microphone]
+    switch_microphone_off: Callable[[], None]
+    on_watched: Callable[[], None] = lambda: None
+    reply_after_s: float = 0.0
+    """How long after a press the default quick reply is said; 0: never."""
+
+
+class Voice:
+    """One viewer who may talk. `leave` at the end."""
+
+    def __init__(
+        self, sound: LiveSound, session_id: str, *, name: str, listen: Callable[[bool], None]
+    ) -> None:
+        self._sound = sound
+        self._session_id = session_id
+        self._name = name
+        self._listen = listen
+        self.has_talked = False
+
+    @property
+    def replies(self) -> Sequence[QuickReply]:
+        """The quick replies that can be played."""
+        return self._sound.replies.replies
+
+    @property
+    def is_talking(self) -> bool:
+        """Whether what this viewer says is heard at the door."""
+        return self._sound.floor.talks(self._session_id)
+
+    def hear(self, frame: bytes) -> None:
+        """Say 20 ms of what this viewer says, if they may talk."""
+        if self._sound.floor.hear(self._session_id, frame):
+            self.has_talked = True
+
+    def grant(self, wish: Talk | Listen | Reply) -> None:
+        """Do what the viewer wants, or raise LiveError."""
+        try:
+            match wish:
+                case Talk(is_on=True):
+                    self._sound.floor.ask(
+                        self._session_id, name=self._name, is_open_line=wish.is_open_line
+                    )
+                case Talk():
+                    self.leave()
+                case Listen():
+                    self._listen(wish.is_on)
+                case Reply():
+                    self._sound.replies.start(wish.id)
+        except TalkRefused as error:
+            raise LiveError(error.reason, error.detail) from error
+        except SoundError as error:
+            raise LiveError("no_reply", str(error)) from error
+
+    def leave(self) -> None:
+        """Talk no more."""
+        self._sound.floor.leave(self._session_id)
+
+
+def switch_microphone(sound: LiveSound | None, wish: SwitchMicrophone) -> None:
+    """Switch it off for everybody, or raise LiveError.
+
+    On is refused: what widens who may hear isn't decided by a browser (trust rule R10c).
+    """
+    if wish.is_on:
+        detail = "turn the microphone on at the doorbell's own page, with the door number"
+        raise LiveError("at_the_door", detail)
+    if sound is None:
+        raise LiveError("no_sound", "there is no sound in this session")
+    try:
+        sound.switch_microphone_off()
+    except OSError as error:
+        detail = "it is off now, but the memory card doesn't keep that; look at its health"
+        raise LiveError("card", detail) from error
