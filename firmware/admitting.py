@@ -46,7 +46,7 @@ class Admitting:
             await asyncio.to_thread(
                 self._browsers.enrol, owner.browser, credential_id, self._now_ms()
             )
-            await asyncio.to_thread(self._owners.add, owner)
+            await asyncio.to_thread(self._owners.add, owner.owner)
         except (DoorwardError, OSError) as error:
             log.exception("a confirmed owner could not be stored")
             return Refusal(reason="not_confirmed", detail=f"the owner could not be stored: {error}")

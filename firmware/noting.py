@@ -11,7 +11,7 @@ from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, b64u, unb64u
 from firmware.protocol.events import Note
-from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.grants import Owner
 from firmware.protocol.notes import NoteBody, OwnerNote, seal_note
 from firmware.telling import Tell
 
@@ -30,7 +30,7 @@ class Notes:
         self._tell = tell
 
     async def to_owner(
-        self, owner: OwnerKeys, body: NoteBody, *, also: BrowserKeys | None = None
+        self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
     ) -> None:
         """Tell one owner, in each of their browsers, and in one that they want to let in."""
         credential_id = owner.passkey.credential_id

@@ -14,7 +14,7 @@ from firmware.noting import Notes
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.commands import Accepted, ReplyBody, RequestPublished
 from firmware.protocol.encoding import sha256_hex
-from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.grants import Owner
 from firmware.protocol.notes import RequestMatched
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
 
@@ -66,7 +66,7 @@ class RequestDesk:
                 await self._notes.to_owner(owner, RequestMatched(request_id=request.id))
         return Accepted()
 
-    async def tell_standing(self, owner: OwnerKeys) -> None:
+    async def tell_standing(self, owner: Owner) -> None:
         """Tell a new owner of the requests that came before them and still stand."""
         now_ms = self._clock.wall_ms()
         for known in await asyncio.to_thread(self._store.requests):

@@ -212,7 +212,7 @@ class StatementDesk:
         terms = decode(Statement, signed.statement.encode()).terms
         if isinstance(terms, AddOwner):
             known = self._owners.find(terms.owner.passkey.credential_id)
-            if known != terms.owner or statement.digest not in self._store.spent():
+            if known != terms.owner.owner or statement.digest not in self._store.spent():
                 return False
             await self._move(statement.digest, from_state="confirmed", to="done")
             await self._tell_added(terms)
@@ -307,7 +307,7 @@ class StatementDesk:
     async def _tell_added(self, terms: AddOwner) -> None:
         credential_id = terms.owner.passkey.credential_id
         await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
-        await self._requests.tell_standing(terms.owner)
+        await self._requests.tell_standing(terms.owner.owner)
 
     async def _send_out(self, released: Release) -> Refusal | None:
         ready = await self._releasing.seal(released)

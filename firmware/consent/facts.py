@@ -11,7 +11,7 @@ from firmware.protocol.grants import (
     EndBrowser,
     EnrolBrowser,
     GrantTerms,
-    OwnerKeys,
+    Owner,
     SignedStatement,
 )
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
@@ -56,7 +56,7 @@ class Facts:
     cell: str
     now_ms: int
     is_clock_trusted: bool
-    owners: tuple[OwnerKeys, ...]
+    owners: tuple[Owner, ...]
     agencies: tuple[Agency, ...]
     requests: Mapping[str, SignedRequest]
     clips: Mapping[str, ClipFact]

@@ -35,7 +35,7 @@ from firmware.protocol.grants import (
     EndBrowser,
     EnrolBrowser,
     GrantTerms,
-    OwnerKeys,
+    Owner,
     SignedStatement,
     Statement,
     check_owner_keys,
@@ -101,7 +101,7 @@ def let_in(
     return BrowserAdmission(enrolment=again)
 
 
-def signer_of(signed: SignedStatement, owners: Iterable[OwnerKeys]) -> OwnerKeys | None:
+def signer_of(signed: SignedStatement, owners: Iterable[Owner]) -> Owner | None:
     """Return the owner who truly signed this text, whatever else is wrong with it."""
     expected = challenge(STATEMENT_TAG, signed.statement.encode())
     for owner in owners:
@@ -120,7 +120,7 @@ class _Opened:
     digest: str
     signed: SignedStatement
     statement: Statement
-    owner: OwnerKeys
+    owner: Owner
 
     @property
     def credential_id(self) -> str:
@@ -212,7 +212,7 @@ def _judge_grant(terms: GrantTerms, opened: _Opened, facts: Facts) -> Grant:
     )
 
 
-def _check_owner(signed: SignedStatement, facts: Facts) -> OwnerKeys:
+def _check_owner(signed: SignedStatement, facts: Facts) -> Owner:
     credential_id = signed.assertion.credential_id
     owner = next((o for o in facts.owners if o.passkey.credential_id == credential_id), None)
     if owner is None:

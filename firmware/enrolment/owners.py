@@ -1,6 +1,7 @@
-"""Who owns this doorbell (`owners.json`): the public keys that count, and nothing else.
+"""Who owns this doorbell (`owners.json`): the passkeys that count, and nothing else.
 
-A damaged file is an error and never "no owner": that would open pairing to a stranger.
+A damaged file is an error and never "no owner": that would open pairing to a stranger. The
+browsers of the owners are in browsers.py.
 """
 
 from pathlib import Path
@@ -10,17 +11,32 @@ import msgspec
 
 from firmware.durable import write_atomic
 from firmware.errors import StoreError
-from firmware.protocol.encoding import Document, WireError, decode
-from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.encoding import B64u, Document, Line, WireError, decode
+from firmware.protocol.grants import Owner
+from firmware.protocol.passkeys import PasskeyKey
 
 MAX_OWNERS = 16
+Owners = tuple[Owner, ...]
 
 
 class OwnersFile(Document, frozen=True, kw_only=True):
     """The file's content."""
 
-    v: Literal[1] = 1
-    owners: Annotated[list[OwnerKeys], msgspec.Meta(max_length=MAX_OWNERS)]
+    v: Literal[2] = 2
+    owners: Annotated[list[Owner], msgspec.Meta(max_length=MAX_OWNERS)]
+
+
+class _OwnerOf1(Document, frozen=True, kw_only=True):
+    """An owner as the first version kept them: with the note key of their only browser."""
+
+    name: Line
+    passkey: PasskeyKey
+    note_key: B64u
+
+
+class _OwnersFile1(Document, frozen=True, kw_only=True):
+    v: Literal[1]
+    owners: Annotated[list[_OwnerOf1], msgspec.Meta(max_length=MAX_OWNERS)]
 
 
 class OwnerStore:
@@ -31,15 +47,15 @@ class OwnerStore:
         self._owners = self._load()
 
     @property
-    def owners(self) -> tuple[OwnerKeys, ...]:
+    def owners(self) -> Owners:
         """All owners, in the order in which they came."""
         return self._owners
 
-    def find(self, credential_id: str) -> OwnerKeys | None:
+    def find(self, credential_id: str) -> Owner | None:
         """Return the owner of a passkey."""
         return next((o for o in self._owners if o.passkey.credential_id == credential_id), None)
 
-    def add(self, owner: OwnerKeys) -> None:
+    def add(self, owner: Owner) -> None:
         """Add an owner; one with the same passkey is replaced."""
         others = [
             known
@@ -52,12 +68,23 @@ class OwnerStore:
         write_atomic(self._path, OwnersFile(owners=list(owners)).encode())
         self._owners = owners
 
-    def _load(self) -> tuple[OwnerKeys, ...]:
+    def _load(self) -> Owners:
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
             return ()
         try:
-            return tuple(decode(OwnersFile, data).owners)
+            return _parse(data)
         except WireError as error:
             raise StoreError(self._path, f"damaged ({error}); restore or reset") from error
+
+
+def _parse(data: bytes) -> Owners:
+    try:
+        return tuple(decode(OwnersFile, data).owners)
+    except WireError:
+        if b'"v":1' not in data:
+            raise
+    # Their browser has no session key: they sign it in anew, and confirm it at the door.
+    old = decode(_OwnersFile1, data)
+    return tuple(Owner(name=one.name, passkey=one.passkey) for one in old.owners)

@@ -7,6 +7,7 @@ outlives the receipt. Every method may be called from any thread.
 """
 
 import asyncio
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware.errors import EventRefused, StoreError
-from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
+from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode, new_id
 from firmware.protocol.events import Event, EventBody
 
 MIGRATIONS = (
@@ -45,6 +46,8 @@ MAX_UNDATED = 10_000
 """More events than that without ever knowing the time: the oldest stay undated."""
 MAX_EVENT_BYTES = MAX_MQTT_BYTES - 1024
 """The broker counts its own headers into its limit, and would cut the connection."""
+
+log = logging.getLogger(__name__)
 
 ToldListener = Callable[[Event], None]
 
@@ -76,6 +79,7 @@ class Outbox:
         self._lock = threading.Lock()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
         self._db = _open(path)
+        self._drop_unreadable()
         self._last_seq = int(self._db.execute("SELECT seq FROM last_given").fetchone()[0])
 
     def append(
@@ -138,6 +142,20 @@ class Outbox:
             for event in told:
                 self._on_told(event)
         return len(told)
+
+    def _drop_unreadable(self) -> None:
+        """Drop what an older version wrote and this one can't tell: it would hold up all else."""
+        try:
+            rows = self._db.execute("SELECT seq, document FROM event").fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StoreError(self._path, f"can't be read: {error}") from error
+        for seq, document in rows:
+            try:
+                decode(Event, document, max_bytes=MAX_MQTT_BYTES)
+            except WireError as error:
+                log.warning("event %d of another version is dropped: %s", seq, error)
+                with self._lock, self._transaction():
+                    self._db.execute("DELETE FROM event WHERE seq = ?", (seq,))
 
     def undated(self, boot: str) -> list[Undated]:
         """Return this boot's events with an untrusted time that weren't dated yet, in order."""

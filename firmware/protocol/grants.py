@@ -53,12 +53,24 @@ class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="ki
     recipient: Recipient
 
 
+class Owner(Document, frozen=True, kw_only=True):
+    """One owner of a doorbell: who signs its statements."""
+
+    name: Line
+    passkey: PasskeyKey
+
+
 class OwnerKeys(Document, frozen=True, kw_only=True):
     """The public keys of one owner: the passkey, and those of the browser that they paired with."""
 
     name: Line
     passkey: PasskeyKey
     browser: BrowserKeys
+
+    @property
+    def owner(self) -> Owner:
+        """The owner alone, without the browser."""
+        return Owner(name=self.name, passkey=self.passkey)
 
 
 def check_owner_keys(keys: OwnerKeys) -> None:

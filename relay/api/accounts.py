@@ -63,7 +63,6 @@ class ConfigOut(BaseModel):
     demo_passkeys: bool
     owner_rp_id: str
     relay_name: str
-    ice_servers: list[dict[str, Any]]  # Any: RTCIceServer, from protocol.commands.IceServer
 
 
 @router.get("/config")
@@ -73,10 +72,6 @@ async def config(services: Services) -> ConfigOut:
         demo_passkeys=services.site.has_demo_passkeys,
         owner_rp_id=services.site.rp_id,
         relay_name=services.relay_name,
-        ice_servers=[
-            {"urls": server.urls, "username": server.username, "credential": server.credential}
-            for server in services.signalling.ice_servers
-        ],
     )
 
 

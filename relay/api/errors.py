@@ -13,7 +13,9 @@ from relay.errors import (
     RelayError,
     UnknownDoorbell,
 )
-from relay.live.signalling import OfferRefused
+from relay.live.allowances import AskedTooOften
+from relay.live.signalling import LiveRefused
+from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
 from relay.people.pairing import PairingRefused
 
@@ -44,7 +46,10 @@ def add_error_handlers(app: FastAPI) -> None:
 
 async def _on_known(_request: Request, error: Exception) -> JSONResponse:
     status, code = _classify(error)
-    return _answer(status, code, str(error))
+    answer = _answer(status, code, str(error))
+    if isinstance(error, AskedTooOften):
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
 
 
 def _classify(error: Exception) -> tuple[int, str]:
@@ -55,8 +60,12 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 403 if error.reason == "demo_passkey" else 400, error.reason
         case PairingRefused():
             return 409, "pairing"
-        case OfferRefused():
-            return 409, "refused"
+        case LiveRefused():
+            return 409, error.reason
+        case AskedTooOften():
+            return 429, "too_often"
+        case EndpointRefused() | EndpointUnresolved():
+            return 422, "push_endpoint"
         case CommandUnanswered():
             return 504, "unanswered"
         case UnknownDoorbell():

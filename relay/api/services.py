@@ -7,12 +7,15 @@ from firmware.protocol.commands import SealedStatement
 from relay.agency.register import Register
 from relay.clock import Clock
 from relay.evidence.delivery import Delivery
+from relay.live.allowances import Allowances
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
+from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
+from relay.people.viewers import ViewerTokens
 from relay.request.publishing import Publishing
 from relay.store.database import Database
 
@@ -35,6 +38,7 @@ class ApiServices:
     relay_name: str
     ceremonies: Ceremonies
     sessions: Sessions
+    viewers: ViewerTokens
     pairings: Pairings
     register: Register
     publishing: Publishing
@@ -42,3 +46,5 @@ class ApiServices:
     signalling: Signalling
     commands: Commands
     hub: Hub
+    push: PushSubscriptions
+    allowances: Allowances

@@ -19,6 +19,7 @@ from relay.notify.hub import (
     Notice,
     RequestAppeared,
     StateChanged,
+    ThumbnailKept,
 )
 from relay.store.events import EventRow
 from relay.store.health import HealthRow
@@ -42,12 +43,18 @@ class Audience:
         return row.credential_id is None or row.credential_id in self.credential_ids
 
 
-def event_object(row: EventRow) -> dict[str, Any]:  # Any: protocol.events.Event inside
-    """Return an event as the app gets it, from /events and from the stream."""
+def event_object(
+    row: EventRow, *, has_thumbnail: bool = False
+) -> dict[str, Any]:  # Any: protocol.events.Event inside
+    """Return an event as the app gets it, from /events and from the stream.
+
+    Its picture comes after it: the stream tells of that by itself.
+    """
     return {
         "relay_seq": row.relay_seq,
         "received_ms": row.received_ms,
         "corrected_ms": row.corrected_ms,
+        "has_thumbnail": has_thumbnail,
         "event": msgspec.to_builtins(row.event),
     }
 
@@ -94,7 +101,11 @@ def _is_by_stranger(notice: Notice, audience: Audience) -> bool:
     match notice:
         case EventCommitted(row=row):
             return row.device not in audience.devices
-        case StateChanged(device=device) | HealthChanged(device=device):
+        case (
+            StateChanged(device=device)
+            | HealthChanged(device=device)
+            | ThumbnailKept(device=device)
+        ):
             return device not in audience.devices
         case RequestAppeared():
             return False
@@ -104,6 +115,10 @@ def _write(notice: Notice, audience: Audience) -> str | None:
     match notice:
         case EventCommitted(row=row):
             return _frame("doorbell", event_object(row)) if audience.may_hear(row) else None
+        case ThumbnailKept(device=device, event_id=event_id):
+            if device not in audience.devices:
+                return None
+            return _frame("thumbnail", {"device": device, "event_id": event_id})
         case StateChanged(device=device, state=state):
             if device not in audience.devices:
                 return None

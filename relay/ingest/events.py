@@ -3,6 +3,9 @@
     broker ─► parse ─► one transaction a batch ─► receipts to the doorbells
                         for each event by itself ─► hooks (pairing, packages) ─► hub ─► acknowledged
 
+Thumbnails and pushes are committed and receipted like the others, but don't become rows among the
+events, have no hooks, and the hub hears of a picture only (relay/ingest/carrying.py).
+
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
 again. Hooks are therefore called at least once for an event and must be idempotent; a slow one
@@ -24,10 +27,12 @@ from relay.bus import Bus, Delivery
 from relay.clock import Clock
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
 from relay.fleet.told import parse_told
+from relay.ingest.carrying import NOTHING, Carried, carry, is_carried
 from relay.ingest.order import EventOrder
-from relay.store import events, fleet
+from relay.store import carried, events, fleet
 from relay.store.database import Database, Transaction
 from relay.store.events import EventRow
+from relay.store.push import PushRow
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +54,18 @@ class Notices(Protocol):
         """An event is committed for the first time."""
         ...
 
+    def thumbnail_kept(self, device: str, event_id: str) -> None:
+        """The picture of an event is there."""
+        ...
+
+
+class Pusher(Protocol):
+    """What ingest needs of Web Push."""
+
+    def send(self, rows: Sequence[PushRow]) -> None:
+        """Send committed messages, without making anybody wait."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
@@ -58,9 +75,30 @@ class _Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Committed:
+    """`row` is None for what passes through; `carried` says what is to be done for that."""
+
     delivery: Delivery
-    row: EventRow
+    event: Event
+    row: EventRow | None
     is_new: bool
+    carried: Carried = NOTHING
+
+
+@dataclass(slots=True)
+class _Known:
+    """What was committed before, by event id; the digests are of what passed through."""
+
+    rows: dict[str, EventRow]
+    digests: dict[str, str]
+
+    def __contains__(self, event: Event) -> bool:
+        return event.id in self.rows or event.id in self.digests
+
+    def is_same(self, event: Event) -> bool:
+        row, digest = self.rows.get(event.id), self.digests.get(event.id)
+        if row is not None:
+            return row.event == event
+        return digest is None or digest == event.digest()
 
 
 @dataclass(slots=True)
@@ -82,6 +120,7 @@ class EventIngest:
         database: Database,
         clock: Clock,
         notices: Notices,
+        pusher: Pusher,
         hooks: Sequence[EventHook] = (),
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -89,6 +128,7 @@ class EventIngest:
         self._database = database
         self._clock = clock
         self._notices = notices
+        self._pusher = pusher
         self._hooks = tuple(hooks)
         self._order = EventOrder(monotonic_s=monotonic_s)
 
@@ -99,7 +139,7 @@ class EventIngest:
             while True:
                 try:
                     for item in await self._take(await puller.next()):
-                        finishing.create_task(self._finish(item), name=item.row.event.id)
+                        finishing.create_task(self._finish(item), name=item.event.id)
                 except BusUnavailable as error:
                     log.warning("ingest waits for the broker: %s", error)
                     await asyncio.sleep(BROKER_AWAY_S)
@@ -110,6 +150,8 @@ class EventIngest:
         if not told:
             return []
         result = await self._commit(told)
+        for item in result.committed:
+            self._pusher.send(item.carried.pushes)
         await self._send_receipts(result.committed)
         for delivery in result.refused:
             await delivery.discard()
@@ -129,36 +171,46 @@ class EventIngest:
     async def _commit(self, told: Sequence[_Told]) -> "_Sorted":
         result = _Sorted()
         async with self._database.begin() as tx:
-            known = await events.known(tx, [item.event.id for item in told])
+            ids = [item.event.id for item in told]
+            known = _Known(await events.known(tx, ids), await carried.known(tx, ids))
             last_seqs = {bell.device: bell.last_seq for bell in await fleet.list_active(tx)}
             for item in sorted(told, key=lambda item: (item.event.device, item.event.seq)):
-                event, before = item.event, known.get(item.event.id)
-                if reason := _reason_against(event, before, last_seqs):
+                event = item.event
+                if reason := _reason_against(event, known, last_seqs):
                     log.warning("event %s of %s refused: %s", event.id, event.device, reason)
                     result.refused.append(item.delivery)
                     continue
-                if before is None:
-                    last_seq = last_seqs[event.device]
-                    if self._order.must_wait(event.device, event.seq, last_seq=last_seq):
-                        result.early.append(item.delivery)
-                        continue
-                    last_seqs[event.device] = max(last_seq, event.seq)
-                row = before or await self._add(tx, event)
-                known[event.id] = row
-                result.committed.append(
-                    _Committed(delivery=item.delivery, row=row, is_new=before is None)
-                )
+                if event in known:
+                    row = known.rows.get(event.id)
+                    result.committed.append(
+                        _Committed(delivery=item.delivery, event=event, row=row, is_new=False)
+                    )
+                    continue
+                last_seq = last_seqs[event.device]
+                if self._order.must_wait(event.device, event.seq, last_seq=last_seq):
+                    result.early.append(item.delivery)
+                    continue
+                last_seqs[event.device] = max(last_seq, event.seq)
+                result.committed.append(await self._add(tx, item, known))
         return result
 
-    async def _add(self, tx: Transaction, event: Event) -> EventRow:
-        row = await events.add(tx, event, received_ms=self._clock.wall_ms())
+    async def _add(self, tx: Transaction, item: _Told, known: _Known) -> _Committed:
+        event, now_ms = item.event, self._clock.wall_ms()
         await fleet.raise_last_seq(tx, event.device, event.seq)
-        return row
+        row, passing = None, NOTHING
+        if is_carried(event):
+            passing = await carry(tx, event, received_ms=now_ms)
+            known.digests[event.id] = event.digest()
+        else:
+            row = known.rows[event.id] = await events.add(tx, event, received_ms=now_ms)
+        return _Committed(
+            delivery=item.delivery, event=event, row=row, is_new=True, carried=passing
+        )
 
     async def _send_receipts(self, committed: Sequence[_Committed]) -> None:
         by_device: defaultdict[str, list[str]] = defaultdict(list)
         for item in committed:
-            by_device[item.row.device].append(item.row.event.id)
+            by_device[item.event.device].append(item.event.id)
         now_ms = self._clock.wall_ms()
         for device, event_ids in by_device.items():
             receipt = Command(
@@ -171,16 +223,18 @@ class EventIngest:
             await self._bus.publish_command(device, receipt.encode())
 
     async def _finish(self, item: _Committed) -> None:
-        is_done = await self._run_hooks(item.row)
-        if item.is_new:
+        is_done = item.row is None or await self._run_hooks(item.row)
+        if item.row is not None and item.is_new:
             self._notices.event_committed(item.row)
+        if item.carried.thumbnail_of is not None:
+            self._notices.thumbnail_kept(item.event.device, item.carried.thumbnail_of)
         try:
             if is_done or item.delivery.attempts >= HOOK_ATTEMPTS:
                 await item.delivery.ack()
             else:
                 await item.delivery.retry(HOOK_RETRY_S)
         except BusUnavailable as error:  # the broker hands it out again
-            log.warning("event %s: %s", item.row.event.id, error)
+            log.warning("event %s: %s", item.event.id, error)
 
     async def _run_hooks(self, row: EventRow) -> bool:
         for hook in self._hooks:
@@ -197,9 +251,9 @@ class EventIngest:
         return True
 
 
-def _reason_against(event: Event, before: EventRow | None, enrolled: Container[str]) -> str:
+def _reason_against(event: Event, known: _Known, enrolled: Container[str]) -> str:
     if event.device not in enrolled:
         return "no such doorbell is enrolled"
-    if before is not None and before.event != event:
+    if not known.is_same(event):
         return "its id was used for another event"
     return ""

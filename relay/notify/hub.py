@@ -25,6 +25,14 @@ class EventCommitted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThumbnailKept:
+    """The sealed picture of an event can be fetched."""
+
+    device: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateChanged:
     """A doorbell came or went."""
 
@@ -47,7 +55,7 @@ class RequestAppeared:
     request_id: str
 
 
-Notice: TypeAlias = EventCommitted | StateChanged | HealthChanged | RequestAppeared
+Notice: TypeAlias = EventCommitted | ThumbnailKept | StateChanged | HealthChanged | RequestAppeared
 
 
 class ListenerTooSlow(Exception):
@@ -67,7 +75,8 @@ class Listener:
         if self._is_cut_off:
             raise ListenerTooSlow
         try:
-            return await asyncio.wait_for(self._queue.get(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                return await self._queue.get()
         except TimeoutError:
             return None
 
@@ -98,6 +107,10 @@ class Hub:
     def event_committed(self, row: EventRow) -> None:
         """Tell of a committed event."""
         self._tell(EventCommitted(row=row))
+
+    def thumbnail_kept(self, device: str, event_id: str) -> None:
+        """Tell that an event has a picture."""
+        self._tell(ThumbnailKept(device=device, event_id=event_id))
 
     def state_changed(self, device: str, state: str) -> None:
         """Tell that a doorbell came or went."""

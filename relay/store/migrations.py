@@ -32,6 +32,65 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX events_by_seq ON events (device, seq)",
         "CREATE INDEX events_by_kind ON events (device, kind, seq)",
     ),
+    3: (
+        # Notes are for one browser each now. Which one these were for can't be known here.
+        "DELETE FROM events WHERE kind = 'note'",
+        """
+        CREATE TABLE carried_events (
+            event_id TEXT NOT NULL PRIMARY KEY,
+            device TEXT NOT NULL,
+            digest TEXT NOT NULL,
+            received_ms BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX carried_events_by_age ON carried_events (received_ms)",
+        """
+        CREATE TABLE thumbnails (
+            event_id TEXT NOT NULL PRIMARY KEY REFERENCES events (event_id) ON DELETE CASCADE,
+            device TEXT NOT NULL,
+            received_ms BIGINT NOT NULL,
+            sealed TEXT NOT NULL
+        )
+        """,
+        "CREATE INDEX thumbnails_by_age ON thumbnails (received_ms)",
+        """
+        CREATE TABLE push_subscriptions (
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            browser TEXT NOT NULL,
+            endpoint TEXT NOT NULL,
+            set_ms BIGINT NOT NULL,
+            expires_ms BIGINT,
+            PRIMARY KEY (account_id, browser)
+        )
+        """,
+        """
+        CREATE TABLE pushes (
+            event_id TEXT NOT NULL,
+            account_id TEXT NOT NULL,
+            browser TEXT NOT NULL,
+            device TEXT NOT NULL,
+            for_event_id TEXT NOT NULL,
+            expires_ms BIGINT NOT NULL,
+            encrypted TEXT NOT NULL,
+            PRIMARY KEY (event_id, account_id, browser)
+        )
+        """,
+        "CREATE INDEX pushes_by_account ON pushes (account_id)",
+        "CREATE INDEX pushes_by_expiry ON pushes (expires_ms)",
+    ),
+    4: (
+        """
+        CREATE TABLE viewer_tokens (
+            token_hash TEXT NOT NULL PRIMARY KEY,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            browser TEXT NOT NULL,
+            created_ms BIGINT NOT NULL,
+            expires_ms BIGINT NOT NULL,
+            UNIQUE (account_id, device, browser)
+        )
+        """,
+    ),
 }
 """By the version that it leads to."""
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     true,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 4
 """Goes up with every change here; relay/store/migrations.py then gets the step to it."""
 
 metadata = MetaData()
@@ -90,6 +90,28 @@ events = Table(
     Index("events_by_seq", "device", "seq"),
     Index("events_by_kind", "device", "kind", "seq"),
     sqlite_autoincrement=True,
+)
+
+# Events that pass through: only that they came (relay/store/carried.py).
+carried_events = Table(
+    "carried_events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # SHA-256 of canonical protocol.events.Event
+    Column("received_ms", BigInteger, nullable=False),  # the relay's clock
+    Index("carried_events_by_age", "received_ms"),
+)
+
+# The sealed picture of an event; the relay can't open it.
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("event_id", Text, ForeignKey("events.event_id", ondelete="CASCADE"), primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("sealed", Text, nullable=False),  # JSON of protocol.thumbnails.SealedThumbnail
+    Index("thumbnails_by_age", "received_ms"),
 )
 
 # Commands that want a reply; receipts are never kept.
@@ -197,6 +219,49 @@ account_doorbells = Table(
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("device", Text, ForeignKey("doorbells.device"), nullable=False, index=True),
     UniqueConstraint("account_id", "device"),
+)
+
+# --- other players ----------------------------------------------------------------------------
+
+# A token that carries signalling of live view with one doorbell, for one player's keys.
+viewer_tokens = Table(
+    "viewer_tokens",
+    metadata,
+    Column("token_hash", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("device", Text, ForeignKey("doorbells.device"), nullable=False),
+    Column("browser", Text, nullable=False),  # protocol.browsers.BrowserId
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    UniqueConstraint("account_id", "device", "browser"),
+)
+
+# --- Web Push --------------------------------------------------------------------------------
+
+# Where an account's browser is reached. The endpoint is a secret of that browser.
+push_subscriptions = Table(
+    "push_subscriptions",
+    metadata,
+    Column("account_id", Text, ForeignKey("accounts.id"), primary_key=True),
+    Column("browser", Text, primary_key=True),  # protocol.browsers.BrowserId
+    Column("endpoint", Text, nullable=False),
+    Column("set_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+)
+
+# Messages on their way to a push service: ciphertext, deleted once sent or over.
+pushes = Table(
+    "pushes",
+    metadata,
+    Column("event_id", Text, primary_key=True),  # of the event that wanted it
+    Column("account_id", Text, primary_key=True),
+    Column("browser", Text, primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("for_event_id", Text, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("encrypted", Text, nullable=False),  # base64url
+    Index("pushes_by_account", "account_id"),
+    Index("pushes_by_expiry", "expires_ms"),
 )
 
 # --- agencies, requests, evidence ------------------------------------------------------------

@@ -70,7 +70,7 @@ async def test_an_owner_who_cant_be_told_keeps_no_other_from_being_told(rig):
     rig.browsers.enrol(bo.browser, bo.passkey.credential_id, None)
     (rig.folder / "owners.json").unlink()
     store = OwnerStore(rig.folder / "owners.json")
-    for owner in (bo, ada):
+    for owner in (bo.owner, ada):
         store.add(owner)
     told: list[EventBody] = []
 

@@ -35,6 +35,7 @@ from tests.relay.http_world import (
     certified_officer,
     open_world,
 )
+from tests.relay.test_thumbnails import picture_of, sealed_for
 
 PUBLIC = {
     ("GET", "/"),
@@ -57,12 +58,15 @@ PUBLIC = {
     ("POST", "/agency/login/verify"),
     ("POST", "/agency/officers/{officer_id}/certificate"),  # the agency's signature authorises
 }
-FOR_EVERY_OWNER = {("GET", f"{API}/requests/{{request_id}}")}  # published requests are public
+FOR_EVERY_OWNER = {
+    ("GET", f"{API}/requests/{{request_id}}"),  # published requests are public
+    # Whose browser it is doesn't count: they are the caller's own subscriptions
+    # (tests/attacks/test_pushes_go_nowhere_inside.py).
+    ("PUT", f"{API}/push/{{browser}}"),
+    ("DELETE", f"{API}/push/{{browser}}"),
+}
 ENDLESS = {("GET", f"{API}/stream")}  # who hears what is tried in tests/relay/test_api.py
-OFFER = (
-    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n"
-    "a=rtpmap:102 H264/90000\r\na=fingerprint:sha-256 00\r\n"
-)
+SIGNED = {"text": "{}", "signature": "c2lnbmF0dXJl"}
 PART_BYTES = 5 * 1024 * 1024
 Named = tuple[str, str]
 
@@ -106,8 +110,9 @@ class Case:
         self, http: httpx2.AsyncClient, route: Named, ids: dict[str, str]
     ) -> httpx2.Response:
         method, path = route
-        body = self._bodies(path) if method == "POST" else None
-        return await http.request(method, path.format(**ids), json=body)
+        body = self._bodies(path) if method in ("POST", "PUT") else None
+        query = {"browser": ids["browser"]} if path.endswith("/thumbnails/{event_id}") else {}
+        return await http.request(method, path.format(**ids), json=body, params=query)
 
     def _bodies(self, path: str) -> dict[str, Any]:
         key = self.eve.passkey.key
@@ -117,10 +122,17 @@ class Case:
             f"{API}/join": {
                 "pairing_id": self.ids["pairing_id"],
                 "device": self.ids["device"],
-                "owner": {"name": "Eve", "passkey": passkey, "note_key": "AAAA"},
+                "owner": {
+                    "name": "Eve",
+                    "passkey": passkey,
+                    "browser": {"name": "Phone", "session_key": "AAAA", "viewing_key": "AAAA"},
+                },
             },
-            f"{API}/doorbells/{{device}}/offer": {"session_id": new_id(), "sdp": OFFER},
+            f"{API}/doorbells/{{device}}/offer": {"session_id": new_id(), "signed": SIGNED},
+            f"{API}/doorbells/{{device}}/sessions/{{session_id}}/candidates": {"signed": SIGNED},
+            f"{API}/doorbells/{{device}}/orders": {"sealed": "AAAA"},
             f"{API}/doorbells/{{device}}/statements": {"sealed": "AAAA"},
+            f"{API}/push/{{browser}}": {"endpoint": "https://push.test/eve"},
         }
         return bodies.get(path, {})
 
@@ -176,12 +188,18 @@ async def case(tmp_path) -> AsyncIterator[Case]:
         request_id = (await officer.publish(officer.sign(officer.write()))).json()["id"]
         pressed = await world.tell(device, Pressed())
         credential_id = ada.passkey.key.credential_id
-        note = await world.tell(device, Note(credential_id=credential_id, sealed="eA"))
+        note = await world.tell(
+            device, Note(credential_id=credential_id, browser="a" * 20, sealed="eA")
+        )
+        await picture_of(world, device, pressed.id, sealed_for(ada.browser.keys))
+        browser = ada.browser.keys.id
+        await ada.put(f"/push/{browser}", {"endpoint": "https://push.test/ada"})
         sent = await ada.post(f"/doorbells/{device}/statements", {"sealed": "eA"})
         ids = {
             "device": device,
             "pairing_id": pairing_id,
             "event_id": pressed.id,
+            "browser": browser,
             "note_id": note.id,
             "command_id": sent.json()["command_id"],
             "session_id": new_id(),
@@ -245,6 +263,9 @@ async def test_the_people_themselves_find_their_things(case):
     """Else the tests above would prove nothing."""
     for path in ("/events", "/packages", "/doorbells", f"/commands/{case.ids['command_id']}"):
         assert (await case.ada.get(path)).status_code == 200
+    picture = f"/doorbells/{case.ids['device']}/thumbnails/{case.ids['event_id']}"
+    answer = await case.ada.get(f"{picture}?browser={case.ids['browser']}")
+    assert (answer.status_code, answer.json()["key"]["browser"]) == (200, case.ids["browser"])
     assert case.ids["event_id"] in (await case.ada.get("/events")).text
     assert case.ids["package_id"] in (await case.ada.get("/packages")).text
     for path in ("requests", "evidence"):

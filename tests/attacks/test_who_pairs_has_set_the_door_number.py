@@ -13,7 +13,7 @@ from firmware.noting import Notes
 from firmware.own_page import HowItIs, OwnPage
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Paired
-from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.grants import Owner, OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from tests.fakes.clock import ManualClock
 from tests.story.authenticator import SoftPasskey
@@ -23,7 +23,7 @@ from tests.story.browser import SoftBrowser
 class QuietRequests:
     """Requests of which none stands: all that pairing asks of them."""
 
-    async def tell_standing(self, owner: OwnerKeys) -> None:
+    async def tell_standing(self, owner: Owner) -> None:
         """Tell nothing."""
 
 
@@ -62,6 +62,7 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         clock=clock,
         tell=tell,  # type: ignore[arg-type]
         how_it_is=HowItIs(is_online=lambda: True),
+        ear=None,  # type: ignore[arg-type]
         door_url="http://door.test",
     )
     now_ms = clock.monotonic_ns() // 1_000_000
@@ -74,6 +75,6 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     winners = [one for one, done in zip(numbers, outcomes, strict=True) if done.is_done]
     assert len(winners) == 1
     number.check(winners[0])
-    assert owners.owners == (owner,)
+    assert owners.owners == (owner.owner,)
     assert [one.keys for one in browsers.all()] == [owner.browser]
     assert [type(body) for body in told] == [Paired]

@@ -18,7 +18,7 @@ from firmware.protocol.grants import (
     STATEMENT_TAG,
     ClipRange,
     GrantTerms,
-    OwnerKeys,
+    Owner,
     Recipient,
     SignedStatement,
     Statement,
@@ -33,7 +33,6 @@ from firmware.protocol.requests import (
     certificate_message,
 )
 from tests.story.authenticator import SoftPasskey
-from tests.story.browser import SoftBrowser
 
 NOW_MS = 1_790_000_000_000
 MINUTE_MS = 60_000
@@ -174,7 +173,7 @@ def make_world() -> ConsentWorld:
         cell=CELL,
         now_ms=NOW_MS,
         is_clock_trusted=True,
-        owners=(OwnerKeys(name="Ada", passkey=owner.key, browser=SoftBrowser.create().keys),),
+        owners=(Owner(name="Ada", passkey=owner.key),),
         agencies=(agency,),
         requests={sha256_hex(signed.request.encode()): signed},
         clips={

@@ -91,7 +91,7 @@ class DeskRig:
         self.ended_browsers: list[str] = []
         if not self.owners.owners:
             self.browsers.enrol(owner.browser, owner.passkey.credential_id, NOW_MS)
-            self.owners.add(owner)
+            self.owners.add(owner.owner)
 
     def wall_ms(self) -> int:
         return self.now_ms

@@ -27,6 +27,8 @@ from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST
+from firmware.sound.clip_sound import ClipSound
+from firmware.sound.frames import SoundFeed
 from firmware.vault.sealed_file import Vault
 from firmware.vault.storage_key import FileStorageKey
 from tests.fakes.bad_card import BadCard, BadCardVault
@@ -98,6 +100,7 @@ class RecordingRig(Shelves):
         signer: SoftSigner | FileSigner | None = None,
         device: str = DEVICE,
         recovery_keys: Sequence[bytes] = (),
+        feed: SoundFeed | None = None,
     ) -> None:
         super().__init__(
             folder,
@@ -115,6 +118,7 @@ class RecordingRig(Shelves):
         self.clips: asyncio.Queue[ClipRecord] = asyncio.Queue()
         self.card_states: list[CardState] = []
         self.filmed: list[AccessUnit] = []
+        self.sound = None if feed is None else ClipSound(feed, keep_s=pre_roll_s + 3)
         self.recorder = Recorder(
             hub=self.hub,
             ring=self.ring,
@@ -134,6 +138,7 @@ class RecordingRig(Shelves):
             mask_digest=lambda: self.mask_digest,
             longest_s=longest_s,
             queue_max_bytes=queue_max_bytes,
+            sound=self.sound,
         )
 
     @property
@@ -170,12 +175,15 @@ class RecordingRig(Shelves):
 @asynccontextmanager
 async def running(rig: RecordingRig) -> AsyncIterator[RecordingRig]:
     """Let the rig's recorder run; stopped in order at the end."""
-    task = asyncio.create_task(rig.recorder.run())
+    tasks = [asyncio.create_task(rig.recorder.run())]
+    if rig.sound is not None:
+        tasks.append(asyncio.create_task(rig.sound.run()))
     try:
         yield rig
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         rig.database.close()
 
 

@@ -20,6 +20,7 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.footage import Gop, GopHasher
 from firmware.vault.recovery_words import make_recovery_key
+from tests.fakes.heard import HandFeed, tone
 from tests.fakes.recording import RecordingRig, running
 
 RECOVERY = make_recovery_key()
@@ -298,3 +299,29 @@ def test_what_the_owner_deletes_is_gone_and_leaves_a_signed_record(
     assert "owner" in out
     assert doorbell.run("list") == 0
     assert clip.clip_id not in capsys.readouterr().out
+
+
+async def test_exports_the_sound_with_the_film(tmp_path: Path, capsys) -> None:
+    keys = load_or_make_keys(tmp_path)
+    config = tmp_path / "doorbell.toml"
+    config.write_text("")
+    feed = HandFeed()
+    rig = RecordingRig(tmp_path, signer=keys.signer, device=keys.device, feed=feed)
+    async with running(rig):
+        await asyncio.sleep(0.01)
+        for step in range(70):
+            if step == 40:
+                rig.press()
+            feed.put(tone(rig.now_90k, 0.1))
+            await rig.film(0.1)
+        clip = await rig.next_clip()
+    doorbell = Doorbell(tmp_path, config, [clip], [])
+    for form, kinds in (("mp4", ["video", "audio"]), ("fmp4", ["video", "audio"])):
+        target = tmp_path / f"clip.{form}"
+        assert doorbell.run("export", clip.clip_id, "--to", str(target), "--format", form) == 0
+        assert "with sound" in capsys.readouterr().err
+        with av.open(str(target)) as container:
+            assert [stream.type for stream in container.streams] == kinds
+    assert doorbell.run("list") == 0
+    assert "sound" in capsys.readouterr().out
+    assert doorbell.run("check") == 0

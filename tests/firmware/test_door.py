@@ -21,6 +21,7 @@ from firmware.door.ports import (
     DoorNumberAnswer,
     DoorStatus,
     Locked,
+    MicrophoneView,
     Outcome,
     PairingView,
     Unlocked,
@@ -56,6 +57,15 @@ GRANT = WaitingStatement(
     clips=(WaitingClip(clip_id=CLIP_ID, started_ms=1_795_000_000_000, duration_ms=12_000),),
 )
 
+EAR = MicrophoneView(
+    state="off",
+    has_card=True,
+    is_on=False,
+    trouble="",
+    is_in_live_view=True,
+    is_in_clips=False,
+)
+
 
 @dataclass
 class Doorbell:
@@ -72,6 +82,7 @@ class Doorbell:
     outcome: Outcome = field(default_factory=lambda: Outcome(is_done=True))
     wrong_tries: int = 0
     told: list[str] = field(default_factory=list)
+    ear: MicrophoneView = EAR
 
     def status(self) -> DoorStatus:
         return DoorStatus(
@@ -111,6 +122,15 @@ class Doorbell:
         self.told.append(f"refuse {digest}")
         return self.outcome
 
+    def microphone(self) -> MicrophoneView:
+        return self.ear
+
+    async def switch_microphone(self, *, is_on: bool) -> Outcome:
+        self.told.append(f"microphone {'on' if is_on else 'off'}")
+        if self.outcome.is_done:
+            self.ear = replace(self.ear, is_on=is_on, state="on" if is_on else "off")
+        return self.outcome
+
     async def plain_mp4(self, clip_id: str) -> bytes | None:  # noqa: ARG002
         return MP4
 
@@ -144,7 +164,7 @@ async def home() -> AsyncIterator[Home]:
         yield Home(bell, clock, web)
 
 
-@pytest.mark.parametrize("path", ["/", "/pair", "/confirm", "/static/door.css", "/nothing"])
+@pytest.mark.parametrize("path", ["/", "/pair", "/confirm", "/microphone", "/static/door.css", "/nothing"])
 async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     headers = (await home.web.get(path)).headers
 

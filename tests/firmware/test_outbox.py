@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -91,7 +92,7 @@ def test_a_sequence_number_is_never_reused_when_all_is_told(tmp_path: Path) -> N
 def test_refuses_an_event_too_large_for_the_wire_before_it_takes_a_number(
     outbox: Outbox,
 ) -> None:
-    note = Note(credential_id="x", sealed=b64u(bytes(MAX_EVENT_BYTES)))
+    note = Note(credential_id="x", browser="b" * 20, sealed=b64u(bytes(MAX_EVENT_BYTES)))
     with pytest.raises(EventRefused) as caught:
         outbox.append(note, time_ms=1, is_clock_trusted=True)
     assert caught.value.size_bytes > MAX_EVENT_BYTES
@@ -189,6 +190,19 @@ async def test_an_append_in_another_thread_wakes_the_loop(outbox: Outbox) -> Non
 async def test_does_not_wait_for_what_is_already_there(outbox: Outbox) -> None:
     press(outbox)
     await asyncio.wait_for(outbox.wait_beyond(0), 1)
+
+
+def test_an_event_of_another_version_holds_up_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    outbox = Outbox(path, DEVICE)
+    first, strange, last = press(outbox), press(outbox), press(outbox)
+    outbox.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        old = b'{"body":{"type":"note","credential_id":"AQ","sealed":"AQ"}}'
+        db.execute("UPDATE event SET document = ? WHERE seq = ?", (old, strange.seq))
+    outbox = Outbox(path, DEVICE)
+    assert outbox.pending(10) == [first, last]
+    assert press(outbox).seq == last.seq + 1
 
 
 def test_accepted_events_survive_kill_9(tmp_path: Path) -> None:

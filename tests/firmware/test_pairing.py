@@ -10,7 +10,7 @@ from firmware.enrolment.door_number import LOCK_S, DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
 from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, StoreError
-from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.encoding import b64u, canonical, new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from tests.story.authenticator import SoftPasskey
@@ -131,8 +131,8 @@ def test_other_codes_are_ignored(text: str) -> None:
 def test_owners_survive_a_restart_in_a_private_file(tmp_path: Path) -> None:
     path = tmp_path / "owners.json"
     store = OwnerStore(path)
-    store.add(owner("Ada", "YQ"))
-    bo = owner("Bo", "Yg")
+    store.add(owner("Ada", "YQ").owner)
+    bo = owner("Bo", "Yg").owner
     store.add(bo)
     again = OwnerStore(path)
     assert [known.name for known in again.owners] == ["Ada", "Bo"]
@@ -141,10 +141,21 @@ def test_owners_survive_a_restart_in_a_private_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_owners_of_the_first_version_stay_owners_and_have_no_browser(tmp_path: Path) -> None:
+    path = tmp_path / "owners.json"
+    ada = owner("Ada")
+    old = {"name": ada.name, "note_key": "AQ", "passkey": msgspec.to_builtins(ada.passkey)}
+    path.write_bytes(canonical({"owners": [old], "v": 1}))
+    store = OwnerStore(path)
+    assert store.owners == (ada.owner,)
+    store.add(owner("Bo", "Yg").owner)
+    assert [known.name for known in OwnerStore(path).owners] == ["Ada", "Bo"]
+
+
 def test_the_same_passkey_is_one_owner(tmp_path: Path) -> None:
     store = OwnerStore(tmp_path / "owners.json")
-    store.add(owner("Ada"))
-    store.add(owner("Ada Lovelace"))
+    store.add(owner("Ada").owner)
+    store.add(owner("Ada Lovelace").owner)
     assert [known.name for known in store.owners] == ["Ada Lovelace"]
 
 

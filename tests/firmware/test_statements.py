@@ -44,9 +44,9 @@ async def test_a_new_owner_hears_of_the_requests_that_still_stand(rig):
     await rig.publish(desk)
     rig.told.clear()
     credential_id = newcomer.owner.passkey.credential_id
-    rig.owners.add(newcomer.owner)
+    rig.owners.add(newcomer.owner.owner)
     rig.browsers.enrol(newcomer.owner.browser, credential_id, NOW_MS)
-    await rig.requests.tell_standing(newcomer.owner)
+    await rig.requests.tell_standing(newcomer.owner.owner)
     assert [note.credential_id for note in rig.told_of(Note)] == [credential_id]
 
 
@@ -55,7 +55,7 @@ async def test_a_request_that_is_over_is_told_to_nobody_and_forgotten(rig):
     await rig.publish(desk)
     rig.told.clear()
     rig.now_ms += 8 * 24 * 60 * MINUTE_MS
-    await rig.requests.tell_standing(newcomer.owner)
+    await rig.requests.tell_standing(newcomer.owner.owner)
     assert rig.told == []
     assert rig.store.requests()
     rig.requests.forget_old()

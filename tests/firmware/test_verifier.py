@@ -250,7 +250,9 @@ def test_adds_an_owner_only_by_an_owner_and_only_once_confirmed(world):
 
 
 def test_refuses_to_add_an_owner_twice(world):
-    terms = AddOwner(pairing_id=new_id(), owner=world.facts.owners[0])
+    ada = world.facts.owners[0]
+    again = OwnerKeys(name="Ada", passkey=ada.passkey, browser=SoftBrowser.create().keys)
+    terms = AddOwner(pairing_id=new_id(), owner=again)
     assert reason(judge(world.sign(world.statement(terms)), world.facts)) == "already_owner"
 
 

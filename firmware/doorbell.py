@@ -1,0 +1,345 @@
+"""One enrolled doorbell, put together in the order in which data flows.
+
+    camera ─► hub ─► ring ─┬─► recorder ─► library (sealed clips, index, retention)
+    microphone ─► echo ────┤
+      │                    └─► live view ─► WebRTC ─► owner
+      ├► luma ─┬─► pairing code ◄─ owner's app
+      │        └─► motion ─► event, clip
+      └► small ──► picture of an event, small stream
+    button ─► event ─► outbox ─► link (MQTT) ─► relay          ─► clip
+
+Only putting together belongs here: the camera's side is in filming.py, what is kept in
+recording.py, sound in sounding.py, people in household.py, what they decide in consenting.py.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import httpx2
+
+from firmware.answering import Cameras, CodeWatch, Viewing
+from firmware.bell import Bell
+from firmware.board import board
+from firmware.capture.source import Mask
+from firmware.clock import SystemClock
+from firmware.clock_watch import ClockWatch
+from firmware.config import Config
+from firmware.consenting import Consenting
+from firmware.enrolment.keys import DeviceKeys
+from firmware.errors import DoorwardError
+from firmware.event_pictures import EventPictures, PictureSealer
+from firmware.filming import Filming
+from firmware.health.ladder import HeatLadder
+from firmware.health.linux import LinuxBoard
+from firmware.health.monitor import HealthMonitor
+from firmware.health.troubles import Troubles
+from firmware.household import Household
+from firmware.lighting import Lighting
+from firmware.link.commands import CommandHandlers
+from firmware.link.mqtt import BrokerAddress
+from firmware.link.session import Identity, LinkSession
+from firmware.live.session import LiveLimits
+from firmware.live.voice import LiveSound
+from firmware.motion.watch import MotionWatch
+from firmware.outbox.queue import Outbox
+from firmware.own_page import Ear, HowItIs
+from firmware.panel.light import LightState
+from firmware.panel.panel import Panel
+from firmware.protocol.claims import Enrolment
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Event
+from firmware.recording import Recording
+from firmware.sounding import Sounding
+from firmware.supervision import LastResort, Watchdog, keep_running
+from firmware.systemd import ServiceManager
+from firmware.telling import Teller
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What a doorbell has before it is enrolled, and keeps."""
+
+    panel: Panel
+    clock: SystemClock
+    manager: ServiceManager
+    watchdog: Watchdog
+    end: LastResort
+
+
+class Doorbell:
+    """All parts of one enrolled doorbell. Build it inside the running loop, then `run` it."""
+
+    def __init__(
+        self,
+        config: Config,
+        keys: DeviceKeys,
+        enrolment: Enrolment,
+        body: Body,
+        http: httpx2.AsyncClient,
+        source: random.Random,
+    ) -> None:
+        data_dir, panel, clock = config.data_dir, body.panel, body.clock
+        self._config, self._source, self._clock, self._panel = config, source, clock, panel
+        boot_id = new_id()
+        self._outbox = Outbox(
+            data_dir / "outbox.sqlite3", keys.device, on_told=self._on_told, boot=clock.boot_id
+        )
+        self._teller = Teller(self._outbox, clock)
+        tell = self._teller.tell
+
+        self._filming = Filming(
+            config,
+            clock=clock,
+            set_infrared=panel.set_infrared,
+            on_state=lambda *_: self._health.look_now(),
+            on_hide=lambda: self._viewing.hide(),
+            give_up=body.end.give_up,
+            manager=body.manager,
+            source=source,
+        )
+        self._sounding = Sounding(
+            config.sound,
+            data_dir,
+            clock=clock,
+            source=source,
+            is_attended=lambda: bool(self._viewing.live.watchers),
+        )
+        self._household = Household(
+            data_dir,
+            keys=keys,
+            clock=clock,
+            tell=tell,
+            on_browser_ended=lambda browser: self._viewing.on_browser_ended(browser),
+            play_reply=self._sounding.play_reply,
+        )
+        has_owner = self._household.has_owner
+        self._recording = Recording(
+            config,
+            keys=keys,
+            filming=self._filming,
+            clock=clock,
+            boot_id=boot_id,
+            may_record=has_owner,
+            on_card=lambda state: self._health.set_card(state),
+            tell=tell,
+            sound_feed=self._sounding.microphone if config.sound.is_in_clips else None,
+        )
+        self._pictures = EventPictures(
+            self._filming.small,
+            newest_key_frame=self._filming.newest_key_frame,
+            shown_since_90k=lambda: self._filming.shown_since_90k,
+            sealer=PictureSealer(
+                device=keys.device,
+                signer=keys.signer,
+                browsers=self._household.browsers_that_see,
+            ),
+            clock=clock,
+            tell=tell,
+            is_online=lambda: self._link.is_online,
+        )
+        self._viewing = self._open_viewing(keys)
+        self._sounding.on_change(self._recording.on_sound_change)
+        self._sounding.on_change(self._viewing.live.tell_states)
+        self._watch_over(body)
+
+        self._consenting = Consenting(
+            config,
+            keys=keys,
+            enrolment=enrolment,
+            clock=clock,
+            household=self._household,
+            recording=self._recording,
+            http=http,
+            source=source,
+            tell=tell,
+            how_it_is=HowItIs(
+                is_online=lambda: self._link.is_online,
+                health=lambda: self._health.health,
+                troubles=lambda: self._health.troubles,
+            ),
+            ear=Ear(microphone=self._sounding.microphone, settings=config.sound),
+        )
+        self._link = LinkSession(
+            identity=Identity(device=keys.device, boot_id=boot_id, version=version("doorward")),
+            address=BrokerAddress(
+                host=enrolment.broker_host,
+                port=enrolment.broker_port,
+                ca_file=data_dir / "ca.pem",
+                certificate_file=data_dir / "certificate.pem",
+                key_file=keys.identity_file,
+            ),
+            store=self._outbox,
+            handle=CommandHandlers(
+                on_live=self._viewing.on_command,
+                on_order=self._household.orders.on_order,
+                on_request=self._consenting.requests.on_request,
+                on_statement=self._consenting.desk.on_statement,
+                on_upload_ticket=self._consenting.uploads.on_ticket,
+            ),
+            wall_ms=clock.wall_ms,
+            source=source,
+        )
+        self._bell = Bell(
+            config.panel,
+            panel,
+            clock=clock,
+            trigger=self._recording.recorder.trigger,
+            pairing=self._household.pairing,
+            has_owner=has_owner,
+            camera_state=lambda: self._filming.keeper.state,
+            tell=self._household.pushes.tell,
+            show=self._filming.show,
+            want_picture=self._pictures.want,
+            on_rung=self._sounding.unanswered.on_pressed,
+        )
+        body.watchdog.watch("camera keeper", self._filming.keeper.stuck_s)
+
+    def _open_viewing(self, keys: DeviceKeys) -> Viewing:
+        sounding = self._sounding
+        return Viewing(
+            keys=keys,
+            has_owner=self._household.has_owner,
+            checks=self._household.checks,
+            notes=self._household.notes,
+            clock=self._clock,
+            source=self._source,
+            cameras=Cameras(
+                main=self._filming.hub,
+                request_key_frame=self._filming.keeper.request_key_frame,
+                main_bps=lambda: self._config.camera.bitrate_bps,
+                small=self._filming.small_stream,
+            ),
+            shelf=self._recording.shelf,
+            sound=LiveSound(
+                opus=sounding.opus,
+                floor=sounding.floor,
+                replies=sounding.replies,
+                microphone=lambda: sounding.microphone.state,
+                switch_microphone_off=lambda: sounding.microphone.switch(False),
+                on_watched=sounding.unanswered.on_answered,
+                reply_after_s=self._config.sound.reply_after_s,
+            ),
+            limits=LiveLimits(
+                max_viewers=board().max_viewers,
+                private_ice_hosts=self._config.live.private_ice_hosts,
+            ),
+        )
+
+    def _watch_over(self, body: Body) -> None:
+        """Build what looks at camera, people and clock, and tells or shows it."""
+        config, clock, tell = self._config, self._clock, self._teller.tell
+        household = self._household
+        self._motion = MotionWatch(
+            config.motion,
+            frames=self._filming.luma.subscribe(),
+            recorder=self._recording.recorder,
+            has_owner=household.has_owner,
+            tell=household.pushes.tell,
+            on_storm=lambda is_storm: self._health.set_storm(is_storm),
+            pause_s=config.clips.post_roll_s,
+            presence=body.panel.presence,
+            want_picture=self._pictures.want,
+        )
+        self._health = HealthMonitor(
+            board=LinuxBoard(config.data_dir),
+            camera=self._filming.keeper,
+            clip_facts=self._recording.facts,
+            ladder=HeatLadder(config.camera.fps),
+            troubles=Troubles(kept_in=config.data_dir / "troubles.json"),
+            clock=clock,
+            tell=tell,
+            may_tell=household.has_owner,
+            publish=lambda health: self._link.set_health(health),
+        )
+        self._clock_watch = ClockWatch(
+            clock=clock,
+            boot=clock.boot_id,
+            events=self._outbox,
+            tell=tell,
+            date_clips=self._on_time_known,
+            remember=clock.remember,
+        )
+        self._codes = CodeWatch(self._filming.luma.subscribe(), household.pairing, clock, tell)
+        self._lighting = Lighting(
+            body.panel.light,
+            pairing=household.pairing,
+            clock=clock,
+            viewers=lambda: len(self._viewing.live.watchers),
+            is_recording=lambda: self._recording.recorder.clip_id is not None,
+            has_trouble=lambda: bool(self._health.troubles),
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run all parts until `stop` is set; end them in good order."""
+        parts = {
+            "camera": self._filming.run,
+            "recorder": self._recording.recorder.run,
+            "sound": self._sounding.run,
+            "motion": self._motion.run,
+            "pairing": self._codes.run,
+            "light": self._lighting.run,
+            "health": self._health.run,
+            "clock": self._clock_watch.run,
+            "own page": self._consenting.serve_page,
+            "link": self._link.run,
+            "library": self._recording.keep_in_order,
+            "requests": self._consenting.forget_requests,
+        }
+        if self._filming.small_stream is not None:
+            parts["small stream"] = self._filming.small_stream.run
+        if self._recording.sound is not None:
+            parts["sound in clips"] = self._recording.sound.run
+        await self._bell.start()
+        await self._recording.recover()
+        running = [
+            asyncio.create_task(keep_running(name, part, source=self._source), name=name)
+            for name, part in parts.items()
+        ]
+        try:
+            await self._consenting.desk.resume()
+            await self._consenting.uploads.resume(self._outbox.pending(10_000))
+            await self._viewing.live.warm_up()
+            self._panel.light.set(LightState.STARTING, False)
+            log.info("doorbell ready, its own page is %s", self._config.door.url)
+            await stop.wait()
+        finally:
+            self._teller.hurry()
+            await self._bell.close()
+            await self._pictures.aclose()
+            await self._household.pushes.aclose()
+            await self._viewing.aclose()
+            await self._sounding.aclose()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await self._filming.keeper.stop()
+            await asyncio.to_thread(self._teller.close)
+            await self._recording.aclose()
+            await asyncio.to_thread(self._clock.remember)
+            self._outbox.close()
+
+    async def reload(self, reload: Callable[[], Config]) -> None:
+        """Read the settings again; what may change while running does."""
+        try:
+            config = await asyncio.to_thread(reload)
+        except DoorwardError as error:
+            log.error("the settings stay as they are: %s", error)
+            return
+        await self._filming.hide(Mask(config.privacy.masks))
+        self._filming.ring.set_late(config.motion.min_time_s)
+        self._motion.set_settings(config.motion)
+        await self._filming.keeper.set_bitrate(config.camera.bitrate_bps)
+        log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
+
+    async def _on_time_known(self, difference_ms: int) -> None:
+        await self._household.on_time_known()
+        await self._recording.date_clips(difference_ms)
+
+    def _on_told(self, event: Event) -> None:
+        self._consenting.uploads.on_told(event)

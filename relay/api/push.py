@@ -1,0 +1,54 @@
+"""Web Push: the relay's key to subscribe with, and where an account's browsers are reached."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from relay.api.auth import Owner, Services
+from relay.api.thumbnails import BROWSER_ID_PATTERN
+from relay.live.allowances import Rate
+from relay.notify.push_endpoints import MAX_ENDPOINT_CHARS
+
+router = APIRouter()
+
+SUBSCRIBING = Rate(at_once=20, each_s=10.0)
+"""Each one makes the relay look a name up."""
+BrowserId = Annotated[str, Path(pattern=BROWSER_ID_PATTERN)]
+
+
+class PushKeyOut(BaseModel):
+    """The `applicationServerKey`: an uncompressed P-256 point in base64url."""
+
+    public_key: str
+
+
+class SubscriptionIn(BaseModel):
+    """Of a PushSubscription: `endpoint` and `expirationTime`. Its keys are the doorbell's alone."""
+
+    model_config = ConfigDict(extra="forbid")
+    endpoint: str = Field(min_length=1, max_length=MAX_ENDPOINT_CHARS)
+    expires_ms: int | None = Field(default=None, ge=0, le=2**53)
+
+
+@router.get("/push")
+async def get_push_key(services: Services, _owner: Owner) -> PushKeyOut:
+    """Return the key for which a browser subscribes."""
+    return PushKeyOut(public_key=services.push.public_key)
+
+
+@router.put("/push/{browser}", status_code=204)
+async def subscribe(
+    services: Services, owner: Owner, browser: BrowserId, body: SubscriptionIn
+) -> Response:
+    """Remember where one of the caller's browsers is reached."""
+    services.allowances.take(f"push {owner.id}", SUBSCRIBING)
+    await services.push.add(owner, browser, body.endpoint, expires_ms=body.expires_ms)
+    return Response(status_code=204)
+
+
+@router.delete("/push/{browser}", status_code=204)
+async def unsubscribe(services: Services, owner: Owner, browser: BrowserId) -> Response:
+    """Forget where one of the caller's browsers is reached, if it is known."""
+    await services.push.end(owner, browser)
+    return Response(status_code=204)

@@ -1,0 +1,51 @@
+"""The sealed pictures of events, each browser with the key that only it can open."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel
+
+from relay.api.auth import OwnDoorbell, Services
+from relay.api.errors import not_found
+from relay.store import thumbnails
+
+router = APIRouter()
+
+BROWSER_ID_PATTERN = "^[a-z2-7]{20}$"
+
+
+class KeyOut(BaseModel):
+    """A protocol.thumbnails.WrappedKey."""
+
+    browser: str
+    sealed: str
+
+
+class ThumbnailOut(BaseModel):
+    """One ciphertext, and its key as it was sealed to the browser that asks."""
+
+    picture: str
+    key: KeyOut
+
+
+@router.get("/doorbells/{device}/thumbnails/{event_id}")
+async def get_thumbnail(
+    services: Services,
+    response: Response,
+    device: OwnDoorbell,
+    event_id: str,
+    browser: Annotated[str, Query(pattern=BROWSER_ID_PATTERN)],
+) -> ThumbnailOut:
+    """Return the picture of an event; a browser may keep it as long as the relay does."""
+    now_ms = services.clock.wall_ms()
+    async with services.database.read() as tx:
+        row = await thumbnails.get(tx, device, event_id, now_ms=now_ms)
+    key = None if row is None else row.key_for(browser)
+    if row is None or key is None:
+        raise not_found("picture")
+    left_s = (row.received_ms + thumbnails.LIFE_MS - now_ms) // 1000
+    response.headers["Cache-Control"] = f"private, max-age={max(0, left_s)}, immutable"
+    response.headers["Vary"] = "Authorization"
+    return ThumbnailOut(
+        picture=row.sealed.picture, key=KeyOut(browser=key.browser, sealed=key.sealed)
+    )

@@ -1,0 +1,57 @@
+"""What becomes of the events that aren't kept as such: thumbnails and pushes.
+
+Both come in a doorbell's order and count once like any event; `carry` runs in the transaction
+that commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from firmware.protocol.events import Event, PushWanted, Thumbnail
+from relay.store import carried, push, thumbnails
+from relay.store.database import Transaction
+from relay.store.push import PushRow
+
+log = logging.getLogger(__name__)
+
+MAX_PUSH_LIFE_MS = 10 * 60 * 1000
+"""A doorbell without a clock can't say when a ring is old; no push waits longer than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What is to be done once it is committed."""
+
+    thumbnail_of: str | None = None
+    pushes: tuple[PushRow, ...] = ()
+
+
+NOTHING = Carried()
+
+
+def is_carried(event: Event) -> bool:
+    """Tell whether an event passes through instead of being kept among the events."""
+    return isinstance(event.body, Thumbnail | PushWanted)
+
+
+async def carry(tx: Transaction, event: Event, *, received_ms: int) -> Carried:
+    """Take one such event, whose id is not known yet."""
+    await carried.add(tx, event, received_ms=received_ms)
+    match event.body:
+        case Thumbnail() as told:
+            if await thumbnails.add(tx, event.device, told, received_ms=received_ms):
+                return Carried(thumbnail_of=told.for_event_id)
+            log.warning("thumbnail %s of %s: of no event, or not the first", event.id, event.device)
+        case PushWanted() as wanted:
+            queued = await push.queue(
+                tx,
+                event.device,
+                event.id,
+                wanted,
+                now_ms=received_ms,
+                expires_ms=min(wanted.expires_ms, received_ms + MAX_PUSH_LIFE_MS),
+            )
+            return Carried(pushes=tuple(queued))
+        case _:
+            pass
+    return NOTHING

@@ -1,0 +1,33 @@
+"""Forgets what the relay keeps for a while only: pictures, passing events, pushes."""
+
+import asyncio
+
+from relay.clock import Clock
+from relay.store import carried, push, thumbnails
+from relay.store.database import Database
+
+EACH_S = 3600.0
+CARRIED_LIFE_MS = thumbnails.LIFE_MS
+"""A doorbell that tells a passing event again after that long is believed once more."""
+
+
+class Forgetting:
+    """Deletes what is over, once an hour."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Forget until cancelled."""
+        while True:
+            await self.forget()
+            await asyncio.sleep(EACH_S)
+
+    async def forget(self) -> None:
+        """Delete everything that is over by now."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            await thumbnails.forget(tx, now_ms=now_ms)
+            await carried.forget(tx, before_ms=now_ms - CARRIED_LIFE_MS)
+            await push.forget_expired(tx, now_ms=now_ms)

@@ -1,0 +1,133 @@
+"""The way of pushes: from the database to the push services, beside everything else.
+
+    ingest commits a PushWanted ─► one row a browser ─► send ─► row deleted
+
+A message is kept until it was sent, refused or is over, so that a relay that is killed goes on
+with it; then it may arrive twice, and replaces itself by its topic. Nobody waits for a push
+service. An account has a few at a time on their way, so that one that points to a service that
+never answers holds up only itself.
+"""
+
+import asyncio
+import hashlib
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from firmware.protocol.encoding import WireError, b64u, unb64u
+from relay.clock import Clock
+from relay.notify.push_sender import Outcome
+from relay.store import push
+from relay.store.database import Database
+from relay.store.push import PushRow
+
+AT_ONCE_PER_ACCOUNT = 4
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 60.0
+
+log = logging.getLogger(__name__)
+
+
+class Sender(Protocol):
+    """What tries to send one message once."""
+
+    async def send(self, url: str, message: bytes, *, ttl_s: int, topic: str) -> Outcome:
+        """Try once."""
+        ...
+
+
+class Pusher:
+    """Sends what is committed, and what a relay before it left."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        sender: Sender,
+        first_retry_s: float = FIRST_RETRY_S,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._sender = sender
+        self._first_retry_s = first_retry_s
+        self._jitter = jitter
+        # Bounded by what `push.queue` lets in; overflow: it is dropped there.
+        self._taken: asyncio.Queue[PushRow] = asyncio.Queue()
+        self._under_way: set[tuple[str, str, str]] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def send(self, rows: Sequence[PushRow]) -> None:
+        """Send committed messages as soon as may be, without making anybody wait."""
+        for row in rows:
+            self._taken.put_nowait(row)
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._under_way.clear()
+        async with self._database.read() as tx:
+            self.send(await push.list_waiting(tx, now_ms=self._clock.wall_ms()))
+        async with asyncio.TaskGroup() as group:
+            while True:
+                row = await self._taken.get()
+                if row.key not in self._under_way:
+                    self._under_way.add(row.key)
+                    group.create_task(self._deliver(row), name=f"push {row.event_id}")
+
+    async def _deliver(self, row: PushRow) -> None:
+        try:
+            await self._send_in_time(row)
+            async with self._database.begin() as tx:
+                await push.finish(tx, row)
+        except Exception:  # supervisor: one message mustn't stop the others
+            log.exception("push %s broke", row.event_id)
+        finally:
+            self._under_way.discard(row.key)
+
+    async def _send_in_time(self, row: PushRow) -> None:
+        """Send a message, again while that may help, until it is of no use."""
+        wait_s = self._first_retry_s
+        while (outcome := await self._try(row)) is not None:
+            if outcome.verdict != "later":
+                if outcome.verdict == "refused":
+                    log.warning("push for %s: %s", row.device, outcome.detail)
+                return
+            delay_s = max(outcome.retry_after_s, self._jitter(wait_s / 2, wait_s))
+            log.info("push for %s: %s; again in %.0f s", row.device, outcome.detail, delay_s)
+            if self._clock.wall_ms() + delay_s * 1000 >= row.expires_ms:
+                return
+            await asyncio.sleep(delay_s)
+            wait_s = min(2 * wait_s, LAST_RETRY_S)
+
+    async def _try(self, row: PushRow) -> Outcome | None:
+        """Try once; None if it is over, or nobody is subscribed any more."""
+        turn = self._turns.setdefault(row.account_id, asyncio.Semaphore(AT_ONCE_PER_ACCOUNT))
+        async with turn:
+            now_ms = self._clock.wall_ms()
+            async with self._database.read() as tx:
+                endpoint = await push.find_endpoint(tx, row, now_ms=now_ms)
+            ttl_s = (row.expires_ms - now_ms) // 1000
+            if endpoint is None or ttl_s <= 0:
+                return None
+            try:
+                message = unb64u(row.encrypted)
+            except WireError as error:
+                return Outcome(verdict="refused", detail=str(error))
+            outcome = await self._sender.send(endpoint, message, ttl_s=ttl_s, topic=_topic(row))
+        if outcome.verdict == "gone":
+            await self._forget(row, endpoint)
+        return outcome
+
+    async def _forget(self, row: PushRow, endpoint: str) -> None:
+        async with self._database.begin() as tx:
+            await push.forget_endpoint(
+                tx, account_id=row.account_id, browser=row.browser, endpoint=endpoint
+            )
+
+
+def _topic(row: PushRow) -> str:
+    """Return 32 characters that are the same for one message only, and say nothing about it."""
+    return b64u(hashlib.sha256("\0".join(row.key).encode()).digest())[:32]

@@ -1,0 +1,159 @@
+"""Where a push may go: a URL that a stranger gave, to which the relay will send something.
+
+It must be https at port 443 of a name that has public addresses only, and of the hosts that the
+operator allows. The addresses are looked up and checked before each sending, and the connection
+goes to one of exactly those: a name that means something else a moment later leads nowhere.
+With `push.loopback` (tests, the demo) this machine's own addresses are allowed instead.
+"""
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+from relay.config import PushConfig
+from relay.errors import RelayError
+
+MAX_ENDPOINT_CHARS = 2048
+RESOLVE_TIMEOUT_S = 5.0
+HTTPS_PORT = 443
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Returns the addresses of a name; raises OSError."""
+
+# A whole URL, without user, fragment or anything that two readers could read in two ways.
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?(?P<target>/[A-Za-z0-9._~:/?@!$&'()*+,;=%-]*)"
+)
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+# What Python's own list of special addresses (IANA's) lacks in some versions, or calls global:
+# protocol assignments, tunnels to an IPv4 address (Teredo, 6to4), documentation.
+_SPECIAL = (
+    IPv4Network("192.0.0.0/24"),
+    IPv4Network("192.88.99.0/24"),
+    IPv6Network("2001::/23"),
+    IPv6Network("2001:db8::/32"),
+    IPv6Network("2002::/16"),
+    IPv6Network("3fff::/20"),
+)
+
+
+class EndpointRefused(RelayError):
+    """The relay won't push to that address; the text says why."""
+
+
+class EndpointUnresolved(RelayError):
+    """An endpoint's host has no address just now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A URL in its parts; `target` is path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def origin(self) -> str:
+        """The URL's origin, as RFC 6454 has it: what a VAPID token is for."""
+        default = HTTPS_PORT if self.scheme == "https" else 80
+        return f"{self.scheme}://{self.authority(default)}"
+
+    @property
+    def name(self) -> str:
+        """The host without brackets."""
+        return self.host.strip("[]")
+
+    def authority(self, default_port: int) -> str:
+        """Host, and port if it isn't the default one."""
+        return self.host if self.port == default_port else f"{self.host}:{self.port}"
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """Look a name up in the system's way."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+class Endpoints:
+    """Decides where a push may go."""
+
+    def __init__(self, config: PushConfig, *, resolve: Resolve = resolve) -> None:
+        self._config = config
+        self._resolve = resolve
+
+    def parse(self, text: str) -> Endpoint:
+        """Return a URL that may be one, or raise EndpointRefused. Asks nobody."""
+        match = _URL.fullmatch(text) if len(text) <= MAX_ENDPOINT_CHARS else None
+        if match is None or int(match["port"] or 0) > 65535:
+            raise EndpointRefused("a push endpoint is https://host/path, as the browser gave it")
+        scheme, host = match["scheme"], match["host"]
+        port = int(match["port"] or (HTTPS_PORT if scheme == "https" else 80))
+        endpoint = Endpoint(scheme=scheme, host=host, port=port, target=match["target"])
+        if self._is_loopback(endpoint):
+            return endpoint
+        if scheme != "https" or port != HTTPS_PORT:
+            raise EndpointRefused("a push endpoint must be https at port 443")
+        if not self._is_allowed(host):
+            raise EndpointRefused(f"this relay doesn't push to {host} (push.hosts in relay.toml)")
+        return endpoint
+
+    async def addresses(self, endpoint: Endpoint) -> list[Address]:
+        """Look up where it is, or raise EndpointRefused, EndpointUnresolved."""
+        try:
+            async with asyncio.timeout(RESOLVE_TIMEOUT_S):
+                found = await self._resolve(endpoint.name, endpoint.port)
+        except (OSError, UnicodeError, TimeoutError) as error:
+            raise EndpointUnresolved(f"{endpoint.name} isn't found") from error
+        addresses = [_address(text) for text in dict.fromkeys(found)]
+        if not addresses:
+            raise EndpointUnresolved(f"{endpoint.name} has no address")
+        is_allowed = _is_loopback if self._is_loopback(endpoint) else is_public
+        if not all(is_allowed(address) for address in addresses):
+            raise EndpointRefused(f"{endpoint.name} isn't on the public internet")
+        return addresses
+
+    def _is_loopback(self, endpoint: Endpoint) -> bool:
+        if not self._config.is_loopback_allowed:
+            return False
+        if endpoint.name == "localhost":
+            return True
+        try:
+            return ip_address(endpoint.name).is_loopback
+        except ValueError:
+            return False
+
+    def _is_allowed(self, host: str) -> bool:
+        allowed = self._config.hosts
+        return not allowed or any(
+            host.endswith(name[1:]) if name.startswith("*.") else host == name for name in allowed
+        )
+
+
+def is_public(address: Address) -> bool:
+    """Tell whether an address is on the public internet, also what it stands for (NAT64)."""
+    if isinstance(address, IPv6Address):
+        if address in _NAT64:
+            return is_public(IPv4Address(int(address) & 0xFFFFFFFF))
+        if address not in _GLOBAL_UNICAST:
+            return False
+    is_special = address.is_multicast or any(address in network for network in _SPECIAL)
+    return address.is_global and not is_special
+
+
+def _is_loopback(address: Address) -> bool:
+    return address.is_loopback
+
+
+def _address(text: str) -> Address:
+    try:
+        return ip_address(text.partition("%")[0])  # a link-local one has its interface behind it
+    except ValueError as error:
+        raise EndpointRefused(f"{text} is no address") from error

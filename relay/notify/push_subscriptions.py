@@ -1,0 +1,47 @@
+"""Which browsers want pushes: each of an account's browsers has one place to be reached.
+
+A subscription belongs to an account and a browser together: who names somebody else's browser
+gets nothing of theirs and takes nothing from them. It counts for every doorbell of the account.
+"""
+
+from relay.clock import Clock
+from relay.notify.push_endpoints import EndpointRefused, Endpoints
+from relay.notify.push_key import PushKey
+from relay.store import push
+from relay.store.database import Database
+from relay.store.people import Account
+
+
+class PushSubscriptions:
+    """Takes and forgets them."""
+
+    def __init__(
+        self, *, database: Database, clock: Clock, endpoints: Endpoints, key: PushKey
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._endpoints = endpoints
+        self.public_key = key.public_key
+
+    async def add(
+        self, owner: Account, browser: str, endpoint: str, *, expires_ms: int | None
+    ) -> None:
+        """Remember where a browser is reached, or raise EndpointRefused, EndpointUnresolved."""
+        now_ms = self._clock.wall_ms()
+        if expires_ms is not None and expires_ms <= now_ms:
+            raise EndpointRefused("this subscription is over; subscribe again")
+        await self._endpoints.addresses(self._endpoints.parse(endpoint))
+        async with self._database.begin() as tx:
+            await push.subscribe(
+                tx,
+                account_id=owner.id,
+                browser=browser,
+                endpoint=endpoint,
+                now_ms=now_ms,
+                expires_ms=expires_ms,
+            )
+
+    async def end(self, owner: Account, browser: str) -> None:
+        """Forget a browser of this account."""
+        async with self._database.begin() as tx:
+            await push.unsubscribe(tx, account_id=owner.id, browser=browser)

@@ -1,0 +1,33 @@
+"""Web Push, put together: who is subscribed, and the way of messages to push services."""
+
+from relay.clock import Clock
+from relay.config import Config
+from relay.notify.push import Pusher
+from relay.notify.push_endpoints import Endpoints
+from relay.notify.push_key import PushKey
+from relay.notify.push_sender import PushSender, push_http
+from relay.notify.push_subscriptions import PushSubscriptions
+from relay.store.database import Database
+
+
+class WebPush:
+    """The relay's part of it; `aclose` ends its connections."""
+
+    def __init__(self, config: Config, database: Database, clock: Clock) -> None:
+        self._http = push_http()
+        key, endpoints = PushKey.load_or_create(config.push_key_path), Endpoints(config.push)
+        self.subscriptions = PushSubscriptions(
+            database=database, clock=clock, endpoints=endpoints, key=key
+        )
+        sender = PushSender(
+            http=self._http,
+            endpoints=endpoints,
+            key=key,
+            contact=config.push_contact,
+            clock=clock,
+        )
+        self.pusher = Pusher(database=database, clock=clock, sender=sender)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._http.aclose()

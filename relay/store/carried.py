@@ -1,0 +1,38 @@
+"""Table of events that pass through: that they came, and not what was in them.
+
+A thumbnail is kept elsewhere, a push for a while only. Here is what makes each of them count once
+(`events.known` does it for the others): the digest says whether an id comes again for the same.
+"""
+
+from collections.abc import Collection
+
+from sqlalchemy import delete, insert, select
+
+from firmware.protocol.events import Event
+from relay.store.database import Transaction
+from relay.store.schema import carried_events
+
+
+async def known(tx: Transaction, event_ids: Collection[str]) -> dict[str, str]:
+    """Return the digests of those of these events that passed, by event id."""
+    query = select(carried_events.c.event_id, carried_events.c.digest).where(
+        carried_events.c.event_id.in_(event_ids)
+    )
+    return {row.event_id: row.digest for row in await tx.execute(query)}
+
+
+async def add(tx: Transaction, event: Event, *, received_ms: int) -> None:
+    """Note one event whose id is not known yet."""
+    await tx.execute(
+        insert(carried_events).values(
+            event_id=event.id,
+            device=event.device,
+            digest=event.digest(),
+            received_ms=received_ms,
+        )
+    )
+
+
+async def forget(tx: Transaction, *, before_ms: int) -> None:
+    """Forget what passed before that time."""
+    await tx.execute(delete(carried_events).where(carried_events.c.received_ms < before_ms))

@@ -1,0 +1,122 @@
+"""Who wants to hear the door: the microphone is turned on by the door number, and by nothing else.
+
+A relay carries every command; an owner's browser, or who has taken one over, may watch. Neither
+turns the microphone on. That a switch there is works is seen by turning it off.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+
+from firmware.clock import SystemClock
+from firmware.config import SoundConfig
+from firmware.live.voice import LiveSound
+from firmware.own_page import Ear
+from firmware.protocol.commands import CommandBody
+from firmware.protocol.live import BrowserOrder
+from firmware.sounding import Sounding
+from tests.fakes.clock import ManualClock
+from tests.fakes.porch import Visitor, in_time, porch, visitor
+from tests.fakes.sound import FakeCard
+
+
+@dataclass
+class Ears:
+    """A doorbell with a sound card, and somebody who may watch it."""
+
+    sounding: Sounding
+    someone: Visitor
+
+    @property
+    def is_on(self) -> bool:
+        return self.sounding.microphone.is_on
+
+
+def live_sound(sounding: Sounding) -> LiveSound:
+    """As firmware/doorbell.py has it."""
+    return LiveSound(
+        opus=sounding.opus,
+        floor=sounding.floor,
+        replies=sounding.replies,
+        microphone=lambda: sounding.microphone.state,
+        switch_microphone_off=lambda: sounding.microphone.switch(False),
+    )
+
+
+@asynccontextmanager
+async def ears(folder: Path, purpose: str = "live") -> AsyncIterator[Ears]:
+    sounding = Sounding(
+        SoundConfig(card="system"),
+        folder,
+        clock=SystemClock(),
+        source=random.Random(1),
+        is_attended=lambda: False,
+        card=FakeCard(ManualClock()),
+    )
+    async with (
+        porch(sound=live_sound(sounding)) as here,
+        visitor(here, purpose=purpose, has_audio=purpose == "live") as someone,
+    ):
+        sounding.on_change(here.live.tell_states)
+        await in_time(someone.watch())
+        await in_time(someone.opened.wait())
+        yield Ears(sounding, someone)
+    await sounding.aclose()
+
+
+@pytest.mark.parametrize("purpose", ["live", "clips"])
+async def test_an_owners_browser_is_refused_and_told_where_it_is_done(
+    tmp_path: Path, purpose: str
+) -> None:
+    async with ears(tmp_path, purpose) as at:
+        at.someone.say(type="microphone", is_on=True)
+        error = await in_time(at.someone.told("error"))
+
+        assert error["reason"] == "at_the_door"
+        assert not at.is_on
+
+
+@pytest.mark.parametrize("purpose", ["live", "clips"])
+async def test_an_owners_browser_turns_it_off_for_everybody(tmp_path: Path, purpose: str) -> None:
+    async with ears(tmp_path, purpose) as at:
+        at.sounding.microphone.switch(True)
+        while (await in_time(at.someone.told()))["microphone"] != "on":
+            pass
+        at.someone.say(type="microphone", is_on=False)
+        while (await in_time(at.someone.told()))["microphone"] != "off":
+            pass
+
+        assert not at.is_on
+
+
+async def test_listening_and_talking_turn_nothing_on(tmp_path: Path) -> None:
+    async with ears(tmp_path) as at:
+        at.someone.say(type="listen", is_on=True)
+        at.someone.say(type="talk", is_on=True, is_open_line=True)
+        at.someone.say(type="microphone", is_on=1)
+        await in_time(at.someone.told("error"))
+
+        assert not at.is_on
+        assert not at.sounding.microphone.is_open
+
+
+def test_no_command_and_no_order_speaks_of_the_microphone() -> None:
+    """What a relay carries has no word for it; statements are for owners, and have none either."""
+    words = [msgspec.json.schema(kind) for kind in (*get_args(CommandBody), BrowserOrder)]
+
+    assert "microphone" not in str(words).lower()
+
+
+async def test_the_page_behind_the_door_number_turns_it_on(tmp_path: Path) -> None:
+    """The one way there is, so that the refusals above aren't of a switch that can't be turned."""
+    async with ears(tmp_path) as at:
+        ear = Ear(microphone=at.sounding.microphone, settings=at.sounding.settings)
+
+        assert ear.switch(is_on=True).is_done
+        assert at.is_on

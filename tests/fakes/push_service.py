@@ -1,0 +1,84 @@
+"""A push service on this machine: real HTTP, answers as it is told, and keeps what it was sent."""
+
+import contextlib
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One request as it arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class PushService:
+    """`answers` are used up one a request, then 201; `delay_s` passes before each."""
+
+    port: int
+    scheme: str = "http"
+    host: str = "localhost"
+    sent: list[Sent] = field(default_factory=list)
+    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    body: bytes = b""
+    is_silent: threading.Event = field(default_factory=threading.Event)
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+    def endpoint(self, path: str = "/push/abc") -> str:
+        return f"{self.scheme}://{self.host}:{self.port}{path}"
+
+    def say(self, status: int, **headers: str) -> None:
+        self.answers.append((status, {name.replace("_", "-"): v for name, v in headers.items()}))
+
+
+@contextlib.contextmanager
+def run_push_service(
+    *, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[PushService]:
+    """Serve until the block ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            service.sent.append(Sent(self.path, headers, body))
+            if service.is_silent.is_set():
+                service.is_over.wait()
+                return
+            status, more = service.answers.pop(0) if service.answers else (201, {})
+            self.send_response(status)
+            for name, value in more.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(service.body)))
+            self.end_headers()
+            with contextlib.suppress(OSError):  # the relay doesn't want it
+                self.wfile.write(service.body)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer((address, 0), Handler)
+    server.daemon_threads = True
+    if tls is not None:
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    scheme = "http" if tls is None else "https"
+    service = PushService(server.server_address[1], scheme)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="push service")
+    thread.start()
+    try:
+        yield service
+    finally:
+        service.is_over.set()
+        server.shutdown()
+        thread.join(5)
+        server.server_close()

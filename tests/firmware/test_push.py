@@ -1,0 +1,367 @@
+"""Web Push from the doorbell: encrypted as RFC 8291 has it, of one size, and not in quiet hours."""
+
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.owners import OwnerStore
+from firmware.live.nonces import Nonces
+from firmware.live.signed import SignedChecks
+from firmware.orders import Orders
+from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
+from firmware.protocol.commands import Accepted, Refused, SealedOrder
+from firmware.protocol.encoding import WireError, b64u, decode, new_id, unb64u
+from firmware.protocol.events import (
+    ClockSet,
+    Event,
+    EventBody,
+    Motion,
+    Pressed,
+    PushMessage,
+    PushWanted,
+)
+from firmware.protocol.live import (
+    ORDER_SEAL_INFO,
+    BrowserOrder,
+    EndPush,
+    PlayReply,
+    PushText,
+    QuietHours,
+    SetPush,
+)
+from firmware.protocol.sealing import seal_to
+from firmware.push.encryption import PLAIN_BYTES, check_push_keys, encrypt
+from firmware.push.pushes import LIFE_MS, Pushes
+from firmware.push.quiet import check_quiet_hours, is_quiet
+from tests.fakes.consent_world import DEVICE, NOW_MS, make_world
+from tests.story.browser import SoftBrowser
+
+NIGHT = QuietHours(from_minute=22 * 60, to_minute=7 * 60, time_zone="Europe/Stockholm")
+
+
+class PushSubscription:
+    """The browser's side: what a PushSubscription holds, and what its push event shows."""
+
+    def __init__(self, kinds: tuple[str, ...] = ("pressed", "motion")) -> None:
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._point = self._key.public_key().public_bytes(
+            Encoding.X962, PublicFormat.UncompressedPoint
+        )
+        self._auth = b"a" * 16
+        self.push = SetPush(
+            p256dh=b64u(self._point), auth=b64u(self._auth), kinds=list(kinds), quiet=None
+        )
+
+    def decrypt(self, body: bytes) -> bytes:
+        salt, size = body[:16], int.from_bytes(body[16:20], "big")
+        sender, record = body[21 : 21 + body[20]], body[21 + body[20] :]
+        assert len(record) <= size
+        shared = self._key.exchange(
+            ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), sender)
+        )
+        secret = hkdf(shared, self._auth, b"WebPush: info\x00" + self._point + sender, 32)
+        key = hkdf(secret, salt, b"Content-Encoding: aes128gcm\x00", 16)
+        nonce = hkdf(secret, salt, b"Content-Encoding: nonce\x00", 12)
+        plain = AESGCM(key).decrypt(nonce, record, b"").rstrip(b"\x00")
+        assert plain.endswith(b"\x02")
+        return plain[:-1]
+
+
+def new_x25519() -> tuple[bytes, bytes]:
+    key = X25519PrivateKey.generate()
+    return key.private_bytes_raw(), key.public_key().public_bytes_raw()
+
+
+def hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
+
+
+# Encryption
+
+
+def test_the_example_of_rfc_8291_comes_out_byte_by_byte():
+    push = SetPush(
+        p256dh="BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcx"
+        "aOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        auth="BTBZMqHH6r4Tts7J_aSIgg",
+        kinds=[],
+        quiet=None,
+    )
+    number = int.from_bytes(unb64u("yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"), "big")
+    plain = b"When I grow up, I want to be a watermelon"
+    body = encrypt(
+        plain,
+        push,
+        private_key=ec.derive_private_key(number, ec.SECP256R1()),
+        salt=unb64u("DGv6ra1nlYgDCS1FRnbzlw"),
+        padded_bytes=len(plain),
+    )
+    expected = unb64u(
+        "DGv6ra1nlYgDCS1FRnbzlwAAEABBBP4z9KsN6nGRTbVYI_c7VJSPQTBtkgcy27ml"
+        "mlMoZIIgDll6e3vCYLocInmYWAmS6TlzAC8wEqKK6PBru3jl7A_yl95bQpu6cVPT"
+        "pK4Mqgkf1CXztLVBSt2Ks3oZwbuwXPXLWyouBWLVWGNWQexSgSxsj_Qulcy4a-fN"
+    )
+    assert body[:16] == expected[:16]
+    assert body[20:] == expected[20:]  # between lies the record size, which is ours to choose
+
+
+@given(st.binary(max_size=PLAIN_BYTES).filter(lambda data: not data.endswith(b"\x02")))
+def test_every_message_has_one_size_and_says_what_was_said(plain):
+    subscription = PushSubscription()
+    body = encrypt(plain, subscription.push)
+    assert len(body) == 16 + 4 + 1 + 65 + PLAIN_BYTES + 1 + 16
+    assert subscription.decrypt(body) == plain
+
+
+def test_a_message_that_is_too_long_is_refused():
+    with pytest.raises(WireError, match="at most"):
+        encrypt(b"x" * (PLAIN_BYTES + 1), PushSubscription().push)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"auth": "AAAA"}, "16 bytes"),
+        ({"p256dh": "AAAA"}, "65 bytes"),
+        ({"p256dh": b64u(b"\x04" + b"\x01" * 64)}, "P-256 point"),
+        ({"p256dh": b64u(b"\x02" * 65)}, "P-256 point"),
+    ],
+)
+def test_push_keys_that_cant_be_used_are_refused(changes, why):
+    with pytest.raises(WireError, match=why):
+        check_push_keys(msgspec.structs.replace(PushSubscription().push, **changes))
+
+
+# Quiet hours
+
+
+@pytest.mark.parametrize(
+    ("hour_utc", "expected"),
+    [(19, False), (20, True), (23, True), (4, True), (5, False), (12, False)],
+)
+def test_a_quiet_night_is_quiet_by_the_owners_own_clock(hour_utc, expected):
+    summer = datetime(2026, 7, 1, hour_utc, 0, tzinfo=UTC)  # Stockholm is two hours ahead
+    assert is_quiet(NIGHT, int(summer.timestamp() * 1000)) is expected
+
+
+def test_quiet_hours_within_a_day_end_at_their_minute():
+    noon = QuietHours(from_minute=720, to_minute=780, time_zone="UTC")
+    day_ms = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+    answers = [is_quiet(noon, day_ms + minute * 60_000) for minute in (719, 720, 779, 780)]
+    assert answers == [False, True, True, False]
+
+
+@pytest.mark.parametrize("zone", ["Europe/Nowhere", "Nonsense", "Etc", "Europe"])
+def test_a_time_zone_that_isnt_known_is_refused(zone):
+    with pytest.raises(WireError, match="time zone"):
+        check_quiet_hours(msgspec.structs.replace(NIGHT, time_zone=zone))
+
+
+# Pushing
+
+
+class Doorbell:
+    """Browsers of one owner, and what is told."""
+
+    def __init__(self, folder) -> None:
+        self.now_ms = NOW_MS
+        self.is_clock_trusted = True
+        self.told: list[EventBody] = []
+        self.replies: list[PlayReply] = []
+        owner = make_world().facts.owners[0]
+        self.credential_id = owner.passkey.credential_id
+        owners = OwnerStore(folder / "owners.json")
+        owners.add(owner)
+        self.browsers = BrowserStore(folder / "browsers.json", owners)
+        self.pushes = Pushes(device=DEVICE, browsers=self.browsers, clock=self, tell=self.tell)
+        self.nonces = Nonces(monotonic_s=lambda: self.now_ms / 1000)
+        checks = SignedChecks(
+            device=DEVICE,
+            nonces=self.nonces,
+            find_browser=self.browsers.find,
+            owner_name=lambda _: "Ada",
+            wall_ms=self.wall_ms,
+        )
+        self._sealing_key, self._sealing_public_key = new_x25519()
+        self.orders = Orders(
+            sealing_private_key=self._sealing_key,
+            checks=checks,
+            browsers=self.browsers,
+            play_reply=self._play_reply,
+        )
+
+    def enrolled(self) -> SoftBrowser:
+        browser = SoftBrowser.create()
+        self.browsers.enrol(browser.keys, self.credential_id, NOW_MS)
+        return browser
+
+    def subscribed(self, **changes) -> tuple[SoftBrowser, PushSubscription]:
+        browser, subscription = self.enrolled(), PushSubscription()
+        push = msgspec.structs.replace(subscription.push, **changes)
+        self.browsers.set_push(browser.keys.id, push)
+        return browser, subscription
+
+    async def order(self, browser: SoftBrowser, body, **changes):
+        order = BrowserOrder(
+            device=DEVICE, nonce=self.nonces.give(), browser=browser.keys.id, body=body
+        )
+        signed = browser.sign(msgspec.structs.replace(order, **changes))
+        return await self.orders.on_order(self.seal(signed.encode()))
+
+    def seal(self, data: bytes) -> SealedOrder:
+        return SealedOrder(sealed=b64u(seal_to(self._sealing_public_key, data, ORDER_SEAL_INFO)))
+
+    async def push(self, body: EventBody) -> list[PushMessage]:
+        await self.pushes.tell(body)
+        await self.pushes.aclose()
+        wanted = [told for told in self.told if isinstance(told, PushWanted)]
+        return [message for told in wanted for message in told.messages]
+
+    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        self.told.append(body)
+        return Event(
+            id=event_id or new_id(),
+            device=DEVICE,
+            seq=len(self.told),
+            time_ms=self.now_ms,
+            is_clock_trusted=self.is_clock_trusted,
+            body=body,
+        )
+
+    async def _play_reply(self, reply: PlayReply) -> None:
+        self.replies.append(reply)
+
+    def wall_ms(self) -> int:
+        return self.now_ms
+
+    def monotonic_ns(self) -> int:
+        return self.now_ms * 10**6
+
+    def is_trusted(self) -> bool:
+        return self.is_clock_trusted
+
+
+@pytest.fixture
+def doorbell(tmp_path) -> Doorbell:
+    return Doorbell(tmp_path)
+
+
+async def test_a_press_is_pushed_to_each_browser_that_wants_it(doorbell):
+    wanting = [doorbell.subscribed(), doorbell.subscribed()]
+    doorbell.enrolled()
+    messages = await doorbell.push(Pressed())
+    assert [one.browser for one in messages] == [browser.keys.id for browser, _ in wanting]
+    for message, (_, subscription) in zip(messages, wanting, strict=True):
+        text = decode(PushText, subscription.decrypt(unb64u(message.encrypted)))
+        assert (text.kind, text.time_ms, text.device) == ("pressed", NOW_MS, DEVICE)
+    wanted = doorbell.told[-1]
+    assert isinstance(wanted, PushWanted)
+    assert wanted.expires_ms == NOW_MS + LIFE_MS
+
+
+async def test_motion_is_pushed_with_its_zones_and_only_to_whom_it_concerns(doorbell):
+    _, subscription = doorbell.subscribed()
+    doorbell.subscribed(kinds=["pressed"])
+    (message,) = await doorbell.push(Motion(zones=["Gate", "Ställplats"]))
+    text = decode(PushText, subscription.decrypt(unb64u(message.encrypted)))
+    assert (text.kind, text.detail) == ("motion", "Gate, Ställplats")
+
+
+async def test_the_longest_zones_fit_into_a_message_of_the_one_size(doorbell):
+    doorbell.subscribed()
+    (message,) = await doorbell.push(Motion(zones=["ö" * 200] * 8))
+    (short,) = (await doorbell.push(Pressed()))[1:]
+    assert len(message.encrypted) == len(short.encrypted)
+
+
+async def test_nothing_is_pushed_in_quiet_hours_but_always_while_the_time_isnt_known(doorbell):
+    all_day = QuietHours(from_minute=0, to_minute=0, time_zone="UTC")
+    doorbell.subscribed(quiet=all_day)
+    assert await doorbell.push(Pressed()) == []
+    doorbell.is_clock_trusted = False
+    assert len(await doorbell.push(Pressed())) == 1
+
+
+async def test_an_expired_browser_is_pushed_nothing(doorbell):
+    doorbell.subscribed()
+    doorbell.now_ms += SESSION_KEY_LIFE_MS
+    assert await doorbell.push(Pressed()) == []
+
+
+async def test_what_is_no_ring_is_told_and_not_pushed(doorbell):
+    doorbell.subscribed()
+    assert await doorbell.push(ClockSet(from_seq=1, to_seq=1, offset_ms=0)) == []
+    assert len(doorbell.told) == 1
+
+
+# Orders
+
+
+async def test_an_enrolled_browser_sets_and_ends_push(doorbell):
+    browser, subscription = doorbell.enrolled(), PushSubscription()
+    assert await doorbell.order(browser, subscription.push) == Accepted()
+    assert len(await doorbell.push(Pressed())) == 1
+    assert await doorbell.order(browser, EndPush()) == Accepted()
+    assert len(await doorbell.push(Pressed())) == 1  # the one of before
+
+
+async def test_a_quick_reply_is_passed_on(doorbell):
+    reply = PlayReply(event_id=new_id(), reply_id=None)
+    assert await doorbell.order(doorbell.enrolled(), reply) == Accepted()
+    assert doorbell.replies == [reply]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"nonce": new_id()}, "nonce"), ({"device": "a" * 20}, "other_device")],
+)
+async def test_an_order_that_isnt_fresh_or_not_for_us_is_refused(doorbell, changes, reason):
+    answer = await doorbell.order(doorbell.enrolled(), EndPush(), **changes)
+    assert isinstance(answer, Refused)
+    assert answer.reason == reason
+
+
+async def test_an_order_counts_once(doorbell):
+    browser, nonce = doorbell.enrolled(), doorbell.nonces.give()
+    reply = PlayReply(event_id=new_id(), reply_id=None)
+    assert await doorbell.order(browser, reply, nonce=nonce) == Accepted()
+    again = await doorbell.order(browser, reply, nonce=nonce)
+    assert isinstance(again, Refused)
+    assert len(doorbell.replies) == 1
+
+
+async def test_a_strangers_order_is_refused(doorbell):
+    answer = await doorbell.order(SoftBrowser.create(), EndPush())
+    assert isinstance(answer, Refused)
+    assert answer.reason == "unknown_browser"
+
+
+async def test_keys_that_cant_be_used_are_refused_with_the_reason(doorbell):
+    push = msgspec.structs.replace(PushSubscription().push, auth="AAAA")
+    answer = await doorbell.order(doorbell.enrolled(), push)
+    assert isinstance(answer, Refused)
+    assert "16 bytes" in answer.detail
+
+
+@given(st.binary(max_size=200))
+async def test_what_is_sealed_and_no_order_is_a_wire_error(data):
+    key, public_key = new_x25519()
+    orders = Orders(
+        sealing_private_key=key,
+        checks=None,  # type: ignore[arg-type]
+        browsers=None,  # type: ignore[arg-type]
+        play_reply=None,  # type: ignore[arg-type]
+    )
+    sealed = SealedOrder(sealed=b64u(seal_to(public_key, data, ORDER_SEAL_INFO)))
+    with pytest.raises(WireError):
+        await orders.on_order(sealed)
