@@ -116,7 +116,7 @@ class DeskRig:
         """Return the notes to one browser, opened by it."""
         key = browser.viewing_private_key
         return [
-            open_note(unb64u(note.sealed), key).body
+            open_note(unb64u(note.sealed), key, self.keys.signer.spki).body
             for note in self.told_of(Note)
             if note.browser == browser.keys.id
         ]
@@ -124,7 +124,13 @@ class DeskRig:
     async def _on_browser_ended(self, browser_id: str) -> None:
         self.ended_browsers.append(browser_id)
 
-    def desk(self, *, outgoing: Outgoing | None = None, tell: Tell | None = None) -> StatementDesk:
+    def desk(
+        self,
+        *,
+        outgoing: Outgoing | None = None,
+        tell: Tell | None = None,
+        on_browser_ended: Callable[[str], Awaitable[None]] | None = None,
+    ) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""
         enrolment = Enrolment(
             device=self.keys.device,
@@ -138,9 +144,10 @@ class DeskRig:
         self.owners = OwnerStore(self.folder / "owners.json")
         self.browsers = BrowserStore(self.folder / "browsers.json", self.owners)
         notes = Notes(
-            device=self.keys.device,
+            keys=self.keys,
             owners=self.owners,
             browsers=self.browsers,
+            clock=self,
             tell=tell or self.tell,
         )
         self.requests = RequestDesk(
@@ -152,6 +159,13 @@ class DeskRig:
             notes=notes,
             facts_store=self.store,
         )
+        self.admitting = Admitting(
+            owners=self.owners,
+            browsers=self.browsers,
+            notes=notes,
+            clock=self,
+            on_browser_ended=on_browser_ended or self._on_browser_ended,
+        )
         return StatementDesk(
             keys=self.keys,
             enrolment=enrolment,
@@ -160,13 +174,7 @@ class DeskRig:
             clock=self,
             owners=self.owners,
             browsers=self.browsers,
-            admitting=Admitting(
-                owners=self.owners,
-                browsers=self.browsers,
-                notes=notes,
-                clock=self,
-                on_browser_ended=self._on_browser_ended,
-            ),
+            admitting=self.admitting,
             notes=notes,
             requests=self.requests,
             facts_store=self.store,

@@ -140,7 +140,8 @@ class Porch:
         """Open what was told to one browser."""
         notes = (body for body in self.told if isinstance(body, Note))
         sealed = (note.sealed for note in notes if note.browser == browser.keys.id)
-        return [open_note(unb64u(one), browser.viewing_private_key).body for one in sealed]
+        key, spki = browser.viewing_private_key, self.keys.signer.spki
+        return [open_note(unb64u(one), key, spki).body for one in sealed]
 
     async def nonce(self) -> str:
         """Ask for one, as the relay does for a browser."""
@@ -157,6 +158,7 @@ async def porch(
     max_viewers: int = 4,
     small: object | None = None,
     checks: type[SignedChecks] = SignedChecks,
+    note_pause_s: float = 0.0,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.session.LiveLimits`."""
@@ -187,11 +189,17 @@ async def porch(
             keys=keys,
             has_owner=lambda: bool(owners.owners),
             checks=desk,
-            notes=Notes(device=keys.device, owners=owners, browsers=browsers, tell=tell),
+            notes=Notes(
+                keys=keys,
+                owners=owners,
+                browsers=browsers,
+                clock=SystemClock(),
+                tell=tell,
+            ),
             clock=SystemClock(),
             source=random.Random(1),
             cameras=Cameras(
-                main=hub,
+                main=hub.late,
                 request_key_frame=source.request_key_frame,
                 main_bps=lambda: 1_000_000,
                 small=small,
@@ -199,6 +207,7 @@ async def porch(
             shelf=shelf or OneClip(),
             sound=sound,
             limits=LiveLimits(max_viewers=max_viewers, **limits),
+            note_pause_s=note_pause_s,
         )
         source.start(hub.put, lambda _: None)
         here = Porch(source, hub, viewing, keys, owners, browsers, told, desk)

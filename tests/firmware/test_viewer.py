@@ -1,5 +1,6 @@
 """The gateway's session with a doorbell: what it signs, what it believes, and what it keeps."""
 
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ from firmware.viewer.keys import PlayerKeys
 from firmware.viewer.sdp_fragment import Fragment, parse_fragment
 from tests.fakes.porch import Porch, eventually, in_time, porch
 from tests.fakes.straight_relay import StraightRelay
+from tests.vectors.make_players import PATH, player_vectors
 
 TOKEN = "t" * 43
 CANDIDATE = "candidate:1 1 udp 2122260223 192.0.2.7 50000 typ host"
@@ -251,13 +253,17 @@ async def test_a_session_is_forgotten_when_its_time_is_over():
             await at.gateway.close(opened.key)
 
 
-async def test_serves_only_so_many_players_at_once():
+async def test_a_player_too_many_ends_the_one_that_came_first():
     async with hall(max_viewers=2 * MAX_SESSIONS) as at, player() as peer:
-        for _ in range(MAX_SESSIONS):
-            await at.gateway.open(peer.localDescription.sdp)
-        with pytest.raises(RelayRefused) as refused:
-            await at.gateway.open(peer.localDescription.sdp)
-        assert refused.value.code == "too_many_viewers"
+        opened = [await at.gateway.open(peer.localDescription.sdp) for _ in range(MAX_SESSIONS)]
+        assert at.relay.closed == []
+        opened.append(await at.gateway.open(peer.localDescription.sdp))
+        assert len(at.relay.closed) == 1
+        with pytest.raises(NoSuchSession):
+            await at.gateway.close(opened[0].key)
+        await at.gateway.aclose()
+        assert len(at.relay.closed) == MAX_SESSIONS + 1
+        await eventually(lambda: at.here.live.sessions == 0)
 
 
 @pytest.mark.parametrize(("is_let_in", "ok"), [(True, [True] * 3), (False, [True, True, False])])
@@ -317,6 +323,10 @@ def test_refuses_a_set_up_text_that_leads_somewhere_odd(tmp_path: Path, relay: s
     )
     with pytest.raises(WireError):
         parse_setup_text(setup_text(setup))
+
+
+def test_code_and_set_up_text_are_those_of_the_golden_vectors():
+    assert json.loads(PATH.read_text("utf-8")) == player_vectors()
 
 
 def test_a_pasted_code_may_be_broken_into_lines():

@@ -1,21 +1,23 @@
 """The relay's whole HTTP side on a real database, with people who hold real keys.
 
-There is no broker: commands are kept and stay unanswered unless a test answers them.
+There is no broker: commands stay unanswered unless a test answers them.
 """
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx2
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.protocol.claims import Agency, Enrolment, EnrolmentRequest
-from firmware.protocol.commands import Accepted, CommandBody, Reply, ReplyBody
-from firmware.protocol.encoding import b64u, new_id
-from firmware.protocol.events import Event, EventBody
+from firmware.protocol.commands import Accepted, Command, CommandBody, Reply, ReplyBody
+from firmware.protocol.encoding import b64u, device_id_of, new_id
+from firmware.protocol.events import Event, EventBody, Paired
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
     REQUEST_TAG,
@@ -27,18 +29,24 @@ from firmware.protocol.topics import subject
 from relay.agency.keys import AgencyKey, OfficerFile, certify, generate_agency
 from relay.agency.register import Register, add_agency
 from relay.api.services import ApiServices
-from relay.bus import Bus
+from relay.config import LiveConfig, PushConfig
 from relay.errors import EnrolmentRefused
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.http import Health, HttpServices, build_http
+from relay.live.allowances import Allowances
+from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
+from relay.notify.push_endpoints import Endpoints
+from relay.notify.push_key import PushKey
+from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
 from relay.people.invitations import invite_officer, invite_owner
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
+from relay.people.viewers import ViewerTokens
 from relay.request.publishing import Publishing
 from relay.store import commands as command_rows
 from relay.store import events, fleet
@@ -47,9 +55,11 @@ from relay.store.fleet import DoorbellRow
 from relay.web.agency.services import AgencyServices
 from relay.web.pages import Pages
 from relay.web.public.app import PublicServices
+from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.objects import RememberingBucket
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
 RELAY_URL = "http://relay.test"
 OWNER_ORIGIN = "http://owner.test"
@@ -58,6 +68,12 @@ CELLS = ["8928308280fffff", "8928308280bffff"]
 HOUR_MS = 3600 * 1000
 DAY_MS = 24 * HOUR_MS
 API = "/api/v1"
+NAMES = {
+    "push.test": ["8.8.8.8"],
+    "inside.test": ["10.0.0.7"],
+    "both.test": ["8.8.8.8", "fd00::7"],
+}
+"""Which names are found, and where."""
 
 
 @dataclass
@@ -68,6 +84,7 @@ class World:
     clock: ManualClock
     bucket: RememberingBucket
     hub: Hub
+    bus: RememberingBus
     commands: Commands
     pairings: Pairings
     delivery: Delivery
@@ -75,6 +92,8 @@ class World:
     app: Any
     agency: Agency
     agency_key: AgencyKey
+    endpoints: Endpoints
+    push_key: PushKey
     seq: dict[str, int] = field(default_factory=dict)
 
     def browser(self, origin: str = OWNER_ORIGIN) -> httpx2.AsyncClient:
@@ -94,12 +113,13 @@ class World:
 
     async def enrol(self) -> str:
         """Enrol a doorbell and return its device id."""
-        device = new_id()[:20]
+        identity = new_id().encode()  # a relay doesn't look into keys, the app holds the id to it
+        device = device_id_of(identity)
         async with self.database.begin() as tx:
             row = DoorbellRow(
                 device=device,
                 name="Front door",
-                identity_key="aWRlbnRpdHk",
+                identity_key=b64u(identity),
                 sealing_key="c2VhbGluZw",
                 certificate_pem="-",
                 enrolled_ms=self.clock.wall_ms(),
@@ -130,28 +150,53 @@ class World:
 
     async def told(self, device: str) -> list[CommandBody]:
         """Return what a doorbell hasn't answered yet."""
-        async with self.database.read() as tx:
-            rows = await command_rows.unanswered(tx, now_ms=self.clock.wall_ms())
-        return [row.body for row in rows if row.device == device]
+        return [command.body for command in await self._unanswered(device)]
 
     async def answer(self, device: str, body: ReplyBody | None = None) -> None:
         """Let a doorbell answer everything that it hasn't answered yet."""
+        for command in await self._unanswered(device):
+            reply = Reply(
+                id=new_id(),
+                device=device,
+                in_reply_to=command.id,
+                time_ms=self.clock.wall_ms(),
+                body=body or Accepted(),
+            )
+            self.bus.commands.pop(command.id, None)
+            await self.commands.take_reply(subject(device, "reply"), reply.encode())
+
+    async def _unanswered(self, device: str) -> list[Command]:
+        """Return what was sent, which is kept, and what was asked, which isn't."""
+        now_ms = self.clock.wall_ms()
         async with self.database.read() as tx:
-            rows = await command_rows.unanswered(tx, now_ms=self.clock.wall_ms())
-        for row in rows:
-            if row.device == device:
-                reply = Reply(
-                    id=new_id(),
-                    device=device,
-                    in_reply_to=row.id,
-                    time_ms=self.clock.wall_ms(),
-                    body=body or Accepted(),
-                )
-                await self.commands.take_reply(subject(device, "reply"), reply.encode())
+            sent = await command_rows.unanswered(tx, now_ms=now_ms)
+            asked = [
+                command
+                for command in list(self.bus.commands.values())
+                if await command_rows.get(tx, command.id) is None and command.expires_ms > now_ms
+            ]
+        return [command for command in (*sent, *asked) if command.device == device]
+
+
+async def named(host: str, _port: int) -> list[str]:
+    """Look a name up where there is no DNS: only what tests give an address has one."""
+    found = {"localhost": ["127.0.0.1"], **NAMES}.get(host)
+    if found is not None:
+        return found
+    try:
+        return [str(ip_address(host))]
+    except ValueError as error:
+        raise socket.gaierror(socket.EAI_NONAME, "not known") from error
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, has_demo_passkeys: bool = False) -> AsyncIterator[World]:
+async def open_world(
+    folder: Path,
+    *,
+    has_demo_passkeys: bool = False,
+    live: LiveConfig = LiveConfig(),  # noqa: B008 (frozen)
+    push: PushConfig = PushConfig(),  # noqa: B008 (frozen)
+) -> AsyncIterator[World]:
     """Build a relay in `folder` with one agency, lakeland."""
     clock = ManualClock()
     database = await Database.open(folder / "relay.sqlite3")
@@ -163,13 +208,14 @@ async def open_world(folder: Path, *, has_demo_passkeys: bool = False) -> AsyncI
     )
     async with database.begin() as tx:
         await add_agency(tx, agency)
-    bus = Bus("nats://127.0.0.1:1", relay_seed="", system_seed="")
+    bus = RememberingBus()
     commands = Commands(bus=bus, database=database, clock=clock)
     world = World(
         database=database,
         clock=clock,
         bucket=RememberingBucket(),
         hub=Hub(),
+        bus=bus,
         commands=commands,
         pairings=Pairings(database, clock),
         delivery=None,  # type: ignore[arg-type]  # set below
@@ -177,17 +223,23 @@ async def open_world(folder: Path, *, has_demo_passkeys: bool = False) -> AsyncI
         app=None,
         agency=agency,
         agency_key=key,
+        endpoints=Endpoints(push, resolve=named),
+        push_key=PushKey.create(),
     )
     world.delivery = Delivery(database, clock, world.bucket, commands)
     world.publishing = Publishing(database, clock, commands, world.hub)
-    world.app = build_http(_services(world, has_demo_passkeys=has_demo_passkeys))
+    ice = IceServers.load(live, clock)
+    world.app = build_http(_services(world, has_demo_passkeys=has_demo_passkeys, ice=ice))
+    running = asyncio.create_task(commands.run(), name="commands")
     try:
         yield world
     finally:
+        running.cancel()
+        await asyncio.wait([running])
         await database.close()
 
 
-def _services(world: World, *, has_demo_passkeys: bool) -> HttpServices:
+def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> HttpServices:
     database, clock = world.database, world.clock
     owners = Site(
         rp_id="owner.test",
@@ -209,13 +261,18 @@ def _services(world: World, *, has_demo_passkeys: bool) -> HttpServices:
             relay_name="Testtown",
             ceremonies=Ceremonies(database, clock, owners, role="owner"),
             sessions=sessions,
+            viewers=ViewerTokens(database, clock),
             pairings=world.pairings,
             register=register,
             publishing=world.publishing,
             delivery=world.delivery,
-            signalling=Signalling(world.commands, clock),
+            signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
             hub=world.hub,
+            push=PushSubscriptions(
+                database=database, clock=clock, endpoints=world.endpoints, key=world.push_key
+            ),
+            allowances=Allowances(clock),
         ),
         agency=AgencyServices(
             clock=clock,
@@ -256,7 +313,7 @@ class Owner:
         self.world = world
         self.name = name
         self.passkey = SoftPasskey.create(rp_id="owner.test", origin=OWNER_ORIGIN)
-        self.note_key = b64u(X25519PrivateKey.generate().public_key().public_bytes_raw())
+        self.browser = SoftBrowser.create()
         self.http = world.browser()
 
     async def register(self, invitation: str | None = None) -> httpx2.Response:
@@ -278,11 +335,30 @@ class Owner:
             self.http.headers["Authorization"] = f"Bearer {done.json()['token']}"
         return done
 
+    async def put(self, path: str, body: dict[str, Any]) -> httpx2.Response:
+        return await self.http.put(API + path, json=body)
+
+    async def delete(self, path: str) -> httpx2.Response:
+        return await self.http.delete(API + path)
+
     async def get(self, path: str) -> httpx2.Response:
         return await self.http.get(API + path)
 
     async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
         return await self.http.post(API + path, json=body)
+
+
+async def paired_owner(world: World, device: str, name: str = "Ada") -> Owner:
+    """Return somebody who is an owner of that doorbell."""
+    owner = Owner(world, name)
+    await owner.register()
+    pairing_id = new_id()
+    await owner.post("/pairings", {"pairing_id": pairing_id})
+    credential_id = owner.passkey.key.credential_id
+    await world.pairings.take_paired(
+        device, Paired(pairing_id=pairing_id, credential_id=credential_id)
+    )
+    return owner
 
 
 class Officer:

@@ -17,12 +17,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relay.bus import Bus
 from relay.clock import SystemClock
-from relay.config import Address, Config
+from relay.config import Address, Config, PushConfig
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
@@ -33,6 +33,7 @@ from relay.ingest.events import EventHook, EventIngest
 from relay.ingest.statuses import StatusIngest
 from relay.init import InitSettings, init
 from relay.notify.hub import Hub
+from relay.notify.web_push import WebPush
 from relay.store.database import Database
 
 BIN = Path(sys.executable).parent
@@ -120,8 +121,13 @@ class Relay:
 
 @contextlib.asynccontextmanager
 async def run_relay(
-    config: Config, *, tls: ssl.SSLContext | None = None, is_ingesting: bool = True
+    config: Config,
+    *,
+    tls: ssl.SSLContext | None = None,
+    is_ingesting: bool = True,
+    has_loopback_push: bool = False,
 ) -> AsyncIterator[Relay]:
+    config = replace(config, push=PushConfig(is_loopback_allowed=has_loopback_push))
     clock = SystemClock()
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
@@ -142,7 +148,15 @@ async def run_relay(
         for hook in hooked:
             await hook(row)
 
-    ingest = EventIngest(bus=bus, database=database, clock=clock, notices=hub, hooks=[run_hooks])
+    web_push = WebPush(config, database, clock)
+    ingest = EventIngest(
+        bus=bus,
+        database=database,
+        clock=clock,
+        notices=hub,
+        pusher=web_push.pusher,
+        hooks=[run_hooks],
+    )
     statuses = StatusIngest(
         bus=bus,
         database=database,
@@ -153,7 +167,7 @@ async def run_relay(
     await bus.connect()
     await revocations.start()
     await bus.serve_callout(callout.respond)
-    parts = (ingest, statuses, commands) if is_ingesting else (commands,)
+    parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield Relay(
@@ -174,6 +188,7 @@ async def run_relay(
             task.cancel()
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         await bus.close()
+        await web_push.aclose()
         await database.close()
         broken = [x for x in outcomes if not isinstance(x, asyncio.CancelledError)]
         assert broken == []

@@ -7,19 +7,22 @@ from collections.abc import AsyncIterator
 import msgspec
 import pytest
 
-from firmware.protocol.commands import Answer, Offer, Refused, SealedStatement
-from firmware.protocol.encoding import new_id
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.encoding import device_id_of, new_id, unb64u
 from firmware.protocol.events import ClockSet, Health, Note, Paired, PairingAnswer, Pressed
 from firmware.protocol.grants import OwnerKeys
 from relay.api.stream import REFRESH_S, Audience, stream
 from relay.notify.hub import QUEUE_LENGTH
 from relay.store import health as health_rows
 from relay.store.health import HealthRow
-from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, Owner, World, open_world
-
-OFFER = (
-    "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\nm=video 9 UDP/TLS/RTP/SAVPF 102\r\n"
-    "a=rtpmap:102 H264/90000\r\na=fingerprint:sha-256 00\r\n"
+from tests.relay.http_world import (
+    API,
+    OWNER_ORIGIN,
+    RELAY_URL,
+    Owner,
+    World,
+    open_world,
+    paired_owner,
 )
 
 HEALTH = HealthRow(
@@ -34,24 +37,6 @@ async def world(tmp_path) -> AsyncIterator[World]:
         yield world
 
 
-async def paired_owner(world: World, device: str, name: str = "Ada") -> Owner:
-    owner = Owner(world, name)
-    await owner.register()
-    pairing_id = new_id()
-    await owner.post("/pairings", {"pairing_id": pairing_id})
-    credential_id = owner.passkey.key.credential_id
-    await world.pairings.take_paired(
-        device, Paired(pairing_id=pairing_id, credential_id=credential_id)
-    )
-    return owner
-
-
-async def until_told(world: World, device: str) -> None:
-    async with asyncio.timeout(5):
-        while not await world.told(device):  # noqa: ASYNC110 - it is in the database
-            await asyncio.sleep(0.01)
-
-
 async def test_a_pairing_goes_from_waiting_to_answered_to_paired(world: World) -> None:
     device = await world.enrol()
     owner = Owner(world)
@@ -64,7 +49,7 @@ async def test_a_pairing_goes_from_waiting_to_answered_to_paired(world: World) -
     answered = (await owner.get(f"/pairings/{pairing_id}")).json()
     assert answered["state"] == "answered"
     assert answered["device"] == device
-    assert answered["identity_key"] == "aWRlbnRpdHk"
+    assert device_id_of(unb64u(answered["identity_key"])) == device
     paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.key.credential_id)
     await world.pairings.take_paired(device, paired)
     assert (await owner.get(f"/pairings/{pairing_id}")).json()["state"] == "paired"
@@ -108,7 +93,7 @@ async def test_a_newcomer_is_shown_to_the_owners_until_they_are_in(world: World)
     owner = await paired_owner(world, device)
     newcomer = Owner(world, "Bo")
     await newcomer.register()
-    keys = OwnerKeys(name="Bo", passkey=newcomer.passkey.key, note_key=newcomer.note_key)
+    keys = OwnerKeys(name="Bo", passkey=newcomer.passkey.key, browser=newcomer.browser.keys)
     join = {"pairing_id": new_id(), "owner": msgspec.to_builtins(keys)}
     await newcomer.post("/pairings", {"pairing_id": join["pairing_id"]})
     assert (await newcomer.post("/join", join)).status_code == 201
@@ -124,7 +109,7 @@ async def test_nobody_joins_with_another_persons_passkey(world: World) -> None:
     owner = await paired_owner(world, await world.enrol())
     eve = Owner(world, "Eve")
     await eve.register()
-    keys = OwnerKeys(name="Eve", passkey=owner.passkey.key, note_key=eve.note_key)
+    keys = OwnerKeys(name="Eve", passkey=owner.passkey.key, browser=eve.browser.keys)
     join = {"pairing_id": new_id(), "owner": msgspec.to_builtins(keys)}
     await eve.post("/pairings", {"pairing_id": join["pairing_id"]})
     assert (await eve.post("/join", join)).status_code == 409
@@ -178,42 +163,14 @@ async def test_a_note_is_for_its_owner_alone(world: World) -> None:
     device = await world.enrol()
     owner = await paired_owner(world, device)
     flatmate = await paired_owner(world, device, "Bo")
-    note = Note(credential_id=owner.passkey.key.credential_id, sealed="c2VhbGVk")
+    note = Note(
+        credential_id=owner.passkey.key.credential_id,
+        browser=owner.browser.keys.id,
+        sealed="c2VhbGVk",
+    )
     await world.tell(device, note)
     assert len((await owner.get("/events")).json()["events"]) == 1
     assert (await flatmate.get("/events")).json() == {"events": []}
-
-
-async def test_an_offer_is_carried_to_the_doorbell_and_its_answer_back(world: World) -> None:
-    device = await world.enrol()
-    owner = await paired_owner(world, device)
-    session_id = new_id()
-    body = {"session_id": session_id, "sdp": OFFER}
-    asked = asyncio.create_task(owner.post(f"/doorbells/{device}/offer", body))
-    await until_told(world, device)
-    assert await world.told(device) == [Offer(session_id=session_id, sdp=OFFER, ice_servers=[])]
-    await world.answer(device, Answer(session_id=session_id, sdp="v=0\r\n"))
-    assert (await asked).json() == {"sdp": "v=0\r\n"}
-
-
-async def test_a_doorbells_no_to_an_offer_is_a_conflict(world: World) -> None:
-    device = await world.enrol()
-    owner = await paired_owner(world, device)
-    body = {"session_id": new_id(), "sdp": OFFER}
-    asked = asyncio.create_task(owner.post(f"/doorbells/{device}/offer", body))
-    await until_told(world, device)
-    await world.answer(device, Refused(reason="busy", detail="two people are watching"))
-    refused = await asked
-    assert refused.status_code == 409
-    assert refused.json() == {"error": {"code": "refused", "message": "two people are watching"}}
-
-
-async def test_a_bad_offer_never_reaches_the_doorbell(world: World) -> None:
-    device = await world.enrol()
-    owner = await paired_owner(world, device)
-    body = {"session_id": new_id(), "sdp": "v=0\r\n"}
-    assert (await owner.post(f"/doorbells/{device}/offer", body)).status_code == 422
-    assert await world.told(device) == []
 
 
 async def test_a_sealed_statement_is_carried_and_its_reply_shown(world: World) -> None:
@@ -234,14 +191,11 @@ async def test_somebody_elses_doorbell_is_not_found(world: World) -> None:
     eve = Owner(world, "Eve")
     await eve.register()
     sent = await owner.post(f"/doorbells/{device}/statements", {"sealed": "c2VhbGVk"})
-    body = {"session_id": new_id(), "sdp": OFFER}
     answers = [
-        await eve.post(f"/doorbells/{device}/offer", body),
         await eve.post(f"/doorbells/{device}/statements", {"sealed": "c2VhbGVk"}),
-        await eve.http.delete(f"{API}/doorbells/{device}/sessions/{new_id()}"),
         await eve.get(f"/commands/{sent.json()['command_id']}"),
     ]
-    assert [answer.status_code for answer in answers] == [404, 404, 404, 404]
+    assert [answer.status_code for answer in answers] == [404, 404]
 
 
 @pytest.mark.parametrize(
@@ -261,7 +215,7 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     said = stream(world.hub, audience, ping_s=0.05)
     assert await anext(said) == ": hello\n\n"
     await world.tell(other, Pressed())
-    await world.tell(device, Note(credential_id="theirs", sealed="eA"))
+    await world.tell(device, Note(credential_id="theirs", browser="a" * 20, sealed="eA"))
     event = await world.tell(device, Pressed())
     world.hub.state_changed(device, "online")
     world.hub.state_changed(other, "online")
@@ -347,7 +301,6 @@ async def test_the_config_and_the_description_are_public(world: World) -> None:
         "demo_passkeys": False,
         "owner_rp_id": "owner.test",
         "relay_name": "Testtown",
-        "ice_servers": [],
     }
     paths = (await world.browser(RELAY_URL).get(f"{API}/openapi.json")).json()["paths"]
     assert "/doorbells/{device}/offer" in paths

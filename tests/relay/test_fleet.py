@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import time
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.protocol.commands import Accepted, Answer, CloseSession, Offer, Reply
+from firmware.protocol.commands import (
+    Accepted,
+    Answer,
+    CloseSession,
+    LiveNonce,
+    NonceWanted,
+    Offer,
+    Reply,
+)
 from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.live import SignedLive
 from firmware.protocol.topics import topic
 from relay.clock import SystemClock
 from relay.errors import CommandUnanswered, EnrolmentRefused, UnknownDoorbell
@@ -276,18 +286,21 @@ async def test_an_offer_is_answered_in_one_round_trip(relay: Relay, tmp_path: Pa
     doorbell = await enrol(relay, tmp_path)
     line = await asyncio.to_thread(doorbell.open)
     await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
-    offer = Offer(session_id=new_id(), sdp="v=0", ice_servers=[])
+    signed = SignedLive(text="{}", signature="A" * 10)
+    offer = Offer(session_id=new_id(), signed=signed, ice_servers=[])
 
     def answer() -> None:
         command = line.next_command()
-        body = Answer(session_id=command.body.session_id, sdp="v=0 answer")
+        body = Answer(session_id=command.body.session_id, signed=signed)
         line.publish("reply", reply_to(command, body).encode())
 
     _, reply = await asyncio.gather(
         asyncio.to_thread(answer), relay.commands.ask(doorbell.device, offer)
     )
     line.close()
-    assert reply == Answer(session_id=offer.session_id, sdp="v=0 answer")
+    assert reply == Answer(session_id=offer.session_id, signed=signed)
+    async with relay.database.read() as tx:  # an offer says where somebody is
+        assert await commands.unanswered(tx, now_ms=0) == []
 
 
 @pytest.mark.services
@@ -358,6 +371,32 @@ async def test_nobody_can_answer_another_doorbells_command(relay: Relay, tmp_pat
 
 
 @pytest.mark.services
+async def test_nobody_can_answer_what_another_doorbell_was_asked(
+    relay: Relay, tmp_path: Path
+) -> None:
+    doorbell, liar = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
+    line = await asyncio.to_thread(doorbell.open)
+    await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
+
+    def lie_then_answer() -> None:
+        command = line.next_command()
+        lie = msgspec.structs.replace(
+            reply_to(command, LiveNonce(nonce="b" * 26)), device=liar.device
+        )
+        with liar.connect() as theirs:
+            theirs.publish("reply", lie.encode())
+        time.sleep(0.2)
+        line.publish("reply", reply_to(command, LiveNonce(nonce="a" * 26)).encode())
+
+    _, reply = await asyncio.gather(
+        asyncio.to_thread(lie_then_answer), relay.commands.ask(doorbell.device, NonceWanted())
+    )
+    line.close()
+    # Seen to fail with the comparison of devices taken out of Commands.take_reply.
+    assert reply == LiveNonce(nonce="a" * 26)
+
+
+@pytest.mark.services
 async def test_a_silent_doorbell_is_said_to_be_silent(relay: Relay, tmp_path: Path) -> None:
     doorbell = await enrol(relay, tmp_path)
     with pytest.raises(CommandUnanswered):
@@ -371,6 +410,9 @@ async def test_commands_to_strangers_and_oversized_ones_are_refused(
     doorbell = await enrol(relay, tmp_path)
     with pytest.raises(UnknownDoorbell):
         await relay.commands.send("a" * 20, CloseSession(session_id=new_id()), NOW_MS + 1000)
-    huge = Offer(session_id=new_id(), sdp="x" * 140_000, ice_servers=[])
+    signed = SignedLive(text="x" * 140_000, signature="A" * 10)
+    huge = Offer(session_id=new_id(), signed=signed, ice_servers=[])
     with pytest.raises(CommandTooLarge):
         await relay.commands.send(doorbell.device, huge, NOW_MS + 1000)
+    with pytest.raises(CommandTooLarge):
+        await relay.commands.ask(doorbell.device, huge)

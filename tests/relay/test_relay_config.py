@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 import relay
 from relay.__main__ import main
-from relay.config import load, parse
+from relay.config import LiveConfig, PushConfig, load, parse, parse_ice_url
 from relay.errors import ConfigError
 
 EXAMPLE = Path(relay.__file__).parent / "relay.example.toml"
@@ -35,10 +36,15 @@ def test_the_example_explains_every_key() -> None:
         if is_explained and (match := re.match(r"([a-z_]+) = ", line)):
             explained.add(match[1])
     document = example()
-    keys = {key for key in document if key not in ("broker", "bucket")}
-    assert explained == keys | set(document["broker"]) | set(document["bucket"])
+    tables = ("broker", "bucket", "live", "push")
+    keys = {key for key in document if key not in tables}
+    assert explained == keys.union(*(document[table] for table in tables))
     for key in document:  # and there is no key that it leaves out
-        assert key in ("demo_passkeys", "broker", "bucket") or refuses_without(key)
+        assert key in ("demo_passkeys", *tables) or refuses_without(key)
+    assert {field.name for field in fields(LiveConfig)} == {
+        key.replace("_file", "_path") for key in document["live"]
+    }
+    assert len(fields(PushConfig)) == len(document["push"])
 
 
 def refuses_without(key: str) -> bool:
@@ -75,6 +81,41 @@ def refuses_without(key: str) -> bool:
         ("bucket.name", "Evidence"),
         ("bucket.name", "a"),
         ("bucket.endpoint", "localhost:8405"),
+        ("live", 7),
+        ("live.stun_urls", "stun:turn.test"),
+        ("live.stun_urls", ["stun:turn.test"] * 5),
+        ("live.stun_urls", ["turn:turn.test"]),
+        ("live.stun_urls", ["stun:turn.test?transport=udp"]),
+        ("live.stun_urls", ["stun:"]),
+        ("live.stun_urls", ["stun:-a.test"]),
+        ("live.stun_urls", ["stun:" + "a" * 254]),
+        ("live.stun_urls", ["stun:[::1]"]),
+        ("live.stun_urls", ["stun:turn.test:0"]),
+        ("live.stun_urls", ["stun:turn.test:65536"]),
+        ("live.stun_urls", ["stun://turn.test"]),
+        ("live.stun_urls", ["stun:me@turn.test"]),
+        ("live.turn_urls", ["stun:turn.test"]),
+        ("live.turn_urls", ["turn:turn.test?transport=sctp"]),
+        ("live.turn_urls", ["turns:turn.test?transport=udp"]),
+        ("live.turn_urls", ["turn:turn.test\n"]),
+        ("live.turn_urls", [7]),
+        ("live.turn_lifetime_s", 599),
+        ("live.turn_lifetime_s", 3601),
+        ("live.turn_lifetime_s", True),
+        ("live.turn_lifetime_s", 1200.0),
+        ("live.turn_secret_file", 7),
+        ("live.surprise", 1),
+        ("push", 7),
+        ("push.contact", "operator@example.org"),
+        ("push.contact", "mailto: <operator@example.org>"),
+        ("push.contact", "http://example.org"),
+        ("push.hosts", "fcm.googleapis.com"),
+        ("push.hosts", ["https://fcm.googleapis.com"]),
+        ("push.hosts", ["*"]),
+        ("push.hosts", ["*.*.com"]),
+        ("push.hosts", [7]),
+        ("push.loopback", "yes"),
+        ("push.surprise", 1),
         ("surprise", 1),
         ("bucket.surprise", 1),
     ],
@@ -88,6 +129,56 @@ def test_a_bad_value_is_named_with_what_was_expected(key: str, value: object) ->
     assert refusal.value.key == key
     assert refusal.value.value == value
     assert refusal.value.expected
+
+
+@pytest.mark.parametrize(
+    ("text", "port", "transport"),
+    [
+        ("stun:turn.test", 3478, "udp"),
+        ("stun:192.0.2.1:80", 80, "udp"),
+        ("turn:turn.test", 3478, "udp"),
+        ("turn:turn.test:443?transport=tcp", 443, "tcp"),
+        ("turns:turn.test", 5349, "tcp"),
+        ("turns:turn.test:443?transport=tcp", 443, "tcp"),
+    ],
+)
+def test_where_a_stun_or_turn_server_is_is_read_as_browsers_do(
+    text: str, port: int, transport: str
+) -> None:
+    url = parse_ice_url(text)
+    assert (url.text, url.port, url.transport) == (text, port, transport)
+
+
+def test_without_a_live_table_nothing_outside_is_asked() -> None:
+    document = example()
+    del document["live"]
+    assert parse(document, folder=Path()).live == LiveConfig()
+
+
+@pytest.mark.parametrize(
+    ("public_url", "contact", "said"),
+    [
+        ("https://relay.test", "", "https://relay.test"),
+        ("https://relay.test", "mailto:me@relay.test", "mailto:me@relay.test"),
+        ("http://relay.test", "", None),
+    ],
+)
+def test_push_services_are_told_a_contact_that_they_accept(
+    public_url: str, contact: str, said: str | None
+) -> None:
+    document = example()
+    document["public_url"] = public_url
+    document["push"] = {"contact": contact}
+    assert parse(document, folder=Path()).push_contact == said
+
+
+@pytest.mark.parametrize("missing", ["turn_urls", "turn_secret_file"])
+def test_a_turn_server_and_its_secret_belong_together(missing: str) -> None:
+    document = example()
+    del document["live"][missing]
+    with pytest.raises(ConfigError) as refusal:
+        parse(document, folder=Path())
+    assert refusal.value.key == f"live.{missing}"
 
 
 def test_a_bad_secret_is_not_repeated() -> None:

@@ -53,16 +53,21 @@ def environment(folder: Path, extra: str) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("extra", "unwanted"),
+    ("extra", "package", "unwanted"),
     [
-        ("firmware", ["numpy", "PIL", "relay", "fastapi", "sqlalchemy", "boto3", "nats"]),
-        ("relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app"]),
+        (
+            "firmware",
+            "firmware",
+            ["numpy", "PIL", "relay", "fastapi", "sqlalchemy", "boto3", "nats"],
+        ),
+        ("relay", "relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app"]),
+        ("view", "firmware.viewer", ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"]),
     ],
 )
-def test_each_side_imports_with_only_its_own_extra(tmp_path, extra, unwanted):
+def test_each_side_imports_with_only_its_own_extra(tmp_path, extra, package, unwanted):
     python = environment(tmp_path / "env", extra)
     walked = subprocess.run(
-        [python, "-c", WALK, extra, *unwanted],
+        [python, "-c", WALK, package, *unwanted],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -107,7 +107,7 @@ def statement_vectors() -> dict[str, Any]:
     private = key.private_bytes(RAW, serialization.PrivateFormat.Raw, serialization.NoEncryption())
     public = key.public_key().public_bytes(RAW, serialization.PublicFormat.Raw)
     statement = _grant(public)
-    note = notes.OwnerNote(device=DEVICE, body=notes.RequestMatched(request_id=ANOTHER_ID))
+    identity = ec.generate_private_key(ec.SECP256R1())
     files = {"clip-1.mp4": bytes(range(256)) * 300, "request.json": b"{}"}
     package = packages.seal_package(
         package_id=AN_ID,
@@ -123,7 +123,8 @@ def statement_vectors() -> dict[str, Any]:
         "statement": statement.encode().decode(),
         "challenge": challenge(STATEMENT_TAG, statement.encode()).hex(),
         "sealed": b64u(seal_to(public, b"only for you", SEAL_INFO)),
-        "note": b64u(notes.seal_note(note, public)),
+        "identity_key": b64u(_spki(identity.public_key())),
+        "note": b64u(notes.seal_note(_note(identity, public), public)),
         "package": b64u(package),
         "files": {name: sha256_hex(data) for name, data in files.items()},
     }
@@ -291,6 +292,18 @@ def _mux(units: list[tuple[int, bool, bytes]], flags: str) -> bytes:
 def _parameter_sets(access_unit: bytes) -> bytes:
     sets = [u for u in footage.split_annex_b(access_unit) if u[0] & 0x1F in (7, 8)]
     return b"".join(b"\x00\x00\x00\x01" + unit for unit in sets)
+
+
+def _note(identity: ec.EllipticCurvePrivateKey, sealing_key: bytes) -> notes.SignedNote:
+    text = notes.OwnerNote(
+        device=DEVICE,
+        id=AN_ID,
+        told_ms=1_790_000_000_000,
+        sealing_key=b64u(sealing_key),
+        body=notes.RequestMatched(request_id=ANOTHER_ID),
+    ).encode()
+    signature = b64u(_sign(identity, notes.NOTE_TAG + text))
+    return notes.SignedNote(note=text.decode(), signature=signature)
 
 
 def _grant(public_key: bytes) -> Statement:

@@ -1,0 +1,82 @@
+"""All errors of the gateway.
+
+    ViewerError
+    ├── FolderError         keys or set-up are missing, damaged, or open to others
+    ├── ListenError         an address that it won't or can't listen at
+    ├── RelayError
+    │   ├── RelayUnreachable    no answer, or none that can be understood
+    │   └── RelayRefused        the relay or the doorbell said no: status, code, text
+    ├── AnswerRefused       the answer isn't the doorbell's to this offer: nothing is handed on
+    ├── OfferRefused        the player's offer can't be taken
+    ├── FragmentRefused     a trickled fragment can't be taken
+    └── NoSuchSession       it is over, or never was
+
+Each text is one sentence for people that says what to do.
+"""
+
+
+class ViewerError(Exception):
+    """Base of all."""
+
+
+class FolderError(ViewerError):
+    """The folder with keys and set-up isn't what it must be."""
+
+
+class ListenError(ViewerError):
+    """The address can't be used, or would let others in."""
+
+
+class RelayError(ViewerError):
+    """The relay didn't do what was asked."""
+
+
+class RelayUnreachable(RelayError):
+    """There was no answer that can be understood."""
+
+
+class RelayRefused(RelayError):
+    """The relay or the doorbell refused; `code` is its word for it."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None) -> None:
+        super().__init__(HELP.get(code) or f"{message} ({code})")
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+class AnswerRefused(ViewerError):
+    """Whoever answered isn't the doorbell, or answered something else."""
+
+
+class OfferRefused(ViewerError):
+    """The player's offer can't be taken."""
+
+
+class FragmentRefused(ViewerError):
+    """What the player trickled can't be taken."""
+
+
+class NoSuchSession(ViewerError):
+    """The session is over, or never was."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such session (any more); offer again")
+
+
+_AGAIN = "in the owner's app under People, Other players, paste what `doorward-view code` prints"
+
+HELP = {
+    "unknown_browser": f"this player isn't let in at the doorbell: {_AGAIN}",
+    "browser_expired": f"this player's thirty days are over; to renew it, {_AGAIN}",
+    "unauthenticated": "the relay doesn't take this player's token any more: make a new set-up "
+    "text in the owner's app and give it to `doorward-view setup`",
+    "not_found": "the relay doesn't know this doorbell any more: set this player up again",
+    "signature": "the doorbell knows this player by another key, or somebody in between changed "
+    f"what it signed: {_AGAIN}",
+    "not_paired": "the doorbell has no owner",
+    "too_many_viewers": "as many as may are watching already; close one and try again",
+    "unanswered": "the doorbell doesn't answer; is it online?",
+    "too_often": "too many tries in a row; wait a little",
+}
+"""What helps, by the relay's or the doorbell's word."""
