@@ -84,7 +84,7 @@ def _report(opened: OpenedEvidence, out: Path) -> int:
         print(f"{'holds' if check.holds else 'FAILS'}  {check.what}{_detail(check.detail)}")
     for recording in opened.recordings:
         print(f"{recording.name}:")
-        for fact in facts_of(recording.manifest):
+        for fact in facts_of(recording.manifest, has_sound=recording.has_sound):
             print(f"  {fact}")
     print(f"{len(opened.files)} files in {out}")
     return 0 if all(check.holds for check in opened.checks) else 1

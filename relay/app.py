@@ -1,6 +1,6 @@
 """The relay, put together in the order in which data flows.
 
-    MQTT ─► ingest ─► store ─► receipt back, hub (SSE), hooks (pairing, packages)
+    MQTT ─► ingest ─► store ─► receipt back, hub (SSE), Web Push, hooks (pairing, packages)
     officer ─► request ─► every doorbell        owner ─► statement, offer ─► one doorbell
     doorbell ─► package announced ─► ticket ─► bucket ─► delivered ─► officer
 
@@ -33,13 +33,18 @@ from relay.fleet.enrol import Enrolling
 from relay.fleet.revocation import Revocations
 from relay.http import Health, HttpServices, build_http
 from relay.ingest.events import EventIngest
+from relay.ingest.forgetting import Forgetting
 from relay.ingest.statuses import StatusIngest
+from relay.live.allowances import Allowances
+from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
+from relay.notify.web_push import WebPush
 from relay.people.ceremonies import Ceremonies
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
+from relay.people.viewers import ViewerTokens
 from relay.request.publishing import Publishing
 from relay.store.database import Database
 from relay.store.events import EventRow
@@ -86,11 +91,14 @@ class Relay:
         self._pairings = Pairings(database, clock)
         self._publishing = Publishing(database, clock, self._commands, self._hub)
         self._delivery = Delivery(database, clock, self._objects, self._commands)
+        self._web_push = WebPush(config, database, clock)
+        self._forgetting = Forgetting(database, clock)
         self._events = EventIngest(
             bus=self._bus,
             database=database,
             clock=clock,
             notices=self._hub,
+            pusher=self._web_push.pusher,
             hooks=[self._on_event],
         )
         self._statuses = StatusIngest(
@@ -128,6 +136,7 @@ class Relay:
             with suppress(asyncio.CancelledError):
                 await parts
             await self._bus.close()
+            await self._web_push.aclose()
 
     async def _say_ready(self, server: uvicorn.Server) -> None:
         while not (server.started and self._bus.is_connected):  # noqa: ASYNC110 (no event for it)
@@ -146,6 +155,8 @@ class Relay:
                 "commands": self._commands.run,
                 "events": self._events.run,
                 "statuses": self._statuses.run,
+                "pushes": self._web_push.pusher.run,
+                "forgetting": self._forgetting.run,
             }.items():
                 group.create_task(_keep_running(name, part), name=name)
 
@@ -204,13 +215,16 @@ class Relay:
                 relay_name=RELAY_NAME,
                 ceremonies=Ceremonies(database, clock, owner_site, role="owner"),
                 sessions=sessions,
+                viewers=ViewerTokens(database, clock),
                 pairings=self._pairings,
                 register=register,
                 publishing=publishing,
                 delivery=self._delivery,
-                signalling=Signalling(self._commands, clock, ()),
+                signalling=Signalling(self._commands, clock, IceServers.load(config.live, clock)),
                 commands=self._commands,
                 hub=self._hub,
+                push=self._web_push.subscriptions,
+                allowances=Allowances(clock),
             ),
             agency=AgencyServices(
                 clock=clock,

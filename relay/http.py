@@ -54,7 +54,7 @@ def build_http(services: HttpServices) -> ASGIApp:
     api = CORSMiddleware(
         build_api(services.api),
         allow_origins=[services.owner_origin],
-        allow_methods=["GET", "POST", "DELETE"],
+        allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
         max_age=600,
     )

@@ -1,17 +1,20 @@
 /**
  * Who is signed in in this browser, and what this browser remembers for them.
  *
- * The note key lives in IndexedDB and can't be read out. A doorbell's keys are kept from the
+ * The browser's keys live in IndexedDB and can't be read out. A doorbell's keys are kept from the
  * pairing whose words the owner compared, so that the relay can't swap them later.
  * @module
  */
-import { readKey, writeKey } from "./vendor/browser/key_store.js";
-import { b64u } from "./vendor/protocol/encoding.js";
-import { newSealingPair, rawPublicKey } from "./vendor/protocol/sealing.js";
+import { usualBrowserName } from "./browser_name.js";
+import { keepKey, readKey } from "./vendor/browser/key_store.js";
+import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/browsers.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").PasskeyKey} PasskeyKey */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerKeys} OwnerKeys */
+/** @typedef {import("./vendor/protocol/documents.js").BrowserKeys} BrowserKeys */
+/** @typedef {import("./vendor/protocol/browsers.js").BrowserPairs} BrowserPairs */
 /** @typedef {PasskeyKey & {name: string}} Owner */
+/** @typedef {{id: string, keys: BrowserKeys, pairs: BrowserPairs}} ThisBrowser */
 /** @typedef {{identity_key: string, sealing_key: string}} DoorbellKeys */
 /** @typedef {{digest: string, device: string, clip_ids: string[], signed_ms: number}} SentGrant */
 
@@ -35,31 +38,39 @@ export function forgetAccount() {
 }
 
 /**
- * Returns the pair that opens this owner's notes in this browser, if there is one.
+ * Returns this browser as one of the owner's; makes its keys on first use.
  * @param {Owner} owner
- * @returns {Promise<import("./vendor/protocol/sealing.js").SealingPair | undefined>}
+ * @returns {Promise<ThisBrowser>}
  */
-export function findNoteKey(owner) {
-  return readKey(`note-key:${owner.credential_id}`);
+export async function thisBrowser(owner) {
+  const stored = `browser:${owner.credential_id}`;
+  /** @type {BrowserPairs} */
+  const pairs = (await readKey(stored)) ?? (await keepKey(stored, await newPairs(owner)));
+  const keys = await browserKeysOf(browserName(owner), pairs);
+  return { id: await browserIdOf(keys), keys, pairs };
 }
 
 /**
- * Returns all public keys of the owner; makes the note key on first use.
+ * Returns the owner's public keys, with those of this browser.
  * @param {Owner} owner
  * @returns {Promise<OwnerKeys>}
  */
 export async function ownerKeys(owner) {
-  let pair = await findNoteKey(owner);
-  if (pair === undefined) {
-    pair = await newSealingPair();
-    await writeKey(`note-key:${owner.credential_id}`, {
-      publicKey: pair.publicKey,
-      privateKey: pair.privateKey,
-    });
-  }
   const { name, credential_id, public_key, rp_id, origin } = owner;
   const passkey = { credential_id, public_key, rp_id, origin };
-  return { name, passkey, note_key: b64u(await rawPublicKey(pair.publicKey)) };
+  return { name, passkey, browser: (await thisBrowser(owner)).keys };
+}
+
+/** What the owner calls this browser. @param {Owner} owner */
+export function browserName(owner) {
+  return readJson(remembered("browser-name", owner.credential_id)) ?? usualBrowserName();
+}
+
+/** @param {Owner} owner @param {string} name an empty one is forgotten */
+export function rememberBrowserName(owner, name) {
+  const key = remembered("browser-name", owner.credential_id);
+  if (name) localStorage.setItem(key, JSON.stringify(name));
+  else localStorage.removeItem(key);
 }
 
 /** @param {string} device @returns {DoorbellKeys | null} the keys whose words were compared */
@@ -80,6 +91,11 @@ export function decisionOn(requestId) {
 /** @param {string} requestId @param {SentGrant | "refused" | null} decision */
 export function rememberDecision(requestId, decision) {
   localStorage.setItem(remembered("decision", requestId), JSON.stringify(decision));
+}
+
+/** A browser that had a key for notes before it had others keeps it. @param {Owner} owner */
+async function newPairs(owner) {
+  return newBrowserPairs(await readKey(`note-key:${owner.credential_id}`));
 }
 
 /** @param {string} key @returns {any} what was stored, or null; callers name the type */

@@ -27,14 +27,23 @@ export class Relay {
     this.onSignedOut = () => {};
   }
 
-  /** @param {string} path @returns {Promise<any>} JSON; callers name the type */
-  get(path) {
-    return this.#send("GET", path);
+  /**
+   * @param {string} path
+   * @param {{cache?: RequestCache}} [options] nothing is taken from the browser's cache unless it says so
+   * @returns {Promise<any>} JSON; callers name the type
+   */
+  get(path, options = {}) {
+    return this.#send("GET", path, undefined, options);
   }
 
   /** @param {string} path @param {unknown} [body] @returns {Promise<any>} */
   post(path, body = {}) {
     return this.#send("POST", path, body);
+  }
+
+  /** @param {string} path @param {unknown} body @returns {Promise<any>} */
+  put(path, body) {
+    return this.#send("PUT", path, body);
   }
 
   /** @param {string} path @param {{keepalive?: boolean}} [options] @returns {Promise<any>} */
@@ -76,7 +85,7 @@ export class Relay {
     const headers = new Headers(options.headers);
     if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     try {
-      return await fetch(this.base + path, { ...options, headers, cache: "no-store" });
+      return await fetch(this.base + path, { cache: "no-store", ...options, headers });
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") throw error;
       throw new Unreachable("the relay can't be reached");

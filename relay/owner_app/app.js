@@ -4,23 +4,34 @@
  * @module
  */
 import { forgetAccount, loadAccount, saveAccount } from "./account.js";
-import { Relay } from "./api.js";
+import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark } from "./dom.js";
 import { whenOf } from "./happenings.js";
 import { Household } from "./household.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
+import { Installed } from "./installed.js";
+import { leave } from "./leaving.js";
+import { LiveReady } from "./live_ready.js";
+import { Pictures } from "./pictures.js";
+import * as snapshot from "./snapshot.js";
+import { browsersPage } from "./views/browsers.js";
 import { clipPage, clipsPage } from "./views/clips.js";
 import { doorPage } from "./views/door.js";
 import { livePage } from "./views/live.js";
+import { notificationsPage } from "./views/notifications.js";
 import { pairPage } from "./views/pair.js";
 import { peoplePage } from "./views/people.js";
+import { playersPage } from "./views/players.js";
 import { releasePage } from "./views/release.js";
+import { repliesPage } from "./views/replies.js";
 import { requestsPage } from "./views/requests.js";
+import { seePage } from "./views/see.js";
 import { askPage, startPage } from "./views/start.js";
 import { joinPage, welcomePage } from "./views/welcome.js";
 import { noPicture, problem } from "./views/parts.js";
+import { forgetBook } from "./worker_book.js";
 
-/** @typedef {{demo_passkeys: boolean, owner_rp_id: string, relay_name: string, ice_servers: RTCIceServer[]}} RelayConfig */
+/** @typedef {{demo_passkeys: boolean, owner_rp_id: string, relay_name: string}} RelayConfig */
 /** @typedef {import("./account.js").Owner} Owner */
 
 /**
@@ -29,6 +40,10 @@ import { noPicture, problem } from "./views/parts.js";
  * @property {Relay} relay
  * @property {RelayConfig} config
  * @property {Household} household of the one who is signed in
+ * @property {LiveReady} ready calls to their doorbells
+ * @property {Pictures} pictures of their events
+ * @property {Installed} installed the service worker, and what it is to know
+ * @property {string} relayUrl
  * @property {string[]} parts of the address
  * @property {URLSearchParams} query
  * @property {AbortSignal} left aborted when the reader leaves the page
@@ -47,29 +62,43 @@ const ROUTES = {
   ask: { view: askPage },
   pair: { view: pairPage },
   live: { view: livePage, nav: "" },
+  see: { view: seePage, nav: "" },
+  notifications: { view: notificationsPage, nav: "people" },
+  replies: { view: repliesPage, nav: "people" },
   clips: { view: clipsPage, nav: "clips" },
   clip: { view: clipPage, nav: "clips" },
   requests: { view: requestsPage, nav: "requests" },
   release: { view: releasePage, nav: "requests" },
   people: { view: peoplePage, nav: "people" },
+  browsers: { view: browsersPage, nav: "people" },
+  players: { view: playersPage, nav: "people" },
 };
 const NAV = ["", "clips", "requests", "people"];
 
 class App {
-  /** @param {Relay} relay @param {RelayConfig} config */
-  constructor(relay, config) {
+  /** @param {Relay} relay @param {string} relayUrl @param {RelayConfig} config */
+  constructor(relay, relayUrl, config) {
     this.relay = relay;
+    this.relayUrl = relayUrl;
     this.config = config;
+    this.installed = new Installed();
     /** @type {Household | null} */
     this.household = null;
+    /** @type {LiveReady | null} */
+    this.ready = null;
+    /** @type {Pictures | null} */
+    this.pictures = null;
     this.following = new AbortController();
     this.leaving = new AbortController();
-    relay.onSignedOut = () => this.signOut();
+    relay.onSignedOut = () => this.signOut({ isKnown: false });
   }
 
   start() {
     const account = loadAccount();
     if (account !== null) this.#enter(account.token, account.owner);
+    else void forgetBook();
+    this.installed.addEventListener("newer", () => this.#banner());
+    void this.installed.start();
     addEventListener("hashchange", () => this.show());
     addEventListener("online", () => this.#banner());
     addEventListener("offline", () => this.#banner());
@@ -88,6 +117,10 @@ class App {
       relay: this.relay,
       config: this.config,
       household: this.household,
+      ready: this.ready,
+      pictures: this.pictures,
+      installed: this.installed,
+      relayUrl: this.relayUrl,
       parts,
       query,
       left: leaving.signal,
@@ -101,11 +134,14 @@ class App {
     if (!leaving.signal.aborted) this.#put(page);
   }
 
-  signOut() {
-    if (this.household !== null) this.relay.delete("session").catch(() => {});
+  /** @param {{isKnown?: boolean}} [how] whether the relay still takes the token */
+  signOut({ isKnown = true } = {}) {
+    const { household } = this;
     this.following.abort();
+    if (household !== null) void leave(this.installed, household, this.relayUrl, { isKnown });
     this.relay.token = "";
-    this.household = null;
+    this.pictures?.close();
+    this.household = this.ready = this.pictures = null;
     forgetAccount();
     fill(element("banner"));
     go("welcome");
@@ -120,7 +156,13 @@ class App {
     household.addEventListener("contact", () => this.#banner());
     household.addEventListener("pressed", (event) => this.#announce(event));
     this.household = household;
-    household.follow(this.following.signal);
+    this.ready = new LiveReady(household);
+    this.pictures = new Pictures(household);
+    const { signal } = this.following;
+    this.installed.follow(household, this.relayUrl, signal);
+    void snapshot.restore(household);
+    snapshot.keep(household, signal);
+    household.follow(signal);
   }
 
   /** @param {Page} page */
@@ -157,7 +199,9 @@ class App {
     const name = this.household?.owner.name;
     const signOut = { class: "quiet", id: "sign-out", onclick: () => this.signOut() };
     const out = name && h("button", signOut, t("nav.sign_out"));
-    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), out, languages];
+    const bell = name && h("a", { class: "quiet", id: "notifications", href: "#/notifications" }, t("nav.notifications"));
+    const replies = name && h("a", { class: "quiet", id: "quick-replies", href: "#/replies" }, t("nav.replies"));
+    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), bell, replies, out, languages];
   }
 
   #banner() {
@@ -166,7 +210,12 @@ class App {
     const text = navigator.onLine
       ? t("banner.no_relay", { time: timeText(since, "clock") })
       : t("banner.offline");
-    fill(element("banner"), isOff && h("div", { class: "banner" }, text));
+    const reload = { class: "quiet", id: "take-newer", onclick: () => this.installed.takeNewer() };
+    fill(
+      element("banner"),
+      isOff && h("div", { class: "banner" }, text),
+      this.installed.hasNewer && h("div", { class: "banner news" }, t("banner.newer"), h("button", reload, t("banner.reload"))),
+    );
   }
 
   /** @param {Event} pressed */
@@ -209,13 +258,30 @@ function element(id) {
   return /** @type {HTMLElement} */ (document.getElementById(id));
 }
 
+/**
+ * What the relay says of itself; what it said last, where it can't be reached.
+ * @param {Relay} relay @param {string} url @returns {Promise<RelayConfig>}
+ */
+async function relayConfig(relay, url) {
+  const key = `doorward.relay.${url}`;
+  try {
+    const config = await relay.get("config");
+    localStorage.setItem(key, JSON.stringify(config));
+    return config;
+  } catch (error) {
+    const kept = localStorage.getItem(key);
+    if (!(error instanceof Unreachable) || kept === null) throw error;
+    return JSON.parse(kept);
+  }
+}
+
 async function boot() {
   await loadLanguage();
   const main = element("main");
   try {
     const { relay_url } = await (await fetch("./config.json", { cache: "no-store" })).json();
     const relay = new Relay(relay_url);
-    new App(relay, await relay.get("config")).start();
+    new App(relay, relay_url, await relayConfig(relay, relay_url)).start();
   } catch (error) {
     console.error(error);
     const again = h("button", { class: "primary", onclick: () => location.reload() }, t("error.again"));

@@ -30,11 +30,12 @@ export function clipsAsked(household, { request, device }) {
 }
 
 /**
- * Returns the terms that give these clips, in the order of their time.
+ * Returns the terms that give these clips, in the order of their time, with their sound or without.
  * @param {Household} household @param {Request} asked @param {ClipEvent[]} clips
+ * @param {{withSound: boolean}} choice
  * @returns {GrantTerms}
  */
-export function grantTerms(household, { digest, agency }, clips) {
+export function grantTerms(household, { digest, agency }, clips, { withSound }) {
   const startOf = (/** @type {ClipEvent} */ clip) => household.startOf(clip);
   const inOrder = clips.toSorted((a, b) => startOf(a) - startOf(b));
   return {
@@ -46,7 +47,7 @@ export function grantTerms(household, { digest, agency }, clips) {
       from_ms: startOf(clip),
       to_ms: startOf(clip) + clip.body.duration_ms,
     })),
-    has_audio: false,
+    has_audio: withSound,
     recipient: { agency: agency.id, sealing_keys: agency.sealing_keys },
   };
 }

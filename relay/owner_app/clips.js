@@ -1,50 +1,56 @@
 /**
- * Clips, straight from the doorbell over a live session's data channel, checked before shown.
+ * Clips, straight from the doorbell over a live session: played at once over its video track,
+ * and fetched over its data channel, checked before they can be kept.
  *
  * The doorbell's words there are in firmware/live/clip_channel.py. A clip is only handed on if
- * its manifest is the signed one whose digest was told, and its pictures are the manifest's.
+ * its manifest is the signed one whose digest was told, and its pictures and sound are the
+ * manifest's. What is played at once comes from the doorbell too, by the session that it signed for.
  * @module
  */
+import { pause } from "./household.js";
 import { LiveSession } from "./live.js";
 import { join, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
-import { checkManifest, isSameFootage } from "./vendor/protocol/footage.js";
-import { accessUnits } from "./vendor/protocol/mp4.js";
+import { checkManifest, isSameFootage, isSameSound } from "./vendor/protocol/footage.js";
+import { accessUnits, soundUnits } from "./vendor/protocol/mp4.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./vendor/protocol/documents.js").SignedManifest} SignedManifest */
-/** @typedef {{blob: Blob, manifest: ClipManifest}} CheckedClip */
-/** @typedef {{clip: string, size: number, digest: string, manifest: SignedManifest}} Head */
+/** @typedef {{blob: Blob, manifest: ClipManifest, times_s: number[]}} CheckedClip `times_s` of its pictures */
+/** @typedef {{clip: string, size: number, from: number, digest: string, manifest: SignedManifest}} Head */
+/** @typedef {{clipId: string, digest: string, identityKey: string}} Which */
 
 const OPEN_MS = 20_000;
 const SILENCE_MS = 20_000;
 const MAX_CLIP_BYTES = 512 * 1024 * 1024;
+const MAX_BREAKS = 4;
+const BREAK_MS = 700;
 
 /** The clip can't be shown; the message is one of the catalog's clip.error.* names. */
 export class ClipError extends Error {
-  /** @param {"unreachable" | "gone" | "different"} reason @param {string} detail */
-  constructor(reason, detail) {
-    super(detail);
+  /** @param {"unreachable" | "gone" | "different"} reason @param {string} detail @param {unknown} [cause] */
+  constructor(reason, detail, cause) {
+    super(detail, { cause });
     this.reason = reason;
   }
 }
 
 export class ClipReader {
   /**
-   * @param {import("./api.js").Relay} relay
+   * @param {import("./live_ready.js").LiveReady} ready
    * @param {string} device
-   * @param {RTCIceServer[]} iceServers
    */
-  constructor(relay, device, iceServers) {
-    this.makeSession = () => new LiveSession(relay, device, iceServers);
+  constructor(ready, device) {
+    this.makeSession = async () => new LiveSession(ready.relay, await ready.call(device, "clips"));
     /** @type {Promise<LiveSession> | null} */
     this.session = null;
     /** @type {Promise<unknown>} one clip at a time */
     this.turn = Promise.resolve();
+    this.isClosed = false;
   }
 
   /**
-   * Fetches and checks one clip.
-   * @param {{clipId: string, digest: string, identityKey: string}} which
+   * Fetches and checks one clip; goes on where it was after a break.
+   * @param {Which} which
    * @param {(share: number) => void} onProgress
    * @returns {Promise<CheckedClip>}
    */
@@ -54,34 +60,65 @@ export class ClipReader {
     return mine;
   }
 
+  /**
+   * Plays a clip over the session's video track; nothing of it is kept. To be asked before `read`:
+   * the doorbell answers in order.
+   * @param {string} clipId
+   * @param {(atMs: number | null) => void} onPlace told where it is now and then; null at its end
+   * @returns {Promise<MediaStream>}
+   */
+  async play(clipId, onPlace) {
+    const { clips, stream } = await this.#opened();
+    clips.addEventListener("message", ({ data }) => {
+      const said = typeof data === "string" ? JSON.parse(data) : {};
+      if (said.playing === clipId) onPlace(said.at_ms ?? said.from_ms ?? 0);
+      if (said.played === clipId) onPlace(null);
+    });
+    clips.send(JSON.stringify({ play: clipId, from_ms: 0 }));
+    return stream;
+  }
+
+  /** Stops what is played over the track, and what is being fetched. */
+  stop() {
+    this.session
+      ?.then(({ clips }) => clips.readyState === "open" && clips.send(JSON.stringify({ stop: true })))
+      .catch(() => {});
+  }
+
   /** Ends the session, if one is open. */
   close() {
+    this.isClosed = true;
     this.session?.then((session) => session.close()).catch(() => {});
     this.session = null;
   }
 
-  /**
-   * @param {{clipId: string, digest: string, identityKey: string}} which
-   * @param {(share: number) => void} onProgress
-   */
-  async #read({ clipId, digest, identityKey }, onProgress) {
-    const session = await this.#opened();
-    const { head, data } = await download(session.clips, clipId, onProgress);
-    const { manifest: signed } = head;
-    if ((await sha256Hex(utf8(signed.manifest))) !== digest) {
-      throw new ClipError("different", "another manifest than was told");
-    }
-    try {
-      const manifest = await checkManifest(signed, unb64u(identityKey));
-      if (!(await isSameFootage(accessUnits(data), manifest))) throw new Error("other pictures");
-      return { blob: new Blob([data], { type: "video/mp4" }), manifest };
-    } catch (error) {
-      throw new ClipError("different", String(error));
+  /** @param {Which} which @param {(share: number) => void} onProgress */
+  async #read(which, onProgress) {
+    const { head, data } = await this.#fetch(new Download(which.clipId, onProgress));
+    return checked(head, data, which);
+  }
+
+  /** @param {Download} download */
+  async #fetch(download) {
+    for (let breaks = 0; ; ) {
+      const before = download.received;
+      try {
+        const { clips } = await this.#opened();
+        return await download.over(clips);
+      } catch (error) {
+        if (!(error instanceof ClipError) || error.reason !== "unreachable") throw error;
+        breaks = download.received > before ? 1 : breaks + 1;
+        if (this.isClosed || breaks > MAX_BREAKS || download.head === null) throw error;
+        console.warn("a break", error);
+        this.#drop();
+        await pause(BREAK_MS * breaks);
+      }
     }
   }
 
   /** @returns {Promise<LiveSession>} with its channel open */
   #opened() {
+    if (this.isClosed) throw new ClipError("unreachable", "nobody looks any more");
     this.session ??= this.#open().catch((error) => {
       this.session = null;
       throw error;
@@ -90,74 +127,136 @@ export class ClipReader {
   }
 
   async #open() {
-    const session = this.makeSession();
+    const session = await this.makeSession();
     session.onState = (state) => {
-      if (state === "lost" || state === "closed") this.session = null;
+      if (state === "lost") session.close();
+      if (state === "closed") this.session = null;
     };
     try {
       const opened = once(session.clips, "open", OPEN_MS);
       opened.catch(() => {});
       await session.start();
       await opened;
+      if (this.isClosed) throw new Error("nobody looks any more");
       return session;
     } catch (error) {
       session.close();
-      throw new ClipError("unreachable", String(error));
+      throw new ClipError("unreachable", String(error), error);
     }
+  }
+
+  #drop() {
+    this.session?.then((session) => session.close()).catch(() => {});
+    this.session = null;
   }
 }
 
-/**
- * @param {RTCDataChannel} channel @param {string} clipId @param {(share: number) => void} onProgress
- * @returns {Promise<{head: Head, data: Uint8Array<ArrayBuffer>}>}
- */
-function download(channel, clipId, onProgress) {
-  return new Promise((resolve, reject) => {
-    /** @type {Head | null} */
-    let head = null;
-    /** @type {Uint8Array[]} */
-    const parts = [];
-    let received = 0;
-    let silence = setTimeout(() => fail("unreachable", "no more data came"), SILENCE_MS);
-    const stop = new AbortController();
+/** @param {Head} head @param {Uint8Array<ArrayBuffer>} data @param {Which} which @returns {Promise<CheckedClip>} */
+async function checked({ manifest: signed }, data, { digest, identityKey }) {
+  if ((await sha256Hex(utf8(signed.manifest))) !== digest) {
+    throw new ClipError("different", "another manifest than was told");
+  }
+  try {
+    const manifest = await checkManifest(signed, unb64u(identityKey));
+    const units = accessUnits(data);
+    if (!(await isSameFootage(units, manifest))) throw new Error("other pictures");
+    const sound = soundUnits(data);
+    if (sound !== null && !(await isSameSound(sound, manifest))) throw new Error("other sound");
+    const times_s = units.map((unit) => unit.pts_90k / 90_000);
+    return { blob: new Blob([data], { type: "video/mp4" }), manifest, times_s };
+  } catch (error) {
+    throw new ClipError("different", String(error));
+  }
+}
 
-    /** @param {"unreachable" | "gone" | "different"} reason @param {string} detail */
-    const fail = (reason, detail) => {
-      finish();
-      reject(new ClipError(reason, detail));
-    };
-    const finish = () => {
-      clearTimeout(silence);
-      stop.abort();
-    };
-    /** @param {string} text */
-    const hear = (text) => {
-      const answer = JSON.parse(text);
-      if (answer.error) return fail("gone", answer.error);
-      if (answer.clip === clipId) head = answer;
-      if (answer.end !== clipId) return;
-      if (head === null || received !== head.size) return fail("different", "sizes differ");
-      finish();
-      resolve({ head, data: join(...parts) });
-    };
-    /** @param {MessageEvent} event */
-    const take = ({ data }) => {
-      clearTimeout(silence);
-      silence = setTimeout(() => fail("unreachable", "no more data came"), SILENCE_MS);
-      if (typeof data === "string") return hear(data);
-      received += data.byteLength;
-      if (head === null || received > Math.min(head.size, MAX_CLIP_BYTES)) {
-        return fail("different", "more data than announced");
-      }
-      parts.push(new Uint8Array(data));
-      onProgress(received / head.size);
-    };
-    channel.addEventListener("message", take, { signal: stop.signal });
-    channel.addEventListener("close", () => fail("unreachable", "the doorbell hung up"), {
-      signal: stop.signal,
+/** One clip on its way, over one channel or, after a break, several. */
+class Download {
+  /** @param {string} clipId @param {(share: number) => void} onProgress */
+  constructor(clipId, onProgress) {
+    this.clipId = clipId;
+    this.onProgress = onProgress;
+    /** @type {Head | null} */
+    this.head = null;
+    /** @type {Uint8Array[]} */
+    this.parts = [];
+    this.received = 0;
+  }
+
+  /**
+   * Asks for what is missing, and resolves with the whole.
+   * @param {RTCDataChannel} channel
+   * @returns {Promise<{head: Head, data: Uint8Array<ArrayBuffer>}>}
+   */
+  over(channel) {
+    return new Promise((resolve, reject) => {
+      const stop = new AbortController();
+      const { signal } = stop;
+      /** @type {ReturnType<typeof setTimeout>} */
+      let silence;
+      const fail = (/** @type {unknown} */ error) => {
+        clearTimeout(silence);
+        stop.abort();
+        reject(error);
+      };
+      const heard = () => {
+        clearTimeout(silence);
+        silence = setTimeout(() => fail(new ClipError("unreachable", "no more data came")), SILENCE_MS);
+      };
+      const take = (/** @type {MessageEvent} */ { data }) => {
+        heard();
+        try {
+          if (typeof data !== "string") return this.#take(data);
+          if (!this.#hear(JSON.parse(data))) return;
+          clearTimeout(silence);
+          stop.abort();
+          resolve({ head: /** @type {Head} */ (this.head), data: join(...this.parts) });
+        } catch (error) {
+          fail(error);
+        }
+      };
+      channel.addEventListener("message", take, { signal });
+      const hungUp = () => fail(new ClipError("unreachable", "the doorbell hung up"));
+      channel.addEventListener("close", hungUp, { signal });
+      if (channel.readyState !== "open") return hungUp();
+      heard();
+      channel.send(JSON.stringify(this.#wish()));
     });
-    channel.send(JSON.stringify({ get: clipId }));
-  });
+  }
+
+  #wish() {
+    return this.received > 0 ? { get: this.clipId, from: this.received } : { get: this.clipId };
+  }
+
+  /** @param {any} answer @returns {boolean} whether that was the end */
+  #hear(answer) {
+    if (answer.error) throw new ClipError("gone", String(answer.error));
+    if (answer.clip === this.clipId) this.#begin(answer);
+    if (answer.end !== this.clipId) return false;
+    if (this.received !== this.head?.size) throw new ClipError("different", "sizes differ");
+    return true;
+  }
+
+  /** @param {Head} head */
+  #begin(head) {
+    const before = this.head ?? head;
+    const isSame = before.size === head.size && before.digest === head.digest;
+    if (!isSame || head.from !== this.received) {
+      throw new ClipError("different", "another part, or the recording changed meanwhile");
+    }
+    this.head = head;
+  }
+
+  /** @param {ArrayBuffer} data */
+  #take(data) {
+    const { head } = this;
+    const received = this.received + data.byteLength;
+    if (head === null || received > Math.min(head.size, MAX_CLIP_BYTES)) {
+      throw new ClipError("different", "more data than announced");
+    }
+    this.received = received;
+    this.parts.push(new Uint8Array(data));
+    this.onProgress(received / head.size);
+  }
 }
 
 /** @param {EventTarget} target @param {string} type @param {number} timeoutMs */

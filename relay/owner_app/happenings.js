@@ -11,9 +11,11 @@
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("./vendor/protocol/documents.js").ClockSet} ClockSet */
 /** @typedef {import("./vendor/protocol/documents.js").Trouble} Trouble */
-/** @typedef {{relay_seq: number, received_ms: number, corrected_ms: number | null, event: DoorbellEvent}} Told */
+/** @typedef {{relay_seq: number, received_ms: number, corrected_ms: number | null, has_thumbnail?: boolean, event: DoorbellEvent}} Told */
 /** @typedef {{ms: number, dating: "sure" | "corrected" | "unsure"}} When */
-/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired", told: Told, others: Told[], clip: Told | undefined}} Happening `others` lie in the same clip */
+/** @typedef {{name: string, browser_name: string, began_ms: number, ended_ms: number, has_talked: boolean}} Visit */
+/** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
+/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired" | "visit" | "browser", told: Told, others: Told[], clip: Told | undefined, visit?: Visit, note?: NoteBody}} Happening `others` lie in the same clip */
 /** @typedef {{kind: "more_motion", motions: Happening[]}} MoreMotion newest first, of one door and day */
 
 /** The end of the year 9999: the last time that a document can name. */
@@ -93,9 +95,10 @@ export function dateAnew(all) {
 /**
  * Returns what is shown of a history, newest first.
  * @param {Told[]} history
+ * @param {Map<string, {note: {device: string, body: NoteBody}}>} [notes] those that were opened, by event id
  * @returns {Happening[]}
  */
-export function happenings(history) {
+export function happenings(history, notes = new Map()) {
   const clips = clipsByTrigger(history);
   const shownClips = new Set();
   /** @type {Map<string, Told[]>} */
@@ -118,7 +121,37 @@ export function happenings(history) {
     if (told.event.body.type !== "clip_ready" || shownClips.has(told)) continue;
     found.push({ kind: "clip_ready", told, others: triggersOf(history, told), clip: told });
   }
+  found.push(...fromNotes(history, notes));
   return found.sort((a, b) => byTime(a.told, b.told));
+}
+
+/**
+ * Who watched, and which browsers were let in or ended. A visit that still goes on isn't history.
+ * @param {Told[]} history @param {Map<string, {note: {device: string, body: NoteBody}}>} notes
+ * @returns {Happening[]}
+ */
+function fromNotes(history, notes) {
+  /** @type {Map<string, import("./vendor/protocol/documents.js").WatchingBegan>} */
+  const begun = new Map();
+  for (const { note } of notes.values()) {
+    if (note.body.type === "watching_began") begun.set(`${note.device}/${note.body.session_id}`, note.body);
+  }
+  /** @type {Happening[]} */
+  const found = [];
+  for (const told of history) {
+    const body = notes.get(told.event.id)?.note.body;
+    const plain = { told, others: [], clip: undefined };
+    if (body?.type === "browser_enrolled" || body?.type === "browser_ended") {
+      found.push({ ...plain, kind: "browser", note: body });
+    } else if (body?.type === "watching_ended") {
+      const began = begun.get(`${told.event.device}/${body.session_id}`);
+      if (began === undefined) continue; // it is older than what is loaded
+      const { name, browser_name, at_ms: began_ms } = began;
+      const visit = { name, browser_name, began_ms, ended_ms: body.at_ms, has_talked: body.has_talked };
+      found.push({ ...plain, kind: "visit", visit });
+    }
+  }
+  return found;
 }
 
 /**

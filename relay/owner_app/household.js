@@ -5,8 +5,9 @@
  * @module
  */
 import { ApiError } from "./api.js";
-import { findNoteKey } from "./account.js";
-import { byTime, dateAnew, newestTellings, startOf, whenOf } from "./happenings.js";
+import { thisBrowser } from "./account.js";
+import { byTime, dateAnew, newestTellings, startOf } from "./happenings.js";
+import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openNote } from "./vendor/protocol/notes.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
@@ -32,17 +33,24 @@ export class Household extends EventTarget {
     this.owner = owner;
     /** @type {Doorbell[]} */
     this.doorbells = [];
+    /** @type {Set<string>} doorbells of which the relay names another's key */
+    this.forged = new Set();
     /** @type {Map<string, Told>} */
     this.told = new Map();
     /** @type {Map<string, OpenedNote>} by event id */
     this.notes = new Map();
+    /** @type {Set<string>} by the ids that the doorbell gave them: a relay may carry one twice */
+    this.noteIds = new Set();
     this.unopenedNotes = 0;
+    this.notesElsewhere = 0;
     this.isLoaded = false;
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
-    /** @type {import("./vendor/protocol/sealing.js").SealingPair | undefined} */
-    this.noteKey = undefined;
+    /** When what is shown was known, while it comes from this browser's own memory; else 0. */
+    this.asOfMs = 0;
+    /** @type {import("./account.js").ThisBrowser | undefined} */
+    this.browser = undefined;
   }
 
   /** All that is loaded, newest first, each clip by its newest telling. @returns {Told[]} */
@@ -76,6 +84,11 @@ export class Household extends EventTarget {
     return found;
   }
 
+  /** Tells whether the owner's notes so far were sealed to other browsers only. */
+  get isUntold() {
+    return this.notesElsewhere > 0 && this.notes.size === 0;
+  }
+
   /** @param {string} device */
   doorbell(device) {
     return this.doorbells.find((doorbell) => doorbell.device === device);
@@ -94,13 +107,39 @@ export class Household extends EventTarget {
       this.relay.get("doorbells"),
       this.relay.get(`events?limit=${PAGE}`),
     ]);
+    if (this.asOfMs > 0) this.#forgetAll();
     const known = this.#lastSeq();
-    this.doorbells = doorbells;
+    await this.#setDoorbells(doorbells);
     this.isComplete = events.length < PAGE;
     await this.#takeAll(events);
     if (known > 0) await this.#closeGap(events, known);
     this.isLoaded = true;
     this.#tell("change");
+  }
+
+  /**
+   * Shows what was known once; what the relay tells takes its place.
+   * @param {import("./snapshot.js").Snapshot} kept
+   */
+  async restore({ as_of_ms, doorbells, tolds }) {
+    const forged = await forgedOf(doorbells);
+    if (this.isLoaded) return;
+    this.asOfMs = as_of_ms;
+    this.isLoaded = true;
+    this.forged = forged;
+    this.doorbells = doorbells;
+    for (const told of tolds) {
+      if (this.asOfMs === 0) return; // the relay has told meanwhile
+      await this.#take(told);
+    }
+    dateAnew(this.told.values());
+    this.#tell("change");
+  }
+
+  /** What is worth to be kept. @param {number} most events */
+  newest(most) {
+    const tolds = [...this.told.values()].sort((a, b) => b.relay_seq - a.relay_seq).slice(0, most);
+    return { doorbells: this.doorbells, tolds };
   }
 
   /**
@@ -170,9 +209,9 @@ export class Household extends EventTarget {
   async #hear({ event, data }) {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
-      await this.#takeAll([data]);
       const isAboutDoorbells = ["paired", "pairing_answer"].includes(data.event.body.type);
       if (isAboutDoorbells || !this.doorbell(data.event.device)) await this.#loadDoorbells();
+      await this.#takeAll([data]);
       // Motion is told by the list alone: nobody is called for it.
       if (isNew && data.event.body.type === "pressed") this.#tell("pressed", this.told.get(data.event.id));
     } else if (event === "status") {
@@ -183,6 +222,9 @@ export class Household extends EventTarget {
       const { device, received_ms, health } = data;
       const doorbell = this.doorbell(device);
       if (doorbell !== undefined) doorbell.health = { received_ms, health };
+    } else if (event === "thumbnail") {
+      const told = this.told.get(data.event_id);
+      if (told !== undefined && told.event.device === data.device) told.has_thumbnail = true;
     } else if (event === "request") {
       this.#tell("request", data);
     }
@@ -195,8 +237,22 @@ export class Household extends EventTarget {
     this.#tell("change");
   }
 
+  #forgetAll() {
+    this.asOfMs = 0;
+    this.told.clear();
+    this.notes.clear();
+    this.noteIds.clear();
+    this.unopenedNotes = this.notesElsewhere = 0;
+  }
+
   async #loadDoorbells() {
     const { doorbells } = await this.relay.get("doorbells");
+    await this.#setDoorbells(doorbells);
+  }
+
+  /** @param {Doorbell[]} doorbells */
+  async #setDoorbells(doorbells) {
+    this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
   }
 
@@ -223,16 +279,24 @@ export class Household extends EventTarget {
     const known = this.told.get(event.id);
     if (known !== undefined) {
       known.corrected_ms ??= told.corrected_ms;
+      known.has_thumbnail ||= told.has_thumbnail;
       return;
     }
     this.told.set(event.id, told);
     if (event.body.type !== "note") return;
     if (event.body.credential_id !== this.owner.credential_id) return;
     try {
-      this.noteKey ??= await findNoteKey(this.owner);
-      if (this.noteKey === undefined) throw new Error("no note key in this browser");
-      const note = await openNote(event.body.sealed, this.noteKey);
-      if (note.device === event.device) this.notes.set(event.id, { note, time_ms: whenOf(told).ms });
+      this.browser ??= await thisBrowser(this.owner);
+      if (event.body.browser !== this.browser.id) {
+        this.notesElsewhere += 1;
+        return;
+      }
+      const identity = identityOf(this, event.device);
+      const note = await openNote(event.body.sealed, this.browser.pairs.viewing, identity);
+      if (note.device !== event.device || this.noteIds.has(note.id)) return;
+      this.noteIds.add(note.id);
+      this.notes.set(event.id, { note, time_ms: note.told_ms });
+      keepSealingKey(this, note);
     } catch (error) {
       this.unopenedNotes += 1;
       console.warn("a note couldn't be opened", error);
@@ -241,7 +305,8 @@ export class Household extends EventTarget {
 
   /** @param {boolean} hasContact */
   #contact(hasContact) {
-    if (this.hasContact && !hasContact) this.lostContactMs = Date.now();
+    if (this.hasContact === hasContact) return;
+    if (!hasContact) this.lostContactMs = Date.now();
     this.hasContact = hasContact;
     this.#tell("contact");
   }

@@ -12,14 +12,27 @@ let catalog = {};
 let language = "en";
 /** The reader's own way to write times in that language, such as en-GB. */
 let locale = "en";
+/** A format is slow to make, and a page of a thousand rows needs each a thousand times. @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
 
 /** Loads the reader's language. */
 export async function loadLanguage() {
-  language = chosenLanguage();
-  locale = navigator.languages.find((code) => code.startsWith(language)) ?? language;
-  const response = await fetch(`./locales/${language}.json`);
-  catalog = await response.json();
-  document.documentElement.lang = language;
+  const chosen = chosenLanguage();
+  const response = await fetch(`./locales/${chosen}.json`);
+  const own = navigator.languages.find((code) => code.startsWith(chosen)) ?? chosen;
+  useCatalog(chosen, own, await response.json());
+  document.documentElement.lang = chosen;
+}
+
+/**
+ * For where there is no page that could say what was chosen.
+ * @param {string} code @param {string} own the reader's way to write times in it @param {Record<string, string>} texts
+ */
+export function useCatalog(code, own, texts) {
+  language = code;
+  locale = own;
+  catalog = texts;
+  formats.clear();
 }
 
 /** @param {string} code remembers the choice and reloads the page */
@@ -67,7 +80,7 @@ export function tn(key, count) {
 export function time(ms, style = "moment") {
   const date = new Date(ms);
   const full = { dateStyle: /** @type {const} */ ("full"), timeStyle: /** @type {const} */ ("long") };
-  const title = new Intl.DateTimeFormat(locale, full).format(date);
+  const title = dateFormat(full).format(date);
   return h("time", { datetime: date.toISOString(), title }, timeText(ms, style));
 }
 
@@ -75,7 +88,7 @@ export function time(ms, style = "moment") {
 export function timeText(ms, style = "moment") {
   const digits = /** @type {const} */ ("2-digit");
   const second = style === "second" ? digits : undefined;
-  const clock = new Intl.DateTimeFormat(locale, { hour: digits, minute: digits, second }).format(ms);
+  const clock = dateFormat({ hour: digits, minute: digits, second }).format(ms);
   if (style === "clock" || style === "second") return clock;
   const day = dayText(ms);
   return style === "day" ? day : `${day} ${clock}`;
@@ -87,7 +100,7 @@ export function timeText(ms, style = "moment") {
  * @param {number} to
  */
 export function spanText(from, to) {
-  const format = new Intl.DateTimeFormat(locale, {
+  const format = dateFormat({
     weekday: "long",
     day: "numeric",
     month: "long",
@@ -100,7 +113,7 @@ export function spanText(from, to) {
 /** A span within one day as "14:00–15:00". @param {number} from @param {number} to */
 export function clockSpanText(from, to) {
   const clock = { hour: /** @type {const} */ ("2-digit"), minute: /** @type {const} */ ("2-digit") };
-  return new Intl.DateTimeFormat(locale, clock).formatRange(from, to);
+  return dateFormat(clock).formatRange(from, to);
 }
 
 /** @param {number} ms "42 s", "1 min" or "1 min 5 s" */
@@ -134,7 +147,7 @@ function dayText(ms) {
   if (days === 0) return t("time.today");
   if (days === 1) return t("time.yesterday");
   const format = { weekday: "short", day: "numeric", month: "short" };
-  return new Intl.DateTimeFormat(locale, /** @type {Intl.DateTimeFormatOptions} */ (format)).format(ms);
+  return dateFormat(/** @type {Intl.DateTimeFormatOptions} */ (format)).format(ms);
 }
 
 /** @param {number} ms */
@@ -146,4 +159,12 @@ function chosenLanguage() {
   const wanted = [localStorage.getItem(STORED_AS), ...navigator.languages];
   const found = wanted.map((code) => code?.slice(0, 2)).find((code) => code && code in LANGUAGES);
   return found ?? "en";
+}
+
+/** @param {Intl.DateTimeFormatOptions} options */
+function dateFormat(options) {
+  const key = JSON.stringify(options);
+  const format = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
+  formats.set(key, format);
+  return format;
 }

@@ -2,8 +2,8 @@
  * An owner's decision on its way: signed by the passkey, sealed to the doorbell, carried.
  * @module
  */
-import { comparedKeys } from "./account.js";
 import { pause } from "./household.js";
+import { trustedKeys } from "./trust.js";
 import { signDocument } from "./vendor/browser/passkey.js";
 import { sha256Hex, utf8 } from "./vendor/protocol/encoding.js";
 import { STATEMENT_TAG, sealStatement, statementText } from "./vendor/protocol/grants.js";
@@ -12,9 +12,6 @@ import { STATEMENT_TAG, sealStatement, statementText } from "./vendor/protocol/g
 /** @typedef {import("./household.js").Household} Household */
 
 export const STATEMENT_LIFE_MS = 3600 * 1000;
-
-/** The relay names other keys for the doorbell than the ones whose words were compared. */
-export class KeysDiffer extends Error {}
 
 /**
  * Signs, seals and sends one statement; returns its digest.
@@ -36,25 +33,6 @@ export async function sendStatement(household, device, terms) {
   const sealed = await sealStatement({ statement: document, assertion }, sealing_key);
   await relay.post(`doorbells/${device}/statements`, { sealed });
   return sha256Hex(utf8(document));
-}
-
-/**
- * Returns a doorbell's keys: those whose words were compared, where there are such.
- * @param {Household} household
- * @param {string} device
- */
-export function trustedKeys(household, device) {
-  const doorbell = household.doorbell(device);
-  if (doorbell === undefined) throw new Error("not one of your doorbells");
-  const compared = comparedKeys(device);
-  if (compared === null) return doorbell;
-  if (
-    compared.identity_key !== doorbell.identity_key ||
-    compared.sealing_key !== doorbell.sealing_key
-  ) {
-    throw new KeysDiffer("the relay names other keys for this doorbell");
-  }
-  return compared;
 }
 
 /**

@@ -30,6 +30,7 @@ from firmware.protocol.passkeys import (
     PasskeyKey,
     check_assertion,
     load_p256,
+    login_challenge,
 )
 from relay.people.errors import SignInRefused
 
@@ -149,7 +150,7 @@ def parse_login(credential: dict[str, Any]) -> Assertion:  # Any: WebAuthn's own
 def check_login(assertion: Assertion, key: PasskeyKey, challenge: bytes) -> int:
     """Check a login and return the authenticator's counter, or raise SignInRefused."""
     try:
-        check_assertion(assertion, key, challenge)
+        check_assertion(assertion, key, login_challenge(challenge))
     except (WireError, ValueError) as error:
         raise SignInRefused("passkey", f"the passkey's answer doesn't hold: {error}") from error
     # WebAuthn section 6.1: the counter is the four bytes behind rpIdHash and flags.

@@ -12,7 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from relay.web.security import SecurityHeaders, page_policy
+from relay.web.security import MAY_ASK_FOR_MICROPHONE, SecurityHeaders, page_policy
 
 BUNDLE = Path(__file__).parents[1] / "owner_app"
 
@@ -29,4 +29,9 @@ def build_app_server(relay_url: str, *, bundle: Path = BUNDLE, is_https: bool = 
             Mount("/", StaticFiles(directory=bundle, html=True)),
         ]
     )
-    return SecurityHeaders(app, policy=page_policy(connect=(relay_url,)), is_https=is_https)
+    return SecurityHeaders(
+        app,
+        policy=page_policy(connect=(relay_url,)),
+        is_https=is_https,
+        headers=MAY_ASK_FOR_MICROPHONE,  # asked for when an owner first talks, and not before
+    )

@@ -4,6 +4,7 @@ Plain ASGI, so that an event stream passes through untouched.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,6 +17,9 @@ BASE_HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+MAY_ASK_FOR_MICROPHONE: Final = {
+    "permissions-policy": "camera=(), microphone=(self), geolocation=()",
 }
 
 
@@ -39,12 +43,18 @@ def page_policy(*, connect: tuple[str, ...] = ()) -> str:
 
 
 class SecurityHeaders:
-    """Adds the headers above, and `policy` where the page sets none of its own."""
+    """Adds the headers above, and `policy` where the page sets none of its own.
 
-    def __init__(self, app: ASGIApp, *, policy: str, is_https: bool) -> None:
+    `headers` take the place of those above that have their name.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, policy: str, is_https: bool, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._app = app
         self._policy = policy
         self._is_https = is_https
+        self._headers = {**BASE_HEADERS, **(headers or {})}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass everything on, with headers."""
@@ -55,7 +65,7 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in BASE_HEADERS.items():
+                for name, value in self._headers.items():
                     headers.setdefault(name, value)
                 headers.setdefault("content-security-policy", self._policy)
                 if self._is_https:

@@ -3,11 +3,14 @@
  *
  * Each third-party file comes from node_modules, and each shared file of our own has one home:
  * style, mark and js/{protocol,browser} live in relay/web/static and are copied to the owner's
- * app, which is served from an origin of its own.
+ * app, which is served from an origin of its own. Its icons are drawn from the mark, and its service
+ * worker, which lists all its files, is made last.
  */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { ICONS, drawIcon, readMark } from "./icons.mjs";
+import { writeWorker } from "./shell.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const pages = join(root, "relay/web/static");
@@ -49,3 +52,8 @@ copy("relay/web/static/style.css", join(app, "vendor/style.css"));
 copy("relay/web/static/mark.svg", join(app, "vendor/mark.svg"));
 copy("relay/web/static/js/protocol", join(app, "vendor/protocol"));
 copy("relay/web/static/js/browser", join(app, "vendor/browser"));
+
+const mark = readMark(readFileSync(join(pages, "mark.svg"), "utf8"));
+mkdirSync(join(app, "vendor/icons"), { recursive: true });
+for (const name of Object.keys(ICONS)) writeFileSync(join(app, "vendor/icons", name), drawIcon(mark, name));
+writeWorker(app); // last: it lists all others

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright
 
 from tests.story.children import Children
 from tests.story.door import Door
@@ -42,11 +42,11 @@ def chromium_path() -> str:
 
 
 @asynccontextmanager
-async def chromium(*flags: str) -> AsyncIterator[Browser]:
-    """Start one headless browser."""
+async def chromium(*flags: str, program: Path | None = None) -> AsyncIterator[Browser]:
+    """Start one headless browser, or what `program` starts as one."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=chromium_path(), args=[*CHROMIUM_FLAGS, *flags]
+            executable_path=program or chromium_path(), args=[*CHROMIUM_FLAGS, *flags]
         )
         try:
             yield browser
@@ -73,6 +73,16 @@ class Person:
     context: BrowserContext
     page: Page
     faults: list[str]
+    devtools: CDPSession
+    authenticator_id: str
+
+    async def bring_passkeys_to(self, other: "Person") -> None:
+        """Have these passkeys on another device as well, as a maker's cloud would."""
+        mine = {"authenticatorId": self.authenticator_id}
+        held = await self.devtools.send("WebAuthn.getCredentials", mine)
+        for credential in held["credentials"]:
+            added = {"authenticatorId": other.authenticator_id, "credential": credential}
+            await other.devtools.send("WebAuthn.addCredential", added)
 
 
 async def sit_down(browser: Browser, **options: object) -> Person:
@@ -82,7 +92,7 @@ async def sit_down(browser: Browser, **options: object) -> Person:
     page = await context.new_page()
     devtools = await context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")
-    await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    added = await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(f"error: {error}"))
     page.on(
@@ -93,7 +103,7 @@ async def sit_down(browser: Browser, **options: object) -> Person:
             else None
         ),
     )
-    return Person(context, page, faults)
+    return Person(context, page, faults, devtools, added["authenticatorId"])
 
 
 @asynccontextmanager

@@ -87,6 +87,7 @@ class Story:
         await self._days_are_hard(owner.page)
         await self._doors_are_sick(home.page)
         faults = faults_of(owner=owner, home=home, officer=officer, guest=guest)
+        await self._second_browser_asks(owner, await sit_down(browser))
         stranger = await sit_down(browser)
         await self._things_go_wrong(stranger.page, owner)
         return faults
@@ -124,6 +125,8 @@ class Story:
         await take(home, "door-paired")
         await home.goto(f"{self._home}/")
         await take(home, "door-status")
+        await home.goto(f"{self._home}/microphone")
+        await take(home, "door-microphone")
         await page.goto(f"{self._app}/#/")
         await page.wait_for_selector("#see")
         await take(page, "owner-quiet", redo=appearing("#see"))
@@ -149,6 +152,16 @@ class Story:
         await page.wait_for_function(VISITOR_IS_SEEN, timeout=VISIT_TIMEOUT_MS)
         await self._portrait.sit(page, "live")
         await take(page, "owner-live", redo=see_live)
+        await take(page, "owner-live-details", redo=see_details)
+        await page.goto(f"{self._app}/#/browsers")
+        await take(page, "owner-browsers", redo=appearing("[data-testid=enrol]"))
+        for name, shown in {
+            "players": "#player-code",
+            "notifications": "#push-form, #push-blocked",
+            "replies": "#replies-said :not(:empty), #default-reply",
+        }.items():
+            await page.goto(f"{self._app}/#/{name}")
+            await take(page, f"owner-{name}", redo=appearing(shown))
         await page.goto(f"{self._app}/#/clips")
         await take(page, "owner-clips", redo=appearing("#clips"))
         await page.click("[data-testid=clip] a")
@@ -248,6 +261,18 @@ class Story:
             owner, "owner-people", redo=lambda page: page.get_by_text("Nora").first.wait_for()
         )
 
+    async def _second_browser_asks(self, owner: Person, second: Person) -> None:
+        take, page = self._camera.take, second.page
+        await owner.bring_passkeys_to(second)
+        await page.goto(f"{self._app}/#/welcome")
+        await page.click("#sign-in")
+        await page.click("#see")
+        await take(page, "owner-not-enrolled", redo=appearing("#enrol"))
+        await page.click("#enrol")
+        await page.click("[data-testid=enrol]")
+        await page.wait_for_selector("#confirm-at-door")
+        await take(page, "owner-enrolling", languages=IN_ENGLISH_ONLY)
+
     async def _masks_are_set(self, page: Page) -> None:
         """A press after a mask was set: its recording says so."""
         hide_left_third(self._settings, self._children)
@@ -332,6 +357,15 @@ async def see_live(page: Page) -> None:
     """Wait until the live picture moves."""
     await page.wait_for_selector("video#live")
     await page.wait_for_function(LIVE_IS_SEEN)
+
+
+async def see_details(page: Page) -> None:
+    """Open all that is folded below the live picture, and the quick replies."""
+    await see_live(page)
+    await page.click("#reply")
+    for folded in await page.locator("main summary").all():
+        await folded.click()
+    await page.wait_for_selector("[data-fact=rate]")
 
 
 async def see_clip(page: Page) -> None:

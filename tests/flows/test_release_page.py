@@ -9,21 +9,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from playwright.async_api import Page, expect
 
 from firmware.consent.facts import ClipFact, Facts, Grant, Refusal
 from firmware.consent.verifier import judge
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import b64u, new_id, sha256_hex, unb64u
 from firmware.protocol.events import ClipReady, ClockSet, Motion, Note, Paired, Pressed
 from firmware.protocol.grants import SEAL_INFO, OwnerKeys
-from firmware.protocol.notes import OwnerNote, RequestMatched, seal_note
+from firmware.protocol.notes import NOTE_TAG, OwnerNote, RequestMatched, SignedNote, seal_note
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.sealing import open_sealed
 from relay.store import fleet
@@ -60,7 +61,7 @@ class Asked:
     world: World
     page: Page
     device: str
-    sealing_key: X25519PrivateKey
+    keys: DeviceKeys
     owner: OwnerKeys
     request: SignedRequest
     library: dict[str, ClipFact]
@@ -79,7 +80,7 @@ class Asked:
         """Return what the doorbell makes of the one statement that was sent to it."""
         (command,) = await self.world.told(self.device)
         assert isinstance(command, SealedStatement)
-        key = self.sealing_key.private_bytes_raw()
+        key = self.keys.sealing_private_key
         return judge(open_sealed(key, unb64u(command.sealed), SEAL_INFO), self.facts())
 
     def facts(self) -> Facts:
@@ -112,8 +113,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 @asynccontextmanager
 async def asked(world: World) -> AsyncIterator[Asked]:
     """Let an owner join in a browser, pair a doorbell, and be asked for the last hour but one."""
-    sealing_key = X25519PrivateKey.generate()
-    device = await enrol(world, sealing_key)
+    with TemporaryDirectory() as folder:
+        keys = load_or_make_keys(Path(folder))
+    device = await enrol(world, keys)
     async with (
         serving(world.app) as relay_port,
         serving(build_app_server(RELAY_URL)) as app_port,
@@ -137,21 +139,29 @@ async def asked(world: World) -> AsyncIterator[Asked]:
         request = officer.sign(officer.write())
         request_id = (await officer.publish(request)).json()["id"]
         await world.answer(device)  # it has taken the request
-        note = OwnerNote(device=device, body=RequestMatched(request_id=request_id))
-        sealed = b64u(seal_note(note, unb64u(owner.note_key)))
-        await world.tell(device, Note(credential_id=owner.passkey.credential_id, sealed=sealed))
-        yield Asked(world, page, device, sealing_key, owner, request, {})
+        note = OwnerNote(
+            device=device,
+            id=new_id(),
+            told_ms=world.clock.wall_ms(),
+            sealing_key=keys.sealing_key,
+            body=RequestMatched(request_id=request_id),
+        ).encode()
+        signed = SignedNote(note=note.decode(), signature=b64u(keys.signer.sign(NOTE_TAG + note)))
+        sealed = b64u(seal_note(signed, unb64u(owner.browser.viewing_key)))
+        credential_id = owner.passkey.credential_id
+        told = Note(credential_id=credential_id, browser=owner.browser.id, sealed=sealed)
+        await world.tell(device, told)
+        yield Asked(world, page, device, keys, owner, request, {})
         assert person.faults == []
         await person.context.close()
 
 
-async def enrol(world: World, sealing_key: X25519PrivateKey) -> str:
-    device = new_id()[:20]
+async def enrol(world: World, keys: DeviceKeys) -> str:
     row = DoorbellRow(
-        device=device,
+        device=keys.device,
         name="Front door",
-        identity_key="aWRlbnRpdHk",
-        sealing_key=b64u(sealing_key.public_key().public_bytes_raw()),
+        identity_key=keys.identity_key,
+        sealing_key=keys.sealing_key,
         certificate_pem="-",
         enrolled_ms=world.clock.wall_ms(),
         revoked_ms=None,
@@ -161,7 +171,7 @@ async def enrol(world: World, sealing_key: X25519PrivateKey) -> str:
     )
     async with world.database.begin() as tx:
         await fleet.add(tx, row)
-    return device
+    return keys.device
 
 
 async def pair(world: World, device: str, owner: OwnerKeys, token: str) -> None:
@@ -214,7 +224,22 @@ async def test_a_grant_of_a_clip_that_was_dated_anew_holds_at_the_doorbell(world
         assert given == {
             clip_id: (fact.started_ms, fact.ended_ms) for clip_id, fact in at.library.items()
         }
+        assert not grant.terms.has_audio
         assert await at.page.evaluate(WIDER_THAN_SCREEN) == []
+
+
+async def test_sound_is_given_only_if_the_owner_ticks_it(world: World) -> None:
+    async with asked(world) as at:
+        walk = await world.tell(at.device, Motion(), time_ms=world.clock.wall_ms() - 90 * 60_000)
+        await at.record(clip_of(walk.id, walk.time_ms - 6_000))
+        await at.open()
+        await at.page.check("[data-testid=choose-clip]")
+        await at.page.get_by_label("Give their sound too").check()
+        await at.page.click("#give")
+        await at.page.wait_for_selector("#statement-sent")
+        grant = await at.signed()
+        assert isinstance(grant, Grant), grant
+        assert grant.terms.has_audio
 
 
 async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_again(

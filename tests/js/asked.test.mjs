@@ -58,7 +58,7 @@ test("what was dated anew is given with the times and the manifest of its newest
     clip(2, "c", NOW + 1007, { digest: "new" }),
   );
   const { inside } = clipsAsked(all, ASKED);
-  const [range, ...more] = grantTerms(all, ASKED, inside).clips;
+  const [range, ...more] = grantTerms(all, ASKED, inside, { withSound: false }).clips;
   assert.deepEqual(more, []);
   const times = { from_ms: NOW + 1007, to_ms: NOW + 13_007 };
   assert.deepEqual(range, { clip_id: "c", manifest_digest: "new", ...times });
@@ -72,9 +72,15 @@ test("what was dated out of the asked time isn't offered any more", async () => 
 test("the terms name the asking agency, its keys, no sound, and the clips in the order of time", async () => {
   const all = await household(clip(1, "late", NOW + 30_000), clip(2, "early", NOW + 1000));
   const chosen = clipsAsked(all, ASKED).inside.toReversed();
-  const terms = grantTerms(all, ASKED, chosen);
+  const terms = grantTerms(all, ASKED, chosen, { withSound: false });
   assert.deepEqual(terms.clips.map(({ clip_id }) => clip_id), ["early", "late"]);
   assert.deepEqual(terms.recipient, { agency: "lakeland", sealing_keys: ["k"] });
   assert.equal(terms.has_audio, false);
   assert.equal(terms.request_digest, "r");
+});
+
+test("sound is given only where the owner says so", async () => {
+  const all = await household(clip(1, "c", NOW + 1000));
+  const { inside } = clipsAsked(all, ASKED);
+  assert.equal(grantTerms(all, ASKED, inside, { withSound: true }).has_audio, true);
 });

@@ -248,3 +248,42 @@ test("a trouble is there until it is over, by number and not by a clock that may
   );
   assert.deepEqual(troublesOf(history, "another"), []);
 });
+
+/** A note that this browser has opened, among the events and beside them. */
+function noted(body, how) {
+  const one = told({ type: "note", credential_id: "a", browser: "b", sealed: "c" }, how);
+  return { one, entry: [one.event.id, { note: { device: one.event.device, body } }] };
+}
+
+test("who watched is told once they are gone, with how long and whether they talked", () => {
+  const began = noted({ type: "watching_began", session_id: "s", name: "Anna", browser_name: "Phone", at_ms: NOW });
+  const ended = noted({ type: "watching_ended", session_id: "s", at_ms: NOW + 300_000, has_talked: true });
+  const still = noted({ type: "watching_began", session_id: "t", name: "Ada", browser_name: "Tablet", at_ms: NOW });
+  const unknown = noted({ type: "watching_ended", session_id: "u", at_ms: NOW, has_talked: false });
+  const all = [began, ended, still, unknown];
+  const found = happenings(newestFirst(...all.map(({ one }) => one)), new Map(all.map(({ entry }) => entry)));
+  assert.equal(found.length, 1);
+  assert.equal(found[0].kind, "visit");
+  assert.equal(found[0].told, ended.one);
+  assert.deepEqual(found[0].visit, {
+    ...{ name: "Anna", browser_name: "Phone", began_ms: NOW, ended_ms: NOW + 300_000, has_talked: true },
+  });
+});
+
+test("another door's visit of the same number isn't this one's", () => {
+  const began = noted({ type: "watching_began", session_id: "s", name: "Anna", browser_name: "Phone", at_ms: NOW });
+  const ended = noted({ type: "watching_ended", session_id: "s", at_ms: NOW + 1, has_talked: false });
+  ended.one.event.device = "another";
+  ended.entry[1].note.device = "another";
+  const found = happenings([began.one, ended.one], new Map([began.entry, ended.entry]));
+  assert.deepEqual(found, []);
+});
+
+test("a browser that was let in or ended is a happening, and hides no ring", () => {
+  const ring = pressed();
+  const let_in = noted({ type: "browser_enrolled", browser: "b", name: "Phone", until_ms: NOW });
+  const ended = noted({ type: "browser_ended", browser: "b", name: "Phone" });
+  const history = newestFirst(ring, let_in.one, ended.one);
+  const rows = foldMotion(happenings(history, new Map([let_in.entry, ended.entry])));
+  assert.deepEqual(rows.map(({ kind, note }) => note?.type ?? kind), ["browser_ended", "browser_enrolled", "pressed"]);
+});

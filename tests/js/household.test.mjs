@@ -22,6 +22,7 @@ class ScriptedRelay {
     this.said = said;
     this.asked = [];
     this.health = null;
+    this.hasSaidAll = false;
   }
 
   async get(path) {
@@ -37,7 +38,8 @@ class ScriptedRelay {
 
   async *stream(signal) {
     for (const message of this.said) yield structuredClone(message);
-    await new Promise((resolve) => signal.addEventListener("abort", resolve));
+    this.hasSaidAll = true;
+    if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
   }
 }
 
@@ -54,7 +56,9 @@ async function follow(script) {
   household.addEventListener("pressed", ({ detail }) => called.push(detail.event.body.type));
   const stop = new AbortController();
   const following = household.follow(stop.signal);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  for (let tries = 0; tries < 500 && !relay.hasSaidAll; tries += 1) await pause(5);
+  await pause(20); // older events come beside the stream
   stop.abort();
   await following;
   return { household, relay, called };
@@ -152,4 +156,32 @@ test("loading back to a time goes by when the relay heard, which no doorbell's c
   await household.loadBackTo(NOW + 100_000);
   assert.equal(household.told.size, 200);
   assert.equal(relay.asked.at(-1), "events?limit=100&before_seq=151");
+});
+
+test("a picture that the relay has got since is known of, and only for that door's event", async () => {
+  const ring = told(1, { type: "pressed", camera: "working" });
+  const said = [
+    { event: "doorbell", data: ring },
+    { event: "thumbnail", data: { device: "another", event_id: "id-1" } },
+    { event: "thumbnail", data: { device: DOOR, event_id: "id-9" } },
+  ];
+  const without = await follow({ said });
+  assert.ok(!without.household.told.get("id-1").has_thumbnail);
+  said.push({ event: "thumbnail", data: { device: DOOR, event_id: "id-1" } });
+  const having = await follow({ said });
+  assert.equal(having.household.told.get("id-1").has_thumbnail, true);
+});
+
+test("what was known is shown until the relay tells, and then nothing of it stays", async () => {
+  const body = { type: "motion", zones: [] };
+  const relay = new ScriptedRelay({ events: [told(300, body)] });
+  const household = new Household(relay, { credential_id: "c" });
+  const bell = { device: DOOR, name: "Front door", state: "online", since_ms: NOW };
+  await household.restore({ as_of_ms: NOW, doorbells: [bell], tolds: [told(1, body), told(2, body)] });
+  assert.deepEqual([household.isLoaded, household.asOfMs, household.told.size], [true, NOW, 2]);
+  await household.load();
+  assert.deepEqual([household.asOfMs, [...household.told.keys()]], [0, ["id-300"]]);
+  assert.equal(relay.asked.length, 2); // no gap is closed to what was known long ago
+  await household.restore({ as_of_ms: NOW, doorbells: [], tolds: [] });
+  assert.equal(household.doorbells.length, 1);
 });

@@ -96,8 +96,11 @@ test("opens what the doorbell sealed and what this browser sealed", async () => 
 test("opens a note", async () => {
   const vector = vectors("statements");
   const pair = await importSealingPair(unb64u(vector.private_key), unb64u(vector.public_key));
-  const note = await openNote(vector.note, pair);
+  const identity = unb64u(vector.identity_key);
+  const note = await openNote(vector.note, pair, identity);
   assert.equal(note.body.type, "request_matched");
+  const another = unb64u(vectors("footage").identity_key);
+  await assert.rejects(openNote(vector.note, pair, another), /isn't signed by this doorbell/);
 });
 
 test("a grant built here has the doorbell's canonical text", async () => {

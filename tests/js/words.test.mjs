@@ -8,7 +8,7 @@ import test from "node:test";
 const app = new URL("../../relay/owner_app/", import.meta.url);
 const read = (name) => readFileSync(new URL(name, app), "utf8");
 const catalogs = { en: JSON.parse(read("locales/en.json")), sv: JSON.parse(read("locales/sv.json")) };
-const modules = ["", "views/"].flatMap((folder) =>
+const modules = ["", "views/", "worker/"].flatMap((folder) =>
   readdirSync(new URL(`./${folder}`, app))
     .filter((name) => name.endsWith(".js"))
     .map((name) => folder + name),

@@ -6,8 +6,10 @@ import { ClipReader } from "../clips.js";
 import { h, skeleton } from "../dom.js";
 import { goesOn, triggersOf, whenOf } from "../happenings.js";
 import { durationText, t, time, timeText } from "../i18n.js";
+import { ClipStage } from "./clip_stage.js";
 import { doubt, eventText, whatSetOff } from "./events.js";
-import { clipPlayer, guarded, living } from "./parts.js";
+import { guarded, living } from "./parts.js";
+import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
@@ -24,13 +26,14 @@ export function clipsPage(context) {
   const { household, parts } = context;
   const place = h("div", { "aria-live": "polite" });
   const older = guarded(place, () => household.loadOlder());
+  const thumbs = new Thumbs(context);
   const list = living(context, () => {
     if (!household.isLoaded) return [skeleton(5)];
     const clips = household.clips.filter((clip) => !parts[0] || clip.device === parts[0]);
     if (clips.length === 0) return [h("p", { class: "empty" }, t("clips.none"))];
     const { history } = household;
     return [
-      h("ul", { class: "rows", id: "clips" }, clips.map((clip) => row(clip, household, history))),
+      h("ul", { class: "rows pictured", id: "clips" }, clips.map((clip) => row(clip, household, history, thumbs))),
       !household.isComplete && h("button", { id: "older", onclick: older }, t("clips.older")),
     ];
   });
@@ -39,9 +42,9 @@ export function clipsPage(context) {
 
 /**
  * @param {ClipEvent} clip @param {import("../household.js").Household} household
- * @param {Told[]} history
+ * @param {Told[]} history @param {Thumbs} thumbs
  */
-function row(clip, household, history) {
+function row(clip, household, history, thumbs) {
   const { clip_id, duration_ms, is_cut_short } = clip.body;
   const told = toldOf(household, clip);
   const triggers = triggersOf(history, told);
@@ -57,6 +60,7 @@ function row(clip, household, history) {
   return h(
     "li",
     { "data-testid": "clip", "data-clip": clip_id },
+    thumbs.box(triggers.find(({ has_thumbnail }) => has_thumbnail), [what, timeText(when)].filter(Boolean).join(", ")),
     h(
       "div",
       { class: "grow" },
@@ -74,15 +78,17 @@ function toldOf(household, clip) {
 
 /** @param {Context} context */
 export async function clipPage(context) {
-  const { household, relay, config, parts, left } = context;
+  const { household, ready, parts, left } = context;
   const [device, clipId] = parts;
   if (!household.isLoaded) await household.load();
   const clip = household.clips.find((found) => found.device === device && found.body.clip_id === clipId);
   if (clip === undefined) {
     return { title: t("clips.title"), body: [h("p", {}, t("clip.error.gone"))] };
   }
-  const reader = new ClipReader(relay, device, config.ice_servers);
+  const reader = new ClipReader(ready, device);
   left.addEventListener("abort", () => reader.close());
+  const stage = new ClipStage(context, reader, clip);
+  stage.show();
   const { duration_ms, pre_roll_ms, is_cut_short } = clip.body;
   const told = toldOf(household, clip);
   const triggers = triggersOf(household.history, told);
@@ -92,7 +98,7 @@ export async function clipPage(context) {
     isWide: true,
     body: [
       h("p", {}, time(whenOf(told).ms), ` · ${durationText(duration_ms)}`, doubt(triggers[0] ?? told)),
-      clipPlayer(context, reader, clip, { isEager: true, id: "clip-video" }),
+      stage.node,
       triggers.length > 0 && h("ul", { id: "triggers" }, triggers.map(triggerItem)),
       h("p", { class: "muted" }, before),
       is_cut_short && h("p", { class: "muted" }, t("clip.cut_short_help")),

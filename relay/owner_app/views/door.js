@@ -2,38 +2,111 @@
  * The first page: the door, who was there, one big button.
  * @module
  */
-import { h, skeleton } from "../dom.js";
+import { fill, h, skeleton } from "../dom.js";
 import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happenings.js";
 import { isBlind } from "../health.js";
-import { agoText, t, timeText } from "../i18n.js";
-import { eventRow, moreMotionRow } from "./events.js";
+import { agoText, t, time, timeText } from "../i18n.js";
+import { browsersKnown } from "./browsers.js";
+import { eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
+import { notReached } from "./live_refusal.js";
+import { watchingNow } from "./live_watching.js";
+import { notificationsHint } from "./notifications.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
+import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
 /** @typedef {import("../household.js").Doorbell} Doorbell */
 /** @typedef {import("../happenings.js").Told} Told */
+/** @typedef {import("../happenings.js").Happening} Happening */
 
 const FRESH_MS = 60_000;
 const SHOWN = 12;
+const VISITS_SHOWN = 2;
+const RENEW_BEFORE_MS = 5 * 24 * 3600 * 1000;
 
 /** @param {Context} context */
 export function doorPage(context) {
   const { household, left } = context;
   const health = new HealthPanels(household, left);
+  const calls = new ReadyCalls(context);
   const folds = new Folds();
+  const thumbs = new Thumbs(context);
+  const hint = notificationsHint(context);
   return {
     title: t("door.title"),
     body: [
       living(context, () => {
-        if (!household.isLoaded) return [skeleton(4)];
+        if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
         if (household.doorbells.length === 0) return noDoorbell();
-        const { history } = household;
-        return [...household.doorbells.map((bell) => doorbellCard(bell, history, health)), latest(history, folds)];
+        const { history, notes, asOfMs } = household;
+        const cards = household.doorbells.map((bell) => {
+          const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
+          return doorbellCard(bell, history, { health, thumbs, asOfMs }, more);
+        });
+        return [...cards, latest(happenings(history, notes), folds, thumbs)];
       }),
+      hint,
     ],
   };
+}
+
+/** Keeps a call to each doorbell ready, so that a press of "See" shows the door at once. */
+class ReadyCalls {
+  /** @param {Context} context */
+  constructor({ household, ready, left }) {
+    this.household = household;
+    this.ready = ready;
+    this.left = left;
+    /** @type {Map<string, HTMLElement>} from where it works, by doorbell */
+    this.hints = new Map();
+    this.#look();
+    household.addEventListener("change", () => this.#look(), { signal: left });
+  }
+
+  /** @param {string} device */
+  hint(device) {
+    return this.hints.get(device);
+  }
+
+  #look() {
+    for (const { device, state } of this.household.doorbells) {
+      if (state === "online" && !this.hints.has(device)) void this.#keep(device);
+    }
+  }
+
+  /** @param {string} device */
+  async #keep(device) {
+    const hint = h("div");
+    this.hints.set(device, hint);
+    void this.ready.keep(device, this.left);
+    fill(hint, notReached(await this.ready.reach(device).catch(() => undefined)));
+  }
+}
+
+/** Who watches now, by the doorbell's sealed notes. @param {Household} household @param {string} device */
+function watched(household, device) {
+  const watching = watchingNow(household, device, Date.now());
+  if (watching.length === 0 || household.asOfMs > 0) return null;
+  const rows = watching.map(({ name, browser_name, at_ms }) =>
+    h("li", {}, t("door.watching", { name, browser: browser_name }), " ", time(at_ms, "clock")),
+  );
+  return h("ul", { class: "watching", "data-testid": "watching-now", "aria-label": t("live.watching") }, rows);
+}
+
+/** Says when this browser will soon not be let in any more. @param {Household} household @param {string} device */
+function renewal(household, device) {
+  const id = household.browser?.id;
+  const known = browsersKnown(household, Date.now()).find((one) => one.device === device && one.browser === id);
+  if (known === undefined || known.until_ms - Date.now() > RENEW_BEFORE_MS) return null;
+  const link = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));
+  return h("p", { class: "hint" }, t("browsers.may"), " ", time(known.until_ms), ". ", link);
+}
+
+/** Opened without a network before anything was ever loaded here. */
+function nothingKnown() {
+  return h("p", { class: "empty", "data-testid": "nothing-known" }, t("door.nothing_known"));
 }
 
 function noDoorbell() {
@@ -43,32 +116,42 @@ function noDoorbell() {
   ];
 }
 
-/** @param {Doorbell} bell @param {Told[]} history @param {HealthPanels} health */
-function doorbellCard(bell, history, health) {
-  const isOnline = bell.state === "online";
+/**
+ * @param {Doorbell} bell @param {Told[]} history
+ * @param {{health: HealthPanels, thumbs: Thumbs, asOfMs: number}} how
+ * @param {(Node | null | undefined)[]} more below the button
+ */
+function doorbellCard(bell, history, { health, thumbs, asOfMs }, more) {
+  const isOnline = bell.state === "online" && asOfMs === 0;
   const pressed = history.find(
     ({ event }) => event.device === bell.device && event.body.type === "pressed",
   );
   const rang = pressed === undefined ? 0 : whenOf(pressed).ms;
   const isFresh = Date.now() - rang < FRESH_MS;
   const words = isFresh ? t("door.rang", { time: timeText(rang, "clock") }) : bell.name;
-  const state = isOnline
-    ? t("door.online")
-    : t("door.offline", { time: timeText(bell.since_ms) });
+  const picture = isFresh && pressed?.has_thumbnail && thumbs.box(pressed, words);
   return h(
     "section",
     { class: isFresh ? "door fresh" : "door", "data-device": bell.device },
     h("h2", {}, words),
-    h("p", { class: isOnline ? "state on" : "state", "data-testid": "doorbell-state" }, state),
+    h("p", { class: isOnline ? "state on" : "state", "data-testid": "doorbell-state" }, stateText(bell, asOfMs)),
+    picture && h("div", { class: "visitor" }, picture),
     wrongNow(bell, history),
     h(
       "a",
       { class: "button primary big", id: "see", href: `#/live/${bell.device}` },
       t("door.see"),
     ),
-    !isOnline && h("p", { class: "hint" }, t("door.offline_help")),
+    !isOnline && asOfMs === 0 && h("p", { class: "hint" }, t("door.offline_help")),
+    more,
     health.panel(bell),
   );
+}
+
+/** @param {Doorbell} bell @param {number} asOfMs when that was known, if not just now */
+function stateText({ state, since_ms }, asOfMs) {
+  if (asOfMs > 0) return t("door.as_of", { time: timeText(asOfMs) });
+  return state === "online" ? t("door.online") : t("door.offline", { time: timeText(since_ms) });
 }
 
 /**
@@ -97,18 +180,21 @@ function line(words, ...more) {
   return h("li", {}, words, muted && h("p", { class: "muted" }, muted));
 }
 
-/** @param {Told[]} history @param {Folds} folds */
-function latest(history, folds) {
-  const shown = newestRows(foldMotion(happenings(history)), SHOWN);
+/** @param {Happening[]} found newest first @param {Folds} folds @param {Thumbs} thumbs */
+function latest(found, folds, thumbs) {
+  const visits = found.filter(({ kind }) => kind === "visit");
+  const hidden = visits.slice(VISITS_SHOWN);
+  const shown = newestRows(foldMotion(found.filter((one) => !hidden.includes(one))), SHOWN);
   const row = (/** @type {(typeof shown)[number]} */ one) =>
-    one.kind === "more_motion" ? moreMotionRow(one, folds) : eventRow(one);
+    one.kind === "more_motion" ? moreMotionRow(one, folds, thumbs) : eventRow(one, thumbs);
+  const rows = [...shown.map(row), hidden.length > 0 && moreVisitsRow(hidden, folds, thumbs)];
   const more = h("p", {}, h("a", { href: "#/clips" }, t("door.all_clips")));
   return h(
     "section",
     {},
     h("h2", {}, t("door.latest")),
     shown.length
-      ? [h("ul", { class: "rows", id: "events" }, shown.map(row)), more]
+      ? [h("ul", { class: "rows pictured", id: "events" }, rows), more]
       : h("p", { class: "empty" }, t("door.quiet")),
   );
 }

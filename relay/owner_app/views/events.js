@@ -4,7 +4,7 @@
  */
 import { h } from "../dom.js";
 import { whenOf } from "../happenings.js";
-import { clockSpanText, durationText, t, time, timeText } from "../i18n.js";
+import { clockSpanText, durationText, t, time, timeText, tn } from "../i18n.js";
 import { noPicture, troubleText } from "./parts.js";
 
 /** @typedef {import("../happenings.js").Happening} Happening */
@@ -17,8 +17,10 @@ import { noPicture, troubleText } from "./parts.js";
 /** The longest recording, and a while to finish it. */
 const RECORDING_MS = 150_000;
 
-/** @param {Happening} happening */
-export function eventRow({ kind, told, others, clip }) {
+/** @param {Happening} happening @param {import("./thumbs.js").Thumbs} thumbs */
+export function eventRow(happening, thumbs) {
+  const { kind, told, others, clip } = happening;
+  if (kind === "visit" || kind === "browser") return noteRow(happening);
   const { event } = told;
   const isBlind = event.body.type === "pressed" && event.body.camera !== "working" && !clip;
   const isLong = others.length > 0 || whenOf(told).dating !== "sure";
@@ -29,6 +31,7 @@ export function eventRow({ kind, told, others, clip }) {
   return h(
     "li",
     { "data-testid": `event-${kind.replace("_", "-")}`, "data-event": event.id },
+    thumbs.of(happening, `${words}, ${timeText(whenOf(told).ms)}`),
     h(
       "div",
       { class: isLong ? "grow sentence" : "grow" },
@@ -42,15 +45,51 @@ export function eventRow({ kind, told, others, clip }) {
   );
 }
 
+/** Who watched, or which browser may watch now or no more. @param {Happening} happening */
+function noteRow({ kind, told, visit, note }) {
+  const { ms } = whenOf(told);
+  const words = visit ? visitText(visit) : browserText(note);
+  return h(
+    "li",
+    { "data-testid": `event-${kind}`, "data-event": told.event.id },
+    h("div", { class: "grow" }, h("p", {}, words), h("span", { class: "muted" }, time(visit?.began_ms ?? ms))),
+  );
+}
+
+/** @param {import("../happenings.js").Visit} visit */
+export function visitText({ name, browser_name, began_ms, ended_ms, has_talked }) {
+  const how = { name, browser: browser_name, duration: durationText(ended_ms - began_ms) };
+  return t(has_talked ? "watch.talked" : "watch.watched", how);
+}
+
+/** @param {import("../vendor/protocol/documents.js").NoteBody | undefined} note */
+function browserText(note) {
+  if (note?.type === "browser_enrolled") {
+    return t("watch.enrolled", { browser: note.name, day: timeText(note.until_ms, "day") });
+  }
+  return note?.type === "browser_ended" ? t("watch.ended", { browser: note.name }) : "";
+}
+
+/**
+ * Visits folded into one row.
+ * @param {Happening[]} visits newest first @param {import("./parts.js").Folds} folds
+ * @param {import("./thumbs.js").Thumbs} thumbs
+ */
+export function moreVisitsRow(visits, folds, thumbs) {
+  const rows = () => h("ul", { class: "rows" }, visits.map((visit) => eventRow(visit, thumbs)));
+  return h("li", { class: "folded", "data-testid": "more-visits" }, folds.fold("visits", tn("watch.more", visits.length), rows));
+}
+
 /**
  * Movements folded into one row.
  * @param {MoreMotion} more @param {import("./parts.js").Folds} folds
+ * @param {import("./thumbs.js").Thumbs} thumbs
  */
-export function moreMotionRow({ motions }, folds) {
+export function moreMotionRow({ motions }, folds, thumbs) {
   const [newest, oldest] = [motions[0].told, motions[motions.length - 1].told];
   const span = clockSpanText(whenOf(oldest).ms, whenOf(newest).ms);
   const words = t("event.more_motion", { count: motions.length, span });
-  const rows = () => h("ul", { class: "rows" }, motions.map(eventRow));
+  const rows = () => h("ul", { class: "rows" }, motions.map((motion) => eventRow(motion, thumbs)));
   // By its oldest: it stays open while newer ones come.
   const fold = folds.fold(`motion-${oldest.event.id}`, words, rows);
   return h("li", { class: "folded", "data-testid": "more-motion" }, fold);

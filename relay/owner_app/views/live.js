@@ -1,74 +1,210 @@
 /**
- * Seeing the door, live.
+ * Seeing the door, live: the picture, how things stand, and what one can do. The parts are in
+ * live_*.js here; what they do to the session is in ../live*.js.
  * @module
  */
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { LiveSession } from "../live.js";
-import { problem } from "./parts.js";
+import { LiveControl } from "../live_control.js";
+import { LineDetails } from "./live_details.js";
+import { DoorMicrophone } from "./live_microphone.js";
+import { notReached, refusal } from "./live_refusal.js";
+import { QuickReplies } from "./live_replies.js";
+import { TalkPanel } from "./live_talk.js";
+import { Awake, PictureTools, Shortcuts } from "./live_tools.js";
+import { Watching } from "./live_watching.js";
 
 /** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../live.js").LiveState} LiveState */
+/** @typedef {import("../live_control.js").DoorState} DoorState */
+
+/** A line that breaks is tried again by itself, so often in a row. */
+const TRIES = 2;
+const RETRY_MS = 1000;
+/** A call that ends so near its time has ended by its time. */
+const NEAR_END_MS = 5000;
 
 /** @param {Context} context */
 export async function livePage(context) {
+  const begunMs = performance.now();
   const device = context.parts[0] ?? "";
+  context.ready.prepare(device); // meanwhile, where one comes from a notification
   if (!context.household.isLoaded) await context.household.load();
-  const video = h("video", { id: "live", autoplay: true, playsinline: "" });
-  video.muted = true;
-  const status = h("p", { class: "state", role: "status", id: "live-state" }, t("live.asking"));
-  const place = h("div");
-  const details = h("p", { class: "muted", id: "live-details" });
-  const again = h("button", { id: "live-again" }, t("live.again"));
-  const start = () => watch(context, device, { video, status, place, details, again });
-  again.addEventListener("click", start);
-  start();
-  const wide = h("button", { id: "full-screen", onclick: () => video.requestFullscreen() }, t("live.full"));
+  const page = new LivePage(context, device);
+  page.watch(begunMs);
   return {
     title: context.household.doorbell(device)?.name ?? t("live.title"),
     isWide: true,
-    body: [
-      video,
-      status,
-      place,
-      h("div", { class: "actions" }, wide, again, h("a", { class: "button", href: "#/" }, t("live.done"))),
-      h("details", {}, h("summary", {}, t("live.details")), details),
-    ],
+    body: page.body(),
   };
 }
 
-/** @type {LiveSession | null} */
-let current = null;
+class LivePage {
+  /** @param {Context} context @param {string} device */
+  constructor(context, device) {
+    this.context = context;
+    this.device = device;
+    /** @type {LiveSession | null} */
+    this.session = null;
+    this.failures = 0;
+    this.video = h("video", { id: "live", autoplay: true, playsinline: "", "aria-label": t("live.picture") });
+    this.video.muted = true;
+    this.status = h("p", { class: "state", role: "status", id: "live-state" }, t("live.asking"));
+    this.place = h("div", { id: "live-problem" });
+    this.reach = h("div");
+    this.again = h("button", { class: "primary", id: "live-again", hidden: true }, t("live.again"));
+    this.again.addEventListener("click", () => this.watch(performance.now()));
+    this.screen = h("section", { class: "live", id: "live-screen", "data-state": "asking" });
+    this.talk = new TalkPanel(this.video);
+    this.replies = new QuickReplies(device);
+    this.microphone = new DoorMicrophone();
+    this.watching = new Watching();
+    this.details = new LineDetails();
+    this.awake = new Awake();
+    const name = context.household.doorbell(device)?.name ?? "";
+    this.tools = new PictureTools(this.screen, this.video, name);
+    this.shortcuts = new Shortcuts({ ...this.tools.shortcuts, ...this.talk.shortcuts }, context.left);
+    context.left.addEventListener("abort", () => this.#leave());
+  }
 
-/**
- * @param {Context} context @param {string} device
- * @param {{video: HTMLVideoElement, status: HTMLElement, place: HTMLElement, details: HTMLElement, again: HTMLElement}} page
- */
-async function watch({ relay, config, left }, device, { video, status, place, details, again }) {
-  current?.close();
-  fill(place);
-  again.hidden = true; // it is offered when there is something to mend
-  try {
-    const session = (current = new LiveSession(relay, device, config.ice_servers));
-    left.addEventListener("abort", () => session.close());
-    session.onState = (state) => {
-      if (session !== current) return;
-      status.classList.toggle("on", state === "connected");
-      again.hidden = state !== "lost" && state !== "closed";
-      fill(status, t(`live.${state}`));
-    };
+  body() {
+    const done = h("a", { class: "button", id: "live-done", href: "#/" }, t("live.done"));
+    fill(
+      this.screen,
+      this.video,
+      h("div", { class: "live-state" }, this.status, done),
+      h("div", { class: "live-words" }, this.watching.node, this.reach, this.place, this.again),
+      h(
+        "div",
+        { class: "live-controls", role: "group", "aria-label": t("live.controls") },
+        this.talk.words,
+        this.tools.words,
+        this.replies.panel,
+        h("div", { class: "live-buttons" }, this.talk.buttons, this.replies.button, this.tools.buttons),
+        this.talk.node,
+      ),
+    );
+    return [this.screen, this.microphone.node, this.details.node, this.shortcuts.node];
+  }
+
+  /** Opens a session, and shows it. @param {number} begunMs when it was asked for */
+  async watch(begunMs) {
+    this.session?.close();
+    this.again.hidden = true; // it is offered when there is something to mend
+    this.screen.dataset.state = "asking";
+    fill(this.place);
+    const { ready, relay, left } = this.context;
+    try {
+      const call = await ready.call(this.device, "live");
+      if (left.aborted) return;
+      fill(this.reach, notReached(call.reach));
+      const session = (this.session = new LiveSession(relay, call));
+      session.startedMs = begunMs;
+      session.onState = (state) => session === this.session && this.#tell(state);
+      session.onRefused = (error) => session === this.session && this.#refuse(error);
+      this.#attach(session);
+      await session.start();
+    } catch (error) {
+      console.warn(error);
+      if (!left.aborted) this.#refuse(error);
+    }
+  }
+
+  /** @param {LiveSession} session */
+  #attach(session) {
+    const { video } = this;
+    const control = new LiveControl(session.control);
     video.srcObject = session.stream;
     video.requestVideoFrameCallback(() => {
       const ms = Math.round(performance.now() - session.startedMs);
       video.dataset.firstFrameMs = String(ms);
-      fill(details, t("live.first_frame", { ms }));
+      this.details.firstFrame(ms);
     });
-    await session.start();
-  } catch (error) {
-    console.warn(error);
-    if (left.aborted) return;
-    status.classList.remove("on");
-    again.hidden = false;
-    fill(status, t("live.lost"));
-    fill(place, problem(error));
+    control.onState = (state) => this.#show(state);
+    control.onReplies = (replies) => this.replies.show(replies);
+    control.onError = (reason, detail) => {
+      if (!this.replies.failed(reason, detail) && !this.details.failed(reason)) this.talk.failed(reason, detail);
+    };
+    this.talk.attach(session, control);
+    this.replies.attach(control);
+    this.microphone.attach(control);
+    this.watching.attach(control);
+    this.details.attach(session, control);
+  }
+
+  /** @param {DoorState} state */
+  #show(state) {
+    this.watching.show(state);
+    this.talk.show(state);
+    this.microphone.show(state);
+    this.details.show(state);
+  }
+
+  /** @param {LiveState} state */
+  #tell(state) {
+    const isOver = state === "lost" || state === "hung_up";
+    if (state === "closed") return; // what led to it has been told
+    this.status.classList.toggle("on", state === "connected");
+    this.screen.dataset.state = state;
+    if (state === "connected") {
+      this.failures = 0;
+      fill(this.reach);
+      this.awake.keep();
+      this.context.ready.prepare(this.device); // the next call costs one round trip as well
+    }
+    const isEnded = state === "hung_up" && this.watching.isNearEnd(NEAR_END_MS);
+    fill(this.status, t(isEnded ? "live.timed_out" : `live.${state}`));
+    if (isOver) this.#over(state, isEnded);
+  }
+
+  /** @param {LiveState} state @param {boolean} isEnded */
+  #over(state, isEnded) {
+    const { session } = this;
+    this.#detach();
+    session?.close();
+    if (state === "lost" && session?.answer && this.failures < TRIES) {
+      this.failures += 1;
+      fill(this.status, t("live.trying"));
+      return this.#tryAgain(session);
+    }
+    this.again.hidden = false;
+    if (!isEnded) fill(this.place, h("p", {}, t(`live.${state}_help`)), notReached(session?.call.reach, true));
+  }
+
+  /** In a moment, or once somebody looks: a locked phone needn't see the door. @param {LiveSession} lost */
+  #tryAgain(lost) {
+    const { left } = this.context;
+    const now = () => this.session === lost && !left.aborted && this.watch(performance.now());
+    if (document.visibilityState === "visible") setTimeout(now, RETRY_MS);
+    else document.addEventListener("visibilitychange", now, { once: true, signal: left });
+  }
+
+  /** @param {unknown} error */
+  #refuse(error) {
+    this.#detach();
+    this.status.classList.remove("on");
+    this.screen.dataset.state = "refused";
+    fill(this.status, t("live.refused"));
+    fill(this.reach);
+    const { node, canTryAgain } = refusal(error, this.device);
+    fill(this.place, node);
+    this.again.hidden = !canTryAgain;
+  }
+
+  /** Nothing is heard and nobody talks any more; the last picture stays. */
+  #detach() {
+    this.talk.detach();
+    this.replies.detach();
+    this.microphone.detach();
+    this.watching.detach();
+    this.details.detach();
+    this.awake.release();
+  }
+
+  #leave() {
+    this.#detach();
+    this.session?.close();
+    if (document.pictureInPictureElement === this.video) document.exitPictureInPicture().catch(() => {});
   }
 }

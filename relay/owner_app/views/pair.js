@@ -3,6 +3,7 @@
  * @module
  */
 import { ownerKeys, rememberKeys } from "../account.js";
+import { nameField } from "./browsers.js";
 import { fill, h, svg } from "../dom.js";
 import { t } from "../i18n.js";
 import { pairingReaches } from "../statements.js";
@@ -22,7 +23,10 @@ export async function pairPage(context) {
   /** @type {PairingCode} */
   const code = { v: 1, pairing_id: newId(), owner: await ownerKeys(household.owner) };
   await relay.post("pairings", { pairing_id: code.pairing_id });
-  const place = h("div", {}, showCode(qrText(code)));
+  const place = h("div", {}, showCode(qrText(code)), nameField(context, async () => {
+    code.owner = await ownerKeys(household.owner);
+    place.querySelector("#pair-qr")?.replaceWith(qrFigure(qrText(code)));
+  }));
   pair(context, code, place).catch((error) => {
     if (!left.aborted) fill(place, problem(error), again());
   });
@@ -51,9 +55,14 @@ function showCode(text) {
       { class: "steps" },
       ["pair.step1", "pair.step2", "pair.step3"].map((key) => h("li", {}, t(key))),
     ),
-    h("figure", { class: "qr", id: "pair-qr", "data-text": text }, qrPicture(text)),
+    qrFigure(text),
     h("p", { class: "muted", role: "status" }, t("pair.waiting")),
   ];
+}
+
+/** @param {string} text */
+function qrFigure(text) {
+  return h("figure", { class: "qr", id: "pair-qr", "data-text": text }, qrPicture(text));
 }
 
 /** @param {string} text */

@@ -7,7 +7,7 @@ import { ClipError } from "../clips.js";
 import { fill, h } from "../dom.js";
 import { durationText, hasText, t, tn } from "../i18n.js";
 import { NoSession } from "../live.js";
-import { KeysDiffer, trustedKeys } from "../statements.js";
+import { KeysDiffer, trustedKeys } from "../trust.js";
 import { PasskeyDeclined } from "../vendor/browser/passkey.js";
 import { WireError } from "../vendor/protocol/encoding.js";
 import { NO_MASK_DIGEST } from "../vendor/protocol/footage.js";
@@ -25,8 +25,8 @@ export function problemText(error) {
   if (error instanceof Unreachable) return t("error.unreachable");
   if (error instanceof PasskeyDeclined) return t("error.passkey");
   if (error instanceof KeysDiffer) return t("error.keys_differ");
-  if (error instanceof ClipError) return t(`clip.error.${error.reason}`);
-  if (error instanceof NoSession) return t("live.no_h264");
+  if (error instanceof ClipError) return clipProblem(error);
+  if (error instanceof NoSession) return t("live.refused.no_h264");
   if (error instanceof WireError) return t("error.wire", { detail: error.message });
   if (error instanceof ApiError) {
     const known = `error.code.${error.code}`;
@@ -34,6 +34,12 @@ export function problemText(error) {
     return t("error.relay", { detail: error.message });
   }
   return t("error.unknown", { detail: String(error) });
+}
+
+/** @param {ClipError} error */
+function clipProblem({ reason, cause }) {
+  const known = cause instanceof ApiError ? `live.refused.${cause.code}` : "";
+  return hasText(known) ? t(known) : t(`clip.error.${reason}`);
 }
 
 /** Says why there is no picture. @param {import("../vendor/protocol/documents.js").CameraState} state */
@@ -83,7 +89,7 @@ export class Folds {
 }
 
 /**
- * Draws now and whenever the household changes, until the reader leaves.
+ * Draws now and whenever the household or the contact to it changes, until the reader leaves.
  * @param {Context} context
  * @param {() => (Node | false | null | Node[])[]} content
  */
@@ -98,6 +104,7 @@ export function living({ household, left }, content) {
   };
   redraw();
   household.addEventListener("change", redraw, { signal: left });
+  household.addEventListener("contact", redraw, { signal: left });
   return place;
 }
 
@@ -128,9 +135,8 @@ export function guarded(place, action) {
  * @param {Context} context
  * @param {import("../clips.js").ClipReader} reader
  * @param {ClipEvent} event
- * @param {{isEager?: boolean, id?: string}} [options]
  */
-export function clipPlayer(context, reader, event, { isEager = false, id } = {}) {
+export function clipPlayer(context, reader, event) {
   const place = h("div", { class: "player" });
   const show = async () => {
     const bar = h("progress", { max: 1, value: 0, "aria-label": t("clip.fetching") });
@@ -140,7 +146,7 @@ export function clipPlayer(context, reader, event, { isEager = false, id } = {})
       const { clip_id, manifest_digest } = event.body;
       const which = { clipId: clip_id, digest: manifest_digest, identityKey: identity_key };
       const clip = await reader.read(which, (share) => bar.setAttribute("value", String(share)));
-      fill(place, checkedVideo(clip, id, context.left));
+      fill(place, checkedVideo(clip, context.left));
     } catch (error) {
       console.warn(error);
       fill(place, problem(error), h("button", { onclick: show }, t("error.again")));
@@ -148,22 +154,29 @@ export function clipPlayer(context, reader, event, { isEager = false, id } = {})
   };
   const label = t("clip.watch", { duration: durationText(event.body.duration_ms) });
   fill(place, h("button", { onclick: show, "data-testid": "watch-clip" }, label));
-  if (isEager) show();
   return place;
 }
 
 /**
  * @param {import("../clips.js").CheckedClip} clip
- * @param {string | undefined} id
  * @param {AbortSignal} left
  */
-function checkedVideo({ blob, manifest }, id, left) {
+function checkedVideo({ blob, manifest }, left) {
   const url = URL.createObjectURL(blob);
   left.addEventListener("abort", () => URL.revokeObjectURL(url));
-  const { width, height, gops, lost_units, mask_digest, is_clock_trusted } = manifest;
+  return [
+    h("video", { src: url, controls: true, playsinline: "", preload: "auto", class: "clip" }),
+    ...clipFacts(manifest),
+  ];
+}
+
+/**
+ * What is known of a checked clip, in words.
+ * @param {import("../vendor/protocol/documents.js").ClipManifest} manifest
+ */
+export function clipFacts({ width, height, gops, lost_units, mask_digest, is_clock_trusted }) {
   const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
   return [
-    h("video", { id, src: url, controls: true, playsinline: "", preload: "auto", class: "clip" }),
     h(
       "p",
       { class: "ok muted", "data-testid": "verify-ok" },

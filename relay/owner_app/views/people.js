@@ -6,6 +6,7 @@ import { fill, h, skeleton } from "../dom.js";
 import { t } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { newcomerWords } from "../vendor/protocol/pairing.js";
+import { browsersSection } from "./browsers.js";
 import { guarded, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -34,6 +35,7 @@ export function peoplePage(context) {
       h("p", { class: "lead" }, t("people.lead")),
       h("h2", {}, t("people.waiting")),
       place,
+      browsersSection(context),
       h("h2", {}, t("people.invite")),
       h("p", {}, t("people.invite_help")),
     ],

@@ -11,7 +11,7 @@ import { hasText, t, time } from "../i18n.js";
  * @param {Household} household
  * @param {string} digest
  * @param {() => void} restart
- * @param {"clips" | "person"} [about]
+ * @param {"clips" | "person" | "browser"} [about]
  */
 export function statementProgress(household, digest, restart, about = "clips") {
   const notes = household.notesOn(digest);
@@ -32,7 +32,7 @@ function step(title, help, id) {
   return h("div", { class: "notice", id, role: "status" }, h("h2", {}, t(title)), h("p", {}, t(help)));
 }
 
-/** @param {string} doorPage @param {"clips" | "person"} about */
+/** @param {string} doorPage @param {"clips" | "person" | "browser"} about */
 function confirmHere(doorPage, about) {
   const isWeb = /^https?:\/\//.test(doorPage);
   const link = {

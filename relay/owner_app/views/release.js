@@ -95,10 +95,10 @@ function decision(context, asked, fingerprint) {
  * @param {Node | null} words said under the two buttons
  */
 function letter(context, asked, fingerprint, redraw, words) {
-  const { household, relay, config, left } = context;
+  const { household, ready, left } = context;
   const device = asked.device ?? "";
   const { inside, partly } = clipsAsked(household, asked);
-  const reader = new ClipReader(relay, device, config.ice_servers);
+  const reader = new ClipReader(ready, device);
   left.addEventListener("abort", () => reader.close());
   const place = h("div", { "aria-live": "polite" }, words);
   /** @type {Set<ClipEvent>} */
@@ -109,6 +109,7 @@ function letter(context, asked, fingerprint, redraw, words) {
     else chosen.delete(clip);
     fill(summary, chosenText(chosen));
   };
+  const sound = h("input", { type: "checkbox", id: "with-sound" });
   const give = guarded(place, async () => {
     const clips = [...chosen];
     const why = whyNot(clips);
@@ -117,7 +118,7 @@ function letter(context, asked, fingerprint, redraw, words) {
       reader.close();
       return redraw(no(t("release.changed"))); // what is signed is what was read
     }
-    await sign(context, asked, clips);
+    await sign(context, asked, clips, { withSound: sound.checked });
     redraw();
   });
   const refuse = () => {
@@ -134,7 +135,7 @@ function letter(context, asked, fingerprint, redraw, words) {
     terms([
       ["release.only", t("release.only_agency", { agency: asked.agency.name })],
       ["release.key", h("span", { class: "digest" }, fingerprint)],
-      ["release.sound", t("release.no_sound")],
+      ["release.sound", soundChoice(sound)],
       ["release.signature", t("release.holds", { time: timeText(Date.now() + STATEMENT_LIFE_MS, "clock") })],
       ["release.back", t("release.no_way_back")],
     ]),
@@ -150,6 +151,16 @@ function letter(context, asked, fingerprint, redraw, words) {
   ];
 }
 
+/** Sound leaves only if it is asked for: it may hold the voices of others. @param {HTMLInputElement} box */
+function soundChoice(box) {
+  return h(
+    "span",
+    {},
+    h("label", { for: "with-sound" }, box, t("release.with_sound")),
+    h("span", { class: "muted" }, t("release.no_sound")),
+  );
+}
+
 /** Says why these can't be given. @param {ClipEvent[]} clips */
 function whyNot({ length: count }) {
   if (count === 0) return no(t("release.choose_first"));
@@ -161,10 +172,10 @@ function no(words) {
   return h("p", { class: "warn-text", role: "alert" }, words);
 }
 
-/** @param {Context} context @param {Asked} asked @param {ClipEvent[]} clips */
-async function sign({ household }, asked, clips) {
+/** @param {Context} context @param {Asked} asked @param {ClipEvent[]} clips @param {{withSound: boolean}} choice */
+async function sign({ household }, asked, clips, choice) {
   const { device = "" } = asked;
-  const terms = grantTerms(household, asked, clips);
+  const terms = grantTerms(household, asked, clips, choice);
   const digest = await sendStatement(household, device, terms);
   rememberDecision(asked.request.id, {
     digest,

@@ -43,7 +43,8 @@ function content(published, household) {
   const mine = items.filter(({ request }) => matches.has(request.id));
   const others = items.filter(({ request }) => !matches.has(request.id));
   return [
-    household.unopenedNotes > 0 && h("div", { class: "notice" }, h("p", {}, t("requests.unopened"))),
+    (household.isUntold || household.unopenedNotes > 0) &&
+      h("div", { class: "notice" }, h("p", {}, t("requests.unopened")), h("p", {}, h("a", { href: "#/browsers" }, t("browsers.link")))),
     h("h2", {}, t("requests.yours")),
     mine.length
       ? h("ul", { class: "rows", id: "my-requests" }, mine.map(row))

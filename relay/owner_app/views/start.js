@@ -8,6 +8,7 @@ import { t } from "../i18n.js";
 import { pairingReaches } from "../statements.js";
 import { newId } from "../vendor/protocol/encoding.js";
 import { newcomerWords } from "../vendor/protocol/pairing.js";
+import { nameField } from "./browsers.js";
 import { guarded, problem } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -49,6 +50,7 @@ export function askPage(context) {
     title: t("ask.title"),
     body: [
       h("p", { class: "lead" }, t("ask.lead")),
+      nameField(context, () => {}),
       h("div", { class: "actions" }, h("button", { class: "primary", id: "ask", onclick: ask }, t("ask.ask"))),
       place,
       h("p", { class: "muted" }, t("ask.how")),

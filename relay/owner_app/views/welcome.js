@@ -5,7 +5,7 @@
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
 import { findDemoPasskey } from "../vendor/browser/demo_passkey.js";
-import { createPasskey, hasAuthenticator, usePasskey } from "../vendor/browser/passkey.js";
+import { createPasskey, hasAuthenticator, passkeyLogin } from "../vendor/browser/passkey.js";
 import { guarded } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -16,7 +16,7 @@ export async function welcomePage(context) {
   const signIn = (/** @type {boolean} */ isDemo) =>
     guarded(place, async () => {
       const { session, options } = await context.relay.post("owner/login/options");
-      const credential = await usePasskey(options, { isDemo });
+      const credential = await passkeyLogin(options, { isDemo });
       const { token, owner } = await context.relay.post("owner/login/verify", { session, credential });
       context.signIn(token, owner);
       location.hash = "#/";

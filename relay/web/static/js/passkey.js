@@ -3,7 +3,7 @@
  * @module
  */
 import { findDemoPasskey } from "./browser/demo_passkey.js";
-import { createPasskey, hasAuthenticator, usePasskey } from "./browser/passkey.js";
+import { createPasskey, hasAuthenticator, passkeyLogin } from "./browser/passkey.js";
 import { guarded, post, say, t } from "./page.js";
 
 const demo = /** @type {HTMLInputElement | null} */ (document.getElementById("demo-passkey"));
@@ -24,7 +24,7 @@ signIn?.addEventListener("click", () =>
   guarded(signIn, async () => {
     say(t("signing_in"));
     const { session, options } = await post("/agency/login/options");
-    const credential = await usePasskey(options, { isDemo: isDemo() });
+    const credential = await passkeyLogin(options, { isDemo: isDemo() });
     await post("/agency/login/verify", { session, credential });
     say(t("signed_in"));
     location.assign("/agency");

@@ -49,12 +49,25 @@ export async function createPasskey(options, { isDemo = false } = {}) {
   };
 }
 
+const LOGIN_TAG = "doorward/login/v1";
+
 /**
- * Uses a passkey to sign in; returns an AuthenticationResponseJSON.
+ * Signs in with a passkey; returns an AuthenticationResponseJSON. What is signed is made of the
+ * relay's challenge: signed as it is, a challenge of the relay's choice could be a statement.
  * @param {OptionsJson} options PublicKeyCredentialRequestOptionsJSON
  * @param {{isDemo?: boolean}} [choice]
  */
-export async function usePasskey(options, { isDemo = false } = {}) {
+export async function passkeyLogin(options, choice) {
+  const own = b64u(await challenge(LOGIN_TAG, String(options.challenge)));
+  return usePasskey({ ...options, challenge: own }, choice);
+}
+
+/**
+ * Signs a challenge that was made here; returns an AuthenticationResponseJSON.
+ * @param {OptionsJson} options PublicKeyCredentialRequestOptionsJSON
+ * @param {{isDemo?: boolean}} [choice]
+ */
+async function usePasskey(options, { isDemo = false } = {}) {
   if (isDemo) return demoAssertion(options.challenge);
   const credential = await ask(() =>
     navigator.credentials.get({

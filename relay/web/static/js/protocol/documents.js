@@ -40,7 +40,7 @@
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
- * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown"} TroubleCode
+ * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
  * @typedef {{type: "motion", zones: string[]}} Motion
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
@@ -81,7 +81,7 @@
  * @typedef {{type: "browser_enrolled", browser: string, name: string, until_ms: number}} BrowserEnrolled
  * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
  * @typedef {RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded} NoteBody
- * @typedef {{device: string, body: NoteBody}} OwnerNote
+ * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive
  * @typedef {{v: 1, domain: "doorward/live-offer/v1", device: string, session_id: string, nonce: string, browser: string, purpose: "live" | "clips", sdp: string}} LiveOffer

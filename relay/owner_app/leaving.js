@@ -1,0 +1,48 @@
+/**
+ * Signing out: what this browser keeps for its owner is forgotten, and whoever would still tell it
+ * something is told not to.
+ * @module
+ */
+import { Relay } from "./api.js";
+import { bookOf } from "./installed.js";
+import { turnOff } from "./push.js";
+import * as snapshot from "./snapshot.js";
+import { forgetBook, readPush } from "./worker_book.js";
+
+const WAIT_MS = 5000;
+
+/**
+ * Never fails; the app has gone on meanwhile.
+ * @param {import("./installed.js").Installed} installed @param {import("./household.js").Household} household
+ * @param {string} relayUrl @param {{isKnown: boolean}} how whether the relay still takes the token
+ */
+export async function leave(installed, household, relayUrl, { isKnown }) {
+  const book = bookOf(household, relayUrl);
+  const relay = new Relay(relayUrl); // the app's own is somebody else's soon
+  relay.token = book.token;
+  try {
+    const hasPush = (await readPush()) !== undefined;
+    await Promise.all([forgetBook(), snapshot.forget(book.credential_id)]);
+    if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pauseFor(WAIT_MS)]);
+    if (isKnown) await relay.delete("session");
+  } catch (error) {
+    console.warn("signing out", error);
+  }
+}
+
+/**
+ * @param {import("./installed.js").Installed} installed @param {import("./household.js").Household} household
+ * @param {import("./worker_book.js").Book} book @param {Relay} relay @param {boolean} isKnown
+ */
+async function endPush(installed, household, book, relay, isKnown) {
+  const parties = await installed.parties(household, book);
+  if (parties === null) return;
+  if (isKnown) return turnOff({ ...parties, relay });
+  const subscription = await parties.registration.pushManager.getSubscription();
+  await subscription?.unsubscribe();
+}
+
+/** @param {number} ms */
+function pauseFor(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,109 @@
+/**
+ * The pictures of events that a page shows: each fetched once, a few at a time, and the memory of
+ * those that weren't looked at for longest given back.
+ * @module
+ */
+import { ApiError } from "./api.js";
+import { thisBrowser } from "./account.js";
+import { fetchPicture } from "./picture.js";
+import { trustedKeys } from "./trust.js";
+import { WireError } from "./vendor/protocol/encoding.js";
+
+/** @typedef {import("./household.js").Household} Household */
+/** @typedef {import("./happenings.js").Told} Told */
+/** @typedef {{state: "shown", url: string, ageMs: number} | {state: "not_for_us" | "altered"}} Picture */
+/** @typedef {{fetched?: typeof fetchPicture, browser?: typeof thisBrowser, trusted?: typeof trustedKeys}} Sources where things come from, in tests */
+
+const MOST = 300;
+const AT_ONCE = 3;
+
+export class Pictures {
+  /** @param {Household} household @param {Sources} [sources] */
+  constructor(household, { fetched = fetchPicture, browser = thisBrowser, trusted = trustedKeys } = {}) {
+    this.household = household;
+    this.fetched = fetched;
+    this.browser = browser;
+    this.trusted = trusted;
+    /** @type {Map<string, Picture>} by event id, the one used last at the end */
+    this.known = new Map();
+    /** @type {Map<string, Promise<Picture | null>>} */
+    this.coming = new Map();
+    /** @type {(() => void)[]} who waits for a turn */
+    this.waiting = [];
+    this.running = 0;
+  }
+
+  /** What is known already. @param {Told} told @returns {Picture | undefined} */
+  find({ event: { id } }) {
+    const picture = this.known.get(id);
+    if (picture !== undefined) {
+      this.known.delete(id);
+      this.known.set(id, picture);
+    }
+    return picture;
+  }
+
+  /** Gets an event's picture; null if that failed and may work another time. @param {Told} told */
+  get(told) {
+    const known = this.find(told);
+    if (known !== undefined) return Promise.resolve(known);
+    const { id } = told.event;
+    const coming = this.coming.get(id) ?? this.#fetch(told).finally(() => this.coming.delete(id));
+    this.coming.set(id, coming);
+    return coming;
+  }
+
+  /** Forgets all; pictures that are shown go too. */
+  close() {
+    for (const id of [...this.known.keys()]) this.#forget(id);
+  }
+
+  /** @param {Told} told @returns {Promise<Picture | null>} */
+  async #fetch(told) {
+    await this.#turn();
+    try {
+      const picture = await this.#open(told);
+      if (picture !== null) this.#keep(told.event.id, picture);
+      return picture;
+    } finally {
+      this.running -= 1;
+      this.waiting.shift()?.();
+    }
+  }
+
+  /** @param {Told} told @returns {Promise<Picture | null>} */
+  async #open({ event: { device, id, time_ms } }) {
+    const { relay, owner } = this.household;
+    try {
+      const identityKey = this.trusted(this.household, device).identity_key;
+      const of = { device, eventId: id, identityKey };
+      const { facts, jpeg } = await this.fetched(relay, await this.browser(owner), of);
+      const url = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
+      // Both times are by the doorbell's clock. A relay may tell an old press as one of just now.
+      return { state: "shown", url, ageMs: Math.max(facts.age_ms, time_ms - facts.taken_ms) };
+    } catch (error) {
+      console.warn("a picture can't be shown", error);
+      if (error instanceof ApiError && error.status === 404) return { state: "not_for_us" };
+      return error instanceof WireError ? { state: "altered" } : null;
+    }
+  }
+
+  async #turn() {
+    if (this.running >= AT_ONCE) await /** @type {Promise<void>} */ (new Promise((go) => this.waiting.push(go)));
+    this.running += 1;
+  }
+
+  /** @param {string} id @param {Picture} picture */
+  #keep(id, picture) {
+    this.known.set(id, picture);
+    const [oldest] = this.known.keys();
+    if (this.known.size > MOST) this.#forget(oldest);
+  }
+
+  /** @param {string} id */
+  #forget(id) {
+    const picture = this.known.get(id);
+    if (picture?.state === "shown") URL.revokeObjectURL(picture.url);
+    this.known.delete(id);
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Web Push for this browser: subscribed at the browser's push service; the relay gets only where
+ * to send, each doorbell only the keys to encrypt for. For pages and for the service worker.
+ * @module
+ */
+import { ApiError } from "./api.js";
+import { sendOrder } from "./orders.js";
+import { b64u, unb64u } from "./vendor/protocol/encoding.js";
+import { browserOf, forgetPush, readBook, readPush, relayOf, writePush } from "./worker_book.js";
+
+/** @typedef {import("./api.js").Relay} Relay */
+/** @typedef {import("./vendor/protocol/documents.js").SetPush} SetPush */
+/** @typedef {import("./worker_book.js").BrowserHere} BrowserHere */
+/** @typedef {import("./worker_book.js").KnownDoorbell} KnownDoorbell */
+/** @typedef {import("./worker_book.js").PushChoice} PushChoice */
+/** @typedef {import("./worker_book.js").PushState} PushState */
+/** @typedef {{relay: Relay, registration: ServiceWorkerRegistration, browser: BrowserHere, doorbells: KnownDoorbell[]}} PushParties */
+/** @typedef {{doorbell: KnownDoorbell, error: unknown}} Missed a doorbell that couldn't be told */
+
+/** This browser gave a subscription without what a doorbell needs to encrypt for it. */
+export class NoPushKeys extends Error {}
+
+/**
+ * Turns notifications on, or changes what is told. The browser's permission must be there.
+ * If no doorbell takes it, nothing is on, and the first one's reason is thrown.
+ * @param {PushParties} parties @param {PushChoice} choice
+ * @returns {Promise<Missed[]>} doorbells that will be told later
+ */
+export async function turnOn(parties, choice) {
+  const before = await readPush();
+  const subscription = await subscribe(parties);
+  const { told, missed } = await tellDoorbells(parties, parties.doorbells, subscription, choice);
+  if (told.length === 0) {
+    if (before === undefined) await subscription.unsubscribe();
+    if (missed.length > 0) throw missed[0].error;
+  }
+  await tellRelay(parties, subscription);
+  await writePush({ ...choice, endpoint: subscription.endpoint, told });
+  return missed;
+}
+
+/** Turns them off; the relay and the push service forget this browser, and the doorbells too. @param {PushParties} parties */
+export async function turnOff({ relay, registration, browser, doorbells }) {
+  await forgetPush();
+  const subscription = await registration.pushManager.getSubscription();
+  const ending = doorbells.map((doorbell) => sendOrder(relay, browser, doorbell, { type: "end_push" }));
+  const done = await Promise.allSettled([
+    subscription?.unsubscribe(),
+    relay.delete(`push/${browser.id}`),
+    ...ending,
+  ]);
+  // Whoever wasn't reached encrypts for nobody: the push service doesn't know the address any more.
+  for (const one of done) if (one.status === "rejected") console.warn("end of push", one.reason);
+}
+
+/**
+ * Mends what has come apart since: a doorbell that was offline or is new, an address that the
+ * browser or the relay's key changed.
+ * @param {PushParties} parties
+ */
+export async function keepUp(parties) {
+  const state = await readPush();
+  if (state === undefined) return;
+  const subscription = await subscribe(parties);
+  const isSame = subscription.endpoint === state.endpoint;
+  const waiting = parties.doorbells.filter(({ device }) => !isSame || !state.told.includes(device));
+  if (isSame && waiting.length === 0) return;
+  if (!isSame) await tellRelay(parties, subscription);
+  const { told } = await tellDoorbells(parties, waiting, subscription, state);
+  const known = isSame ? state.told : [];
+  await writePush({ ...state, endpoint: subscription.endpoint, told: [...known, ...told] });
+}
+
+/** In the worker: the push service wants another subscription. @param {ServiceWorkerRegistration} registration */
+export async function renewSubscription(registration) {
+  const book = await readBook();
+  if (book === undefined) return;
+  const browser = await browserOf(book);
+  await keepUp({ relay: relayOf(book), registration, browser, doorbells: book.doorbells });
+}
+
+/** @param {PushParties} parties */
+async function subscribe({ relay, registration: { pushManager } }) {
+  const { public_key } = await relay.get("push");
+  const applicationServerKey = unb64u(public_key);
+  const known = await pushManager.getSubscription();
+  const isForKey = known !== null && isSameKey(known.options.applicationServerKey, public_key);
+  if (isForKey) return known;
+  await known?.unsubscribe();
+  return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+}
+
+/** @param {ArrayBuffer | null} key @param {string} wanted */
+function isSameKey(key, wanted) {
+  return key !== null && b64u(new Uint8Array(key)) === wanted;
+}
+
+/** @param {PushParties} parties @param {PushSubscription} subscription */
+async function tellRelay({ relay, browser }, { endpoint, expirationTime }) {
+  const expires = expirationTime === null ? {} : { expires_ms: Math.round(expirationTime) };
+  await relay.put(`push/${browser.id}`, { endpoint, ...expires });
+}
+
+/**
+ * @param {PushParties} parties @param {KnownDoorbell[]} doorbells
+ * @param {PushSubscription} subscription @param {PushChoice} choice
+ */
+async function tellDoorbells({ relay, browser }, doorbells, subscription, { kinds, quiet }) {
+  const order = setPush(subscription, kinds, quiet);
+  const done = await Promise.allSettled(doorbells.map((one) => sendOrder(relay, browser, one, order)));
+  /** @type {string[]} */
+  const told = [];
+  /** @type {Missed[]} */
+  const missed = [];
+  done.forEach((one, i) => {
+    if (one.status === "fulfilled") told.push(doorbells[i].device);
+    else missed.push({ doorbell: doorbells[i], error: one.reason });
+  });
+  return { told, missed };
+}
+
+/**
+ * @param {PushSubscription} subscription @param {PushChoice["kinds"]} kinds @param {PushChoice["quiet"]} quiet
+ * @returns {SetPush}
+ */
+function setPush(subscription, kinds, quiet) {
+  const [p256dh, auth] = [subscription.getKey("p256dh"), subscription.getKey("auth")];
+  if (p256dh === null || auth === null) throw new NoPushKeys("a subscription without keys");
+  return { type: "set_push", p256dh: b64u(new Uint8Array(p256dh)), auth: b64u(new Uint8Array(auth)), kinds, quiet };
+}
+
+/** Tells whether a doorbell said that this browser isn't one of its own. @param {unknown} error */
+export function isNotEnrolled(error) {
+  return error instanceof ApiError && ["unknown_browser", "browser_expired"].includes(error.code);
+}

@@ -1,0 +1,178 @@
+/**
+ * The owner's browsers: which of them may watch, letting this one in, and ending one.
+ * @module
+ */
+import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
+import { fill, h } from "../dom.js";
+import { t, time } from "../i18n.js";
+import { sendStatement } from "../statements.js";
+import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
+import { browserWords } from "../vendor/protocol/pairing.js";
+import { guarded, living } from "./parts.js";
+import { statementProgress } from "./progress.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../household.js").Household} Household */
+/** @typedef {{device: string, browser: string, name: string, until_ms: number, time_ms: number}} KnownBrowser */
+
+const MAX_NAME = 60;
+
+/** One doorbell's part, or that of each. @param {Context} context */
+export async function browsersPage(context) {
+  const { household, parts } = context;
+  if (!household.isLoaded) await household.load();
+  const doorbells = household.doorbells.filter(({ device }) => !parts[0] || device === parts[0]);
+  const enrolments = doorbells.map(({ device, name }) => enrolment(context, device, name));
+  return {
+    title: t("browsers.title_this"),
+    body: [
+      h("p", { class: "lead" }, t("browsers.why")),
+      nameField(context, () => {}),
+      ...(await Promise.all(enrolments)),
+      h("p", {}, h("a", { href: "#/people" }, t("browsers.all"))),
+    ],
+  };
+}
+
+/** Those that may watch, as far as this browser has been told. @param {Context} context */
+export function browsersSection(context) {
+  const { household } = context;
+  const place = h("div", { "aria-live": "polite" });
+  // A browser that nobody renewed for so long is over.
+  household.loadBackTo(Date.now() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  const list = h("div");
+  let shown = "";
+  const draw = () => {
+    const known = browsersKnown(household, Date.now());
+    const now = JSON.stringify([known, household.browser?.id]);
+    if (now === shown) return; // a button mustn't go away under a finger
+    shown = now;
+    const rows = known.map((browser) => row(context, browser, place));
+    fill(list, rows.length > 0 ? h("ul", { class: "rows", id: "browsers" }, rows) : nobody());
+  };
+  draw();
+  household.addEventListener("change", draw, { signal: context.left });
+  const here = h("a", { class: "button", id: "this-browser", href: "#/browsers" }, t("browsers.this"));
+  return h(
+    "section",
+    {},
+    h("h2", {}, t("browsers.title")),
+    h("p", {}, t("browsers.lead")),
+    list,
+    place,
+    h("div", { class: "actions" }, here, h("a", { class: "button", id: "other-players", href: "#/players" }, t("players.title"))),
+    h("p", { class: "muted" }, t("browsers.only_since")),
+  );
+}
+
+function nobody() {
+  return h("p", { class: "empty" }, t("browsers.none"));
+}
+
+/**
+ * A field for what the owner calls this browser.
+ * @param {Context} context @param {() => void} onChange
+ */
+export function nameField({ household, ready }, onChange) {
+  const name = h("input", { id: "browser-name", maxlength: MAX_NAME, autocomplete: "off" });
+  name.value = browserName(household.owner);
+  name.addEventListener("change", () => {
+    rememberBrowserName(household.owner, name.value.trim());
+    name.value = browserName(household.owner);
+    ready.forgetBrowser();
+    onChange();
+  });
+  return h("div", {}, h("label", { for: "browser-name" }, t("browsers.name")), name, h("p", { class: "hint" }, t("browsers.name_hint")));
+}
+
+/**
+ * The browsers that may watch now, by what the doorbells told in sealed notes, newest first.
+ * @param {Household} household @param {number} nowMs
+ * @returns {KnownBrowser[]}
+ */
+export function browsersKnown(household, nowMs) {
+  /** @type {Map<string, KnownBrowser>} */
+  const known = new Map();
+  const notes = [...household.notes.values()].sort((a, b) => a.time_ms - b.time_ms);
+  for (const { note, time_ms } of notes) {
+    const { device, body } = note;
+    if (body.type === "browser_enrolled") {
+      const { browser, name, until_ms } = body;
+      known.set(`${device} ${browser}`, { device, browser, name, until_ms, time_ms });
+    } else if (body.type === "browser_ended") known.delete(`${device} ${body.browser}`);
+  }
+  return [...known.values()].filter(({ until_ms }) => until_ms > nowMs).reverse();
+}
+
+/** @param {Context} context @param {KnownBrowser} known @param {HTMLElement} place */
+function row(context, known, place) {
+  const { household } = context;
+  const { device, browser, name, until_ms } = known;
+  const isHere = browser === household.browser?.id;
+  const end = guarded(place, async () => {
+    await sendStatement(household, device, { kind: "end_session", browser });
+    fill(place, h("p", { class: "notice", role: "status" }, t("browsers.ending", { name })));
+  });
+  const door = household.doorbells.length > 1 ? `${household.doorbell(device)?.name ?? ""} · ` : "";
+  return h(
+    "li",
+    { "data-testid": "browser", "data-browser": browser },
+    h(
+      "div",
+      { class: "grow" },
+      h("strong", {}, isHere ? t("browsers.here", { name }) : name),
+      h("span", { class: "muted" }, door, t("browsers.until"), " ", time(until_ms, "day")),
+    ),
+    h("button", { id: `end-${browser}`, "aria-label": t("browsers.end_label", { name }), onclick: end }, t("browsers.end")),
+  );
+}
+
+/** @param {Context} context @param {string} device @param {string} doorName */
+async function enrolment(context, device, doorName) {
+  const { household } = context;
+  const place = h("div", { "aria-live": "polite" });
+  const problems = h("div", { "aria-live": "polite" });
+  const { id } = await thisBrowser(household.owner);
+  const current = () => browsersKnown(household, Date.now()).find((one) => one.device === device && one.browser === id);
+  const start = () => {
+    const known = current();
+    const words = known === undefined ? "browsers.enrol" : "browsers.renew";
+    const button = h("button", { class: "primary", "data-testid": "enrol", onclick: enrol }, t(words));
+    fill(place, known && h("p", {}, t("browsers.may"), " ", time(known.until_ms, "day")), button);
+  };
+  const enrol = guarded(problems, async () => {
+    const { keys } = await thisBrowser(household.owner);
+    const words = await browserWords(device, keys);
+    const sinceMs = current()?.time_ms ?? 0;
+    const digest = await sendStatement(household, device, { kind: "session", browser: keys });
+    const content = () => {
+      const now = current();
+      if (now !== undefined && now.time_ms > sinceMs) return [enrolled(device, now)];
+      const isRefused = household.notesOn(digest).at(-1)?.note.body.type === "statement_refused";
+      return [!isRefused && wordsToCompare(words), ...statementProgress(household, digest, start, "browser")];
+    };
+    fill(place, living(context, content));
+  });
+  start();
+  return h("section", { class: "card", "data-device": device }, h("h2", {}, doorName), place, problems);
+}
+
+/** @param {string[]} words */
+function wordsToCompare(words) {
+  return h(
+    "div",
+    {},
+    h("p", {}, t("browsers.words")),
+    h("ol", { class: "words", "data-testid": "browser-words" }, words.map((word) => h("li", { lang: "en" }, word))),
+  );
+}
+
+/** @param {string} device @param {KnownBrowser} known */
+function enrolled(device, { until_ms }) {
+  return h(
+    "div",
+    { class: "notice", "data-testid": "enrolled", role: "status" },
+    h("p", {}, t("browsers.may"), " ", time(until_ms, "day")),
+    h("a", { class: "button primary", href: `#/live/${device}` }, t("door.see")),
+  );
+}

@@ -1,0 +1,76 @@
+/**
+ * Why a session with the doorbell didn't come about, in words, and what to do about it.
+ * @module
+ */
+import { ApiError } from "../api.js";
+import { ClipError } from "../clips.js";
+import { h } from "../dom.js";
+import { hasText, t } from "../i18n.js";
+import { ClocksDiffer, NoSession, Tampered } from "../live.js";
+import { KeysDiffer } from "../trust.js";
+import { problem } from "./parts.js";
+
+/** @typedef {import("../live_ready.js").Reach} Reach */
+
+/** This browser isn't one that the doorbell lets watch. */
+const NOT_ENROLLED = ["unknown_browser", "browser_expired"];
+
+/**
+ * @param {unknown} error @param {string} device
+ * @returns {{node: Node, canTryAgain: boolean}}
+ */
+export function refusal(error, device) {
+  const cause = error instanceof ClipError ? error.cause : error;
+  if (cause instanceof Tampered || cause instanceof KeysDiffer) return { node: tampered(cause), canTryAgain: false };
+  if (cause instanceof ClocksDiffer) return { node: words("clocks"), canTryAgain: true };
+  if (cause instanceof NoSession) return { node: words("no_h264"), canTryAgain: false };
+  if (cause instanceof ApiError) {
+    if (NOT_ENROLLED.includes(cause.code)) return { node: notEnrolled(cause.code, device), canTryAgain: false };
+    if (hasText(`live.refused.${cause.code}`)) return { node: words(cause.code), canTryAgain: true };
+  }
+  return { node: problem(error), canTryAgain: true };
+}
+
+/**
+ * Says from where live view works, where that isn't everywhere.
+ * @param {Reach | undefined} reach @param {boolean} [hasFailed]
+ */
+export function notReached(reach, hasFailed = false) {
+  if (reach === undefined || reach === "anywhere") return null;
+  if (reach === "stun_only" && !hasFailed) return null; // it mostly works
+  return h("p", { class: "muted", "data-reach": reach }, t(`live.${reach}`));
+}
+
+/** @param {string} reason */
+function words(reason) {
+  const help = `live.refused.${reason}_help`;
+  return h(
+    "div",
+    { class: "warning", role: "alert", "data-reason": reason },
+    h("p", {}, t(`live.refused.${reason}`)),
+    hasText(help) && h("p", {}, t(help)),
+  );
+}
+
+/** @param {Error} error */
+function tampered(error) {
+  return h(
+    "div",
+    { class: "warning", role: "alert", id: "live-tampered" },
+    h("h2", {}, t("live.tampered")),
+    h("p", {}, t("live.tampered_help")),
+    h("ul", {}, [1, 2, 3].map((step) => h("li", {}, t(`live.tampered_step${step}`)))),
+    h("p", { class: "muted" }, error.message),
+  );
+}
+
+/** @param {string} reason @param {string} device */
+function notEnrolled(reason, device) {
+  return h(
+    "div",
+    { class: "notice", id: "not-enrolled", "data-reason": reason, role: "status" },
+    h("h2", {}, t(`live.refused.${reason}`)),
+    h("p", {}, t(`live.refused.${reason}_help`)),
+    h("a", { class: "button primary", id: "enrol", href: `#/browsers/${device}` }, t(`browsers.${reason === "browser_expired" ? "renew" : "enrol"}`)),
+  );
+}

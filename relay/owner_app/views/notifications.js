@@ -1,0 +1,243 @@
+/**
+ * Notifications of this browser: on or off, what of, and when not. Nothing is asked of the owner
+ * before they press; what stands in the way is said, with what to do about it.
+ * @module
+ */
+import { Unreachable } from "../api.js";
+import { fill, h, skeleton } from "../dom.js";
+import { bookOf, canNotify } from "../installed.js";
+import { t, timeText } from "../i18n.js";
+import { NoPushKeys, isNotEnrolled, turnOff, turnOn } from "../push.js";
+import { readPush, writeBook } from "../worker_book.js";
+import { guarded } from "./parts.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../push.js").Missed} Missed */
+/** @typedef {import("../push.js").PushParties} PushParties */
+/** @typedef {import("../worker_book.js").PushChoice} PushChoice */
+/** @typedef {import("../worker_book.js").PushState} PushState */
+/** @typedef {"home_screen" | "none" | "failed" | "denied" | null} Obstacle */
+
+const NO_HINT = "doorward.no-push-hint";
+const USUAL_QUIET = { from_minute: 22 * 60, to_minute: 7 * 60 };
+
+/** @param {Context} context */
+export async function notificationsPage(context) {
+  const place = h("div", { "aria-live": "polite" }, skeleton(3));
+  if (!context.household.isLoaded) await context.household.load();
+  void show(context, place);
+  return {
+    title: t("push.heading"),
+    body: [h("p", { class: "lead" }, t("push.lead")), place, whatOthersLearn()],
+  };
+}
+
+/**
+ * One line on the first page, until notifications are on or the owner doesn't want to hear of it.
+ * @param {Context} context
+ */
+export function notificationsHint({ installed, household }) {
+  const place = h("div");
+  const dismiss = () => {
+    localStorage.setItem(NO_HINT, "1");
+    fill(place);
+  };
+  const look = async () => {
+    const canAsk = obstacle(installed.registration) === null && household.doorbells.length > 0;
+    if (!canAsk || localStorage.getItem(NO_HINT) !== null || (await readPush()) !== undefined) return fill(place);
+    const link = h("a", { class: "button", id: "notify-me", href: "#/notifications" }, t("push.hint_yes"));
+    const no = h("button", { class: "quiet", id: "no-push-hint", onclick: dismiss }, t("push.hint_no"));
+    fill(place, h("div", { class: "push-hint" }, h("p", {}, t("push.hint")), h("div", { class: "actions" }, link, no)));
+  };
+  household.addEventListener("change", () => place.childElementCount === 0 && void look(), { once: true });
+  void look();
+  return place;
+}
+
+/** @param {Context} context @param {HTMLElement} place @param {string} [said] what just came about */
+async function show(context, place, said) {
+  const { installed, household, relayUrl } = context;
+  const parties = obstacle(installed.registration) === "home_screen" ? null : await installed.parties(household, bookOf(household, relayUrl)).catch(() => null);
+  const inTheWay = obstacle(installed.registration) ?? (parties === null ? "failed" : null);
+  if (inTheWay !== null || parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
+  const state = await readPush();
+  fill(place, said && h("p", { class: "notice", role: "status", id: "push-said" }, said), form(context, place, parties, state));
+}
+
+/** @param {ServiceWorkerRegistration | null} registration @returns {Obstacle} */
+function obstacle(registration) {
+  if (isUninstalledIphone()) return "home_screen";
+  if (registration === null || !canNotify(registration)) return "none";
+  return Notification.permission === "denied" ? "denied" : null;
+}
+
+/** On an iPhone or iPad only an app on the home screen gets pushes. */
+function isUninstalledIphone() {
+  const { userAgent, maxTouchPoints } = navigator;
+  const isApple = /iPhone|iPad/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1);
+  return isApple && !matchMedia("(display-mode: standalone)").matches && !("PushManager" in globalThis);
+}
+
+/** @param {NonNullable<Obstacle>} why @param {() => void} again */
+function blocked(why, again) {
+  return h(
+    "div",
+    { class: "notice", id: "push-blocked", "data-why": why },
+    h("p", {}, h("strong", {}, t(`push.blocked.${why}`))),
+    h("p", {}, t(`push.blocked.${why}_help`)),
+    why !== "none" && h("button", { onclick: again }, t("push.look_again")),
+  );
+}
+
+/** @param {Context} context @param {HTMLElement} place @param {PushParties} parties @param {PushState | undefined} state */
+function form(context, place, parties, state) {
+  const problems = h("div", { "aria-live": "polite" });
+  const fields = new ChoiceFields(state);
+  const isOn = state !== undefined;
+  const save = guarded(problems, async () => {
+    try {
+      if ((await Notification.requestPermission()) !== "granted") return void show(context, place);
+      await writeBook(bookOf(context.household, context.relayUrl)); // the worker's: it must be there first
+      const missed = await turnOn(parties, fields.choice);
+      await show(context, place, saidText(isOn ? "push.saved" : "push.turned_on", missed));
+    } catch (error) {
+      if (!explain(problems, error)) throw error;
+    }
+  });
+  const end = guarded(problems, async () => {
+    await turnOff(parties);
+    await show(context, place, t("push.turned_off"));
+  });
+  const buttons = [
+    h("button", { class: "primary", id: "push-save" }, t(isOn ? "push.save" : "push.turn_on")),
+    isOn && h("button", { type: "button", id: "push-off", onclick: end }, t("push.turn_off")),
+    isOn && h("button", { type: "button", class: "quiet", id: "push-try", onclick: () => tryOne(parties) }, t("push.try")),
+  ];
+  return h(
+    "form",
+    { class: "card", id: "push-form", onsubmit: save },
+    h("p", { class: isOn ? "state on" : "state", "data-testid": "push-state" }, t(isOn ? "push.is_on" : "push.is_off")),
+    fields.node,
+    problems,
+    h("div", { class: "actions" }, buttons),
+    isOn && h("p", { class: "hint" }, t("push.try_help")),
+  );
+}
+
+class ChoiceFields {
+  /** @param {PushChoice | undefined} choice */
+  constructor(choice) {
+    const kinds = choice?.kinds ?? ["pressed"];
+    const quiet = choice?.quiet ?? null;
+    const { from_minute, to_minute } = quiet ?? USUAL_QUIET;
+    this.pressed = checkbox("push-pressed", kinds.includes("pressed"));
+    this.motion = checkbox("push-motion", kinds.includes("motion"));
+    this.quiet = checkbox("push-quiet", quiet !== null);
+    this.from = timeField("push-from", from_minute);
+    this.to = timeField("push-to", to_minute);
+    this.times = h(
+      "div",
+      { class: "span-fields" },
+      h("div", {}, h("label", { for: "push-from" }, t("push.from")), this.from),
+      h("div", {}, h("label", { for: "push-to" }, t("push.to")), this.to),
+      h("p", { class: "hint" }, t("push.quiet_help", { zone: zoneHere() })),
+    );
+    this.quiet.addEventListener("change", () => this.#dim());
+    this.#dim();
+    this.node = h(
+      "div",
+      {},
+      h(
+        "fieldset",
+        {},
+        h("legend", {}, t("push.what")),
+        h("label", { class: "check" }, this.pressed, t("push.kind.pressed")),
+        h("label", { class: "check" }, this.motion, t("push.kind.motion")),
+      ),
+      h(
+        "fieldset",
+        {},
+        h("legend", {}, t("push.when")),
+        h("label", { class: "check" }, this.quiet, t("push.quiet")),
+        this.times,
+      ),
+    );
+  }
+
+  /** @returns {PushChoice} */
+  get choice() {
+    /** @type {PushChoice["kinds"]} */
+    const kinds = [];
+    if (this.pressed.checked) kinds.push("pressed");
+    if (this.motion.checked) kinds.push("motion");
+    const hours = { from_minute: minuteOf(this.from), to_minute: minuteOf(this.to), time_zone: zoneHere() };
+    return { kinds, quiet: this.quiet.checked ? hours : null };
+  }
+
+  #dim() {
+    this.times.hidden = !this.quiet.checked;
+  }
+}
+
+/** @param {string} id @param {boolean} checked */
+function checkbox(id, checked) {
+  return h("input", { type: "checkbox", id, checked });
+}
+
+/** @param {string} id @param {number} minute of the day */
+function timeField(id, minute) {
+  const digits = (/** @type {number} */ value) => String(value).padStart(2, "0");
+  return h("input", { type: "time", id, required: true, value: `${digits(Math.floor(minute / 60))}:${digits(minute % 60)}` });
+}
+
+/** @param {HTMLInputElement} field */
+function minuteOf(field) {
+  const [hours, minutes] = field.value.split(":").map(Number);
+  return hours * 60 + minutes;
+}
+
+function zoneHere() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** @param {string} key @param {Missed[]} missed */
+function saidText(key, missed) {
+  const names = missed.map(({ doorbell }) => doorbell.name).join(", ");
+  return names ? `${t(key)} ${t("push.missed", { names })}` : t(key);
+}
+
+/** Says what only this page knows how to say; tells whether it has. @param {HTMLElement} problems @param {unknown} error */
+function explain(problems, error) {
+  if (isNotEnrolled(error)) {
+    const link = h("a", { class: "button", href: "#/browsers" }, t("push.enrol"));
+    fill(problems, h("div", { class: "warning", role: "alert", id: "push-not-enrolled" }, h("p", {}, t("push.not_enrolled")), link));
+    return true;
+  }
+  const isRefusedByBrowser = error instanceof NoPushKeys || error instanceof DOMException;
+  if (!isRefusedByBrowser || error instanceof Unreachable) return false;
+  fill(problems, h("div", { class: "warning", role: "alert", id: "push-no-service" }, h("p", {}, t("push.no_service"))));
+  return true;
+}
+
+/** Shows one, as a ring would look. @param {PushParties} parties */
+function tryOne({ registration, doorbells }) {
+  const door = doorbells[0]?.name ?? "Doorward";
+  return registration.showNotification(t("push.try_title"), {
+    tag: "try",
+    body: t("push.body", { door, time: timeText(Date.now(), "clock") }),
+    icon: "./vendor/icons/icon-192.png",
+    badge: "./vendor/icons/badge-96.png",
+  });
+}
+
+function whatOthersLearn() {
+  return h(
+    "section",
+    {},
+    h("h2", {}, t("push.learn")),
+    h("p", {}, t("push.learn_doorbell")),
+    h("p", {}, t("push.learn_relay")),
+    h("p", {}, t("push.learn_service")),
+    h("p", {}, t("push.learn_lock")),
+  );
+}

@@ -1,0 +1,42 @@
+/**
+ * The owner's app while no page of it is open: it keeps the app's files, and shows who rings.
+ *
+ * Only the listeners are here; what they do is in the modules beside. A worker may be ended between
+ * any two events, so nothing is held in it. sw.js, which is made with the list of the app's files
+ * (relay/web/shell.mjs), calls this once.
+ * @module
+ */
+import { renewSubscription } from "../push.js";
+import { Replies } from "./replies.js";
+import { Rings } from "./rings.js";
+import { Shell } from "./shell.js";
+import { openApp } from "./windows.js";
+
+/** @param {{version: string, files: Record<string, string>}} list each file's SHA-256 */
+export function listen(list) {
+  const worker = /** @type {import("./scope.js").WorkerScope} */ (/** @type {unknown} */ (self));
+  const { registration } = worker;
+  const shell = new Shell(caches, registration.scope, list);
+  const rings = new Rings(registration);
+  const replies = new Replies(registration);
+
+  worker.addEventListener("install", (event) => event.waitUntil(shell.install()));
+  worker.addEventListener("activate", (event) => event.waitUntil(shell.forgetOthers()));
+  worker.addEventListener("fetch", (event) => {
+    const answer = shell.answer(event.request);
+    if (answer !== null) event.respondWith(answer);
+  });
+  worker.addEventListener("message", ({ data }) => {
+    if (data?.type === "take_over") void worker.skipWaiting();
+  });
+  worker.addEventListener("push", (event) => event.waitUntil(rings.onPush(event.data?.text() ?? "")));
+  worker.addEventListener("notificationclick", (event) => {
+    const { device } = event.notification.data ?? {};
+    if (event.action === "reply") event.waitUntil(replies.play(event.notification));
+    else {
+      event.notification.close();
+      event.waitUntil(openApp(worker.clients, registration.scope, device ? `#/live/${device}` : "#/"));
+    }
+  });
+  worker.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renewSubscription(registration)));
+}

@@ -1,0 +1,47 @@
+/**
+ * What a push message says, as in firmware/protocol/live.py (`PushText`): read strictly, since
+ * whoever has the subscription's keys could have written it, and a message may be an old one.
+ * @module
+ */
+import { ID_PATTERN, WireError, parseCanonical } from "../vendor/protocol/encoding.js";
+
+/** @typedef {{v: 1, device: string, event_id: string, kind: "pressed" | "motion", time_ms: number | null, detail: string | null}} PushText `time_ms` is null while the doorbell doesn't know the time */
+
+const MAX_CHARS = 1200;
+const MAX_DETAIL_CHARS = 200;
+/** The end of the year 9999: the last time that a document can name. */
+const LAST_MS = 253_402_300_799_999;
+const FIELDS = ["v", "device", "event_id", "kind", "time_ms", "detail"].sort();
+const DEVICE_PATTERN = /^[a-z2-7]{20}$/;
+const CONTROL = /[\x00-\x1f\x7f]/;
+
+/** @param {string} text @returns {PushText} */
+export function parsePushText(text) {
+  if (text.length > MAX_CHARS) throw new WireError("a push message that is too long");
+  const said = parseCanonical(text);
+  if (said === null || typeof said !== "object" || String(Object.keys(said).sort()) !== String(FIELDS)) {
+    throw new WireError("a push message has other fields than are known here");
+  }
+  const { v, device, event_id, kind, time_ms, detail } = /** @type {Record<string, unknown>} */ (said);
+  const isRight =
+    v === 1 &&
+    typeof device === "string" &&
+    DEVICE_PATTERN.test(device) &&
+    typeof event_id === "string" &&
+    ID_PATTERN.test(event_id) &&
+    (kind === "pressed" || kind === "motion") &&
+    (time_ms === null || isTime(time_ms)) &&
+    (detail === null || isLine(detail));
+  if (!isRight) throw new WireError("a push message isn't what it should be");
+  return /** @type {PushText} */ (said);
+}
+
+/** @param {unknown} value */
+function isTime(value) {
+  return typeof value === "number" && value >= 0 && value <= LAST_MS;
+}
+
+/** @param {unknown} value */
+function isLine(value) {
+  return typeof value === "string" && value.length > 0 && value.length <= MAX_DETAIL_CHARS && !CONTROL.test(value);
+}

@@ -1,0 +1,148 @@
+"""A recording's page in Chromium: played at once over the track, fetched, checked, and kept."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from firmware.protocol.commands import Offer
+from firmware.protocol.events import ClipReady, Pressed
+from tests.fakes.porch import CLIP_ID, eventually
+from tests.fakes.signed_clip import SignedClip, SignedShelf
+from tests.flows.live_visit import Visit, visiting
+from tests.relay.http_world import OWNER_ORIGIN
+
+pytestmark = pytest.mark.browser
+
+SECONDS = 20.0
+PLAYS_AT_ONCE = """() => {
+  const video = document.querySelector("video#clip-live");
+  return video && video.getVideoPlaybackQuality().totalVideoFrames >= 3;
+}"""
+STEP = """async (id) => {
+  const video = document.querySelector("video#clip-video");
+  const done = new Promise((resolve) => video.addEventListener("seeked", resolve, { once: true }));
+  document.querySelector(id).click();
+  await done;
+  return video.currentTime;
+}"""
+
+
+NOTE_PROGRESS = """() => {
+  const bar = document.querySelector("#clip-stage progress");
+  window.shares = [bar.value];
+  new MutationObserver(() => window.shares.push(bar.value)).observe(bar, { attributes: true });
+}"""
+
+
+class SlowShelf(SignedShelf):
+    """Gives its file only when it is let: what is seen before was played over the track."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = asyncio.Event()
+
+    async def plain_mp4(self, clip_id: str):
+        await self.is_open.wait()
+        return await super().plain_mp4(clip_id)
+
+
+@asynccontextmanager
+async def recorded(folder: Path, shelf: SignedShelf) -> AsyncIterator[tuple[Visit, SignedClip]]:
+    """An owner whose doorbell has told of one recording."""
+    async with visiting(folder, shelf=shelf) as at:
+        started_ms = time.time_ns() // 1_000_000 - 60_000
+        clip = shelf.record(at.here.keys, seconds=SECONDS, started_ms=started_ms)
+        ring = await at.world.tell(at.device, Pressed())
+        ready = ClipReady(
+            clip_id=CLIP_ID,
+            manifest_digest=clip.digest,
+            trigger_event_id=ring.id,
+            started_ms=started_ms,
+            duration_ms=clip.duration_ms,
+            pre_roll_ms=6000,
+            is_cut_short=False,
+        )
+        await at.world.tell(at.device, ready)
+        yield at, clip
+
+
+async def open_clip(at: Visit) -> Page:
+    await at.page.goto(f"{OWNER_ORIGIN}/#/clips/{at.device}/{CLIP_ID}")
+    await at.page.reload()
+    return at.page
+
+
+async def test_plays_at_once_and_then_from_the_checked_file(tmp_path: Path) -> None:
+    shelf = SlowShelf()
+    async with recorded(tmp_path, shelf) as (at, clip):
+        page = await open_clip(at)
+        await page.wait_for_function(PLAYS_AT_ONCE)
+        await expect(page.locator("#clip-state")).to_contain_text("Playing from your doorbell")
+        assert await page.locator("#clip-video").count() == 0
+        shelf.is_open.set()
+        await expect(page.locator("[data-testid=verify-ok]")).to_contain_text(
+            f"all {clip.picture_count} pictures"
+        )
+        assert await page.eval_on_selector("#clip-video", "(v) => v.currentTime") > 0.2
+        await eventually(lambda: at.here.live.sessions == 0)
+        assert at.person.faults == []
+
+
+async def test_goes_from_picture_to_picture_and_keeps_the_very_file(tmp_path: Path) -> None:
+    async with recorded(tmp_path, SignedShelf()) as (at, clip):
+        page = await open_clip(at)
+        await page.wait_for_selector("#clip-video")
+        await page.wait_for_function("() => document.querySelector('#clip-video').readyState >= 2")
+        await page.evaluate("document.querySelector('#clip-video').pause()")
+        await page.evaluate("document.querySelector('#clip-video').currentTime = 5.05")
+        at_s = await page.evaluate(STEP, "#step-on")
+        next_s = await page.evaluate(STEP, "#step-on")
+        back_s = await page.evaluate(STEP, "#step-back")
+        assert next_s - at_s == pytest.approx(0.1, abs=0.01)
+        assert back_s == pytest.approx(at_s, abs=0.01)
+        async with page.expect_download() as downloading:
+            await page.click("#keep-clip")
+        file = await (await downloading.value).path()
+        assert await asyncio.to_thread(file.read_bytes) == clip.file.mp4
+
+
+async def test_goes_on_where_it_was_after_a_break(tmp_path: Path) -> None:
+    async with recorded(tmp_path, SignedShelf(padding_bytes=8_000_000)) as (at, _):
+        page = await open_clip(at)
+        await page.wait_for_selector("#clip-stage progress")
+        await page.evaluate(NOTE_PROGRESS)
+        await page.wait_for_function("() => window.shares.some((share) => share > 0.1)")
+        for visit_id in [body.session_id for body in at.carrier.seen if isinstance(body, Offer)]:
+            await at.here.live.close(visit_id)
+        await expect(page.locator("[data-testid=verify-ok]")).to_be_visible(timeout=30_000)
+        assert len([body for body in at.carrier.seen if isinstance(body, Offer)]) == 2
+        shares = await page.evaluate("window.shares")
+        assert shares == sorted(shares)  # nothing was fetched a second time
+        assert shares[-1] == 1
+
+
+async def test_shows_nothing_as_checked_that_is_not_what_the_doorbell_signed(
+    tmp_path: Path,
+) -> None:
+    shelf = SignedShelf()
+    async with recorded(tmp_path, shelf) as (at, _):
+        shelf.record(at.here.keys, seconds=SECONDS + 1, started_ms=1)
+        page = await open_clip(at)
+        await expect(page.locator("#clip-stage [role=alert]")).to_contain_text(
+            "isn't the recording that your doorbell signed"
+        )
+        assert await page.locator("#clip-video").count() == 0
+
+
+async def test_a_browser_that_is_not_let_in_is_told_so_and_led_to_where_it_can_be(
+    tmp_path: Path,
+) -> None:
+    async with recorded(tmp_path, SignedShelf()) as (at, _):
+        at.here.browsers.end(at.owner.browser.id)
+        page = await open_clip(at)
+        await expect(page.locator("#clip-stage #enrol")).to_be_visible()

@@ -1,0 +1,151 @@
+"""Live view with sound in Chromium: a flash and a beep of one instant come together.
+
+The picture comes to live view 60 ms after its instant, and the sound 90 ms, as from a camera with
+an encoder and a sound card with its buffer. When each is shown and heard is the browser's word.
+"""
+
+import asyncio
+import random
+import time
+from contextlib import suppress
+from statistics import median
+
+import pytest
+from playwright.async_api import Page
+
+from firmware.capture.hub import UnitHub
+from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.clock import SystemClock
+from firmware.live.offers import take_offer
+from firmware.live.peer import Peer
+from firmware.live.source import Source
+from firmware.live.visit import PeerEvents, PeerSound
+from firmware.sound.frames import SoundFrame
+from firmware.sound.opus import OpusFeed
+from tests.fakes.heard import FlashDoor, HandFeed
+from tests.flows.browser import chromium
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+LIVE_OFFSET_MS = 100
+PICTURE_LATE_S = 0.06
+SOUND_LATE_S = 0.09
+SECONDS = 20
+SETTLED_MS = 10_000
+"""A browser brings two streams together little by little."""
+PAGE = """<!doctype html><video id="door" autoplay playsinline></video><script>
+const door = document.getElementById("door");
+window.flashes = [];
+window.beeps = [];
+async function offer() {
+  window.peer = new RTCPeerConnection();
+  peer.addTransceiver("video", {direction: "recvonly"});
+  peer.addTransceiver("audio", {direction: "recvonly"});
+  peer.ontrack = ({streams, track}) => {
+    door.srcObject = streams[0];
+    if (track.kind === "audio") listen(streams[0]);
+    else look();
+  };
+  await peer.setLocalDescription(await peer.createOffer());
+  await new Promise(done => {
+    if (peer.iceGatheringState === "complete") done();
+    peer.onicegatheringstatechange = () => peer.iceGatheringState === "complete" && done();
+  });
+  return peer.localDescription.sdp;
+}
+async function answer(sdp) { await peer.setRemoteDescription({type: "answer", sdp}); }
+function began(list, at, isOn) {
+  if (isOn && !list.on) list.push(at);
+  list.on = isOn;
+}
+function look() {
+  const pixel = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+  const seen = (now, facts) => {
+    pixel.drawImage(door, 0, 0, 1, 1);
+    began(flashes, facts.expectedDisplayTime, pixel.getImageData(0, 0, 1, 1).data[0] > 128);
+    door.requestVideoFrameCallback(seen);
+  };
+  door.requestVideoFrameCallback(seen);
+}
+function listen(stream) {
+  const context = new AudioContext({sampleRate: 48000});
+  const analyser = context.createAnalyser();
+  analyser.fftSize = 512;
+  context.createMediaStreamSource(stream).connect(analyser);
+  const wave = new Float32Array(512);
+  setInterval(() => {
+    analyser.getFloatTimeDomainData(wave);
+    const first = wave.findIndex(v => Math.abs(v) > 0.1);
+    began(beeps, performance.now() - (512 - Math.max(first, 0)) / 48, first >= 0);
+  }, 4);
+}
+</script>"""
+
+
+class Rehearsal:
+    """Plays a `FlashDoor` in real time, each side as late as it really would be."""
+
+    def __init__(self) -> None:
+        self.hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+        self.sound = HandFeed()
+        self._units: list[AccessUnit] = []
+        self._frames: list[SoundFrame] = []
+
+    async def run(self) -> None:
+        began_s = time.monotonic()
+        door = FlashDoor(pts_90k_of(time.monotonic_ns()))
+        filmed_s = 0.0
+        while True:
+            now_s = time.monotonic()
+            if now_s - began_s > filmed_s:
+                self._units += door.film(0.1)
+                self._frames += door.listen(0.1)
+                filmed_s += 0.1
+            now_90k = pts_90k_of(time.monotonic_ns())
+            while self._units and self._units[0].pts_90k + PICTURE_LATE_S * 90_000 <= now_90k:
+                self.hub.put(self._units.pop(0))
+            while self._frames and self._frames[0].pts_90k + SOUND_LATE_S * 90_000 <= now_90k:
+                self.sound.put([self._frames.pop(0)])
+            await asyncio.sleep(0.004)
+
+
+async def watch(page: Page, rehearsal: Rehearsal) -> Peer:
+    clock = SystemClock()
+    peer = Peer(
+        (),
+        Source("main", rehearsal.hub, request_key_frame=lambda: None),
+        PeerEvents(connected=lambda: None, ended=lambda: None, channel=lambda _: None),
+        sound=PeerSound(
+            opus=OpusFeed(rehearsal.sound, clock=clock),
+            is_talking=lambda: False,
+            hear=lambda _: None,
+        ),
+        clock=clock,
+        random_source=random.Random(1),
+    )
+    sdp = await page.evaluate("offer()")
+    await page.evaluate("sdp => answer(sdp)", await peer.answer(take_offer(sdp)))
+    peer.listen(True)
+    return peer
+
+
+async def test_a_flash_and_its_beep_come_together() -> None:
+    rehearsal = Rehearsal()
+    running = asyncio.create_task(rehearsal.run())
+    async with chromium("--autoplay-policy=no-user-gesture-required") as browser:
+        page = await browser.new_page()
+        await page.set_content(PAGE)
+        peer = await watch(page, rehearsal)
+        await asyncio.sleep(SECONDS)
+        flashes = await page.evaluate("[...flashes]")
+        beeps = await page.evaluate("[...beeps]")
+        now = await page.evaluate("performance.now()")
+        await peer.close()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    settled = [at for at in flashes if at > now - SECONDS * 1000 + SETTLED_MS]
+    offsets = [min((beep - at for beep in beeps), key=abs) for at in settled]
+    print(f"beep after flash, ms: {[round(offset) for offset in offsets]}; beeps {len(beeps)}")
+    assert len(offsets) >= 3
+    assert abs(median(offsets)) <= LIVE_OFFSET_MS
