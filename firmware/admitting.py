@@ -1,5 +1,8 @@
 """Carries out what lets people and browsers in, once consent has decided: stores it, then tells.
 
+Each browser knows all of its owner's that may watch: what it doesn't know, it can't end, and a lost
+phone is ended from whichever is left.
+
 Not here: whether they may (firmware.consent), and who confirmed it (statements.py).
 """
 
@@ -9,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from firmware.clock import Clock
 from firmware.consent.facts import Refusal
-from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.noting import Notes
@@ -53,7 +56,10 @@ class Admitting:
         return None
 
     async def enrol_browser(self, keys: BrowserKeys, credential_id: str) -> Refusal | None:
-        """Let a browser watch from now on; its owner is told in each of their browsers."""
+        """Let a browser watch from now on; its owner is told in each of their browsers.
+
+        It is told itself of the others, which may have come before it.
+        """
         try:
             enrolled = await asyncio.to_thread(
                 self._browsers.enrol, keys, credential_id, self._now_ms()
@@ -65,21 +71,55 @@ class Admitting:
             )
         owner = self._owners.find(credential_id)
         if owner is not None:
-            note = BrowserEnrolled(
-                browser=keys.id, name=keys.name, until_ms=enrolled.expires_ms or 0
-            )
-            await self._notes.to_owner(owner, note)
+            for other in self._that_may_watch(credential_id):
+                if other.keys.id != keys.id:
+                    await self._notes.to_browser(owner, keys, _may_watch(other))
+            await self._notes.to_owner(owner, _may_watch(enrolled))
         return None
 
-    async def end_browser(self, browser_id: str, credential_id: str) -> None:
-        """Let a browser watch no more, now; its owner is told, also in that browser."""
+    async def tell_browsers(self, credential_id: str) -> None:
+        """Tell an owner, in each of their browsers, which may watch."""
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            for browser in self._that_may_watch(credential_id):
+                await self._notes.to_owner(owner, _may_watch(browser))
+
+    async def on_time_known(self) -> None:
+        """Let those that came while the time wasn't known have their 30 days, and say so."""
+        waiting = {b.credential_id for b in self._browsers.all() if b.expires_ms is None}
+        await asyncio.to_thread(self._browsers.start_counting, self._clock.wall_ms())
+        for credential_id in waiting:
+            await self.tell_browsers(credential_id)
+
+    async def end_browser(self, browser_id: str, credential_id: str) -> Refusal | None:
+        """Let a browser watch no more, now; its owner is told in their others.
+
+        Says so if the card doesn't take it: then it ends all the same, until a restart.
+        """
         known = self._browsers.find(browser_id)
         owner = self._owners.find(credential_id)
-        await asyncio.to_thread(self._browsers.end, browser_id)
+        refusal = None
+        try:
+            await asyncio.to_thread(self._browsers.end, browser_id)
+        except OSError:
+            log.exception("the end of a browser could not be stored")
+            detail = "it is ended, but the memory card doesn't keep that: end it again later"
+            refusal = Refusal(reason="browser", detail=detail)
         await self._on_browser_ended(browser_id)
-        if known is not None and owner is not None:
+        if known is not None and owner is not None and refusal is None:
             note = BrowserEnded(browser=browser_id, name=known.keys.name)
             await self._notes.to_owner(owner, note)
+        return refusal
+
+    def _that_may_watch(self, credential_id: str) -> list[EnrolledBrowser]:
+        now_ms = self._clock.wall_ms()
+        return [b for b in self._browsers.of_owner(credential_id) if not b.has_expired(now_ms)]
 
     def _now_ms(self) -> int | None:
         return self._clock.wall_ms() if self._clock.is_trusted() else None
+
+
+def _may_watch(browser: EnrolledBrowser) -> BrowserEnrolled:
+    """Say that it may; until when is told once the time is known."""
+    keys = browser.keys
+    return BrowserEnrolled(browser=keys.id, name=keys.name, until_ms=browser.expires_ms or 0)

@@ -39,6 +39,9 @@ from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
 
+NOTE_PAUSE_S = 10.0
+"""Who watches again so soon after leaving has stayed, as far as the owners are told."""
+
 
 class SmallFeed(UnitFeed, Protocol):
     """The small stream, as `firmware.capture.small.SmallStream`."""
@@ -89,12 +92,11 @@ class Viewing:
         shelf: ClipShelf,
         sound: LiveSound | None,
         limits: LiveLimits,
+        note_pause_s: float = NOTE_PAUSE_S,
     ) -> None:
         self._has_owner = has_owner
         self._checks = checks
-        self._notes = notes
-        self._clock = clock
-        self._telling: set[asyncio.Task[None]] = set()
+        self._watch_notes = WatchNotes(notes, clock, pause_s=note_pause_s)
         self._sources = cameras.sources()
         self.live = LiveSessions(
             sources=self._sources,
@@ -104,7 +106,7 @@ class Viewing:
             clock=clock,
             random_source=source,
             limits=limits,
-            news=WatchingNews(began=self._began, ended=self._ended),
+            news=WatchingNews(began=self._watch_notes.began, ended=self._watch_notes.ended),
             sound=sound,
             set_small_bitrate=_no_bitrate if cameras.small is None else cameras.small.set_bitrate,
         )
@@ -143,34 +145,92 @@ class Viewing:
     async def aclose(self) -> None:
         """End all sessions and let what is being told be told."""
         await self.live.aclose()
-        await asyncio.gather(*self._telling, return_exceptions=True)
+        await self._watch_notes.aclose()
 
-    def _began(self, watcher: Watcher) -> None:
-        self._note(
-            WatchingBegan(
-                session_id=watcher.session_id,
-                name=watcher.who.name,
-                browser_name=watcher.who.browser_name,
-                at_ms=watcher.since_ms,
+
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """A browser of which the owners were told that it watches."""
+
+    session_id: str
+    open_count: int = 0
+    has_talked: bool = False
+    ended_ms: int = 0
+    ending: asyncio.TimerHandle | None = None
+
+
+class WatchNotes:
+    """Tells all owners who began to watch and who ended, in the order in which it was.
+
+    Who comes back within `pause_s` had not left: one that joins and leaves without end makes no
+    more notes than one that stays.
+    """
+
+    def __init__(self, notes: Notes, clock: Clock, *, pause_s: float) -> None:
+        self._notes = notes
+        self._clock = clock
+        self._pause_s = pause_s
+        self._watching: dict[str, _Told] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    def began(self, watcher: Watcher) -> None:
+        """Somebody watches."""
+        browser = watcher.who.browser
+        known = self._watching.get(browser)
+        if known is None:
+            known = self._watching[browser] = _Told(session_id=watcher.session_id)
+            self._tell(
+                WatchingBegan(
+                    session_id=watcher.session_id,
+                    name=watcher.who.name,
+                    browser_name=watcher.who.browser_name,
+                    at_ms=watcher.since_ms,
+                )
             )
-        )
+        known.open_count += 1
+        if known.ending is not None:
+            known.ending.cancel()
+            known.ending = None
 
-    def _ended(self, watcher: Watcher, has_talked: bool) -> None:
-        self._note(
+    def ended(self, watcher: Watcher, has_talked: bool) -> None:
+        """Somebody watches no more, unless they are back soon."""
+        browser = watcher.who.browser
+        known = self._watching[browser]
+        known.open_count -= 1
+        known.has_talked = known.has_talked or has_talked
+        known.ended_ms = self._clock.wall_ms()
+        if known.open_count == 0:
+            loop = asyncio.get_running_loop()
+            known.ending = loop.call_later(self._pause_s, self._end, browser)
+
+    async def aclose(self) -> None:
+        """Tell at once what was to be told soon."""
+        for browser, known in list(self._watching.items()):
+            if known.ending is not None:
+                known.ending.cancel()
+                self._end(browser)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self, browser: str) -> None:
+        known = self._watching.pop(browser)
+        self._tell(
             WatchingEnded(
-                session_id=watcher.session_id,
-                at_ms=self._clock.wall_ms(),
-                has_talked=has_talked,
+                session_id=known.session_id, at_ms=known.ended_ms, has_talked=known.has_talked
             )
         )
 
-    def _note(self, body: WatchingBegan | WatchingEnded) -> None:
-        task = asyncio.create_task(self._notes.to_all(body), name="note of watching")
-        self._telling.add(task)
+    def _tell(self, body: WatchingBegan | WatchingEnded) -> None:
+        task = asyncio.create_task(self._in_turn(body), name="note of watching")
+        self._tasks.add(task)
         task.add_done_callback(self._told)
 
+    async def _in_turn(self, body: WatchingBegan | WatchingEnded) -> None:
+        async with self._turn:
+            await self._notes.to_all(body)
+
     def _told(self, task: asyncio.Task[None]) -> None:
-        self._telling.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("owners can't be told who watches: %r", task.exception())
 

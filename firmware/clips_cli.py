@@ -17,7 +17,7 @@ from firmware.clips.check import Check, Fault
 from firmware.clips.database import Database
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.folder_lock import is_locked, locked_alone
-from firmware.clips.fragment import ClipUnit
+from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.library import Library
 from firmware.clips.mp4 import annex_b, fragmented_mp4, plain_mp4
 from firmware.clips.playback import ClipReader
@@ -132,6 +132,7 @@ def _line(record: ClipRecord) -> str:
         "held" if record.is_held else "",
         "cut short" if record.is_cut_short else "",
         DATING_WORDS[record.dating],
+        "sound" if manifest and manifest.sound_track else "",
         f"{manifest.lost_units} pictures lost" if manifest and manifest.lost_units else "",
         "" if manifest else "not sealed yet",
     ]
@@ -158,6 +159,7 @@ def _as_json(record: ClipRecord) -> dict[str, object]:
         "is_cut_short": record.is_cut_short,
         "is_held": record.is_held,
         "lost_units": manifest.lost_units if manifest else None,
+        "has_sound": bool(manifest and manifest.sound_track),
         "manifest_digest": record.manifest_digest,
         "triggers": [
             {"kind": trigger.kind, "at_ms": trigger.at_90k // 90}
@@ -294,9 +296,11 @@ def _export(file: SealedFile, target: Path, form: str) -> int:
         damage = str(error)
     if reader.start is None or not units:
         raise VaultError(f"{file.path.name} has no pictures that can be read. {damage}".rstrip())
-    _write_new(target, _pieces(units, form, reader.start.width, reader.start.height))
+    sound = reader.sound.units
+    _write_new(target, _pieces(units, sound, form, reader.start.width, reader.start.height))
     seconds = units[-1].pts_90k / 90_000
-    print(f"{target}: {len(units)} pictures, {seconds:.1f} s", file=sys.stderr)
+    heard = ", with sound" if sound and form != "h264" else ""
+    print(f"{target}: {len(units)} pictures, {seconds:.1f} s{heard}", file=sys.stderr)
     if damage:
         print(f"the rest is lost: {damage}", file=sys.stderr)
         return 1
@@ -322,13 +326,15 @@ def _write_new(target: Path, pieces: Iterator[bytes]) -> None:
         raise StoreError(target, f"can't be written ({error.strerror})") from error
 
 
-def _pieces(units: list[ClipUnit], form: str, width: int, height: int) -> Iterator[bytes]:
+def _pieces(
+    units: list[ClipUnit], sound: list[SoundUnit], form: str, width: int, height: int
+) -> Iterator[bytes]:
     if form == "h264":
         yield from annex_b(units)
     elif form == "fmp4":
-        yield fragmented_mp4(units, width=width, height=height)
+        yield fragmented_mp4(units, sound, width=width, height=height)
     else:
-        yield plain_mp4(units, width=width, height=height)
+        yield plain_mp4(units, sound, width=width, height=height)
 
 
 def _manifest_of(record: ClipRecord) -> ClipManifest | None:

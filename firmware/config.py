@@ -25,6 +25,7 @@ MIN_BITRATE_BPS = 250_000
 """Hardware encoders have hung far below (rpicam-apps #664)."""
 MAX_POLYGONS = 8
 MAX_CORNERS = 32
+MAX_ICE_HOSTS = 8
 
 Check = Callable[[Any], bool]  # Any: a TOML value whose type was checked before
 S = TypeVar("S")
@@ -51,6 +52,12 @@ def _is_host(value: str) -> bool:
     except ValueError:
         return re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value) is not None
     return True
+
+
+def _are_hosts(hosts: tuple[object, ...]) -> bool:
+    return len(hosts) <= MAX_ICE_HOSTS and all(
+        isinstance(host, str) and _is_host(host) for host in hosts
+    )
 
 
 def _is_origin(value: str) -> bool:
@@ -216,6 +223,15 @@ class SoundConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfig:
+    """Live view."""
+
+    private_ice_hosts: tuple[str, ...] = _setting(
+        (), f"a list of at most {MAX_ICE_HOSTS} host names or IPv4 addresses", _are_hosts
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthConfig:
     """What the doorbell may do about trouble by itself."""
 
@@ -259,6 +275,7 @@ class Config:
     storage: StorageConfig = field(default_factory=StorageConfig)
     panel: PanelConfig = field(default_factory=PanelConfig)
     sound: SoundConfig = field(default_factory=SoundConfig)
+    live: LiveConfig = field(default_factory=LiveConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     door: DoorConfig = field(default_factory=DoorConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)

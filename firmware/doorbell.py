@@ -210,7 +210,7 @@ class Doorbell:
             clock=self._clock,
             source=self._source,
             cameras=Cameras(
-                main=self._filming.hub,
+                main=self._filming.hub.late,
                 request_key_frame=self._filming.keeper.request_key_frame,
                 main_bps=lambda: self._config.camera.bitrate_bps,
                 small=self._filming.small_stream,
@@ -256,6 +256,7 @@ class Doorbell:
             tell=tell,
             may_tell=household.has_owner,
             publish=lambda health: self._link.set_health(health),
+            has_sound_failed=lambda: self._sounding.has_failed,
         )
         self._clock_watch = ClockWatch(
             clock=clock,

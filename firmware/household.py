@@ -6,7 +6,6 @@
 Only putting together belongs here; what an owner decides is carried out by consenting.py's parts.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -42,7 +41,7 @@ class Household:
         self.owners = OwnerStore(data_dir / "owners.json")
         self.browsers = BrowserStore(data_dir / "browsers.json", self.owners)
         self.notes = Notes(
-            device=keys.device, owners=self.owners, browsers=self.browsers, tell=tell
+            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=tell
         )
         self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, tell=tell)
         self.admitting = Admitting(
@@ -82,7 +81,7 @@ class Household:
 
     async def on_time_known(self) -> None:
         """Let the browsers that were enrolled while the time wasn't known have their 30 days."""
-        await asyncio.to_thread(self.browsers.start_counting, self._clock.wall_ms())
+        await self.admitting.on_time_known()
 
     def _owner_name(self, credential_id: str) -> str | None:
         owner = self.owners.find(credential_id)

@@ -1,18 +1,21 @@
-"""Sealed notes to the owners: one for each browser that an owner has enrolled.
+"""Notes to the owners: signed once, and sealed to each browser that an owner has enrolled.
 
 Each is of one size and the relay can't open any. A browser that can't be sealed to is skipped;
 its owner's others are told all the same.
 """
 
+import asyncio
 import logging
 
+from firmware.clock import Clock
 from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.encoding import WireError, b64u, unb64u
+from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
 from firmware.protocol.events import Note
 from firmware.protocol.grants import Owner
-from firmware.protocol.notes import NoteBody, OwnerNote, seal_note
+from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
 from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
@@ -22,33 +25,63 @@ class Notes:
     """Writes this doorbell's notes."""
 
     def __init__(
-        self, *, device: str, owners: OwnerStore, browsers: BrowserStore, tell: Tell
+        self,
+        *,
+        keys: DeviceKeys,
+        owners: OwnerStore,
+        browsers: BrowserStore,
+        clock: Clock,
+        tell: Tell,
     ) -> None:
-        self._device = device
+        self._keys = keys
         self._owners = owners
         self._browsers = browsers
+        self._clock = clock
         self._tell = tell
 
     async def to_owner(
         self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
     ) -> None:
         """Tell one owner, in each of their browsers, and in one that they want to let in."""
-        credential_id = owner.passkey.credential_id
-        keys = [browser.keys for browser in self._browsers.of_owner(credential_id)]
-        if also is not None and also not in keys:
-            keys.append(also)
-        plain = OwnerNote(device=self._device, body=body)
-        for browser in keys:
-            try:
-                sealed = seal_note(plain, unb64u(browser.viewing_key))
-            except WireError as error:
-                log.warning("a browser can't be told: %s", error)
-                continue
-            await self._tell(
-                Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed))
-            )
+        await self._tell_owner(owner, await self._signed(body), also=also)
+
+    async def to_browser(self, owner: Owner, browser: BrowserKeys, body: NoteBody) -> None:
+        """Tell one owner in one of their browsers alone."""
+        await self._tell_browser(owner, browser, await self._signed(body))
 
     async def to_all(self, body: NoteBody) -> None:
         """Tell every owner."""
+        signed = await self._signed(body)
         for owner in self._owners.owners:
-            await self.to_owner(owner, body)
+            await self._tell_owner(owner, signed)
+
+    async def _tell_owner(
+        self, owner: Owner, signed: SignedNote, *, also: BrowserKeys | None = None
+    ) -> None:
+        known = self._browsers.of_owner(owner.passkey.credential_id)
+        keys = [browser.keys for browser in known]
+        if also is not None and also not in keys:
+            keys.append(also)
+        for browser in keys:
+            await self._tell_browser(owner, browser, signed)
+
+    async def _tell_browser(self, owner: Owner, browser: BrowserKeys, signed: SignedNote) -> None:
+        try:
+            sealed = seal_note(signed, unb64u(browser.viewing_key))
+        except WireError as error:
+            log.warning("a browser can't be told: %s", error)
+            return
+        credential_id = owner.passkey.credential_id
+        await self._tell(Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed)))
+
+    async def _signed(self, body: NoteBody) -> SignedNote:
+        """Sign off the loop: a secure element is slow."""
+        text = OwnerNote(
+            device=self._keys.device,
+            id=new_id(),
+            told_ms=self._clock.wall_ms(),
+            sealing_key=self._keys.sealing_key,
+            body=body,
+        ).encode()
+        signature = await asyncio.to_thread(self._keys.signer.sign, NOTE_TAG + text)
+        return SignedNote(note=text.decode(), signature=b64u(signature))

@@ -228,6 +228,7 @@ class OwnPage:
             self._pairing.undo()
             return Outcome(is_done=False, detail=refusal.detail)
         await self._tell(confirmed.event)
+        await self._admitting.tell_browsers(confirmed.event.credential_id)
         await self._requests.tell_standing(confirmed.owner.owner)
         return Outcome(is_done=True)
 

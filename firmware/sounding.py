@@ -89,6 +89,11 @@ class Sounding:
             on_talk=self.unanswered.on_answered,
         )
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether microphone or speaker couldn't be used when they were last wanted."""
+        return self.microphone.has_failed or self.speaker.has_failed
+
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever the microphone's state or the talker changed."""
         self._listeners.append(listener)

@@ -183,10 +183,9 @@ class StatementDesk:
     async def confirm(self, digest: str) -> Refusal | None:
         """The owner said yes at the door page: check everything again, then carry it out."""
         async with self._one_at_a_time:
-            if not await self._move(digest, from_state="waiting", to="confirmed"):
-                return Refusal(reason="expired", detail="nothing of that kind waits any more")
+            is_moved = await self._move(digest, from_state="waiting", to="confirmed")
             statement = await asyncio.to_thread(self._store.statement, digest)
-            if statement is None:
+            if not is_moved or statement is None:
                 return Refusal(reason="expired", detail="nothing of that kind waits any more")
             return await self._carry_out(statement)
 
@@ -201,9 +200,7 @@ class StatementDesk:
                 try:
                     if not await self._finish_what_was_done(statement):
                         await self._carry_out(statement, is_resumed=True)
-                except (
-                    Exception
-                ):  # supervisor: one statement mustn't keep the doorbell from starting
+                except Exception:  # supervisor: one mustn't keep the doorbell from starting
                     log.exception("a confirmed statement could not be resumed")
 
     async def _finish_what_was_done(self, statement: WaitingStatement) -> bool:
@@ -270,14 +267,20 @@ class StatementDesk:
         """Carry out what needs no confirmation: a renewal, or an end."""
         async with self._one_at_a_time:
             if isinstance(checked, BrowserEnding):
-                now_ms = self._clock.wall_ms()
-                await asyncio.to_thread(self._store.spend, checked.digest, now_ms)
-                await self._admitting.end_browser(checked.terms.browser, checked.credential_id)
-                return
-            facts = await asyncio.to_thread(self._facts)
-            refusal = await self._let_in(checked, None, facts)
+                refusal = await self._end(checked)
+            else:
+                facts = await asyncio.to_thread(self._facts)
+                refusal = await self._let_in(checked, None, facts)
             if refusal is not None:
                 await self._tell_refusal(checked.signed.encode(), refusal)
+
+    async def _end(self, ending: BrowserEnding) -> Refusal | None:
+        """End first, spend then: whatever fails in between, the statement still counts."""
+        refusal = await self._admitting.end_browser(ending.terms.browser, ending.credential_id)
+        if refusal is None:
+            now_ms = self._clock.wall_ms()
+            await asyncio.to_thread(self._store.spend, ending.digest, now_ms)
+        return refusal
 
     async def _let_in(
         self, enrolment: BrowserEnrolment, confirmation: Confirmation | None, facts: Facts
@@ -299,14 +302,14 @@ class StatementDesk:
         refusal = await self._admitting.add_owner(terms.owner)
         if refusal is not None:
             return refusal
-        digest = admission.addition.digest
-        await self._move(digest, from_state="confirmed", to="done")
+        await self._move(admission.addition.digest, from_state="confirmed", to="done")
         await self._tell_added(terms)
         return None
 
     async def _tell_added(self, terms: AddOwner) -> None:
         credential_id = terms.owner.passkey.credential_id
         await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
+        await self._admitting.tell_browsers(credential_id)
         await self._requests.tell_standing(terms.owner.owner)
 
     async def _send_out(self, released: Release) -> Refusal | None:

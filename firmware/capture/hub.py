@@ -52,6 +52,7 @@ class UnitHub:
         self._last_pts_90k = -1
         self._oldest_pts_90k = 0
         self._subscriptions: list[Subscription] = []
+        self._gop: list[AccessUnit] = []
         self.dropped_units = 0
         """Lost to slowness; what a new mask hides isn't counted."""
 
@@ -73,12 +74,18 @@ class UnitHub:
         self._subscriptions.append(subscription)
         return subscription
 
+    @property
+    def late(self) -> "LateFeed":
+        """The same units for who comes late: from the newest key frame on."""
+        return LateFeed(self, lambda: self._gop)
+
     def discard_before(self, pts_90k: int) -> None:
         """Hand on nothing that is older, nor what follows it up to the next key frame.
 
         Call it on the loop, once nothing more is put without a new mask, with the time of then:
         what is on its way is older. What waits here and at the subscriptions is dropped as well.
         """
+        self._gop.clear()
         with self._lock:
             self._queue.clear()
             self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
@@ -107,8 +114,34 @@ class UnitHub:
             self._is_scheduled = False
         for unit in units:
             self._ring_add(unit)
+            self._keep(unit)
             for subscription in self._subscriptions:
                 subscription.offer(unit)
+
+    def _keep(self, unit: AccessUnit) -> None:
+        """Keep the newest GOP for who comes late; the ring holds the same bytes."""
+        if unit.is_key:
+            self._gop = []
+        elif not 0 < len(self._gop) < self._max_units:
+            self._gop = []
+            return
+        self._gop.append(unit)
+
+
+class LateFeed:
+    """A hub's units from the newest key frame on, which was handed on already: for live view."""
+
+    def __init__(self, hub: UnitHub, newest_gop: Callable[[], list[AccessUnit]]) -> None:
+        self._hub = hub
+        self._newest_gop = newest_gop
+
+    def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
+        """Return the newest GOP and what follows; without it if it is more than may wait."""
+        subscription = self._hub.subscribe(name, max_units=max_units)
+        gop = self._newest_gop()
+        for unit in gop if len(gop) < max_units else ():
+            subscription.offer(unit)
+        return subscription
 
 
 class Subscription:

@@ -20,7 +20,7 @@ Reason = Literal[
     "form", "device", "owner", "assertion", "clock", "expired", "too_long", "spent",
     "request_unknown", "agency", "agreement", "officer", "request_form", "request_signature",
     "request_expired", "window", "area", "clip_unknown", "clip_digest", "clip_range",
-    "clip_window", "clip_repeated", "audio", "recipient", "not_confirmed", "already_owner",
+    "clip_window", "clip_repeated", "recipient", "not_confirmed", "already_owner",
     "browser",
 ]  # fmt: skip
 """The name of the first check that failed."""
@@ -33,7 +33,6 @@ class ClipFact:
     manifest_digest: str
     started_ms: int
     ended_ms: int
-    has_audio: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

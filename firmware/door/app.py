@@ -11,8 +11,10 @@ from starlette.staticfiles import StaticFiles
 
 from firmware.clock import Clock, SystemClock
 from firmware.door.confirming import ConfirmPages
+from firmware.door.entry import Entry
 from firmware.door.forms import FormRefused
 from firmware.door.guard import Guard
+from firmware.door.microphone import PATH, MicrophonePages
 from firmware.door.pages import HomePages
 from firmware.door.ports import DoorPorts
 from firmware.door.replies import Replies
@@ -33,7 +35,9 @@ def door_app(
     clock = clock or SystemClock()
     replies = Replies(zone=zone)
     home = HomePages(ports, replies)
-    confirming = ConfirmPages(ports, replies, clock)
+    entry = Entry(ports, replies, clock)
+    confirming = ConfirmPages(ports, replies, entry)
+    microphone = MicrophonePages(ports, replies, entry)
     routes = [
         Route("/", home.status),
         Route("/pair", home.pair),
@@ -43,6 +47,10 @@ def door_app(
         Route("/lock", confirming.lock, methods=["POST"]),
         Route("/confirm/{digest}", confirming.confirm, methods=["POST"]),
         Route("/refuse/{digest}", confirming.refuse, methods=["POST"]),
+        Route(PATH, microphone.show),
+        Route(PATH, microphone.switch, methods=["POST"]),
+        Route(f"{PATH}/unlock", microphone.unlock, methods=["POST"]),
+        Route(f"{PATH}/lock", microphone.lock, methods=["POST"]),
         Route("/clips/{clip_id}.mp4", confirming.clip),
         Mount("/static", StaticFiles(packages=[("firmware.door", "static")])),
     ]

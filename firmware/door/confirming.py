@@ -4,18 +4,16 @@ Without the door number this page tells only that something waits, not who asks 
 it, it plays those clips that a waiting statement names, and no other.
 """
 
-import asyncio
 from http import HTTPStatus
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.clock import Clock
-from firmware.door.forms import is_door_number, read_form
-from firmware.door.ports import DoorPorts, Locked, Unlocked, WaitingStatement, WrongNumber
+from firmware.door.entry import Entry
+from firmware.door.forms import read_form
+from firmware.door.ports import DoorPorts, WaitingStatement
 from firmware.door.ranges import ranged
 from firmware.door.replies import Replies, wants_json
-from firmware.door.unlocking import COOKIE, UNLOCKED_S, UnlockedBrowsers
 
 DONE_OF = {"grant": "released", "add_owner": "added", "session": "enrolled"}
 DONE = (*DONE_OF.values(), "refused")
@@ -24,16 +22,15 @@ DONE = (*DONE_OF.values(), "refused")
 class ConfirmPages:
     """All that needs the door number."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies, clock: Clock) -> None:
+    def __init__(self, ports: DoorPorts, replies: Replies, entry: Entry) -> None:
         self._ports = ports
         self._replies = replies
-        self._browsers = UnlockedBrowsers(clock)
-        self._one_try_at_a_time = asyncio.Lock()
+        self._entry = entry
 
     async def show(self, request: Request) -> Response:
         """Show what waits; its content only where the door number was entered."""
         waiting = self._ports.waiting()
-        is_unlocked = self._is_unlocked(request)
+        is_unlocked = self._entry.is_unlocked(request)
         if wants_json(request):
             told = [_told(statement, is_unlocked) for statement in waiting]
             return JSONResponse({"is_unlocked": is_unlocked, "waiting": told})
@@ -46,40 +43,11 @@ class ConfirmPages:
 
     async def unlock(self, request: Request) -> Response:
         """Check the door number."""
-        number = (await read_form(request, "door_number"))["door_number"].strip()
-        texts = self._replies.texts(request)
-        if not is_door_number(number):
-            return self._unlock_refused(request, HTTPStatus.BAD_REQUEST, texts("pair.six_digits"))
-        async with self._one_try_at_a_time:
-            answer = await self._ports.check_door_number(number)
-        match answer:
-            case Unlocked():
-                response = self._replies.done(request, "/confirm")
-                response.set_cookie(
-                    COOKIE,
-                    self._browsers.admit(),
-                    UNLOCKED_S,
-                    secure=request.url.scheme == "https",
-                    httponly=True,
-                    samesite="strict",
-                )
-                return response
-            case WrongNumber(tries_left=left):
-                error = texts("unlock.wrong", tries_left=left)
-                return self._unlock_refused(request, HTTPStatus.FORBIDDEN, error, tries_left=left)
-            case Locked(wait_s=wait_s):
-                error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
-                return self._unlock_refused(
-                    request, HTTPStatus.TOO_MANY_REQUESTS, error, tries_left=0, wait_s=wait_s
-                )
+        return await self._entry.unlock(request, then="/confirm", locked_page=self._locked_page)
 
     async def lock(self, request: Request) -> Response:
         """Forget this browser."""
-        await read_form(request)
-        self._browsers.lock(request.cookies.get(COOKIE))
-        response = self._replies.done(request, "/confirm")
-        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
-        return response
+        return await self._entry.lock(request, then="/confirm")
 
     async def confirm(self, request: Request) -> Response:
         """Say yes to one statement."""
@@ -92,7 +60,7 @@ class ConfirmPages:
     async def clip(self, request: Request) -> Response:
         """Play a clip that a waiting statement names."""
         texts = self._replies.texts(request)
-        if not self._is_unlocked(request):
+        if not self._entry.is_unlocked(request):
             return self._replies.refused(request, HTTPStatus.FORBIDDEN, texts("unlock.first"))
         clip_id = request.path_params["clip_id"]
         named = {clip.clip_id for statement in self._ports.waiting() for clip in statement.clips}
@@ -104,8 +72,9 @@ class ConfirmPages:
     async def _decide(self, request: Request, *, is_yes: bool) -> Response:
         await read_form(request)
         texts = self._replies.texts(request)
-        if not self._is_unlocked(request):
-            return self._unlock_refused(request, HTTPStatus.FORBIDDEN, texts("unlock.first"))
+        if not self._entry.is_unlocked(request):
+            error = texts("unlock.first")
+            return self._entry.refused(request, HTTPStatus.FORBIDDEN, error, self._locked_page)
         digest = request.path_params["digest"]
         statement = next((one for one in self._ports.waiting() if one.digest == digest), None)
         if statement is None:
@@ -116,14 +85,6 @@ class ConfirmPages:
             return self._replies.refused(request, HTTPStatus.CONFLICT, error)
         done = DONE_OF[statement.kind] if is_yes else "refused"
         return self._replies.done(request, f"/confirm?done={done}")
-
-    def _is_unlocked(self, request: Request) -> bool:
-        return self._browsers.is_unlocked(request.cookies.get(COOKIE))
-
-    def _unlock_refused(self, request: Request, status: int, error: str, **facts: int) -> Response:
-        if wants_json(request):
-            return self._replies.refused(request, status, error, **facts)
-        return self._locked_page(request, status, error)
 
     def _locked_page(self, request: Request, status: int, error: str) -> Response:
         return self._replies.page(

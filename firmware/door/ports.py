@@ -6,6 +6,8 @@ from typing import Literal, Protocol
 
 from firmware.protocol.events import CameraState, TroubleCode
 
+MicrophoneState = Literal["off", "on", "none"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorStatus:
@@ -21,6 +23,23 @@ class DoorStatus:
     card_free_bytes: int | None = None
     card_total_bytes: int | None = None
     troubles: Sequence[TroubleCode] = ()
+    microphone: MicrophoneState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrophoneView:
+    """The microphone, and who hears it while it is on.
+
+    `state` "none": there is no sound card (`has_card` False), or it is on and can't be used, and
+    `trouble` says why.
+    """
+
+    state: MicrophoneState
+    has_card: bool
+    is_on: bool
+    trouble: str
+    is_in_live_view: bool
+    is_in_clips: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +146,14 @@ class DoorPorts(Protocol):
 
     async def refuse(self, digest: str) -> Outcome:
         """The owner says no to it."""
+        ...
+
+    def microphone(self) -> MicrophoneView:
+        """Return how the microphone is."""
+        ...
+
+    async def switch_microphone(self, *, is_on: bool) -> Outcome:
+        """Switch it; the caller has seen the door number."""
         ...
 
     async def plain_mp4(self, clip_id: str) -> bytes | None:

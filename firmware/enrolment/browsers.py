@@ -87,8 +87,20 @@ class BrowserStore:
         return enrolled
 
     def end(self, browser_id: str) -> bool:
-        """Forget a browser; False if it wasn't known."""
-        return self._change(lambda old: tuple(b for b in old if b.keys.id != browser_id))
+        """Forget a browser; False if it wasn't known.
+
+        It counts no more at once, also when the card doesn't take it (OSError).
+        """
+
+        def without_it(browsers: Browsers) -> Browsers:
+            return tuple(b for b in browsers if b.keys.id != browser_id)
+
+        with self._lock:
+            before, self._browsers = self._browsers, without_it(self._browsers)
+            if self._browsers == before:
+                return False
+            self._write(self._browsers)
+            return True
 
     def set_push(self, browser_id: str, push: SetPush | None) -> None:
         """Push to this browser from now on, or no more (None)."""
@@ -122,9 +134,12 @@ class BrowserStore:
             browsers = change(self._browsers)
             if browsers == self._browsers:
                 return False
-            write_atomic(self._path, BrowsersFile(browsers=list(browsers)).encode())
+            self._write(browsers)
             self._browsers = browsers
             return True
+
+    def _write(self, browsers: Browsers) -> None:
+        write_atomic(self._path, BrowsersFile(browsers=list(browsers)).encode())
 
     def _load(self) -> Browsers:
         try:

@@ -84,6 +84,7 @@ class HealthMonitor:
         tell: Tell,
         may_tell: Callable[[], bool],
         publish: Callable[[Health], None],
+        has_sound_failed: Callable[[], bool] = lambda: False,
         look_every_s: float = LOOK_EVERY_S,
         tell_patience_s: float = TELL_PATIENCE_S,
     ) -> None:
@@ -97,6 +98,7 @@ class HealthMonitor:
         self._tell = tell
         self._may_tell = may_tell
         self._publish = publish
+        self._has_sound_failed = has_sound_failed
         self._look_every_s = look_every_s
         self._tell_patience_s = tell_patience_s
         self._telling: asyncio.Task[None] | None = None
@@ -209,6 +211,8 @@ class HealthMonitor:
             present.add("camera")
         if self._card_trouble is not None:
             present.add(self._card_trouble)
+        if self._has_sound_failed():
+            present.add("sound")
         if self._is_storm:
             present.add("too_much_motion")
         if health.has_weak_power:

@@ -37,6 +37,7 @@ HOLDS: Mapping[TroubleCode, Hold] = {
     "card_slow": Hold(begin_s=0, end_s=600),
     "card_failing": Hold(begin_s=0, end_s=300),
     "storage_key": Hold(begin_s=0, end_s=60),
+    "sound": Hold(begin_s=10, end_s=30),
     "too_much_motion": Hold(begin_s=0, end_s=0),
     "power_weak": Hold(begin_s=0, end_s=300),
     "too_hot": Hold(begin_s=0, end_s=300),

@@ -31,6 +31,10 @@ BEGUN: dict[TroubleCode, str] = {
         "The key that seals clips can't be reached, so new clips are lost: check the token, or "
         "[storage] in doorbell.toml."
     ),
+    "sound": (
+        "Microphone or loudspeaker can't be used: look whether the sound card is plugged in. "
+        "The doorbell's log says what failed; see [sound] in doorbell.toml."
+    ),
     "too_much_motion": (
         "There is so much motion that it is no longer told or recorded for a while; presses are. "
         "Draw zones around what matters, or lower the sensitivity, in [motion] of doorbell.toml."
@@ -51,6 +55,7 @@ OVER: dict[TroubleCode, str] = {
     "card_slow": "The card keeps up again.",
     "card_failing": "The card works again.",
     "storage_key": "The key that seals clips can be reached again.",
+    "sound": "Microphone and loudspeaker work again.",
     "too_much_motion": "Motion is told and recorded again.",
     "power_weak": "The power supply is strong enough again.",
     "too_hot": "The doorbell has cooled down.",

@@ -25,6 +25,10 @@ from firmware.protocol.topics import topic
 STEADY_AFTER_S = 10.0
 """A connection that lasted this long makes the next wait short again."""
 MAX_COMMANDS_UNDER_WAY = 32
+COMMANDS_AT_ONCE = 200
+COMMANDS_PER_S = 20.0
+"""Several people who join at once need less; what each costs is signatures and reading the card, so
+a relay that sends more would take the time that pictures need. Receipts don't count."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +67,8 @@ class LinkSession:
         self._connection: MqttConnection | None = None
         self._health: Health | None = None
         self._command_tasks: set[asyncio.Task[None]] = set()
+        self._allowed, self._counted_s = float(COMMANDS_AT_ONCE), monotonic_s()
+        self._dropped_count = 0
 
     @property
     def is_online(self) -> bool:
@@ -137,13 +143,25 @@ class LinkSession:
             if isinstance(command.body, Receipt):
                 await self._sender.take_receipt(command.body.event_ids)
                 continue
-            if len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY:
-                log.warning("dropped a command: %d are under way", MAX_COMMANDS_UNDER_WAY)
+            if not self._may_take():
                 continue
             name = f"command {type(command.body).__name__}"
             task = asyncio.create_task(self._answer(command), name=name)
             self._command_tasks.add(task)
             task.add_done_callback(self._command_tasks.discard)
+
+    def _may_take(self) -> bool:
+        """Tell whether one more command may be dealt with now, and count it if so."""
+        now_s = self._monotonic_s()
+        grown = self._allowed + (now_s - self._counted_s) * COMMANDS_PER_S
+        self._allowed, self._counted_s = min(COMMANDS_AT_ONCE, grown), now_s
+        if self._allowed < 1 or len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY:
+            self._dropped_count += 1
+            if self._dropped_count.bit_count() == 1:  # a flood mustn't fill the log either
+                log.warning("dropped %d commands so far: too many at once", self._dropped_count)
+            return False
+        self._allowed -= 1
+        return True
 
     def _parse(self, payload: bytes) -> Command | None:
         try:

@@ -8,12 +8,21 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from firmware.protocol.encoding import WireError
 
 MAX_MESSAGE_BYTES = 4096
+MAX_KEPT_BYTES = 16 * 1024
+"""Nothing that is sent here is longer: of more, only as much is kept as shows that."""
 MAX_WAITING_MESSAGES = 8
 LOW_WATER_BYTES = 64 * 1024
 HIGH_WATER_BYTES = 256 * 1024
+
+
+W = TypeVar("W")
 
 
 class Channel(Protocol):
@@ -34,6 +43,19 @@ class Channel(Protocol):
 
 class ChannelClosed(Exception):
     """The peer closed the channel amid an answer, or can't take answers at all."""
+
+
+def parse_text(decoder: msgspec.json.Decoder[W], message: str | bytes, *, what: str) -> W:
+    """Parse one message of a peer that may say several things, or raise WireError."""
+    if not isinstance(message, str):
+        raise WireError("send a JSON text, not bytes")
+    data = message.encode("utf-8", "replace")
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise WireError(f"a message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"{what}: {error}") from error
 
 
 class ChannelEnd:
@@ -67,7 +89,10 @@ class ChannelEnd:
         return self._channel is not None and self._channel.readyState == "open"
 
     async def next(self) -> str | bytes:
-        """Return the next message of the peer."""
+        """Return the next message of the peer, once it has taken enough of the answers before."""
+        while self.is_flooded and self._channel is not None:
+            self._drained.clear()
+            await self._drained.wait()
         while not self._messages:
             self._has_message.clear()
             await self._has_message.wait()
@@ -112,7 +137,7 @@ class ChannelEnd:
 
     def _take(self, message: str | bytes) -> None:
         if len(self._messages) < MAX_WAITING_MESSAGES:
-            self._messages.append(message)
+            self._messages.append(message[: MAX_KEPT_BYTES + 1])
             self._has_message.set()
         elif not self.is_flooded:
             self._on_overflow()

@@ -13,9 +13,10 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
-from firmware.live.channel import MAX_MESSAGE_BYTES, Channel, ChannelEnd
+from firmware.live.channel import Channel, ChannelEnd, parse_text
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import Document, Id, WireError
+from firmware.sound.talk import Manner
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class SwitchMicrophone(Document, frozen=True, kw_only=True, tag="microphone", ta
 
 
 Wish = Renew | Quality | Talk | Listen | Reply | RepliesWanted | SwitchMicrophone
+_DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class State:
     stream: Stream
     why: str | None
     microphone: Microphone
+    talk: Manner
     talker: str | None
     watching: tuple[WatcherLine, ...]
 
@@ -111,16 +114,7 @@ class QuickReply(Protocol):
 
 def parse_wish(message: str | bytes) -> Wish:
     """Parse one message of the viewer, or raise WireError."""
-    if not isinstance(message, str):
-        raise WireError("send a JSON text, not bytes")
-    data = message.encode("utf-8", "replace")
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise WireError(f"a message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
-    try:
-        wish: Wish = msgspec.json.decode(data, type=Wish)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"control message: {error}") from error
-    return wish
+    return parse_text(_DECODER, message, what="control message")
 
 
 class ControlChannel:

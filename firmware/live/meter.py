@@ -4,6 +4,7 @@ Pure: times are passed in, in seconds of the monotonic clock.
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from firmware.capture.packets import TICKS_PER_S
 from firmware.live.line import LineReport
@@ -12,6 +13,29 @@ REMEMBERED_REPORTS = 8
 DELAY_PER_S = 1 << 16
 """DLSR counts 1/65536 s."""
 NEW_RTT_SHARE = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewerStats:
+    """One viewer's state, for the page, the log and the tests."""
+
+    source: str
+    next_source: str | None
+    is_key_frames_only: bool
+    packets: int
+    octets: int
+    repeats: int
+    """Packets sent once more."""
+    forgotten: int
+    """Packets asked for once more that were no longer known, or beyond the budget."""
+    skipped_units: int
+    """Pictures left out because the line was full, and those that needed them."""
+    picture_losses: int
+    """How often the viewer asked for a key frame."""
+    bitrate_bps: float
+    lost: float | None
+    rtt_s: float | None
+    remb_bps: int | None
 
 
 class LineMeter:

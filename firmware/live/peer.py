@@ -1,7 +1,7 @@
 """One peer connection, as a visit needs it: an offer in, an answer out, candidates as they come.
 
-With fanout.py, talk.py and ice_edge.py all that imports aiortc and aioice. Importing it takes a
-third of a second on a fast machine, so nothing that the bell needs does (session.py).
+With fanout.py, talk.py and what is named *_edge.py all that imports aiortc and aioice. It takes a
+third of a second on a fast machine to import, so nothing that the bell needs does (session.py).
 
 ICE gets the viewer's candidates apart from its offer: what has an address at once, and `.local`
 names when somebody answers for them, which holds nothing up.
@@ -27,11 +27,13 @@ from aiortc import (
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
 from firmware.clock import Clock
+from firmware.live.dtls_edge import tune_dtls
 from firmware.live.errors import LiveError
 from firmware.live.fanout import attach
 from firmware.live.ice_edge import check_turn_by_name, tune_ice
 from firmware.live.ice_servers import UsedServer
 from firmware.live.offers import MAX_SESSION_CANDIDATES, Candidate, TakenOffer
+from firmware.live.sctp_edge import bound_incoming
 from firmware.live.source import Source
 from firmware.live.talk import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.live.visit import PeerEvents, PeerSound
@@ -58,6 +60,7 @@ class Peer:
     ) -> None:
         """ValueError if an ICE server isn't one."""
         tune_ice()
+        tune_dtls()
         self._connection = _connection(servers)
         self._video = self._connection.addTransceiver("video", direction="sendonly")
         self._names = [server.name for server in servers if server.scheme == "turns"]
@@ -78,8 +81,11 @@ class Peer:
     async def answer(self, offer: TakenOffer) -> str:
         """Return the answer's SDP, with all our candidates; anything may be wrong with an offer."""
         connection = self._connection
+        self.viewer.expect()
         audio = self._add_audio() if offer.has_audio else None
         await connection.setRemoteDescription(RTCSessionDescription(sdp=offer.sdp, type="offer"))
+        if connection.sctp is not None:
+            bound_incoming(connection.sctp, self._events.ended)
         for transceiver in connection.getTransceivers():
             if transceiver not in (self._video, audio):
                 # Nobody would read what the viewer sends, and memory would fill.

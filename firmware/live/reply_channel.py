@@ -20,7 +20,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 
 from firmware.errors import StoreError
-from firmware.live.channel import MAX_MESSAGE_BYTES, Channel, ChannelEnd
+from firmware.live.channel import Channel, ChannelEnd, parse_text
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import Document, Id, WireError
 from firmware.sound.errors import ReplyUnknown, SoundError, SoundMissing, SpeechFailed
@@ -70,6 +70,7 @@ class SetDefault(Document, frozen=True, kw_only=True, tag="default", tag_field="
 
 
 Wish = ListWanted | AddRecording | AddText | Remove | SetDefault
+_DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 
 
 class RepliesToKeep(Protocol):
@@ -90,14 +91,7 @@ def parse_wish(message: str | bytes) -> Wish:
     """Parse one text of the viewer, or raise WireError."""
     if not isinstance(message, str):
         raise WireError("announce a recording first")
-    data = message.encode("utf-8", "replace")
-    if len(data) > MAX_MESSAGE_BYTES:
-        raise WireError(f"a message of {len(data)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
-    try:
-        wish: Wish = msgspec.json.decode(data, type=Wish)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"message about replies: {error}") from error
-    return wish
+    return parse_text(_DECODER, message, what="message about replies")
 
 
 class ReplyChannel:

@@ -1,24 +1,30 @@
 """One stream of pictures for all who watch it: read once, packed once, sent on in bursts.
 
 The main stream, the small one and one viewer's clip are each a `Source`. It reads its feed only
-while it has takers. A large picture leaves in bursts over some 10 ms, because a hundred datagrams
-at once are more than many a radio's queue holds; the usual picture is one burst. Nothing waits for
-a taker: `Taker.send` returns at once, whatever it could send.
+while it has takers. A key frame leaves in bursts over some milliseconds, because hundreds of
+datagrams at once are more than many a radio's queue holds; the usual picture is one burst. Nothing
+waits for a taker: `Taker.send` returns at once, whatever it could send.
+
+What followed the newest key frame is kept for `CATCH_UP_S`, for who joins: they begin there rather
+than wait for another, which a camera makes twice a second at most.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
+from firmware.capture.packets import TICKS_PER_S
 from firmware.live.feed import UnitFeed, UnitStream
 from firmware.live.keyframes import KEY_FRAME_INTERVAL_S, KeyFrameGate
 from firmware.live.packets_h264 import PackedUnit, pack_unit
 
 MAX_QUEUED_UNITS = 60
-BURST_LEAST_PACKETS, BURST_MOST_PACKETS = 16, 40
-BURSTS_USUALLY_MOST = 5
+BURST_MOST_PACKETS = 40
 BURST_INTERVAL_S = 0.002
+CATCH_UP_S = 0.75
+CATCH_UP_MOST_BYTES = 1_000_000
+"""Larger than any half second of 1080p."""
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +69,8 @@ class Source:
         self._feed = feed
         self._gate = KeyFrameGate(request_key_frame, interval_s=key_frame_interval_s)
         self._takers: list[Taker] = []
+        self._gop: list[PackedUnit] = []
+        self._gop_bytes = 0
         self._units: UnitStream | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -92,14 +100,21 @@ class Source:
         """Want a key frame soon, within the limits that hold for all."""
         self._gate.ask()
 
+    def newest_gop(self, now_90k: int) -> Sequence[PackedUnit]:
+        """Return the newest key frame and all since, if it isn't older than `CATCH_UP_S`."""
+        is_fresh = self._gop and now_90k - self._gop[0].pts_90k <= CATCH_UP_S * TICKS_PER_S
+        return tuple(self._gop) if is_fresh else ()
+
     def discard(self) -> None:
         """Send nothing more of what was filmed until now: there is a new mask."""
+        self._gop = []
         for taker in list(self._takers):
             taker.discard()
 
     def stop(self) -> None:
         """Read no more; may be called twice."""
         self._gate.stop()
+        self._gop = []
         if self._units is not None:
             self._units.close()
             self._units = None
@@ -131,10 +146,25 @@ class Source:
                 self._gate.fulfil()
             packed = pack_unit(unit)
             if packed.payloads:
+                self._keep(packed)
                 await self._send(packed)
+
+    def _keep(self, unit: PackedUnit) -> None:
+        """Keep it for who joins, unless the newest key frame is too long ago."""
+        if unit.is_key:
+            self._gop, self._gop_bytes = [], 0
+        elif not self._gop:
+            return
+        self._gop.append(unit)
+        self._gop_bytes += sum(map(len, unit.payloads))
+        is_old = unit.pts_90k - self._gop[0].pts_90k > CATCH_UP_S * TICKS_PER_S
+        if not self.is_live or is_old or self._gop_bytes > CATCH_UP_MOST_BYTES:
+            self._gop = []
 
     async def _send(self, unit: PackedUnit) -> None:
         takers = [taker for taker in list(self._takers) if taker.begin(self, unit)]
+        if not takers:
+            return
         for begin, end in bursts_of(len(unit.payloads)):
             if begin:
                 await asyncio.sleep(BURST_INTERVAL_S)
@@ -144,7 +174,6 @@ class Source:
 
 def bursts_of(packets: int) -> Iterator[tuple[int, int]]:
     """Yield where each burst of so many packets begins and ends; they differ by one at most."""
-    usual = min(-(-packets // BURST_LEAST_PACKETS), BURSTS_USUALLY_MOST)
-    count = max(usual, -(-packets // BURST_MOST_PACKETS))
+    count = -(-packets // BURST_MOST_PACKETS)
     for number in range(count):
         yield packets * number // count, packets * (number + 1) // count

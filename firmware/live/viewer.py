@@ -4,8 +4,9 @@ No aiortc here: `Wire` is what is used of a connection, `firmware.live.fanout` g
 viewer does can hold up the recording or other viewers: what their line can't take is dropped up to
 the next key frame, and what they may ask for (key frames, packets once more) has a budget.
 
-A viewer takes one `Source`. Another one takes over at its next key frame; until then the old one
-goes on. RTP's times never go back: live streams keep the monotonic clock's, clips are set to it.
+A viewer takes one `Source`, from its newest key frame on if that isn't long ago. Another one takes
+over at its next key frame; until then the old one goes on. RTP's times never go back: live streams
+keep the monotonic clock's, clips are set to it.
 """
 
 import asyncio
@@ -16,9 +17,10 @@ from typing import Literal, Protocol
 
 from firmware.capture.packets import TICKS_PER_S, pts_90k_of
 from firmware.clock import Clock
+from firmware.live.drip import Backlog, Drip
 from firmware.live.keyframes import key_frame_budget
 from firmware.live.line import KEY_FRAMES_MOST_BPS, LineReport
-from firmware.live.meter import LineMeter
+from firmware.live.meter import LineMeter, ViewerStats
 from firmware.live.packets_h264 import MAX_PAYLOAD_BYTES, PackedUnit
 from firmware.live.repeats import Repeats
 from firmware.live.rtp_stream import RtpStream, StreamParameters, ntp_of
@@ -29,6 +31,8 @@ FIRST_SEQUENCES = 1 << 15
 """In the lower half, so that SRTP's first packets can't wrap (RFC 3711 §3.3.1)."""
 DRIP_INTERVAL_S = 0.02
 SILENT_REPORT_S = 2.0
+FRESH_90K = TICKS_PER_S * 2 // 5
+"""A key frame that old need not be made anew for who joins."""
 APART_90K = TICKS_PER_S // 4
 """A clip that strays so far from the clock (somebody seeks) is set to it anew."""
 
@@ -43,47 +47,6 @@ class Wire(Protocol):
     def close(self) -> None:
         """Let go of what it holds; may be called twice."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewerStats:
-    """One viewer's state, for the page, the log and the tests."""
-
-    source: str
-    next_source: str | None
-    is_key_frames_only: bool
-    packets: int
-    octets: int
-    repeats: int
-    """Packets sent once more."""
-    forgotten: int
-    """Packets asked for once more that were no longer known, or beyond the budget."""
-    skipped_units: int
-    """Pictures left out because the line was full, and those that needed them."""
-    picture_losses: int
-    """How often the viewer asked for a key frame."""
-    bitrate_bps: float
-    lost: float | None
-    rtt_s: float | None
-    remb_bps: int | None
-
-
-class Drip:
-    """Calls `step` soon, and again after as many seconds as it returns; None ends it."""
-
-    def __init__(self, step: Callable[[], float | None]) -> None:
-        self._step = step
-        self._loop = asyncio.get_running_loop()
-        self._handle: asyncio.Handle = self._loop.call_soon(self._run)
-
-    def stop(self) -> None:
-        """Call it no more; may be called twice."""
-        self._handle.cancel()
-
-    def _run(self) -> None:
-        wait_s = self._step()
-        if wait_s is not None:
-            self._handle = self._loop.call_later(wait_s, self._run)
 
 
 @dataclass(slots=True)
@@ -106,6 +69,7 @@ class Viewer:
         self._stream: RtpStream | None = None
         self._wire: Wire | None = None
         self._is_closed = False
+        self._is_expected = False
         self._is_key_wanted = True
         self._is_key_frames_only = False
         self._unit: PackedUnit | None = None
@@ -114,6 +78,7 @@ class Viewer:
         self._base_90k = random_source.getrandbits(32)
         self._shift_90k = 0
         self._drip: Drip | None = None
+        self._backlog: Backlog | None = None
         self._drip_bps = KEY_FRAMES_MOST_BPS
         self._key_budget = key_frame_budget()
         self._repeats = Repeats(self._send_again)
@@ -165,7 +130,10 @@ class Viewer:
         if source is self._source:
             return
         if self._stream is None:
-            self._source = source
+            old, self._source = self._source, source
+            if self._is_expected:
+                source.add(self)
+                old.remove(self)
             return
         self._next = source
         source.add(self)
@@ -183,8 +151,16 @@ class Viewer:
             self._is_key_wanted = True
             self._ask_key_frame()
 
+    def expect(self) -> None:
+        """Somebody will connect in a moment: have a key frame ready that isn't old."""
+        if not self._is_closed and self._stream is None and not self._is_expected:
+            self._is_expected = True
+            self._source.add(self)
+            # Later, so that a source that has just begun to read has looked at what was there.
+            asyncio.get_running_loop().call_soon(self._have_fresh)
+
     def start(self, parameters: StreamParameters, wire: Wire) -> None:
-        """The connection stands: take pictures, and ask for one to begin with."""
+        """The connection stands: take pictures from the newest key frame on, or ask for one."""
         if self._is_closed or self._stream is not None:
             wire.close()
             return
@@ -196,7 +172,12 @@ class Viewer:
         )
         self._line.begin(self._now_s())
         self._source.add(self)
-        self._source.ask_key_frame()
+        late = self._source.newest_gop(self._now_90k())
+        if late:
+            self._is_key_wanted = False
+            self._backlog = Backlog(late, self._send_late, self._stop_backlog)
+        else:
+            self._source.ask_key_frame()
 
     def close(self) -> None:
         """Send nothing more and let go of everything; may be called twice."""
@@ -215,7 +196,7 @@ class Viewer:
 
     def begin(self, source: Source, unit: PackedUnit) -> bool:
         """Look at the next unit; True to be sent its packets."""
-        if self._is_closed:
+        if self._is_closed or self._stream is None:
             return False
         if source is self._next:
             if not unit.is_key:
@@ -227,6 +208,9 @@ class Viewer:
             if unit.is_key and self._drip is None:
                 self._begin_unit(unit)
                 self._drip = Drip(self._drip_on)
+            return False
+        if self._backlog is not None:
+            self._backlog.add(unit)
             return False
         if unit.is_key:
             self._is_key_wanted = False
@@ -252,6 +236,7 @@ class Viewer:
         """Forget all pictures, sent or not, and go on at the next key frame."""
         self._unit = None
         self._stop_drip()
+        self._stop_backlog()
         self._is_key_wanted = True
         self._repeats.forget()
         if self._stream is not None:
@@ -308,11 +293,28 @@ class Viewer:
         if self._unit is not None and self._drip is None:
             self.send(self._unit, self._sent_of_unit, len(self._unit.payloads))
         self._stop_drip()
+        self._stop_backlog()
         old, self._source, self._next = self._source, source, None
         old.remove(self)
         self._is_key_wanted = False
         if not source.is_live:
             self._shift_90k = self._now_90k() - unit.pts_90k
+
+    def _have_fresh(self) -> None:
+        if self._stream is None and not self._is_closed:
+            late = self._source.newest_gop(self._now_90k())
+            if not late or self._now_90k() - late[0].pts_90k > FRESH_90K:
+                self._source.ask_key_frame()
+
+    def _send_late(self, unit: PackedUnit, begin: int, end: int) -> None:
+        if begin == 0:
+            self._begin_unit(unit)
+        self.send(unit, begin, end)
+
+    def _stop_backlog(self) -> None:
+        if self._backlog is not None:
+            self._backlog.stop()
+            self._backlog = None
 
     def _begin_unit(self, unit: PackedUnit) -> None:
         self._unit, self._sent_of_unit = unit, 0
@@ -330,6 +332,7 @@ class Viewer:
         if delivery == "full":
             self._unit = None
             self._stop_drip()
+            self._stop_backlog()
             self._is_key_wanted = True
             self._counts.skipped_units += 1
             self._ask_key_frame()

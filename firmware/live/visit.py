@@ -233,6 +233,7 @@ class Visit:
                 stream=self._quality.stream,
                 why=self._quality.why,
                 microphone=sound.microphone() if sound and sound.opus else "none",
+                talk=sound.floor.manner if sound and self._voice else "none",
                 talker=None if talker is None else talker.name,
                 watching=lines,
             )

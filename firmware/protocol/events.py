@@ -22,8 +22,9 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.thumbnails import SealedThumbnail
 
-NOTE_PLAIN_BYTES = 1024
-"""Every note is padded to this size before it is sealed, so that its size says nothing."""
+NOTE_PLAIN_BYTES = 2560
+"""Every note is padded to this size before it is sealed, so that its size says nothing. The longest
+names that there can be fit: nobody goes untold because of what they are called."""
 
 PartDigests = Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=1000)]
 
@@ -58,6 +59,7 @@ TroubleCode = Literal[
     "card_slow",  # the card can't keep up: parts of clips were lost
     "card_failing",  # the card gives errors
     "storage_key",  # the key that seals clips can't be reached: new clips are lost
+    "sound",  # microphone or loudspeaker can't be used, though they should be there
     "too_much_motion",  # so much that it is no longer told, or recorded, for a while
     "power_weak",
     "too_hot",
@@ -123,7 +125,7 @@ class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"
 
 
 class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
-    """A sealed note of fixed size from the doorbell to one owner's browser (`notes.OwnerNote`)."""
+    """A sealed note of fixed size from the doorbell to one owner's browser (`notes.SignedNote`)."""
 
     credential_id: B64u
     browser: BrowserId

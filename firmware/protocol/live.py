@@ -204,11 +204,14 @@ def _fingerprint(value: str) -> Fingerprint:
 
 
 class PushText(Document, frozen=True, kw_only=True):
-    """What a push message says, once the browser has opened it; `name` is nobody's."""
+    """What a push message says, once the browser has opened it.
+
+    `time_ms` is None while the doorbell doesn't know the time.
+    """
 
     v: Literal[1] = 1
     device: DeviceId
     event_id: Id
     kind: Literal["pressed", "motion"]
-    time_ms: WallTimeMs
+    time_ms: WallTimeMs | None
     detail: Line | None = None

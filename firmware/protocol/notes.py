@@ -1,4 +1,14 @@
-"""Sealed notes from a doorbell to one owner: the relay carries them and can't read them."""
+"""Notes from a doorbell to one owner: signed by it, and sealed so that only their browsers read.
+
+Sealing alone would let anybody who knows a browser's viewing key write notes: a relay learns it
+when that browser asks to be let into a household. So the identity key signs each note, its time
+and an id of its own, by which a browser knows a note that it has seen. Each names the key to which
+statements are sealed: whoever has one note takes that key from nobody else.
+"""
+
+from typing import Annotated
+
+import msgspec
 
 from firmware.protocol.browsers import BrowserId
 from firmware.protocol.encoding import (
@@ -7,13 +17,18 @@ from firmware.protocol.encoding import (
     Document,
     Id,
     Line,
+    ShortB64u,
     WallTimeMs,
     WireError,
     decode,
+    decode_canonical,
+    unb64u,
 )
 from firmware.protocol.events import NOTE_PLAIN_BYTES
+from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.sealing import open_sealed, seal_to
 
+NOTE_TAG = b"doorward/note/v1\x00"
 NOTE_INFO = b"doorward/note/v1"
 
 
@@ -96,20 +111,38 @@ NoteBody = (
 
 
 class OwnerNote(Document, frozen=True, kw_only=True):
-    """What a note says, before padding with spaces to NOTE_PLAIN_BYTES and sealing."""
+    """What a note says; `told_ms` is by the doorbell's clock, `sealing_key` its own raw X25519."""
 
     device: DeviceId
+    id: Id
+    told_ms: WallTimeMs
+    sealing_key: ShortB64u
     body: NoteBody
 
 
-def seal_note(note: OwnerNote, viewing_key: bytes) -> bytes:
-    """Pad and seal `note` to the raw X25519 viewing key of one of an owner's browsers."""
-    plain = note.encode()
+class SignedNote(Document, frozen=True, kw_only=True):
+    """`note` is the canonical text; the doorbell's identity key signs NOTE_TAG ‖ it (DER).
+
+    It is padded with spaces to NOTE_PLAIN_BYTES before it is sealed.
+    """
+
+    note: Annotated[str, msgspec.Meta(max_length=NOTE_PLAIN_BYTES)]
+    signature: ShortB64u
+
+
+def seal_note(signed: SignedNote, viewing_key: bytes) -> bytes:
+    """Pad and seal a note to the raw X25519 viewing key of one of an owner's browsers."""
+    plain = signed.encode()
     if len(plain) > NOTE_PLAIN_BYTES:
         raise WireError(f"note of {len(plain)} bytes, at most {NOTE_PLAIN_BYTES}")
     return seal_to(viewing_key, plain.ljust(NOTE_PLAIN_BYTES), NOTE_INFO)
 
 
-def open_note(sealed: bytes, private_key: bytes) -> OwnerNote:
-    """Open a sealed note with the browser's raw X25519 private key."""
-    return decode(OwnerNote, open_sealed(private_key, sealed, NOTE_INFO).rstrip(b" "))
+def open_note(sealed: bytes, private_key: bytes, identity_spki: bytes) -> OwnerNote:
+    """Open a note with the browser's raw X25519 private key; WireError unless the doorbell's."""
+    plain = open_sealed(private_key, sealed, NOTE_INFO).rstrip(b" ")
+    signed = decode(SignedNote, plain)
+    text = signed.note.encode()
+    if not verify_p256(identity_spki, unb64u(signed.signature), NOTE_TAG + text):
+        raise WireError("this note isn't signed by this doorbell")
+    return decode_canonical(OwnerNote, text)

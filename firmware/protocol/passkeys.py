@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, unb64u
 
+LOGIN_TAG = b"doorward/login/v1"
 FLAG_USER_PRESENT = 0x01
 FLAG_USER_VERIFIED = 0x04
 
@@ -54,6 +55,14 @@ class AssertionRefused(WireError):
 def challenge(tag: bytes, document: bytes) -> bytes:
     """Return the 32-byte challenge that signs `document` (canonical bytes) under `tag`."""
     return hashlib.sha256(tag + b"\x00" + document).digest()
+
+
+def login_challenge(given: bytes) -> bytes:
+    """Return what a passkey signs to log in where `given` was given as the challenge.
+
+    Signed as it is, a challenge that a relay chooses could be that of a statement.
+    """
+    return challenge(LOGIN_TAG, b64u(given).encode())
 
 
 def load_p256(spki: bytes) -> ec.EllipticCurvePublicKey:

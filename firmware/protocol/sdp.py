@@ -1,4 +1,4 @@
-"""What Doorward needs to know of an SDP: that it is sane, and which candidates are reachable.
+"""What Doorward needs to know of an offered SDP: that it is sane.
 
 Not a full parser: aiortc parses. This gate comes first, with limits.
 """
@@ -22,13 +22,3 @@ def check_offer(sdp: str) -> None:
         raise WireError("the viewer can't take H.264")
     if not any(line.startswith("a=fingerprint:") for line in lines):
         raise WireError("the offer has no DTLS fingerprint")
-
-
-def without_mdns_candidates(sdp: str) -> str:
-    """Return the SDP without `.local` candidates: resolving them would cost a second."""
-    kept = [
-        line
-        for line in sdp.splitlines()
-        if not (line.startswith("a=candidate:") and line.split()[4:5] and ".local" in line)
-    ]
-    return "\r\n".join(kept) + "\r\n"

@@ -65,7 +65,7 @@ class Pushes:
             device=self._device,
             event_id=event.id,
             kind="motion" if isinstance(body, Motion) else "pressed",
-            time_ms=event.time_ms,
+            time_ms=event.time_ms if event.is_clock_trusted else None,
             detail=_zones(body),
         )
         plain = text.encode()

@@ -49,6 +49,8 @@ class StreamKeeper:
         self._changed = asyncio.Event()
         self.state: StreamState = "closed"
         self.detail = ""
+        self.has_failed = False
+        """Whether it failed when it was last wanted, also after it isn't wanted any more."""
 
     def look(self) -> None:
         """Ask anew whether the stream is wanted (on the loop)."""
@@ -117,6 +119,8 @@ class StreamKeeper:
     def _set(self, state: StreamState, detail: str = "") -> None:
         is_new = (state, detail) != (self.state, self.detail)
         self.state, self.detail = state, detail
+        if state != "closed":
+            self.has_failed = state == "failing"
         if is_new:
             self._on_state()
 

@@ -58,6 +58,11 @@ class Microphone:
         self._on_change = on_change
 
     @property
+    def has_card(self) -> bool:
+        """Whether there is a sound card that could have one."""
+        return self._card is not None
+
+    @property
     def is_on(self) -> bool:
         """Whether there is one, and the owner has it on."""
         return self._card is not None and self._switch.is_on
@@ -75,6 +80,11 @@ class Microphone:
     def trouble(self) -> str:
         """Why nothing can be heard; "" while all is well."""
         return self._keeper.detail if self._keeper.state == "failing" else ""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it couldn't be used when somebody last wanted to hear; never while it is off."""
+        return self.is_on and self._keeper.has_failed
 
     @property
     def is_open(self) -> bool:

@@ -74,6 +74,11 @@ class Speaker:
         """Why nothing can be heard; "" while all is well."""
         return self._keeper.detail if self._keeper.state == "failing" else ""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether it couldn't be used when something was last to be said."""
+        return self._keeper.has_failed
+
     def wake(self) -> None:
         """Open the device: somebody is about to talk (on the loop)."""
         self._used_ns = self._clock.monotonic_ns()
@@ -116,15 +121,6 @@ class Speaker:
                 if self._saying is saying:
                     self._saying = None
 
-    def hush(self) -> None:
-        """Say nothing more of what waits."""
-        with self._lock:
-            saying, self._saying = self._saying, None
-            self._frames.clear()
-            self._is_talking = False
-        if saying is not None:
-            saying.end()
-
     async def run(self) -> None:
         """Keep the device open while it is used, until cancelled."""
         await self._keeper.run()
@@ -136,7 +132,8 @@ class Speaker:
                 while not saying.is_over.is_set():
                     self.wake()
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(saying.is_over.wait(), self._open_for_s / 2)
+                        async with asyncio.timeout(self._open_for_s / 2):
+                            await saying.is_over.wait()
         except TimeoutError as error:
             raise NoSoundCard(self.trouble or "the speaker takes no sound") from error
 

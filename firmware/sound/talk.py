@@ -8,6 +8,7 @@ the microphone is on: without one, both sides would hear the door's loudspeaker.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from firmware.clock import Clock
 from firmware.sound.echo import Echo
@@ -17,6 +18,9 @@ from firmware.sound.speaker import Speaker
 log = logging.getLogger(__name__)
 
 STALE_S = 5.0
+
+Manner = Literal["none", "hold", "open_line"]
+"""How one may talk at a door: not at all, one side at a time, or freely as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +59,11 @@ class TalkFloor:
         return self._talker
 
     @property
-    def has_open_line(self) -> bool:
-        """Whether open lines can be had here."""
-        return self._echo.can_cancel
+    def manner(self) -> Manner:
+        """How viewers may talk at this door."""
+        if not self._speaker.has_card:
+            return "none"
+        return "open_line" if self._echo.can_cancel else "hold"
 
     def ask(self, viewer_id: str, *, name: str, is_open_line: bool) -> None:
         """Give the place to a viewer, or raise TalkRefused; asking again changes the manner."""

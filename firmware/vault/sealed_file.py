@@ -63,6 +63,7 @@ class Kind(IntEnum):
     FRAGMENT = 1
     END = 2  # the signed manifest; the last record of a file that is whole
     PICTURE = 3  # a JPEG
+    SOUND = 4  # what was heard with the fragment before it
 
 
 class RecoveryWrap(Document, frozen=True, kw_only=True):

@@ -7,12 +7,13 @@ import pytest
 from firmware.admitting import Admitting
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
 from firmware.noting import Notes
 from firmware.own_page import HowItIs, OwnPage
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import EventBody, Paired
+from firmware.protocol.events import EventBody, Note, Paired
 from firmware.protocol.grants import Owner, OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from tests.fakes.clock import ManualClock
@@ -41,7 +42,13 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         return
 
     browsers = BrowserStore(tmp_path / "browsers.json", owners)
-    notes = Notes(device="a" * 20, owners=owners, browsers=browsers, tell=tell)  # type: ignore[arg-type]
+    notes = Notes(
+        keys=load_or_make_keys(tmp_path / "keys"),
+        owners=owners,
+        browsers=browsers,
+        clock=clock,
+        tell=tell,  # type: ignore[arg-type]
+    )
     admitting = Admitting(
         owners=owners,
         browsers=browsers,
@@ -77,4 +84,4 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     number.check(winners[0])
     assert owners.owners == (owner.owner,)
     assert [one.keys for one in browsers.all()] == [owner.browser]
-    assert [type(body) for body in told] == [Paired]
+    assert [type(body) for body in told] == [Paired, Note]  # its browser hears of itself

@@ -19,6 +19,7 @@ from aiortc.rtcdtlstransport import RTCDtlsTransport, RtpRouter, State
 from aiortc.rtcicetransport import RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
+from aiortc.rtcsctptransport import InboundStream
 from aiortc.rtp import RTCP_PSFB_PLI, RtcpPsfbPacket, pack_remb_fci, unpack_remb_fci
 from pylibsrtp import Policy, Session
 from pylibsrtp._binding import ffi, lib
@@ -160,3 +161,16 @@ def test_what_is_encrypted_in_place_is_what_pylibsrtp_would_send(
 
     assert status == lib.srtp_err_status_ok
     assert ffi.buffer(place)[100 : 100 + length[0]] == sessions[0].protect(packet)
+
+
+async def test_data_that_comes_in_passes_by_the_method_that_limits_it() -> None:
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    peer.createDataChannel("x")
+    sctp = peer.sctp
+    await peer.close()
+
+    assert "await self._receive_data_chunk(chunk)" in inspect.getsource(sctp._receive_chunk)
+    assert sctp._inbound_streams == {}
+    assert sctp._sack_misordered == set()
+    assert sctp._advertised_rwnd == 1024 * 1024
+    assert InboundStream().reassembly == []

@@ -149,6 +149,43 @@ async def test_a_browser_that_is_confirmed_may_watch_for_30_days_and_all_are_tol
     assert rig.notes_to(laptop)[-1] == told
 
 
+async def test_a_browser_that_is_let_in_is_told_of_those_that_came_before(rig):
+    """So that a lost phone can be ended from one that came later."""
+    desk, laptop, lapsed = rig.desk(), SoftBrowser.create("Laptop"), SoftBrowser.create("Lapsed")
+    owner = rig.owners.owners[0].passkey.credential_id
+    rig.browsers.enrol(lapsed.keys, owner, NOW_MS - SESSION_KEY_LIFE_MS)
+    await desk.on_statement(rig.seal(rig.sign(EnrolBrowser(browser=laptop.keys))))
+    assert await desk.confirm(desk.waiting()[0].statement.digest) is None
+    named = {one.browser for one in rig.notes_to(laptop) if isinstance(one, BrowserEnrolled)}
+    assert named == {laptop.keys.id, rig.browser.keys.id}
+    told = [one.browser for one in rig.notes() if isinstance(one, BrowserEnrolled)]
+    assert told == [laptop.keys.id]  # the older one knows itself
+
+
+async def test_who_pairs_is_told_of_the_browser_that_they_paired_with(rig):
+    rig.desk()
+    bo = SoftBrowser.create("Bo's phone")
+    owner = msgspec.structs.replace(rig.newcomer().owner, browser=bo.keys)
+    assert await rig.admitting.add_owner(owner) is None
+    await rig.admitting.tell_browsers(owner.passkey.credential_id)
+    until_ms = NOW_MS + SESSION_KEY_LIFE_MS
+    assert rig.notes_to(bo) == [
+        BrowserEnrolled(browser=bo.keys.id, name="Bo's phone", until_ms=until_ms)
+    ]
+    assert rig.notes() == []
+
+
+async def test_until_when_a_browser_may_watch_is_told_once_the_time_is_known(rig):
+    rig.desk()
+    laptop = SoftBrowser.create("Laptop")
+    rig.browsers.enrol(laptop.keys, rig.owners.owners[0].passkey.credential_id, None)
+    await rig.admitting.on_time_known()
+    until_ms = NOW_MS + SESSION_KEY_LIFE_MS
+    told = BrowserEnrolled(browser=laptop.keys.id, name="Laptop", until_ms=until_ms)
+    assert told in rig.notes()
+    assert told in rig.notes_to(laptop)
+
+
 async def test_a_renewal_takes_effect_at_once_and_only_once(rig):
     desk = rig.desk()
     rig.now_ms += 20 * 24 * 60 * MINUTE_MS

@@ -164,7 +164,9 @@ async def home() -> AsyncIterator[Home]:
         yield Home(bell, clock, web)
 
 
-@pytest.mark.parametrize("path", ["/", "/pair", "/confirm", "/microphone", "/static/door.css", "/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/pair", "/confirm", "/microphone", "/static/door.css", "/nothing"]
+)
 async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
     headers = (await home.web.get(path)).headers
 

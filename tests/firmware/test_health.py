@@ -82,6 +82,7 @@ class Bench:
         self.is_outbox_full = False
         self.is_card_stuck = asyncio.Event()
         self.facts_error: OSError | None = None
+        self.has_sound_failed = False
         self.monitor = HealthMonitor(
             board=self.board,
             camera=self.camera,
@@ -92,6 +93,7 @@ class Bench:
             tell=self.tell,
             may_tell=lambda: self.has_owner,
             publish=self.published.append,
+            has_sound_failed=lambda: self.has_sound_failed,
             look_every_s=look_every_s,
             tell_patience_s=tell_patience_s,
         )
@@ -212,6 +214,17 @@ def test_both_forms_of_the_bits_are_read(bits: int) -> None:
 def test_a_card_that_is_not_wireless_has_no_signal() -> None:
     assert parse_signal_dbm("\n".join(WIRELESS.splitlines()[:2])) is None
     assert parse_signal_dbm(WIRELESS.replace("-52.", " 40.")) is None
+
+
+async def test_sound_that_fails_is_told_once_it_lasts_and_when_it_works_again() -> None:
+    bench = Bench()
+    bench.has_sound_failed = True
+    await bench.monitor.look()
+    assert bench.codes() == []
+    await bench.look_for(20)
+    bench.has_sound_failed = False
+    await bench.look_for(60)
+    assert bench.codes() == [("sound", False), ("sound", True)]
 
 
 @pytest.mark.parametrize("code", get_args(TroubleCode))

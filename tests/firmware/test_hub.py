@@ -36,6 +36,37 @@ async def test_a_subscription_begins_at_a_key_frame() -> None:
         assert await taken(viewer, 3) == [5, 6, 7]
 
 
+async def test_who_comes_late_begins_at_the_newest_key_frame() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    put_from_a_thread(hub, range(8))
+    await asyncio.sleep(0.01)
+    viewer = hub.late.subscribe("viewer")
+    put_from_a_thread(hub, range(8, 10))
+
+    assert await taken(viewer, 5) == [5, 6, 7, 8, 9]
+
+
+async def test_who_comes_late_gets_nothing_that_a_new_mask_hides() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    put_from_a_thread(hub, range(8))
+    await asyncio.sleep(0.01)
+    hub.discard_before(7 * 3000)
+    viewer = hub.late.subscribe("viewer")
+    put_from_a_thread(hub, range(8, 12))
+
+    assert await taken(viewer, 2) == [10, 11]
+
+
+async def test_a_gop_that_is_longer_than_who_comes_late_may_wait_for_is_left_out() -> None:
+    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    put_from_a_thread(hub, range(9))
+    await asyncio.sleep(0.01)
+    viewer = hub.late.subscribe("viewer", max_units=4)
+    put_from_a_thread(hub, range(9, 12))
+
+    assert await taken(viewer, 2) == [10, 11]
+
+
 async def test_the_ring_has_each_unit_before_any_subscriber_sees_it() -> None:
     ring: list[AccessUnit] = []
     hub = UnitHub(ring_add=ring.append, loop=asyncio.get_running_loop())

@@ -15,13 +15,14 @@ from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.link.answers import CommandAnswers
 from firmware.link.delivery import EventSender
 from firmware.link.mqtt import BrokerAddress
-from firmware.link.session import Identity, LinkSession
+from firmware.link.session import COMMANDS_AT_ONCE, COMMANDS_PER_S, Identity, LinkSession
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import (
     Accepted,
     CloseSession,
     Command,
     CommandBody,
+    NonceWanted,
     Receipt,
     Refused,
     Reply,
@@ -298,6 +299,27 @@ async def test_answers_a_command_once_and_repeats_its_reply(bench: Bench) -> Non
     assert bench.relay.replies[0] == bench.relay.replies[1]
     assert bench.relay.replies[0].in_reply_to == command_id
     assert [command.body for command in bench.commands] == [close]
+
+
+async def test_a_relay_that_floods_takes_only_so_much_of_the_doorbells_time(bench: Bench) -> None:
+    """Receipts go through all the same: what was told is forgotten."""
+
+    async def deal(command: Command) -> ReplyBody | None:
+        bench.commands.append(command)
+        return Accepted()
+
+    session = bench.session()
+    session._answers = CommandAnswers(deal, wall_ms=wall_ms)
+    async with bench.linked(session):
+        began_s = time.monotonic()
+        for n in range(1500):
+            await bench.relay.command(NonceWanted())
+            if n % 100 == 0:
+                await asyncio.sleep(0.02)
+        bench.press()
+        await until(lambda: bench.outbox.pending(10) == [])
+        allowed = COMMANDS_AT_ONCE + (time.monotonic() - began_s + 1) * COMMANDS_PER_S
+        assert COMMANDS_AT_ONCE // 2 < len(bench.commands) <= allowed
 
 
 async def test_refuses_an_expired_command_and_does_nothing(bench: Bench) -> None:

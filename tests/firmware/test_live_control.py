@@ -35,6 +35,7 @@ STATE = State(
     stream="main",
     why=None,
     microphone="none",
+    talk="open_line",
     talker=None,
     watching=(WatcherLine(name="Mary", browser="Phone", since_ms=1, is_you=True),),
 )

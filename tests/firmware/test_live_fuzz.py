@@ -24,10 +24,12 @@ from firmware.live.clip_channel import ClipChannel
 from firmware.live.control import ControlChannel, Reply, Talk, Wish, parse_wish
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipReel
+from firmware.live.reply_channel import ReplyChannel
 from firmware.protocol.commands import Candidates, CommandBody, Offer, Refused
 from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.live import LiveCandidates, SignedLive
 from tests.fakes.channel import FakeChannel
+from tests.fakes.loudspeaker import Sounding
 from tests.fakes.porch import CLIP_ID, OneClip, Porch, Refusal, Visitor, porch
 
 CPU_S = float(os.environ.get("DOORWARD_FUZZ_CPU_S", "2"))
@@ -214,9 +216,19 @@ CONTROL_WISHES = (
 )
 CLIP_WORDS = tuple(json.dumps(wish) for wish in CLIP_WISHES)
 CONTROL_WORDS = tuple(json.dumps(wish) for wish in CONTROL_WISHES)
+REPLY_WISHES = (
+    {"type": "list"},
+    {"type": "add_recording", "name": "Coming", "size": 64},
+    {"type": "add_text", "name": "Coming", "text": "I'm coming", "language": "en"},
+    {"type": "remove", "id": "a" * 26},
+    {"type": "default", "id": None},
+)
+REPLY_WORDS = tuple(json.dumps(wish) for wish in REPLY_WISHES)
 
 
-async def test_no_word_on_a_data_channel_breaks_it(caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_word_on_a_data_channel_breaks_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     dice = random.Random(SEED)
     granted: list[Wish] = []
 
@@ -227,7 +239,12 @@ async def test_no_word_on_a_data_channel_breaks_it(caplog: pytest.LogCaptureFixt
 
     player = NoPlayer()
     clips, control = ClipChannel(OneClip(), player), ControlChannel(grant)
-    ends = {FakeChannel(): (clips, CLIP_WORDS), FakeChannel(): (control, CONTROL_WORDS)}
+    sounding = Sounding(tmp_path)
+    ends = {
+        FakeChannel(): (clips, CLIP_WORDS),
+        FakeChannel(): (control, CONTROL_WORDS),
+        FakeChannel(): (ReplyChannel(sounding.live), REPLY_WORDS),
+    }
     async with unharmed(caplog):
         serving = []
         for channel, (end, _) in ends.items():

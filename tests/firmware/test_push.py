@@ -286,10 +286,12 @@ async def test_the_longest_zones_fit_into_a_message_of_the_one_size(doorbell):
 
 async def test_nothing_is_pushed_in_quiet_hours_but_always_while_the_time_isnt_known(doorbell):
     all_day = QuietHours(from_minute=0, to_minute=0, time_zone="UTC")
-    doorbell.subscribed(quiet=all_day)
+    _, subscription = doorbell.subscribed(quiet=all_day)
     assert await doorbell.push(Pressed()) == []
     doorbell.is_clock_trusted = False
-    assert len(await doorbell.push(Pressed())) == 1
+    (message,) = await doorbell.push(Pressed())
+    text = decode(PushText, subscription.decrypt(unb64u(message.encrypted)))
+    assert text.time_ms is None
 
 
 async def test_an_expired_browser_is_pushed_nothing(doorbell):

@@ -154,6 +154,7 @@ async def test_a_card_that_is_unplugged_comes_back_by_itself(tmp_path: Path) -> 
         ear.card.is_plugged_in = False
         await until(lambda: ear.microphone.state == "none")
         assert "microphone" in ear.microphone.trouble or "plug" in ear.microphone.trouble
+        assert ear.microphone.has_failed
         ear.clock.advance(3)
         ear.card.is_plugged_in = True
         await until(lambda: ear.open_streams == 1 and ear.microphone.state == "on")
@@ -162,6 +163,7 @@ async def test_a_card_that_is_unplugged_comes_back_by_itself(tmp_path: Path) -> 
         pts = [(await anext(frames)).pts_90k for _ in range(80)]
         assert pts == sorted(pts)
         assert max(b - a for a, b in pairwise(pts)) > 90_000 * 3
+        assert not ear.microphone.has_failed
 
 
 async def test_a_doorbell_without_a_card_says_what_to_do(tmp_path: Path) -> None:

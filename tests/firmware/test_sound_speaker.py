@@ -194,6 +194,18 @@ async def test_an_open_line_needs_an_echo_canceller() -> None:
         assert mouth.floor.talks("a")
 
 
+@pytest.mark.parametrize(
+    ("how", "manner"),
+    [
+        ({"has_card": False}, "none"),
+        ({"can_cancel": False}, "hold"),
+        ({"can_cancel": True}, "open_line"),
+    ],
+)
+async def test_viewers_are_told_how_they_may_talk(how: dict[str, bool], manner: str) -> None:
+    assert Mouth(**how).floor.manner == manner
+
+
 async def test_a_speaker_that_is_unplugged_is_told_to_who_wants_to_talk() -> None:
     mouth = Mouth()
     mouth.card.is_plugged_in = False
@@ -205,6 +217,22 @@ async def test_a_speaker_that_is_unplugged_is_told_to_who_wants_to_talk() -> Non
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert mouth.speaker.trouble == ""
+
+
+async def test_that_a_speaker_failed_is_known_until_it_works_again() -> None:
+    mouth = Mouth()
+    mouth.card.is_plugged_in = False
+    task = asyncio.create_task(mouth.speaker.run())
+    mouth.speaker.wake()
+    await until(lambda: mouth.speaker.has_failed)
+    mouth.clock.advance(60)  # nobody wants to say anything any more
+    await until(lambda: not mouth.speaker.trouble)
+    assert mouth.speaker.has_failed
+    mouth.card.is_plugged_in = True
+    mouth.speaker.wake()
+    await until(lambda: not mouth.speaker.has_failed)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_without_a_card_nobody_talks_and_is_told_what_to_do() -> None:

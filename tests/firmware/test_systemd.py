@@ -294,6 +294,7 @@ def test_the_unit_gives_the_devices_that_a_doorbell_has_and_no_other() -> None:
         "char-media",
         "char-dma_heap",
         "char-gpiochip",
+        "char-alsa",
         "/dev/vcio",
         "/dev/vcio_gencmd",
     }
@@ -309,7 +310,8 @@ needs_confinement = pytest.mark.skipif(
 def test_a_viewer_gets_picture_and_clip_under_what_the_unit_forbids() -> None:
     root = UNITS.parents[1]
     confined = [sys.executable, root / "tests/fakes/confined.py", UNITS / "doorward.service"]
-    tests = ["tests/firmware/test_live.py", "-k", "thirty_decoded_frames or bit_for_bit"]
+    files = ["tests/firmware/test_live.py", "tests/firmware/test_live_clips.py"]
+    tests = [*files, "-k", "thirty_decoded_frames or bit_for_bit"]
     done = subprocess.run(
         [*confined, sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
         cwd=root, check=False, capture_output=True, text=True, timeout=120,

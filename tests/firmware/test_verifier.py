@@ -159,12 +159,6 @@ def test_refuses_a_clip_outside_the_window(world, side):
     assert reason(judge(world.sign(world.statement()), world.facts)) == "clip_window"
 
 
-def test_refuses_sound_that_was_not_granted(world):
-    noisy = replace(world.facts.clips[world.clip_id], has_audio=True)
-    world.facts = replace(world.facts, clips={world.clip_id: noisy})
-    assert reason(judge(world.sign(world.statement()), world.facts)) == "audio"
-
-
 def test_refuses_another_agency_and_another_agencys_key(world):
     right = world.terms().recipient
     other = msgspec.structs.replace(right, agency="elsewhere")

@@ -1,0 +1,27 @@
+"""Where aiortc's DTLS is bent: a retransmission that fails doesn't end the connection's task.
+
+aiortc 1.16 lets what OpenSSL says while it retransmits a lost flight out of the task that connects:
+nothing is sent again, nobody is told, and the session never stands.
+tests/firmware/test_dtls_edge.py notices when upstream no longer does.
+"""
+
+from aiortc import rtcdtlstransport, rtcpeerconnection
+
+SSL = rtcdtlstransport.SSL  # type: ignore[attr-defined]  # aiortc's import of pyOpenSSL
+
+
+class SteadyDtls(rtcdtlstransport.RTCDtlsTransport):
+    """One DTLS transport whose handshake goes on, or fails as aiortc's callers expect."""
+
+    async def _recv_next(self) -> None:
+        try:
+            await super()._recv_next()
+        except SSL.WantReadError:
+            await self._write_ssl()  # the flight is made: what is missing is the answer to it
+        except SSL.Error as error:  # it has tried too often (RFC 6347 §4.2.4)
+            raise ConnectionError("the other side answers no DTLS") from error
+
+
+def tune_dtls() -> None:
+    """Let aiortc make such transports from now on; doing so twice changes nothing."""
+    rtcpeerconnection.RTCDtlsTransport = SteadyDtls  # type: ignore[misc]
