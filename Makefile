@@ -3,6 +3,8 @@
 .PHONY: help setup demo check test lock smoke bench soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
+TURN := coturn
+SOUND := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins libspeexdsp1 espeak-ng
 PEERS := ffmpeg
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
 ARGS ?=
@@ -27,9 +29,10 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	npm run --silent check
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
-	@.ci/debian $(BROWSER) $(FAULTS)
+	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND)
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
+	@.ci/peers || [ -z "$$CI" ]
 	npm test --silent
 	$(VENV)/pytest $(ARGS)
 
@@ -40,17 +43,21 @@ smoke: setup  ## import each side in an environment that has only its own extra
 	$(VENV)/pytest tests/smoke $(ARGS)
 
 bench: setup  ## measure for half an hour, and write docs/benchmarks.md and .json (tests/bench)
-	@.ci/debian $(PEERS) || echo "set-up: going on without; what is missing is said in the table" >&2
+	@.ci/debian $(PEERS) && .ci/debian $(BROWSER) && .ci/peers || \
+		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
 
 soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, a guest (hours)
 	@.ci/debian $(FAULTS)
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
+	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
+	DOORWARD_DROPPED_SESSIONS=500 $(VENV)/pytest tests/firmware/test_live_leaks.py $(ARGS)
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)
 	DOORWARD_RECORDER_KILLS=1000 $(VENV)/pytest tests/faults/test_recorder_kills.py $(ARGS)
 	DOORWARD_POWER_CUTS=200 $(VENV)/pytest tests/faults/test_power_cuts.py $(ARGS)
 	DOORWARD_CARD_ERRORS=0 $(VENV)/pytest tests/faults/test_failing_card.py $(ARGS)
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
+	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_fanout.py $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)

@@ -15,12 +15,16 @@ from types import ModuleType
 
 from tests.bench import (
     finishing,
+    first_frame,
     grants,
+    latency,
+    lossy,
     motion,
     packages,
     pre_roll,
     recording,
     ring,
+    viewers,
     whole,
 )
 from tests.bench.measuring import FULL, Result, Size
@@ -30,7 +34,20 @@ from tests.bench.report import as_json, as_markdown, machine_text, plot_file
 log = logging.getLogger(__name__)
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-BENCHMARKS = (ring, recording, pre_roll, finishing, motion, whole, grants, packages)
+BENCHMARKS = (
+    ring,
+    recording,
+    pre_roll,
+    finishing,
+    motion,
+    first_frame,
+    viewers,
+    lossy,
+    latency,
+    whole,
+    grants,
+    packages,
+)
 
 
 def main() -> int:

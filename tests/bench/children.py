@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,8 +31,15 @@ def memory_bytes(pid: int) -> int:
 class Child:
     """A program of the benchmark's own; it says and hears lines of JSON."""
 
-    def __init__(self, module: str, *arguments: object) -> None:
-        command = [sys.executable, "-m", module, *map(str, arguments)]
+    def __init__(
+        self,
+        module: str,
+        *arguments: object,
+        python: str | Path = sys.executable,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """Start it, by another Python or behind another command (`nsenter …`) if given."""
+        command = [*prefix, str(python), "-m", module, *map(str, arguments)]
         self.started_ns = time.monotonic_ns()
         self._process = subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE

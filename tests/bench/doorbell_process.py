@@ -19,7 +19,9 @@ import sys
 import time
 from pathlib import Path
 
-import firmware.app  # noqa: F401  # all that the doorbell's own program loads
+import firmware.app  # all that the doorbell's own program loads
+import firmware.live.peer  # noqa: F401  # and loads later
+from firmware.answering import Cameras
 from firmware.capture.hub import LumaHub, UnitHub
 from firmware.capture.keeper import CameraKeeper
 from firmware.capture.packets import AccessUnit, pts_90k_of
@@ -28,22 +30,31 @@ from firmware.capture.source import Mask
 from firmware.clips.ring import Ring
 from firmware.clock import SystemClock
 from firmware.config import Config, parse_config
+from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.health.ladder import HeatLadder
 from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
 from firmware.health.troubles import Troubles
-from firmware.live.session import LiveSessions
+from firmware.live.answer import AnswerSigner
+from firmware.live.nonces import Nonces
+from firmware.live.session import LiveLimits, LiveSessions
+from firmware.live.signed import SignedChecks
+from firmware.live.watching import WatchingNews
 from firmware.motion.watch import MotionWatch
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
+from firmware.protocol.live import LiveAnswer, LiveOffer, parse_unverified
 from firmware.recording import Recording
 from firmware.telling import Teller
 from tests.bench.encoded_source import FPS, EncodedSource
+from tests.story.browser import SoftBrowser
 
 RING_MAX_BYTES = 64_000_000
 KEEP_BYTES = 200_000_000
+BITRATE_BPS = 4_000_000
+"""About what the film has; nothing but the judging of a viewer's line asks for it."""
 SHORTEST_CLIP_S = 15.0
 """So that clips end, are signed and get their thumbnail while it is measured."""
 
@@ -136,9 +147,7 @@ async def run(given: argparse.Namespace) -> None:
         pause_s=config.clips.post_roll_s,
         presence=lambda: None,
     )
-    live = LiveSessions(
-        filming.hub, recording.shelf, request_key_frame=filming.keeper.request_key_frame
-    )
+    live = SignedOffers(config.data_dir, filming, recording, clock)
     parts = [filming.keeper.run, recording.recorder.run, motion.run, health.run]
     running = [asyncio.create_task(part()) for part in parts]
     await _obey(live, recording, teller, clock)
@@ -152,8 +161,59 @@ async def run(given: argparse.Namespace) -> None:
     say(clips=recording.library.count())
 
 
+class SignedOffers:
+    """Live view as it is, and the owner's browser, which signs what the viewer offers."""
+
+    def __init__(
+        self, data_dir: Path, filming: "EncodedFilming", recording: Recording, clock: SystemClock
+    ) -> None:
+        keys = load_or_make_keys(data_dir)
+        self._device = keys.device
+        self._browser = SoftBrowser.create()
+        enrolled = EnrolledBrowser(keys=self._browser.keys, credential_id="", expires_ms=None)
+        self._checks = SignedChecks(
+            device=keys.device,
+            nonces=Nonces(monotonic_s=time.monotonic),
+            find_browser=lambda _: enrolled,
+            owner_name=lambda _: "Owner",
+            wall_ms=clock.wall_ms,
+        )
+        self._live = LiveSessions(
+            sources=Cameras(
+                main=filming.hub,
+                request_key_frame=filming.keeper.request_key_frame,
+                main_bps=lambda: BITRATE_BPS,
+                small=None,
+            ).sources(),
+            shelf=recording.shelf,
+            checks=self._checks,
+            signer=AnswerSigner(keys.signer.sign, device=keys.device, wall_ms=clock.wall_ms),
+            clock=clock,
+            random_source=random.SystemRandom(),
+            limits=LiveLimits(max_viewers=1),
+            news=WatchingNews(began=lambda _: None, ended=lambda *_: None),
+        )
+
+    async def answer(self, sdp: str) -> str:
+        """Return the SDP that answers a viewer's."""
+        offer = LiveOffer(
+            device=self._device,
+            session_id=new_id(),
+            nonce=self._checks.give_nonce(),
+            browser=self._browser.keys.id,
+            purpose="live",
+            sdp=sdp,
+        )
+        signed = await self._live.answer(offer.session_id, self._browser.sign(offer))
+        return parse_unverified(LiveAnswer, signed).sdp
+
+    async def aclose(self) -> None:
+        """End all sessions."""
+        await self._live.aclose()
+
+
 async def _obey(
-    live: LiveSessions, recording: Recording, teller: Teller, clock: SystemClock
+    live: "SignedOffers", recording: Recording, teller: Teller, clock: SystemClock
 ) -> None:
     reader = asyncio.StreamReader(limit=1024 * 1024)
     await asyncio.get_running_loop().connect_read_pipe(
@@ -162,7 +222,7 @@ async def _obey(
     async for line in reader:
         said = json.loads(line)
         if "offer" in said:
-            say(answer=await live.answer(new_id(), said["offer"]))
+            say(answer=await live.answer(said["offer"]))
         if "press" in said:
             at_90k = pts_90k_of(clock.monotonic_ns())
             event = await teller.tell(Pressed())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Unit = Literal["µs", "ms", "s", "MB", "% of a core"]
+Unit = Literal["µs", "ms", "s", "MB", "% of a core", "s frozen"]
 NS_PER: dict[Unit, int] = {"µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -27,6 +27,10 @@ class Size:
     clip_lengths_s: tuple[int, ...]
     pre_rolls_s: tuple[float, ...]
     ring_s: float
+    joins: int
+    """Times that a viewer joins."""
+    watched_s: float
+    """How long a viewer watches in one run."""
 
 
 FULL = Size(
@@ -40,6 +44,8 @@ FULL = Size(
     clip_lengths_s=(10, 30, 60),
     pre_rolls_s=(2.0, 6.0, 15.0),
     ring_s=10.0,
+    joins=21,
+    watched_s=20.0,
 )
 SHORT = Size(
     runs=1,
@@ -52,6 +58,8 @@ SHORT = Size(
     clip_lengths_s=(2,),
     pre_rolls_s=(1.0,),
     ring_s=0.5,
+    joins=1,
+    watched_s=1.5,
 )
 
 
@@ -147,8 +155,8 @@ class Result:
 
     @property
     def ratio(self) -> float | None:
-        """How many times the peer's; None without one."""
-        return None if self.peer_value is None else self.value / self.peer_value
+        """How many times the peer's; None without one, or where the peer's is nothing."""
+        return self.value / self.peer_value if self.peer_value else None
 
     @property
     def is_met(self) -> bool | None:
@@ -172,6 +180,11 @@ Measured = TypeVar("Measured", "Run", "Readings")
 def p99_of(values: Sequence[float]) -> float:
     """Return the one that 99 of 100 stay under."""
     return sorted(values)[min(len(values) - 1, len(values) * 99 // 100)]
+
+
+def p95_of(values: Sequence[float]) -> float:
+    """Return the one that 19 of 20 stay under or reach."""
+    return sorted(values)[-(-len(values) * 19 // 20) - 1]
 
 
 def in_turns(

@@ -9,24 +9,30 @@ from types import ModuleType
 
 import pytest
 
-from tests.bench import circular
+from tests.bench import circular, lossy
 from tests.bench.__main__ import BENCHMARKS, results_of
 from tests.bench.measuring import SHORT, Goal, Point, Readings, Result, Run
 from tests.bench.plot import as_svg
 from tests.bench.report import as_json, as_markdown, machine_text
+from tests.bench.senders import lacks_peers
+from tests.rigs.line import why_no_line
 
 DATE = dt.date(2026, 1, 2)
 ALONE = ("D11",)
 """Nobody else does the same."""
+MAY_BE_NOTHING = ("D8", "D8 libwebrtc")
+"""In a second, a picture may never stand still."""
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda b: b.__name__.rpartition(".")[2])
 def test_a_benchmark_measures_its_part_and_its_peer(benchmark: ModuleType):
+    if benchmark is lossy and (why := why_no_line()):
+        pytest.skip(why)
     results = results_of(benchmark, SHORT)
     for result in results:
         assert len(result.own_runs) == SHORT.runs
-        assert result.value > 0
-        assert (result.peer_value or 0) > 0 or not result.peer
+        assert result.value > 0 or result.id in MAY_BE_NOTHING
+        assert (result.peer_value or 0) > 0 or not result.peer or result.id in MAY_BE_NOTHING
     missing = missing_peer(results[0].id)
     if missing:
         pytest.skip(f"measured without its peer: {missing}")
@@ -37,6 +43,8 @@ def missing_peer(id_: str) -> str:
     """Say which program isn't there that this result is measured against."""
     if id_ == "D2" and not shutil.which("ffmpeg"):
         return "there is no ffmpeg (apt install ffmpeg)"
+    if id_ in ("D6", "D7", "D9"):
+        return lacks_peers()
     if id_ in ("D1", "D3"):
         try:
             circular.outputs()

@@ -17,8 +17,9 @@ import pytest
 
 from firmware.bell import Bell
 from firmware.capture.hub import UnitHub
-from firmware.capture.keeper import CameraKeeper, Patience
+from firmware.capture.keeper import CameraKeeper
 from firmware.capture.packets import TICKS_PER_S
+from firmware.capture.patience import Patience
 from firmware.capture.rescue import Rescue
 from firmware.clips.record import ClipRecord
 from firmware.clips.ring import Ring

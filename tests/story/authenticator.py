@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.protocol.encoding import b64u, unb64u
-from firmware.protocol.passkeys import Assertion, PasskeyKey
+from firmware.protocol.passkeys import Assertion, PasskeyKey, login_challenge
 
 Json = dict[str, Any]  # Any: WebAuthn's own JSON
 
@@ -72,7 +72,7 @@ class SoftPasskey:
 
     def log_in(self, options: Json) -> Json:
         """Answer PublicKeyCredentialRequestOptionsJSON with an AuthenticationResponseJSON."""
-        assertion = self.sign(unb64u(options["challenge"]))
+        assertion = self.sign(login_challenge(unb64u(options["challenge"])))
         return self._credential(
             {
                 "clientDataJSON": assertion.client_data_json,

@@ -156,7 +156,7 @@ class Owner:
             body = event["body"]
             if body["browser"] != self.browser.keys.id:
                 return None
-            note = open_note(unb64u(body["sealed"]), self.browser.viewing_private_key).body
+            note = self._opened(body["sealed"])
             if _subject_of(note) != about:
                 return None
             if isinstance(note, StatementRefused):
@@ -164,6 +164,10 @@ class Owner:
             return note if isinstance(note, kind) else None
 
         return await self.inbox.wait_for(f"the note {kind.__name__}", pick, timeout_s=timeout_s)
+
+    def _opened(self, sealed: str) -> NoteBody:
+        key, spki = self.browser.viewing_private_key, unb64u(self._paired().identity_key)
+        return open_note(unb64u(sealed), key, spki).body
 
     async def sign_grant(self, request: Json, clips: list[Json]) -> str:
         """Grant these clips (bodies of clip_ready events) to a request; return the digest."""

@@ -1,0 +1,112 @@
+"""D7: what a viewer costs the doorbell, eight of them watching at once, beside its peers.
+
+Sender and viewers are processes of their own; the sender's CPU is looked at from outside. All
+senders have the same film, its camera and the same viewers, answer NACK and PLI and send reports;
+only Doorward's spreads key frames over some milliseconds. A run where less than nearly all
+pictures arrive fails: its sender had less to do.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.children import Child, cpu_s
+from tests.bench.feed import write_unit
+from tests.bench.film import FPS, grainy_film
+from tests.bench.measuring import Goal, Point, Readings, Result, Size
+from tests.bench.senders import AIORTC, LIBDATACHANNEL, PEERS_PYTHON, lacks_peers
+
+WIDTH, HEIGHT, BITRATE_BPS = 1920, 1080, 4_200_000
+VIEWERS = 8
+FEW_VIEWERS = (1, 2, 4)
+WINDOW_S = 10.0
+SETTLE_S = 1.0
+LEAST_ARRIVED, LEAST_IN_SHORT = 0.95, 0.2
+FANOUT = "tests.bench.viewers_sender"
+STOCK = "tests.bench.peers.aiortc_sender"
+CPP = "tests.bench.peers.libdatachannel_sender"
+
+
+def measure(size: Size) -> list[Result]:
+    """Let eight viewers watch each sender in turns; then fewer of them, for the plot."""
+    film = grainy_film(WIDTH, HEIGHT, BITRATE_BPS)
+    window_s = min(WINDOW_S, size.real_time_s)
+    modules = [FANOUT, STOCK] if lacks_peers() else [FANOUT, STOCK, CPP]
+    runs: dict[str, list[Readings]] = {FANOUT: [], STOCK: [], CPP: []}
+    with tempfile.TemporaryDirectory(prefix="doorward-bench-") as name:
+        path = Path(name) / "film.h264"
+        with path.open("wb") as file:
+            for unit in film.units:
+                write_unit(file, unit)
+        for _ in range(size.real_time_runs):
+            for module in modules:
+                viewers = VIEWERS if size.runs > 1 else FEW_VIEWERS[1]
+                percent = percent_each(module, path, viewers, window_s)
+                runs[module].append(Readings(values=[percent]))
+        few = FEW_VIEWERS if size.runs > 1 else ()
+        points = [
+            Point(size=viewers, value=percent_each(FANOUT, path, viewers, window_s))
+            for viewers in few
+        ]
+    return _results(runs, points)
+
+
+def _results(runs: dict[str, list[Readings]], points: list[Point]) -> list[Result]:
+    what = f"CPU of one viewer, {VIEWERS} watching 1080p{FPS}, 4.2 Mbit/s, encoded before"
+    stock = Result(
+        id="D7 aiortc",
+        what=what,
+        unit="% of a core",
+        own_runs=runs[FANOUT],
+        peer=AIORTC,
+        peer_runs=runs[STOCK],
+    )
+    cpp = Result(
+        id="D7",
+        what=what,
+        unit="% of a core",
+        own_runs=runs[FANOUT],
+        peer=LIBDATACHANNEL if runs[CPP] else "",
+        peer_runs=runs[CPP],
+        goal=Goal(value=0.6, ratio=0.7),
+        points=[*points, Point(size=VIEWERS, value=stock.value)] if points else [],
+        axis="viewers",
+        note="With NACK, reports and pacing. One viewer alone bears what all share: the camera's"
+        " thread, waking up, packing.",
+    )
+    return [cpp, stock]
+
+
+def percent_each(module: str, film: Path, viewers: int, window_s: float) -> float:
+    """Return a sender's CPU for each viewer, in percent of a core."""
+    with _child(module, film) as sender, _child("tests.bench.viewers_process", viewers) as watching:
+        sender.hear("is_ready")
+        for _ in range(viewers):
+            sender.say(offer=watching.hear("offer"))
+            watching.say(answer=sender.hear("answer"))
+        watching.hear("seen")
+        time.sleep(min(SETTLE_S, window_s))
+        watching.say(count=True)
+        watching.hear("counted")
+        begin_s, used_s = time.monotonic(), cpu_s(sender.pid)
+        time.sleep(window_s)
+        used_s, passed_s = cpu_s(sender.pid) - used_s, time.monotonic() - begin_s
+        watching.say(count=True)
+        arrived = watching.hear("counted") / (FPS * passed_s * viewers)
+        watching.hear_all()
+        sender.hear_all()
+    if arrived < (LEAST_ARRIVED if window_s >= WINDOW_S else LEAST_IN_SHORT):
+        raise RuntimeError(f"only {arrived:.0%} of the pictures of {module} arrived")
+    return used_s / passed_s / viewers * 100
+
+
+@contextmanager
+def _child(module: str, *arguments: object) -> Iterator[Child]:
+    environment = {"python": PEERS_PYTHON} if module == CPP else {}
+    child = Child(module, *arguments, **environment)
+    try:
+        yield child
+    finally:
+        child.end()
