@@ -24,4 +24,4 @@ class SteadyDtls(rtcdtlstransport.RTCDtlsTransport):
 
 def tune_dtls() -> None:
     """Let aiortc make such transports from now on; doing so twice changes nothing."""
-    rtcpeerconnection.RTCDtlsTransport = SteadyDtls  # type: ignore[misc]
+    rtcpeerconnection.RTCDtlsTransport = SteadyDtls  # type: ignore[attr-defined]
