@@ -46,7 +46,7 @@ async def test_a_viewer_sees_thirty_decoded_frames_over_udp() -> None:
 
 async def test_joining_asks_the_camera_for_a_key_frame() -> None:
     async with porch() as here, visitor(here) as someone:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.6)  # so that none was made just now
         before = here.source.key_frame_requests
         await in_time(someone.watch())
         await in_time(someone.frames(1))
@@ -266,6 +266,7 @@ async def test_a_browser_that_was_ended_can_not_renew_and_is_ended_at_once() -> 
         await in_time(other.watch())
         await in_time(someone.frames(1))
         await in_time(other.frames(1))
+        await in_time(someone.opened.wait())
         here.browsers.end(someone.browser.keys.id)
         someone.say(type="renew")
 
