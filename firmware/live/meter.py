@@ -50,6 +50,7 @@ class LineMeter:
         self._reports: OrderedDict[int, float] = OrderedDict()
         self._heard_s = self._reported_s = 0.0
         self._reported_bytes = 0
+        self._lost_s = self._told_of_s = 0.0
         self._news: tuple[float | None, float | None, float | None] = (None, None, None)
 
     def begin(self, now_s: float) -> None:
@@ -63,9 +64,15 @@ class LineMeter:
             self._reports.popitem(last=False)
 
     def hear(self, now_s: float, *, fraction_lost: int, jitter: int, lsr: int, dlsr: int) -> None:
-        """Take one report block (RFC 3550 §6.4.1), as it was on the wire."""
+        """Take one report block (RFC 3550 §6.4.1), as it was on the wire.
+
+        Each tells what was lost since the one before; until `report`, they count by their time.
+        """
+        lost = fraction_lost / 256
+        self._lost_s += lost * (now_s - self._heard_s)
+        self._told_of_s += now_s - self._heard_s
         self._heard_s = now_s
-        self.lost = fraction_lost / 256
+        self.lost = self._lost_s / self._told_of_s if self._told_of_s > 0 else lost
         self._jitter_s = jitter / TICKS_PER_S
         left_s = self._reports.get(lsr)
         latest_s: float | None = None
@@ -73,7 +80,7 @@ class LineMeter:
             latest_s = max(0.0, now_s - left_s - dlsr / DELAY_PER_S)
             before_s = latest_s if self.rtt_s is None else self.rtt_s
             self.rtt_s = before_s + NEW_RTT_SHARE * (latest_s - before_s)
-        self._news = (self.lost, self._jitter_s, latest_s)
+        self._news = (self.lost, self._jitter_s, latest_s or self._news[2])
 
     def silent_s(self, now_s: float) -> float:
         """Return how long the receiver has said nothing."""
@@ -91,6 +98,7 @@ class LineMeter:
         self._reported_s, self._reported_bytes = now_s, sent_bytes
         lost, jitter_s, rtt_s = self._news
         self._news = (None, None, None)
+        self._lost_s = self._told_of_s = 0.0
         return LineReport(
             at_s=now_s,
             sent_bps=self.bitrate_bps,

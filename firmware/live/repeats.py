@@ -3,6 +3,9 @@
 Few packets that were lost are sent twice, a moment apart: to lose one of them again costs another
 round trip, in which the picture stands still. Many that were lost at once found no room on the
 line, and more of them would find less; those are sent once.
+
+The budget is earned by what is sent for the first time, so that on a line that loses most of it
+the repeats stay fewer than the stream: by the hundred they would leave it no room.
 """
 
 import asyncio
@@ -10,8 +13,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from firmware.live.budget import Budget
 
-AT_ONCE, PER_S = 512, 500
-"""A whole large key frame at once; in the long run half of a 1080p stream's packets."""
+AT_ONCE, SHARE = 512, 0.5
+"""A whole large key frame at once; in the long run half as many as the stream has packets."""
+AT_FIRST = 64
+"""Before anything was earned: at the beginning, and after `forget`."""
 BURST_PACKETS = 16
 INTERVAL_S = 0.002
 FEW = 12
@@ -26,32 +31,40 @@ class Repeats:
     def __init__(self, send: Callable[[Sequence[int]], bool]) -> None:
         self._send = send
         self._wanted: dict[int, None] = {}
-        self._budget = Budget(most=AT_ONCE, per_s=PER_S)
+        self._left = float(AT_FIRST)
         self._twice = Budget(most=TWICE_AT_ONCE, per_s=TWICE_PER_S)
         self._timer: asyncio.TimerHandle | None = None
         self._second: set[asyncio.TimerHandle] = set()
         self.refused = 0
-        """How many were beyond the budget."""
+        """How many were beyond the budget, or kept no more."""
 
-    def want(self, sequences: Iterable[int], now_s: float) -> None:
-        """Queue what isn't queued yet, and begin to send."""
+    def earn(self, packets: int) -> None:
+        """So many packets were sent for the first time."""
+        self._left = min(self._left + SHARE * packets, AT_ONCE)
+
+    def want(
+        self, sequences: Iterable[int], now_s: float, *, is_kept: Callable[[int], bool]
+    ) -> None:
+        """Queue what isn't queued yet and can still be sent, and begin to send."""
         asked = list(dict.fromkeys(sequence & 0xFFFF for sequence in sequences))
         queued = []
         for wanted in asked:
             if wanted in self._wanted:
                 continue
-            if self._budget.take(now_s):
+            if self._left >= 1 and is_kept(wanted):
+                self._left -= 1
                 self._wanted[wanted] = None
                 queued.append(wanted)
             else:
                 self.refused += 1
-        if queued and len(asked) <= FEW and self._twice.take(now_s, len(queued)):
+        if queued and len(asked) <= FEW and self._may_send_twice(len(queued), now_s):
             self._send_later(queued)
         if self._wanted and self._timer is None:
             self._next()
 
     def forget(self) -> None:
-        """Send nothing of what is queued."""
+        """Send nothing of what is queued: what follows is another stream, and earns its own."""
+        self._left = AT_FIRST
         self._wanted.clear()
         for timer in self._second:
             timer.cancel()
@@ -59,6 +72,12 @@ class Repeats:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _may_send_twice(self, count: int, now_s: float) -> bool:
+        if self._left < count or not self._twice.take(now_s, count):
+            return False
+        self._left -= count
+        return True
 
     def _next(self) -> None:
         self._timer = None

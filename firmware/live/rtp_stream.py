@@ -119,9 +119,9 @@ class RtpStream:
 
     def again(self, wire_sequence: int, now_s: float) -> bytes | None:
         """Return a lost packet: as RTX (RFC 4588), or as it was; None if it is forgotten."""
-        sequence = self._sequence - ((self._sequence - wire_sequence) & 0xFFFF or 0x10000)
-        sent = self._history[sequence % HISTORY_PACKETS]
-        if sent is None or not self._sequence - HISTORY_PACKETS <= sequence:
+        sequence = self._sequence_of(wire_sequence)
+        sent = self._kept(sequence)
+        if sent is None:
             return None
         index = sent.begin + sequence - sent.first
         payload = sent.unit.payloads[index]
@@ -138,6 +138,10 @@ class RtpStream:
         first_byte = _VERSION | (_HAS_EXTENSION if extension else 0)
         head = _FIXED.pack(first_byte, marker | kind, number, sent.timestamp, ssrc)
         return head + extension + original + payload
+
+    def has(self, wire_sequence: int) -> bool:
+        """Tell whether this packet can be sent once more."""
+        return self._kept(self._sequence_of(wire_sequence)) is not None
 
     def forget(self) -> None:
         """Forget what was sent: nothing of it can be asked for again."""
@@ -163,6 +167,14 @@ class RtpStream:
         if self.parameters.rtx_payload_type is None:
             sources = sources[:1]
         return _rtcp(_BYE, len(sources), struct.pack(f"!{len(sources)}I", *sources))
+
+    def _sequence_of(self, wire_sequence: int) -> int:
+        """Return the newest number that looks so on the wire."""
+        return self._sequence - ((self._sequence - wire_sequence) & 0xFFFF or 0x10000)
+
+    def _kept(self, sequence: int) -> _Sent | None:
+        is_young = self._sequence - HISTORY_PACKETS <= sequence
+        return self._history[sequence % HISTORY_PACKETS] if is_young else None
 
 
 def ntp_of(wall_ms: int) -> int:

@@ -30,6 +30,8 @@ Delivery = Literal["sent", "full", "gone"]
 FIRST_SEQUENCES = 1 << 15
 """In the lower half, so that SRTP's first packets can't wrap (RFC 3711 §3.3.1)."""
 DRIP_INTERVAL_S = 0.02
+REPORT_S = 0.45
+"""Browsers send a report with everything that they ask for; several make one."""
 SILENT_REPORT_S = 2.0
 FRESH_90K = TICKS_PER_S * 2 // 5
 """A key frame that old need not be made anew for who joins."""
@@ -228,6 +230,7 @@ class Viewer:
             unit, begin, end, timestamp=self._timestamp & 0xFFFFFFFF, now_s=self._now_s()
         )
         self._sent_of_unit = end
+        self._repeats.earn(len(packets))
         if end == len(unit.payloads):
             self._unit = None
         self._deliver(self._wire, packets)
@@ -238,9 +241,7 @@ class Viewer:
         self._stop_drip()
         self._stop_backlog()
         self._is_key_wanted = True
-        self._repeats.forget()
-        if self._stream is not None:
-            self._stream.forget()
+        self._forget_sent()
 
     def on_source_end(self, source: Source) -> None:
         """Hear that no more units will come."""
@@ -258,7 +259,8 @@ class Viewer:
 
     def hear_lost(self, wire_sequences: Iterable[int]) -> None:
         """NACK: send these once more, as far as the budget goes."""
-        self._repeats.want(wire_sequences, self._now_s())
+        if self._stream is not None:
+            self._repeats.want(wire_sequences, self._now_s(), is_kept=self._stream.has)
 
     def hear_estimate(self, remb_bps: int) -> None:
         """REMB: what the viewer believes that the line carries."""
@@ -268,7 +270,8 @@ class Viewer:
         """One block of a receiver report (RFC 3550 §6.4.1)."""
         now_s = self._now_s()
         self._line.hear(now_s, fraction_lost=fraction_lost, jitter=jitter, lsr=lsr, dlsr=dlsr)
-        self._report(now_s)
+        if self._line.since_report_s(now_s) >= REPORT_S:
+            self._report(now_s)
 
     # What the connection says.
 
@@ -297,8 +300,14 @@ class Viewer:
         old, self._source, self._next = self._source, source, None
         old.remove(self)
         self._is_key_wanted = False
+        self._forget_sent()  # its key frame needs nothing of before, and perhaps all the line
         if not source.is_live:
             self._shift_90k = self._now_90k() - unit.pts_90k
+
+    def _forget_sent(self) -> None:
+        self._repeats.forget()
+        if self._stream is not None:
+            self._stream.forget()
 
     def _have_fresh(self) -> None:
         if self._stream is None and not self._is_closed:

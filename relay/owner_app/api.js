@@ -36,9 +36,14 @@ export class Relay {
     return this.#send("GET", path, undefined, options);
   }
 
-  /** @param {string} path @param {unknown} [body] @returns {Promise<any>} */
-  post(path, body = {}) {
-    return this.#send("POST", path, body);
+  /**
+   * @param {string} path
+   * @param {unknown} [body]
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<any>}
+   */
+  post(path, body = {}, options = {}) {
+    return this.#send("POST", path, body, options);
   }
 
   /** @param {string} path @param {unknown} body @returns {Promise<any>} */

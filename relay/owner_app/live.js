@@ -54,6 +54,8 @@ export class LiveSession {
     /** @type {(error: Error) => void} what ends a session that was connected already */
     this.onRefused = () => {};
     this.isClosed = false;
+    /** Takes back what is on its way: the doorbell would refuse it after the end. */
+    this.ending = new AbortController();
     /** @type {LiveAnswer | null} */
     this.answer = null;
     this.trickle = new Trickle((number, candidates, isLast) => this.#send(number, candidates, isLast));
@@ -89,6 +91,7 @@ export class LiveSession {
     this.isClosed = true;
     removeEventListener("pagehide", this.leave);
     this.trickle.end();
+    this.ending.abort();
     this.peer.close();
     this.onState("closed");
     const path = `doorbells/${this.call.device}/sessions/${this.sessionId}`;
@@ -162,7 +165,12 @@ export class LiveSession {
       },
       browser.pairs.session.privateKey,
     );
-    await this.relay.post(`doorbells/${device}/sessions/${this.sessionId}/candidates`, { signed });
+    const { signal } = this.ending;
+    if (signal.aborted) return;
+    const path = `doorbells/${device}/sessions/${this.sessionId}/candidates`;
+    await this.relay.post(path, { signed }, { signal }).catch((error) => {
+      if (!signal.aborted) throw error;
+    });
   }
 
   async #told() {
@@ -202,6 +210,7 @@ export class Trickle {
     this.isComplete = false;
     this.hasBegun = false;
     this.isOver = false;
+    this.hasEnded = false;
     /** @type {Promise<void>} one message at a time: the doorbell wants them in order */
     this.turn = Promise.resolve();
     this.timer = 0;
@@ -231,7 +240,7 @@ export class Trickle {
   }
 
   end() {
-    this.isOver = true;
+    this.isOver = this.hasEnded = true;
     clearTimeout(this.timer);
   }
 
@@ -247,7 +256,7 @@ export class Trickle {
     if (isLast) this.isOver = true;
     const candidates = fresh.slice(0, MAX_CANDIDATES);
     this.turn = this.turn
-      .then(() => this.send(number, candidates, isLast))
+      .then(() => (this.hasEnded ? undefined : this.send(number, candidates, isLast)))
       .catch((error) => console.warn("candidates", error)); // others may do
     if (this.waiting.length > 0) this.#flush();
   }

@@ -1,6 +1,8 @@
 """Processes that are measured from outside, so that nothing of the benchmark itself counts."""
 
 import json
+import os
+import select
 import subprocess
 import sys
 import time
@@ -8,6 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
+HEAR_S = 120.0
+"""How long a child may say nothing; the longest that is asked of one takes a minute."""
+END_S = 30.0
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -44,6 +49,7 @@ class Child:
         self._process = subprocess.Popen(
             command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        self._heard = b""
         self.pid = self._process.pid
 
     @property
@@ -58,20 +64,32 @@ class Child:
         self.input.write(json.dumps(words).encode() + b"\n")
         self.input.flush()
 
-    def hear(self, word: str) -> Any:  # Any: JSON's values
-        """Return the next line's value; RuntimeError if it is about something else."""
-        line = self._process.stdout.readline() if self._process.stdout is not None else b""
+    def hear(self, word: str, *, within_s: float = HEAR_S) -> Any:  # Any: JSON's values
+        """Return the next line's value; RuntimeError if it is about something else.
+
+        TimeoutError if none comes in time.
+        """
+        end_s = time.monotonic() + within_s
+        while b"\n" not in self._heard and self._read_on(word, end_s):
+            continue
+        line, _, self._heard = self._heard.partition(b"\n")
         said = json.loads(line) if line else {}
         if word not in said:
             raise RuntimeError(f"a child of the benchmark said {line!r} instead of {word}")
         return said[word]
 
     def hear_all(self) -> list[dict[str, Any]]:  # Any: JSON's values
-        """End the child by closing what it reads; return what else it says."""
+        """End the child by closing what it reads; return what else it says.
+
+        TimeoutError if it doesn't end in time.
+        """
         self.input.close()
-        said = self._process.stdout.read() if self._process.stdout is not None else b""
-        if self._process.wait(timeout=30) != 0:
+        end_s = time.monotonic() + END_S
+        while self._read_on("its end", end_s):
+            continue
+        if self._process.wait(timeout=END_S) != 0:
             raise RuntimeError("a child of the benchmark failed")
+        said, self._heard = self._heard, b""
         return [json.loads(line) for line in said.splitlines()]
 
     def end(self) -> None:
@@ -85,3 +103,15 @@ class Child:
                     stream.close()
                 except BrokenPipeError:
                     continue
+
+    def _read_on(self, wanted: str, end_s: float) -> bool:
+        """Take in what else it says; False once it says no more."""
+        stdout = self._process.stdout
+        if stdout is None:
+            raise RuntimeError("the child has no output")
+        left_s = max(0.0, end_s - time.monotonic())
+        if not select.select([stdout], [], [], left_s)[0]:
+            raise TimeoutError(f"a child of the benchmark hangs: {wanted} didn't come in time")
+        more = os.read(stdout.fileno(), 1 << 16)
+        self._heard += more
+        return bool(more)

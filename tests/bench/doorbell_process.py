@@ -180,7 +180,7 @@ class SignedOffers:
         )
         self._live = LiveSessions(
             sources=Cameras(
-                main=filming.hub,
+                main=filming.hub.late,
                 request_key_frame=filming.keeper.request_key_frame,
                 main_bps=lambda: BITRATE_BPS,
                 small=None,

@@ -1,13 +1,20 @@
 """What a benchmark gives, and how one is run: own part and peer in turns, several times."""
 
+import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
-Unit = Literal["µs", "ms", "s", "MB", "% of a core", "s frozen"]
+log = logging.getLogger(__name__)
+
+Unit = Literal["µs", "ms", "s", "MB", "% of a core", "s frozen", "pictures"]
 NS_PER: dict[Unit, int] = {"µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+
+
+class NotHere(Exception):
+    """Something can't be measured on this machine; the text says what it lacks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +182,7 @@ class Result:
 
 
 Measured = TypeVar("Measured", "Run", "Readings")
+Given = TypeVar("Given")
 
 
 def p99_of(values: Sequence[float]) -> float:
@@ -213,3 +221,23 @@ def timed(work: Callable[[], object], repeats: int = 1) -> Run:
         work()
         times_ns.append(time.perf_counter_ns() - begin_ns)
     return Run(times_ns=times_ns)
+
+
+def tried(run: Callable[[], Given], what: str) -> Given | None:
+    """Return what one run gives, at its second try if the first fails; None if both do.
+
+    For runs with processes in them, of which one in many may hang: the others took minutes, too.
+    """
+    for _ in range(2):
+        try:
+            return run()
+        except Exception:  # the supervisor: whatever it was, it ends this run alone
+            log.warning("a run of %s failed", what, exc_info=True)
+    return None
+
+
+def needed(runs: Sequence[Given], what: str) -> Sequence[Given]:
+    """Return the runs; RuntimeError if there is none, for then nothing was measured."""
+    if not runs:
+        raise RuntimeError(f"no run of {what} gave a number")
+    return runs

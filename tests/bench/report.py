@@ -6,14 +6,16 @@ import os
 import platform
 import statistics
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.bench.measuring import Result
 
 COMMAND = "make bench"
 NOT_A_PI = "not measured on a Pi"
+FAILED = "failed in this run and is missing above"
 
 
 def as_json(results: Sequence[Result], machine: str, date: dt.date) -> str:
@@ -23,9 +25,12 @@ def as_json(results: Sequence[Result], machine: str, date: dt.date) -> str:
 
 
 def as_markdown(
-    results: Sequence[Result], machine: str, date: dt.date, failed: Sequence[str] = ()
+    results: Sequence[Result],
+    machine: str,
+    date: dt.date,
+    lacking: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return docs/benchmarks.md; `failed` names benchmarks that gave no result."""
+    """Return docs/benchmarks.md; `lacking` says of benchmarks without result why."""
     head = (
         "# Benchmarks\n\n"
         f"**{NOT_A_PI[0].upper()}{NOT_A_PI[1:]}.** By `{COMMAND}` on {date.isoformat()}: "
@@ -38,8 +43,7 @@ def as_markdown(
         "|---|---|---|---|---|---|---|---|---|\n"
     )
     table = "".join(f"| {' | '.join(_row(result))} |\n" for result in results)
-    lacking = "".join(f"- **{name}** failed in this run and is missing above.\n" for name in failed)
-    notes = lacking + "".join(
+    notes = "".join(f"- **{name}** {why}.\n" for name, why in lacking.items()) + "".join(
         f"- **{result.id}**: {result.note}\n" for result in results if result.note
     )
     plots = "".join(

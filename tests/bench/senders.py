@@ -1,15 +1,19 @@
 """Senders of live view as processes, for benchmarks that compare them (tests/bench/peers)."""
 
 import asyncio
+import logging
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.bench.children import REPOSITORY, Child
+from tests.rigs.viewing import Viewer
+
+log = logging.getLogger(__name__)
 
 DOORWARD = "Doorward"
 AIORTC = "stock aiortc"
@@ -23,6 +27,11 @@ _MODULES = {
 }
 _IN_PEERS = (LIBDATACHANNEL, REACTOR)
 _FOR_ONE_VIEWER = (REACTOR,)
+ANSWER_S = 20.0
+"""Within this a sender does what it is told, or hangs."""
+TRY_S = 90.0
+"""Longer than any join and what is watched after it."""
+Given = TypeVar("Given")
 PEERS_PYTHON = REPOSITORY / ".state" / "peers" / "bin" / "python"
 
 
@@ -33,6 +42,21 @@ def lacks_peers() -> str:
     modules = "import libdatachannel, reactor_webrtc"
     done = subprocess.run([PEERS_PYTHON, "-c", modules], capture_output=True, check=False)
     return "" if done.returncode == 0 else "their environment is broken (.ci/peers makes it)"
+
+
+def beside(peer: str, runs: Sequence[object]) -> str:
+    """Say, for a result's note, why this peer has no number beside Doorward's; "" if it has."""
+    if runs:
+        return ""
+    why = lacks_peers() if peer in _IN_PEERS else ""
+    return f" {peer} isn't beside it: {why or 'no run of it gave a number'}."
+
+
+def sender_child(name: str, film: Path, *, prefix: Sequence[str] = ()) -> Child:
+    """Start a sender with the film in its camera, behind a command if one is given."""
+    python = PEERS_PYTHON if name in _IN_PEERS else sys.executable
+    module = f"tests.bench.peers.{_MODULES[name]}"
+    return Child(module, film, python=python, prefix=prefix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +85,7 @@ class Senders:
         self._asked = name
         if name not in self._children:
             self._children[name] = self._start(name)
-            self._children[name].hear("is_ready")
+            self._children[name].hear("is_ready", within_s=ANSWER_S)
 
     async def ask(self, offer: str) -> str:
         """Implement `tests.rigs.viewing.Ask`."""
@@ -72,6 +96,25 @@ class Senders:
         await self._hear("left", leave=True)
         if self._asked in _FOR_ONE_VIEWER:
             self._children.pop(self._asked).end()
+
+    async def tried(
+        self, name: str, viewer: Viewer, watch: Callable[[], Awaitable[Given]]
+    ) -> Given | None:
+        """Let this one be watched, at a second try if the first fails; None if both do.
+
+        After a failure it is started anew, and the viewer's page too: the others' runs go on.
+        """
+        for _ in range(2):
+            try:
+                async with asyncio.timeout(TRY_S):
+                    self.choose(name)
+                    return await watch()
+            except Exception:  # the supervisor: whatever it was, it ends this run alone
+                log.warning("a run of %s failed", name, exc_info=True)
+                if name in self._children:
+                    self._children.pop(name).end()
+                await viewer.page.reload()
+        return None
 
     async def handed(self) -> list[Handed]:
         """Return what its camera handed on since the last call."""
@@ -86,22 +129,21 @@ class Senders:
     async def _hear(self, word: str, **words: object) -> Any:  # Any: JSON's values
         child = self._children[self._asked]
         child.say(**words)
-        return await asyncio.to_thread(child.hear, word)
+        return await asyncio.to_thread(child.hear, word, within_s=ANSWER_S)
 
 
 @contextmanager
 def sending(names: Sequence[str], film: Path, *, prefix: Sequence[str] = ()) -> Iterator[Senders]:
-    """Run these senders, behind a command if one is given, until the end of the block."""
+    """Run the first of these senders until the end of the block, and others once chosen."""
 
     def start(name: str) -> Child:
-        python = PEERS_PYTHON if name in _IN_PEERS else sys.executable
-        module = f"tests.bench.peers.{_MODULES[name]}"
-        return Child(module, film, python=python, prefix=prefix)
+        if name not in names:
+            raise KeyError(name)
+        return sender_child(name, film, prefix=prefix)
 
     senders = Senders(start)
     try:
-        for name in names:
-            senders.choose(name)
+        senders.choose(names[0])
         yield senders
     finally:
         senders.end()

@@ -9,30 +9,32 @@ from types import ModuleType
 
 import pytest
 
-from tests.bench import circular, lossy
-from tests.bench.__main__ import BENCHMARKS, results_of
-from tests.bench.measuring import SHORT, Goal, Point, Readings, Result, Run
+from tests.bench import circular
+from tests.bench.__main__ import BENCHMARKS, measure_all, results_of
+from tests.bench.measuring import SHORT, Goal, NotHere, Point, Readings, Result, Run, Size
 from tests.bench.plot import as_svg
-from tests.bench.report import as_json, as_markdown, machine_text
+from tests.bench.report import FAILED, as_json, as_markdown, machine_text
 from tests.bench.senders import lacks_peers
-from tests.rigs.line import why_no_line
 
 DATE = dt.date(2026, 1, 2)
-ALONE = ("D11",)
+ALONE = ("D11", "D6 road")
 """Nobody else does the same."""
 MAY_BE_NOTHING = ("D8", "D8 libwebrtc")
 """In a second, a picture may never stand still."""
+PEER_MAY_BE_NOTHING = (*MAY_BE_NOTHING, "D8 decoded", "D8 libwebrtc decoded")
+"""In a second, stock aiortc may show none at all."""
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS, ids=lambda b: b.__name__.rpartition(".")[2])
 def test_a_benchmark_measures_its_part_and_its_peer(benchmark: ModuleType):
-    if benchmark is lossy and (why := why_no_line()):
-        pytest.skip(why)
-    results = results_of(benchmark, SHORT)
+    try:
+        results = results_of(benchmark, SHORT)
+    except NotHere as error:
+        pytest.skip(str(error))
     for result in results:
         assert len(result.own_runs) == SHORT.runs
         assert result.value > 0 or result.id in MAY_BE_NOTHING
-        assert (result.peer_value or 0) > 0 or not result.peer or result.id in MAY_BE_NOTHING
+        assert (result.peer_value or 0) > 0 or not result.peer or result.id in PEER_MAY_BE_NOTHING
     missing = missing_peer(results[0].id)
     if missing:
         pytest.skip(f"measured without its peer: {missing}")
@@ -117,8 +119,26 @@ def test_work_that_ended_before_it_began_is_refused():
 
 
 def test_a_benchmark_that_failed_is_named_below_the_table():
-    text = as_markdown([example()], machine_text(), DATE, ["whole"])
+    text = as_markdown([example()], machine_text(), DATE, {"whole": FAILED})
     assert "- **whole** failed in this run" in text
+
+
+def test_what_this_machine_lacks_and_what_fails_leaves_the_others_results_and_is_named():
+    def measure_nowhere(_: Size) -> Result:
+        raise NotHere("there is no Chromium")
+
+    def measure_badly(_: Size) -> Result:
+        raise RuntimeError("broken")
+
+    benchmarks = [ModuleType(name) for name in ("nowhere", "badly", "well")]
+    for benchmark, measure in zip(
+        benchmarks, (measure_nowhere, measure_badly, lambda _: example()), strict=True
+    ):
+        benchmark.measure = measure
+    results, lacking = measure_all(["nowhere", "badly", "well"], SHORT, benchmarks)
+
+    assert [result.id for result in results] == ["X1"]
+    assert lacking == {"nowhere": "wasn't measured: there is no Chromium", "badly": FAILED}
 
 
 def test_both_files_say_that_nothing_was_measured_on_a_pi():

@@ -159,10 +159,12 @@ async def porch(
     small: object | None = None,
     checks: type[SignedChecks] = SignedChecks,
     note_pause_s: float = 0.0,
+    source: QuickSource | None = None,
+    main_bps: int = 1_000_000,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.session.LiveLimits`."""
-    source = QuickSource()
+    source = source or QuickSource()
     hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
     told: list[EventBody] = []
 
@@ -201,7 +203,7 @@ async def porch(
             cameras=Cameras(
                 main=hub.late,
                 request_key_frame=source.request_key_frame,
-                main_bps=lambda: 1_000_000,
+                main_bps=lambda: main_bps,
                 small=small,
             ),
             shelf=shelf or OneClip(),

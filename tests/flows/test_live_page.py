@@ -8,11 +8,12 @@ from pathlib import Path
 import av
 import msgspec
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from firmware.protocol.commands import (
     Answer,
     Candidates,
+    CloseSession,
     CommandBody,
     NonceWanted,
     Offer,
@@ -106,6 +107,26 @@ async def test_candidates_follow_the_offer_signed_and_in_order(tmp_path: Path) -
         (offer,) = [body for body in at.carrier.seen if isinstance(body, Offer)]
         assert ".local" not in offer.signed.text
         assert at.person.faults == []  # the doorbell took them, or the console would complain
+
+
+async def test_who_leaves_at_once_sends_the_doorbell_no_candidates_after_it(
+    tmp_path: Path,
+) -> None:
+    async with visiting(tmp_path) as at:
+
+        async def slowly(route: Route) -> None:
+            await asyncio.sleep(0.3)
+            await route.continue_()
+
+        await at.page.route("**/candidates", slowly)
+        async with at.page.expect_request("**/candidates"):
+            await at.see()
+        await at.page.click("#live-done")
+        await eventually(lambda: any(isinstance(body, CloseSession) for body in at.carrier.seen))
+        await asyncio.sleep(0.6)
+
+        assert not any(isinstance(body, Candidates) for body in at.carrier.seen)
+        assert at.person.faults == []
 
 
 async def test_shows_nothing_when_the_answer_was_changed_on_the_way(tmp_path: Path) -> None:

@@ -74,6 +74,23 @@ test("nothing is sent once the session is over", async () => {
   assert.deepEqual(sent, []);
 });
 
+test("what waits its turn isn't sent any more once the session is over", async () => {
+  const sent = [];
+  let arrived = () => {};
+  const made = new Trickle((number) => {
+    sent.push(number);
+    return new Promise((resolve) => (arrived = resolve));
+  });
+  for (let n = 0; n < 40; n += 1) made.take({ candidate: `candidate:${n}` });
+  made.begin();
+  await settled();
+  assert.deepEqual(sent, [1]);
+  made.end();
+  arrived();
+  await settled();
+  assert.deepEqual(sent, [1]);
+});
+
 test("an offer leaves out what only the home network can resolve", () => {
   const sdp = ["v=0", `a=${NAMED}`, `a=${HOST}`, ""].join("\r\n");
   assert.equal(withoutMdnsCandidates(sdp), ["v=0", `a=${HOST}`, ""].join("\r\n"));

@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Self
 
+from tests.rigs.line_process import enter
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEVICE = "line0"
 DOOR_ADDRESS = "198.18.0.1"
@@ -45,8 +47,23 @@ class Way:
 class End:
     """One end of the line: put `prefix` before a command to run it there."""
 
-    prefix: Sequence[str]
+    namespace: str
     address: str
+
+    @property
+    def prefix(self) -> Sequence[str]:
+        """What starts a command at this end."""
+        return ["nsenter", f"--net={self.namespace}"]
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Make the sockets that this thread makes in the block at this end; they stay there."""
+        with Path("/proc/thread-self/ns/net").open() as here, Path(self.namespace).open() as there:
+            enter(there.fileno())
+            try:
+                yield
+            finally:
+                enter(here.fileno())
 
     def wrapper(self, program: str, folder: Path) -> Path:
         """Write a program that starts another at this end, for who takes no prefix."""
@@ -104,7 +121,7 @@ def laid(to_viewer: Way, to_door: Way | None = None, *, seed: int = 1) -> Iterat
         link = stack.enter_context(_started(_spawn(command)))
         _read(link)  # its devices are there
         door, viewer = (
-            End(prefix=["nsenter", f"--net=/proc/{holder.pid}/ns/net"], address=address)
+            End(namespace=f"/proc/{holder.pid}/ns/net", address=address)
             for holder, address in zip(holders, (DOOR_ADDRESS, VIEWER_ADDRESS), strict=True)
         )
         for end in (door, viewer):

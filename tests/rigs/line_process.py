@@ -81,6 +81,13 @@ class Direction:
         self._waiting.append((self._free_s + self._delay_s, packet))
 
 
+def enter(namespace: int) -> None:
+    """Let this thread make its sockets in another network namespace from now on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.setns(namespace, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 def main() -> None:
     device, seed, *pids = sys.argv[1:]
     door, viewer = (_tun(int(pid), device) for pid in pids)
@@ -123,10 +130,8 @@ def _hear(directions: list[Direction]) -> bool:
 
 def _tun(pid: int, device: str) -> int:
     """Make a TUN device in that process's namespace; return its descriptor."""
-    libc = ctypes.CDLL(None, use_errno=True)
     with open(f"/proc/{pid}/ns/net") as namespace:  # noqa: PTH123  # setns(2) wants a descriptor
-        if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "setns")
+        enter(namespace.fileno())
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
     fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", device.encode(), IFF_TUN | IFF_NO_PI))
     return descriptor

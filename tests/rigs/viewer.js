@@ -18,12 +18,17 @@ const squares = new OffscreenCanvas(BITS + 1, 1);
 let peer = null;
 /** When each picture was shown. @type {number[]} */
 const shown = [];
+/** What the doorbell said over "control", oldest first. @type {string[]} */
+const said = [];
 
 /** Asks, and waits for the first picture. @returns {Promise<{first_frame_ms: number, connected_ms: number, width: number, number: number | null}>} */
 async function join() {
   const begun = performance.now();
   const joining = (peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" }));
   joining.createDataChannel("clips");
+  said.length = 0;
+  const control = joining.createDataChannel("control");
+  control.addEventListener("message", ({ data }) => said.push(data));
   const stream = new MediaStream();
   let connected = 0;
   joining.addEventListener("track", ({ track }) => stream.addTrack(track));
@@ -113,4 +118,4 @@ function h264Codecs() {
 }
 
 video.requestVideoFrameCallback(takeDown);
-Object.assign(globalThis, { viewer: { join, leave, watch, facts } });
+Object.assign(globalThis, { viewer: { join, leave, watch, facts, said } });

@@ -5,6 +5,7 @@ one local POST; `intercepted` answers it without any network, for a browser whos
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -97,6 +98,10 @@ class Viewer:
         """Look at what was shown so far."""
         seen = await self.page.evaluate("viewer.facts()")
         return Shown(at_ms=seen["at"], shown_ms=seen["shown"], counted=seen.get("video") or {})
+
+    async def said(self) -> list[dict[str, Any]]:  # Any: JSON's values
+        """Return what the doorbell said over "control" in this session, oldest first."""
+        return [json.loads(text) for text in await self.page.evaluate("viewer.said")]
 
     async def watch(self, seconds: float) -> list[Picture]:
         """Take down every picture for so long."""
