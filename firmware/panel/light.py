@@ -118,7 +118,8 @@ SIGNALS: Final[Mapping[LightState, Signal]] = {
     ),
     LightState.TROUBLE: Signal(
         looks="three short blinks, then a pause of three seconds",
-        means="Something is wrong, such as camera, card, sound, power or heat. Its own page says what.",
+        means="Something is wrong, such as camera, card, sound, power or heat. "
+        "Its own page says what.",
         steps=_blinks(3, on_s=0.1, off_s=0.2, pause_s=3.0),
     ),
     LightState.STARTING: Signal(

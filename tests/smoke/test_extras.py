@@ -12,7 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 WALK = """
 import importlib, pkgutil, sys
-FROM_PICTURES = ("firmware.app", "firmware.filming", "firmware.capture.", "firmware.motion.")
+FROM_PICTURES = (
+    "firmware.app",
+    "firmware.doorbell",
+    "firmware.filming",
+    "firmware.capture.",
+    "firmware.motion.",
+)
 package = importlib.import_module(sys.argv[1])
 names = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
 without = []
