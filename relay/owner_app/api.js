@@ -6,6 +6,9 @@
 /** The relay says something each 15 s; after this long, the connection is dead. */
 const STREAM_SILENCE_MS = 45_000;
 
+/** What a stream begins with: nothing that happens from then on is missed. */
+const GREETING = { event: "hello", data: null };
+
 /** The relay answered with an error; `code` names it. */
 export class ApiError extends Error {
   /** @param {number} status @param {string} code @param {string} message */
@@ -57,7 +60,7 @@ export class Relay {
   }
 
   /**
-   * Yields the relay's server-sent events until the connection ends.
+   * Yields a greeting once the relay listens, then its server-sent events until the connection ends.
    * @param {AbortSignal} signal
    * @returns {AsyncGenerator<{event: string, data: any}>}
    */
@@ -114,13 +117,27 @@ export class Relay {
  */
 async function* parseStream(body) {
   const reader = body.getReader();
+  try {
+    yield* messagesOf(reader);
+  } finally {
+    reader.cancel().catch(() => {}); // it may have ended already
+  }
+}
+
+/**
+ * @param {ReadableStreamDefaultReader<Uint8Array>} reader
+ * @returns {AsyncGenerator<{event: string, data: any}>}
+ */
+async function* messagesOf(reader) {
   const decoder = new TextDecoder();
   let rest = "";
-  for (;;) {
+  for (let isGreeted = false; ; ) {
     const silence = setTimeout(() => void reader.cancel(), STREAM_SILENCE_MS);
     const { done, value } = await reader.read();
     clearTimeout(silence);
     if (done) return;
+    if (!isGreeted) yield GREETING;
+    isGreeted = true;
     rest += decoder.decode(value, { stream: true }).replaceAll("\r\n", "\n");
     const blocks = rest.split("\n\n");
     rest = blocks.pop() ?? "";

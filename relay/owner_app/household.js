@@ -44,6 +44,8 @@ export class Household extends EventTarget {
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
     this.isLoaded = false;
+    /** The relay has told how things are: what was kept from before is of no use any more. */
+    this.hasHeard = false;
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
@@ -107,6 +109,7 @@ export class Household extends EventTarget {
       this.relay.get("doorbells"),
       this.relay.get(`events?limit=${PAGE}`),
     ]);
+    this.hasHeard = true;
     if (this.asOfMs > 0) this.#forgetAll();
     const known = this.#lastSeq();
     await this.#setDoorbells(doorbells);
@@ -123,7 +126,7 @@ export class Household extends EventTarget {
    */
   async restore({ as_of_ms, doorbells, tolds }) {
     const forged = await forgedOf(doorbells);
-    if (this.isLoaded) return;
+    if (this.hasHeard) return;
     this.asOfMs = as_of_ms;
     this.isLoaded = true;
     this.forged = forged;
@@ -190,11 +193,18 @@ export class Household extends EventTarget {
   async follow(signal) {
     for (let tries = 0; !signal.aborted; ) {
       try {
-        await this.load();
-        this.#contact(true);
-        tries = 0;
-        this.loadBackToRing().catch((error) => console.warn("older events", error));
-        for await (const message of this.relay.stream(signal)) await this.#hear(message);
+        if (!this.hasHeard) await this.load();
+        for await (const message of this.relay.stream(signal)) {
+          if (message.event !== "hello") {
+            await this.#hear(message);
+            continue;
+          }
+          // What happens between a load and the stream's beginning would be missed.
+          await this.load();
+          this.#contact(true);
+          tries = 0;
+          this.loadBackToRing().catch((error) => console.warn("older events", error));
+        }
       } catch (error) {
         if (signal.aborted || (error instanceof ApiError && error.status === 401)) return;
         console.warn("stream", error);

@@ -37,6 +37,7 @@ class ScriptedRelay {
   }
 
   async *stream(signal) {
+    yield { event: "hello", data: null };
     for (const message of this.said) yield structuredClone(message);
     this.hasSaidAll = true;
     if (!signal.aborted) await new Promise((resolve) => signal.addEventListener("abort", resolve));
@@ -124,7 +125,7 @@ test("a ring is looked for behind a page that holds nothing but motion", async (
   const ring = told(1, { type: "pressed", camera: "working" });
   const { household, relay } = await follow({ events: [ring, ...walks] });
   assert.equal(household.told.has("id-1"), true);
-  assert.equal(relay.asked.length, 4);
+  assert.equal(relay.asked.length, 6); // at the start, once the stream has begun, and two pages back
 });
 
 test("it isn't looked for without end, nor when it is on the page", async () => {
@@ -184,4 +185,23 @@ test("what was known is shown until the relay tells, and then nothing of it stay
   assert.equal(relay.asked.length, 2); // no gap is closed to what was known long ago
   await household.restore({ as_of_ms: NOW, doorbells: [], tolds: [] });
   assert.equal(household.doorbells.length, 1);
+});
+
+test("a press between the first load and the stream's beginning is not missed", async () => {
+  class LateRelay extends ScriptedRelay {
+    async *stream(signal) {
+      this.events.push(told(7, { type: "pressed", camera: "working" }));
+      yield* super.stream(signal);
+    }
+  }
+  const relay = new LateRelay({});
+  const household = new Household(relay, { credential_id: "c" });
+  const stop = new AbortController();
+  const following = household.follow(stop.signal);
+  for (let tries = 0; tries < 100 && household.told.size === 0; tries += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  stop.abort();
+  await following;
+  assert.deepEqual([...household.told.values()].map(({ relay_seq }) => relay_seq), [7]);
 });
