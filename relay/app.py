@@ -170,6 +170,7 @@ class Relay:
                 await self._pairings.take_answer(row.device, answer)
             case Paired() as paired:
                 await self._pairings.take_paired(row.device, paired)
+                self._hub.doorbell_linked()
             case PackageReady() as ready:
                 await self._delivery.take_ready(row.device, ready)
             case PackageUploaded() as uploaded:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from relay.notify.hub import (
+    DoorbellLinked,
     EventCommitted,
     HealthChanged,
     Hub,
@@ -84,7 +85,9 @@ async def stream(
             except ListenerTooSlow:
                 return
             is_unsure = notice is not None and _is_by_stranger(notice, audience)
-            if notice is None or now() - refreshed_s >= (REFRESH_S if is_unsure else ping_s):
+            is_linked = isinstance(notice, DoorbellLinked)
+            age_s = now() - refreshed_s
+            if notice is None or is_linked or age_s >= (REFRESH_S if is_unsure else ping_s):
                 audience = await find_audience()
                 refreshed_s = now()
                 if audience is None:
@@ -107,7 +110,7 @@ def _is_by_stranger(notice: Notice, audience: Audience) -> bool:
             | ThumbnailKept(device=device)
         ):
             return device not in audience.devices
-        case RequestAppeared():
+        case RequestAppeared() | DoorbellLinked():
             return False
 
 
@@ -129,6 +132,8 @@ def _write(notice: Notice, audience: Audience) -> str | None:
             return _frame("health", {"device": device, **health_object(health)})
         case RequestAppeared(request_id=request_id):
             return _frame("request", {"id": request_id})
+        case DoorbellLinked():
+            return None
 
 
 def _frame(name: str, data: dict[str, Any]) -> str:  # Any: JSON

@@ -55,7 +55,14 @@ class RequestAppeared:
     request_id: str
 
 
-Notice: TypeAlias = EventCommitted | ThumbnailKept | StateChanged | HealthChanged | RequestAppeared
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorbellLinked:
+    """An account has a doorbell from now on: who listens for it must look again."""
+
+
+Notice: TypeAlias = (
+    EventCommitted | ThumbnailKept | StateChanged | HealthChanged | RequestAppeared | DoorbellLinked
+)
 
 
 class ListenerTooSlow(Exception):
@@ -119,6 +126,10 @@ class Hub:
     def health_changed(self, device: str, row: HealthRow) -> None:
         """Tell that something about how a doorbell is has changed."""
         self._tell(HealthChanged(device=device, row=row))
+
+    def doorbell_linked(self) -> None:
+        """Tell that somebody has a doorbell that they hadn't."""
+        self._tell(DoorbellLinked())
 
     def request_published(self, request_id: str) -> None:
         """Tell of a published request."""

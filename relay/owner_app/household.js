@@ -219,8 +219,9 @@ export class Household extends EventTarget {
   async #hear({ event, data }) {
     if (event === "doorbell") {
       const isNew = !this.told.has(data.event.id);
-      const isAboutDoorbells = ["paired", "pairing_answer"].includes(data.event.body.type);
-      if (isAboutDoorbells || !this.doorbell(data.event.device)) await this.#loadDoorbells();
+      // What it told just before it was ours, such as its first note, wasn't for us yet.
+      if (data.event.body.type === "paired") await this.load();
+      else if (!this.doorbell(data.event.device)) await this.#loadDoorbells();
       await this.#takeAll([data]);
       // Motion is told by the list alone: nobody is called for it.
       if (isNew && data.event.body.type === "pressed") this.#tell("pressed", this.told.get(data.event.id));

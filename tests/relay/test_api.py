@@ -237,6 +237,27 @@ async def test_the_stream_tells_what_concerns_the_account(world: World) -> None:
     await said.aclose()
 
 
+async def test_what_a_doorbell_tells_right_after_it_was_linked_is_heard(world: World) -> None:
+    device = await world.enrol()
+    mine: set[str] = set()
+
+    async def audience() -> Audience:
+        return Audience(devices=frozenset(mine), credential_ids=frozenset())
+
+    said = stream(world.hub, audience)
+    assert await anext(said) == ": hello\n\n"
+    waiting = asyncio.ensure_future(anext(said))
+    await asyncio.sleep(REFRESH_S)
+    await world.tell(device, Pressed())  # a stranger's: looked for, and not ours yet
+    await asyncio.sleep(0.05)
+    mine.add(device)
+    world.hub.doorbell_linked()
+    ring = await world.tell(device, Pressed())
+    async with asyncio.timeout(5):
+        assert ring.id in await waiting
+    await said.aclose()
+
+
 async def test_a_stream_ends_with_its_session(world: World) -> None:
     device = await world.enrol()
     is_signed_in = True
