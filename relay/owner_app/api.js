@@ -133,8 +133,7 @@ async function* messagesOf(reader) {
   let rest = "";
   for (let isGreeted = false; ; ) {
     const silence = setTimeout(() => void reader.cancel(), STREAM_SILENCE_MS);
-    const { done, value } = await reader.read();
-    clearTimeout(silence);
+    const { done, value } = await reader.read().finally(() => clearTimeout(silence));
     if (done) return;
     if (!isGreeted) yield GREETING;
     isGreeted = true;

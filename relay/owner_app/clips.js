@@ -7,8 +7,8 @@
  * manifest's. What is played at once comes from the doorbell too, by the session that it signed for.
  * @module
  */
-import { pause } from "./household.js";
 import { LiveSession } from "./live.js";
+import { pause } from "./pause.js";
 import { join, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
 import { checkManifest, isSameFootage, isSameSound } from "./vendor/protocol/footage.js";
 import { accessUnits, soundUnits } from "./vendor/protocol/mp4.js";

@@ -6,6 +6,7 @@
  * the same trigger and is a row of its own. No words, no page.
  * @module
  */
+import { LAST_MS } from "./vendor/protocol/encoding.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
@@ -17,9 +18,6 @@
 /** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
 /** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired" | "visit" | "browser", told: Told, others: Told[], clip: Told | undefined, visit?: Visit, note?: NoteBody}} Happening `others` lie in the same clip */
 /** @typedef {{kind: "more_motion", motions: Happening[]}} MoreMotion newest first, of one door and day */
-
-/** The end of the year 9999: the last time that a document can name. */
-const LAST_MS = 253_402_300_799_999;
 
 /** Motion is folded where at least so many movements would be hidden. */
 const LEAST_FOLDED = 2;

@@ -7,6 +7,7 @@
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { byTime, dateAnew, newestTellings, startOf } from "./happenings.js";
+import { pause } from "./pause.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openNote } from "./vendor/protocol/notes.js";
 
@@ -326,21 +327,4 @@ export class Household extends EventTarget {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/**
- * Resolves after some time, or at once when aborted.
- * @param {number} ms
- * @param {AbortSignal} [signal]
- */
-export function pause(ms, signal) {
-  return /** @type {Promise<void>} */ (
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      signal?.addEventListener("abort", () => {
-        clearTimeout(timer);
-        resolve();
-      });
-    })
-  );
 }

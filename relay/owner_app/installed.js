@@ -4,6 +4,7 @@
  * @module
  */
 import { currentLanguage, currentLocale } from "./i18n.js";
+import { pause } from "./pause.js";
 import { keepUp } from "./push.js";
 import { KeysDiffer, trustedKeys } from "./trust.js";
 import { browserOf, writeBook } from "./worker_book.js";
@@ -126,8 +127,7 @@ export function canNotify(registration) {
 
 /** Waits a while for a worker that is just being installed. @param {ServiceWorkerRegistration} registration */
 async function isActive(registration) {
-  const waited = new Promise((resolve) => setTimeout(resolve, INSTALL_WAIT_MS));
-  await Promise.race([navigator.serviceWorker.ready, waited]);
+  await Promise.race([navigator.serviceWorker.ready, pause(INSTALL_WAIT_MS)]);
   return registration.active !== null;
 }
 

@@ -5,6 +5,7 @@
  */
 import { Relay } from "./api.js";
 import { bookOf } from "./installed.js";
+import { pause } from "./pause.js";
 import { turnOff } from "./push.js";
 import * as snapshot from "./snapshot.js";
 import { forgetBook, readPush } from "./worker_book.js";
@@ -23,7 +24,7 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
   try {
     const hasPush = (await readPush()) !== undefined;
     await Promise.all([forgetBook(), snapshot.forget(book.credential_id)]);
-    if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pauseFor(WAIT_MS)]);
+    if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
   } catch (error) {
     console.warn("signing out", error);
@@ -40,9 +41,4 @@ async function endPush(installed, household, book, relay, isKnown) {
   if (isKnown) return turnOff({ ...parties, relay });
   const subscription = await parties.registration.pushManager.getSubscription();
   await subscription?.unsubscribe();
-}
-
-/** @param {number} ms */
-function pauseFor(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -39,7 +39,6 @@ export class LiveSession {
     this.relay = relay;
     this.call = call;
     this.sessionId = newId();
-    this.startedMs = performance.now();
     this.peer = new RTCPeerConnection({ iceServers: call.iceServers, bundlePolicy: "max-bundle" });
     this.control = this.peer.createDataChannel("control");
     this.clips = this.peer.createDataChannel("clips");
@@ -228,7 +227,7 @@ export class Trickle {
   /** @param {Pick<RTCIceCandidate, "candidate"> | null} candidate null: there will be no more */
   take(candidate) {
     const line = candidate?.candidate ?? "";
-    if (line === "") this.isComplete = this.isComplete || candidate === null;
+    if (line === "") this.isComplete ||= candidate === null;
     else this.waiting.push(line);
     if (this.hasBegun && !this.timer) this.timer = setTimeout(() => this.#flush(), TRICKLE_MS);
   }

@@ -5,6 +5,7 @@
  * message that isn't one of its words is left out.
  * @module
  */
+import { isCount, isText, jsonOf } from "./said.js";
 
 /** @typedef {{name: string, browser: string, since_ms: number, is_you: boolean}} Watcher */
 /** @typedef {"main" | "small" | "key_frames" | "clip" | "none"} Stream */
@@ -96,13 +97,7 @@ export class LiveControl {
 
 /** Returns what a message says, or null if it isn't one of the words. @param {unknown} data @returns {Said | null} */
 export function parseSaid(data) {
-  if (typeof data !== "string" || data.length > MAX_SAID_CHARACTERS) return null;
-  let said;
-  try {
-    said = JSON.parse(data);
-  } catch {
-    return null;
-  }
+  const said = jsonOf(data, MAX_SAID_CHARACTERS);
   if (said?.type === "state" && isState(said)) return said;
   if (said?.type === "replies" && Array.isArray(said.replies) && said.replies.every(isReply)) return said;
   if (said?.type === "error" && isText(said.reason) && isText(said.detail)) return said;
@@ -132,14 +127,4 @@ function isWatcher(watcher) {
 /** @param {any} reply */
 function isReply(reply) {
   return isText(reply?.id) && isText(reply.name) && ["recording", "speech"].includes(reply.kind);
-}
-
-/** @param {unknown} value */
-function isText(value) {
-  return typeof value === "string";
-}
-
-/** @param {unknown} value */
-function isCount(value) {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { thisBrowser } from "./account.js";
-import { pause } from "./household.js";
+import { pause } from "./pause.js";
 import { trustedKeys } from "./trust.js";
 import { NONCE_LIFE_MS } from "./vendor/protocol/live.js";
 
@@ -18,7 +18,7 @@ import { NONCE_LIFE_MS } from "./vendor/protocol/live.js";
  * @property {string} device
  * @property {"live" | "clips"} purpose
  * @property {ThisBrowser} browser
- * @property {string} identityKey the doorbell's, whose words were compared
+ * @property {string} identityKey the doorbell's own
  * @property {string} nonce
  * @property {() => Promise<string>} newNonce
  * @property {RTCIceServer[]} iceServers

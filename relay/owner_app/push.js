@@ -3,7 +3,6 @@
  * to send, each doorbell only the keys to encrypt for. For pages and for the service worker.
  * @module
  */
-import { ApiError } from "./api.js";
 import { sendOrder } from "./orders.js";
 import { b64u, unb64u } from "./vendor/protocol/encoding.js";
 import { browserOf, forgetPush, readBook, readPush, relayOf, writePush } from "./worker_book.js";
@@ -30,9 +29,9 @@ export async function turnOn(parties, choice) {
   const before = await readPush();
   const subscription = await subscribe(parties);
   const { told, missed } = await tellDoorbells(parties, parties.doorbells, subscription, choice);
-  if (told.length === 0) {
+  if (told.length === 0 && missed.length > 0) {
     if (before === undefined) await subscription.unsubscribe();
-    if (missed.length > 0) throw missed[0].error;
+    throw missed[0].error;
   }
   await tellRelay(parties, subscription);
   await writePush({ ...choice, endpoint: subscription.endpoint, told });
@@ -127,9 +126,4 @@ function setPush(subscription, kinds, quiet) {
   const [p256dh, auth] = [subscription.getKey("p256dh"), subscription.getKey("auth")];
   if (p256dh === null || auth === null) throw new NoPushKeys("a subscription without keys");
   return { type: "set_push", p256dh: b64u(new Uint8Array(p256dh)), auth: b64u(new Uint8Array(auth)), kinds, quiet };
-}
-
-/** Tells whether a doorbell said that this browser isn't one of its own. @param {unknown} error */
-export function isNotEnrolled(error) {
-  return error instanceof ApiError && ["unknown_browser", "browser_expired"].includes(error.code);
 }

@@ -1,10 +1,11 @@
 /**
  * The owner's quick replies at one doorbell, over the data channel "replies" of a session without
  * live view. The doorbell's words there are in firmware/live/reply_channel.py; what it says is
- * read strictly. One change at a time; each is answered by the whole list.
+ * read strictly. One change at a time, the next one waits; each is answered by the whole list.
  * @module
  */
 import { LiveSession } from "./live.js";
+import { isCount, isText, jsonOf } from "./said.js";
 
 /** @typedef {{id: string, name: string, kind: "recording" | "speech", text: string, language: "en" | "sv"}} KeptReply */
 /**
@@ -40,6 +41,10 @@ export class ReplyDesk {
     this.channel = null;
     /** @type {Asked | null} */
     this.asked = null;
+    /** How many wishes aren't answered yet. */
+    this.pending = 0;
+    /** @type {Promise<unknown>} */
+    this.before = Promise.resolve();
     this.timer = 0;
     this.isClosed = false;
     /** Called once the session is over, whoever ended it. */
@@ -93,12 +98,23 @@ export class ReplyDesk {
   }
 
   /**
+   * Asks once what was asked before is answered.
    * @param {object} wish @param {Partial<Asked>} [more] @param {Promise<unknown>} [opened]
    * @returns {Promise<ReplyList>}
    */
-  #ask(wish, more = {}, opened = Promise.resolve()) {
+  #ask(wish, more, opened) {
+    this.pending += 1;
+    const answer = this.before.then(() => this.#askNow(wish, more, opened)).finally(() => (this.pending -= 1));
+    this.before = answer.catch(() => {}); // told to who asked
+    return answer;
+  }
+
+  /**
+   * @param {object} wish @param {Partial<Asked>} [more] @param {Promise<unknown>} [opened]
+   * @returns {Promise<ReplyList>}
+   */
+  #askNow(wish, more = {}, opened = Promise.resolve()) {
     return new Promise((resolve, reject) => {
-      if (this.asked !== null) return reject(new ReplyError("busy", "one thing at a time"));
       const asked = (this.asked = { ...more, resolve, reject });
       this.#wait();
       opened.then(() => asked === this.asked && this.#send(JSON.stringify(wish)));
@@ -156,13 +172,7 @@ export class ReplyDesk {
  * @returns {({type: "replies"} & ReplyList) | {type: "received", bytes: number} | {type: "error", reason: string, detail: string} | null}
  */
 export function parseSaid(data) {
-  if (typeof data !== "string" || data.length > MAX_SAID_CHARACTERS) return null;
-  let said;
-  try {
-    said = JSON.parse(data);
-  } catch {
-    return null;
-  }
+  const said = jsonOf(data, MAX_SAID_CHARACTERS);
   if (said?.type === "replies" && isList(said)) return said;
   if (said?.type === "received" && isCount(said.bytes)) return said;
   if (said?.type === "error" && isText(said.reason) && isText(said.detail)) return said;
@@ -184,14 +194,4 @@ function isList({ replies, default: chosen, after_s, most }) {
 function isReply(reply) {
   const { id, name, kind, text, language } = reply ?? {};
   return [id, name, text].every(isText) && ["recording", "speech"].includes(kind) && ["en", "sv"].includes(language);
-}
-
-/** @param {unknown} value */
-function isText(value) {
-  return typeof value === "string";
-}
-
-/** @param {unknown} value */
-function isCount(value) {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }

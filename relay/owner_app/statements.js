@@ -2,7 +2,7 @@
  * An owner's decision on its way: signed by the passkey, sealed to the doorbell, carried.
  * @module
  */
-import { pause } from "./household.js";
+import { pause } from "./pause.js";
 import { trustedKeys } from "./trust.js";
 import { signDocument } from "./vendor/browser/passkey.js";
 import { sha256Hex, utf8 } from "./vendor/protocol/encoding.js";

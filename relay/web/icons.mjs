@@ -4,7 +4,7 @@
  * What is drawn is a distance to the path, so that there is nothing to install and every machine
  * draws the same picture. Curves aren't understood: a mark that has some is refused.
  */
-import { deflateSync } from "node:zlib";
+import { crc32, deflateSync } from "node:zlib";
 
 /** @typedef {[number, number]} Point */
 /** @typedef {{points: Point[], width: number, size: number}} Mark in the SVG's own units */
@@ -111,14 +111,4 @@ function chunk(type, data) {
   const check = Buffer.alloc(4);
   check.writeUInt32BE(crc32(body));
   return Buffer.concat([length, body, check]);
-}
-
-/** CRC-32 as in PNG, annex D. @param {Uint8Array} data */
-function crc32(data) {
-  let crc = 0xffffffff;
-  for (const byte of data) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return (crc ^ 0xffffffff) >>> 0;
 }

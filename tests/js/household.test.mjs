@@ -205,3 +205,14 @@ test("a press between the first load and the stream's beginning is not missed", 
   await following;
   assert.deepEqual([...household.told.values()].map(({ relay_seq }) => relay_seq), [7]);
 });
+
+test("what was kept from before, read while the first load still goes on, takes nothing's place", async () => {
+  const bells = Array.from({ length: 20 }, (_, i) => ({ device: `bell-${i}`, identity_key: "AA", sealing_key: "" }));
+  const relay = { get: async (path) => (path === "doorbells" ? { doorbells: bells } : { events: [told(300, { type: "motion", zones: [] })] }) };
+  const household = new Household(relay, { credential_id: "c" });
+  const loading = household.load(); // checks twenty keys, and what was kept has but one
+  await household.restore({ as_of_ms: NOW, doorbells: bells.slice(0, 1), tolds: [told(1, { type: "motion", zones: [] })] });
+  await loading;
+  assert.equal(household.asOfMs, 0);
+  assert.deepEqual([household.doorbells.length, [...household.told.keys()]], [20, ["id-300"]]);
+});

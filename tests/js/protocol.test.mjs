@@ -196,6 +196,18 @@ test("an edit list that shifts the sound gives another root, and one that cuts i
   assert.throws(() => soundUnits(file), WireError);
 });
 
+test("refuses sound that a player would be told to play as another kind", () => {
+  const { plain_mp4 } = vectors("sound");
+  const esds = Buffer.from(unb64u(plain_mp4)).indexOf("esds") + 4;
+  const other = { stereo: [36, 0x90], SBR: [39, 0x80], MP3: [17, 0x6b] };
+  for (const [why, [at, byte]] of Object.entries(other)) {
+    const file = unb64u(plain_mp4);
+    file[esds + at] = byte;
+    file.set([0x11, 0x88], esds + 26); // in the bit rate, where it says nothing
+    assert.throws(() => soundUnits(file), WireError, why);
+  }
+});
+
 test("refuses a second sound track, which nobody would check", () => {
   const file = unb64u(vectors("sound").plain_mp4);
   file.set(utf8("soun"), Buffer.from(file).indexOf("vide"));

@@ -30,6 +30,20 @@ test("every text that a page names is in the catalog", () => {
   }
 });
 
+/** The keys that a template such as `live.why.${why}` can make: any one word in a gap, or what is in quotes there. */
+function keysOf(template) {
+  const gap = (_, inside) => `(${[...inside.matchAll(/"([^"]*)"/g)].map(([, quoted]) => quoted).join("|")}|[a-z0-9_]+)`;
+  return new RegExp(`^${template.replaceAll(/\$\{([^}]*)\}/g, gap).replaceAll(".", "\\.")}$`);
+}
+
+test("every text in the catalog is named by a page", () => {
+  const code = modules.map(read).join("\n");
+  const named = new Set([...code.matchAll(/"([a-z0-9_.]+)"/g)].map(([, key]) => key));
+  const made = [...code.matchAll(/`([a-z_]+\.[^`\s]*\$\{[^`]*?\}[^`\s]*)`/g)].map(([, template]) => keysOf(template));
+  const isNamed = (key) => named.has(key) || named.has(key.replace(/\.(one|other)$/, "")) || made.some((keys) => keys.test(key));
+  assert.deepEqual(Object.keys(catalogs.en).filter((key) => !isNamed(key)), []);
+});
+
 /** The values of a `Literal` in the doorbell's own protocol. */
 function literal(name) {
   const source = readFileSync(new URL("../../firmware/protocol/events.py", import.meta.url), "utf8");

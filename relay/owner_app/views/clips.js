@@ -33,7 +33,7 @@ export function clipsPage(context) {
     if (clips.length === 0) return [h("p", { class: "empty" }, t("clips.none"))];
     const { history } = household;
     return [
-      h("ul", { class: "rows pictured", id: "clips" }, clips.map((clip) => row(clip, household, history, thumbs))),
+      h("ul", { class: "rows", id: "clips" }, clips.map((clip) => row(clip, household, history, thumbs))),
       !household.isComplete && h("button", { id: "older", onclick: older }, t("clips.older")),
     ];
   });

@@ -194,7 +194,7 @@ function latest(found, folds, thumbs) {
     {},
     h("h2", {}, t("door.latest")),
     shown.length
-      ? [h("ul", { class: "rows pictured", id: "events" }, rows), more]
+      ? [h("ul", { class: "rows", id: "events" }, rows), more]
       : h("p", { class: "empty" }, t("door.quiet")),
   );
 }

@@ -57,7 +57,7 @@ function noteRow({ kind, told, visit, note }) {
 }
 
 /** @param {import("../happenings.js").Visit} visit */
-export function visitText({ name, browser_name, began_ms, ended_ms, has_talked }) {
+function visitText({ name, browser_name, began_ms, ended_ms, has_talked }) {
   const how = { name, browser: browser_name, duration: durationText(ended_ms - began_ms) };
   return t(has_talked ? "watch.talked" : "watch.watched", how);
 }

@@ -100,10 +100,9 @@ class LivePage {
       if (left.aborted) return;
       fill(this.reach, notReached(call.reach));
       const session = (this.session = new LiveSession(relay, call));
-      session.startedMs = begunMs;
       session.onState = (state) => session === this.session && this.#tell(state);
       session.onRefused = (error) => session === this.session && this.#refuse(error);
-      this.#attach(session);
+      this.#attach(session, begunMs);
       await session.start();
     } catch (error) {
       console.warn(error);
@@ -111,13 +110,13 @@ class LivePage {
     }
   }
 
-  /** @param {LiveSession} session */
-  #attach(session) {
+  /** @param {LiveSession} session @param {number} begunMs */
+  #attach(session, begunMs) {
     const { video } = this;
     const control = new LiveControl(session.control);
     video.srcObject = session.stream;
     video.requestVideoFrameCallback(() => {
-      const ms = Math.round(performance.now() - session.startedMs);
+      const ms = Math.round(performance.now() - begunMs);
       video.dataset.firstFrameMs = String(ms);
       this.details.firstFrame(ms);
     });

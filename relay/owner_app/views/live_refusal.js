@@ -25,10 +25,15 @@ export function refusal(error, device) {
   if (cause instanceof ClocksDiffer) return { node: words("clocks"), canTryAgain: true };
   if (cause instanceof NoSession) return { node: words("no_h264"), canTryAgain: false };
   if (cause instanceof ApiError) {
-    if (NOT_ENROLLED.includes(cause.code)) return { node: notEnrolled(cause.code, device), canTryAgain: false };
+    if (isNotEnrolled(cause)) return { node: notEnrolled(cause.code, device), canTryAgain: false };
     if (hasText(`live.refused.${cause.code}`)) return { node: words(cause.code), canTryAgain: true };
   }
   return { node: problem(error), canTryAgain: true };
+}
+
+/** Tells whether a doorbell said that this browser isn't one of its own. @param {unknown} error */
+export function isNotEnrolled(error) {
+  return error instanceof ApiError && NOT_ENROLLED.includes(error.code);
 }
 
 /**

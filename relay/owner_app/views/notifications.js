@@ -3,12 +3,12 @@
  * before they press; what stands in the way is said, with what to do about it.
  * @module
  */
-import { Unreachable } from "../api.js";
 import { fill, h, skeleton } from "../dom.js";
 import { bookOf, canNotify } from "../installed.js";
 import { t, timeText } from "../i18n.js";
-import { NoPushKeys, isNotEnrolled, turnOff, turnOn } from "../push.js";
+import { NoPushKeys, turnOff, turnOn } from "../push.js";
 import { readPush, writeBook } from "../worker_book.js";
+import { isNotEnrolled } from "./live_refusal.js";
 import { guarded } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -57,9 +57,10 @@ export function notificationsHint({ installed, household }) {
 /** @param {Context} context @param {HTMLElement} place @param {string} [said] what just came about */
 async function show(context, place, said) {
   const { installed, household, relayUrl } = context;
-  const parties = obstacle(installed.registration) === "home_screen" ? null : await installed.parties(household, bookOf(household, relayUrl)).catch(() => null);
-  const inTheWay = obstacle(installed.registration) ?? (parties === null ? "failed" : null);
-  if (inTheWay !== null || parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
+  const inTheWay = obstacle(installed.registration);
+  const book = bookOf(household, relayUrl);
+  const parties = inTheWay === null ? await installed.parties(household, book).catch(() => null) : null;
+  if (parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
   const state = await readPush();
   fill(place, said && h("p", { class: "notice", role: "status", id: "push-said" }, said), form(context, place, parties, state));
 }
@@ -151,14 +152,14 @@ class ChoiceFields {
         "fieldset",
         {},
         h("legend", {}, t("push.what")),
-        h("label", { class: "check" }, this.pressed, t("push.kind.pressed")),
-        h("label", { class: "check" }, this.motion, t("push.kind.motion")),
+        h("label", {}, this.pressed, t("push.kind.pressed")),
+        h("label", {}, this.motion, t("push.kind.motion")),
       ),
       h(
         "fieldset",
         {},
         h("legend", {}, t("push.when")),
-        h("label", { class: "check" }, this.quiet, t("push.quiet")),
+        h("label", {}, this.quiet, t("push.quiet")),
         this.times,
       ),
     );
@@ -213,8 +214,7 @@ function explain(problems, error) {
     fill(problems, h("div", { class: "warning", role: "alert", id: "push-not-enrolled" }, h("p", {}, t("push.not_enrolled")), link));
     return true;
   }
-  const isRefusedByBrowser = error instanceof NoPushKeys || error instanceof DOMException;
-  if (!isRefusedByBrowser || error instanceof Unreachable) return false;
+  if (!(error instanceof NoPushKeys || error instanceof DOMException)) return false; // the browser's refusals
   fill(problems, h("div", { class: "warning", role: "alert", id: "push-no-service" }, h("p", {}, t("push.no_service"))));
   return true;
 }

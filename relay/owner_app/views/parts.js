@@ -21,7 +21,7 @@ export function problem(error) {
 }
 
 /** @param {unknown} error */
-export function problemText(error) {
+function problemText(error) {
   if (error instanceof Unreachable) return t("error.unreachable");
   if (error instanceof PasskeyDeclined) return t("error.passkey");
   if (error instanceof KeysDiffer) return t("error.keys_differ");

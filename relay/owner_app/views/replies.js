@@ -47,6 +47,10 @@ class RepliesPage {
     this.desk = null;
     this.said = h("div", { "aria-live": "polite", id: "replies-said" });
     this.list = h("div", { id: "kept-replies" });
+    this.heading = h("h2", { tabindex: "-1" }, t("sayings.kept"));
+    this.listed = "";
+    /** @type {string | null} */
+    this.chosen = null;
     this.forms = h("div");
     this.node = h("div", {}, this.said, this.list, this.forms);
     /** @type {Change} */
@@ -80,29 +84,38 @@ class RepliesPage {
     if (desk === null) return false;
     fill(this.said);
     try {
-      this.#show(await change(desk));
+      const list = await change(desk);
+      if (desk.pending > 0) return true; // the next change is on its way; its answer is shown
+      this.#show(list);
       fill(this.said, h("p", { class: "notice", role: "status" }, done));
       return true;
     } catch (error) {
       console.warn(error);
       if (!(error instanceof ReplyError)) throw error;
       if (error.reason !== "unreachable") fill(this.said, warning(error));
+      this.#choose(this.chosen);
       return false;
     } finally {
       this.said.scrollIntoView({ block: "nearest" }); // what was pressed may be far below
     }
   }
 
-  /** @param {ReplyList} list */
+  /** Shows the list; what hasn't changed stays, with the keyboard's place and what is being asked there. @param {ReplyList} list */
   #show(list) {
     const { replies, most } = list;
+    const listed = JSON.stringify(replies);
+    if (listed === this.listed && this.list.contains(this.heading)) return this.#choose(list.default);
+    const hadFocus = this.list.contains(document.activeElement);
+    this.listed = listed;
     const rows = replies.map((reply) => this.#row(reply));
     fill(
       this.list,
-      h("h2", {}, t("sayings.kept")),
+      this.heading,
       rows.length > 0 ? h("ul", { class: "rows" }, rows) : h("p", { class: "empty" }, t("sayings.none")),
       rows.length > 0 && this.#defaults(list),
     );
+    this.#choose(list.default);
+    if (hadFocus) this.heading.focus();
     const isFull = replies.length >= most;
     if (isFull) return fill(this.forms, h("p", { class: "muted" }, t("sayings.full", { most })));
     if (!this.forms.contains(this.text)) fill(this.forms, this.recording.node, this.text);
@@ -129,10 +142,9 @@ class RepliesPage {
   }
 
   /** What is said when nobody answers. @param {ReplyList} list */
-  #defaults({ replies, default: chosen, after_s }) {
+  #defaults({ replies, after_s }) {
     const option = (/** @type {string | null} */ id, /** @type {string} */ words) => {
       const input = h("input", { type: "radio", name: "default-reply", value: id ?? "" });
-      input.checked = id === chosen;
       input.addEventListener("change", () => this.change((desk) => desk.setDefault(id), t("sayings.chosen")));
       return h("label", {}, input, " ", words);
     };
@@ -144,6 +156,12 @@ class RepliesPage {
       replies.map(({ id, name }) => option(id, name)),
       h("p", { class: "hint" }, after_s > 0 ? t("sayings.default_after", { seconds: after_s }) : t("sayings.default_never")),
     );
+  }
+
+  /** Marks what is said when nobody answers. @param {string | null} chosen */
+  #choose(chosen) {
+    this.chosen = chosen;
+    for (const input of this.list.querySelectorAll("input")) input.checked = input.value === (chosen ?? "");
   }
 
   /** @param {unknown} error */

@@ -3,14 +3,12 @@
  * whoever has the subscription's keys could have written it, and a message may be an old one.
  * @module
  */
-import { ID_PATTERN, WireError, parseCanonical } from "../vendor/protocol/encoding.js";
+import { ID_PATTERN, LAST_MS, WireError, parseCanonical } from "../vendor/protocol/encoding.js";
 
 /** @typedef {{v: 1, device: string, event_id: string, kind: "pressed" | "motion", time_ms: number | null, detail: string | null}} PushText `time_ms` is null while the doorbell doesn't know the time */
 
 const MAX_CHARS = 1200;
 const MAX_DETAIL_CHARS = 200;
-/** The end of the year 9999: the last time that a document can name. */
-const LAST_MS = 253_402_300_799_999;
 const FIELDS = ["v", "device", "event_id", "kind", "time_ms", "detail"].sort();
 const DEVICE_PATTERN = /^[a-z2-7]{20}$/;
 const CONTROL = /[\x00-\x1f\x7f]/;

@@ -7,6 +7,7 @@
  */
 import { ApiError, Unreachable } from "../api.js";
 import { currentLocale, t, timeText } from "../i18n.js";
+import { pause } from "../pause.js";
 import { fetchPicture } from "../picture.js";
 import { readKey, writeKey } from "../vendor/browser/key_store.js";
 import { b64u } from "../vendor/protocol/encoding.js";
@@ -112,7 +113,7 @@ async function picture(book, { device, event_id }, { identity_key }) {
   const [relay, browser] = [relayOf(book), await browserOf(book)];
   const of = { device, eventId: event_id, identityKey: identity_key };
   for (const waitMs of PICTURE_AFTER_MS) {
-    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await pause(waitMs);
     try {
       return (await fetchPicture(relay, browser, of)).jpeg;
     } catch (error) {

@@ -9,6 +9,7 @@ import { NO_MASK_DIGEST } from "./protocol/footage.js";
 
 const PER_SECOND_90K = 90_000;
 
+/** Less silence than this isn't worth a line. */
 const LITTLE_90K = PER_SECOND_90K / 10;
 
 /**

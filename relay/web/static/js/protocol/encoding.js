@@ -10,6 +10,8 @@
 
 const ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567";
 export const ID_PATTERN = /^[a-z2-7]{26}$/;
+/** The end of the year 9999: the last time that a document can name. */
+export const LAST_MS = 253_402_300_799_999;
 
 /** A document is not what it must be; the text says what was expected. */
 export class WireError extends Error {

@@ -70,7 +70,7 @@ export function isKeyFrame(units) {
  * @param {AccessUnit[]} units
  * @returns {Promise<Gop[]>}
  */
-export async function gopsOf(units) {
+async function gopsOf(units) {
   if (units.length === 0 || !units[0].is_key) throw new WireError("a clip begins with a key frame");
   /** @type {AccessUnit[][]} */
   const groups = [];

@@ -7,7 +7,7 @@
  * hashes, and what has more tracks than these is refused.
  * @module
  */
-import { WireError } from "./encoding.js";
+import { WireError, hex } from "./encoding.js";
 import { isKeyFrame, splitLengthPrefixed } from "./footage.js";
 
 /** @typedef {import("./footage.js").AccessUnit} AccessUnit */
@@ -20,8 +20,9 @@ import { isKeyFrame, splitLengthPrefixed } from "./footage.js";
 const CLOCK_HZ = 90_000;
 const MAX_SAMPLES = 200_000;
 const NORMAL_RATE = 1 << 16;
-/** AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel. */
-const AUDIO_CONFIG = [0x11, 0x88];
+/** AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel; the longer one adds that there is no SBR. */
+const AUDIO_CONFIGS = ["1188", "118856e500"];
+const OBJECT_TYPE_AAC = 0x40;
 
 /**
  * Returns the access units of the film; `pts_90k` counts from the clip's begin.
@@ -164,10 +165,36 @@ function checkSoundEntry(view, stsd) {
   const entry = children(view, { ...stsd, begin: stsd.begin + 8 })[0];
   const esds =
     entry?.type === "mp4a" ? only(children(view, { ...entry, begin: entry.begin + 28 }), "esds") : null;
-  const bytes = esds === null ? [] : new Uint8Array(view.buffer, view.byteOffset + esds.begin, esds.end - esds.begin);
-  if (![...bytes].some((byte, at) => byte === AUDIO_CONFIG[0] && bytes[at + 1] === AUDIO_CONFIG[1])) {
+  if (esds === null || !AUDIO_CONFIGS.includes(audioConfig(view, esds))) {
     throw new WireError("the clip's sound isn't AAC-LC, mono, 48 kHz");
   }
+}
+
+/**
+ * Returns what a player is told of the sound, in hex; nothing if it isn't AAC (14496-1 7.2.6.5 to 7.2.6.7).
+ * @param {DataView} view @param {Box} esds
+ */
+function audioConfig(view, esds) {
+  const stream = descriptor(view, esds.begin + 4, 0x03);
+  const decoder = descriptor(view, stream.begin + 3, 0x04);
+  if (view.getUint8(decoder.begin) !== OBJECT_TYPE_AAC) return "";
+  const { begin, end } = descriptor(view, decoder.begin + 13, 0x05);
+  return hex(new Uint8Array(view.buffer, view.byteOffset + begin, end - begin));
+}
+
+/**
+ * Finds where a descriptor's content lies; its size comes seven bits a byte (14496-1 8.3.3).
+ * @param {DataView} view @param {number} at @param {number} tag
+ */
+function descriptor(view, at, tag) {
+  if (view.getUint8(at) !== tag) throw new WireError("the clip's sound isn't described as it must be");
+  let [size, begin] = [0, at + 1];
+  for (let isMore = true; isMore && begin <= at + 4; begin += 1) {
+    const byte = view.getUint8(begin);
+    size = (size << 7) | (byte & 0x7f);
+    isMore = (byte & 0x80) !== 0;
+  }
+  return { begin, end: begin + size };
 }
 
 /** @param {DataView} view @param {Box} stsd */

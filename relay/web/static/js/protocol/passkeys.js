@@ -7,8 +7,8 @@ import { WireError, b64u, join, sha256, text, unb64u, utf8 } from "./encoding.js
 /** @typedef {import("./documents.js").Assertion} Assertion */
 /** @typedef {import("./documents.js").PasskeyKey} PasskeyKey */
 
-export const FLAG_USER_PRESENT = 0x01;
-export const FLAG_USER_VERIFIED = 0x04;
+const FLAG_USER_PRESENT = 0x01;
+const FLAG_USER_VERIFIED = 0x04;
 const P256 = { name: "ECDSA", namedCurve: "P-256" };
 const ES256 = { name: "ECDSA", hash: "SHA-256" };
 

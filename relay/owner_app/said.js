@@ -1,0 +1,28 @@
+/**
+ * Reading strictly what a doorbell says over a data channel: JSON in text, not too much of it.
+ * @module
+ */
+
+/**
+ * Returns what a message holds; null if it is no JSON.
+ * @param {unknown} data @param {number} mostCharacters
+ * @returns {any} nobody knows of what form; callers check
+ */
+export function jsonOf(data, mostCharacters) {
+  if (typeof data !== "string" || data.length > mostCharacters) return null;
+  try {
+    return JSON.parse(data);
+  } catch {
+    return null;
+  }
+}
+
+/** @param {unknown} value */
+export function isText(value) {
+  return typeof value === "string";
+}
+
+/** @param {unknown} value */
+export function isCount(value) {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
