@@ -17,8 +17,10 @@ CLOCK_HZ = 90_000
 MAX_SAMPLES = 200_000
 IDR = 5
 NORMAL_RATE = 1 << 16
-AUDIO_CONFIG = bytes.fromhex("1188")
-"""AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel."""
+AUDIO_CONFIGS = (bytes.fromhex("1188"), bytes.fromhex("118856e500"))
+"""AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel; the longer one adds that
+there is no SBR."""
+OBJECT_TYPE_AAC = 0x40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +147,26 @@ def _table(trak: memoryview) -> memoryview:
 
 def _check_sound_entry(stsd: memoryview) -> None:
     kind, entry = next(_boxes(stsd[8:]), (b"", memoryview(b"")))
-    if kind != b"mp4a" or AUDIO_CONFIG not in bytes(_only(entry[28:], b"esds")):
+    if kind != b"mp4a" or _audio_config(_only(entry[28:], b"esds")) not in AUDIO_CONFIGS:
         raise WireError("the clip's sound isn't AAC-LC, mono, 48 kHz")
+
+
+def _audio_config(esds: memoryview) -> bytes:
+    """Return what a player is told of the sound; nothing if it isn't AAC (14496-1 7.2.6.5 on)."""
+    decoder = _descriptor(_descriptor(esds[4:], 0x03)[3:], 0x04)
+    return bytes(_descriptor(decoder[13:], 0x05)) if decoder[0] == OBJECT_TYPE_AAC else b""
+
+
+def _descriptor(data: memoryview, tag: int) -> memoryview:
+    """Return the content of a descriptor; its size comes seven bits a byte (14496-1 8.3.3)."""
+    if data[0] != tag:
+        raise WireError("the clip's sound isn't described as it must be")
+    size = 0
+    for begin in range(1, 5):
+        size = size << 7 | data[begin] & 0x7F
+        if not data[begin] & 0x80:
+            break
+    return data[begin + 1 : begin + 1 + size]
 
 
 def _check_entry(stsd: memoryview) -> None:
