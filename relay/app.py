@@ -35,7 +35,6 @@ from relay.http import Health, HttpServices, build_http
 from relay.ingest.events import EventIngest
 from relay.ingest.forgetting import Forgetting
 from relay.ingest.statuses import StatusIngest
-from relay.live.allowances import Allowances
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
@@ -225,7 +224,6 @@ class Relay:
                 commands=self._commands,
                 hub=self._hub,
                 push=self._web_push.subscriptions,
-                allowances=Allowances(clock),
             ),
             agency=AgencyServices(
                 clock=clock,

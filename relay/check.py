@@ -45,7 +45,7 @@ async def check(config: Config) -> list[Finding]:
             findings.append(Finding(what=what, is_ok=True, detail=await look(config)))
         except (RelayError, OSError, ValueError) as error:
             findings.append(Finding(what=what, is_ok=False, detail=str(error)))
-    return [*findings, *check_push(config), *await check_live(config)]
+    return [*findings, check_push(config), *await check_live(config)]
 
 
 async def _check_ca(config: Config) -> str:
@@ -83,24 +83,24 @@ async def _check_bucket(config: Config) -> str:
     return f"{config.bucket.endpoint}/{config.bucket.name}"
 
 
-def check_push(config: Config) -> list[Finding]:
+def check_push(config: Config) -> Finding:
     """Look at what push services will be shown; they themselves are asked only by pushes."""
     what = "Web Push"
     if not config.push_key_path.exists():
         detail = f"{config.push_key_path} isn't there yet; doorward-relay serve makes it"
-        return [Finding(what=what, is_ok=True, is_warning=True, detail=detail)]
+        return Finding(what=what, is_ok=True, is_warning=True, detail=detail)
     try:
         key = PushKey.load(config.push_key_path)
     except ConfigError as error:
-        return [Finding(what=what, is_ok=False, detail=str(error))]
+        return Finding(what=what, is_ok=False, detail=str(error))
     if config.push_contact is None:
         detail = (
             "no contact is named, so some push services (Apple's) refuse: give contact in [push] "
             "of relay.toml"
         )
-        return [Finding(what=what, is_ok=True, is_warning=True, detail=detail)]
+        return Finding(what=what, is_ok=True, is_warning=True, detail=detail)
     detail = f"key {key.public_key[:12]}…, contact {config.push_contact}"
-    return [Finding(what=what, is_ok=True, detail=detail)]
+    return Finding(what=what, is_ok=True, detail=detail)
 
 
 async def check_live(config: Config) -> list[Finding]:

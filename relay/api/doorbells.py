@@ -1,26 +1,21 @@
-"""An owner's doorbells: their events, live view, and statements sealed to them."""
+"""An owner's doorbells: their events, and statements sealed to them."""
 
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from firmware.protocol.commands import IceServer, SealedStatement
-from firmware.protocol.encoding import ID_PATTERN
-from firmware.protocol.live import MAX_SIGNED_BYTES, SignedLive
+from firmware.protocol.commands import SealedStatement
 from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
 from relay.api.stream import Audience, event_object, health_object, stream
-from relay.api.viewers import Viewer
-from relay.live.ice import Reach
 from relay.store import commands, events, people, thumbnails
 
 router = APIRouter()
 
 STATEMENT_LIFE_MS = 24 * 3600 * 1000
-SessionId = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
 class HealthOut(BaseModel):
@@ -56,60 +51,6 @@ class EventsOut(BaseModel):
     """
 
     events: list[dict[str, Any]]  # Any: protocol.events.Event inside
-
-
-class IceOut(BaseModel):
-    """RTCIceServers whose credentials end at `expires_ms`, and from where live view works."""
-
-    ice_servers: list[dict[str, Any]]  # Any: RTCIceServer
-    expires_ms: int
-    reach: Reach
-
-
-class NonceOut(BaseModel):
-    """What the doorbell wants to find in the next thing that a browser signs."""
-
-    nonce: str
-
-
-class Signed(BaseModel):
-    """A protocol.live.SignedLive; the relay doesn't look into it."""
-
-    model_config = ConfigDict(extra="forbid")
-    text: str = Field(min_length=1, max_length=MAX_SIGNED_BYTES)
-    signature: str = Field(pattern="^[A-Za-z0-9_-]{10,110}$")
-
-    def to_protocol(self) -> SignedLive:
-        """Return it in the protocol's words."""
-        return SignedLive(text=self.text, signature=self.signature)
-
-
-class OfferIn(BaseModel):
-    """A browser's signed protocol.live.LiveOffer."""
-
-    model_config = ConfigDict(extra="forbid")
-    session_id: SessionId
-    signed: Signed
-
-
-class AnswerOut(BaseModel):
-    """The doorbell's signed protocol.live.LiveAnswer."""
-
-    signed: Signed
-
-
-class CandidatesIn(BaseModel):
-    """A browser's signed protocol.live.LiveCandidates."""
-
-    model_config = ConfigDict(extra="forbid")
-    signed: Signed
-
-
-class OrderIn(BaseModel):
-    """HPKE of a signed protocol.live.BrowserOrder, base64url; the relay can't open it."""
-
-    model_config = ConfigDict(extra="forbid")
-    sealed: str = Field(min_length=1, max_length=16 * 1024, pattern="^[A-Za-z0-9_-]+$")
 
 
 class StatementIn(BaseModel):
@@ -196,65 +137,6 @@ async def follow(services: Services, owner: Owner, token: Token) -> StreamingRes
     )
 
 
-@router.get("/doorbells/{device}/ice")
-async def ice(services: Services, viewer: Viewer) -> IceOut:
-    """Return STUN and TURN servers for one session with this doorbell."""
-    fresh = services.signalling.ice(account=viewer)
-    return IceOut(
-        ice_servers=[_rtc_ice_server(server) for server in fresh.servers],
-        expires_ms=fresh.expires_ms,
-        reach=fresh.reach,
-    )
-
-
-@router.post("/doorbells/{device}/nonce")
-async def nonce(services: Services, viewer: Viewer, device: str) -> NonceOut:
-    """Ask a doorbell for a nonce."""
-    return NonceOut(nonce=await services.signalling.nonce(device, account=viewer))
-
-
-@router.post("/doorbells/{device}/offer")
-async def offer(services: Services, viewer: Viewer, device: str, body: OfferIn) -> AnswerOut:
-    """Ask a doorbell for live view."""
-    answer = await services.signalling.offer(
-        device, body.session_id, body.signed.to_protocol(), account=viewer
-    )
-    return AnswerOut(signed=Signed(text=answer.text, signature=answer.signature))
-
-
-@router.post("/doorbells/{device}/sessions/{session_id}/candidates", status_code=204)
-async def add_candidates(
-    services: Services,
-    viewer: Viewer,
-    device: str,
-    session_id: SessionId,
-    body: CandidatesIn,
-) -> Response:
-    """Bring a doorbell more of a browser's candidates."""
-    await services.signalling.candidates(
-        device, session_id, body.signed.to_protocol(), account=viewer
-    )
-    return Response(status_code=204)
-
-
-@router.delete("/doorbells/{device}/sessions/{session_id}", status_code=204)
-async def close_session(
-    services: Services, viewer: Viewer, device: str, session_id: SessionId
-) -> Response:
-    """Tell a doorbell that the viewer left."""
-    await services.signalling.close(device, session_id, account=viewer)
-    return Response(status_code=204)
-
-
-@router.post("/doorbells/{device}/orders", status_code=204)
-async def send_order(
-    services: Services, owner: Owner, device: OwnDoorbell, body: OrderIn
-) -> Response:
-    """Carry a browser's sealed order to a doorbell, and wait for its yes or no."""
-    await services.signalling.order(device, body.sealed, account=owner.id)
-    return Response(status_code=204)
-
-
 @router.post("/doorbells/{device}/statements", status_code=202)
 async def send_statement(services: Services, device: OwnDoorbell, body: StatementIn) -> CommandOut:
     """Carry a sealed statement to a doorbell."""
@@ -276,13 +158,6 @@ async def get_command(services: Services, owner: Owner, command_id: str) -> Comm
         raise not_found("command")
     reply = None if row.reply is None else msgspec.to_builtins(row.reply.body)
     return CommandStateOut(state=row.state(services.clock.wall_ms()), reply=reply)
-
-
-def _rtc_ice_server(server: IceServer) -> dict[str, Any]:
-    """Return it as RTCPeerConnection wants it: no user name rather than an empty one."""
-    if not server.username:
-        return {"urls": server.urls}
-    return {"urls": server.urls, "username": server.username, "credential": server.credential}
 
 
 async def _audience(services: Services, owner: Owner) -> Audience:

@@ -6,6 +6,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from firmware.protocol.encoding import WireError
+from relay.allowances import AskedTooOften
 from relay.errors import (
     BusUnavailable,
     CommandUnanswered,
@@ -13,7 +14,6 @@ from relay.errors import (
     RelayError,
     UnknownDoorbell,
 )
-from relay.live.allowances import AskedTooOften
 from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused

@@ -1,19 +1,17 @@
 """Pairings and joins: how the relay learns which account hears from which doorbell."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from firmware.protocol.encoding import DEVICE_ID_PATTERN, ID_PATTERN
 from firmware.protocol.grants import OwnerKeys
 from relay.api.auth import Owner, Services
 from relay.api.errors import ApiError, not_found
+from relay.api.ids import DeviceId, PairingId
 
 router = APIRouter()
-
-PairingId = Annotated[str, Field(pattern=ID_PATTERN)]
 
 
 class PairingIn(BaseModel):
@@ -36,7 +34,7 @@ class JoinIn(BaseModel):
     """A newcomer's public keys."""
 
     model_config = ConfigDict(extra="forbid")
-    device: Annotated[str, Field(pattern=DEVICE_ID_PATTERN)] | None = None
+    device: DeviceId | None = None
     pairing_id: PairingId
     owner: dict[str, Any]  # Any: protocol.grants.OwnerKeys, parsed below
 

@@ -1,20 +1,13 @@
 """Web Push: the relay's key to subscribe with, and where an account's browsers are reached."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from relay.api.auth import Owner, Services
-from relay.api.thumbnails import BROWSER_ID_PATTERN
-from relay.live.allowances import Rate
+from relay.api.ids import BrowserId
 from relay.notify.push_endpoints import MAX_ENDPOINT_CHARS
 
 router = APIRouter()
-
-SUBSCRIBING = Rate(at_once=20, each_s=10.0)
-"""Each one makes the relay look a name up."""
-BrowserId = Annotated[str, Path(pattern=BROWSER_ID_PATTERN)]
 
 
 class PushKeyOut(BaseModel):
@@ -42,7 +35,6 @@ async def subscribe(
     services: Services, owner: Owner, browser: BrowserId, body: SubscriptionIn
 ) -> Response:
     """Remember where one of the caller's browsers is reached."""
-    services.allowances.take(f"push {owner.id}", SUBSCRIBING)
     await services.push.add(owner, browser, body.endpoint, expires_ms=body.expires_ms)
     return Response(status_code=204)
 

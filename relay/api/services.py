@@ -7,7 +7,6 @@ from firmware.protocol.commands import SealedStatement
 from relay.agency.register import Register
 from relay.clock import Clock
 from relay.evidence.delivery import Delivery
-from relay.live.allowances import Allowances
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
 from relay.notify.push_subscriptions import PushSubscriptions
@@ -47,4 +46,3 @@ class ApiServices:
     commands: Commands
     hub: Hub
     push: PushSubscriptions
-    allowances: Allowances

@@ -115,20 +115,16 @@ def _is_by_stranger(notice: Notice, audience: Audience) -> bool:
 
 
 def _write(notice: Notice, audience: Audience) -> str | None:
+    if _is_by_stranger(notice, audience):
+        return None
     match notice:
         case EventCommitted(row=row):
             return _frame("doorbell", event_object(row)) if audience.may_hear(row) else None
         case ThumbnailKept(device=device, event_id=event_id):
-            if device not in audience.devices:
-                return None
             return _frame("thumbnail", {"device": device, "event_id": event_id})
         case StateChanged(device=device, state=state):
-            if device not in audience.devices:
-                return None
             return _frame("status", {"device": device, "state": state})
         case HealthChanged(device=device, row=health):
-            if device not in audience.devices:
-                return None
             return _frame("health", {"device": device, **health_object(health)})
         case RequestAppeared(request_id=request_id):
             return _frame("request", {"id": request_id})

@@ -1,17 +1,14 @@
 """The sealed pictures of events, each browser with the key that only it can open."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel
 
 from relay.api.auth import OwnDoorbell, Services
 from relay.api.errors import not_found
+from relay.api.ids import BrowserId
 from relay.store import thumbnails
 
 router = APIRouter()
-
-BROWSER_ID_PATTERN = "^[a-z2-7]{20}$"
 
 
 class KeyOut(BaseModel):
@@ -34,7 +31,7 @@ async def get_thumbnail(
     response: Response,
     device: OwnDoorbell,
     event_id: str,
-    browser: Annotated[str, Query(pattern=BROWSER_ID_PATTERN)],
+    browser: BrowserId,
 ) -> ThumbnailOut:
     """Return the picture of an event; a browser may keep it as long as the relay does."""
     now_ms = services.clock.wall_ms()

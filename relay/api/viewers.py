@@ -6,16 +6,14 @@ depend on `Viewer`: nonce, ICE servers, offer, candidates and the end of a sessi
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from relay.api.auth import OwnDoorbell, Owner, Services, Token, own_doorbell
 from relay.api.errors import ApiError
-from relay.api.thumbnails import BROWSER_ID_PATTERN
+from relay.api.ids import BrowserId
 
 router = APIRouter()
-
-BrowserId = Annotated[str, Path(pattern=BROWSER_ID_PATTERN)]
 
 
 class ViewerOut(BaseModel):

@@ -1,1 +1,1 @@
-"""Live view's signalling. Media never passes through the relay."""
+"""Live view's signalling, and its STUN and TURN servers. Media never passes through the relay."""

@@ -20,9 +20,9 @@ from firmware.protocol.commands import (
     SealedOrder,
 )
 from firmware.protocol.live import SignedLive
+from relay.allowances import Allowances, Rate
 from relay.clock import Clock
 from relay.errors import RelayError
-from relay.live.allowances import Allowances, Rate
 from relay.live.ice import Ice, IceServers
 
 ANSWER_TIMEOUT_S = 10.0

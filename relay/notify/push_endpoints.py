@@ -19,6 +19,7 @@ from relay.errors import RelayError
 MAX_ENDPOINT_CHARS = 2048
 RESOLVE_TIMEOUT_S = 5.0
 HTTPS_PORT = 443
+_USUAL_PORTS = {"http": 80, "https": HTTPS_PORT}
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -63,17 +64,18 @@ class Endpoint:
     @property
     def origin(self) -> str:
         """The URL's origin, as RFC 6454 has it: what a VAPID token is for."""
-        default = HTTPS_PORT if self.scheme == "https" else 80
-        return f"{self.scheme}://{self.authority(default)}"
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """Host, and port if it isn't the scheme's own."""
+        is_usual = self.port == _USUAL_PORTS[self.scheme]
+        return self.host if is_usual else f"{self.host}:{self.port}"
 
     @property
     def name(self) -> str:
         """The host without brackets."""
         return self.host.strip("[]")
-
-    def authority(self, default_port: int) -> str:
-        """Host, and port if it isn't the default one."""
-        return self.host if self.port == default_port else f"{self.host}:{self.port}"
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -95,9 +97,9 @@ class Endpoints:
         if match is None or int(match["port"] or 0) > 65535:
             raise EndpointRefused("a push endpoint is https://host/path, as the browser gave it")
         scheme, host = match["scheme"], match["host"]
-        port = int(match["port"] or (HTTPS_PORT if scheme == "https" else 80))
+        port = int(match["port"] or _USUAL_PORTS[scheme])
         endpoint = Endpoint(scheme=scheme, host=host, port=port, target=match["target"])
-        if self._is_loopback(endpoint):
+        if self._is_own(endpoint):
             return endpoint
         if scheme != "https" or port != HTTPS_PORT:
             raise EndpointRefused("a push endpoint must be https at port 443")
@@ -115,12 +117,13 @@ class Endpoints:
         addresses = [_address(text) for text in dict.fromkeys(found)]
         if not addresses:
             raise EndpointUnresolved(f"{endpoint.name} has no address")
-        is_allowed = _is_loopback if self._is_loopback(endpoint) else is_public
+        is_allowed = _is_loopback if self._is_own(endpoint) else is_public
         if not all(is_allowed(address) for address in addresses):
             raise EndpointRefused(f"{endpoint.name} isn't on the public internet")
         return addresses
 
-    def _is_loopback(self, endpoint: Endpoint) -> bool:
+    def _is_own(self, endpoint: Endpoint) -> bool:
+        """Tell whether it names this machine, where that is allowed."""
         if not self._config.is_loopback_allowed:
             return False
         if endpoint.name == "localhost":

@@ -94,7 +94,7 @@ class PushSender:
 
     def _headers(self, endpoint: Endpoint, *, ttl_s: int, topic: str) -> dict[str, str]:
         return {
-            "Host": endpoint.origin.partition("://")[2],
+            "Host": endpoint.authority,
             "Authorization": self._key.authorization(
                 audience=endpoint.origin, subject=self._contact, now_ms=self._clock.wall_ms()
             ),

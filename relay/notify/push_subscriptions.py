@@ -4,12 +4,16 @@ A subscription belongs to an account and a browser together: who names somebody 
 gets nothing of theirs and takes nothing from them. It counts for every doorbell of the account.
 """
 
+from relay.allowances import Allowances, Rate
 from relay.clock import Clock
 from relay.notify.push_endpoints import EndpointRefused, Endpoints
 from relay.notify.push_key import PushKey
 from relay.store import push
 from relay.store.database import Database
 from relay.store.people import Account
+
+SUBSCRIBING = Rate(at_once=20, each_s=10.0)
+"""Of an account; each one makes the relay look a name up."""
 
 
 class PushSubscriptions:
@@ -21,12 +25,17 @@ class PushSubscriptions:
         self._database = database
         self._clock = clock
         self._endpoints = endpoints
+        self._allowances = Allowances(clock)
         self.public_key = key.public_key
 
     async def add(
         self, owner: Account, browser: str, endpoint: str, *, expires_ms: int | None
     ) -> None:
-        """Remember where a browser is reached, or raise EndpointRefused, EndpointUnresolved."""
+        """Remember where a browser is reached.
+
+        Raises AskedTooOften, EndpointRefused or EndpointUnresolved.
+        """
+        self._allowances.take(owner.id, SUBSCRIBING)
         now_ms = self._clock.wall_ms()
         if expires_ms is not None and expires_ms <= now_ms:
             raise EndpointRefused("this subscription is over; subscribe again")

@@ -2,11 +2,11 @@
 
 from relay.clock import Clock
 from relay.config import Config
-from relay.notify.push import Pusher
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_sender import PushSender, push_http
 from relay.notify.push_subscriptions import PushSubscriptions
+from relay.notify.pusher import Pusher
 from relay.store.database import Database
 
 

@@ -1,4 +1,4 @@
-"""The relay's whole HTTP side on a real database, with people who hold real keys.
+"""The relay's whole HTTP side on a real database; http_people.py has people for it.
 
 There is no broker: commands stay unanswered unless a test answers them.
 """
@@ -14,19 +14,13 @@ from typing import Any
 
 import httpx2
 
+from firmware.enrolment.keys import DeviceKeys
 from firmware.protocol.claims import Agency, Enrolment, EnrolmentRequest
 from firmware.protocol.commands import Accepted, Command, CommandBody, Reply, ReplyBody
 from firmware.protocol.encoding import b64u, device_id_of, new_id
-from firmware.protocol.events import Event, EventBody, Paired
-from firmware.protocol.passkeys import challenge
-from firmware.protocol.requests import (
-    REQUEST_TAG,
-    EvidenceRequest,
-    SignedCertificate,
-    SignedRequest,
-)
+from firmware.protocol.events import Event, EventBody
 from firmware.protocol.topics import subject
-from relay.agency.keys import AgencyKey, OfficerFile, certify, generate_agency
+from relay.agency.keys import AgencyKey, generate_agency
 from relay.agency.register import Register, add_agency
 from relay.api.services import ApiServices
 from relay.config import LiveConfig, PushConfig
@@ -34,7 +28,6 @@ from relay.errors import EnrolmentRefused
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.http import Health, HttpServices, build_http
-from relay.live.allowances import Allowances
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
@@ -58,8 +51,6 @@ from relay.web.public.app import PublicServices
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.objects import RememberingBucket
-from tests.story.authenticator import SoftPasskey
-from tests.story.browser import SoftBrowser
 
 RELAY_URL = "http://relay.test"
 OWNER_ORIGIN = "http://owner.test"
@@ -115,21 +106,30 @@ class World:
         """Enrol a doorbell and return its device id."""
         identity = new_id().encode()  # a relay doesn't look into keys, the app holds the id to it
         device = device_id_of(identity)
-        async with self.database.begin() as tx:
-            row = DoorbellRow(
-                device=device,
-                name="Front door",
-                identity_key=b64u(identity),
-                sealing_key="c2VhbGluZw",
-                certificate_pem="-",
-                enrolled_ms=self.clock.wall_ms(),
-                revoked_ms=None,
-                state="offline",
-                state_since_ms=self.clock.wall_ms(),
-                last_seq=0,
-            )
-            await fleet.add(tx, row)
+        await self._add_doorbell(device, b64u(identity), "c2VhbGluZw", "offline")
         return device
+
+    async def enrol_online(self, keys: DeviceKeys) -> None:
+        """Enrol a doorbell that is there with its keys."""
+        await self._add_doorbell(keys.device, keys.identity_key, keys.sealing_key, "online")
+
+    async def _add_doorbell(
+        self, device: str, identity_key: str, sealing_key: str, state: str
+    ) -> None:
+        row = DoorbellRow(
+            device=device,
+            name="Front door",
+            identity_key=identity_key,
+            sealing_key=sealing_key,
+            certificate_pem="-",
+            enrolled_ms=self.clock.wall_ms(),
+            revoked_ms=None,
+            state=state,
+            state_since_ms=self.clock.wall_ms(),
+            last_seq=0,
+        )
+        async with self.database.begin() as tx:
+            await fleet.add(tx, row)
 
     async def tell(self, device: str, body: EventBody, **changes: Any) -> Event:
         """Commit an event of a doorbell and let the hub know."""
@@ -176,6 +176,15 @@ class World:
                 if await command_rows.get(tx, command.id) is None and command.expires_ms > now_ms
             ]
         return [command for command in (*sent, *asked) if command.device == device]
+
+
+async def asked_of(world: World, device: str) -> CommandBody:
+    """Wait until the doorbell is asked something, and return it."""
+    async with asyncio.timeout(5):
+        while not (told := await world.told(device)):  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
+    (body,) = told
+    return body
 
 
 async def named(host: str, _port: int) -> list[str]:
@@ -272,7 +281,6 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             push=PushSubscriptions(
                 database=database, clock=clock, endpoints=world.endpoints, key=world.push_key
             ),
-            allowances=Allowances(clock),
         ),
         agency=AgencyServices(
             clock=clock,
@@ -304,145 +312,3 @@ async def _refuse_enrolment(_request: EnrolmentRequest) -> Enrolment:
 
 async def _health() -> Health:
     return Health(is_broker_up=True, is_bucket_up=False, is_database_up=True)
-
-
-class Owner:
-    """Somebody with the owner's app open."""
-
-    def __init__(self, world: World, name: str = "Ada") -> None:
-        self.world = world
-        self.name = name
-        self.passkey = SoftPasskey.create(rp_id="owner.test", origin=OWNER_ORIGIN)
-        self.browser = SoftBrowser.create()
-        self.http = world.browser()
-
-    async def register(self, invitation: str | None = None) -> httpx2.Response:
-        """Use an invitation; returns the last answer."""
-        body = {"invitation": invitation or await self.world.invite_owner(), "name": self.name}
-        begun = await self.http.post(f"{API}/owner/register/options", json=body)
-        if not begun.is_success:
-            return begun
-        return await self._finish("register", begun.json(), self.passkey.register)
-
-    async def log_in(self) -> httpx2.Response:
-        begun = await self.http.post(f"{API}/owner/login/options", json={})
-        return await self._finish("login", begun.json(), self.passkey.log_in)
-
-    async def _finish(self, step: str, begun: dict[str, Any], act: Any) -> httpx2.Response:
-        body = {"session": begun["session"], "credential": act(begun["options"])}
-        done = await self.http.post(f"{API}/owner/{step}/verify", json=body)
-        if done.is_success:
-            self.http.headers["Authorization"] = f"Bearer {done.json()['token']}"
-        return done
-
-    async def put(self, path: str, body: dict[str, Any]) -> httpx2.Response:
-        return await self.http.put(API + path, json=body)
-
-    async def delete(self, path: str) -> httpx2.Response:
-        return await self.http.delete(API + path)
-
-    async def get(self, path: str) -> httpx2.Response:
-        return await self.http.get(API + path)
-
-    async def post(self, path: str, body: dict[str, Any]) -> httpx2.Response:
-        return await self.http.post(API + path, json=body)
-
-
-async def paired_owner(world: World, device: str, name: str = "Ada") -> Owner:
-    """Return somebody who is an owner of that doorbell."""
-    owner = Owner(world, name)
-    await owner.register()
-    pairing_id = new_id()
-    await owner.post("/pairings", {"pairing_id": pairing_id})
-    credential_id = owner.passkey.key.credential_id
-    await world.pairings.take_paired(
-        device, Paired(pairing_id=pairing_id, credential_id=credential_id)
-    )
-    return owner
-
-
-class Officer:
-    """An officer at the agency's pages."""
-
-    def __init__(self, world: World, name: str = "Officer Berg") -> None:
-        self.world = world
-        self.name = name
-        self.passkey = SoftPasskey.create(rp_id="relay.test", origin=RELAY_URL)
-        self.http = world.browser(RELAY_URL)
-        self.officer_id = ""
-        self.certificate: SignedCertificate | None = None
-
-    async def register(self, invitation: str | None = None) -> httpx2.Response:
-        body = {"invitation": invitation or await self.world.invite_officer(), "name": self.name}
-        begun = (await self.http.post("/agency/register/options", json=body)).json()
-        body = {"session": begun["session"], "credential": self.passkey.register(begun["options"])}
-        done = await self.http.post("/agency/register/verify", json=body)
-        self.officer_id = done.json()["officer"]["officer_id"]
-        return done
-
-    async def take_csrf(self) -> None:
-        page = (await self.http.get("/agency")).text
-        self.http.headers["X-CSRF"] = page.split('name="csrf" content="')[1].split('"')[0]
-
-    def certify(self, **changes: Any) -> SignedCertificate:
-        fields = {"officer_id": self.officer_id, "name": self.name, "passkey": self.passkey.key}
-        return certify(
-            self.world.agency_key,
-            OfficerFile(**(fields | changes)),
-            not_after_ms=self.world.clock.wall_ms() + 30 * DAY_MS,
-        )
-
-    async def get_certified(self) -> httpx2.Response:
-        self.certificate = self.certify()
-        return await self.http.post(
-            f"/agency/officers/{self.officer_id}/certificate",
-            content=self.certificate.encode(),
-            headers={"Content-Type": "application/json"},
-        )
-
-    def write(self, **changes: Any) -> EvidenceRequest:
-        """Write a request that keeps every rule, but for `changes`."""
-        now_ms = self.world.clock.wall_ms()
-        fields: dict[str, Any] = {
-            "id": new_id(),
-            "agency": "lakeland",
-            "officer_id": self.officer_id,
-            "officer_name": self.name,
-            "contact": "+46 8 123 456",
-            "case_number": "K-2026/17",
-            "incident_type": "burglary",
-            "text": "A bicycle was taken.",
-            "cells": CELLS[:1],
-            "from_ms": now_ms - 2 * HOUR_MS,
-            "to_ms": now_ms - HOUR_MS,
-            "retention_days": 90,
-            "onward_sharing": "none",
-            "created_ms": now_ms,
-            "expires_ms": now_ms + 7 * DAY_MS,
-        }
-        return EvidenceRequest(**(fields | changes))
-
-    def sign(self, request: EvidenceRequest, **changes: Any) -> SignedRequest:
-        text = request.encode()
-        fields: dict[str, Any] = {
-            "request": text.decode(),
-            "assertion": self.passkey.sign(challenge(REQUEST_TAG, text)),
-            "officer": self.certificate,
-        }
-        return SignedRequest(**(fields | changes))
-
-    async def publish(self, signed: SignedRequest) -> httpx2.Response:
-        return await self.http.post(
-            "/agency/requests",
-            content=b'{"signed":' + signed.encode() + b"}",
-            headers={"Content-Type": "application/json"},
-        )
-
-
-async def certified_officer(world: World, name: str = "Officer Berg") -> Officer:
-    """Return an officer who may publish."""
-    officer = Officer(world, name)
-    await officer.register()
-    await officer.get_certified()
-    await officer.take_csrf()
-    return officer

@@ -8,49 +8,17 @@ import pytest
 from msgspec import convert
 
 from firmware.clips.fragment import SoundUnit
-from firmware.clips.mp4 import plain_mp4
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.footage import (
-    GopHasher,
     SignedManifest,
     SoundHasher,
     SoundTrack,
     check_manifest,
 )
 from relay.agency.mp4 import access_units, sound_units
-from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.relay.test_agency_cli import Evidence, make_evidence, make_keys
-from tests.vectors.make_sound import units_of_sound
+from tests.relay.evidence_files import Evidence, Film, make_evidence, make_keys
 
 VECTOR = json.loads((Path(__file__).parents[1] / "vectors/sound.json").read_text("utf-8"))
-
-
-class Film:
-    """A film and its sound, and what the doorbell signs about both."""
-
-    def __init__(self) -> None:
-        self.units = clip_units(TinyCamera().film(2))
-        self.sound = units_of_sound()
-
-    def mp4(self, sound: list[SoundUnit] | None = None) -> bytes:
-        return plain_mp4(
-            self.units, self.sound if sound is None else sound, width=WIDTH, height=HEIGHT
-        )
-
-    def gops(self) -> GopHasher:
-        hasher = GopHasher()
-        for unit in self.units:
-            hasher.add(unit.pts_90k, unit.is_key, unit.nal_units)
-        return hasher
-
-    def track(self, *, lost_90k: int = 0) -> SoundTrack | None:
-        hasher = SoundHasher()
-        for unit in self.sound:
-            hasher.add(unit.pts_90k, unit.data)
-        return hasher.finish(lost_90k=lost_90k)
-
-    def evidence(self, keys: Path, mp4: bytes, *, is_given: bool) -> Evidence:
-        return make_evidence(keys, mp4, self.gops(), sound=self.track(), has_audio=is_given)
 
 
 @pytest.fixture
@@ -134,6 +102,16 @@ def test_sound_where_none_was_recorded_is_found_out(
     evidence = make_evidence(keys, film.mp4(), film.gops(), has_audio=True)
     assert opened(evidence, tmp_path) == 1
     assert "the doorbell recorded none" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("at", "byte"), [(36, 0x90), (39, 0x80), (17, 0x6B)])
+def test_sound_that_would_be_played_as_another_kind_is_refused(at: int, byte: int) -> None:
+    mp4 = bytearray(unb64u(VECTOR["plain_mp4"]))  # stereo, with SBR, or MP3
+    esds = mp4.index(b"esds") + 4
+    mp4[esds + at] = byte
+    mp4[esds + 26 : esds + 28] = b"\x11\x88"  # in the bit rate, where it says nothing
+    with pytest.raises(WireError, match="isn't AAC-LC, mono, 48 kHz"):
+        sound_units(bytes(mp4))
 
 
 def test_a_track_more_than_film_and_sound_is_refused(film: Film) -> None:

@@ -1,38 +1,23 @@
-"""Claims, certificates, what the callout answers, and commands until they are answered."""
+"""Claims, certificates, and what the callout answers."""
 
 import asyncio
 import base64
 import json
-import time
-from pathlib import Path
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.protocol.commands import (
-    Accepted,
-    Answer,
-    CloseSession,
-    LiveNonce,
-    NonceWanted,
-    Offer,
-    Reply,
-)
-from firmware.protocol.encoding import b64u, new_id
-from firmware.protocol.live import SignedLive
-from firmware.protocol.topics import topic
+from firmware.protocol.encoding import b64u
 from relay.clock import SystemClock
-from relay.errors import CommandUnanswered, EnrolmentRefused, UnknownDoorbell
+from relay.errors import EnrolmentRefused
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of
 from relay.fleet.callout import Callout, ConnectionRefused, ConnectionRequest, parse_request
-from relay.fleet.commands import CommandTooLarge
-from relay.store import commands, fleet
-from tests.relay.doorbells import claim_secret, csr_of, enrol, enrolment_request, id_of
+from relay.store import fleet
+from tests.relay.doorbells import claim_secret, csr_of, enrolment_request, id_of
 from tests.relay.servers import Relay
 
 NOW_MS = SystemClock().wall_ms()
@@ -58,11 +43,6 @@ def certified(authority: Authority) -> tuple[str, str]:
     key = ec.generate_private_key(ec.SECP256R1())
     csr = check_csr(csr_of(key, id_of(key)))
     return csr.device, pem_of(authority.sign_doorbell(csr, NOW_MS))
-
-
-def in_a_minute_ms() -> int:
-    """Return when a command expires that is sent now (not when this module was loaded)."""
-    return SystemClock().wall_ms() + 60_000
 
 
 def callout_of(authority: Authority, *, now_ms: int = NOW_MS, revoked: tuple = ()) -> Callout:
@@ -270,149 +250,3 @@ def test_the_ca_survives_being_written_and_read(authority: Authority) -> None:
     assert Authority.load(key, authority.pem.encode()).sha256 == authority.sha256
     with pytest.raises(ValueError, match="don't belong together"):
         Authority.load(key, Authority.create(NOW_MS).pem.encode())
-
-
-# --- commands --------------------------------------------------------------------------------
-
-
-def reply_to(command, body) -> Reply:
-    return Reply(
-        id=new_id(), device=command.device, in_reply_to=command.id, time_ms=NOW_MS, body=body
-    )
-
-
-@pytest.mark.services
-async def test_an_offer_is_answered_in_one_round_trip(relay: Relay, tmp_path: Path) -> None:
-    doorbell = await enrol(relay, tmp_path)
-    line = await asyncio.to_thread(doorbell.open)
-    await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
-    signed = SignedLive(text="{}", signature="A" * 10)
-    offer = Offer(session_id=new_id(), signed=signed, ice_servers=[])
-
-    def answer() -> None:
-        command = line.next_command()
-        body = Answer(session_id=command.body.session_id, signed=signed)
-        line.publish("reply", reply_to(command, body).encode())
-
-    _, reply = await asyncio.gather(
-        asyncio.to_thread(answer), relay.commands.ask(doorbell.device, offer)
-    )
-    line.close()
-    assert reply == Answer(session_id=offer.session_id, signed=signed)
-    async with relay.database.read() as tx:  # an offer says where somebody is
-        assert await commands.unanswered(tx, now_ms=0) == []
-
-
-@pytest.mark.services
-async def test_a_command_to_a_doorbell_that_is_away_comes_as_soon_as_it_is_online(
-    relay: Relay, tmp_path: Path
-) -> None:
-    doorbell = await enrol(relay, tmp_path)
-    body = CloseSession(session_id=new_id())
-    command_id = await relay.commands.send(doorbell.device, body, in_a_minute_ms())
-    await asyncio.sleep(1.1)  # the first repeat by time is over, the second comes two seconds later
-
-    def come_online() -> list:
-        with doorbell.connect() as line:
-            line.subscribe(topic(doorbell.device, "command"))
-            line.publish("status", doorbell.status("online").encode())
-            command = line.next_command(1.5)
-            line.publish("reply", reply_to(command, Accepted()).encode())
-            return [command.id, *[again.id for again in line.commands(1.5)]]
-
-    # One that was answered isn't repeated.
-    assert await asyncio.to_thread(come_online) == [command_id]
-    async with relay.database.read() as tx:
-        row = await commands.get(tx, command_id)
-    assert row is not None
-    assert row.state(SystemClock().wall_ms()) == "answered"
-
-
-@pytest.mark.services
-async def test_a_command_is_repeated_until_it_is_answered(relay: Relay, tmp_path: Path) -> None:
-    doorbell = await enrol(relay, tmp_path)
-    line = await asyncio.to_thread(doorbell.open)
-    await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
-    body = CloseSession(session_id=new_id())
-    expires_ms = SystemClock().wall_ms() + 60_000
-    command_id = await relay.commands.send(doorbell.device, body, expires_ms)
-    first = await asyncio.to_thread(line.next_command, 1)
-    second = await asyncio.to_thread(line.next_command, 1.6)
-    line.close()
-    assert first == second
-    assert first.id == command_id
-
-
-@pytest.mark.services
-async def test_nobody_can_answer_another_doorbells_command(relay: Relay, tmp_path: Path) -> None:
-    doorbell, liar = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
-    body = CloseSession(session_id=new_id())
-    command_id = await relay.commands.send(doorbell.device, body, in_a_minute_ms())
-    async with relay.database.read() as tx:
-        row = await commands.get(tx, command_id)
-    assert row is not None
-    honest = reply_to(row.command, Accepted())
-    lie = msgspec.structs.replace(honest, device=liar.device)
-
-    def tell() -> None:
-        with liar.connect() as line:
-            line.publish("reply", lie.encode())
-            line.publish("reply", honest.encode())  # says another device than its subject
-            line.publish("reply", honest.encode(), device=doorbell.device)  # dropped
-
-    await asyncio.to_thread(tell)
-    await asyncio.sleep(0.2)
-    async with relay.database.read() as tx:
-        row = await commands.get(tx, command_id)
-    # Seen to fail with the comparison of devices taken out of store.commands.answer, and, for
-    # the second, out of parse_told.
-    assert row is not None
-    assert row.reply is None
-
-
-@pytest.mark.services
-async def test_nobody_can_answer_what_another_doorbell_was_asked(
-    relay: Relay, tmp_path: Path
-) -> None:
-    doorbell, liar = await enrol(relay, tmp_path), await enrol(relay, tmp_path)
-    line = await asyncio.to_thread(doorbell.open)
-    await asyncio.to_thread(line.subscribe, topic(doorbell.device, "command"))
-
-    def lie_then_answer() -> None:
-        command = line.next_command()
-        lie = msgspec.structs.replace(
-            reply_to(command, LiveNonce(nonce="b" * 26)), device=liar.device
-        )
-        with liar.connect() as theirs:
-            theirs.publish("reply", lie.encode())
-        time.sleep(0.2)
-        line.publish("reply", reply_to(command, LiveNonce(nonce="a" * 26)).encode())
-
-    _, reply = await asyncio.gather(
-        asyncio.to_thread(lie_then_answer), relay.commands.ask(doorbell.device, NonceWanted())
-    )
-    line.close()
-    # Seen to fail with the comparison of devices taken out of Commands.take_reply.
-    assert reply == LiveNonce(nonce="a" * 26)
-
-
-@pytest.mark.services
-async def test_a_silent_doorbell_is_said_to_be_silent(relay: Relay, tmp_path: Path) -> None:
-    doorbell = await enrol(relay, tmp_path)
-    with pytest.raises(CommandUnanswered):
-        await relay.commands.ask(doorbell.device, CloseSession(session_id=new_id()), 0.2)
-
-
-@pytest.mark.services
-async def test_commands_to_strangers_and_oversized_ones_are_refused(
-    relay: Relay, tmp_path: Path
-) -> None:
-    doorbell = await enrol(relay, tmp_path)
-    with pytest.raises(UnknownDoorbell):
-        await relay.commands.send("a" * 20, CloseSession(session_id=new_id()), NOW_MS + 1000)
-    signed = SignedLive(text="x" * 140_000, signature="A" * 10)
-    huge = Offer(session_id=new_id(), signed=signed, ice_servers=[])
-    with pytest.raises(CommandTooLarge):
-        await relay.commands.send(doorbell.device, huge, NOW_MS + 1000)
-    with pytest.raises(CommandTooLarge):
-        await relay.commands.ask(doorbell.device, huge)

@@ -5,7 +5,6 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from firmware.protocol.commands import (
     Answer,
     Candidates,
     CloseSession,
-    CommandBody,
     LiveNonce,
     NonceWanted,
     Offer,
@@ -25,14 +23,15 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import MAX_SIGNED_BYTES, SignedLive
+from relay.allowances import AskedTooOften
 from relay.config import LiveConfig, parse_ice_url
-from relay.errors import CommandUnanswered, ConfigError
+from relay.errors import CommandUnanswered
 from relay.fleet.commands import Commands
-from relay.live.allowances import MAX_REMEMBERED, Allowances, AskedTooOften, Rate
-from relay.live.ice import IceServers, read_secret
+from relay.live.ice import IceServers
 from relay.live.signalling import JOINING, LiveRefused, Signalling
 from tests.fakes.clock import ManualClock
-from tests.relay.http_world import API, Owner, World, open_world, paired_owner
+from tests.relay.http_people import Owner, paired_owner
+from tests.relay.http_world import API, World, asked_of, open_world
 
 SECRET = "0123456789abcdef" * 4
 STUN = parse_ice_url("stun:turn.test")
@@ -54,15 +53,6 @@ async def world(tmp_path: Path, secret_path: Path) -> AsyncIterator[World]:
     live = LiveConfig(stun_urls=(STUN,), turn_urls=(TURN,), turn_secret_path=secret_path)
     async with open_world(tmp_path, live=live) as world:
         yield world
-
-
-async def asked_of(world: World, device: str) -> CommandBody:
-    """Wait until the doorbell is asked something, and return it."""
-    async with asyncio.timeout(5):
-        while not (told := await world.told(device)):  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.01)
-    (body,) = told
-    return body
 
 
 def steps(device: str) -> dict[str, tuple[str, dict]]:
@@ -288,38 +278,6 @@ async def test_every_step_has_its_limit(step: str) -> None:
         await take_many()
 
 
-def test_an_allowance_comes_back_with_time_and_is_never_more_than_full() -> None:
-    clock = ManualClock()
-    allowances = Allowances(clock)
-    rate = Rate(at_once=2, each_s=10)
-    allowances.take("a", rate)
-    allowances.take("a", rate)
-    with pytest.raises(AskedTooOften) as refusal:
-        allowances.take("a", rate)
-    assert refusal.value.retry_after_s == 10
-    clock.advance(9.9)
-    with pytest.raises(AskedTooOften):
-        allowances.take("a", rate)
-    clock.advance(0.2)
-    allowances.take("a", rate)
-    clock.set_wall_ms(clock.wall_ms() - 3_600_000)  # NTP sets it back: nobody waits an hour
-    with pytest.raises(AskedTooOften) as refusal:
-        allowances.take("a", rate)
-    assert refusal.value.retry_after_s <= 10
-    clock.advance(86_400)
-    allowances.take("a", rate)
-    allowances.take("a", rate)
-    with pytest.raises(AskedTooOften):
-        allowances.take("a", rate)
-
-
-def test_strangers_without_number_fill_no_memory() -> None:
-    allowances = Allowances(ManualClock())
-    for number in range(MAX_REMEMBERED + 100):
-        allowances.take(str(number), JOINING)
-    assert len(allowances._spent) == MAX_REMEMBERED
-
-
 # --- STUN and TURN ---------------------------------------------------------------------------
 
 
@@ -360,44 +318,3 @@ async def test_before_signing_in_nobody_learns_of_a_turn_server(world: World) ->
     config = (await world.browser().get(f"{API}/config")).text
     assert "turn" not in config
     assert "ice" not in config
-
-
-@pytest.mark.parametrize(
-    ("config", "reach"),
-    [
-        (LiveConfig(), "home_only"),
-        (LiveConfig(stun_urls=(STUN,)), "stun_only"),
-        (LiveConfig(turn_urls=(TURN,)), "anywhere"),
-    ],
-)
-def test_it_says_from_where_live_view_works(config: LiveConfig, reach: str) -> None:
-    fresh = IceServers(config, ManualClock(), secret=SECRET.encode()).fresh()
-    assert fresh.reach == reach
-    assert len(fresh.servers) == len(config.stun_urls) + len(config.turn_urls)
-
-
-def test_credentials_are_not_shown_by_accident(caplog: pytest.LogCaptureFixture) -> None:
-    servers = IceServers(LiveConfig(turn_urls=(TURN,)), ManualClock(), secret=SECRET.encode())
-    fresh = servers.fresh()
-    caplog.set_level(logging.DEBUG)
-    logging.getLogger("test").warning("%r %s %r", fresh, fresh, servers)
-    assert fresh.servers[0].credential not in caplog.text
-    assert SECRET not in caplog.text
-
-
-def test_the_secret_is_one_long_word_that_others_cannot_read(secret_path: Path) -> None:
-    assert read_secret(secret_path) == SECRET.encode()
-    for bad in ("", "short", "two words " + SECRET, SECRET + "\n" + SECRET, "é" * 40, "x" * 2000):
-        secret_path.write_text(bad)
-        with pytest.raises(ConfigError) as refusal:
-            read_secret(secret_path)
-        assert refusal.value.key == "live.turn_secret_file"
-        assert not bad or bad not in str(refusal.value)
-    secret_path.write_text(SECRET)
-    for mode in (0o644, 0o642, 0o641):
-        secret_path.chmod(mode)
-        with pytest.raises(ConfigError, match="chmod o="):
-            read_secret(secret_path)
-    secret_path.unlink()
-    with pytest.raises(ConfigError, match="No such file"):
-        read_secret(secret_path)

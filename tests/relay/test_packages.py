@@ -12,14 +12,8 @@ from relay.agency.keys import generate_agency
 from relay.agency.register import add_agency
 from relay.evidence.delivery import PackageRefused
 from relay.store import packages
-from tests.relay.http_world import (
-    BUCKET_ORIGIN,
-    DAY_MS,
-    Officer,
-    World,
-    certified_officer,
-    open_world,
-)
+from tests.relay.http_people import Officer, certified_officer
+from tests.relay.http_world import BUCKET_ORIGIN, DAY_MS, World, open_world
 
 PART_BYTES = 5 * 1024 * 1024
 DIGESTS = ["a" * 64, "b" * 64]

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from relay.people.passkeys import DEMO_AAGUID
-from tests.relay.http_world import API, OWNER_ORIGIN, Officer, Owner, World, open_world
+from tests.relay.http_people import Officer, Owner
+from tests.relay.http_world import API, OWNER_ORIGIN, World, open_world
 from tests.story.authenticator import SoftPasskey
 
 DEMO_BYTES = b"doorward-demo-pk"

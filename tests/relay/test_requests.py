@@ -10,15 +10,8 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import challenge
 from relay.agency.register import add_agency
 from relay.notify.hub import RequestAppeared
-from tests.relay.http_world import (
-    CELLS,
-    DAY_MS,
-    HOUR_MS,
-    Officer,
-    World,
-    certified_officer,
-    open_world,
-)
+from tests.relay.http_people import Officer, certified_officer
+from tests.relay.http_world import CELLS, DAY_MS, HOUR_MS, World, open_world
 
 MINUTE_MS = 60 * 1000
 

@@ -7,8 +7,8 @@ import pytest
 
 from firmware.protocol.events import ClockSet, Motion, Trouble
 from relay.store import events
+from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
-from tests.relay.test_api import paired_owner
 
 OFFSET_MS = 1_790_000_000_000
 

@@ -12,7 +12,8 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Paired
 from relay.people.viewers import MAX_VIEWERS, VIEWER_TOKEN_LIFE_MS
 from tests.attacks.test_nobody_reaches_anothers_things import PUBLIC, routes_of
-from tests.relay.http_world import API, Owner, World, open_world, paired_owner
+from tests.relay.http_people import Owner, paired_owner
+from tests.relay.http_world import API, World, asked_of, open_world
 
 BROWSER = "b" * 20
 SIGNALLING = {
@@ -50,20 +51,17 @@ async def ice(world: World, token: str, device: str) -> int:
     return (await player(world, token).get(f"{API}/doorbells/{device}/ice")).status_code
 
 
-async def test_a_player_gets_a_nonce_with_its_token(world: World):
+async def test_a_player_gets_a_nonce_with_its_token(world: World) -> None:
     device = await world.enrol()
     token = await minted(await paired_owner(world, device), device)
     asking = asyncio.create_task(player(world, token).post(f"{API}/doorbells/{device}/nonce"))
-    async with asyncio.timeout(5):
-        while not await world.told(device):  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.01)
-    assert await world.told(device) == [NonceWanted()]
+    assert await asked_of(world, device) == NonceWanted()
     nonce = new_id()
     await world.answer(device, LiveNonce(nonce=nonce))
     assert (await asking).json() == {"nonce": nonce}
 
 
-async def test_the_token_reaches_no_other_route(world: World):
+async def test_the_token_reaches_no_other_route(world: World) -> None:
     device = await world.enrol()
     token = await minted(await paired_owner(world, device), device)
     ids = {name: new_id() for name in ("session_id", "command_id", "request_id", "pairing_id")}
@@ -78,7 +76,7 @@ async def test_the_token_reaches_no_other_route(world: World):
     assert tried > 12
 
 
-async def test_the_token_reaches_no_other_doorbell(world: World):
+async def test_the_token_reaches_no_other_doorbell(world: World) -> None:
     device, other = await world.enrol(), await world.enrol()
     owner = await paired_owner(world, device)
     pairing_id = new_id()
@@ -90,7 +88,7 @@ async def test_the_token_reaches_no_other_doorbell(world: World):
     assert await ice(world, token, other) == 401
 
 
-async def test_nobody_makes_a_token_for_somebody_elses_doorbell(world: World):
+async def test_nobody_makes_a_token_for_somebody_elses_doorbell(world: World) -> None:
     device, others = await world.enrol(), await world.enrol()
     await paired_owner(world, device)
     eve = await paired_owner(world, others, "Eve")
@@ -98,7 +96,7 @@ async def test_nobody_makes_a_token_for_somebody_elses_doorbell(world: World):
     assert (await eve.get(f"/doorbells/{device}/viewers")).status_code == 404
 
 
-async def test_a_new_token_takes_the_place_of_the_one_before(world: World):
+async def test_a_new_token_takes_the_place_of_the_one_before(world: World) -> None:
     device = await world.enrol()
     owner = await paired_owner(world, device)
     first, second = await minted(owner, device), await minted(owner, device)
@@ -108,7 +106,7 @@ async def test_a_new_token_takes_the_place_of_the_one_before(world: World):
     assert [one["browser"] for one in listed] == [BROWSER]
 
 
-async def test_a_token_ends_with_its_time_or_when_the_owner_ends_it(world: World):
+async def test_a_token_ends_with_its_time_or_when_the_owner_ends_it(world: World) -> None:
     device = await world.enrol()
     owner = await paired_owner(world, device)
     token, other = await minted(owner, device), await minted(owner, device, "c" * 20)
@@ -119,7 +117,7 @@ async def test_a_token_ends_with_its_time_or_when_the_owner_ends_it(world: World
     assert await ice(world, other, device) == 401
 
 
-async def test_only_so_many_players_have_a_token_at_a_time(world: World):
+async def test_only_so_many_players_have_a_token_at_a_time(world: World) -> None:
     device = await world.enrol()
     owner = await paired_owner(world, device)
     tokens = []
@@ -130,7 +128,7 @@ async def test_only_so_many_players_have_a_token_at_a_time(world: World):
     assert [await ice(world, token, device) for token in tokens[1:]] == [200] * MAX_VIEWERS
 
 
-async def test_a_player_that_asks_too_often_does_not_hold_up_its_owner(world: World):
+async def test_a_player_that_asks_too_often_does_not_hold_up_its_owner(world: World) -> None:
     device = await world.enrol()
     owner = await paired_owner(world, device)
     token = await minted(owner, device)

@@ -11,15 +11,8 @@ import pytest
 from relay.web.app_server import build_app_server
 from relay.web.i18n import choose_language, load_texts
 from relay.web.security import MAX_BODY_BYTES
-from tests.relay.http_world import (
-    API,
-    OWNER_ORIGIN,
-    RELAY_URL,
-    Officer,
-    World,
-    certified_officer,
-    open_world,
-)
+from tests.relay.http_people import Officer, certified_officer
+from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, World, open_world
 
 
 @pytest.fixture
