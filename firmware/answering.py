@@ -1,4 +1,7 @@
-"""What the relay carries to the live view and to the pairing camera, put into their words."""
+"""What the relay carries to the live view and to the pairing camera, put into their words.
+
+And back: who watches, as notes to the owners.
+"""
 
 import asyncio
 import logging
@@ -34,6 +37,7 @@ from firmware.protocol.commands import (
     Refused,
     ReplyBody,
 )
+from firmware.protocol.encoding import as_line
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.telling import Tell
 
@@ -241,8 +245,7 @@ def _no_bitrate(bitrate_bps: int) -> None:
 
 def refused(error: LiveError) -> Refused:
     """Return the refusal that the relay carries back; its detail may quote what came in."""
-    detail = "".join(char if char.isprintable() else " " for char in error.detail)
-    return Refused(reason=error.reason, detail=detail[:200] or error.reason)
+    return Refused(reason=error.reason, detail=as_line(error.detail, otherwise=error.reason))
 
 
 class CodeWatch:

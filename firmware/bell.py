@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from firmware.capture.packets import pts_90k_of
-from firmware.clips.recorder import TriggerKind
+from firmware.clips.triggers import TriggerKind
 from firmware.clock import Clock
 from firmware.config import PanelConfig
 from firmware.enrolment.pairing import Pairing

@@ -86,6 +86,7 @@ class Doorbell:
     ) -> None:
         data_dir, panel, clock = config.data_dir, body.panel, body.clock
         self._config, self._source, self._clock, self._panel = config, source, clock, panel
+        self._bitrate_bps = config.camera.bitrate_bps
         boot_id = new_id()
         self._outbox = Outbox(
             data_dir / "outbox.sqlite3", keys.device, on_told=self._on_told, boot=clock.boot_id
@@ -212,7 +213,7 @@ class Doorbell:
             cameras=Cameras(
                 main=self._filming.hub.late,
                 request_key_frame=self._filming.keeper.request_key_frame,
-                main_bps=lambda: self._config.camera.bitrate_bps,
+                main_bps=lambda: self._bitrate_bps,
                 small=self._filming.small_stream,
             ),
             shelf=self._recording.shelf,
@@ -335,7 +336,8 @@ class Doorbell:
         await self._filming.hide(Mask(config.privacy.masks))
         self._filming.ring.set_late(config.motion.min_time_s)
         self._motion.set_settings(config.motion)
-        await self._filming.keeper.set_bitrate(config.camera.bitrate_bps)
+        self._bitrate_bps = config.camera.bitrate_bps
+        await self._filming.keeper.set_bitrate(self._bitrate_bps)
         log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
 
     async def _on_time_known(self, difference_ms: int) -> None:

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from av import VideoFrame
 from av.error import FFmpegError
@@ -24,6 +23,7 @@ from firmware.capture.jpeg import fitting_jpeg, last_picture
 from firmware.capture.packets import TICKS_PER_S, AccessUnit, pts_90k_of
 from firmware.capture.small_frames import frame_of
 from firmware.clock import Clock
+from firmware.evidence.manifest import Signer
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.events import Thumbnail
@@ -58,14 +58,6 @@ TRIES = (
 
 Told = asyncio.Task[bool]
 """The telling of an event; whether it was accepted."""
-
-
-class Signer(Protocol):
-    """The doorbell's identity, as `firmware.enrolment.keys.FileSigner`."""
-
-    def sign(self, data: bytes) -> bytes:
-        """Return an ECDSA signature (DER) over SHA-256 of `data`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

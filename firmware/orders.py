@@ -14,7 +14,7 @@ from firmware.errors import DoorwardError
 from firmware.live.errors import LiveError
 from firmware.live.signed import CheckedOrder
 from firmware.protocol.commands import Accepted, Refused, ReplyBody, SealedOrder
-from firmware.protocol.encoding import WireError, decode_canonical, unb64u
+from firmware.protocol.encoding import WireError, as_line, decode_canonical, unb64u
 from firmware.protocol.live import ORDER_SEAL_INFO, EndPush, PlayReply, SetPush, SignedLive
 from firmware.protocol.sealing import open_sealed
 from firmware.push.encryption import check_push_keys
@@ -77,9 +77,5 @@ class Orders:
                     await self._play_reply(body)
         except (WireError, DoorwardError, OSError) as error:
             log.warning("an order of a browser can't be carried out: %s", error)
-            raise LiveError("not_possible", _one_line(str(error))) from error
-
-
-def _one_line(text: str) -> str:
-    line = "".join(char if char.isprintable() else " " for char in text)[:200]
-    return line or "it can't be done"
+            detail = as_line(str(error), otherwise="it can't be done")
+            raise LiveError("not_possible", detail) from error

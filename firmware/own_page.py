@@ -1,19 +1,15 @@
-"""What the doorbell's own page and its live view see of the doorbell: `DoorPorts`, `ClipShelf`.
+"""What the doorbell's own page sees of the doorbell: `door.ports.DoorPorts`.
 
 Translation only: the page in door/ knows nothing of statements, pairing or the library.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from firmware.admitting import Admitting
-from firmware.clips.fragment import ClipUnit
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback
-from firmware.clips.record import ClipRecord
-from firmware.clips.reel import begin_90k, gops_from
 from firmware.clock import Clock
 from firmware.config import SoundConfig
 from firmware.consent.facts import BrowserEnrolment, Grant
@@ -32,78 +28,17 @@ from firmware.door.ports import (
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong, VaultError
-from firmware.live.feed import ClipFile, ClipLine, ClipReel
+from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
 from firmware.protocol.encoding import sha256_hex, unb64u
 from firmware.protocol.events import Health, TroubleCode
 from firmware.request_desk import RequestDesk
+from firmware.shelf import Shelf
 from firmware.sound.errors import NoSoundCard
 from firmware.sound.microphone import Microphone
 from firmware.statements import Asked, StatementDesk
 from firmware.telling import Tell
 
-TICKS_PER_MS = 90
-
 log = logging.getLogger(__name__)
-
-
-class Shelf:
-    """The finished clips, for live view's data channel and for the page."""
-
-    def __init__(self, library: Library, playback: Playback) -> None:
-        self._library = library
-        self._playback = playback
-
-    def newest(self, limit: int) -> Sequence[ClipLine]:
-        """Return at most `limit` clips, newest first."""
-        return [
-            ClipLine(
-                clip_id=clip.clip_id,
-                started_ms=clip.started_ms,
-                duration_ms=clip.duration_ms,
-                manifest_digest=clip.manifest_digest,
-                pre_roll_ms=clip.pre_roll_ms,
-            )
-            for clip in self._library.newest(limit)
-        ]
-
-    async def plain_mp4(self, clip_id: str) -> ClipFile | None:
-        """Return one clip, or None if there is none of that id that can be read."""
-        record = await asyncio.to_thread(self._library.find, clip_id)
-        if record is None:
-            return None
-        try:
-            mp4 = await asyncio.to_thread(self._playback.plain_mp4, record)
-        except (OSError, VaultError) as error:
-            log.warning("clip %s can't be played: %s", clip_id, error)
-            return None
-        return ClipFile(
-            mp4=mp4, manifest_digest=record.manifest_digest, manifest=record.signed_manifest
-        )
-
-    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
-        """Return one clip from this moment on, or None if there is none of that id."""
-        record = await asyncio.to_thread(self._library.find, clip_id)
-        if record is None:
-            return None
-        try:
-            first_90k = await asyncio.to_thread(begin_90k, record, from_ms * TICKS_PER_MS)
-        except VaultError as error:
-            log.warning("clip %s can't be played: %s", clip_id, error)
-            return None
-        return ClipReel(
-            from_ms=first_90k // TICKS_PER_MS,
-            duration_ms=record.duration_ms,
-            gops=self._gops(record, first_90k),
-        )
-
-    async def _gops(self, record: ClipRecord, first_90k: int) -> AsyncIterator[Sequence[ClipUnit]]:
-        gops = gops_from(self._playback, record, first_90k)
-        try:
-            while (gop := await asyncio.to_thread(next, gops, None)) is not None:
-                yield gop
-        except (OSError, VaultError) as error:
-            log.warning("clip %s can't be played further: %s", record.clip_id, error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +68,10 @@ class Ear:
             is_in_clips=self.settings.is_in_clips,
         )
 
-    def switch(self, *, is_on: bool) -> Outcome:
+    async def switch(self, *, is_on: bool) -> Outcome:
         """Switch it. Off counts at once; what the card doesn't take is said."""
         try:
-            self.microphone.switch(is_on)
+            await self.microphone.switch(is_on)
         except NoSoundCard as error:
             return Outcome(is_done=False, detail=str(error))
         except OSError as error:
@@ -267,7 +202,7 @@ class OwnPage:
 
     async def switch_microphone(self, *, is_on: bool) -> Outcome:
         """Switch it; the page has seen the door number."""
-        return self._ear.switch(is_on=is_on)
+        return await self._ear.switch(is_on=is_on)
 
     async def plain_mp4(self, clip_id: str) -> bytes | None:
         """Return a clip as plain MP4."""
@@ -278,33 +213,34 @@ class OwnPage:
         return self._clock.monotonic_ns() // 1_000_000
 
     def _shown(self, asked: Asked) -> WaitingStatement:
-        checked = asked.checked
+        checked, expires_ms = asked.checked, asked.statement.expires_ms
+        if isinstance(checked, Grant):
+            return self._grant_shown(checked, expires_ms)
         if isinstance(checked, BrowserEnrolment):
-            owner = self._owners.find(checked.credential_id)
             return WaitingStatement(
                 digest=checked.digest,
                 kind="session",
-                owner_name=owner.name if owner is not None else "",
+                owner_name=self._owner_name(checked.credential_id),
                 browser_name=checked.terms.browser.name,
-                expires_ms=asked.statement.expires_ms,
+                expires_ms=expires_ms,
                 words=self._desk.words_of(checked),
             )
-        if not isinstance(checked, Grant):
-            return WaitingStatement(
-                digest=checked.digest,
-                kind="add_owner",
-                owner_name=checked.terms.owner.name,
-                expires_ms=asked.statement.expires_ms,
-                words=self._desk.words_of(checked),
-            )
-        owner = self._owners.find(checked.credential_id)
-        request, terms = checked.request, checked.terms
         return WaitingStatement(
             digest=checked.digest,
+            kind="add_owner",
+            owner_name=checked.terms.owner.name,
+            expires_ms=expires_ms,
+            words=self._desk.words_of(checked),
+        )
+
+    def _grant_shown(self, grant: Grant, expires_ms: int) -> WaitingStatement:
+        request, terms = grant.request, grant.terms
+        return WaitingStatement(
+            digest=grant.digest,
             kind="grant",
-            owner_name=owner.name if owner is not None else "",
-            expires_ms=asked.statement.expires_ms,
-            agency=checked.agency.name,
+            owner_name=self._owner_name(grant.credential_id),
+            expires_ms=expires_ms,
+            agency=grant.agency.name,
             case_number=request.case_number,
             text=request.text,
             contact=request.contact,
@@ -322,3 +258,7 @@ class OwnPage:
                 for clip in terms.clips
             ],
         )
+
+    def _owner_name(self, credential_id: str) -> str:
+        owner = self._owners.find(credential_id)
+        return owner.name if owner is not None else ""

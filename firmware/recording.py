@@ -25,7 +25,7 @@ from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.filming import Filming
 from firmware.health.monitor import ClipFacts
-from firmware.own_page import Shelf
+from firmware.shelf import Shelf
 from firmware.sound.clip_sound import ClipSound
 from firmware.sound.frames import SoundFeed
 from firmware.telling import Tell

@@ -101,9 +101,12 @@ class Sounding:
     async def play_reply(self, wanted: PlayReply) -> None:
         """Answer a press with a quick reply; SoundError says why that can't be."""
         default = self.replies.default
-        if wanted.reply_id is None and default is None:
+        if wanted.reply_id is not None:
+            self.replies.start(wanted.reply_id)
+        elif default is not None:
+            self.replies.start(default.id)
+        else:
             raise ReplyRefused("no quick reply is chosen for this; choose one in the app first")
-        self.replies.start(wanted.reply_id or (default.id if default is not None else ""))
 
     async def run(self) -> None:
         """Keep the devices as they are wanted, until cancelled."""

@@ -13,12 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from firmware.admitting import Admitting
-from firmware.clips.facts_store import (
-    FactsStore,
-    StatementKind,
-    StatementState,
-    WaitingStatement,
-)
+from firmware.clips.facts_store import FactsStore, StatementKind, StatementState, WaitingStatement
 from firmware.clips.library import Library
 from firmware.clock import Clock
 from firmware.consent.facts import (
@@ -52,6 +47,7 @@ from firmware.protocol.claims import Enrolment
 from firmware.protocol.commands import Accepted, ReplyBody, SealedStatement
 from firmware.protocol.encoding import (
     WireError,
+    as_line,
     decode,
     decode_canonical,
     sha256_hex,
@@ -66,18 +62,13 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
-from firmware.protocol.notes import (
-    ConfirmationWanted,
-    ReleaseDone,
-    StatementRefused,
-)
+from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, StatementRefused
 from firmware.protocol.pairing import PairingCode, browser_words, newcomer_words
 from firmware.protocol.sealing import open_sealed
 from firmware.releasing import Releasing, package_id_of
 from firmware.request_desk import RequestDesk
 
 log = logging.getLogger(__name__)
-
 
 Confirmable = Grant | OwnerAddition | BrowserEnrolment
 
@@ -162,7 +153,7 @@ class StatementDesk:
     def words_of(self, checked: Confirmable) -> tuple[str, ...]:
         """Return the six words that the other side shows too; none for a grant.
 
-        Takes about 0.1 s the first time.
+        Slow the first time (many rounds of a hash), remembered then.
         """
         if isinstance(checked, OwnerAddition):
             return newcomer_words(newcomer_code(checked.terms))
@@ -288,6 +279,7 @@ class StatementDesk:
         admission = let_in(enrolment, confirmation, facts)
         if isinstance(admission, Refusal):
             return admission
+        enrolment = admission.enrolment
         digest = enrolment.digest
         await asyncio.to_thread(self._store.spend, digest, facts.now_ms)
         refusal = await self._admitting.enrol_browser(
@@ -371,7 +363,8 @@ class StatementDesk:
         if owner is None or (digest, refusal.reason) in self._refusals_told:
             return
         self._refusals_told.add((digest, refusal.reason))
-        note = refused_note(digest, refusal.reason, refusal.detail)
+        detail = as_line(refusal.detail, otherwise=refusal.reason)
+        note = StatementRefused(statement_digest=digest, reason=refusal.reason, detail=detail)
         await self._notes.to_owner(owner, note, also=_newcomer_of(signed))
 
 
@@ -393,9 +386,3 @@ def _kind_of(checked: Confirmable) -> StatementKind:
 def newcomer_code(terms: AddOwner) -> PairingCode:
     """Return the newcomer's keys as a code, for the six words over them."""
     return PairingCode(pairing_id=terms.pairing_id, owner=terms.owner)
-
-
-def refused_note(digest: str, reason: Reason, detail: str) -> StatementRefused:
-    """Return the note, its detail cut to what a note's line holds."""
-    line = "".join(char if char.isprintable() else " " for char in detail)[:200]
-    return StatementRefused(statement_digest=digest, reason=reason, detail=line or reason)

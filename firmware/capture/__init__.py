@@ -1,1 +1,1 @@
-"""What the doorbell sees and feels: camera, encoder, luma frames, QR codes and buttons."""
+"""What the doorbell sees: cameras, masks, encoders, the hubs for pictures, QR codes."""

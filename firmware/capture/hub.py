@@ -12,8 +12,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
+from firmware.capture.loop_queue import LoopQueue
 from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 
 log = logging.getLogger(__name__)
@@ -144,8 +145,8 @@ class LateFeed:
         return subscription
 
 
-class Subscription:
-    """A bounded async iterator over access units that begins at a key frame.
+class Subscription(LoopQueue[AccessUnit]):
+    """One reader's access units; they begin at a key frame.
 
     Overflow rule: a reader that is too slow loses everything queued and goes on at the next key
     frame (`dropped_units` counts), so it is late by at most the queue and never shows rubbish.
@@ -154,57 +155,26 @@ class Subscription:
     def __init__(
         self, name: str, max_units: int, on_close: Callable[["Subscription"], None]
     ) -> None:
+        super().__init__(max_units, lambda: on_close(self))
         self.name = name
         self.dropped_units = 0
-        self._max_units = max_units
-        self._on_close = on_close
-        self._queue: deque[AccessUnit] = deque()
         self._is_key_wanted = True
-        self._is_closed = False
-        self._changed = asyncio.Event()
 
     def offer(self, unit: AccessUnit) -> None:
         """Take one unit from the hub (on the loop)."""
-        if len(self._queue) >= self._max_units:
-            log.warning("%s is too slow: %d access units dropped", self.name, len(self._queue))
-            self.dropped_units += len(self._queue)
-            self._queue.clear()
-            self._is_key_wanted = True
+        if self._is_full:
+            log.warning("%s is too slow: %d access units dropped", self.name, len(self._items))
+            self.dropped_units += len(self._items)
+            self.discard()
         if self._is_key_wanted and not unit.is_key:
             return
         self._is_key_wanted = False
-        self._queue.append(unit)
-        self._changed.set()
+        self._put(unit)
 
     def discard(self) -> None:
         """Drop what waits and go on at the next key frame (on the loop)."""
-        self._queue.clear()
+        super().discard()
         self._is_key_wanted = True
-
-    def close(self) -> None:
-        """End the iteration; may be called twice."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._on_close(self)
-            self._changed.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> AccessUnit:
-        """Return the next unit; cancelling the wait loses none."""
-        while not self._queue:
-            if self._is_closed:
-                raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        return self._queue.popleft()
 
 
 class PictureHub(Generic[P]):
@@ -264,50 +234,27 @@ class PictureHub(Generic[P]):
             slot.offer(picture)
 
 
-class PictureSlot(Generic[P]):
+class PictureSlot(LoopQueue[P]):
     """The newest picture, for one reader.
 
     Overflow rule: one place; a newer picture replaces an older that nobody took.
     """
 
     def __init__(self, on_close: Callable[["PictureSlot[P]"], None]) -> None:
-        self._newest: P | None = None
-        self._on_close: Callable[[PictureSlot[P]], None] = on_close
-        self._is_closed = False
-        self._changed = asyncio.Event()
+        super().__init__(1, lambda: on_close(self))
 
     def offer(self, picture: P) -> None:
         """Take one picture from the hub (on the loop)."""
-        self._newest = picture
-        self._changed.set()
-
-    def discard(self) -> None:
-        """Drop the picture that waits."""
-        self._newest = None
+        self._put(picture)
 
     def close(self) -> None:
         """Look no more; may be called twice. Who waits for a picture hears StopAsyncIteration."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._newest = None
-            self._on_close(self)
-            self._changed.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self.discard()
+        super().close()
 
     async def next(self) -> P:
         """Wait for a picture that came after the last one taken."""
-        while self._newest is None:
-            if self._is_closed:
-                raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        picture, self._newest = self._newest, None
-        return picture
+        return await anext(self)
 
 
 LumaHub = PictureHub[LumaFrame]

@@ -14,10 +14,10 @@ import logging
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from firmware.backoff import Backoff
 from firmware.capture.daemon_call import call_in_daemon
+from firmware.capture.driver_calls import CallHung, DriverCalls
 from firmware.capture.gate import MaskGate
 from firmware.capture.packets import (
     TICKS_PER_S,
@@ -40,10 +40,6 @@ MOST_AHEAD_90K = TICKS_PER_S
 """A picture whose time lies further ahead of the clock than this is a driver's error."""
 
 log = logging.getLogger(__name__)
-
-
-class CallHung(Exception):
-    """A call into the camera's driver didn't return."""
 
 
 class CameraKeeper:
@@ -86,8 +82,7 @@ class CameraKeeper:
         )
         self._state: CameraState = "starting"
         self._detail = "the camera is starting"
-        self._calls = asyncio.Lock()
-        self._under_way: asyncio.Task[None] | None = None
+        self._calls = DriverCalls(clock, call_s=self._patience.call_s, on_wait=self._moved)
         self._is_started = False
         self._is_refused = False
         self._failures = 0
@@ -165,7 +160,7 @@ class CameraKeeper:
         """Start the camera and keep it going; ends only by being cancelled."""
         while True:
             try:
-                await self._call(self._begin)
+                await self._calls.call(self._begin)
                 await self._watch()
             except CameraError as error:
                 self._say(error.state, error.detail)
@@ -268,7 +263,7 @@ class CameraKeeper:
                 is_encoder_tried, steady_since_ns = True, None
                 self._say("frozen", "the camera gives no pictures any more")
                 log.warning("the camera is frozen: its encoder begins anew")
-                await self._call(self._source.restart_encoder)
+                await self._calls.call(self._source.restart_encoder)
                 await self._wait_for_pictures(self._patience.first_unit_s)
 
     async def _wait_for_pictures(self, at_most_s: float) -> None:
@@ -302,8 +297,8 @@ class CameraKeeper:
             return
         self._tamed_ns = self._clock.monotonic_ns()
         log.warning("the encoder makes %d bits/s: it begins anew", self._rate.bitrate_bps)
-        await self._call(partial(self._source.set_bitrate, target_bps))
-        await self._call(self._source.restart_encoder)
+        await self._calls.call(partial(self._source.set_bitrate, target_bps))
+        await self._calls.call(self._source.restart_encoder)
 
     async def _forget_failures(self) -> None:
         if self._failures or not self._is_success_noted:
@@ -342,57 +337,27 @@ class CameraKeeper:
 
     async def _note(self, note: Callable[[], object]) -> bool:
         """Let the rescue write something down; False if it couldn't, or if the card hangs."""
-        if self._noting is None or await self._has_ended(self._noting):
+        if self._noting is None or await self._calls.has_ended(self._noting):
             self._noting = asyncio.create_task(call_in_daemon(note, name="camera rescue"))
-            return await self._has_ended(self._noting) and bool(self._noting.result())
+            return await self._calls.has_ended(self._noting) and bool(self._noting.result())
         return False
 
     async def _change(self, change: Callable[[], None]) -> None:
         """Apply a setting; a camera that doesn't take it is started anew by the watch."""
         try:
-            await self._call(change)
+            await self._calls.call(change)
         except (CameraError, CallHung) as error:
             log.error("the camera didn't take a setting, so it is started again: %s", error)
             self._is_refused = True
 
     async def _end_quietly(self) -> None:
         try:
-            await self._call(self._end)
+            await self._calls.call(self._end)
         except (CameraError, CallHung) as error:
             log.warning("the camera didn't stop: %s", error)
 
-    async def _call(self, function: Callable[[], None]) -> None:
-        """Run a call into the driver, one at a time, on a thread that may be left behind."""
-        async with self._calls:
-            await self._wait_for_call()
-            self._under_way = asyncio.create_task(
-                call_in_daemon(function, name="camera call"), name="camera call"
-            )
-            await self._wait_for_call()
-
-    async def _wait_for_call(self) -> None:
-        """Wait for the call that is under way, if any; CallHung if it takes too long."""
-        call = self._under_way
-        if call is None:
-            return
-        if not await self._has_ended(call):
-            raise CallHung("a call to the camera doesn't return")
-        self._under_way = None
-        try:
-            call.result()
-        except CameraError:
-            raise
-        except Exception as error:  # a driver's own: whatever it is, the camera is no good now
-            log.exception("the camera's driver failed")
-            raise CameraError("frozen", f"the camera's driver failed: {error}") from error
-
-    async def _has_ended(self, call: asyncio.Task[Any]) -> bool:  # Any: whatever it returns
-        """Wait for a call on a thread, and keep on showing that the keeper moves."""
-        end_ns = self._clock.monotonic_ns() + self._patience.call_s * 1e9
-        while not call.done() and self._clock.monotonic_ns() < end_ns:
-            await asyncio.wait({call}, timeout=min(1.0, self._patience.call_s))
-            self._looked_ns = self._clock.monotonic_ns()
-        return call.done()
+    def _moved(self) -> None:
+        self._looked_ns = self._clock.monotonic_ns()
 
     def _is_past(self, since_ns: int, seconds: float) -> bool:
         return self._clock.monotonic_ns() - since_ns >= seconds * 1e9

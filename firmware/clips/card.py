@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from firmware.clips.record import CardState
 from firmware.errors import VaultError
+from firmware.protocol.encoding import as_line
 
 SYNCS_REMEMBERED = 256
 FIRST_BACKOFF_S = 0.5
@@ -97,6 +98,6 @@ def _state_after(error: Exception) -> CardState:
     if isinstance(error, VaultError):
         return CardState(code="no_key", detail=f"Clips can't be sealed: {error}")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = "".join(char if char.isprintable() else " " for char in reason)[:140]
-    detail = f"Recording to the card failed: {line or type(error).__name__}."
+    line = as_line(reason, otherwise=type(error).__name__)[:140]
+    detail = f"Recording to the card failed: {line}."
     return CardState(code="failing", detail=detail)

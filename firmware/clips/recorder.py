@@ -13,8 +13,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import msgspec
 
@@ -26,10 +25,11 @@ from firmware.clips.library import Library
 from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.retention import Retention
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
+from firmware.clips.triggers import Trigger, TriggerKind, Waiting
 from firmware.clips.writer import ClipWriter, Failure
 from firmware.clock import Clock
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import NO_MASK_DIGEST, ClipTrigger
+from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.sound.clip_sound import ClipSound
 from firmware.vault.sealed_file import Vault
 
@@ -49,17 +49,6 @@ SUBSCRIPTION_MAX_UNITS = 900
 QUEUE_EXTRA_BYTES = 8_000_000
 """What the writer's queue takes beyond a whole ring: half a minute of a stalled card."""
 
-TriggerKind = Literal["pressed", "motion"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trigger:
-    """What starts or prolongs a clip; the time is a pts of the camera's clock."""
-
-    event_id: str
-    kind: TriggerKind
-    at_pts_90k: int
-
 
 @dataclass(slots=True)
 class _Recording:
@@ -73,14 +62,6 @@ class _Recording:
     unwritten: Ring | None = None
     """Set while the clip can't be written: what another is to begin with."""
     retry_at_ns: int = 0
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """Triggers that came before there was a picture."""
-
-    triggers: list[Trigger] = field(default_factory=list)
-    wanted_to_90k: int = 0
 
 
 class Recorder:
@@ -145,7 +126,7 @@ class Recorder:
         self._recording: _Recording | None = None
         self._ended: _Recording | None = None
         """The last one, which the writer may not have written to its end yet."""
-        self._waiting = _Waiting()
+        self._waiting = Waiting()
         self._lost_before = 0
         self._making_thumbnails: set[asyncio.Task[None]] = set()
 
@@ -223,7 +204,7 @@ class Recorder:
         recording = self._recording
         if recording is None:
             if self._waiting.triggers and unit.is_key:
-                waiting, self._waiting = self._waiting, _Waiting()
+                waiting, self._waiting = self._waiting, Waiting()
                 earliest_90k = min(trigger.at_pts_90k for trigger in waiting.triggers)
                 units = self._ring.snapshot(earliest_90k - self._reach_90k) or (unit,)
                 if units[0].pts_90k > waiting.wanted_to_90k + self._post_roll_90k:
@@ -260,7 +241,7 @@ class Recorder:
         wall_ms, monotonic_ns = self._clock.wall_ms(), self._clock.monotonic_ns()
         age_ms = (pts_90k_of(monotonic_ns) - first.pts_90k) // 90
         width, height = self._size
-        marks = [_mark(trigger, first.pts_90k) for trigger in triggers]
+        marks = [trigger.marked(first.pts_90k) for trigger in triggers]
         start = ClipStart(
             clip_id=new_id(),
             boot_id=self._boot_id,
@@ -291,7 +272,7 @@ class Recorder:
         if len(recording.triggers) >= MAX_TRIGGERS:
             return  # it is told by its event
         recording.triggers.append(trigger)
-        mark = _mark(trigger, recording.first_pts_90k)
+        mark = trigger.marked(recording.first_pts_90k)
         recording.start = msgspec.structs.replace(
             recording.start, triggers=[*recording.start.triggers, mark]
         )
@@ -327,6 +308,8 @@ class Recorder:
         if recording is self._ended and (failure.kept_to_90k or 0) >= recording.last_pts_90k:
             return
         self._recording = recording
+        if self._sound is not None:
+            self._sound.end(0)  # the lost clip's; the next one has its own from its beginning
         unwritten = Ring(pre_roll_s=RETRY_FOR_S, max_bytes=self._ring.max_bytes)
         # What was kept may reach to the end of the newest picture; its GOP is wanted all the same.
         from_90k = min(
@@ -390,7 +373,7 @@ class Recorder:
             self._finish("cut_short")
         if self._waiting.triggers and self._waiting.wanted_to_90k < oldest_90k:
             log.warning("the camera gave no picture; a trigger has no clip")
-            self._waiting = _Waiting()
+            self._waiting = Waiting()
 
     def _hand_over(self, record: ClipRecord) -> None:
         self._on_clip(record)
@@ -408,9 +391,3 @@ class Recorder:
         """Bring something from the writer's thread to the loop."""
         with contextlib.suppress(RuntimeError):  # how asyncio says that the loop is closed
             self._loop.call_soon_threadsafe(call)
-
-
-def _mark(trigger: Trigger, first_pts_90k: int) -> ClipTrigger:
-    """Return the trigger as the manifest tells it; one from before the clip counts as 0."""
-    at_90k = max(0, trigger.at_pts_90k - first_pts_90k)
-    return ClipTrigger(event_id=trigger.event_id, kind=trigger.kind, at_90k=at_90k)

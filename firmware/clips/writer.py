@@ -342,19 +342,13 @@ class ClipWriter:
         list_it: Callable[[], ClipRecord | None] | None = None,
     ) -> ClipRecord | None:
         """Bring a closed clip into the index, now or, if that fails, again and again."""
+
+        def as_cut_short() -> ClipRecord | None:
+            sign = self._sign_manifest
+            return close_cut_short(self._library, self._vault, start, sign, lost_units=lost_units)
+
         try:
-            record = self._with_room(
-                list_it
-                or (
-                    lambda: close_cut_short(
-                        self._library,
-                        self._vault,
-                        start,
-                        self._sign_manifest,
-                        lost_units=lost_units,
-                    )
-                )
-            )
+            record = self._with_room(list_it or as_cut_short)
         except Exception as error:  # the supervisor: it lies in its file; later, or next start
             log.exception("clip %s can't be listed yet", start.clip_id)
             self._card.index_failed(error)

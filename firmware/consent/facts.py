@@ -1,7 +1,7 @@
 """What the verifier is told about the world, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from firmware.protocol.browsers import BrowserKeys
@@ -60,7 +60,7 @@ class Facts:
     requests: Mapping[str, SignedRequest]
     clips: Mapping[str, ClipFact]
     spent: frozenset[str]
-    browsers: Mapping[str, BrowserFact] = field(default_factory=dict)
+    browsers: Mapping[str, BrowserFact]
     """The enrolled browsers by `BrowserId`, expired ones too."""
 
 

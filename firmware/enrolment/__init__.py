@@ -1,1 +1,1 @@
-"""How a doorbell becomes somebody's: keys, the relay's certificate, pairing, owners."""
+"""How a doorbell becomes somebody's: keys, certificate, pairing, owners, browsers."""

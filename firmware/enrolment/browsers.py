@@ -86,21 +86,16 @@ class BrowserStore:
         self._change(with_it)
         return enrolled
 
-    def end(self, browser_id: str) -> bool:
-        """Forget a browser; False if it wasn't known.
-
-        It counts no more at once, also when the card doesn't take it (OSError).
-        """
+    def end(self, browser_id: str) -> None:
+        """Forget a browser: it counts no more at once, even if the card fails (OSError)."""
 
         def without_it(browsers: Browsers) -> Browsers:
             return tuple(b for b in browsers if b.keys.id != browser_id)
 
         with self._lock:
             before, self._browsers = self._browsers, without_it(self._browsers)
-            if self._browsers == before:
-                return False
-            self._write(self._browsers)
-            return True
+            if self._browsers != before:
+                self._write(self._browsers)
 
     def set_push(self, browser_id: str, push: SetPush | None) -> None:
         """Push to this browser from now on, or no more (None)."""
@@ -128,15 +123,13 @@ class BrowserStore:
         oldest = min(expired, key=lambda b: b.expires_ms or 0)
         return tuple(b for b in browsers if b is not oldest)
 
-    def _change(self, change: Callable[[Browsers], Browsers]) -> bool:
-        """Write what is changed; return whether anything was."""
+    def _change(self, change: Callable[[Browsers], Browsers]) -> None:
+        """Write what is changed, if anything is; only then it counts."""
         with self._lock:
             browsers = change(self._browsers)
-            if browsers == self._browsers:
-                return False
-            self._write(browsers)
-            self._browsers = browsers
-            return True
+            if browsers != self._browsers:
+                self._write(browsers)
+                self._browsers = browsers
 
     def _write(self, browsers: Browsers) -> None:
         write_atomic(self._path, BrowsersFile(browsers=list(browsers)).encode())

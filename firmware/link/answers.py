@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 
 from firmware.protocol.commands import Command, Refused, Reply, ReplyBody
-from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
+from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, as_line, new_id
 
 REMEMBERED = 1000
 
@@ -55,7 +55,7 @@ class CommandAnswers:
         try:
             return await self._handle(command)
         except WireError as error:
-            return Refused(reason="malformed", detail=_line(str(error)))
+            return Refused(reason="malformed", detail=as_line(str(error), otherwise="malformed"))
 
     def _encode(self, command: Command, body: ReplyBody) -> bytes:
         reply = self._reply(command, body).encode()
@@ -72,7 +72,3 @@ class CommandAnswers:
             time_ms=self._wall_ms(),
             body=body,
         )
-
-
-def _line(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text)[:200] or "malformed"

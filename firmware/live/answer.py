@@ -5,11 +5,14 @@ signature that can't be made is a refusal.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.live import LiveAnswer, LiveOffer, SignedLive, fingerprints_of
+
+logger = logging.getLogger(__name__)
 
 ANSWER_LIFE_MS = 60_000
 
@@ -43,6 +46,7 @@ class AnswerSigner:
         try:
             signature = await asyncio.to_thread(self._sign, LiveAnswer.tag + text)
         except Exception as error:  # files, tokens, secure elements: all fail anew
+            logger.exception("an answer can't be signed")
             detail = "the doorbell can't sign its answer now; look at its own page"
             raise LiveError("closed", detail) from error
         return SignedLive(text=text.decode(), signature=b64u(signature))

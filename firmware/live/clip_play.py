@@ -8,9 +8,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from firmware.capture.packets import TICKS_PER_S
 from firmware.live.feed import ClipReel, Unit
 
-TICKS_PER_S = 90_000
 LATE_S = 0.5
 
 

@@ -8,14 +8,15 @@ Parsing and telling only: what a wish leads to is decided by visit.py.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 import msgspec
 
 from firmware.live.channel import Channel, ChannelEnd, parse_text
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import Document, Id, WireError
+from firmware.sound.replies import QuickReply
 from firmware.sound.talk import Manner
 
 logger = logging.getLogger(__name__)
@@ -93,25 +94,6 @@ class State:
     watching: tuple[WatcherLine, ...]
 
 
-class QuickReply(Protocol):
-    """One quick reply that can be played at the door."""
-
-    @property
-    def id(self) -> str:
-        """By which it is asked for."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """What its owner calls it."""
-        ...
-
-    @property
-    def kind(self) -> Literal["recording", "speech"]:
-        """Whether it was recorded, or is spoken by the doorbell."""
-        ...
-
-
 def parse_wish(message: str | bytes) -> Wish:
     """Parse one message of the viewer, or raise WireError."""
     return parse_text(_DECODER, message, what="control message")
@@ -123,7 +105,7 @@ class ControlChannel:
     def __init__(self, grant: Callable[[Wish], Awaitable[None]]) -> None:
         self._grant = grant
         self._end = ChannelEnd(self._overflow)
-        self._said: dict[str, Any] | None = None
+        self._said: State | None = None
 
     def attach(self, channel: Channel) -> bool:
         """Take the first channel that the peer opens; return False for any further one."""
@@ -148,13 +130,12 @@ class ControlChannel:
 
     def say_state(self, state: State) -> None:
         """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
-        text = {"type": "state", **asdict(state)}
         if not self._end.is_open or self._end.is_flooded:
             return
-        known = self._said and {**self._said, "ends_in_s": state.ends_in_s}
-        if known != text:
-            self._said = text
-            self._end.say(text)
+        known = self._said and replace(self._said, ends_in_s=state.ends_in_s)
+        if known != state:
+            self._said = state
+            self._end.say({"type": "state", **asdict(state)})
 
     def forget_state(self) -> None:
         """Say it again next time, because more time is left than the peer knows."""

@@ -102,6 +102,7 @@ class _Seam:
         self._sender.transport._unregister_rtp_sender(self._sender)
         self._reporting.cancel()
         await self._say(self._viewer.goodbye())
+        log.info("a viewer is sent no more pictures: %s", self._viewer.stats)
 
     async def hear(self, packet: AnyRtcpPacket) -> None:
         """Take one RTCP packet that aiortc routed to this sender."""
@@ -111,10 +112,7 @@ class _Seam:
                 for block in packet.reports:
                     if block.ssrc == ssrc:
                         viewer.hear_report(
-                            fraction_lost=block.fraction_lost,
-                            jitter=block.jitter,
-                            lsr=block.lsr,
-                            dlsr=block.dlsr,
+                            fraction_lost=block.fraction_lost, lsr=block.lsr, dlsr=block.dlsr
                         )
             case RtcpRtpfbPacket(fmt=fmt) if fmt == RTCP_RTPFB_NACK:
                 viewer.hear_lost(packet.lost)

@@ -19,7 +19,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import ifaddr
@@ -145,15 +145,7 @@ class IceServerRule:
         for server in servers:
             address = await self._place(server.name)
             if address is not None:
-                return UsedServer(
-                    scheme=server.scheme,
-                    address=address,
-                    port=server.port,
-                    transport=server.transport,
-                    name=server.name,
-                    username=server.username,
-                    credential=server.credential,
-                )
+                return replace(server, address=address)
         return None
 
     async def _place(self, host: str) -> str | None:

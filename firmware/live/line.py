@@ -51,7 +51,6 @@ class LineReport:
     """How long ago the viewer last reported."""
     lost: float | None = None
     """The part of the packets since its report before: 0 to 1."""
-    jitter_s: float | None = None
     rtt_s: float | None = None
     remb_bps: int | None = None
 

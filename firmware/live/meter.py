@@ -6,7 +6,6 @@ Pure: times are passed in, in seconds of the monotonic clock.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from firmware.capture.packets import TICKS_PER_S
 from firmware.live.line import LineReport
 
 REMEMBERED_REPORTS = 8
@@ -17,7 +16,7 @@ NEW_RTT_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerStats:
-    """One viewer's state, for the page, the log and the tests."""
+    """What was sent to one viewer and how it went, for the log."""
 
     source: str
     next_source: str | None
@@ -38,6 +37,17 @@ class ViewerStats:
     remb_bps: int | None
 
 
+@dataclass(slots=True)
+class SentCounts:
+    """What a viewer counts as it sends; the names are `ViewerStats`'."""
+
+    repeats: int = 0
+    forgotten: int = 0
+    skipped_units: int = 0
+    picture_losses: int = 0
+    sent_bytes: int = 0
+
+
 class LineMeter:
     """Takes a receiver's words and gives `LineReport`s."""
 
@@ -46,12 +56,11 @@ class LineMeter:
         self.lost: float | None = None
         self.rtt_s: float | None = None
         self.remb_bps: int | None = None
-        self._jitter_s: float | None = None
         self._reports: OrderedDict[int, float] = OrderedDict()
         self._heard_s = self._reported_s = 0.0
         self._reported_bytes = 0
         self._lost_s = self._told_of_s = 0.0
-        self._news: tuple[float | None, float | None, float | None] = (None, None, None)
+        self._news: tuple[float | None, float | None] = (None, None)
 
     def begin(self, now_s: float) -> None:
         """The stream begins."""
@@ -63,7 +72,7 @@ class LineMeter:
         if len(self._reports) > REMEMBERED_REPORTS:
             self._reports.popitem(last=False)
 
-    def hear(self, now_s: float, *, fraction_lost: int, jitter: int, lsr: int, dlsr: int) -> None:
+    def hear(self, now_s: float, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
         """Take one report block (RFC 3550 §6.4.1), as it was on the wire.
 
         Each tells what was lost since the one before; until `report`, they count by their time.
@@ -73,14 +82,13 @@ class LineMeter:
         self._told_of_s += now_s - self._heard_s
         self._heard_s = now_s
         self.lost = self._lost_s / self._told_of_s if self._told_of_s > 0 else lost
-        self._jitter_s = jitter / TICKS_PER_S
         left_s = self._reports.get(lsr)
         latest_s: float | None = None
         if lsr and left_s is not None:
             latest_s = max(0.0, now_s - left_s - dlsr / DELAY_PER_S)
             before_s = latest_s if self.rtt_s is None else self.rtt_s
             self.rtt_s = before_s + NEW_RTT_SHARE * (latest_s - before_s)
-        self._news = (self.lost, self._jitter_s, latest_s or self._news[2])
+        self._news = (self.lost, latest_s or self._news[1])
 
     def silent_s(self, now_s: float) -> float:
         """Return how long the receiver has said nothing."""
@@ -96,15 +104,14 @@ class LineMeter:
         if passed_s > 0:
             self.bitrate_bps = (sent_bytes - self._reported_bytes) * 8 / passed_s
         self._reported_s, self._reported_bytes = now_s, sent_bytes
-        lost, jitter_s, rtt_s = self._news
-        self._news = (None, None, None)
+        lost, rtt_s = self._news
+        self._news = (None, None)
         self._lost_s = self._told_of_s = 0.0
         return LineReport(
             at_s=now_s,
             sent_bps=self.bitrate_bps,
             silent_s=self.silent_s(now_s),
             lost=lost,
-            jitter_s=jitter_s,
             rtt_s=rtt_s,
             remb_bps=self.remb_bps,
         )

@@ -31,14 +31,9 @@ class Candidate:
     foundation: str
     priority: int
     address: str
-    """An IP address, or a `.local` name."""
+    """An IP address, or a `.local` name, which must be resolved by mDNS first."""
     port: int
     type: str
-
-    @property
-    def is_name(self) -> bool:
-        """Whether it must be resolved by mDNS first."""
-        return self.address.endswith(".local")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

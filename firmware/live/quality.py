@@ -104,8 +104,7 @@ class Quality:
     def _apply(self, verdict: Verdict) -> None:
         if self._clip is None and self._live is not None:
             small = self._live.small
-            is_main = small is None or verdict.level == "main"
-            self._viewer.use(self._live.main if is_main or small is None else small)
+            self._viewer.use(self._live.main if small is None or verdict.level == "main" else small)
             is_key_only = verdict.level == "key_frames"
             self._viewer.key_frames_only(is_key_only, pace_bps=verdict.key_frames_bps)
         self._on_change()

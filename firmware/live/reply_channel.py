@@ -15,11 +15,11 @@ may be is decided in firmware/sound/replies.py. No aiortc here.
 """
 
 import asyncio
+import logging
 from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.errors import StoreError
 from firmware.live.channel import Channel, ChannelEnd, parse_text
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import Document, Id, WireError
@@ -27,6 +27,8 @@ from firmware.sound.errors import ReplyUnknown, SoundError, SoundMissing, Speech
 from firmware.sound.replies import MAX_NAME_CHARS, MAX_REPLIES, QuickReplies
 from firmware.sound.sounds import MAX_WAV_BYTES
 from firmware.sound.speech import MAX_TEXT_CHARS, Language
+
+logger = logging.getLogger(__name__)
 
 REPLIES_LABEL = "replies"
 CHUNK_BYTES = 16 * 1024
@@ -118,6 +120,9 @@ class ReplyChannel:
                 self._say_error(error.reason, error.detail)
             except TimeoutError:
                 self._say_error("timeout", "the doorbell didn't manage it in time; try again")
+            except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
+                logger.exception("a viewer's wish for quick replies failed")
+                self._say_error("fault", "the doorbell failed at it; its log says why")
 
     async def _grant(self, wish: Wish) -> None:
         sound = self._sound
@@ -131,14 +136,14 @@ class ReplyChannel:
                     async with asyncio.timeout(WISH_S):
                         await sound.replies.add_text(wish.name, wish.text, wish.language)
                 case Remove():
-                    sound.replies.remove(wish.id)
+                    await sound.replies.remove(wish.id)
                 case SetDefault():
-                    sound.replies.set_default(wish.id)
+                    await sound.replies.set_default(wish.id)
         except SoundError as error:
             raise LiveError(_reason(error), str(error)) from error
         except TimeoutError:  # is an OSError, but not of the card
             raise
-        except (OSError, StoreError) as error:
+        except OSError as error:
             detail = "the doorbell's memory card doesn't take it; try again, and look at its health"
             raise LiveError("card", detail) from error
         self._say_replies(sound)

@@ -91,7 +91,7 @@ class LiveSessions:
 
     @property
     def sessions(self) -> int:
-        """How many sessions are open or opening, those for recordings too."""
+        """How many sessions there are, those not connected yet and those for recordings too."""
         return len(self._visits)
 
     @property
@@ -188,8 +188,8 @@ class LiveSessions:
         used = await self._ice_rule.used(servers)
         await self._make_room(checked.who.browser)
         self._checks.who(checked.who.browser)  # it may have been ended meanwhile
-        if len(self._visits) >= self._limits.max_viewers:
-            detail = f"{len(self._visits)} are watching already; close one and try again"
+        if self.sessions >= self._limits.max_viewers:
+            detail = f"{self.sessions} are watching already; close one and try again"
             raise LiveError("too_many_viewers", detail)
         try:
             visit = Visit(
@@ -214,7 +214,7 @@ class LiveSessions:
         A page that was loaded anew is gone without a word, which shows only half a minute later.
         """
         own = [visit for visit in self._visits.values() if visit.browser == browser]
-        if own and len(self._visits) >= self._limits.max_viewers:
+        if own and self.sessions >= self._limits.max_viewers:
             await own[0].close()
 
     def _cleared(self, visit: Visit) -> None:

@@ -56,11 +56,10 @@ class Who:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedOffer:
-    """An offer that one of our browsers signed just now; `text` is what it signed."""
+    """An offer that one of our browsers signed just now."""
 
     offer: LiveOffer
     who: Who
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +101,7 @@ class SignedChecks:
         if offer.session_id != session_id:
             raise LiveError("bad_form", "the offer is signed for another session")
         self._spend(offer.nonce)
-        return CheckedOffer(offer=offer, who=who, text=signed.text)
+        return CheckedOffer(offer=offer, who=who)
 
     def candidates(self, session_id: str, signed: SignedLive) -> LiveCandidates:
         """Return more candidates for this session; who holds it must compare browser and nonce."""

@@ -12,7 +12,6 @@ keep the monotonic clock's, clips are set to it.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from firmware.capture.packets import TICKS_PER_S, pts_90k_of
@@ -20,7 +19,7 @@ from firmware.clock import Clock
 from firmware.live.drip import Backlog, Drip
 from firmware.live.keyframes import key_frame_budget
 from firmware.live.line import KEY_FRAMES_MOST_BPS, LineReport
-from firmware.live.meter import LineMeter, ViewerStats
+from firmware.live.meter import LineMeter, SentCounts, ViewerStats
 from firmware.live.packets_h264 import MAX_PAYLOAD_BYTES, PackedUnit
 from firmware.live.repeats import Repeats
 from firmware.live.rtp_stream import RtpStream, StreamParameters, ntp_of
@@ -51,15 +50,6 @@ class Wire(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Counts:
-    repeats: int = 0
-    forgotten: int = 0
-    skipped_units: int = 0
-    picture_losses: int = 0
-    sent_bytes: int = 0
-
-
 class Viewer:
     """Takes pictures from a source and sends them on, from `start` to `close`."""
 
@@ -84,15 +74,10 @@ class Viewer:
         self._drip_bps = KEY_FRAMES_MOST_BPS
         self._key_budget = key_frame_budget()
         self._repeats = Repeats(self._send_again)
-        self._counts = _Counts()
+        self._counts = SentCounts()
         self._line = LineMeter()
         self._on_report: Callable[[LineReport], None] = lambda _: None
         self._on_end: Callable[[], None] = lambda: None
-
-    @property
-    def source(self) -> Source:
-        """The stream that the viewer gets, or will get first."""
-        return self._source
 
     @property
     def stats(self) -> ViewerStats:
@@ -266,10 +251,10 @@ class Viewer:
         """REMB: what the viewer believes that the line carries."""
         self._line.remb_bps = remb_bps
 
-    def hear_report(self, *, fraction_lost: int, jitter: int, lsr: int, dlsr: int) -> None:
+    def hear_report(self, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
         """One block of a receiver report (RFC 3550 §6.4.1)."""
         now_s = self._now_s()
-        self._line.hear(now_s, fraction_lost=fraction_lost, jitter=jitter, lsr=lsr, dlsr=dlsr)
+        self._line.hear(now_s, fraction_lost=fraction_lost, lsr=lsr, dlsr=dlsr)
         if self._line.since_report_s(now_s) >= REPORT_S:
             self._report(now_s)
 

@@ -381,7 +381,7 @@ class Visit:
             case RepliesWanted():
                 self._control.say_replies(self._voice.replies if self._voice else ())
             case SwitchMicrophone():
-                switch_microphone(self._parts.sound, wish)
+                await switch_microphone(self._parts.sound, wish)
             case _ if self._voice is not None:
                 self._voice.grant(wish)
             case _:

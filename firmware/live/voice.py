@@ -4,21 +4,14 @@ Who may talk is decided by `firmware.sound.talk`, what is heard by `firmware.sou
 viewer's wishes reach them, and a visit's end takes the viewer off again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from firmware.live.control import (
-    Listen,
-    Microphone,
-    QuickReply,
-    Reply,
-    SwitchMicrophone,
-    Talk,
-)
+from firmware.live.control import Listen, Microphone, Reply, SwitchMicrophone, Talk
 from firmware.live.errors import LiveError
 from firmware.sound.errors import SoundError, TalkRefused
 from firmware.sound.opus import OpusFeed
-from firmware.sound.replies import QuickReplies
+from firmware.sound.replies import QuickReplies, QuickReply
 from firmware.sound.talk import TalkFloor
 
 
@@ -34,7 +27,7 @@ class LiveSound:
     floor: TalkFloor
     replies: QuickReplies
     microphone: Callable[[], Microphone]
-    switch_microphone_off: Callable[[], None]
+    switch_microphone_off: Callable[[], Awaitable[None]]
     on_watched: Callable[[], None] = lambda: None
     reply_after_s: float = 0.0
     """How long after a press the default quick reply is said; 0: never."""
@@ -91,7 +84,7 @@ class Voice:
         self._sound.floor.leave(self._session_id)
 
 
-def switch_microphone(sound: LiveSound | None, wish: SwitchMicrophone) -> None:
+async def switch_microphone(sound: LiveSound | None, wish: SwitchMicrophone) -> None:
     """Switch it off for everybody, or raise LiveError.
 
     On is refused: what widens who may hear isn't decided by a browser (trust rule R10c).
@@ -102,7 +95,7 @@ def switch_microphone(sound: LiveSound | None, wish: SwitchMicrophone) -> None:
     if sound is None:
         raise LiveError("no_sound", "there is no sound in this session")
     try:
-        sound.switch_microphone_off()
+        await sound.switch_microphone_off()
     except OSError as error:
         detail = "it is off now, but the memory card doesn't keep that; look at its health"
         raise LiveError("card", detail) from error

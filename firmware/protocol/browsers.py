@@ -21,6 +21,7 @@ from firmware.protocol.sealing import seal_to
 SESSION_KEY_LIFE_MS = 30 * 24 * 3600 * 1000
 """How long a session key counts after it was enrolled or renewed."""
 
+BROWSER_ID_PATTERN = "^[a-z2-7]{20}$"
 BrowserId = Annotated[str, msgspec.Meta(pattern=r"^[a-z2-7]{20}\Z")]
 """The first 100 bits of SHA-256 over the session key (SEC 1, compressed), base32."""
 

@@ -39,7 +39,10 @@ ShortB64u = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length
 """The same, for a key, a signature or an assertion's field."""
 WallTimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970-01-01T00:00:00Z, up to the year 9999."""
-Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*\Z")]
+MAX_LINE_CHARS = 200
+Line = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=MAX_LINE_CHARS, pattern=r"^[^\x00-\x1f\x7f]*\Z")
+]
 """One line of text for people: no control characters."""
 
 D = TypeVar("D", bound="Document")
@@ -91,6 +94,12 @@ def canonical(value: Any) -> bytes:  # Any: whatever JSON can hold
 def new_id() -> str:
     """Return a fresh random `Id`."""
     return base64.b32encode(secrets.token_bytes(17)).decode().lower()[:26]
+
+
+def as_line(text: str, *, otherwise: str) -> str:
+    """Return any text as a `Line`: on one line, cut, and `otherwise` if nothing is left."""
+    line = "".join(char if char.isprintable() else " " for char in text)[:MAX_LINE_CHARS]
+    return line or otherwise
 
 
 def device_id_of(identity_spki: bytes) -> str:

@@ -120,6 +120,20 @@ class EndPush(Document, frozen=True, kw_only=True, tag="end_push", tag_field="ty
     """Don't tell this browser any more."""
 
 
+class PushText(Document, frozen=True, kw_only=True):
+    """What a push message says, once the browser has opened it.
+
+    `time_ms` is None while the doorbell doesn't know the time.
+    """
+
+    v: Literal[1] = 1
+    device: DeviceId
+    event_id: Id
+    kind: Literal["pressed", "motion"]
+    time_ms: WallTimeMs | None
+    detail: Line | None = None
+
+
 class PlayReply(Document, frozen=True, kw_only=True, tag="play_reply", tag_field="type"):
     """Answer a press with a quick reply, without watching. `reply_id` None: the default one."""
 
@@ -201,17 +215,3 @@ def _fingerprint(value: str) -> Fingerprint:
         return msgspec.convert(f"{name.lower()} {hexadecimal.strip().upper()}", Fingerprint)
     except msgspec.ValidationError as error:
         raise WireError("a DTLS fingerprint that isn't one (RFC 8122)") from error
-
-
-class PushText(Document, frozen=True, kw_only=True):
-    """What a push message says, once the browser has opened it.
-
-    `time_ms` is None while the doorbell doesn't know the time.
-    """
-
-    v: Literal[1] = 1
-    device: DeviceId
-    event_id: Id
-    kind: Literal["pressed", "motion"]
-    time_ms: WallTimeMs | None
-    detail: Line | None = None

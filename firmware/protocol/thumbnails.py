@@ -36,8 +36,6 @@ KEY_INFO = b"doorward/thumbnail-key/v1"
 MAX_JPEG_BYTES = 24_000
 PLAIN_BYTES = 25_600
 MAX_BROWSERS = 64
-OLD_AFTER_MS = 5_000
-"""A picture that is older than this when its event happened is shown with its age."""
 
 SealedPicture = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{34170,34180}\Z")]
 

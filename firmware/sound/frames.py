@@ -34,11 +34,6 @@ class SoundFrame:
 class SoundStream(Protocol):
     """One reader's bounded queue of frames; a reader that is too slow loses the oldest."""
 
-    @property
-    def dropped_frames(self) -> int:
-        """How many frames were lost to slowness so far."""
-        ...
-
     def __aiter__(self) -> Self:
         """Return itself."""
         ...

@@ -10,8 +10,9 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Self, TypeVar
+from typing import TypeVar
 
+from firmware.capture.loop_queue import LoopQueue
 from firmware.sound.frames import FRAMES_PER_S, SoundFrame
 
 log = logging.getLogger(__name__)
@@ -84,8 +85,8 @@ class SoundHub:
                 subscription.offer(frame)
 
 
-class FrameQueue(Generic[F]):
-    """A bounded async iterator over frames.
+class FrameQueue(LoopQueue[F]):
+    """One reader's frames.
 
     Overflow rule: a reader that is too slow loses the oldest frames (`dropped_frames` counts), so
     it is late by at most the queue.
@@ -94,50 +95,17 @@ class FrameQueue(Generic[F]):
     def __init__(
         self, name: str, max_frames: int, on_close: Callable[["FrameQueue[F]"], None]
     ) -> None:
+        super().__init__(max_frames, lambda: on_close(self))
         self.name = name
         self.dropped_frames = 0
-        self._on_close = on_close
-        self._queue: deque[F] = deque(maxlen=max_frames)
-        self._is_closed = False
-        self._changed = asyncio.Event()
 
     def offer(self, frame: F) -> None:
         """Take one frame (on the loop)."""
-        if len(self._queue) == self._queue.maxlen:
+        if self._is_full:
             if self.dropped_frames == 0:
                 log.warning("%s is too slow for the sound: its oldest is dropped", self.name)
             self.dropped_frames += 1
-        self._queue.append(frame)
-        self._changed.set()
-
-    def discard(self) -> None:
-        """Drop what waits."""
-        self._queue.clear()
-
-    def close(self) -> None:
-        """End the iteration; may be called twice."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._on_close(self)
-            self._changed.set()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> F:
-        """Return the next frame; cancelling the wait loses none."""
-        while not self._queue:
-            if self._is_closed:
-                raise StopAsyncIteration
-            self._changed.clear()
-            await self._changed.wait()
-        return self._queue.popleft()
+        self._put(frame)
 
 
 SoundSubscription = FrameQueue[SoundFrame]

@@ -1,8 +1,9 @@
 """Keeps one stream of the sound card open while it is wanted, and closed while it isn't.
 
 A card that is unplugged, or can't be opened, is tried again for ever, later each time. A call
-into a driver that doesn't return is left behind on its thread; a stream that it opens after all
-is closed at once, so that no microphone listens that nobody knows of.
+into a driver that doesn't return is left behind on its thread, and none is made beside it; a
+stream that it opens after all is closed at once, so that no microphone listens that nobody knows
+of.
 """
 
 import asyncio
@@ -47,6 +48,7 @@ class StreamKeeper:
         self._on_state = on_state
         self._backoff = Backoff(first_s=FIRST_PAUSE_S, max_s=MAX_PAUSE_S, source=source)
         self._changed = asyncio.Event()
+        self._opening: _Opening | None = None
         self.state: StreamState = "closed"
         self.detail = ""
         self.has_failed = False
@@ -93,7 +95,9 @@ class StreamKeeper:
             await self._wait(self._backoff.next_s())
 
     async def _open(self) -> CardStream:
-        opening = _Opening(self._open_stream)
+        if self._opening is not None and not self._opening.has_returned:
+            raise TimeoutError
+        opening = self._opening = _Opening(self._what, self._open_stream)
         try:
             async with asyncio.timeout(self._call_s):
                 return await call_in_daemon(opening.open, name=self._what)
@@ -128,14 +132,19 @@ class StreamKeeper:
 class _Opening:
     """One call that opens; abandoned, what it opened is closed whenever that comes."""
 
-    def __init__(self, open_stream: Callable[[], CardStream]) -> None:
+    def __init__(self, what: str, open_stream: Callable[[], CardStream]) -> None:
+        self._what = what
         self._open_stream = open_stream
+        self.has_returned = False
         self._lock = threading.Lock()
         self._is_abandoned = False
         self._stream: CardStream | None = None
 
     def open(self) -> CardStream:
-        stream = self._open_stream()
+        try:
+            stream = self._open_stream()
+        finally:
+            self.has_returned = True
         with self._lock:
             self._stream = stream
             is_abandoned = self._is_abandoned
@@ -148,4 +157,5 @@ class _Opening:
             self._is_abandoned = True
             stream = self._stream
         if stream is not None:
-            stream.close()
+            name = f"{self._what} closing"
+            threading.Thread(target=stream.close, name=name, daemon=True).start()

@@ -86,25 +86,22 @@ class Microphone:
         """Whether it couldn't be used when somebody last wanted to hear; never while it is off."""
         return self.is_on and self._keeper.has_failed
 
-    @property
-    def is_open(self) -> bool:
-        """Whether the device is open just now."""
-        return self._keeper.state == "open"
-
-    def switch(self, is_on: bool) -> None:
+    async def switch(self, is_on: bool) -> None:
         """Switch it on or off, and remember that; off forgets what was not heard yet.
 
-        Raise NoSoundCard if there is none, OSError if the card doesn't take it.
+        Off counts before anything is waited for. Raise NoSoundCard if there is none, OSError if
+        the memory card doesn't take it.
         """
         if is_on and self._card is None:
             raise NoSoundCard(NO_CARD)
+        self._switch.want(is_on)
+        if not is_on:
+            self._follow_switch()
         try:
-            self._switch.set(is_on)
+            await self._switch.keep()
         finally:
-            if not self.is_on:
-                self._hub.discard()
-            self._keeper.look()
-            self._on_change()
+            if is_on:
+                self._follow_switch()
 
     def subscribe(self, name: str, *, max_frames: int) -> SoundSubscription:
         """Return the frames from now on; the first take a moment, as the device opens."""
@@ -115,6 +112,12 @@ class Microphone:
     async def run(self) -> None:
         """Keep the device open while it is wanted, until cancelled."""
         await self._keeper.run()
+
+    def _follow_switch(self) -> None:
+        if not self.is_on:
+            self._hub.discard()
+        self._keeper.look()
+        self._on_change()
 
     def _open(self, device: str) -> CardStream:
         if self._card is None:
@@ -174,11 +177,6 @@ class HalfDuplexStream:
     def __init__(self, frames: SoundSubscription, echo: Echo) -> None:
         self._frames = frames
         self._echo = echo
-
-    @property
-    def dropped_frames(self) -> int:
-        """How many frames were lost to slowness so far."""
-        return self._frames.dropped_frames
 
     def close(self) -> None:
         """End the iteration; may be called twice."""

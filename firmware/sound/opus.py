@@ -5,6 +5,7 @@ docs/decisions/0020-sound.md. It runs only while somebody listens.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +15,8 @@ from firmware.clock import Clock
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SoundFeed
 from firmware.sound.hub import FrameQueue
 from firmware.sound.sample_clock import sample_index_of
+
+log = logging.getLogger(__name__)
 
 BITRATE_BPS = 32_000
 LOOKAHEAD_SAMPLES = 312
@@ -96,13 +99,15 @@ class OpusFeed:
             self._encoding = None
 
     async def _encode(self) -> None:
-        encoder = self._make_encoder()
         frames = self._sound.subscribe("live sound", max_frames=MAX_FRAMES)
         try:
+            encoder = self._make_encoder()
             async for frame in frames:
                 packet = encoder.encode(frame.pts_90k, frame.samples)
                 if packet is not None:
                     for queue in self._queues:
                         queue.offer(packet)
+        except Exception:  # the supervisor: pictures go on; the next first listener tries again
+            log.exception("the microphone's sound can't be encoded: nobody hears it")
         finally:
             frames.close()

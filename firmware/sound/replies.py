@@ -4,10 +4,12 @@ Each is a recording of the owner's own (up to 5 s) or a text that is spoken. The
 `replies.json` names them, in the owner's order, and a recording's sound is a WAV file named by
 its id. They are there to be heard by anybody at the door, so they are not sealed. The index is
 written last when one comes and first when one goes, so a power cut leaves at most a file that
-nobody names; such are removed at start.
+nobody names; such are removed at start. An index that can't be read names none: the doorbell rings
+without quick replies.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -16,7 +18,6 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from firmware.durable import write_atomic
-from firmware.errors import StoreError
 from firmware.protocol.encoding import Document, Id, WireError, decode, new_id
 from firmware.sound.errors import ReplyRefused, ReplyUnknown, SoundError
 from firmware.sound.sounds import MAX_WAV_BYTES, Sound, parse_wav
@@ -54,7 +55,7 @@ class RepliesFile(Document, frozen=True, kw_only=True):
 
 
 class QuickReplies:
-    """The owner's quick replies, durable. All but `play` and `add_…` are quick."""
+    """The owner's quick replies, durable. All on the loop, but for what may wait for the card."""
 
     def __init__(
         self,
@@ -64,14 +65,14 @@ class QuickReplies:
         speech: Speech,
         on_played: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_played` hears when one begins. StoreError if the index is damaged."""
+        """`on_played` hears when one begins."""
         self._folder = folder
         self._speaker = speaker
         self._speech = speech
         self._on_played = on_played
         self._file = self._load()
+        self._changing = asyncio.Lock()
         self._playing: asyncio.Task[None] | None = None
-        self._clear_up()
 
     @property
     def replies(self) -> tuple[QuickReply, ...]:
@@ -91,7 +92,7 @@ class QuickReplies:
         sound = await asyncio.to_thread(parse_wav, wav)
         reply = _checked(QuickReply(id=new_id(), name=name.strip(), kind="recording"))
         await asyncio.to_thread(self._keep_sound, reply, sound)
-        return self._add(reply)
+        return await self._add(reply)
 
     async def add_text(self, name: str, text: str, language: Language) -> QuickReply:
         """Keep a text; it is spoken once, unheard, to see that it can be."""
@@ -100,20 +101,22 @@ class QuickReplies:
         reply = QuickReply(
             id=new_id(), name=name.strip(), kind="speech", text=text, language=language
         )
-        return self._add(_checked(reply))
+        return await self._add(_checked(reply))
 
-    def remove(self, reply_id: str) -> None:
+    async def remove(self, reply_id: str) -> None:
         """Forget one; ReplyUnknown if there is none."""
-        reply = self._find(reply_id)
-        rest = tuple(one for one in self.replies if one.id != reply.id)
-        default = None if self._file.default == reply.id else self._file.default
-        self._write(RepliesFile(replies=rest, default=default))
-        self._sound_file(reply.id).unlink(missing_ok=True)
+        async with self._changing:
+            reply = self._find(reply_id)
+            rest = tuple(one for one in self.replies if one.id != reply.id)
+            default = None if self._file.default == reply.id else self._file.default
+            await self._write(RepliesFile(replies=rest, default=default))
+            await asyncio.to_thread(self._sound_file(reply.id).unlink, missing_ok=True)
 
-    def set_default(self, reply_id: str | None) -> None:
+    async def set_default(self, reply_id: str | None) -> None:
         """Choose what is said when nobody answers; None for nothing."""
-        default = None if reply_id is None else self._find(reply_id).id
-        self._write(RepliesFile(replies=self.replies, default=default))
+        async with self._changing:
+            default = None if reply_id is None else self._find(reply_id).id
+            await self._write(RepliesFile(replies=self.replies, default=default))
 
     async def play(self, reply_id: str) -> None:
         """Say one, and return when it is over. SoundError if it can't be said."""
@@ -142,11 +145,11 @@ class QuickReplies:
         if len(self.replies) >= MAX_REPLIES:
             raise ReplyRefused(f"there are {MAX_REPLIES} quick replies, which is the most")
 
-    def _add(self, reply: QuickReply) -> QuickReply:
-        self._check_room()
-        self._write(
-            RepliesFile(replies=(*self.replies, reply), default=self._file.default or reply.id)
-        )
+    async def _add(self, reply: QuickReply) -> QuickReply:
+        async with self._changing:
+            self._check_room()
+            default = self._file.default or reply.id
+            await self._write(RepliesFile(replies=(*self.replies, reply), default=default))
         return reply
 
     def _find(self, reply_id: str) -> QuickReply:
@@ -170,25 +173,32 @@ class QuickReplies:
     def _sound_file(self, reply_id: str) -> Path:
         return self._folder / f"{reply_id}.wav"
 
-    def _write(self, file: RepliesFile) -> None:
+    async def _write(self, file: RepliesFile) -> None:
+        await asyncio.to_thread(self._keep_index, file)
+        self._file = file
+
+    def _keep_index(self, file: RepliesFile) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomic(self._folder / INDEX_FILE, file.encode())
-        self._file = file
 
     def _load(self) -> RepliesFile:
         path = self._folder / INDEX_FILE
         try:
-            return decode(RepliesFile, path.read_bytes())
+            file = decode(RepliesFile, path.read_bytes())
         except FileNotFoundError:
+            file = RepliesFile()
+        except (OSError, WireError) as error:
+            log.error("%s can't be read, so there are no quick replies: %s", path, error)
             return RepliesFile()
-        except WireError as error:
-            raise StoreError(path, f"damaged ({error}); delete it, and record anew") from error
+        self._clear_up(file)
+        return file
 
-    def _clear_up(self) -> None:
-        known = {self._sound_file(reply.id) for reply in self.replies}
+    def _clear_up(self, file: RepliesFile) -> None:
+        known = {self._sound_file(reply.id) for reply in file.replies}
         for path in self._folder.glob("*.wav*"):
             if path not in known:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
 
 def _checked(reply: QuickReply) -> QuickReply:

@@ -1,14 +1,16 @@
 """Whole sounds in memory: recordings and spoken texts, as WAV in and out.
 
-WAV (RIFF, PCM, 16 bits, mono) of any usual rate is taken; what is kept is 48 kHz. The parser is
-Python's own; its errors, and everything that isn't plainly right, become ReplyRefused.
+WAV (RIFF, PCM, 16 bits, mono) of any usual rate is taken; what is kept is 48 kHz, resampled by
+FFmpeg. The parser is Python's own; its errors, and everything that isn't plainly right, become
+ReplyRefused.
 """
 
 import io
 import struct
 import wave
-from array import array
 from dataclasses import dataclass
+
+from av import AudioFrame, AudioResampler
 
 from firmware.sound.errors import ReplyRefused
 from firmware.sound.frames import SAMPLE_RATE
@@ -23,11 +25,6 @@ class Sound:
     """s16le, mono, 48 kHz."""
 
     samples: bytes
-
-    @property
-    def duration_s(self) -> float:
-        """How long it takes to say."""
-        return len(self.samples) / 2 / SAMPLE_RATE
 
     def wav(self) -> bytes:
         """Return it as a WAV file."""
@@ -54,23 +51,20 @@ def parse_wav(data: bytes, *, max_s: float = MAX_SOUND_S) -> Sound:
             f"{MIN_RATE} to {SAMPLE_RATE} Hz"
         )
     samples = samples[: len(samples) // 2 * 2]
-    if not samples:
-        raise ReplyRefused("the recording is empty")
     if len(samples) / 2 / rate > max_s:
         raise ReplyRefused(f"a recording may be {max_s:g} s long, not more")
-    return Sound(samples=_at_48_khz(samples, rate))
+    kept = _at_48_khz(samples, rate) if samples else b""
+    if not kept:
+        raise ReplyRefused("the recording is empty")
+    return Sound(samples=kept)
 
 
 def _at_48_khz(samples: bytes, rate: int) -> bytes:
-    """Resample by straight lines: for a voice through a doorbell's speaker that will do."""
     if rate == SAMPLE_RATE:
         return samples
-    values = array("h", samples)
-    count = len(values) * SAMPLE_RATE // rate
-    last = len(values) - 1
-    out = array("h", bytes(count * 2))
-    for index in range(count):
-        whole, part = divmod(index * rate, SAMPLE_RATE)
-        before, after = values[whole], values[min(whole + 1, last)]
-        out[index] = before + (after - before) * part // SAMPLE_RATE
-    return out.tobytes()
+    frame = AudioFrame(format="s16", layout="mono", samples=len(samples) // 2)
+    frame.planes[0].update(samples)
+    frame.sample_rate = rate
+    resampler = AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
+    made = [*resampler.resample(frame), *resampler.resample(None)]
+    return b"".join(bytes(one.planes[0])[: 2 * one.samples] for one in made)

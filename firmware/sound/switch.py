@@ -4,6 +4,7 @@ Until the owner has chosen, the settings count, and there it is off. A damaged f
 safe side of a microphone.
 """
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Literal
@@ -24,23 +25,29 @@ class SoundFile(Document, frozen=True, kw_only=True):
 
 
 class MicrophoneSwitch:
-    """On or off, durable."""
+    """On or off, durable. All on the loop, but for what may wait for the card."""
 
     def __init__(self, path: Path, *, is_on_at_first: bool) -> None:
         self._path = path
-        self._is_on = self._load(is_on_at_first)
+        self._is_kept_on = self._is_wanted = self._load(is_on_at_first)
+        self._keeping = asyncio.Lock()
 
     @property
     def is_on(self) -> bool:
         """Whether the owner has the microphone on."""
-        return self._is_on
+        return self._is_wanted and self._is_kept_on
 
-    def set(self, is_on: bool) -> None:
-        """Switch. Off counts at once, whatever the card says; on only once it is written."""
-        if not is_on:
-            self._is_on = False
-        write_atomic(self._path, SoundFile(is_microphone_on=is_on).encode())
-        self._is_on = is_on
+    def want(self, is_on: bool) -> None:
+        """Off counts at once, whatever the card says; on only once `keep` has written it."""
+        self._is_wanted = is_on
+
+    async def keep(self) -> None:
+        """Write what is wanted; OSError if the card doesn't take it."""
+        async with self._keeping:
+            is_on = self._is_wanted
+            text = SoundFile(is_microphone_on=is_on).encode()
+            await asyncio.to_thread(write_atomic, self._path, text)
+            self._is_kept_on = is_on
 
     def _load(self, is_on_at_first: bool) -> bool:
         try:

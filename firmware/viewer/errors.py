@@ -5,7 +5,7 @@
     ├── ListenError         an address that it won't or can't listen at
     ├── RelayError
     │   ├── RelayUnreachable    no answer, or none that can be understood
-    │   └── RelayRefused        the relay or the doorbell said no: status, code, text
+    │   └── RelayRefused        the relay or the doorbell said no: code, text
     ├── AnswerRefused       the answer isn't the doorbell's to this offer: nothing is handed on
     ├── OfferRefused        the player's offer can't be taken
     ├── FragmentRefused     a trickled fragment can't be taken
@@ -38,9 +38,8 @@ class RelayUnreachable(RelayError):
 class RelayRefused(RelayError):
     """The relay or the doorbell refused; `code` is its word for it."""
 
-    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None) -> None:
+    def __init__(self, code: str, message: str, retry_after_s: int | None = None) -> None:
         super().__init__(HELP.get(code) or f"{message} ({code})")
-        self.status = status
         self.code = code
         self.retry_after_s = retry_after_s
 

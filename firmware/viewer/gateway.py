@@ -72,7 +72,6 @@ class Opened:
     key: str
     sdp: str
     ice_servers: Sequence[IceServer]
-    lasts_s: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -115,7 +114,7 @@ class Gateway:
             raise OfferRefused(f"this offer can't be taken: {error}") from error
         self._forget_old()
         if self._opening >= MAX_SESSIONS:
-            raise RelayRefused(503, "too_often", "too many players begin at once", None)
+            raise RelayRefused("too_often", "too many players begin at once")
         self._opening += 1
         try:
             await self._make_room()
@@ -174,7 +173,7 @@ class Gateway:
             ufrags=frozenset(ufrags_of(sdp.splitlines())),
             ends_s=self._monotonic_s() + answer.lasts_s,
         )
-        return Opened(key=key, sdp=answer.sdp, ice_servers=servers, lasts_s=answer.lasts_s)
+        return Opened(key=key, sdp=answer.sdp, ice_servers=servers)
 
     async def _asked(self, sdp: str) -> tuple[LiveOffer, SignedLive]:
         """Sign and send the offer; again if the doorbell has forgotten its nonce (a restart)."""

@@ -8,7 +8,7 @@ where a browser sends one, a page of this machine or one that was allowed by nam
 import hmac
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _LOCAL_ORIGIN = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 
@@ -19,7 +19,7 @@ class Guard:
 
     token: str
     hosts: Collection[str]
-    origins: Collection[str] = field(default=())
+    origins: Collection[str] = ()
     """Further pages that may play, such as `https://player.example`."""
 
     def is_host(self, host: str) -> bool:

@@ -135,7 +135,7 @@ def _refused(response: httpx2.Response, data: bytes) -> RelayRefused | RelayUnre
         return RelayUnreachable(f"the relay answered HTTP {response.status_code}; is it a relay?")
     wait = response.headers.get("retry-after", "")
     retry_after_s = int(wait) if re.fullmatch(r"[0-9]{1,5}", wait) else None
-    return RelayRefused(response.status_code, said.code, said.message, retry_after_s)
+    return RelayRefused(said.code, said.message, retry_after_s)
 
 
 def _parse(kind: type[T], data: bytes) -> T:

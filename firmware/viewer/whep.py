@@ -118,7 +118,6 @@ def _offering(sessions: Sessions, guard: Guard) -> Endpoint:
             return response
         opened = await sessions.open(_text(await _body(request, SDP, MAX_SDP_BYTES)))
         response = Response(opened.sdp, status_code=201, media_type=SDP)
-        response.headers["Content-Type"] = SDP
         response.headers["Location"] = f"/sessions/{opened.key}"
         response.headers["Accept-Patch"] = FRAGMENT
         for server in opened.ice_servers:

@@ -14,7 +14,8 @@ import pytest
 
 from firmware.protocol.commands import IceServer
 from firmware.protocol.encoding import new_id
-from tests.fakes.porch import Porch, Refusal, Visitor, in_time, porch, visitor
+from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
+from tests.fakes.waiting import in_time
 
 
 @dataclass

@@ -15,7 +15,6 @@ import pytest
 from aiortc import RTCSessionDescription
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.clock import SystemClock
 from firmware.live.signed import SignedChecks, Who
@@ -30,7 +29,8 @@ from firmware.protocol.live import (
     fingerprints_of,
     parse_unverified,
 )
-from tests.fakes.porch import Porch, Refusal, Visitor, eventually, in_time, porch, visitor
+from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
+from tests.fakes.waiting import eventually, in_time
 from tests.story.browser import SoftBrowser
 
 OTHER_DOORBELL = "b" * 20
@@ -333,36 +333,6 @@ async def test_the_browser_refuses_an_answer_to_another_offer_or_too_late() -> N
                 offer=first.offered,
                 now_ms=SystemClock().wall_ms() + 61_000,
             )
-
-
-def test_a_browser_that_compared_no_fingerprint_would_connect_to_the_relay() -> None:
-    """The check that `check_answer` makes: what is signed must be what the SDP names."""
-    offer = LiveOffer(
-        device="a" * 20,
-        session_id=new_id(),
-        nonce=new_id(),
-        browser="c" * 20,
-        purpose="live",
-        sdp="v=0\r\na=fingerprint:sha-256 " + ":".join(["AA"] * 32) + "\r\n",
-    )
-    key = ec.generate_private_key(ec.SECP256R1())
-    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    answer = LiveAnswer(
-        device=offer.device,
-        session_id=offer.session_id,
-        nonce=offer.nonce,
-        offer_digest=offer.digest(),
-        offer_fingerprints=fingerprints_of(offer.sdp),
-        answer_fingerprints=fingerprints_of(offer.sdp),
-        expires_ms=2_000_000_000_000,
-        lasts_s=600,
-        sdp=offer.sdp.replace("AA", "BB"),
-    )
-    text = answer.encode()
-    signature = key.sign(LiveAnswer.tag + text, ec.ECDSA(hashes.SHA256()))
-    signed = SignedLive(text=text.decode(), signature=b64u(signature))
-    with pytest.raises(WireError, match="another certificate than is signed"):
-        check_answer(signed, spki, offer=offer, now_ms=1_900_000_000_000)
 
 
 RELAYS_CANDIDATE = "candidate:9 1 udp 2130706431 192.0.2.99 9 typ host"

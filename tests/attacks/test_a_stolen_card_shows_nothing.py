@@ -15,7 +15,7 @@ import base64
 import re
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,7 @@ from tests.fakes import rpi_fw_crypto
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera
 from tests.fakes.soft_token import make_soft_token
+from tests.fakes.waiting import eventually
 
 WINDOW_BYTES = 16
 MARKS = {
@@ -153,10 +154,10 @@ async def stolen_card(folder: Path, key: StorageKey, key_file: Path | None) -> A
             doorbell.press()
             await doorbell.film(4)
             record = await doorbell.clips.get()
-            await until(lambda: doorbell.playback.picture(record) is not None)
+            await eventually(lambda: doorbell.playback.picture(record) is not None)
             doorbell.press()
             await doorbell.film(1.5)
-            await until(lambda: len(list(folder.glob("clips/*.clip"))) == 2)
+            await eventually(lambda: len(list(folder.glob("clips/*.clip"))) == 2)
         yield Card(
             folder=folder,
             vault=doorbell.vault,
@@ -171,14 +172,6 @@ async def stolen_card(folder: Path, key: StorageKey, key_file: Path | None) -> A
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         doorbell.database.close()
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if is_so():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came")
 
 
 @pytest.fixture(params=["file", "pi", "token"])

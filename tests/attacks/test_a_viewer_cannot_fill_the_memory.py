@@ -6,13 +6,13 @@ without end, and wishes whose answers it doesn't take.
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk, RTCSctpTransport
 
 from firmware.live.channel import HIGH_WATER_BYTES
-from tests.fakes.porch import OneClip, Porch, Visitor, eventually, in_time, porch, visitor
+from tests.fakes.porch import OneClip, Porch, Visitor, porch, visitor
+from tests.fakes.waiting import eventually, in_time
 
 FRAGMENTS = 6000
 
@@ -88,8 +88,7 @@ class ManyClips(OneClip):
     """A shelf with as many clips as are listed at most."""
 
     def newest(self, limit):
-        line = super().newest(limit)[0]
-        return [replace(line, clip_id=line.clip_id) for _ in range(limit)]
+        return super().newest(limit)[:1] * limit
 
 
 async def test_answers_that_nobody_takes_dont_pile_up():
@@ -99,7 +98,6 @@ async def test_answers_that_nobody_takes_dont_pile_up():
         await eventually(lambda: someone.clips_channel.readyState == "open")
         (visit,) = here.live._visits.values()
         channel = visit._clips._end._channel
-        sctp = doorbells_side(here)
 
         async def take_nothing(_chunk: object) -> None:
             return
@@ -109,5 +107,4 @@ async def test_answers_that_nobody_takes_dont_pile_up():
         for _ in range(150):
             someone.clips_channel.send('{"list":true}')
             await asyncio.sleep(0.005)
-        assert sctp is not None
         assert channel.bufferedAmount < HIGH_WATER_BYTES + 3 * listed

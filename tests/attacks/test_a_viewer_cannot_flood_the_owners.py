@@ -6,7 +6,8 @@ without end would hold up the next ring, and wear the card out.
 
 from firmware.protocol.events import Note
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
-from tests.fakes.porch import Porch, eventually, in_time, porch, visitor
+from tests.fakes.porch import Porch, porch, visitor
+from tests.fakes.waiting import eventually, in_time
 
 JOINS = 6
 

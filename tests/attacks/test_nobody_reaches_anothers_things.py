@@ -25,17 +25,9 @@ from firmware.protocol.events import (
 )
 from relay.agency.keys import generate_agency
 from relay.agency.register import add_agency
-from tests.relay.http_world import (
-    API,
-    DAY_MS,
-    RELAY_URL,
-    Officer,
-    Owner,
-    World,
-    certified_officer,
-    open_world,
-)
-from tests.relay.test_thumbnails import picture_of, sealed_for
+from tests.relay.event_pictures import picture_of, sealed_for
+from tests.relay.http_people import Officer, Owner, certified_officer
+from tests.relay.http_world import API, DAY_MS, RELAY_URL, World, open_world
 
 PUBLIC = {
     ("GET", "/"),

@@ -8,7 +8,7 @@ released can tell what was there. Each test sees the difference without a mask, 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from firmware.clock import SystemClock
 from firmware.config import Config, PrivacyConfig
 from firmware.filming import Filming
 from firmware.systemd import ServiceManager
+from tests.fakes.waiting import eventually
 
 WIDTH, HEIGHT, FPS = 320, 240, 20
 CORNER = (((0.55, 0.0), (1.0, 0.0), (1.0, 0.6), (0.8, 0.35)),)
@@ -188,19 +189,13 @@ def shows_secret(units: list[AccessUnit]) -> list[bool]:
     return [has_marker(frame, SECRET) for frame in decoded_luma(units, 640, 360)]
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - polls what other threads do
-            await asyncio.sleep(0.01)
-
-
 async def test_a_new_mask_hides_at_once_and_nothing_from_before_is_in_a_later_clip(
     tmp_path: Path,
 ) -> None:
     async with filming_door(tmp_path) as door:
         watching = door.filming.hub.subscribe("viewer")
         looking = door.filming.luma.subscribe()
-        await until(lambda: len(door.pre_roll()) > 4)
+        await eventually(lambda: len(door.pre_roll()) > 4)
         assert all(shows_secret(door.pre_roll()))
         assert has_marker(await looking.next(), SECRET)
 
@@ -274,13 +269,13 @@ async def test_from_the_wish_for_a_mask_on_no_older_picture_can_come_into_a_clip
                 seen.append(note)
 
         recording = asyncio.create_task(record())
-        await until(lambda: len(seen) > 4)
+        await eventually(lambda: len(seen) > 4)
         hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
         await asyncio.sleep(0.1)
         assert not hiding.done()
         assert door.pre_roll() == []
         await hiding
-        await until(lambda: sum(digest == UPPER_RIGHT.digest for digest, _ in seen) > 4)
+        await eventually(lambda: sum(digest == UPPER_RIGHT.digest for digest, _ in seen) > 4)
         recording.cancel()
     before, after = (
         [unit for digest, unit in seen if digest == mask.digest] for mask in (Mask(), UPPER_RIGHT)
@@ -307,7 +302,7 @@ async def test_who_keeps_pictures_elsewhere_forgets_them_before_the_camera_takes
 ) -> None:
     """Such as what live view may have to send again."""
     async with filming_door(tmp_path) as door:
-        await until(lambda: len(door.pre_roll()) > 4)
+        await eventually(lambda: len(door.pre_roll()) > 4)
         door.camera.is_hiding = False
         await door.filming.hide(UPPER_RIGHT)
         await door.filming.hide(UPPER_RIGHT)
@@ -316,12 +311,12 @@ async def test_who_keeps_pictures_elsewhere_forgets_them_before_the_camera_takes
 
 async def test_the_mask_that_was_wanted_last_is_the_one_that_hides(tmp_path: Path) -> None:
     async with filming_door(tmp_path) as door:
-        await until(lambda: len(door.pre_roll()) > 4)
+        await eventually(lambda: len(door.pre_roll()) > 4)
         hiding = [
             asyncio.create_task(door.filming.hide(mask)) for mask in (Mask(CORNER), UPPER_RIGHT)
         ]
         await asyncio.gather(*hiding)
-        await until(lambda: len(door.pre_roll()) > 4)
+        await eventually(lambda: len(door.pre_roll()) > 4)
         assert door.filming.mask_digest() == UPPER_RIGHT.digest
         assert not any(shows_secret(door.pre_roll()))
 
@@ -333,7 +328,7 @@ async def test_a_mask_that_is_wanted_while_the_camera_starts_is_not_forgotten(
     hiding = asyncio.create_task(door.filming.hide(UPPER_RIGHT))
     await asyncio.sleep(0)
     running = asyncio.create_task(door.filming.run())
-    await until(lambda: len(door.pre_roll()) > 4)
+    await eventually(lambda: len(door.pre_roll()) > 4)
     assert not any(shows_secret(door.pre_roll()))
     running.cancel()
     await asyncio.gather(hiding, running, return_exceptions=True)
@@ -345,6 +340,6 @@ async def test_a_camera_that_starts_masked_never_shows_what_is_behind(tmp_path: 
         small = await door.filming.small.subscribe().next()
         assert not small_shows_secret(small)
         looking = door.filming.luma.subscribe()
-        await until(lambda: len(door.pre_roll()) > 4)
+        await eventually(lambda: len(door.pre_roll()) > 4)
         assert not any(shows_secret(door.pre_roll()))
         assert not has_marker(await looking.next(), SECRET)

@@ -14,14 +14,15 @@ from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, b64u, decode, 
 from firmware.protocol.events import Event, PushMessage, PushWanted
 from firmware.push.encryption import encrypt
 from relay.config import PushConfig
-from relay.notify.push import Pusher
 from relay.notify.push_endpoints import MAX_ENDPOINT_CHARS, Endpoints
 from relay.notify.push_sender import PushSender, push_http
+from relay.notify.pusher import Pusher
 from relay.store import fleet, push
 from relay.store.push import PushRow
 from tests.fakes.push_service import PushService, run_push_service
-from tests.firmware.test_push import PushSubscription
-from tests.relay.http_world import API, NAMES, Owner, World, open_world, paired_owner
+from tests.fakes.push_subscription import PushSubscription
+from tests.relay.http_people import Owner, paired_owner
+from tests.relay.http_world import API, NAMES, World, open_world
 
 MINUTE_MS = 60_000
 MAX_BODY_BYTES = 128 * 1024

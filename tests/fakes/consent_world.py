@@ -184,6 +184,7 @@ def make_world() -> ConsentWorld:
             )
         },
         spent=frozenset(),
+        browsers={},
     )
     return ConsentWorld(
         owner=owner,

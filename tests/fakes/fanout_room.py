@@ -1,9 +1,7 @@
 """A room for the fan-out's tests: a clock, a stream and its viewers, without a network."""
 
-import asyncio
 import random
 import struct
-from collections.abc import Callable
 
 from firmware.live.source import Source
 from firmware.live.viewer import Viewer
@@ -52,12 +50,6 @@ class Room:
         self.clock.advance(1 / 30)
         unit = FakeUnit(self.now_90k(), is_key=is_key, size_bytes=size_bytes)
         await (feed or self.feed).give(unit)
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110  # the packets of a fake wire set no event
-            await asyncio.sleep(0.001)
 
 
 def timestamps(wire: FakeWire) -> list[int]:

@@ -1,8 +1,7 @@
 """A recorder that hears, and what is heard and seen in the clips that it makes."""
 
-import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from firmware.protocol.footage import SoundTrack, check_manifest
 from firmware.sound.frames import SAMPLE_RATE
 from tests.fakes.heard import LOUD, HandFeed, tone
 from tests.fakes.recording import RecordingRig, running
+from tests.fakes.waiting import eventually
 
 WHITE = 150
 
@@ -23,14 +23,8 @@ WHITE = 150
 async def listening_rig(folder: Path, **settings) -> AsyncIterator[tuple[RecordingRig, HandFeed]]:
     feed = HandFeed()
     async with running(RecordingRig(folder, feed=feed, **settings)) as rig:
-        await until(lambda: feed.has_readers)
+        await eventually(lambda: feed.has_readers)
         yield rig, feed
-
-
-async def until(is_so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not is_so():  # noqa: ASYNC110 (a task changes it)
-            await asyncio.sleep(0.005)
 
 
 async def live(rig: RecordingRig, feed: HandFeed, seconds: float, *, is_heard: bool = True) -> None:

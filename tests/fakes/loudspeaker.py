@@ -71,7 +71,7 @@ class Sounding:
             switch_microphone_off=self._switch_off,
         )
 
-    def _switch_off(self) -> None:
+    async def _switch_off(self) -> None:
         self.microphone.is_on = False
 
     async def hum(self) -> None:

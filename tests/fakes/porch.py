@@ -369,17 +369,3 @@ async def visitor(here: Porch, browser: SoftBrowser | None = None, **how) -> Asy
         yield someone
     finally:
         await someone.peer.close()
-
-
-async def in_time(work, seconds: float = 10):
-    """Await, but not for ever."""
-    async with asyncio.timeout(seconds):
-        return await work
-
-
-async def eventually(is_so: Callable[[], bool], within_s: float = 8) -> None:
-    """Return once it is so."""
-    end_s = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < end_s, "it never came about"
-        await asyncio.sleep(0.02)

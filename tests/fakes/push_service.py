@@ -1,11 +1,18 @@
 """A push service on this machine: real HTTP, answers as it is told, and keeps what it was sent."""
 
 import contextlib
+import json
 import ssl
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+from firmware.protocol.encoding import unb64u
 
 
 @dataclass(frozen=True)
@@ -82,3 +89,17 @@ def run_push_service(
         server.shutdown()
         thread.join(5)
         server.server_close()
+
+
+def claims_of(header: str, public_key: str) -> dict[str, object]:
+    """Check a VAPID header (RFC 8292) as a push service does, and return its claims."""
+    token = header.removeprefix("vapid t=").partition(", k=")[0]
+    head, body, signature = token.split(".")
+    raw = unb64u(signature)
+    assert len(raw) == 64
+    der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), unb64u(public_key))
+    key.verify(der, f"{head}.{body}".encode(), ec.ECDSA(hashes.SHA256()))
+    assert json.loads(unb64u(head)) == {"typ": "JWT", "alg": "ES256"}
+    claims: dict[str, object] = json.loads(unb64u(body))
+    return claims

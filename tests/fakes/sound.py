@@ -1,6 +1,5 @@
 """A sound card that a test plays on and listens to, and one that can be unplugged."""
 
-import asyncio
 import math
 from array import array
 from collections.abc import Callable
@@ -74,10 +73,3 @@ class FakeCard:
         """Return what the speaker plays in the next 20 ms."""
         assert self._fill is not None
         return self._fill(FRAME_SAMPLES, self._clock.monotonic_ns())
-
-
-async def until(is_true: Callable[[], object], *, within_s: float = 5.0) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(within_s):
-        while not is_true():  # noqa: ASYNC110 - what is awaited has no event
-            await asyncio.sleep(0.005)

@@ -63,5 +63,5 @@ class StraightRelay:
 
 def _accepted(reply: ReplyBody) -> ReplyBody:
     if isinstance(reply, Refused):
-        raise RelayRefused(409, reply.reason, reply.detail, None)
+        raise RelayRefused(reply.reason, reply.detail)
     return reply

@@ -44,6 +44,7 @@ from firmware.telling import Teller
 from tests.fakes.bad_card import BadCard
 from tests.fakes.board import ManualBoard
 from tests.fakes.recording import RecordingRig, running
+from tests.fakes.waiting import eventually
 from tests.faults.breakable_camera import FPS, BreakableCamera
 from tests.faults.doorbells import seeded_dice
 from tests.faults.recording_process import CLIPS as SHORT_CLIPS
@@ -144,7 +145,7 @@ class House:
         """Press the outer button; return what is told, once the bell has chimed."""
         presses, chimes = len(self.told(Pressed)), self.chimes
         await self.gpio.press("bell", 0.08)
-        await until(lambda: len(self.told(Pressed)) > presses and self.chimes > chimes)
+        await eventually(lambda: len(self.told(Pressed)) > presses and self.chimes > chimes)
         return self.told(Pressed)[-1]
 
     @property
@@ -161,7 +162,7 @@ class House:
     async def next_clip(self) -> ClipRecord:
         """Return the next clip that is told."""
         before = len(self.told(ClipReady))
-        await until(lambda: len(self.told(ClipReady)) > before)
+        await eventually(lambda: len(self.told(ClipReady)) > before)
         clip = self.recording.library.find(self.told(ClipReady)[-1].clip_id)
         assert clip is not None
         return clip
@@ -202,7 +203,7 @@ async def house(folder: Path) -> AsyncIterator[House]:
     parts = (home.keeper.run(), home.recording.recorder.run(), home.health.run())
     running_parts = [asyncio.create_task(part) for part in parts]
     try:
-        await until(lambda: home.keeper.state == "working")
+        await eventually(lambda: home.keeper.state == "working")
         await asyncio.sleep(SOME_FILM_S)
         yield home
     finally:
@@ -215,12 +216,6 @@ async def house(folder: Path) -> AsyncIterator[House]:
         await home.recording.aclose()
         home.outbox.close()
         await home.panel.close()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WITHIN_S):
-        while not holds():  # noqa: ASYNC110 (threads change it)
-            await asyncio.sleep(0.01)
 
 
 @contextmanager
@@ -272,12 +267,12 @@ async def test_a_camera_that_breaks_costs_no_press_is_told_and_comes_back(
     broken = BREAKS[what]
     async with house(tmp_path) as home:
         broken.do(home.camera)
-        await until(lambda: home.keeper.state == broken.state)
+        await eventually(lambda: home.keeper.state == broken.state)
         assert (await home.press()).camera == broken.state
-        await until(lambda: home.troubles() == [("camera", False)])
+        await eventually(lambda: home.troubles() == [("camera", False)])
         broken.mend(home.camera)
-        await until(lambda: home.keeper.state == "working")
-        await until(lambda: home.troubles() == [("camera", False), ("camera", True)])
+        await eventually(lambda: home.keeper.state == "working")
+        await eventually(lambda: home.troubles() == [("camera", False), ("camera", True)])
         await asyncio.sleep(SOME_FILM_S)
         assert (await home.press()).camera == "working"
         clip = await home.next_clip()
@@ -314,11 +309,11 @@ async def test_a_burst_stays_within_its_memory_is_told_and_ends(tmp_path: Path) 
     keeper = keeper_of(camera, rig.hub, tmp_path, lambda: None)
     async with running(rig):
         task = asyncio.create_task(keeper.run())
-        await until(lambda: keeper.state == "working")
+        await eventually(lambda: keeper.state == "working")
         with memory_held() as held:
             camera.bitrate_bps = BURST_BPS
             camera.restarts_that_help = 4
-            await until(lambda: rig.ring.size_bytes > 0.9 * cap)
+            await eventually(lambda: rig.ring.size_bytes > 0.9 * cap)
             card.stall_s = 2.5
             rig.recorder.trigger(new_id(), "pressed", rig.now_90k)
             async with asyncio.timeout(2 * WITHIN_S):
@@ -328,7 +323,7 @@ async def test_a_burst_stays_within_its_memory_is_told_and_ends(tmp_path: Path) 
                     assert held() <= cap + queue + SYNC_BYTES
         card.stall_s = 0.0
         clip = await rig.next_clip()
-        await until(lambda: keeper.bitrate_bps < 2 * SET_BPS)
+        await eventually(lambda: keeper.bitrate_bps < 2 * SET_BPS)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task

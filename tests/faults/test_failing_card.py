@@ -24,6 +24,7 @@ from firmware.clips.writer import FRAGMENT_AGE_S
 from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
 from tests.fakes.recording import RecordingRig, running
+from tests.fakes.waiting import eventually
 from tests.faults import strace
 from tests.faults.doorbells import RecordingDoorbell, seeded_dice
 from tests.faults.remains import Handed, Life, Remains, S, read_journal, remains_of
@@ -341,10 +342,10 @@ async def test_a_sync_that_fails_costs_no_picture_that_follows(
         await asyncio.sleep(2 * FRAGMENT_AGE_S)
         syncs, card.stall_s = card.syncs, 0.3
         await rig.film_slowly(0.1)
-        await until(lambda: card.syncs > syncs)
+        await eventually(lambda: card.syncs > syncs)
         card.error = errno.EIO
         await rig.film_slowly(pictures_after_it / FPS)
-        await until(lambda: bool(rig.card_states))
+        await eventually(lambda: bool(rig.card_states))
         card.error, card.stall_s = None, 0.0
         await rig.film_slowly(4)
         clips = [await rig.next_clip(), await rig.next_clip()]
@@ -353,9 +354,3 @@ async def test_a_sync_that_fails_costs_no_picture_that_follows(
     last = max(n for n, unit in enumerate(rig.filmed) if unit.data in kept)
     lost = [n for n in range(first, last) if rig.filmed[n].data not in kept]
     assert lost == []
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 (a thread changes it)
-            await asyncio.sleep(0.01)

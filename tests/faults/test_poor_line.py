@@ -20,8 +20,9 @@ from firmware.capture.small import SmallStream
 from firmware.capture.source import SMALL_PER_S
 from firmware.clock import SystemClock
 from firmware.protocol.live import check_answer
-from tests.fakes.porch import Porch, Visitor, in_time, porch, visitor
+from tests.fakes.porch import Porch, Visitor, porch, visitor
 from tests.fakes.source import QuickSource
+from tests.fakes.waiting import in_time
 from tests.flows.browser import chromium, chromium_path
 from tests.rigs.line import Line, Way, laid, why_no_line
 from tests.rigs.viewing import Viewer, intercepted

@@ -1,6 +1,7 @@
 """Clips with sound: on one clock with the pictures, signed by itself, never in the way."""
 
 import asyncio
+import errno
 import random
 import shutil
 from pathlib import Path
@@ -29,11 +30,12 @@ from tests.fakes.bad_card import BadCard
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import TinyCamera
 from tests.fakes.heard import HandFeed, tone
-from tests.fakes.listening import heard, levels, listening_rig, live, track_of, until
+from tests.fakes.listening import heard, levels, listening_rig, live, track_of
 from tests.fakes.recording import RecordingRig, Shelves, running
 from tests.fakes.shelf import keep, start_of
 from tests.fakes.sound import FakeCard
 from tests.fakes.sound import tone as spoken
+from tests.fakes.waiting import eventually
 
 SECOND = 90_000
 
@@ -77,22 +79,41 @@ async def test_while_the_microphone_is_off_clips_have_no_sound(tmp_path: Path) -
         assert track_of(rig, clip) is None
 
 
-async def test_sound_ends_at_once_when_it_is_switched_off(tmp_path: Path) -> None:
+async def test_sound_ends_at_once_when_the_microphone_goes_off(tmp_path: Path) -> None:
     async with listening_rig(tmp_path) as (rig, feed):
         await live(rig, feed, 4)
         rig.press()
         await live(rig, feed, 1)
-        rig.sound.switch(is_on=False)
-        await until(lambda: not feed.has_readers)
-        await live(rig, feed, 2)
+        feed.is_on = False
+        rig.sound.forget()
+        await live(rig, feed, 2, is_heard=False)
         clip = await rig.next_clip()
         track = track_of(rig, clip)
-        rig.sound.switch(is_on=True)
-        await until(lambda: feed.has_readers)
     assert track is not None
     last = track.spans[-1]
     end_90k = last.first_pts_90k + last.unit_count * SOUND_UNIT_90K
     assert end_90k == pytest.approx((clip.duration_ms - 1100) * 90, abs=SECOND / 5)
+
+
+async def test_after_a_failure_of_the_card_the_next_clip_has_all_of_its_sound(
+    tmp_path: Path,
+) -> None:
+    card = BadCard()
+    async with listening_rig(tmp_path, card=card) as (rig, feed):
+        await live(rig, feed, 4)
+        rig.press()
+        await live(rig, feed, 1)
+        card.error = errno.EIO
+        await live(rig, feed, 0.8)
+        assert (await rig.next_clip()).is_cut_short
+        card.error = None
+        await live(rig, feed, 4)
+        clip = await rig.next_clip()
+        samples = heard(rig.playback.plain_mp4(clip))
+        track = track_of(rig, clip)
+    assert track is not None
+    assert track.lost_90k == 0
+    assert all(level > 0.3 for level in levels(samples[:-2000]))
 
 
 async def test_a_hole_in_the_sound_is_silence_of_its_length_and_shifts_nothing(
@@ -155,7 +176,7 @@ async def test_a_clip_that_was_killed_keeps_its_sound_up_to_the_last_fragment(
     feed = HandFeed()
     rig = RecordingRig(tmp_path, feed=feed)
     tasks = [asyncio.create_task(rig.recorder.run()), asyncio.create_task(rig.sound.run())]
-    await until(lambda: feed.has_readers)
+    await eventually(lambda: feed.has_readers)
     await live(rig, feed, 4)
     rig.press()
     await live(rig, feed, 1.5)
@@ -324,8 +345,8 @@ async def test_the_doorbells_own_microphone_is_heard_in_clips_while_it_is_on(
     async with running(RecordingRig(tmp_path, clock, feed=microphone)) as rig:
         clips = []
         for is_on in (False, True, False):
-            microphone.switch(is_on)
-            await until(lambda is_on=is_on: bool(card.open_now("microphone")) is is_on)
+            await microphone.switch(is_on)
+            await eventually(lambda is_on=is_on: bool(card.open_now("microphone")) is is_on)
             for step in range(70):
                 if step == 40:
                     rig.press()

@@ -1,15 +1,20 @@
 """The microphone's switch at the doorbell's own page."""
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from firmware.door.ports import Outcome
-from tests.firmware.test_door import NUMBER, URL, Home, home
-
-__all__ = ["home"]
+from tests.fakes.door_page import NUMBER, URL, Home, door_page
 
 PAGE = "/microphone"
+
+
+@pytest.fixture
+async def home() -> AsyncIterator[Home]:
+    async with door_page() as home:
+        yield home
 
 
 async def unlock(home: Home) -> None:

@@ -1,7 +1,7 @@
 """The doorbell's own page says in words how the doorbell is, in both languages."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import get_args
 
@@ -10,35 +10,10 @@ import pytest
 
 from firmware.door import door_app
 from firmware.door.guard import own_origins
-from firmware.door.ports import DoorStatus
 from firmware.door.texts import LANGUAGES, catalog
 from firmware.protocol.events import CameraState, TroubleCode
 from tests.fakes.clock import ManualClock
-from tests.firmware.test_door import Doorbell
-
-URL = "http://localhost:8402"
-WELL = DoorStatus(
-    device="e" * 20,
-    is_paired=True,
-    is_online=True,
-    is_clock_trusted=True,
-    clip_count=3,
-    addresses=(URL,),
-    camera="working",
-    card_free_bytes=12_300_000_000,
-    card_total_bytes=31_900_000_000,
-)
-
-
-@dataclass
-class SickDoorbell(Doorbell):
-    """A doorbell that says what the test wants."""
-
-    shown: DoorStatus = field(default_factory=lambda: WELL)
-    waits: list[object] = field(default_factory=list)  # type: ignore[assignment]
-
-    def status(self) -> DoorStatus:
-        return self.shown
+from tests.fakes.door_page import URL, WELL, SickDoorbell
 
 
 @dataclass

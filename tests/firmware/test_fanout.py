@@ -7,8 +7,7 @@ import os
 import random
 import socket
 import struct
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,6 +33,7 @@ from firmware.live.line import LineReport
 from firmware.live.source import Source
 from firmware.live.viewer import Viewer
 from tests.fakes.source import QuickSource
+from tests.fakes.waiting import eventually, in_time
 
 VIEWERS = int(os.environ.get("DOORWARD_LIVE_VIEWERS", "20"))
 """How many come and leave; 500 in `make soak`."""
@@ -118,18 +118,6 @@ async def connected(source: Source, **settings: object) -> AsyncIterator[Connect
         yield connection
     finally:
         await connection.close()
-
-
-async def in_time(work: Awaitable, seconds: float = 8) -> object:
-    async with asyncio.timeout(seconds):
-        return await work
-
-
-async def eventually(is_so: Callable[[], bool], within_s: float = 8) -> None:
-    end_s = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < end_s, "it never came about"
-        await asyncio.sleep(0.02)
 
 
 def video_ssrc(one: Connection) -> int:

@@ -11,7 +11,8 @@ from firmware.live.drip import CATCH_UP_PACKETS
 from firmware.live.source import CATCH_UP_S
 from firmware.live.viewer import Viewer
 from tests.fakes.fanout import PARAMETERS, FakeFeed, FakeUnit, FakeWire
-from tests.fakes.fanout_room import FRAME_90K, Room, payloads, sequences, timestamps, until
+from tests.fakes.fanout_room import FRAME_90K, Room, payloads, sequences, timestamps
+from tests.fakes.waiting import eventually
 
 
 @pytest.fixture
@@ -192,7 +193,7 @@ async def test_a_large_key_frame_leaves_in_bursts_over_some_ms(room: Room) -> No
     _, wire = room.viewer()
     begin = asyncio.get_running_loop().time()
     await room.film(is_key=True, size_bytes=148_000)
-    await until(lambda: len(wire.packets) == 124)
+    await eventually(lambda: len(wire.packets) == 124)
 
     assert 0.005 <= asyncio.get_running_loop().time() - begin <= 0.1
     assert wire.bursts == [31, 31, 31, 31]

@@ -14,8 +14,9 @@ from firmware.clock import SystemClock
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SoundFrame
 from tests.fakes.clock import ManualClock
 from tests.fakes.heard import FlashDoor, HandFeed
-from tests.fakes.listening import flashes_of, listening_rig, until
+from tests.fakes.listening import flashes_of, listening_rig
 from tests.fakes.recording import RecordingRig, running
+from tests.fakes.waiting import eventually
 
 SECOND = TICKS_PER_S
 FILM_S = 10
@@ -90,7 +91,7 @@ async def test_flash_and_beep_before_the_replay_camera_are_one_moment(tmp_path: 
     camera = ReplaySource(clock=clock, width=320, height=240, fps=30, bitrate_bps=400_000)
     beeps = LiveBeeps(feed, clock)
     async with running(RecordingRig(tmp_path, clock, feed=feed, longest_s=40)) as rig:
-        await until(lambda: feed.has_readers)
+        await eventually(lambda: feed.has_readers)
         speaking = asyncio.create_task(beeps.run())
         camera.start(rig.hub.put, lambda _: None)
         await asyncio.sleep(4)

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -169,11 +170,18 @@ async def test_after_a_unit_that_came_too_late_nothing_is_handed_on_before_a_key
 
 async def test_a_camera_that_outlives_the_loop_is_not_ended_by_it() -> None:
     loop = asyncio.new_event_loop()
-    units, lumas = UnitHub(ring_add=print, loop=loop), LumaHub(loop)
+    ring: list[AccessUnit] = []
+    units, lumas = UnitHub(ring_add=ring.append, loop=loop), LumaHub(loop)
     loop.close()
-    for _ in range(2):
-        units.put(unit(0))
-        lumas.put(luma(0))
+
+    def film() -> None:
+        for number in range(2):
+            units.put(unit(number))
+            lumas.put(luma(number))
+
+    with ThreadPoolExecutor(1) as camera:
+        assert camera.submit(film).exception() is None
+    assert ring == []
 
 
 def luma(pts_90k: int) -> LumaFrame:

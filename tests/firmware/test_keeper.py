@@ -19,6 +19,7 @@ from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.clock import SystemClock
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
+from tests.fakes.waiting import eventually
 
 LEFT = Mask(polygons=(((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)),))
 KEY_EVERY_NS = 150_000_000
@@ -184,12 +185,6 @@ class World:
             await self.keeper.stop()
 
 
-async def until(holds: Callable[[], bool], timeout_s: float = 5) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - polls what other threads do
-            await asyncio.sleep(0.002)
-
-
 @pytest.fixture
 async def world(tmp_path: Path) -> World:
     return World(tmp_path)
@@ -197,7 +192,7 @@ async def world(tmp_path: Path) -> World:
 
 async def test_a_camera_that_works_is_said_to_once_and_measured(world: World) -> None:
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         await asyncio.sleep(0.3)
         assert world.states == ["working"]
         assert 20_000 < world.keeper.fps_milli <= 205_000
@@ -209,18 +204,18 @@ async def test_a_camera_that_works_is_said_to_once_and_measured(world: World) ->
 async def test_a_frozen_encoder_begins_anew_while_the_camera_stays_open(world: World) -> None:
     world.source.encoder_heals = True
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         world.source.is_frozen = True
-        await until(lambda: world.states == ["working", "frozen", "working"])
+        await eventually(lambda: world.states == ["working", "frozen", "working"])
     assert world.source.calls == ["start", "encoder", "stop"]
 
 
 async def test_a_camera_that_stays_frozen_is_stopped_and_started(world: World) -> None:
     world.source.start_heals = True
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         world.source.is_frozen = True
-        await until(lambda: world.states == ["working", "frozen", "working"])
+        await eventually(lambda: world.states == ["working", "frozen", "working"])
     assert world.source.calls == ["start", "encoder", "stop", "start", "stop"]
     assert world.given_up == []
 
@@ -230,9 +225,9 @@ async def test_a_camera_that_nothing_brings_back_gives_the_process_up_once_for_n
 ) -> None:
     world.source.is_frozen = True
     async with world.running():
-        await until(lambda: world.given_up != [])
+        await eventually(lambda: world.given_up != [])
         starts = world.source.calls.count("start")
-        await until(lambda: world.source.calls.count("start") >= starts + 2)
+        await eventually(lambda: world.source.calls.count("start") >= starts + 2)
     assert starts == QUICK.camera_starts + 1
     assert world.given_up == ["the camera stays frozen"]
     assert world.reboots == 0
@@ -242,9 +237,9 @@ async def test_a_missing_camera_is_looked_for_for_ever_and_found(world: World) -
     missing = CameraError("missing", "no camera is found")
     world.source.fails = iter([missing] * 8)
     async with world.running():
-        await until(lambda: world.keeper.state == "missing")
+        await eventually(lambda: world.keeper.state == "missing")
         assert world.keeper.detail == "no camera is found"
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
     assert world.given_up == []
 
 
@@ -252,7 +247,7 @@ async def test_a_busy_camera_may_be_held_by_this_very_process(world: World) -> N
     busy = CameraError("busy", "another program holds the camera")
     world.source.fails = iter([busy] * 1000)
     async with world.running():
-        await until(lambda: world.given_up != [])
+        await eventually(lambda: world.given_up != [])
     assert world.states[0] == "busy"
     assert world.given_up == ["the camera stays busy"]
 
@@ -264,7 +259,7 @@ async def test_a_driver_call_that_never_returns_gives_the_process_up(
     world.source.hangs_in = call
     world.source.is_frozen = True
     async with world.running():
-        await until(lambda: world.given_up != [])
+        await eventually(lambda: world.given_up != [])
         assert world.keeper.state == "frozen"
         assert world.keeper.stuck_s() < 1
 
@@ -272,11 +267,11 @@ async def test_a_driver_call_that_never_returns_gives_the_process_up(
 async def test_a_start_that_hung_and_came_back_is_not_started_twice(world: World) -> None:
     world.source.hangs_in = "start"
     async with world.running():
-        await until(lambda: world.given_up != [])
+        await eventually(lambda: world.given_up != [])
         await asyncio.sleep(QUICK.call_s + 0.06)  # now the next start waits for this one
         world.source.hangs_in = None
         world.source.may_return.set()
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
     calls = [call for call in world.source.calls if call in ("start", "stop")]
     assert all(a != b for a, b in itertools.pairwise(calls)), calls
 
@@ -285,9 +280,10 @@ async def test_a_driver_that_raises_anything_is_a_camera_without_pictures(world:
     world.source.fails = iter([CameraError("missing", "gone")])
     world.source.set_mask = _break  # type: ignore[method-assign]
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         await world.keeper.set_mask(LEFT)
-        await until(lambda: "the camera's driver failed" in world.keeper.detail)
+        await eventually(lambda: "the camera's driver failed" in world.keeper.detail)
+        assert world.keeper.state == "frozen"
 
 
 def _break(_: Mask) -> None:
@@ -298,13 +294,13 @@ async def test_settings_are_applied_again_before_each_start(
     world: World,
 ) -> None:
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         await world.keeper.set_mask(LEFT)
         await world.keeper.set_max_fps(15)
         await world.keeper.set_bitrate(700_000)
         world.source.is_frozen = world.source.start_heals = True
-        await until(lambda: world.source.calls.count("start") == 2)
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.source.calls.count("start") == 2)
+        await eventually(lambda: world.keeper.state == "working")
     settings = [("mask", LEFT), ("fps", 15), ("bitrate", 700_000)]
     assert world.source.calls[1:4] == settings
     again = world.source.calls[world.source.calls.index("stop") + 1 :][:4]
@@ -317,7 +313,7 @@ async def test_after_a_new_mask_the_first_picture_is_a_key_frame_from_after_it(
 ) -> None:
     """So no picture that needs older ones, and none that was on its way."""
     async with world.running():
-        await until(lambda: len(world.units) > 3)
+        await eventually(lambda: len(world.units) > 3)
         world.source.is_frozen = True
         await asyncio.sleep(0.02)
         before, set_90k = len(world.units), pts_90k_of(time.monotonic_ns())
@@ -327,52 +323,52 @@ async def test_after_a_new_mask_the_first_picture_is_a_key_frame_from_after_it(
         world.source.is_frozen = False
         await asyncio.sleep(0.06)
         world.keeper.request_key_frame()
-        await until(lambda: len(world.units) > before)
+        await eventually(lambda: len(world.units) > before)
     assert world.units[before].is_key
     assert world.units[before].pts_90k >= set_90k
 
 
 async def test_a_camera_that_refuses_its_mask_gives_no_pictures_at_all(world: World) -> None:
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         world.source.refuses_mask = True
         await world.keeper.set_mask(LEFT)
         passed = len(world.units)
-        await until(lambda: world.keeper.state == "unsupported")
+        await eventually(lambda: world.keeper.state == "unsupported")
         assert len(world.units) == passed
         assert not world.source.is_filming
         world.source.refuses_mask = False
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
 
 
 async def test_no_luma_is_passed_on_under_a_mask_that_the_camera_refuses(world: World) -> None:
     """Motion and the reader of codes mustn't look behind a mask that only the pictures have."""
     async with world.running():
-        await until(lambda: world.lumas != [])
+        await eventually(lambda: world.lumas != [])
         world.source.refuses_mask = True
         await world.keeper.set_mask(LEFT)
         passed = len(world.lumas)
-        await until(lambda: world.keeper.state == "unsupported")
+        await eventually(lambda: world.keeper.state == "unsupported")
         assert len(world.lumas) == passed
 
 
 async def test_luma_from_before_a_new_mask_is_not_passed_on_after_it(world: World) -> None:
     async with world.running():
-        await until(lambda: world.lumas != [])
+        await eventually(lambda: world.lumas != [])
         world.source.is_frozen = True
         await asyncio.sleep(0.02)
         passed, set_90k = len(world.lumas), pts_90k_of(time.monotonic_ns())
         await world.keeper.set_mask(LEFT)
         world.source.lag_90k = 4_500
         world.source.is_frozen = False
-        await until(lambda: len(world.lumas) > passed)
+        await eventually(lambda: len(world.lumas) > passed)
     assert world.lumas[passed].pts_90k >= set_90k
 
 
 async def test_small_pictures_are_passed_on_only_while_they_are_wanted(world: World) -> None:
     world.keeper.want_small(True)  # before the camera runs
     async with world.running():
-        await until(lambda: len(world.smalls) > 3)
+        await eventually(lambda: len(world.smalls) > 3)
         world.keeper.want_small(False)
         await asyncio.sleep(0.02)
         passed = len(world.smalls)
@@ -385,11 +381,11 @@ async def test_no_small_picture_is_passed_on_under_a_mask_that_the_camera_refuse
 ) -> None:
     world.keeper.want_small(True)
     async with world.running():
-        await until(lambda: world.smalls != [])
+        await eventually(lambda: world.smalls != [])
         world.source.refuses_mask = True
         await world.keeper.set_mask(LEFT)
         passed = len(world.smalls)
-        await until(lambda: world.keeper.state == "unsupported")
+        await eventually(lambda: world.keeper.state == "unsupported")
         assert len(world.smalls) == passed
 
 
@@ -398,14 +394,14 @@ async def test_a_small_picture_from_before_a_new_mask_is_not_passed_on_after_it(
 ) -> None:
     world.keeper.want_small(True)
     async with world.running():
-        await until(lambda: world.smalls != [])
+        await eventually(lambda: world.smalls != [])
         world.source.is_frozen = True
         await asyncio.sleep(0.02)
         passed, set_90k = len(world.smalls), pts_90k_of(time.monotonic_ns())
         await world.keeper.set_mask(LEFT)
         world.source.lag_90k = 4_500
         world.source.is_frozen = False
-        await until(lambda: len(world.smalls) > passed)
+        await eventually(lambda: len(world.smalls) > passed)
     assert world.smalls[passed].pts_90k >= set_90k
 
 
@@ -414,10 +410,10 @@ async def test_a_setting_that_is_not_taken_while_filming_costs_a_start_and_no_ca
 ) -> None:
     world.source.refuses_bitrate_while_filming = True
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         await world.keeper.set_bitrate(700_000)
-        await until(lambda: world.source.calls.count("start") == 2)
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.source.calls.count("start") == 2)
+        await eventually(lambda: world.keeper.state == "working")
         await asyncio.sleep(0.3)
         assert world.source.calls.count("start") == 2
 
@@ -425,9 +421,9 @@ async def test_a_setting_that_is_not_taken_while_filming_costs_a_start_and_no_ca
 async def test_pictures_without_key_frames_are_no_pictures(world: World) -> None:
     world.source.encoder_heals = True
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         world.source.has_key_frames = False
-        await until(lambda: world.states == ["working", "frozen", "working"])
+        await eventually(lambda: world.states == ["working", "frozen", "working"])
     assert world.source.calls == ["start", "encoder", "stop"]
 
 
@@ -436,9 +432,9 @@ async def test_a_picture_from_the_future_is_none_and_is_not_passed_on(world: Wor
     world.source.encoder_heals = True
     world.keeper.want_small(True)
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         world.source.lag_90k = -90_000 * 3600
-        await until(lambda: world.states == ["working", "frozen", "working"])
+        await eventually(lambda: world.states == ["working", "frozen", "working"])
     now_90k = pts_90k_of(time.monotonic_ns())
     assert all(one.pts_90k <= now_90k for one in [*world.units, *world.lumas, *world.smalls])
 
@@ -463,12 +459,12 @@ async def test_a_card_that_hangs_keeps_no_camera_from_being_watched(tmp_path: Pa
     assert isinstance(world.rescue, HangingRescue)
     world.source.encoder_heals = True
     async with world.running():
-        await until(lambda: world.keeper.state == "working")
+        await eventually(lambda: world.keeper.state == "working")
         await asyncio.sleep(QUICK.steady_s + 0.1)  # its success is being noted
         world.source.is_frozen = True
-        await until(lambda: world.states[-2:] == ["frozen", "working"])
+        await eventually(lambda: world.states[-2:] == ["frozen", "working"])
         world.source.encoder_heals, world.source.is_frozen = False, True
-        await until(lambda: world.source.calls.count("start") >= QUICK.camera_starts + 3, 20)
+        await eventually(lambda: world.source.calls.count("start") >= QUICK.camera_starts + 3, 20)
         assert world.keeper.stuck_s() < 1
         world.rescue.may_return.set()
 
@@ -476,7 +472,7 @@ async def test_a_card_that_hangs_keeps_no_camera_from_being_watched(tmp_path: Pa
 async def test_far_more_bits_than_were_set_begin_the_encoder_anew(world: World) -> None:
     world.source.unit_bytes = 30_000
     async with world.running():
-        await until(lambda: "encoder" in world.source.calls)
+        await eventually(lambda: "encoder" in world.source.calls)
     assert ("bitrate", 1_000_000) in world.source.calls
 
 

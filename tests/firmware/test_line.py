@@ -68,7 +68,6 @@ class World:
                     at_s=self.now_s,
                     sent_bps=sent_bps,
                     lost=lost,
-                    jitter_s=0.01,
                     rtt_s=0.05 + 0.4 * (sent_bps > capacity_bps),
                     remb_bps=round(self.remb_bps) if self.has_estimate else None,
                 )
@@ -237,7 +236,6 @@ reports = st.builds(
     sent_bps=st.floats(0, 1e8),
     silent_s=st.floats(0, 100),
     lost=st.one_of(st.none(), st.floats(0, 1)),
-    jitter_s=st.one_of(st.none(), st.floats(0, 10)),
     rtt_s=st.one_of(st.none(), st.floats(0, 60)),
     remb_bps=st.one_of(st.none(), st.integers(0, 1 << 63)),
 )

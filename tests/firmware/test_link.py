@@ -2,173 +2,31 @@
 
 import asyncio
 import logging
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from nats.aio.msg import Msg
 
-from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.link.answers import CommandAnswers
 from firmware.link.delivery import EventSender
-from firmware.link.mqtt import BrokerAddress
-from firmware.link.session import COMMANDS_AT_ONCE, COMMANDS_PER_S, Identity, LinkSession
+from firmware.link.session import COMMANDS_AT_ONCE, COMMANDS_PER_S
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import (
     Accepted,
     CloseSession,
     Command,
-    CommandBody,
     NonceWanted,
-    Receipt,
     Refused,
-    Reply,
     ReplyBody,
 )
 from firmware.protocol.encoding import WireError, decode, new_id
-from firmware.protocol.events import Event, Health, Pressed, Status
-from tests.fakes.broker import Broker
+from firmware.protocol.events import Event, Health, Pressed
 from tests.fakes.fleet_ca import FleetCa
+from tests.fakes.link_bench import Bench, cuttable, end, wall_ms
+from tests.fakes.waiting import eventually
 
 pytestmark = pytest.mark.services
-
-
-def wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-async def until(holds: Callable[[], bool], timeout_s: float = 8) -> None:
-    """Wait until something holds."""
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - polls what other processes do
-            await asyncio.sleep(0.01)
-
-
-class Relay:
-    """Commits events in a list, gives receipts, and notes status and replies."""
-
-    def __init__(self, device: str) -> None:
-        self.device = device
-        self.committed: list[Event] = []
-        self.received = 0
-        self.statuses: list[Status] = []
-        self.replies: list[Reply] = []
-        self.gives_receipts = True
-
-    async def join(self, broker: Broker) -> None:
-        self.nats = await broker.client()
-        await self.nats.subscribe("dw.*.event", cb=self._on_event)
-        await self.nats.subscribe("dw.*.status", cb=self._on_status)
-        await self.nats.subscribe("dw.*.reply", cb=self._on_reply)
-        await self.nats.flush()
-
-    async def _on_event(self, message: Msg) -> None:
-        event = decode(Event, message.data)
-        self.received += 1
-        if not self.gives_receipts:
-            return
-        if event.id not in {known.id for known in self.committed}:
-            self.committed.append(event)
-        await self.command(Receipt(event_ids=[event.id]))
-
-    async def _on_status(self, message: Msg) -> None:
-        self.statuses.append(decode(Status, message.data))
-
-    async def _on_reply(self, message: Msg) -> None:
-        self.replies.append(decode(Reply, message.data))
-
-    async def command(
-        self,
-        body: CommandBody,
-        *,
-        command_id: str | None = None,
-        life_ms: int = 60_000,
-        device: str | None = None,
-    ) -> str:
-        command = Command(
-            id=command_id or new_id(),
-            device=device or self.device,
-            time_ms=wall_ms(),
-            expires_ms=wall_ms() + life_ms,
-            body=body,
-        )
-        await self.publish(command.encode())
-        return command.id
-
-    async def publish(self, payload: bytes) -> None:
-        await self.nats.publish(f"dw.{self.device}.command", payload)
-
-    def states(self) -> list[str]:
-        return [status.state for status in self.statuses]
-
-
-class Bench:
-    """One doorbell, its broker and its relay."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.ca = FleetCa()
-        self.keys: DeviceKeys = load_or_make_keys(folder)
-        self.device = self.keys.device
-        csr_pem = self.keys.signer.certificate_request(self.device)
-        (folder / "ca.pem").write_text(self.ca.pem)
-        (folder / "certificate.pem").write_text(self.ca.sign_request(csr_pem))
-        self.broker = self.make_broker()
-        self.relay = Relay(self.device)
-        self.outbox = Outbox(folder / "outbox.sqlite3", self.device)
-        self.commands: list[Command] = []
-
-    def make_broker(self, ca: FleetCa | None = None, host: str = "localhost") -> Broker:
-        certificate, key = (ca or self.ca).write_server(self.folder, host)
-        ca_file = self.folder / "ca.pem"
-        return Broker(self.folder, ca=ca_file, certificate=certificate, key=key)
-
-    def press(self, count: int = 1) -> list[Event]:
-        return [
-            self.outbox.append(Pressed(), time_ms=1000 + i, is_clock_trusted=True)
-            for i in range(count)
-        ]
-
-    async def handle(self, command: Command) -> ReplyBody | None:
-        self.commands.append(command)
-        await asyncio.sleep(0.05)
-        return Accepted()
-
-    def session(self, *, port: int | None = None, resend_after_s: float = 10) -> LinkSession:
-        return LinkSession(
-            identity=Identity(device=self.device, boot_id=new_id(), version="1"),
-            address=BrokerAddress(
-                host="localhost",
-                port=port or self.broker.mqtt_port,
-                ca_file=self.folder / "ca.pem",
-                certificate_file=self.folder / "certificate.pem",
-                key_file=self.keys.identity_file,
-            ),
-            store=self.outbox,
-            handle=self.handle,
-            wall_ms=wall_ms,
-            source=random.Random(1),
-            sender=EventSender(self.outbox, resend_after_s=resend_after_s),
-        )
-
-    @asynccontextmanager
-    async def linked(self, session: LinkSession | None = None) -> AsyncIterator[LinkSession]:
-        session = session or self.session()
-        task = asyncio.create_task(session.run())
-        try:
-            await until(lambda: session.is_online)
-            yield session
-        finally:
-            await end(task)
-
-
-async def end(task: "asyncio.Task[None]") -> None:
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
 
 
 @pytest.fixture
@@ -181,39 +39,11 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     world.broker.kill()
 
 
-@asynccontextmanager
-async def cuttable(port: int) -> AsyncIterator[tuple[int, Callable[[], Awaitable[None]]]]:
-    """A wire to `port` that can be cut: nobody gets to say goodbye."""
-    writers: list[asyncio.StreamWriter] = []
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(65536):
-            writer.write(data)
-
-    async def join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
-        writers.extend((writer, far_writer))
-        pumps = [pump(reader, far_writer), pump(far_reader, writer)]
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-    async def cut() -> None:
-        for writer in writers:
-            writer.transport.abort()
-        writers.clear()
-
-    server = await asyncio.start_server(join, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1], cut
-    finally:
-        server.close()
-        await cut()
-
-
 async def test_tells_events_in_order_and_forgets_them_at_the_receipt(bench: Bench) -> None:
     before = bench.press(30)
     async with bench.linked():
         after = bench.press(30)
-        await until(lambda: bench.outbox.pending(1) == [])
+        await eventually(lambda: bench.outbox.pending(1) == [])
     assert bench.relay.committed == before + after
     assert bench.relay.received == 60
 
@@ -224,11 +54,11 @@ async def test_the_broker_may_be_killed_twice_and_no_event_is_lost(bench: Bench)
         for _ in range(2):
             events += bench.press(15)
             most = len(events) - 12
-            await until(lambda most=most: len(bench.relay.committed) >= most)
+            await eventually(lambda most=most: len(bench.relay.committed) >= most)
             bench.broker.kill()
             events += bench.press(15)
             await bench.broker.start()
-        await until(lambda: bench.outbox.pending(1) == [], timeout_s=20)
+        await eventually(lambda: bench.outbox.pending(1) == [], within_s=20)
     assert [event.seq for event in bench.relay.committed] == list(range(1, 71))
     assert bench.relay.committed == events
 
@@ -237,16 +67,16 @@ async def test_tells_again_what_got_no_receipt(bench: Bench) -> None:
     bench.relay.gives_receipts = False
     events = bench.press(3)
     async with bench.linked(bench.session(resend_after_s=0.2)):
-        await until(lambda: bench.relay.received >= 3)
+        await eventually(lambda: bench.relay.received >= 3)
         bench.relay.gives_receipts = True
-        await until(lambda: bench.outbox.pending(1) == [])
+        await eventually(lambda: bench.outbox.pending(1) == [])
     assert bench.relay.committed == events
 
 
 async def test_says_online_and_before_a_clean_end_offline(bench: Bench) -> None:
     async with bench.linked():
-        await until(lambda: bench.relay.states() == ["online"])
-    await until(lambda: bench.relay.states() == ["online", "offline"])
+        await eventually(lambda: bench.relay.states() == ["online"])
+    await eventually(lambda: bench.relay.states() == ["online", "offline"])
 
 
 def health(temperature_milli_c: int) -> Health:
@@ -264,17 +94,17 @@ async def test_says_how_the_doorbell_is_now_and_after_each_connect(bench: Bench)
     session, first, second = bench.session(), health(50_000), health(81_000)
     session.set_health(first)
     async with bench.linked(session):
-        await until(lambda: len(bench.relay.statuses) == 1)
+        await eventually(lambda: len(bench.relay.statuses) == 1)
         session.set_health(second)
-        await until(lambda: len(bench.relay.statuses) == 2)
+        await eventually(lambda: len(bench.relay.statuses) == 2)
         bench.broker.kill()
-        await until(lambda: not session.is_online)
+        await eventually(lambda: not session.is_online)
         await bench.broker.start()
-        await until(lambda: session.is_online)
-        await until(lambda: len(bench.relay.statuses) >= 3)
+        await eventually(lambda: session.is_online)
+        await eventually(lambda: len(bench.relay.statuses) >= 3)
     told = [status.health for status in bench.relay.statuses if status.state == "online"]
     assert told == [first, second, second]
-    await until(lambda: bench.relay.states()[-1] == "offline")
+    await eventually(lambda: bench.relay.states()[-1] == "offline")
     assert bench.relay.statuses[-1].health is None
 
 
@@ -283,9 +113,9 @@ async def test_the_will_says_offline_when_the_wire_is_cut_and_it_comes_back(
 ) -> None:
     async with cuttable(bench.broker.mqtt_port) as (port, cut):
         async with bench.linked(bench.session(port=port)):
-            await until(lambda: bench.relay.states() == ["online"])
+            await eventually(lambda: bench.relay.states() == ["online"])
             await cut()
-            await until(lambda: bench.relay.states() == ["online", "offline", "online"])
+            await eventually(lambda: bench.relay.states() == ["online", "offline", "online"])
 
 
 async def test_answers_a_command_once_and_repeats_its_reply(bench: Bench) -> None:
@@ -293,9 +123,9 @@ async def test_answers_a_command_once_and_repeats_its_reply(bench: Bench) -> Non
     async with bench.linked():
         command_id = await bench.relay.command(close)
         await bench.relay.command(close, command_id=command_id)
-        await until(lambda: len(bench.relay.replies) == 1)
+        await eventually(lambda: len(bench.relay.replies) == 1)
         await bench.relay.command(close, command_id=command_id)
-        await until(lambda: len(bench.relay.replies) == 2)
+        await eventually(lambda: len(bench.relay.replies) == 2)
     assert bench.relay.replies[0] == bench.relay.replies[1]
     assert bench.relay.replies[0].in_reply_to == command_id
     assert [command.body for command in bench.commands] == [close]
@@ -317,7 +147,7 @@ async def test_a_relay_that_floods_takes_only_so_much_of_the_doorbells_time(benc
             if n % 100 == 0:
                 await asyncio.sleep(0.02)
         bench.press()
-        await until(lambda: bench.outbox.pending(10) == [])
+        await eventually(lambda: bench.outbox.pending(10) == [])
         allowed = COMMANDS_AT_ONCE + (time.monotonic() - began_s + 1) * COMMANDS_PER_S
         assert COMMANDS_AT_ONCE // 2 < len(bench.commands) <= allowed
 
@@ -325,7 +155,7 @@ async def test_a_relay_that_floods_takes_only_so_much_of_the_doorbells_time(benc
 async def test_refuses_an_expired_command_and_does_nothing(bench: Bench) -> None:
     async with bench.linked():
         await bench.relay.command(CloseSession(session_id=new_id()), life_ms=-1)
-        await until(lambda: len(bench.relay.replies) == 1)
+        await eventually(lambda: len(bench.relay.replies) == 1)
     body = bench.relay.replies[0].body
     assert isinstance(body, Refused)
     assert body.reason == "expired"
@@ -343,7 +173,7 @@ async def test_malformed_commands_are_a_log_line_and_nothing_else(
             await bench.relay.publish(payload)
         await bench.relay.command(good, device="b" * 20)
         await bench.relay.command(good)
-        await until(lambda: len(bench.relay.replies) == 1)
+        await eventually(lambda: len(bench.relay.replies) == 1)
         await asyncio.sleep(0.1)
     assert len(bench.relay.replies) == len(bench.commands) == 1
     assert bench.relay.states()[0] == "online"
@@ -358,7 +188,7 @@ async def test_a_handler_that_finds_a_command_malformed_refuses_it(bench: Bench)
     bench.handle = refuse  # type: ignore[method-assign]
     async with bench.linked():
         await bench.relay.command(CloseSession(session_id=new_id()))
-        await until(lambda: len(bench.relay.replies) == 1)
+        await eventually(lambda: len(bench.relay.replies) == 1)
     assert bench.relay.replies[0].body == Refused(reason="malformed", detail="not an SDP")
 
 
@@ -375,9 +205,9 @@ async def test_a_handler_that_breaks_is_asked_again(bench: Bench) -> None:
     close = CloseSession(session_id=new_id())
     async with bench.linked():
         command_id = await bench.relay.command(close)
-        await until(lambda: len(calls) == 1)
+        await eventually(lambda: len(calls) == 1)
         await bench.relay.command(close, command_id=command_id)
-        await until(lambda: len(bench.relay.replies) == 1)
+        await eventually(lambda: len(bench.relay.replies) == 1)
     assert calls == [command_id, command_id]
 
 
@@ -390,10 +220,13 @@ async def test_not_authorized_is_never_final(
     events = bench.press(1)
     session = bench.session()
     task = asyncio.create_task(session.run())
-    await until(lambda: "refused this doorbell" in caplog.text)
+    await eventually(lambda: "refused this doorbell" in caplog.text)
+    assert not task.done()
+    assert bench.relay.committed == []
     bench.broker.kill()
     await bench.broker.start()
-    await until(lambda: bench.relay.committed == events)
+    await eventually(lambda: bench.outbox.pending(1) == [])
+    assert bench.relay.committed == events
     await end(task)
 
 
@@ -411,7 +244,7 @@ async def test_a_broker_that_cant_prove_its_name_gets_nothing(
     await world.relay.join(world.broker)
     world.press()
     task = asyncio.create_task(world.session().run())
-    await until(lambda: "TLS with the broker failed" in caplog.text)
+    await eventually(lambda: "TLS with the broker failed" in caplog.text)
     await end(task)
     assert world.relay.received == 0
     await world.relay.nats.close()
@@ -449,10 +282,10 @@ async def test_at_most_a_window_of_events_is_under_way(tmp_path: Path) -> None:
     sent: list[Event] = []
     sender = EventSender(outbox, window=4)
     task = asyncio.create_task(sender.run(lambda data: sent.append(decode(Event, data))))
-    await until(lambda: len(sent) == 4)
+    await eventually(lambda: len(sent) == 4)
     await asyncio.sleep(0.05)
     assert sent == events[:4]
     await sender.take_receipt([event.id for event in events[:2]])
-    await until(lambda: len(sent) == 6)
+    await eventually(lambda: len(sent) == 6)
     assert sent == events[:6]
     await end(task)

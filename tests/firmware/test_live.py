@@ -1,6 +1,8 @@
 """Live view over real UDP: an aiortc viewer on the other side, with real keys and signatures."""
 
 import asyncio
+import logging
+import re
 import time
 from collections.abc import Callable
 
@@ -13,7 +15,8 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.live import LiveAnswer, SignedLive, parse_unverified
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from firmware.protocol.sdp import check_offer
-from tests.fakes.porch import Porch, Refusal, Visitor, eventually, in_time, porch, visitor
+from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
+from tests.fakes.waiting import eventually, in_time
 
 NAMED_CANDIDATE = (
     "a=candidate:1 1 udp 2113937151 d9c5ae7e-0000-4000-8000-000000000000.local 40000 typ host"
@@ -71,12 +74,19 @@ async def test_connects_by_candidates_that_are_trickled_after_an_offer_without_a
     async with porch() as here, visitor(here) as someone:
         sdp = await someone.local_sdp()
         lines = [line[2:] for line in sdp.splitlines() if line.startswith("a=candidate:")]
-        bare = [line for line in sdp.splitlines() if "candidate" not in line]
-        someone.local_sdp = lambda: asyncio.sleep(0, "\r\n".join(bare) + "\r\n")
+        someone.local_sdp = lambda: asyncio.sleep(0, without_candidates(sdp))
+        hear = someone.peer.setRemoteDescription
+        someone.peer.setRemoteDescription = lambda answer: hear(  # so that the doorbell must call
+            RTCSessionDescription(sdp=without_candidates(answer.sdp), type=answer.type)
+        )
         await in_time(someone.watch())
         await someone.trickle(1, *lines, is_last=True)
 
-        await in_time(someone.frames(1))
+        assert len(await in_time(someone.frames(1))) == 1
+
+
+def without_candidates(sdp: str) -> str:
+    return "".join(line for line in sdp.splitlines(keepends=True) if "candidate" not in line)
 
 
 async def test_a_name_that_nobody_resolves_holds_up_neither_answer_nor_picture() -> None:
@@ -234,6 +244,19 @@ async def test_a_viewer_that_leaves_is_cleared_away() -> None:
         await eventually(lambda: here.live.sessions == 0)
 
         assert here.live.watchers == ()
+
+
+async def test_the_log_says_how_it_went_for_who_left(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "firmware.live.fanout")
+    async with porch() as here:
+        async with visitor(here) as someone:
+            await in_time(someone.watch())
+            await in_time(someone.frames(1))
+        await eventually(lambda: here.live.sessions == 0)
+
+    told = re.search(r"source='main', .* packets=(\d+),", caplog.text)
+    assert told is not None
+    assert int(told[1]) > 0
 
 
 async def test_a_session_ends_when_its_time_is_over() -> None:

@@ -14,16 +14,8 @@ from firmware.live.feed import ClipReel
 from firmware.protocol.encoding import WireError, sha256_hex
 from tests.fakes.channel import FakeChannel
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.fakes.porch import (
-    CLIP_ID,
-    CLIP_MP4,
-    OneClip,
-    Visitor,
-    eventually,
-    in_time,
-    porch,
-    visitor,
-)
+from tests.fakes.porch import CLIP_ID, CLIP_MP4, OneClip, Visitor, porch, visitor
+from tests.fakes.waiting import eventually, in_time
 
 CLIP_SIZE = (WIDTH, HEIGHT)
 """Unlike live view's, so that a picture tells where it comes from."""

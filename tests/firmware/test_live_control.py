@@ -18,6 +18,7 @@ from firmware.live.control import (
     RepliesWanted,
     Reply,
     State,
+    SwitchMicrophone,
     Talk,
     WatcherLine,
     Wish,
@@ -26,7 +27,8 @@ from firmware.live.control import (
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import WireError
 from tests.fakes.channel import FakeChannel
-from tests.fakes.porch import eventually, in_time, porch, visitor
+from tests.fakes.porch import porch, visitor
+from tests.fakes.waiting import eventually, in_time
 
 ID = "r" * 26
 
@@ -41,15 +43,18 @@ STATE = State(
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "wish"),
-    [('{"type":"renew"}', Renew()),
-     ('{"type":"quality","want":"small"}', Quality(want="small")),
-     ('{"type":"talk","is_on":true,"is_open_line":false}', Talk(is_on=True, is_open_line=False)),
-     ('{"type":"listen","is_on":false}', Listen(is_on=False)),
-     ('{"type":"reply","id":"' + ID + '"}', Reply(id=ID)),
-     ('{"type":"replies"}', RepliesWanted())],
-)  # fmt: skip
+WISHES = {
+    '{"type":"renew"}': Renew(),
+    '{"type":"quality","want":"small"}': Quality(want="small"),
+    '{"type":"talk","is_on":true,"is_open_line":false}': Talk(is_on=True, is_open_line=False),
+    '{"type":"listen","is_on":false}': Listen(is_on=False),
+    '{"type":"reply","id":"' + ID + '"}': Reply(id=ID),
+    '{"type":"replies"}': RepliesWanted(),
+    '{"type":"microphone","is_on":false}': SwitchMicrophone(is_on=False),
+}
+
+
+@pytest.mark.parametrize(("text", "wish"), WISHES.items())
 def test_understands(text: str, wish: Wish) -> None:
     assert parse_wish(text) == wish
 
@@ -66,10 +71,19 @@ def test_refuses(message: str | bytes) -> None:
         parse_wish(message)
 
 
-@given(st.one_of(st.text(max_size=200), st.binary(max_size=200)))
+ALTERED_WISHES = st.builds(
+    lambda text, at, junk, cut: text[:at] + junk + text[at + cut :],
+    st.sampled_from(list(WISHES)),
+    st.integers(0, 60),
+    st.text(max_size=3),
+    st.integers(0, 3),
+)
+
+
+@given(st.one_of(st.text(max_size=200), st.binary(max_size=200), ALTERED_WISHES))
 def test_any_message_is_a_wish_or_refused(message: str | bytes) -> None:
     with contextlib.suppress(WireError):
-        parse_wish(message)
+        assert isinstance(parse_wish(message), Wish)
 
 
 async def test_a_refused_wish_is_told_and_the_next_one_is_granted() -> None:

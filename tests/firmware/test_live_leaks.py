@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from firmware.protocol.encoding import new_id
-from tests.fakes.porch import Porch, Visitor, eventually, in_time, porch
+from tests.fakes.porch import Porch, Visitor, porch
+from tests.fakes.waiting import eventually, in_time
 
 DROPPED = int(os.environ.get("DOORWARD_DROPPED_SESSIONS", "60"))
 WARM_UP = 80

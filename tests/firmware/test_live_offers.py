@@ -1,5 +1,6 @@
 """What is asked of an offer's SDP and of ICE candidates before anything takes them apart."""
 
+import ipaddress
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,7 @@ def test_only_the_candidates_of_the_section_that_carries_all_count() -> None:
     offer = take_offer(CHROMIUM_OFFER.read_text())
 
     assert [candidate.port for candidate in offer.candidates] == [40765, 39236]
-    assert all(candidate.is_name for candidate in offer.candidates)
+    assert all(candidate.address.endswith(".local") for candidate in offer.candidates)
 
 
 def test_the_bundles_section_need_not_be_the_first() -> None:
@@ -91,12 +92,18 @@ def test_a_fingerprint_before_all_sections_counts_for_each() -> None:
     assert take_offer(HEAD + PRINT + BUNDLE.format("0 2") + sections).candidates == ()
 
 
-def test_names_are_told_from_addresses() -> None:
-    plain, named = parse_candidates([HOST, NAME])
-
-    assert (plain.is_name, named.is_name) == (False, True)
-    assert plain == Candidate(
-        foundation="1", priority=2130706431, address="192.0.2.2", port=50000, type="host"
+def test_reads_an_address_and_a_name() -> None:
+    assert parse_candidates([HOST, NAME]) == (
+        Candidate(
+            foundation="1", priority=2130706431, address="192.0.2.2", port=50000, type="host"
+        ),
+        Candidate(
+            foundation="2",
+            priority=2113937151,
+            address="3d1b3a5c-9f00-4a5e-8d3e-1a2b3c4d5e6f.local",
+            port=50001,
+            type="host",
+        ),
     )
 
 
@@ -130,13 +137,17 @@ def test_refuses_more_candidates_than_a_session_may_have() -> None:
     assert len(parse_candidates(lines[:-1])) == MAX_SESSION_CANDIDATES
 
 
-@given(st.text(max_size=300))
-def test_any_text_is_a_candidate_or_refused(text: str) -> None:
+@given(st.sampled_from([HOST, NAME, TCP]), st.data())
+def test_any_change_of_a_candidate_is_taken_or_refused(line: str, data: st.DataObject) -> None:
+    begin = data.draw(st.integers(0, len(line)))
+    end = data.draw(st.integers(begin, len(line)))
     try:
-        for candidate in parse_candidates([text]):
-            assert 1 <= candidate.port <= 65535
+        taken = parse_candidates([line[:begin] + data.draw(st.text(max_size=40)) + line[end:]])
     except WireError:
-        pass
+        return
+    for candidate in taken:
+        assert 1 <= candidate.port <= 65535
+        assert candidate.address.endswith(".local") or ipaddress.ip_address(candidate.address)
 
 
 @given(st.data())

@@ -129,8 +129,8 @@ def test_the_doorbells_answer_to_this_offer_is_taken():
         ({"device": "a" * 20}, "another offer"),
         ({"expires_ms": NOW_MS}, "time is over"),
         ({"offer_fingerprints": live.fingerprints_of(sdp("EE"))}, "this side"),
-        ({"answer_fingerprints": live.fingerprints_of(sdp("EE"))}, "another certificate"),
-        ({"sdp": sdp("EE")}, "another certificate"),
+        ({"answer_fingerprints": live.fingerprints_of(sdp("EE"))}, "certificate than is signed"),
+        ({"sdp": sdp("EE")}, "certificate than is signed"),
         ({"sdp": sdp("CD") + "a=fingerprint:sha-512 " + ":".join(["EE"] * 64)}, "another cert"),
     ],
 )

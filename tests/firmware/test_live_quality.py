@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager
 
 from firmware.capture.hub import Subscription, UnitHub
 from firmware.live.line import LineReport
-from tests.fakes.porch import Visitor, in_time, porch, visitor
+from tests.fakes.porch import Visitor, porch, visitor
 from tests.fakes.source import QuickSource
+from tests.fakes.waiting import in_time
 
 SMALL = (160, 120)
 MAIN = (320, 240)

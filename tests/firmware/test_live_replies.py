@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from firmware.live.reply_channel import CHUNK_BYTES, ReplyChannel, Wish, parse_wish
 from firmware.protocol.encoding import WireError
 from firmware.sound.replies import MAX_REPLIES
-from firmware.sound.sounds import MAX_WAV_BYTES
+from firmware.sound.sounds import MAX_WAV_BYTES, Sound
 from tests.fakes.channel import FakeChannel
 from tests.fakes.loudspeaker import Sounding, short_wav
-from tests.fakes.porch import in_time, porch, visitor
+from tests.fakes.porch import porch, visitor
+from tests.fakes.waiting import in_time
 
 
 @dataclass
@@ -163,6 +164,22 @@ async def test_a_card_that_takes_nothing_is_named(tmp_path: Path) -> None:
         at.sounding.replies._folder = tmp_path / "in the way"
 
         assert (await at.add(short_wav()))["reason"] == "card"
+
+
+async def test_a_wish_that_breaks_something_is_answered_and_the_next_one_granted(
+    tmp_path: Path,
+) -> None:
+    class BrokenSpeech:
+        async def speak(self, _text: str, _language: str) -> Sound:
+            raise RuntimeError
+
+    async with desk(tmp_path) as at:
+        at.sounding.replies._speech = BrokenSpeech()
+        at.say(type="add_text", name="Hi", text="Hello", language="sv")
+        assert (await at.told())["reason"] == "fault"
+        at.say(type="list")
+
+        assert (await at.told())["replies"] == []
 
 
 async def test_a_doorbell_without_sound_says_so(tmp_path: Path) -> None:

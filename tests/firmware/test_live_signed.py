@@ -122,7 +122,7 @@ def test_a_stranger_can_not_use_up_a_nonce() -> None:
     offer = desk.offer()
     assert desk.refusal_of(SoftBrowser.create("Stranger").sign(offer)) == "signature"
 
-    desk.checks.offer(SESSION, desk.browser.sign(offer))
+    assert desk.checks.offer(SESSION, desk.browser.sign(offer)).offer == offer
 
 
 def test_an_offer_carried_for_another_session_uses_up_no_nonce() -> None:
@@ -160,8 +160,9 @@ def test_a_browser_enrolled_while_the_time_was_not_known_counts() -> None:
     desk = Desk()
     desk.expires_ms = None
     desk.clock.set_wall_ms(0)
+    checked = desk.checks.offer(SESSION, desk.browser.sign(desk.offer()))
 
-    desk.checks.offer(SESSION, desk.browser.sign(desk.offer()))
+    assert checked.who.browser_name == "Phone"
 
 
 def test_a_signature_over_another_kind_of_document_does_not_count() -> None:

@@ -15,7 +15,8 @@ from firmware.clock import SystemClock
 from firmware.protocol.notes import WatchingEnded
 from firmware.sound.talk import TalkFloor
 from tests.fakes.loudspeaker import PerfectEcho, Sounding, short_wav
-from tests.fakes.porch import Porch, Visitor, eventually, in_time, porch, visitor
+from tests.fakes.porch import Porch, Visitor, porch, visitor
+from tests.fakes.waiting import eventually, in_time
 
 LOUD = 8000
 

@@ -213,6 +213,9 @@ def test_five_wrong_tries_lock_it_for_an_hour(door: tuple[DoorNumber, Monotonic,
         number.check("123456")
     clock.now_s += 1
     number.check("123456")
+    with pytest.raises(DoorNumberWrong) as caught:
+        number.check("000000")
+    assert caught.value.tries_left == 4
 
 
 def test_a_restart_gives_no_further_tries(door: tuple[DoorNumber, Monotonic, Path]) -> None:

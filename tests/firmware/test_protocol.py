@@ -256,9 +256,10 @@ def test_the_longest_names_that_there_can_be_fit_into_a_note(char):
     body = notes.WatchingBegan(
         session_id=new_id(), name=name, browser_name=name, at_ms=253_402_300_799_999
     )
-    signed = _signed_note(FileSigner(ec.generate_private_key(ec.SECP256R1())), body)
-    public = X25519PrivateKey.generate().public_key().public_bytes_raw()
-    notes.seal_note(signed, public)
+    identity = FileSigner(ec.generate_private_key(ec.SECP256R1()))
+    key = X25519PrivateKey.generate()
+    sealed = notes.seal_note(_signed_note(identity, body), key.public_key().public_bytes_raw())
+    assert notes.open_note(sealed, key.private_bytes_raw(), identity.spki).body == body
 
 
 def test_annex_b_and_length_prefixed_samples_hold_the_same_units():

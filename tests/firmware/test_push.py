@@ -4,12 +4,8 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,46 +40,15 @@ from firmware.push.encryption import PLAIN_BYTES, check_push_keys, encrypt
 from firmware.push.pushes import LIFE_MS, Pushes
 from firmware.push.quiet import check_quiet_hours, is_quiet
 from tests.fakes.consent_world import DEVICE, NOW_MS, make_world
+from tests.fakes.push_subscription import PushSubscription
 from tests.story.browser import SoftBrowser
 
 NIGHT = QuietHours(from_minute=22 * 60, to_minute=7 * 60, time_zone="Europe/Stockholm")
 
 
-class PushSubscription:
-    """The browser's side: what a PushSubscription holds, and what its push event shows."""
-
-    def __init__(self, kinds: tuple[str, ...] = ("pressed", "motion")) -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
-        self._point = self._key.public_key().public_bytes(
-            Encoding.X962, PublicFormat.UncompressedPoint
-        )
-        self._auth = b"a" * 16
-        self.push = SetPush(
-            p256dh=b64u(self._point), auth=b64u(self._auth), kinds=list(kinds), quiet=None
-        )
-
-    def decrypt(self, body: bytes) -> bytes:
-        salt, size = body[:16], int.from_bytes(body[16:20], "big")
-        sender, record = body[21 : 21 + body[20]], body[21 + body[20] :]
-        assert len(record) <= size
-        shared = self._key.exchange(
-            ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), sender)
-        )
-        secret = hkdf(shared, self._auth, b"WebPush: info\x00" + self._point + sender, 32)
-        key = hkdf(secret, salt, b"Content-Encoding: aes128gcm\x00", 16)
-        nonce = hkdf(secret, salt, b"Content-Encoding: nonce\x00", 12)
-        plain = AESGCM(key).decrypt(nonce, record, b"").rstrip(b"\x00")
-        assert plain.endswith(b"\x02")
-        return plain[:-1]
-
-
 def new_x25519() -> tuple[bytes, bytes]:
     key = X25519PrivateKey.generate()
     return key.private_bytes_raw(), key.public_key().public_bytes_raw()
-
-
-def hkdf(secret: bytes, salt: bytes, info: bytes, length: int) -> bytes:
-    return HKDF(algorithm=hashes.SHA256(), length=length, salt=salt, info=info).derive(secret)
 
 
 # Encryption

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import av
@@ -14,6 +14,7 @@ from firmware.capture.hub import SmallHub, Subscription
 from firmware.capture.packets import AccessUnit, SmallPicture
 from firmware.capture.small import MAX_BITRATE_BPS, MIN_BITRATE_BPS, SmallStream
 from firmware.protocol.footage import split_annex_b
+from tests.fakes.waiting import eventually
 
 WIDTH, HEIGHT = 640, 360
 PICTURE_90K = 6_000
@@ -67,16 +68,10 @@ async def street() -> AsyncIterator[Street]:
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - polls what other threads do
-            await asyncio.sleep(0.005)
-
-
 async def watch(street: Street) -> Subscription:
     """Subscribe, and wait until pictures are wanted."""
     watching = street.stream.subscribe("viewer")
-    await until(lambda: street.wanted != [] and street.wanted[-1])
+    await eventually(lambda: street.wanted != [] and street.wanted[-1])
     return watching
 
 
@@ -104,7 +99,7 @@ async def test_nothing_is_wanted_and_no_thread_runs_while_nobody_watches() -> No
         first.close()
         await home.film(second, 2)
         second.close()
-        await until(lambda: threads() == [])
+        await eventually(lambda: threads() == [])
         assert home.wanted == [True, False]
 
 
@@ -114,7 +109,7 @@ async def test_it_begins_again_with_a_key_frame_for_who_comes_later() -> None:
             with await watch(home) as watching:
                 units = await home.film(watching, 3)
             assert [unit.is_key for unit in units] == [True, False, False]
-            await until(lambda: not home.wanted[-1])
+            await eventually(lambda: not home.wanted[-1])
 
 
 async def test_whoever_comes_while_others_watch_gets_a_key_frame_within_half_a_second() -> None:

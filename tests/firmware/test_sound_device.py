@@ -16,7 +16,8 @@ from firmware.sound.device import PortAudioCard
 from firmware.sound.errors import NoSoundCard, SoundMissing
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sounding import Sounding
-from tests.fakes.sound import tone, until
+from tests.fakes.sound import tone
+from tests.fakes.waiting import eventually
 from tests.rigs.pulse import MISSING, SoundServer, sound_server
 
 
@@ -76,9 +77,9 @@ async def test_its_device_is_open_only_while_it_is_on_and_somebody_listens(
     await asyncio.sleep(0.3)
     assert server.users_of("source-outputs") == 0
     frames = sounding.microphone.subscribe("test", max_frames=10)
-    await until(lambda: server.users_of("source-outputs") == 1)
-    sounding.microphone.switch(False)
-    await until(lambda: server.users_of("source-outputs") == 0)
+    await eventually(lambda: server.users_of("source-outputs") == 1)
+    await sounding.microphone.switch(False)
+    await eventually(lambda: server.users_of("source-outputs") == 0)
     frames.close()
 
 
@@ -129,10 +130,10 @@ async def test_a_card_that_comes_back_is_used_again(
     frames = sounding.microphone.subscribe("test", max_frames=2000)
     first = await asyncio.wait_for(anext(frames), 5)
     server.stop()
-    await until(lambda: sounding.microphone.state == "none", within_s=10)
+    await eventually(lambda: sounding.microphone.state == "none", within_s=10)
     assert sounding.microphone.trouble
     server.start()
-    await until(lambda: sounding.microphone.state == "on", within_s=20)
+    await eventually(lambda: sounding.microphone.state == "on", within_s=20)
     server.play(tone(440, SAMPLE_RATE * 4))
     async with asyncio.timeout(10):
         async for frame in frames:

@@ -19,10 +19,11 @@ from av import AudioFrame
 from firmware.config import SoundConfig
 from firmware.live.talk import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.sound.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
-from firmware.sound.opus import LOOKAHEAD_SAMPLES, OpusEncoder, OpusFeed
+from firmware.sound.opus import LOOKAHEAD_SAMPLES, OpusEncoder, OpusFeed, OpusPacket
 from firmware.sounding import Sounding
 from tests.fakes.clock import ManualClock
-from tests.fakes.sound import FakeCard, tone, until
+from tests.fakes.sound import FakeCard, tone
+from tests.fakes.waiting import eventually
 
 
 class Door:
@@ -65,7 +66,7 @@ async def test_a_listener_gets_opus_that_sounds_as_the_door_does(door: Door) -> 
     track = MicrophoneTrack(door.sounding.opus)
     track.listen(True)
     hearing = asyncio.create_task(track.recv())
-    await until(lambda: door.card.open_now("microphone"))
+    await eventually(lambda: door.card.open_now("microphone"))
     decoder, heard, packets = OpusDecoder(), b"", []
     for _ in range(60):
         await door.hear(1)
@@ -116,14 +117,36 @@ async def test_one_encoder_serves_all_and_rests_when_nobody_listens(tmp_path: Pa
     for track in tracks:
         track.listen(True)
     hearing = [asyncio.create_task(track.recv()) for track in tracks]
-    await until(lambda: door.card.open_now("microphone"))
+    await eventually(lambda: door.card.open_now("microphone"))
     await door.hear(20)
     first = [await asyncio.wait_for(task, 1) for task in hearing]
     assert len(made) == 1
     assert len({bytes(packet) for packet in first}) == 1
     for track in tracks:
         track.listen(False)
-    await until(lambda: not door.card.open_now("microphone"))
+    await eventually(lambda: not door.card.open_now("microphone"))
+    door.running.cancel()
+
+
+async def test_an_encoder_that_fails_is_told_and_made_anew_for_the_next_listener(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(OpusEncoder):
+        def encode(self, *_: object) -> OpusPacket | None:
+            raise ValueError("no more")
+
+    door = Door(tmp_path)
+    encoders = iter([Broken(), OpusEncoder()])
+    feed = OpusFeed(door.sounding.microphone, clock=door.clock, make_encoder=lambda: next(encoders))
+    with feed.subscribe("first", max_packets=10):
+        await eventually(lambda: door.card.open_now("microphone"))
+        await door.hear(20)
+        await eventually(lambda: "nobody hears it" in caplog.text)
+        await eventually(lambda: not door.card.open_now("microphone"))
+    with feed.subscribe("second", max_packets=10) as packets:
+        await eventually(lambda: door.card.open_now("microphone"))
+        await door.hear(20)
+        assert (await asyncio.wait_for(anext(packets), 1)).data
     door.running.cancel()
 
 
@@ -138,7 +161,7 @@ async def test_a_track_that_stops_while_it_waits_ends(door: Door) -> None:
         with pytest.raises(MediaStreamError):
             await asyncio.wait_for(waiting, 1)
         track.listen(True)
-    await until(lambda: not door.card.open_now("microphone"))
+    await eventually(lambda: not door.card.open_now("microphone"))
 
 
 async def test_live_view_without_sound_has_no_track_to_give(tmp_path: Path) -> None:
@@ -168,7 +191,7 @@ async def test_reports_say_when_a_sound_was_in_the_air(tmp_path: Path) -> None:
     await there.setLocalDescription(await there.createAnswer())
     await here.setRemoteDescription(there.localDescription)
     track.listen(True)
-    await until(lambda: door.card.open_now("microphone"))
+    await eventually(lambda: door.card.open_now("microphone"))
     while not sent or sent[-1].sender_info.packet_count < 10:
         await door.hear(1)
         await asyncio.sleep(0.02)
@@ -234,5 +257,9 @@ async def test_a_picture_on_the_voices_track_is_not_heard() -> None:
     class Picture:
         samples = FRAME_SAMPLES
 
-    track = RemoteTrack([Picture()])  # type: ignore[list-item]
-    await read_voice(track, is_talking=lambda: True, hear=pytest.fail)
+    voice = [stereo(tone(440, FRAME_SAMPLES))] * 3
+    track = RemoteTrack([Picture(), *voice, Picture()])  # type: ignore[list-item]
+    heard: list[bytes] = []
+    await read_voice(track, is_talking=lambda: True, hear=heard.append)
+    assert track.read == 5
+    assert {len(frame) for frame in heard} == {FRAME_BYTES}

@@ -21,7 +21,8 @@ from firmware.sound.played import Played
 from firmware.sound.sample_clock import Placed, SampleClock, sample_index_of
 from firmware.sound.switch import MicrophoneSwitch
 from tests.fakes.clock import ManualClock
-from tests.fakes.sound import FakeCard, tone, until
+from tests.fakes.sound import FakeCard, tone
+from tests.fakes.waiting import eventually
 
 BLOCK = tone(440, FRAME_SAMPLES)
 
@@ -81,12 +82,12 @@ async def test_it_opens_for_a_listener_and_closes_after_the_last(tmp_path: Path)
         assert ear.card.opened == []
         first = ear.microphone.subscribe("clips", max_frames=10)
         second = ear.microphone.subscribe("live", max_frames=10)
-        await until(lambda: ear.open_streams == 1)
+        await eventually(lambda: ear.open_streams == 1)
         first.close()
         await asyncio.sleep(0.05)
         assert ear.open_streams == 1
         second.close()
-        await until(lambda: ear.open_streams == 0)
+        await eventually(lambda: ear.open_streams == 0)
 
 
 async def test_frames_are_whole_in_order_and_stamped_by_the_monotonic_clock(
@@ -94,7 +95,7 @@ async def test_frames_are_whole_in_order_and_stamped_by_the_monotonic_clock(
 ) -> None:
     async with running(Ear(tmp_path)) as ear:
         frames = ear.microphone.subscribe("live", max_frames=100)
-        await until(lambda: ear.open_streams == 1)
+        await eventually(lambda: ear.open_streams == 1)
         ear.hear(1.0)
         await asyncio.sleep(0)
         first = await anext(frames)
@@ -108,12 +109,14 @@ async def test_frames_are_whole_in_order_and_stamped_by_the_monotonic_clock(
 async def test_switched_off_it_is_silent_at_once_and_forgets_what_waits(tmp_path: Path) -> None:
     async with running(Ear(tmp_path)) as ear:
         frames = ear.microphone.subscribe("live", max_frames=100)
-        await until(lambda: ear.open_streams == 1)
+        await eventually(lambda: ear.open_streams == 1)
         ear.hear(1.0)
         await asyncio.sleep(0)
-        ear.microphone.switch(False)
-        ear.hear(1.0)  # the card still calls until it is closed
-        await until(lambda: ear.open_streams == 0)
+        switching = asyncio.create_task(ear.microphone.switch(False))
+        await asyncio.sleep(0)  # the memory card hasn't taken it yet
+        ear.hear(1.0)  # the sound card still calls until it is closed
+        await switching
+        await eventually(lambda: ear.open_streams == 0)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(anext(frames), 0.05)
         assert ear.microphone.state == "off"
@@ -121,9 +124,9 @@ async def test_switched_off_it_is_silent_at_once_and_forgets_what_waits(tmp_path
 
 async def test_what_the_owner_chose_outlives_a_restart(tmp_path: Path) -> None:
     ear = Ear(tmp_path, is_on=False)
-    ear.microphone.switch(True)
+    await ear.microphone.switch(True)
     assert Ear(tmp_path, is_on=False).microphone.state == "on"
-    ear.microphone.switch(False)
+    await ear.microphone.switch(False)
     assert Ear(tmp_path, is_on=True).microphone.state == "off"
     assert ear.changes == 2
 
@@ -138,26 +141,39 @@ async def test_on_counts_only_once_it_is_written_and_off_counts_even_if_it_canno
 ) -> None:
     ear = Ear(tmp_path / "nowhere", is_on=False)
     with pytest.raises(OSError):
-        ear.microphone.switch(True)
+        await ear.microphone.switch(True)
     assert ear.microphone.state == "off"
     ear = Ear(tmp_path / "nowhere", is_on=True)
     with pytest.raises(OSError):
-        ear.microphone.switch(False)
+        await ear.microphone.switch(False)
     assert ear.microphone.state == "off"
+
+
+async def test_switched_on_and_off_at_one_time_it_is_never_on(tmp_path: Path) -> None:
+    ear = Ear(tmp_path, is_on=False)
+    turning_on = asyncio.create_task(ear.microphone.switch(True))
+    await asyncio.sleep(0)
+    turning_off = asyncio.create_task(ear.microphone.switch(False))
+    states = {ear.microphone.state}
+    while not (turning_on.done() and turning_off.done()):
+        await asyncio.sleep(0)
+        states.add(ear.microphone.state)
+    assert states == {"off"}
+    assert Ear(tmp_path, is_on=True).microphone.state == "off"
 
 
 async def test_a_card_that_is_unplugged_comes_back_by_itself(tmp_path: Path) -> None:
     async with running(Ear(tmp_path)) as ear:
         frames = ear.microphone.subscribe("live", max_frames=1000)
-        await until(lambda: ear.open_streams == 1)
+        await eventually(lambda: ear.open_streams == 1)
         ear.hear(1.0)
         ear.card.is_plugged_in = False
-        await until(lambda: ear.microphone.state == "none")
+        await eventually(lambda: ear.microphone.state == "none")
         assert "microphone" in ear.microphone.trouble or "plug" in ear.microphone.trouble
         assert ear.microphone.has_failed
         ear.clock.advance(3)
         ear.card.is_plugged_in = True
-        await until(lambda: ear.open_streams == 1 and ear.microphone.state == "on")
+        await eventually(lambda: ear.open_streams == 1 and ear.microphone.state == "on")
         ear.hear(1.0)
         await asyncio.sleep(0)
         pts = [(await anext(frames)).pts_90k for _ in range(80)]
@@ -176,7 +192,7 @@ async def test_a_doorbell_without_a_card_says_what_to_do(tmp_path: Path) -> None
     )
     assert (microphone.state, microphone.is_on) == ("none", False)
     with pytest.raises(NoSoundCard, match=r"sound\.card"):
-        microphone.switch(True)
+        await microphone.switch(True)
     assert "settings" in NO_CARD
 
 
@@ -192,11 +208,13 @@ async def test_a_stream_that_opens_after_it_was_given_up_is_closed() -> None:
         call_s=0.05,
     )
     task = asyncio.create_task(keeper.run())
-    await until(lambda: keeper.state == "failing")
+    await eventually(lambda: keeper.state == "failing")
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    assert card.opened == []
     is_let_go.set()
-    await until(lambda: card.opened and card.opened[0].is_closed)
+    await eventually(lambda: card.opened)
+    await eventually(lambda: not card.open_now("microphone"))
 
 
 async def test_a_stream_that_opens_just_as_it_is_cancelled_is_closed() -> None:
@@ -213,7 +231,39 @@ async def test_a_stream_that_opens_just_as_it_is_cancelled_is_closed() -> None:
         time.sleep(0.001)  # noqa: ASYNC251
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert card.opened[0].is_closed
+    await eventually(lambda: card.opened[0].is_closed)
+
+
+async def test_a_driver_that_hangs_is_not_called_again_before_it_comes_back() -> None:
+    card = FakeCard(ManualClock())
+    calls: list[str] = []
+    is_let_go = threading.Event()
+
+    def hang() -> None:
+        calls.append("open")
+        is_let_go.wait(5)
+
+    card.before_open = hang
+    keeper = StreamKeeper(
+        "microphone",
+        open_stream=lambda: card.open_microphone("", lambda _samples, _at_ns: None),
+        is_wanted=lambda: True,
+        source=random.Random(1),
+        call_s=0.05,
+    )
+    task = asyncio.create_task(keeper.run())
+    await eventually(lambda: keeper.state == "failing")
+    for _ in range(3):
+        keeper.look()
+        await asyncio.sleep(0.1)
+    assert calls == ["open"]
+    is_let_go.set()
+    await eventually(lambda: card.opened and card.opened[0].is_closed)
+    keeper.look()
+    await eventually(lambda: keeper.state == "open")
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(calls) == 2
 
 
 async def test_a_viewer_hears_silence_while_the_speaker_speaks_without_a_canceller(
@@ -224,7 +274,7 @@ async def test_a_viewer_hears_silence_while_the_speaker_speaks_without_a_cancell
         viewer = HalfDuplex(ear.microphone, Echo(ear.played, None)).subscribe(
             "live", max_frames=1000
         )
-        await until(lambda: ear.open_streams == 1)
+        await eventually(lambda: ear.open_streams == 1)
         line = SampleClock(settle_blocks=0)
         for number in range(150):
             ear.clock.advance(0.02)

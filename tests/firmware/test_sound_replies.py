@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.errors import StoreError
 from firmware.sound.errors import ReplyRefused, ReplyUnknown, SoundMissing, SpeechFailed
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SILENCE
 from firmware.sound.played import Played
@@ -25,7 +24,8 @@ from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Speech
 from firmware.sound.unanswered import Unanswered
 from tests.fakes.clock import ManualClock
-from tests.fakes.sound import FakeCard, tone, until
+from tests.fakes.sound import FakeCard, tone
+from tests.fakes.waiting import eventually
 
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="espeak-ng is missing (apt: espeak-ng)"
@@ -69,7 +69,7 @@ class Voice:
 
     async def hear(self, seconds: float) -> bytes:
         """Return what the speaker plays from when it opens."""
-        await until(lambda: self.card.open_now("speaker"))
+        await eventually(lambda: self.card.open_now("speaker"))
         said = b""
         for _ in range(round(seconds * 50)):
             self.clock.advance(0.02)
@@ -108,12 +108,13 @@ async def test_a_recording_is_kept_and_said_as_it_was(voice: Voice) -> None:
 async def test_a_recording_of_16_khz_sounds_the_same(voice: Voice) -> None:
     step = array("h", tone(300, SAMPLE_RATE))[::3]
     sound = parse_wav(wav(step.tobytes(), rate=16_000))
-    assert sound.duration_s == 1.0
+    assert len(sound.samples) == 2 * SAMPLE_RATE
     errors = [
         abs(a - b)
         for a, b in zip(array("h", sound.samples), array("h", tone(300, SAMPLE_RATE)), strict=True)
     ]
-    assert max(errors[:-3]) < 50
+    assert max(errors[50:-50]) < 50
+    assert max(errors) < 1000  # where it begins and ends, the filter has half of what it needs
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,7 @@ async def test_a_recording_of_16_khz_sounds_the_same(voice: Voice) -> None:
         (b"RIFF" + bytes(100), "not a WAV file"),
         (wav()[:30], "not a WAV file"),
         (wav(b""), "empty"),
+        (wav(bytes(2), rate=8_000), "empty"),
         (wav(tone(440, SAMPLE_RATE * 6)), "5 s long"),
         (wav(bytes(9600), channels=2), "mono"),
         (wav(bytes(4800), width=1), "16 bits"),
@@ -171,14 +173,14 @@ async def test_a_removed_reply_is_gone_with_its_sound_and_its_place_as_default(
     first = await voice.replies.add_recording("a", wav())
     second = await voice.replies.add_recording("b", wav())
     assert voice.replies.default == first
-    voice.replies.set_default(second.id)
-    voice.replies.remove(second.id)
+    await voice.replies.set_default(second.id)
+    await voice.replies.remove(second.id)
     assert voice.replies.default is None
     assert [path.name for path in voice.folder.glob("*.wav")] == [f"{first.id}.wav"]
     with pytest.raises(ReplyUnknown):
         voice.replies.start(second.id)
     with pytest.raises(ReplyUnknown):
-        voice.replies.remove("../../etc/passwd")
+        await voice.replies.remove("../../etc/passwd")
 
 
 async def test_files_are_the_owners_alone_and_leftovers_go(voice: Voice) -> None:
@@ -192,10 +194,30 @@ async def test_files_are_the_owners_alone_and_leftovers_go(voice: Voice) -> None
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-async def test_a_damaged_index_is_named(tmp_path: Path) -> None:
-    (tmp_path / "replies.json").write_text("{")
-    with pytest.raises(StoreError, match=r"replies\.json.*delete it"):
-        Voice(tmp_path)
+async def test_a_damaged_index_leaves_no_replies_and_touches_no_recording(
+    voice: Voice, caplog: pytest.LogCaptureFixture
+) -> None:
+    await voice.replies.add_recording("a", wav())
+    (voice.folder / "replies.json").write_text("{")
+    again = Voice(voice.folder)
+    again.running.cancel()
+    assert again.replies.replies == ()
+    assert "replies.json can't be read" in caplog.text
+    assert len(list(voice.folder.glob("*.wav"))) == 1
+    reply = await again.replies.add_recording("b", wav())
+    afterwards = Voice(voice.folder)
+    afterwards.running.cancel()
+    assert afterwards.replies.replies == (reply,)
+    assert [path.name for path in voice.folder.glob("*.wav")] == [f"{reply.id}.wav"]
+
+
+async def test_changes_at_one_time_are_all_kept(voice: Voice) -> None:
+    added = await asyncio.gather(*(voice.replies.add_recording(n, wav()) for n in "abc"))
+    await asyncio.gather(*(voice.replies.remove(reply.id) for reply in added[:2]))
+    again = Voice(voice.folder)
+    again.running.cancel()
+    assert again.replies.replies == (added[2],)
+    assert [path.name for path in voice.folder.glob("*.wav")] == [f"{added[2].id}.wav"]
 
 
 @needs_espeak
@@ -204,7 +226,7 @@ async def test_a_damaged_index_is_named(tmp_path: Path) -> None:
 )
 async def test_a_text_is_spoken(text: str, language: str) -> None:
     sound = await Speech().speak(text, language)  # type: ignore[arg-type]
-    assert 0.5 < sound.duration_s < 5
+    assert 0.5 < len(sound.samples) / 2 / SAMPLE_RATE < 5
     assert max(array("h", sound.samples)) > 5_000
 
 
@@ -264,7 +286,7 @@ time.sleep(60)
     with pytest.raises(SpeechFailed, match="more than 1 s"):
         await speech.speak("hello", "en")
     pid = int(pid_file.read_text())
-    await until(lambda: not Path(f"/proc/{pid}").exists())
+    await eventually(lambda: not Path(f"/proc/{pid}").exists())
 
 
 async def test_nobody_answers_and_the_default_is_said_once(voice: Voice) -> None:
@@ -313,7 +335,7 @@ async def test_a_second_press_begins_the_wait_anew(voice: Voice) -> None:
     unanswered.on_pressed()
     await asyncio.sleep(0.25)
     assert voice.played == 0
-    await until(lambda: voice.played == 1)
+    await eventually(lambda: voice.played == 1)
 
 
 async def test_silence_is_what_a_speaker_without_anything_to_say_says(voice: Voice) -> None:

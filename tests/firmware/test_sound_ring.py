@@ -87,20 +87,3 @@ async def test_what_was_heard_before_the_microphone_went_off_is_forgotten() -> N
         sound.forget()
         await say(feed, 3 * SECOND, 1)
         assert sound.end(9 * SECOND)[0].pts_90k == 3 * SECOND
-
-
-async def test_while_it_is_switched_off_it_listens_to_nobody() -> None:
-    feed = HandFeed()
-    async with hearing(feed, keep_s=5) as sound:
-        assert feed.has_readers
-        await say(feed, 0, 1)
-        sound.switch(is_on=False)
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert not feed.has_readers
-        sound.begin(0)
-        assert sound.end(9 * SECOND) == ()
-        sound.switch(is_on=True)
-        for _ in range(5):
-            await asyncio.sleep(0)
-        assert feed.has_readers

@@ -14,7 +14,8 @@ from firmware.sound.played import Played
 from firmware.sound.speaker import MAX_FRAMES, OPEN_FOR_S, START_FRAMES, Speaker
 from firmware.sound.talk import STALE_S, TalkFloor
 from tests.fakes.clock import ManualClock
-from tests.fakes.sound import FakeCard, tone, until
+from tests.fakes.sound import FakeCard, tone
+from tests.fakes.waiting import eventually
 
 VOICE = [tone(300 + 10 * n, FRAME_SAMPLES) for n in range(50)]
 
@@ -60,7 +61,7 @@ class Mouth:
 async def running(mouth: Mouth) -> AsyncIterator[Mouth]:
     task = asyncio.create_task(mouth.speaker.run())
     mouth.speaker.wake()
-    await until(lambda: mouth.card.open_now("speaker"))
+    await eventually(lambda: mouth.card.open_now("speaker"))
     try:
         yield mouth
     finally:
@@ -141,7 +142,7 @@ async def test_the_device_is_closed_when_nothing_was_said_for_a_while() -> None:
         await asyncio.sleep(0.6)
         assert mouth.card.open_now("speaker")
         mouth.clock.advance(2)
-        await until(lambda: not mouth.card.open_now("speaker"))
+        await eventually(lambda: not mouth.card.open_now("speaker"))
 
 
 async def test_what_was_said_can_be_found_for_the_echo() -> None:
@@ -211,7 +212,7 @@ async def test_a_speaker_that_is_unplugged_is_told_to_who_wants_to_talk() -> Non
     mouth.card.is_plugged_in = False
     task = asyncio.create_task(mouth.speaker.run())
     mouth.floor.ask("a", name="Anna", is_open_line=False)
-    await until(lambda: mouth.speaker.trouble)
+    await eventually(lambda: mouth.speaker.trouble)
     with pytest.raises(TalkRefused, match=r"no_speaker: .*plug"):
         mouth.floor.ask("b", name="Bo", is_open_line=False)
     task.cancel()
@@ -224,13 +225,13 @@ async def test_that_a_speaker_failed_is_known_until_it_works_again() -> None:
     mouth.card.is_plugged_in = False
     task = asyncio.create_task(mouth.speaker.run())
     mouth.speaker.wake()
-    await until(lambda: mouth.speaker.has_failed)
+    await eventually(lambda: mouth.speaker.has_failed)
     mouth.clock.advance(60)  # nobody wants to say anything any more
-    await until(lambda: not mouth.speaker.trouble)
+    await eventually(lambda: not mouth.speaker.trouble)
     assert mouth.speaker.has_failed
     mouth.card.is_plugged_in = True
     mouth.speaker.wake()
-    await until(lambda: not mouth.speaker.has_failed)
+    await eventually(lambda: not mouth.speaker.has_failed)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 

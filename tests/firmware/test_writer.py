@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,15 +20,10 @@ from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
 from tests.fakes.recording import RecordingRig, Shelves, running
 from tests.fakes.shelf import keep
+from tests.fakes.waiting import eventually
 
 FILLER = b"\x00\x00\x00\x01\x0c" + b"\xff" * 60_000
 """H.264 7.3.2.7: filler data."""
-
-
-async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 (a thread changes it)
-            await asyncio.sleep(0.01)
 
 
 def assert_is_what_was_signed(clip: ClipRecord, shelves: Shelves) -> None:

@@ -1,0 +1,60 @@
+"""What waits on the loop for one reader, who takes it by `async for`.
+
+Handing on and taking both happen on the loop, so there is no lock. What becomes of something new
+while the queue is full is each kind of queue's own rule, written at its `offer`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Self, TypeVar
+
+T = TypeVar("T")
+
+
+class LoopQueue(Generic[T]):
+    """At most `max_items` for one reader, until it is closed; close it, or use it by `with`."""
+
+    def __init__(self, max_items: int, on_close: Callable[[], None]) -> None:
+        self._items: deque[T] = deque(maxlen=max_items)
+        self._on_close = on_close
+        self._is_closed = False
+        self._changed = asyncio.Event()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._items) == self._items.maxlen
+
+    def _put(self, item: T) -> None:
+        """Let it wait; if the queue is full, the oldest goes."""
+        self._items.append(item)
+        self._changed.set()
+
+    def discard(self) -> None:
+        """Drop what waits."""
+        self._items.clear()
+
+    def close(self) -> None:
+        """End the iteration, behind what waits; may be called twice."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._on_close()
+            self._changed.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next one; cancelling the wait loses none."""
+        while not self._items:
+            if self._is_closed:
+                raise StopAsyncIteration
+            self._changed.clear()
+            await self._changed.wait()
+        return self._items.popleft()

@@ -1,0 +1,31 @@
+"""What begins or prolongs a clip, and what waits for the first picture. Pure data."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from firmware.protocol.footage import ClipTrigger
+
+TriggerKind = Literal["pressed", "motion"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trigger:
+    """A press or motion; the time is a pts of the camera's clock."""
+
+    event_id: str
+    kind: TriggerKind
+    at_pts_90k: int
+
+    def marked(self, first_pts_90k: int) -> ClipTrigger:
+        """Return it as the manifest of a clip tells it; one from before the clip counts as 0."""
+        at_90k = max(0, self.at_pts_90k - first_pts_90k)
+        return ClipTrigger(event_id=self.event_id, kind=self.kind, at_90k=at_90k)
+
+
+@dataclass(slots=True)
+class Waiting:
+    """Triggers that came before there was a picture."""
+
+    triggers: list[Trigger] = field(default_factory=list)
+    wanted_to_90k: int = 0
+    """The last of them, or the last motion."""

@@ -1,0 +1,32 @@
+"""The doorbell's answer is signed, or there is none."""
+
+import pytest
+
+from firmware.live.answer import AnswerSigner
+from firmware.live.errors import LiveError
+from firmware.protocol.encoding import new_id
+from firmware.protocol.live import LiveOffer
+
+SDP = f"v=0\r\na=fingerprint:sha-256 {':'.join(['AB'] * 32)}\r\n"
+
+
+async def test_an_answer_that_cannot_be_signed_is_refused_and_the_log_says_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(_: bytes) -> bytes:
+        raise OSError("the secure element is gone")
+
+    offer = LiveOffer(
+        device="d" * 20,
+        session_id=new_id(),
+        nonce=new_id(),
+        browser="b" * 20,
+        purpose="live",
+        sdp=SDP,
+    )
+    signer = AnswerSigner(broken, device="d" * 20, wall_ms=lambda: 0)
+    with pytest.raises(LiveError, match="can't sign") as refused:
+        await signer.signed(offer, SDP, lasts_s=60)
+
+    assert refused.value.reason == "closed"
+    assert "the secure element is gone" in caplog.text
