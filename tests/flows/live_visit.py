@@ -11,11 +11,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import msgspec
 from playwright.async_api import Browser, Page
 
+from firmware.consent.facts import BrowserFact, Facts
+from firmware.consent.verifier import judge
+from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import (
     Accepted,
     Command,
@@ -25,29 +26,22 @@ from firmware.protocol.commands import (
     Refused,
     Reply,
     ReplyBody,
+    SealedStatement,
 )
-from firmware.protocol.encoding import b64u, new_id, unb64u
-from firmware.protocol.events import Note, Paired
-from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
+from firmware.protocol.encoding import new_id, unb64u
+from firmware.protocol.grants import SEAL_INFO, OwnerKeys
+from firmware.protocol.notes import BrowserEnrolled, NoteBody
+from firmware.protocol.sealing import open_sealed
 from firmware.protocol.topics import subject
-from relay.store import fleet
-from relay.store.fleet import DoorbellRow
-from relay.web.app_server import BUNDLE, build_app_server
+from relay.web.app_server import BUNDLE
 from tests.fakes.porch import Porch, porch
-from tests.flows.browser import Person, chromium, sit_down
-from tests.flows.serving import serving
-from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.fakes.waiting import eventually
+from tests.flows.browser import Person, sit_down
+from tests.flows.household import PHONE, app_browser, join_and_pair, note
+from tests.relay.http_world import CELLS, OWNER_ORIGIN, World, open_world
 
-KEYS_OF_THIS_BROWSER = """async () => {
-  const { loadAccount, ownerKeys } = await import("/account.js");
-  const { token, owner } = loadAccount();
-  return { token, keys: await ownerKeys(owner) };
-}"""
-FAKE_MICROPHONE = (
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-)
+FAKE_MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+DENIED_MICROPHONE = ("--use-fake-device-for-media-stream", "--deny-permission-prompts")
 POLL_S = 0.002
 
 
@@ -121,19 +115,7 @@ class Visit:
 
     async def note(self, body: NoteBody) -> None:
         """Let the doorbell tell this browser something in a sealed note."""
-        own, keys = self.here.keys, self.owner.browser
-        text = OwnerNote(
-            device=self.device,
-            id=new_id(),
-            told_ms=self.world.clock.wall_ms(),
-            sealing_key=own.sealing_key,
-            body=body,
-        ).encode()
-        signature = b64u(own.signer.sign(NOTE_TAG + text))
-        signed = SignedNote(note=text.decode(), signature=signature)
-        sealed = b64u(seal_note(signed, unb64u(keys.viewing_key)))
-        told = Note(credential_id=self.owner.passkey.credential_id, browser=keys.id, sealed=sealed)
-        await self.world.tell(self.device, told)
+        await note(self.world, self.here.keys, self.owner, body)
 
 
 @asynccontextmanager
@@ -151,9 +133,11 @@ async def visiting(
         carrier = Carrier(world, here)
         carrying = asyncio.create_task(carrier.run(), name="carrier")
         try:
-            async with _browser(world, flags, bundle) as browser:
-                person = await sit_down(browser, viewport={"width": 360, "height": 740})
-                owner = await _join_and_pair(world, here, person.page)
+            async with app_browser(world, *flags, bundle=bundle) as browser:
+                person = await sit_down(browser, viewport=PHONE)
+                await world.enrol_online(here.keys)
+                owner = await join_and_pair(world, here.keys.device, person.page)
+                here.owners.add(owner.owner)
                 if is_enrolled:
                     enrol(here, owner)
                 yield Visit(world, here, carrier, browser, person, owner)
@@ -168,52 +152,33 @@ def enrol(here: Porch, owner: OwnerKeys) -> None:
     here.browsers.enrol(owner.browser, owner.passkey.credential_id, now_ms)
 
 
-@asynccontextmanager
-async def _browser(world: World, flags: tuple[str, ...], bundle: Path) -> AsyncIterator[Browser]:
-    async with (
-        serving(world.app) as relay_port,
-        serving(build_app_server(RELAY_URL, bundle=bundle)) as app_port,
-        chromium(
-            f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{relay_port},"
-            f"MAP {urlsplit(OWNER_ORIGIN).hostname}:80 127.0.0.1:{app_port}",
-            f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN}",
-            *flags,
-        ) as browser,
-    ):
-        yield browser
+def enrolled(browser: str, name: str) -> BrowserEnrolled:
+    """Return the note that a browser is let in."""
+    until_ms = time.time_ns() // 1_000_000 + SESSION_KEY_LIFE_MS
+    return BrowserEnrolled(browser=browser, name=name, until_ms=until_ms)
 
 
-async def _join_and_pair(world: World, here: Porch, page: Page) -> OwnerKeys:
-    device = here.keys.device
-    await _enrol_doorbell(world, here)
-    await page.goto(f"{OWNER_ORIGIN}/#/join?invitation={await world.invite_owner()}")
-    await page.fill("#name", "Ada")
-    await page.click("#add-passkey")
-    await page.wait_for_url(lambda url: "#/join" not in url)
-    account = await page.evaluate(KEYS_OF_THIS_BROWSER)
-    owner = msgspec.convert(account["keys"], OwnerKeys)
-    here.owners.add(owner.owner)
-    pairing_id = new_id()
-    async with world.browser() as http:
-        http.headers["Authorization"] = f"Bearer {account['token']}"
-        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
-    paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
-    await world.pairings.take_paired(device, paired)
-    return owner
+async def judged(at: Visit) -> object:
+    """Return what the doorbell makes of the newest statement that the relay carried."""
 
+    def statements() -> list[SealedStatement]:
+        return [body for body in at.carrier.seen if isinstance(body, SealedStatement)]
 
-async def _enrol_doorbell(world: World, here: Porch) -> None:
-    row = DoorbellRow(
-        device=here.keys.device,
-        name="Front door",
-        identity_key=b64u(here.keys.signer.spki),
-        sealing_key=here.keys.sealing_key,
-        certificate_pem="-",
-        enrolled_ms=world.clock.wall_ms(),
-        revoked_ms=None,
-        state="online",
-        state_since_ms=world.clock.wall_ms(),
-        last_seq=0,
+    await eventually(lambda: bool(statements()))
+    data = open_sealed(at.here.keys.sealing_private_key, unb64u(statements()[-1].sealed), SEAL_INFO)
+    facts = Facts(
+        device=at.device,
+        cell=CELLS[0],
+        now_ms=at.world.clock.wall_ms(),
+        is_clock_trusted=True,
+        owners=(at.owner,),
+        agencies=(),
+        requests={},
+        clips={},
+        spent=frozenset(),
+        browsers={
+            known.keys.id: BrowserFact(credential_id=known.credential_id, keys=known.keys)
+            for known in at.here.browsers.all()
+        },
     )
-    async with world.database.begin() as tx:
-        await fleet.add(tx, row)
+    return judge(data, facts)

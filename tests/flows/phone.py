@@ -17,7 +17,7 @@ from typing import Any
 from playwright.async_api import BrowserContext, CDPSession, Page
 
 from relay.web.app_server import BUNDLE
-from tests.firmware.test_push import PushSubscription
+from tests.fakes.push_subscription import PushSubscription
 from tests.story.settings import REPOSITORY
 
 SHOWN = """async () => {

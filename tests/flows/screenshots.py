@@ -16,9 +16,18 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.flows import people
 from tests.flows.browser import Person, chromium, sit_down, unpaired_town
-from tests.flows.camera import IN_ENGLISH_ONLY, Camera, Redo
+from tests.flows.camera import IN_ENGLISH_ONLY, Camera
 from tests.flows.hard_days import HardDays
 from tests.flows.portrait import Portrait
+from tests.flows.redoing import (
+    appearing,
+    choose_clips,
+    play,
+    see_clip,
+    see_details,
+    see_live,
+    unfold_all,
+)
 from tests.flows.sick_doors import SICK_DOORS, sick_doors
 from tests.story.children import Children
 from tests.story.door import Door
@@ -26,15 +35,8 @@ from tests.story.settings import REPOSITORY, Settings
 
 PICTURES = REPOSITORY / "build" / "screenshots"
 PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
-LIVE_PICTURES = 15
 CODE_RECORDED_S = 10.0
 """That the code is taken away is motion, and a recording of its own."""
-LIVE_IS_SEEN = f"""() => {{
-  const video = document.querySelector("video#live");
-  return video && video.getVideoPlaybackQuality().totalVideoFrames >= {LIVE_PICTURES};
-}}"""
-
-
 VISIT_TIMEOUT_MS = 40_000
 VISITOR_IS_SEEN = """() => {
   const video = document.querySelector("video#live");
@@ -333,57 +335,12 @@ class Story:
         await take(owner.page, "owner-offline", languages=IN_ENGLISH_ONLY)
 
 
-def appearing(selector: str) -> Redo:
-    """Return what waits for an element."""
-    return lambda page: page.wait_for_selector(selector)
-
-
 def hide_left_third(settings: Settings, children: Children) -> None:
     """Mask the left third of the picture, as an owner does: settings, then `systemctl reload`."""
     file = settings.doorbell_dir / "doorbell.toml"
     masks = "[[[0, 0], [0.33, 0], [0.33, 1], [0, 1]]]"
     file.write_text(f"{file.read_text()}\n[privacy]\nmasks = {masks}\n")
     os.kill(children.pid("doorbell"), signal.SIGHUP)
-
-
-async def unfold_all(page: Page) -> None:
-    """Open everything that is folded on the owner's first page."""
-    await page.wait_for_selector("[data-testid=wrong-now]")
-    for folded in await page.locator("main summary").all():
-        await folded.click()
-
-
-async def see_live(page: Page) -> None:
-    """Wait until the live picture moves."""
-    await page.wait_for_selector("video#live")
-    await page.wait_for_function(LIVE_IS_SEEN)
-
-
-async def see_details(page: Page) -> None:
-    """Open all that is folded below the live picture, and the quick replies."""
-    await see_live(page)
-    await page.click("#reply")
-    for folded in await page.locator("main summary").all():
-        await folded.click()
-    await page.wait_for_selector("[data-fact=rate]")
-
-
-async def see_clip(page: Page) -> None:
-    """Wait for the clip, and look a second into it."""
-    await page.wait_for_selector("video#clip-video", timeout=20_000)
-    await page.evaluate("() => { document.querySelector('video').currentTime = 1; }")
-
-
-async def choose_clips(page: Page) -> None:
-    """Wait for the recordings that can be given, and tick them."""
-    await page.wait_for_selector("[data-testid=choose-clip]")
-    await people.choose_all(page)
-
-
-async def play(page: Page) -> None:
-    """Play the page's video."""
-    video = await page.wait_for_selector("video")
-    await video.evaluate(people.PLAYS)
 
 
 def faults_of(**persons: Person) -> list[str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from firmware.door import door_app
 from firmware.door.guard import own_origins
-from tests.firmware.test_door_status import WELL, SickDoorbell
+from tests.fakes.door_page import WELL, SickDoorbell
 from tests.flows.serving import serving
 from tests.story.settings import free_ports
 

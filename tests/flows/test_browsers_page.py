@@ -1,54 +1,20 @@
 """An owner lets a browser watch, and ends one, in Chromium; the doorbell's verifier judges it."""
 
-import time
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
-from firmware.consent.facts import BrowserEnding, BrowserEnrolment, BrowserFact, Facts
-from firmware.consent.verifier import judge
-from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
-from firmware.protocol.commands import SealedStatement
-from firmware.protocol.encoding import unb64u
-from firmware.protocol.grants import SEAL_INFO
-from firmware.protocol.notes import BrowserEnded, BrowserEnrolled, ConfirmationWanted
+from firmware.consent.facts import BrowserEnding, BrowserEnrolment
+from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from firmware.protocol.pairing import browser_words
-from firmware.protocol.sealing import open_sealed
-from tests.fakes.porch import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.live_visit import Visit, enrol, visiting
-from tests.flows.test_live_page import PICTURES_SHOWN
-from tests.relay.http_world import CELLS, OWNER_ORIGIN
+from tests.flows.household import PICTURES_SHOWN
+from tests.flows.live_visit import enrol, enrolled, judged, visiting
+from tests.relay.http_world import OWNER_ORIGIN
 from tests.story.browser import SoftBrowser
 
 pytestmark = pytest.mark.browser
-
-
-async def judged(at: Visit) -> object:
-    """Return what the doorbell makes of the newest statement that the relay carried."""
-
-    def statements() -> list[SealedStatement]:
-        return [body for body in at.carrier.seen if isinstance(body, SealedStatement)]
-
-    await eventually(lambda: bool(statements()))
-    data = open_sealed(at.here.keys.sealing_private_key, unb64u(statements()[-1].sealed), SEAL_INFO)
-    facts = Facts(
-        device=at.device,
-        cell=CELLS[0],
-        now_ms=at.world.clock.wall_ms(),
-        is_clock_trusted=True,
-        owners=(at.owner,),
-        agencies=(),
-        requests={},
-        clips={},
-        spent=frozenset(),
-        browsers={
-            known.keys.id: BrowserFact(credential_id=known.credential_id, keys=known.keys)
-            for known in at.here.browsers.all()
-        },
-    )
-    return judge(data, facts)
 
 
 async def test_a_browser_that_was_let_in_at_the_doorbell_sees_the_door(tmp_path: Path) -> None:
@@ -89,8 +55,3 @@ async def test_a_browser_is_ended_from_the_list(tmp_path: Path) -> None:
         await at.note(BrowserEnded(browser=old.id, name=old.name))
         await expect(rows).to_have_count(1)
         assert await at.page.evaluate(WIDER_THAN_SCREEN) == []
-
-
-def enrolled(browser: str, name: str) -> BrowserEnrolled:
-    until_ms = time.time_ns() // 1_000_000 + SESSION_KEY_LIFE_MS
-    return BrowserEnrolled(browser=browser, name=name, until_ms=until_ms)

@@ -11,8 +11,9 @@ from playwright.async_api import Page, expect
 
 from firmware.protocol.commands import Offer
 from firmware.protocol.events import ClipReady, Pressed
-from tests.fakes.porch import CLIP_ID, eventually
+from tests.fakes.porch import CLIP_ID
 from tests.fakes.signed_clip import SignedClip, SignedShelf
+from tests.fakes.waiting import eventually
 from tests.flows.live_visit import Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -19,15 +18,14 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClipReady, ClockSet, Health, Motion, Paired, Pressed, Trouble
 from relay.store import health
 from relay.store.health import HealthRow
-from relay.web.app_server import build_app_server
-from tests.flows.browser import Person, chromium, sit_down
+from tests.flows.browser import Person, sit_down
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
-from tests.flows.serving import serving
-from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, Owner, World, open_world
+from tests.flows.household import PHONE, app_browser
+from tests.relay.http_people import Owner
+from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
 pytestmark = pytest.mark.browser
 
-PHONE = {"width": 360, "height": 740}
 HEALTH = Health(
     measured_ms=1,
     camera="working",
@@ -57,15 +55,7 @@ async def at_the_door(
         "token": owner.http.headers["Authorization"].removeprefix("Bearer "),
         "owner": {"name": "Ada", "credential_id": credential_id},
     }
-    async with (
-        serving(world.app) as relay_port,
-        serving(build_app_server(RELAY_URL)) as app_port,
-        chromium(
-            f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{relay_port},"
-            f"MAP {urlsplit(OWNER_ORIGIN).hostname}:80 127.0.0.1:{app_port}",
-            f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN}",
-        ) as browser,
-    ):
+    async with app_browser(world) as browser:
         person = await sit_down(browser, viewport=PHONE)
         for key, value in {"account": json.dumps(account), "language": language}.items():
             script = f"localStorage.setItem('doorward.{key}', {json.dumps(value)})"

@@ -42,18 +42,11 @@ from relay.store.packages import Package
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.household import PHONE
 from tests.flows.serving import serving
-from tests.flows.test_door_page import PHONE
-from tests.relay.http_world import (
-    BUCKET_ORIGIN,
-    RELAY_URL,
-    Officer,
-    World,
-    certified_officer,
-    open_world,
-)
-from tests.relay.test_agency_cli import record, self_signed
-from tests.relay.test_agency_sound import Film
+from tests.relay.evidence_files import Film, record, self_signed
+from tests.relay.http_people import Officer, certified_officer
+from tests.relay.http_world import BUCKET_ORIGIN, RELAY_URL, World, open_world
 from tests.story.authenticator import SoftPasskey
 
 pytestmark = pytest.mark.browser

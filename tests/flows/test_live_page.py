@@ -24,18 +24,15 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.notes import WatchingBegan, WatchingEnded
 from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.man_in_the_middle import ManInTheMiddle
-from tests.fakes.porch import eventually, in_time, visitor
+from tests.fakes.porch import visitor
+from tests.fakes.waiting import eventually, in_time
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.live_visit import FAKE_MICROPHONE, Visit, visiting
+from tests.flows.household import PICTURES_SHOWN
+from tests.flows.live_visit import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
 pytestmark = pytest.mark.browser
 
-PICTURES_SHOWN = """(wanted) => {
-  const video = document.querySelector("video#live");
-  return video && video.getVideoPlaybackQuality().totalVideoFrames >= wanted;
-}"""
-DENIED_MICROPHONE = ("--use-fake-device-for-media-stream", "--deny-permission-prompts")
 LOUD = 1000
 
 
@@ -88,16 +85,17 @@ async def test_an_enrolled_browser_sees_the_door(tmp_path: Path) -> None:
 async def test_a_press_of_see_uses_the_nonce_that_was_fetched_ahead(tmp_path: Path) -> None:
     async with visiting(tmp_path) as at:
         await see(at)
-        before = [type(body) for body in at.carrier.seen if isinstance(body, NonceWanted | Offer)]
-        assert before[:2] == [NonceWanted, Offer]
+        await eventually(lambda: seen_since_an_offer(at) == [NonceWanted])
         await at.page.click("#live-done")
-        await at.page.wait_for_selector("#see")
-        asked = len([body for body in at.carrier.seen if isinstance(body, NonceWanted)])
         await at.page.click("#see")
-        await at.page.wait_for_function(PICTURES_SHOWN, arg=3)
-        offers = [i for i, body in enumerate(at.carrier.seen) if isinstance(body, Offer)]
-        nonces = at.carrier.seen[: offers[-1]]
-        assert len([body for body in nonces if isinstance(body, NonceWanted)]) == asked
+        await eventually(lambda: Offer in seen_since_an_offer(at))
+        assert seen_since_an_offer(at)[:2] == [NonceWanted, Offer]
+
+
+def seen_since_an_offer(at: Visit) -> list[type]:
+    """Return which nonces and offers followed the first offer."""
+    seen = [type(body) for body in at.carrier.seen if isinstance(body, NonceWanted | Offer)]
+    return seen[seen.index(Offer) + 1 :]
 
 
 async def test_candidates_follow_the_offer_signed_and_in_order(tmp_path: Path) -> None:
@@ -290,6 +288,17 @@ async def test_keys_work_and_can_be_switched_off(tmp_path: Path) -> None:
         await at.page.keyboard.press("f")
         await at.page.wait_for_timeout(200)
         assert not await at.page.evaluate(is_full)
+
+
+async def test_the_picture_goes_into_a_small_window_and_comes_back(tmp_path: Path) -> None:
+    async with visiting(tmp_path) as at:
+        await see(at)
+        await at.page.click("#picture-aside")
+        await at.page.wait_for_function(
+            "() => document.pictureInPictureElement?.closest('#live-screen')"
+        )
+        await at.page.click("#picture-aside")
+        await at.page.wait_for_function("() => document.pictureInPictureElement === null")
 
 
 async def test_tells_picture_and_line_on_request(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from playwright.async_api import expect
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import PlayReply
-from tests.fakes.porch import eventually
+from tests.fakes.waiting import eventually
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
 from tests.flows.phone import until
 from tests.flows.pushed_home import HAS_NO_BOOK, at_home, endpoints, jpeg, now_ms, shown

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.porch import eventually
 from tests.fakes.push_service import run_push_service
+from tests.fakes.waiting import eventually
 from tests.flows.browser import chromium, pictured_on_failure, sit_down, unpaired_town
 from tests.flows.people import join_as_owner, pair
 from tests.flows.phone import Phone

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -21,37 +20,21 @@ from firmware.consent.facts import ClipFact, Facts, Grant, Refusal
 from firmware.consent.verifier import judge
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.protocol.commands import SealedStatement
-from firmware.protocol.encoding import b64u, new_id, sha256_hex, unb64u
-from firmware.protocol.events import ClipReady, ClockSet, Motion, Note, Paired, Pressed
+from firmware.protocol.encoding import new_id, sha256_hex, unb64u
+from firmware.protocol.events import ClipReady, ClockSet, Motion, Pressed
 from firmware.protocol.grants import SEAL_INFO, OwnerKeys
-from firmware.protocol.notes import NOTE_TAG, OwnerNote, RequestMatched, SignedNote, seal_note
+from firmware.protocol.notes import RequestMatched
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.sealing import open_sealed
-from relay.store import fleet
-from relay.store.fleet import DoorbellRow
-from relay.web.app_server import build_app_server
-from tests.flows.browser import chromium, sit_down
+from tests.flows.browser import sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.serving import serving
-from tests.flows.test_door_page import PHONE
-from tests.relay.http_world import (
-    CELLS,
-    HOUR_MS,
-    OWNER_ORIGIN,
-    RELAY_URL,
-    World,
-    certified_officer,
-    open_world,
-)
+from tests.flows.household import PHONE, app_browser, join_and_pair, note
+from tests.relay.http_people import certified_officer
+from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, open_world
 
 pytestmark = pytest.mark.browser
 
 WRONG_MS = 90_000
-KEYS_OF_THIS_BROWSER = """async () => {
-  const { loadAccount, ownerKeys } = await import("/account.js");
-  const { token, owner } = loadAccount();
-  return { token, keys: await ownerKeys(owner) };
-}"""
 
 
 @dataclass
@@ -94,6 +77,7 @@ class Asked:
             requests={sha256_hex(self.request.request.encode()): self.request},
             clips=self.library,
             spent=frozenset(),
+            browsers={},
         )
 
     async def open(self) -> None:
@@ -115,72 +99,21 @@ async def asked(world: World) -> AsyncIterator[Asked]:
     """Let an owner join in a browser, pair a doorbell, and be asked for the last hour but one."""
     with TemporaryDirectory() as folder:
         keys = load_or_make_keys(Path(folder))
-    device = await enrol(world, keys)
-    async with (
-        serving(world.app) as relay_port,
-        serving(build_app_server(RELAY_URL)) as app_port,
-        chromium(
-            f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{relay_port},"
-            f"MAP {urlsplit(OWNER_ORIGIN).hostname}:80 127.0.0.1:{app_port}",
-            f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN}",
-        ) as browser,
-    ):
+    await world.enrol_online(keys)
+    device = keys.device
+    async with app_browser(world) as browser:
         person = await sit_down(browser, viewport=PHONE)
         page = person.page
         await page.clock.set_fixed_time(datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC))
-        await page.goto(f"{OWNER_ORIGIN}/#/join?invitation={await world.invite_owner()}")
-        await page.fill("#name", "Ada")
-        await page.click("#add-passkey")
-        await page.wait_for_url(lambda url: "#/join" not in url)
-        account = await page.evaluate(KEYS_OF_THIS_BROWSER)
-        owner = msgspec.convert(account["keys"], OwnerKeys)
-        await pair(world, device, owner, account["token"])
+        owner = await join_and_pair(world, device, page)
         officer = await certified_officer(world)
         request = officer.sign(officer.write())
         request_id = (await officer.publish(request)).json()["id"]
         await world.answer(device)  # it has taken the request
-        note = OwnerNote(
-            device=device,
-            id=new_id(),
-            told_ms=world.clock.wall_ms(),
-            sealing_key=keys.sealing_key,
-            body=RequestMatched(request_id=request_id),
-        ).encode()
-        signed = SignedNote(note=note.decode(), signature=b64u(keys.signer.sign(NOTE_TAG + note)))
-        sealed = b64u(seal_note(signed, unb64u(owner.browser.viewing_key)))
-        credential_id = owner.passkey.credential_id
-        told = Note(credential_id=credential_id, browser=owner.browser.id, sealed=sealed)
-        await world.tell(device, told)
+        await note(world, keys, owner, RequestMatched(request_id=request_id))
         yield Asked(world, page, device, keys, owner, request, {})
         assert person.faults == []
         await person.context.close()
-
-
-async def enrol(world: World, keys: DeviceKeys) -> str:
-    row = DoorbellRow(
-        device=keys.device,
-        name="Front door",
-        identity_key=keys.identity_key,
-        sealing_key=keys.sealing_key,
-        certificate_pem="-",
-        enrolled_ms=world.clock.wall_ms(),
-        revoked_ms=None,
-        state="online",
-        state_since_ms=world.clock.wall_ms(),
-        last_seq=0,
-    )
-    async with world.database.begin() as tx:
-        await fleet.add(tx, row)
-    return keys.device
-
-
-async def pair(world: World, device: str, owner: OwnerKeys, token: str) -> None:
-    pairing_id = new_id()
-    async with world.browser() as http:
-        http.headers["Authorization"] = f"Bearer {token}"
-        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
-    paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
-    await world.pairings.take_paired(device, paired)
 
 
 def clip_of(trigger_event_id: str, started_ms: int, **changes: Any) -> ClipReady:

@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.flows.browser import chromium, pictured_on_failure, sit_down, unpaired_town
+from tests.flows.household import PICTURES_SHOWN
 from tests.flows.people import join_as_owner, pair, unlock
-from tests.flows.test_live_page import PICTURES_SHOWN
 from tests.story.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

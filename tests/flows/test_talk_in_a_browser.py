@@ -24,7 +24,8 @@ from firmware.config import SoundConfig
 from firmware.live.talk import MicrophoneTrack, read_voice
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sounding import Sounding
-from tests.fakes.sound import tone, until
+from tests.fakes.sound import tone
+from tests.fakes.waiting import eventually
 from tests.flows.browser import chromium
 from tests.rigs.pulse import MISSING, SoundServer, sound_server
 
@@ -127,7 +128,7 @@ class Call:
         )
         await self.peer.setLocalDescription(await self.peer.createAnswer())
         await self.page.evaluate("sdp => answer(sdp)", self.peer.localDescription.sdp)
-        await until(lambda: self.peer.connectionState == "connected", within_s=10)
+        await eventually(lambda: self.peer.connectionState == "connected", within_s=10)
 
     async def close(self) -> None:
         self.track.stop()

@@ -16,12 +16,12 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
-from relay.store import fleet
-from relay.store.fleet import DoorbellRow
-from tests.fakes.porch import Porch, eventually, in_time, porch
+from tests.fakes.porch import Porch, porch
+from tests.fakes.waiting import eventually, in_time
 from tests.flows.live_visit import Carrier
 from tests.flows.serving import serving
-from tests.relay.http_world import World, open_world, paired_owner
+from tests.relay.http_people import paired_owner
+from tests.relay.http_world import World, open_world
 
 REPOSITORY = Path(__file__).parents[2]
 READY_S = 20
@@ -61,30 +61,13 @@ class Home:
 async def home(folder: Path) -> AsyncIterator[Home]:
     async with open_world(folder) as world, porch() as here, serving(world.app) as port:
         world.clock.set_wall_ms(time.time_ns() // 1_000_000)
-        await enrol_doorbell(world, here)
+        await world.enrol_online(here.keys)
         carrying = asyncio.create_task(Carrier(world, here).run(), name="carrier")
         try:
             yield Home(here, world, f"http://127.0.0.1:{port}", folder / "view")
         finally:
             carrying.cancel()
             await asyncio.wait([carrying])
-
-
-async def enrol_doorbell(world: World, here: Porch) -> None:
-    row = DoorbellRow(
-        device=here.keys.device,
-        name="Front door",
-        identity_key=b64u(here.keys.signer.spki),
-        sealing_key=here.keys.sealing_key,
-        certificate_pem="-",
-        enrolled_ms=world.clock.wall_ms(),
-        revoked_ms=None,
-        state="online",
-        state_since_ms=world.clock.wall_ms(),
-        last_seq=0,
-    )
-    async with world.database.begin() as tx:
-        await fleet.add(tx, row)
 
 
 async def set_up_text(at: Home, browser: str) -> str:

@@ -26,11 +26,10 @@ from firmware.viewer.gateway import Gateway
 from firmware.viewer.guard import Guard
 from firmware.viewer.relay import RelayClient
 from firmware.viewer.whep import build_whep
-from tests.fakes.porch import eventually
+from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.live_visit import Visit, visiting
+from tests.flows.live_visit import Visit, enrolled, judged, visiting
 from tests.flows.serving import serving
-from tests.flows.test_browsers_page import enrolled, judged
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL
 
 pytestmark = pytest.mark.browser

@@ -17,7 +17,8 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 def documents() -> list[Path]:
     """Return every document that a reader may open."""
     top = [REPOSITORY / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")]
-    return [*top, REPOSITORY / "tests/README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+    maps = [REPOSITORY / name for name in ("tests/README.md", "firmware/README.md")]
+    return [*top, *maps, *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
 
 def relative_links(document: Path) -> Iterator[tuple[Path, str]]:

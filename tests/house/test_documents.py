@@ -76,6 +76,16 @@ def test_every_folder_of_tests_says_what_it_is_for():
     assert {p[1] for p in parts if p[0] == "tests" and len(p) > 2} <= told
 
 
+def test_the_map_of_the_doorbell_names_each_room_once():
+    text = (REPOSITORY / "firmware/README.md").read_text()
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
+    told = [name for cell in cells for name in re.findall(r"`([\w.]+/?)`", cell)]
+    firmware = REPOSITORY / "firmware"
+    rooms = {f"{path.parent.name}/" for path in firmware.glob("*/__init__.py")}
+    rooms |= {path.name for path in firmware.glob("*.py")} - {"__init__.py"}
+    assert sorted(told) == sorted(rooms)
+
+
 def all_commands() -> list[list[str]]:
     return [command for document in [README, *GUIDE] for command in commands(document)]
 

@@ -1,0 +1,79 @@
+"""An owner in Chromium at the relay's real HTTP side, with a doorbell that tests tell for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+from playwright.async_api import Browser, Page
+
+from firmware.enrolment.keys import DeviceKeys
+from firmware.protocol.encoding import b64u, new_id, unb64u
+from firmware.protocol.events import Note, Paired
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
+from relay.web.app_server import BUNDLE, build_app_server
+from tests.flows.browser import chromium
+from tests.flows.serving import serving
+from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL, World
+
+PHONE = {"width": 360, "height": 740}
+PICTURES_SHOWN = """(wanted) => {
+  const video = document.querySelector("video#live");
+  return video && video.getVideoPlaybackQuality().totalVideoFrames >= wanted;
+}"""
+KEYS_OF_THIS_BROWSER = """async () => {
+  const { loadAccount, ownerKeys } = await import("/account.js");
+  const { token, owner } = loadAccount();
+  return { token, keys: await ownerKeys(owner) };
+}"""
+
+
+@asynccontextmanager
+async def app_browser(world: World, *flags: str, bundle: Path = BUNDLE) -> AsyncIterator[Browser]:
+    """Serve the relay and the owner's app, and start a browser that finds both by name."""
+    async with (
+        serving(world.app) as relay_port,
+        serving(build_app_server(RELAY_URL, bundle=bundle)) as app_port,
+        chromium(
+            f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{relay_port},"
+            f"MAP {urlsplit(OWNER_ORIGIN).hostname}:80 127.0.0.1:{app_port}",
+            f"--unsafely-treat-insecure-origin-as-secure={OWNER_ORIGIN}",
+            *flags,
+        ) as browser,
+    ):
+        yield browser
+
+
+async def join_and_pair(world: World, device: str, page: Page) -> OwnerKeys:
+    """Join by an invitation, and pair the doorbell; returns the keys of this browser's owner."""
+    await page.goto(f"{OWNER_ORIGIN}/#/join?invitation={await world.invite_owner()}")
+    await page.fill("#name", "Ada")
+    await page.click("#add-passkey")
+    await page.wait_for_url(lambda url: "#/join" not in url)
+    account = await page.evaluate(KEYS_OF_THIS_BROWSER)
+    owner = msgspec.convert(account["keys"], OwnerKeys)
+    pairing_id = new_id()
+    async with world.browser() as http:
+        http.headers["Authorization"] = f"Bearer {account['token']}"
+        await http.post("/api/v1/pairings", json={"pairing_id": pairing_id})
+    paired = Paired(pairing_id=pairing_id, credential_id=owner.passkey.credential_id)
+    await world.pairings.take_paired(device, paired)
+    return owner
+
+
+async def note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> None:
+    """Let the doorbell tell the owner's browser something in a sealed note."""
+    text = OwnerNote(
+        device=keys.device,
+        id=new_id(),
+        told_ms=world.clock.wall_ms(),
+        sealing_key=keys.sealing_key,
+        body=body,
+    ).encode()
+    signed = SignedNote(note=text.decode(), signature=b64u(keys.signer.sign(NOTE_TAG + text)))
+    sealed = b64u(seal_note(signed, unb64u(owner.browser.viewing_key)))
+    credential_id = owner.passkey.credential_id
+    told = Note(credential_id=credential_id, browser=owner.browser.id, sealed=sealed)
+    await world.tell(keys.device, told)
