@@ -47,7 +47,7 @@ bench: setup  ## measure for 40 minutes, and write docs/benchmarks.md and .json 
 		echo "set-up: going on without; what is missing is said in the table" >&2
 	$(VENV)/python -m tests.bench $(ARGS)
 
-soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, a guest (hours)
+soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, live view, a guest (hours)
 	@.ci/debian $(FAULTS)
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
