@@ -16,7 +16,9 @@ from playwright.async_api import expect
 
 from tests.flows.browser import chromium
 from tests.flows.demo import Demo, refusal_of
-from tests.story.settings import REPOSITORY
+from tests.story.children import Children
+from tests.story.servers import Servers
+from tests.story.settings import PORT_NAMES, REPOSITORY, Ports, Settings, free_ports
 from tests.story.steps import STEP_NAMES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -51,6 +53,25 @@ def staying(demo: Demo, first_story: dict) -> Iterator[Demo]:
     assert exit_code == 0, demo.said.read_text()
     assert demo.processes() == []
     assert demo.files_outside() == []
+
+
+def test_the_store_takes_no_port_that_is_meant_for_another(tmp_path: Path) -> None:
+    told = free_ports(len(PORT_NAMES))
+    settings = Settings(
+        data_dir=tmp_path,
+        ports=Ports(**dict(zip(PORT_NAMES, told, strict=True))),
+        video=None,
+        is_once=True,
+        is_json=False,
+    )
+    own = tmp_path / "store-ports.json"
+    for remembered in (None, [*told[:3], *free_ports(6)]):
+        if remembered is not None:  # of a start with other settings
+            own.write_text(json.dumps(remembered))
+        Servers(settings, Children(tmp_path))
+        chosen = set(json.loads(own.read_text()))
+        assert len(chosen) == 9
+        assert not chosen & set(told)
 
 
 def test_plays_every_step_of_the_story(first_story: dict) -> None:

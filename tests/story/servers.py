@@ -8,6 +8,8 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 
 from tests.story.children import (
@@ -42,7 +44,9 @@ class Servers:
     def __init__(self, settings: Settings, children: Children) -> None:
         self._settings = settings
         self._children = children
-        self._store_ports = _store_ports(settings.data_dir / "store-ports.json")
+        self._store_ports = _store_ports(
+            settings.data_dir / "store-ports.json", asdict(settings.ports).values()
+        )
         self._by_name = {
             "broker": self._broker,
             "store": self._store,
@@ -144,12 +148,14 @@ class Servers:
         )
 
 
-def _store_ports(file: Path) -> list[int]:
+def _store_ports(file: Path, others: Collection[int]) -> list[int]:
+    """Return the store's own ports: the last start's, if they are free and not to be others'."""
     count = len(STORE_PORT_FLAGS)
     if file.exists():
         remembered: list[int] = json.loads(file.read_text())
-        if len(remembered) == count and all(map(is_port_free, remembered)):
+        is_usable = all(map(is_port_free, remembered)) and not set(remembered) & set(others)
+        if len(remembered) == count and is_usable:
             return remembered
-    chosen = free_ports(count)
+    chosen = free_ports(count, besides=others)
     file.write_text(json.dumps(chosen) + "\n")
     return chosen

@@ -8,7 +8,7 @@ import argparse
 import fcntl
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -166,13 +166,13 @@ def is_port_free(number: int) -> bool:
     return True
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody uses at this moment."""
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+def free_ports(count: int, *, besides: Collection[int] = ()) -> list[int]:
+    """Return ports that nobody uses at this moment, and that aren't meant for something else."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count + len(besides))]
     numbers = [probe.getsockname()[1] for probe in probes]
     for probe in probes:
         probe.close()
-    return numbers
+    return [number for number in numbers if number not in besides][:count]
 
 
 def has_only_loopback() -> bool:
