@@ -42,11 +42,15 @@ export class Household extends EventTarget {
     this.notes = new Map();
     /** @type {Set<string>} by the ids that the doorbell gave them: a relay may carry one twice */
     this.noteIds = new Set();
+    /** @type {Map<string, Promise<void>>} notes that are just being opened, by event id */
+    this.openings = new Map();
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
     this.isLoaded = false;
     /** The relay has told how things are: what was kept from before is of no use any more. */
     this.hasHeard = false;
+    /** @type {Promise<void> | null} */
+    this.hearing = null;
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
@@ -102,6 +106,15 @@ export class Household extends EventTarget {
     return [...this.notes.values()]
       .filter(({ note }) => "statement_digest" in note.body && note.body.statement_digest === digest)
       .sort((a, b) => a.time_ms - b.time_ms);
+  }
+
+  /** Waits for a first load from the relay, whoever began it: what was kept from before may lack what is asked for. */
+  heard() {
+    this.hearing ??= this.load().catch((error) => {
+      this.hearing = null;
+      throw error;
+    });
+    return this.hearing;
   }
 
   /** Loads doorbells and the newest events. */
@@ -194,7 +207,7 @@ export class Household extends EventTarget {
   async follow(signal) {
     for (let tries = 0; !signal.aborted; ) {
       try {
-        if (!this.hasHeard) await this.load();
+        await this.heard();
         for await (const message of this.relay.stream(signal)) {
           if (message.event !== "hello") {
             await this.#hear(message);
@@ -285,29 +298,35 @@ export class Household extends EventTarget {
     dateAnew(this.told.values());
   }
 
-  /** @param {Told} told */
+  /** Takes what was told; a note of it is opened then, whoever began with it. @param {Told} told */
   async #take(told) {
     const { event } = told;
     const known = this.told.get(event.id);
     if (known !== undefined) {
       known.corrected_ms ??= told.corrected_ms;
       known.has_thumbnail ||= told.has_thumbnail;
-      return;
+      return this.openings.get(event.id);
     }
     this.told.set(event.id, told);
-    if (event.body.type !== "note") return;
-    if (event.body.credential_id !== this.owner.credential_id) return;
+    if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
+    const opening = this.#open(event.id, event.device, event.body);
+    this.openings.set(event.id, opening);
+    await opening;
+    if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
+  }
+
+  /** Opens a note that is sealed to this browser. @param {string} eventId @param {string} device @param {{browser: string, sealed: string}} sealedNote */
+  async #open(eventId, device, { browser, sealed }) {
     try {
       this.browser ??= await thisBrowser(this.owner);
-      if (event.body.browser !== this.browser.id) {
+      if (browser !== this.browser.id) {
         this.notesElsewhere += 1;
         return;
       }
-      const identity = identityOf(this, event.device);
-      const note = await openNote(event.body.sealed, this.browser.pairs.viewing, identity);
-      if (note.device !== event.device || this.noteIds.has(note.id)) return;
+      const note = await openNote(sealed, this.browser.pairs.viewing, identityOf(this, device));
+      if (note.device !== device || this.noteIds.has(note.id)) return;
       this.noteIds.add(note.id);
-      this.notes.set(event.id, { note, time_ms: note.told_ms });
+      this.notes.set(eventId, { note, time_ms: note.told_ms });
       keepSealingKey(this, note);
     } catch (error) {
       this.unopenedNotes += 1;

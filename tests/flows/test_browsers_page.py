@@ -26,7 +26,7 @@ async def test_a_browser_that_was_let_in_at_the_doorbell_sees_the_door(tmp_path:
         assert isinstance(checked, BrowserEnrolment), checked
         assert checked.terms.browser == at.owner.browser
         words = at.page.locator("[data-testid=browser-words] li")
-        assert tuple(await words.all_inner_texts()) == browser_words(at.device, at.owner.browser)
+        await expect(words).to_have_text(browser_words(at.device, at.owner.browser))
         await at.note(ConfirmationWanted(statement_digest=checked.digest, door_page="http://door"))
         await expect(at.page.locator("#confirm-at-door")).to_be_visible()
         assert await at.page.evaluate(WIDER_THAN_SCREEN) == []

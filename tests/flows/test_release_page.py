@@ -4,6 +4,7 @@ The relay's HTTP side, the passkey and all keys are real; what a doorbell tells 
 ingest does it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from firmware.consent.facts import ClipFact, Facts, Grant, Refusal
 from firmware.consent.verifier import judge
@@ -26,6 +27,7 @@ from firmware.protocol.grants import SEAL_INFO, OwnerKeys
 from firmware.protocol.notes import RequestMatched
 from firmware.protocol.requests import SignedRequest
 from firmware.protocol.sealing import open_sealed
+from tests.fakes.waiting import in_time
 from tests.flows.browser import sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE, app_browser, join_and_pair, note
@@ -35,6 +37,12 @@ from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, open_wor
 pytestmark = pytest.mark.browser
 
 WRONG_MS = 90_000
+UNTIL_SOMETHING_IS_KEPT = """async () => {
+  const { loadAccount } = await import("/account.js");
+  const { readKey } = await import("/vendor/browser/key_store.js");
+  const kept = () => readKey(`snapshot:${loadAccount().owner.credential_id}`);
+  while (!((await kept())?.tolds.length > 0)) await new Promise((done) => setTimeout(done, 50));
+}"""
 
 
 @dataclass
@@ -80,10 +88,13 @@ class Asked:
             browsers={},
         )
 
+    @property
+    def address(self) -> str:
+        return f"{OWNER_ORIGIN}/#/requests/{msgspec.json.decode(self.request.request)['id']}"
+
     async def open(self) -> None:
         """Open the request as one who comes back; its recordings are there."""
-        request_id = msgspec.json.decode(self.request.request)["id"]
-        await self.page.goto(f"{OWNER_ORIGIN}/#/requests/{request_id}")
+        await self.page.goto(self.address)
         await self.page.reload()
         await self.page.wait_for_selector("[data-testid=choose-clip]")
 
@@ -95,8 +106,11 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @asynccontextmanager
-async def asked(world: World) -> AsyncIterator[Asked]:
-    """Let an owner join in a browser, pair a doorbell, and be asked for the last hour but one."""
+async def asked(world: World, *, closed_h: int = 0) -> AsyncIterator[Asked]:
+    """Let an owner join in a browser, pair a doorbell, and be asked for the last hour but one.
+
+    If `closed_h`, they close the app for so many hours, and are asked at the end of them.
+    """
     with TemporaryDirectory() as folder:
         keys = load_or_make_keys(Path(folder))
     await world.enrol_online(keys)
@@ -106,6 +120,13 @@ async def asked(world: World) -> AsyncIterator[Asked]:
         page = person.page
         await page.clock.set_fixed_time(datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC))
         owner = await join_and_pair(world, device, page)
+        if closed_h:
+            await world.tell(device, Motion(zones=[]))
+            await in_time(page.evaluate(UNTIL_SOMETHING_IS_KEPT))
+            await page.goto("about:blank")
+            world.clock.advance(closed_h * HOUR_MS / 1000)
+            now = datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC)
+            await page.clock.set_fixed_time(now)
         officer = await certified_officer(world)
         request = officer.sign(officer.write())
         request_id = (await officer.publish(request)).json()["id"]
@@ -173,6 +194,21 @@ async def test_sound_is_given_only_if_the_owner_ticks_it(world: World) -> None:
         grant = await at.signed()
         assert isinstance(grant, Grant), grant
         assert grant.terms.has_audio
+
+
+async def test_who_was_asked_while_the_app_was_closed_is_asked_when_it_opens(world: World) -> None:
+    async with asked(world, closed_h=5) as at:  # what is kept reaches back beyond the asked hour
+        right_ms = world.clock.wall_ms() - HOUR_MS - 600_000
+        ring = await world.tell(at.device, Pressed(), time_ms=right_ms)
+        await at.record(clip_of(ring.id, right_ms - 6_000))
+
+        async def slowly(route: Route) -> None:
+            await asyncio.sleep(0.5)
+            await route.continue_()
+
+        await at.page.route("**/api/v1/events?*", slowly)
+        await at.page.goto(at.address)
+        await expect(at.page.locator("[data-testid=choose-clip]")).to_have_count(1)
 
 
 async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_again(

@@ -216,3 +216,34 @@ test("what was kept from before, read while the first load still goes on, takes 
   assert.equal(household.asOfMs, 0);
   assert.deepEqual([household.doorbells.length, [...household.told.keys()]], [20, ["id-300"]]);
 });
+
+test("who must know what the relay says waits for it, once for all, and may try again", async () => {
+  const relay = new ScriptedRelay({ events: [told(300, { type: "motion", zones: [] })] });
+  const household = new Household(relay, { credential_id: "c" });
+  await household.restore({ as_of_ms: NOW, doorbells: [], tolds: [told(1, { type: "motion", zones: [] })] });
+  const answer = relay.get.bind(relay);
+  relay.get = async () => {
+    throw new Error("no way there");
+  };
+  await assert.rejects(household.heard(), /no way there/);
+  relay.get = answer;
+  const first = household.heard();
+  await Promise.all([first, household.heard()]);
+  assert.deepEqual([...household.told.keys()], ["id-300"]);
+  assert.equal(relay.asked.length, 2);
+});
+
+test("a note that another load is just opening is waited for", async () => {
+  const note = { type: "note", credential_id: "c", browser: "b", sealed: "s" };
+  const household = new Household(new ScriptedRelay({ events: [told(3, note)] }), { credential_id: "c" });
+  globalThis.indexedDB = {
+    open() {
+      const opening = { error: new Error("locked") };
+      setTimeout(() => opening.onerror(), 20);
+      return opening;
+    },
+  };
+  void household.loadOlder();
+  await household.loadOlder();
+  assert.equal(household.unopenedNotes, 1);
+});

@@ -80,8 +80,9 @@ function toldOf(household, clip) {
 export async function clipPage(context) {
   const { household, ready, parts, left } = context;
   const [device, clipId] = parts;
-  if (!household.isLoaded) await household.load();
-  const clip = household.clips.find((found) => found.device === device && found.body.clip_id === clipId);
+  const find = () => household.clips.find((found) => found.device === device && found.body.clip_id === clipId);
+  if (find() === undefined) await household.heard();
+  const clip = find();
   if (clip === undefined) {
     return { title: t("clips.title"), body: [h("p", {}, t("clip.error.gone"))] };
   }

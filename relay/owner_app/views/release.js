@@ -27,7 +27,7 @@ import { statementProgress } from "./progress.js";
 export async function releasePage(context) {
   const { household, relay, parts } = context;
   const { signed, agency, state } = await relay.get(`requests/${parts[0]}`);
-  if (!household.isLoaded) await household.load();
+  await household.heard();
   const request = await checkRequest(signed, agency);
   const digest = await requestDigest(signed);
   await household.loadBackTo(request.from_ms);

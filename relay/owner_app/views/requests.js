@@ -21,7 +21,7 @@ export function requestsPage(context) {
   const load = async () => {
     try {
       published = (await relay.get("requests")).requests;
-      if (!household.isLoaded) await household.load();
+      await household.heard();
       redraw();
       household.addEventListener("change", redraw, { signal: left });
     } catch (error) {
