@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.encoding import AgencyId, B64u, DeviceId, Digest, Document, Line, WallTimeMs
+from firmware.protocol.encoding import B64u, DeviceId, Digest, Document, Line, WallTimeMs
 
 Pem = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
 
@@ -32,19 +32,6 @@ class EnrolmentRequest(Document, frozen=True, kw_only=True):
     sealing_key: B64u
 
 
-class Agency(Document, frozen=True, kw_only=True):
-    """One agency as a doorbell knows it: who may certify officers, and who can open packages."""
-
-    id: AgencyId
-    name: Line
-    signing_key: B64u
-    """SubjectPublicKeyInfo (P-256): certifies officers' passkeys."""
-    sealing_keys: Annotated[list[B64u], msgspec.Meta(min_length=1, max_length=8)]
-    agreement_until_ms: WallTimeMs
-    cells: list[str]
-    """Its jurisdiction as H3 cells of resolution 9."""
-
-
 class Enrolment(Document, frozen=True, kw_only=True):
     """The relay's answer: the doorbell's certificate and where everything is."""
 
@@ -56,4 +43,5 @@ class Enrolment(Document, frozen=True, kw_only=True):
     broker_port: Annotated[int, msgspec.Meta(ge=1, le=65535)]
     bucket_origin: Line
     """Scheme, host and port of the bucket: the only place a package is ever sent to."""
-    agencies: list[Agency]
+    log_url: Line
+    """Under which both logs are served, as static files."""

@@ -10,9 +10,18 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.encoding import B64u, DeviceId, Digest, Document, Id, Line, WallTimeMs
+from firmware.protocol.custody import Count, ProofText, SlotNumber
+from firmware.protocol.encoding import (
+    B64u,
+    DeviceId,
+    Digest,
+    Document,
+    Id,
+    Line,
+    ShortB64u,
+    WallTimeMs,
+)
 from firmware.protocol.live import SignedLive
-from firmware.protocol.requests import SignedRequest
 
 Url = Annotated[str, msgspec.Meta(min_length=8, max_length=4096)]
 
@@ -62,10 +71,30 @@ class CloseSession(Document, frozen=True, kw_only=True, tag="close_session", tag
     session_id: Id
 
 
-class RequestPublished(Document, frozen=True, kw_only=True, tag="request", tag_field="type"):
-    """A published evidence request; each doorbell matches it by itself."""
+class RegisterGrew(Document, frozen=True, kw_only=True, tag="register_grew", tag_field="type"):
+    """The register has a new entry; every doorbell is told, and reads it by itself."""
 
-    signed: SignedRequest
+    size: Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+
+
+class ReleaseLogged(Document, frozen=True, kw_only=True, tag="release_logged", tag_field="type"):
+    """The release that was committed to is in the custody log: its proof."""
+
+    commitment: Digest
+    proof: ProofText
+
+
+class SlotLogged(Document, frozen=True, kw_only=True, tag="slot_logged", tag_field="type"):
+    """The slot is in the custody log: the way from this doorbell's commitment to it.
+
+    `hashes` (base64url) is the inclusion proof of the commitment in the slot's tree of `size`.
+    """
+
+    slot: SlotNumber
+    index: Count
+    size: Count
+    hashes: Annotated[list[ShortB64u], msgspec.Meta(max_length=64)]
+    proof: ProofText
 
 
 class SealedStatement(Document, frozen=True, kw_only=True, tag="statement", tag_field="type"):
@@ -89,6 +118,12 @@ class UploadTicket(Document, frozen=True, kw_only=True, tag="upload_ticket", tag
     parts: Annotated[list[PartTicket], msgspec.Meta(min_length=1, max_length=1000)]
 
 
+class PackageArrived(Document, frozen=True, kw_only=True, tag="package_arrived", tag_field="type"):
+    """The package lies whole in the bucket, or is wanted no more: the doorbell may delete it."""
+
+    package_id: Id
+
+
 LiveCommand = NonceWanted | Offer | Candidates | CloseSession
 CommandBody = (
     Receipt
@@ -97,9 +132,12 @@ CommandBody = (
     | Candidates
     | CloseSession
     | SealedOrder
-    | RequestPublished
+    | RegisterGrew
+    | ReleaseLogged
+    | SlotLogged
     | SealedStatement
     | UploadTicket
+    | PackageArrived
 )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
+from firmware.protocol.custody import Count, Quarter, SlotNumber
 from firmware.protocol.encoding import (
     B64u,
     DeviceId,
@@ -25,6 +26,11 @@ from firmware.protocol.thumbnails import SealedThumbnail
 NOTE_PLAIN_BYTES = 2560
 """Every note is padded to this size before it is sealed, so that its size says nothing. The longest
 names that there can be fit: nobody goes untold because of what they are called."""
+
+MAX_SLOT_NOTES = 16
+"""So many browsers of all owners are told in a slot: what one MQTT message holds."""
+
+MAX_PACKAGE_BYTES = 2**32
 
 PartDigests = Annotated[list[Digest], msgspec.Meta(min_length=1, max_length=1000)]
 
@@ -64,6 +70,7 @@ TroubleCode = Literal[
     "power_weak",
     "too_hot",
     "clock_unknown",
+    "register",  # the public register contradicts itself: nothing is released
 ]
 
 
@@ -132,13 +139,53 @@ class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
     sealed: B64u
 
 
+class SlotCommitted(Document, frozen=True, kw_only=True, tag="slot", tag_field="type"):
+    """What every doorbell tells in every slot: a commitment, and a note to each owner's browser.
+
+    It looks the same whether anything was recorded, asked or decided. `commitment` is the digest
+    of a `custody.SlotRecord`.
+    """
+
+    slot: SlotNumber
+    commitment: Digest
+    notes: Annotated[list[Note], msgspec.Meta(max_length=MAX_SLOT_NOTES)]
+
+
+class ReleaseCommitted(
+    Document, frozen=True, kw_only=True, tag="release_committed", tag_field="type"
+):
+    """Log this before I release: the digest of a `custody.ReleaseRecord`."""
+
+    commitment: Digest
+
+
+class PackageWithdrawn(
+    Document, frozen=True, kw_only=True, tag="package_withdrawn", tag_field="type"
+):
+    """The owner takes a grant back: erase the object, or ask the agency to delete it (R14)."""
+
+    package_id: Id
+
+
+class RefusalsCounted(
+    Document, frozen=True, kw_only=True, tag="refusals_counted", tag_field="type"
+):
+    """How often this doorbell refused a statement in a quarter that is over, by check (R11).
+
+    Told once a quarter by every doorbell, so that none of it belongs to one statement.
+    """
+
+    quarter: Quarter
+    counts: Annotated[dict[Line, Count], msgspec.Meta(max_length=60)]
+
+
 class PackageReady(Document, frozen=True, kw_only=True, tag="package_ready", tag_field="type"):
     """A sealed evidence package waits for an upload ticket; one SHA-256 for each part."""
 
     package_id: Id
     request_id: Id
     agency: Line
-    size_bytes: Annotated[int, msgspec.Meta(ge=1, le=2**32)]
+    size_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_PACKAGE_BYTES)]
     part_bytes: Annotated[int, msgspec.Meta(ge=5 * 1024 * 1024, le=64 * 1024 * 1024)]
     part_sha256: PartDigests
 
@@ -193,8 +240,12 @@ EventBody = (
     | PairingAnswer
     | Paired
     | Note
+    | SlotCommitted
+    | ReleaseCommitted
     | PackageReady
     | PackageUploaded
+    | PackageWithdrawn
+    | RefusalsCounted
 )
 
 

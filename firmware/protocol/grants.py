@@ -5,11 +5,29 @@ challenge is SHA-256 over it, so an ordinary login can never be one. Types say h
 checked: `SignedStatement` (parsed), then in firmware.consent `Grant`, then `Release`.
 """
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.browsers import BrowserId, BrowserKeys, check_browser_keys
+from firmware.protocol.browsers import BrowserKeys, check_browser_keys
+from firmware.protocol.decisions import (
+    AddApprover,
+    ChangeSettings,
+    Confirm,
+    Decline,
+    EndApprover,
+    EndBrowser,
+    EnrolBrowser,
+    Hold,
+    IdentityGiven,
+    Knock,
+    RefuseAgency,
+    RemoveOwner,
+    Revoke,
+    SetRecovery,
+    Unhold,
+)
 from firmware.protocol.encoding import (
     AgencyId,
     B64u,
@@ -19,17 +37,27 @@ from firmware.protocol.encoding import (
     Id,
     Line,
     WallTimeMs,
+    WireError,
     unb64u,
 )
-from firmware.protocol.passkeys import Assertion, PasskeyKey, load_p256
+from firmware.protocol.passkeys import (
+    Assertion,
+    PasskeyKey,
+    challenge,
+    check_assertion,
+    load_passkey,
+)
+from firmware.protocol.sealing import open_sealed, seal_to
 
 STATEMENT_TAG = b"doorward/statement/v1"
 SEAL_INFO = b"doorward/sealed-statement/v1"
 MAX_GRANT_LIFE_MS = 24 * 3600 * 1000
+STATEMENT_STEP_BYTES = 16 * 1024
+"""Every statement is padded to a multiple of this; hardly any needs a second one."""
 
 
 class ClipRange(Document, frozen=True, kw_only=True):
-    """One clip that is given, whole: from its first to its last moment."""
+    """What is given of one clip: the whole groups of pictures between two moments of it."""
 
     clip_id: Id
     manifest_digest: Digest
@@ -45,11 +73,12 @@ class Recipient(Document, frozen=True, kw_only=True):
 
 
 class GrantTerms(Document, frozen=True, kw_only=True, tag="grant", tag_field="kind"):
-    """Give these clips to this agency for this request."""
+    """Give these clips to this agency for this request, and what is ticked of the owner."""
 
     request_digest: Digest
     clips: Annotated[list[ClipRange], msgspec.Meta(min_length=1, max_length=16)]
     has_audio: bool
+    identity: IdentityGiven = msgspec.field(default_factory=IdentityGiven)
     recipient: Recipient
 
 
@@ -75,7 +104,7 @@ class OwnerKeys(Document, frozen=True, kw_only=True):
 
 def check_owner_keys(keys: OwnerKeys) -> None:
     """Raise WireError unless signatures can be checked and notes sealed with these keys."""
-    load_p256(unb64u(keys.passkey.public_key))
+    load_passkey(unb64u(keys.passkey.public_key))
     check_browser_keys(keys.browser)
 
 
@@ -86,20 +115,24 @@ class AddOwner(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="
     owner: OwnerKeys
 
 
-class EnrolBrowser(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
-    """Let this browser of mine watch and hear, for 30 days from now.
-
-    A new session key widens who may see, so the doorbell asks for confirmation; one that it knows
-    already is only renewed.
-    """
-
-    browser: BrowserKeys
-
-
-class EndBrowser(Document, frozen=True, kw_only=True, tag="end_session", tag_field="kind"):
-    """Let that browser of mine no longer watch; it takes effect at once."""
-
-    browser: BrowserId
+Terms = (
+    GrantTerms
+    | AddOwner
+    | RemoveOwner
+    | EnrolBrowser
+    | EndBrowser
+    | Hold
+    | Unhold
+    | Revoke
+    | Decline
+    | RefuseAgency
+    | ChangeSettings
+    | SetRecovery
+    | AddApprover
+    | EndApprover
+    | Confirm
+    | Knock
+)
 
 
 class Statement(Document, frozen=True, kw_only=True):
@@ -110,15 +143,35 @@ class Statement(Document, frozen=True, kw_only=True):
     device: DeviceId
     nonce: Id
     not_after_ms: WallTimeMs
-    terms: GrantTerms | AddOwner | EnrolBrowser | EndBrowser
+    terms: Terms
 
 
 class SignedStatement(Document, frozen=True, kw_only=True):
-    """`statement` is the canonical text; the owner's passkey signs its challenge.
-
-    A grant also carries the request's canonical text and its proofs as published, so that the
-    doorbell judges it by itself.
-    """
+    """`statement` is the canonical text; the owner's passkey signs its challenge."""
 
     statement: Annotated[str, msgspec.Meta(max_length=32 * 1024)]
     assertion: Assertion
+
+
+def signer_of(signed: SignedStatement, owners: Iterable[Owner]) -> Owner | None:
+    """Return the owner who truly signed this text, whatever else is wrong with it."""
+    expected = challenge(STATEMENT_TAG, signed.statement.encode())
+    for owner in owners:
+        try:
+            check_assertion(signed.assertion, owner.passkey, expected)
+        except WireError:
+            continue
+        return owner
+    return None
+
+
+def seal_statement(signed: SignedStatement, sealing_key: bytes) -> bytes:
+    """Pad and seal a statement to a doorbell (raw X25519): its size doesn't say what it decides."""
+    plain = signed.encode()
+    size_bytes = -(-len(plain) // STATEMENT_STEP_BYTES) * STATEMENT_STEP_BYTES
+    return seal_to(sealing_key, plain.ljust(size_bytes), SEAL_INFO)
+
+
+def open_statement(sealed: bytes, private_key: bytes) -> bytes:
+    """Return the bytes of a `SignedStatement` without its padding, or raise WireError."""
+    return open_sealed(private_key, sealed, SEAL_INFO).rstrip(b" ")

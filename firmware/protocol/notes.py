@@ -11,7 +11,9 @@ from typing import Annotated
 import msgspec
 
 from firmware.protocol.browsers import BrowserId
+from firmware.protocol.decisions import OwnerSettings
 from firmware.protocol.encoding import (
+    AgencyId,
     DeviceId,
     Digest,
     Document,
@@ -32,10 +34,74 @@ NOTE_TAG = b"doorward/note/v1\x00"
 NOTE_INFO = b"doorward/note/v1"
 
 
-class RequestMatched(Document, frozen=True, kw_only=True, tag="request_matched", tag_field="type"):
-    """A published request concerns this doorbell and the owner opted in to hear of it."""
+class Nothing(Document, frozen=True, kw_only=True, tag="nothing", tag_field="type"):
+    """There is nothing to tell. A slot's note is there all the same, and as large."""
+
+
+class MatchedRequest(Document, frozen=True, kw_only=True):
+    """A request as the doorbell itself read it in the register."""
 
     request_id: Id
+    request_digest: Digest
+    agency_name: Line
+    is_emergency: bool
+    is_reminder: bool = False
+
+
+class RequestsMatched(
+    Document, frozen=True, kw_only=True, tag="requests_matched", tag_field="type"
+):
+    """Published requests concern this doorbell, and the owners opted in to hear of them."""
+
+    requests: Annotated[list[MatchedRequest], msgspec.Meta(min_length=1, max_length=2)]
+
+
+class StatementDone(Document, frozen=True, kw_only=True, tag="statement_done", tag_field="type"):
+    """The doorbell carried out a statement; `kind` is its terms'. Grants end in `ReleaseDone`."""
+
+    statement_digest: Digest
+    kind: Line
+
+
+class SettingsNow(Document, frozen=True, kw_only=True, tag="settings_now", tag_field="type"):
+    """The settings that count from now on, and the agencies that may never ask here.
+
+    `statement_digest` is the statement's that changed them.
+    """
+
+    statement_digest: Digest
+    settings: OwnerSettings | None
+    refused: Annotated[list[AgencyId], msgspec.Meta(max_length=20)]
+
+
+class HeldTime(Document, frozen=True, kw_only=True):
+    """One hold, by the digest of the statement that made it."""
+
+    hold_digest: Digest
+    from_ms: WallTimeMs
+    to_ms: WallTimeMs
+    until_ms: WallTimeMs
+
+
+class HoldsNow(Document, frozen=True, kw_only=True, tag="holds_now", tag_field="type"):
+    """The holds that there are; `statement_digest` is the statement's that changed them."""
+
+    statement_digest: Digest
+    holds: Annotated[list[HeldTime], msgspec.Meta(max_length=10)]
+
+
+class OwnerRemoved(Document, frozen=True, kw_only=True, tag="owner_removed", tag_field="type"):
+    """Somebody is no longer an owner; `by_name` is who signed that."""
+
+    name: Line
+    by_name: Line
+
+
+class RecoveryUsed(Document, frozen=True, kw_only=True, tag="recovery_used", tag_field="type"):
+    """Somebody paired a new passkey with the printed recovery code, at the service button."""
+
+    name: Line
+    at_ms: WallTimeMs
 
 
 class ConfirmationWanted(
@@ -99,7 +165,13 @@ class BrowserEnded(Document, frozen=True, kw_only=True, tag="browser_ended", tag
 
 
 NoteBody = (
-    RequestMatched
+    Nothing
+    | RequestsMatched
+    | StatementDone
+    | SettingsNow
+    | HoldsNow
+    | OwnerRemoved
+    | RecoveryUsed
     | ConfirmationWanted
     | StatementRefused
     | ReleaseDone

@@ -10,7 +10,7 @@ Hoang, Reyhanitabar, Rogaway and Vizár 2015). So chunks can't be cut, swapped o
 Inside: index length (4 bytes) ‖ `ContentIndex` ‖ the files' bytes one after another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Literal
 
 import msgspec
@@ -70,7 +70,7 @@ class ContentFile(Document, frozen=True, kw_only=True):
 class ContentIndex(Document, frozen=True, kw_only=True):
     """What lies inside, in order."""
 
-    files: Annotated[list[ContentFile], msgspec.Meta(min_length=1, max_length=64)]
+    files: Annotated[list[ContentFile], msgspec.Meta(min_length=1, max_length=128)]
 
 
 def seal_package(
@@ -83,6 +83,31 @@ def seal_package(
     files: Mapping[str, bytes],
 ) -> bytes:
     """Return the sealed package of `files` for `recipients` (raw X25519 keys, base64url)."""
+    return b"".join(
+        seal_package_pieces(
+            package_id=package_id,
+            device=device,
+            agency=agency,
+            grant_digest=grant_digest,
+            recipients=recipients,
+            files=files,
+        )
+    )
+
+
+def seal_package_pieces(
+    *,
+    package_id: str,
+    device: str,
+    agency: str,
+    grant_digest: str,
+    recipients: list[str],
+    files: Mapping[str, bytes],
+) -> Iterator[bytes]:
+    """Give the same package piece by piece, so that it is never in memory beside its files.
+
+    Nothing is sealed before the first piece is taken.
+    """
     content_key = AESGCM.generate_key(bit_length=256)
     info = PACKAGE_INFO + bytes.fromhex(grant_digest)
     header = PackageHeader(
@@ -101,10 +126,9 @@ def seal_package(
             for name, data in files.items()
         ]
     ).encode()
-    plain = b"".join([len(index).to_bytes(4, "big"), index, *files.values()])
-    return b"".join(
-        [MAGIC, len(header).to_bytes(4, "big"), header, *_seal_chunks(content_key, header, plain)]
-    )
+    yield MAGIC + len(header).to_bytes(4, "big") + header
+    plain = _in_chunks([len(index).to_bytes(4, "big"), index, *files.values()])
+    yield from _seal_chunks(content_key, header, plain)
 
 
 def read_header(sealed: bytes) -> tuple[PackageHeader, int]:
@@ -145,16 +169,28 @@ def _nonce(number: int, is_last: bool) -> bytes:
     return number.to_bytes(11, "big") + (b"\x01" if is_last else b"\x00")
 
 
-def _seal_chunks(key: bytes, header: bytes, plain: bytes) -> list[bytes]:
+def _in_chunks(files: Iterable[bytes]) -> Iterator[bytes]:
+    """Give the files' bytes in chunks, all whole but the last."""
+    chunk = bytearray()
+    for data in files:
+        view = memoryview(data)
+        for begin in range(0, len(view), CHUNK_BYTES):
+            chunk += view[begin : begin + CHUNK_BYTES]
+            if len(chunk) > CHUNK_BYTES:
+                yield bytes(chunk[:CHUNK_BYTES])
+                del chunk[:CHUNK_BYTES]
+    yield bytes(chunk)
+
+
+def _seal_chunks(key: bytes, header: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     aad = bytes.fromhex(sha256_hex(header))
     cipher = AESGCM(key)
-    count = max(1, -(-len(plain) // CHUNK_BYTES))
-    return [
-        cipher.encrypt(
-            _nonce(i, i == count - 1), plain[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES], aad
-        )
-        for i in range(count)
-    ]
+    chunk = next(chunks)
+    number = 0
+    for following in chunks:
+        yield cipher.encrypt(_nonce(number, False), chunk, aad)
+        chunk, number = following, number + 1
+    yield cipher.encrypt(_nonce(number, True), chunk, aad)
 
 
 def _open_chunks(key: bytes, header: bytes, body: bytes) -> bytes:

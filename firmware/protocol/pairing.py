@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Literal
 
 from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.decisions import RecoveryKeys
 from firmware.protocol.encoding import (
     Document,
     Id,
@@ -23,6 +24,7 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.passkeys import PasskeyKey
 
 QR_PREFIX = "DW1:"
 WORDS_ROUNDS = 200_000
@@ -86,6 +88,18 @@ def newcomer_words(code: PairingCode) -> tuple[str, ...]:
     The newcomer's own app and the doorbell's page show the same, unless somebody swapped keys.
     """
     return tuple(six_words(code, identity_key="", sealing_key=""))
+
+
+@lru_cache(maxsize=64)
+def recovery_key_words(keys: RecoveryKeys) -> tuple[str, ...]:
+    """Return six words over the public halves of a recovery key: they stand on its paper, too."""
+    return _words({"recovery": keys.encode().decode()})
+
+
+@lru_cache(maxsize=64)
+def approver_words(key: PasskeyKey) -> tuple[str, ...]:
+    """Return six words over a key that is to confirm statements: its own program shows them too."""
+    return _words({"approver": key.encode().decode()})
 
 
 def _words(bound: dict[str, str]) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Passkeys as Doorward stores and checks them: public keys and WebAuthn assertions.
 
-Terms and checks follow Web Authentication Level 3, section 7.2. Only ES256 (P-256) counts.
+Terms and checks follow Web Authentication Level 3, section 7.2. What counts is ES256 (P-256), and
+RS256 (RSASSA-PKCS1-v1_5) because Windows Hello often has nothing else; which of them, the key
+itself says, never the message. All other keys of Doorward are P-256: `load_p256`.
 `check_assertion` is pure and raises `AssertionRefused` with a named reason.
 """
 
@@ -10,13 +12,17 @@ from typing import Literal
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, unb64u
 
 LOGIN_TAG = b"doorward/login/v1"
 FLAG_USER_PRESENT = 0x01
 FLAG_USER_VERIFIED = 0x04
+MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 4096
+"""What an authenticator makes; more would only cost whoever checks."""
+RSA_EXPONENT = 65537
 
 
 class PasskeyKey(Document, frozen=True, kw_only=True):
@@ -24,7 +30,7 @@ class PasskeyKey(Document, frozen=True, kw_only=True):
 
     credential_id: ShortB64u
     public_key: ShortB64u
-    """SubjectPublicKeyInfo (DER) of a P-256 key."""
+    """SubjectPublicKeyInfo (DER) of a P-256 key, or of an RSA key of 2048 to 4096 bits."""
     rp_id: Line
     origin: Line
 
@@ -67,12 +73,23 @@ def login_challenge(given: bytes) -> bytes:
 
 def load_p256(spki: bytes) -> ec.EllipticCurvePublicKey:
     """Load SubjectPublicKeyInfo (DER) of a P-256 key, or raise WireError."""
-    try:
-        key = serialization.load_der_public_key(spki)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise WireError(f"not a public key: {error}") from error
+    key = _load(spki)
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
         raise WireError("not a P-256 public key")
+    return key
+
+
+def load_passkey(spki: bytes) -> ec.EllipticCurvePublicKey | rsa.RSAPublicKey:
+    """Load a passkey's SubjectPublicKeyInfo (DER), P-256 or RSA, or raise WireError."""
+    key = _load(spki)
+    if not isinstance(key, rsa.RSAPublicKey):
+        return load_p256(spki)
+    if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+        raise WireError(
+            f"an RSA passkey has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits, not {key.key_size}"
+        )
+    if key.public_numbers().e != RSA_EXPONENT:
+        raise WireError(f"an RSA passkey has the public exponent {RSA_EXPONENT}")
     return key
 
 
@@ -80,6 +97,19 @@ def verify_p256(spki: bytes, signature: bytes, data: bytes) -> bool:
     """Tell whether `signature` (DER, ECDSA with SHA-256) over `data` is by `spki`."""
     try:
         load_p256(spki).verify(signature, data, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        return False
+    return True
+
+
+def verify_passkey(spki: bytes, signature: bytes, data: bytes) -> bool:
+    """Tell whether `signature` over `data` is by a passkey: ES256 or RS256, as its key is."""
+    key = load_passkey(spki)
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+        else:
+            key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         return False
     return True
@@ -109,8 +139,15 @@ def check_assertion(assertion: Assertion, key: PasskeyKey, expected_challenge: b
     if not authenticator_data[32] & FLAG_USER_VERIFIED:
         raise AssertionRefused("user_verified", "the authenticator didn't verify its user")
     signed = authenticator_data + hashlib.sha256(client_data_bytes).digest()
-    if not verify_p256(unb64u(key.public_key), unb64u(assertion.signature), signed):
+    if not verify_passkey(unb64u(key.public_key), unb64u(assertion.signature), signed):
         raise AssertionRefused("signature", "the signature doesn't match")
+
+
+def _load(spki: bytes) -> object:
+    try:
+        return serialization.load_der_public_key(spki)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise WireError(f"not a public key: {error}") from error
 
 
 def _parse_client_data(data: bytes) -> dict[str, object]:

@@ -1,0 +1,206 @@
+"""The words of the data channel "asked": what waits for an owner's word, and the word of a key.
+
+Spoken between the doorbell and `doorward approve`, end to end: the relay, which carries the
+signalling, sees neither a request nor what was decided. A program says one `Wish` a message. The
+doorbell answers by a JSON text with a `type`: `waiting`, `part` and `household` announce `size` bytes
+that follow in chunks of CHUNK_BYTES and an `end`; `confirmed` and `refused` end a confirmation; `error`
+says why nothing comes. One answer at a time, in order.
+
+What waits is as the doorbell's own page shows it (door/shown.py): both are made of the same facts.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.protocol.encoding import Digest, Document, Line, ShortB64u, WallTimeMs
+from firmware.protocol.grants import SignedStatement
+from firmware.protocol.requests import IncidentType
+
+ASKED_LABEL = "asked"
+CHUNK_BYTES = 16 * 1024
+MAX_WISH_BYTES = 4096
+MAX_LIST_BYTES = 512 * 1024
+MAX_PART_BYTES = 512 * 1024 * 1024
+
+Text = Annotated[str, msgspec.Meta(max_length=4000)]
+Words = Annotated[list[Line], msgspec.Meta(max_length=6)]
+Polygon = Annotated[list[tuple[int, int]], msgspec.Meta(max_length=8)]
+Polygons = Annotated[list[Polygon], msgspec.Meta(max_length=4)]
+PartNumber = Annotated[int, msgspec.Meta(ge=1, le=16)]
+
+
+class WaitingWanted(Document, frozen=True, kw_only=True, tag="waiting", tag_field="type"):
+    """Say what of mine waits."""
+
+
+class PartWanted(Document, frozen=True, kw_only=True, tag="part", tag_field="type"):
+    """Send exactly what would leave of a waiting grant's clip `number`, as MP4."""
+
+    digest: Digest
+    number: PartNumber
+
+
+class ConfirmWanted(Document, frozen=True, kw_only=True, tag="confirm", tag_field="type"):
+    """Take an approver's word: a signed `decisions.Confirm`."""
+
+    signed: SignedStatement
+
+
+class HouseholdWanted(Document, frozen=True, kw_only=True, tag="household", tag_field="type"):
+    """Say who the owners are, and which browsers and keys are mine."""
+
+
+Wish = WaitingWanted | PartWanted | ConfirmWanted | HouseholdWanted
+
+
+class AskedClip(Document, frozen=True, kw_only=True):
+    """The part of one clip that would leave."""
+
+    from_ms: WallTimeMs
+    to_ms: WallTimeMs
+    is_whole: bool
+    has_sound: bool
+    time: Literal["trusted", "corrected", "unknown"]
+    problem: Text = ""
+
+
+class GrantAsked(Document, frozen=True, kw_only=True, tag="grant", tag_field="kind"):
+    """Recordings that would be given to an agency."""
+
+    agency: Text
+    is_example: bool
+    officer_name: Text
+    cosigner_name: Text
+    contact: Text
+    case_number: Text
+    incident_type: IncidentType
+    text: Text
+    reason: Text
+    danger: Text
+    asked_from_ms: WallTimeMs
+    asked_to_ms: WallTimeMs
+    retention_days: int
+    onward_sharing: Literal["none", "prosecutor"]
+    clips: Annotated[list[AskedClip], msgspec.Meta(min_length=1, max_length=16)]
+    has_audio: bool
+    given_name: Text
+    given_address: Text
+    given_contact: Text
+    key_fingerprints: Annotated[list[Line], msgspec.Meta(max_length=8)]
+    not_after_ms: WallTimeMs
+
+
+class OwnerAsked(Document, frozen=True, kw_only=True, tag="add_owner", tag_field="kind"):
+    """Somebody who would be an owner too."""
+
+    name: Text
+    words: Words
+
+
+class RemovalAsked(Document, frozen=True, kw_only=True, tag="remove_owner", tag_field="kind"):
+    """An owner who would be none any more."""
+
+    name: Text
+
+
+class BrowserAsked(Document, frozen=True, kw_only=True, tag="session", tag_field="kind"):
+    """A browser that would watch."""
+
+    name: Text
+    words: Words
+
+
+class AgencyAsked(Document, frozen=True, kw_only=True, tag="refuse_agency", tag_field="kind"):
+    """An agency that would be heard again."""
+
+    name: Text
+
+
+class SettingsAsked(Document, frozen=True, kw_only=True, tag="settings", tag_field="kind"):
+    """Settings under which more would be seen."""
+
+    removed: Polygons
+    kept: Polygons
+    added: Polygons
+    is_opted_in: bool
+    was_opted_in: bool
+    has_reminder: bool
+    had_reminder: bool
+
+
+class RecoveryAsked(Document, frozen=True, kw_only=True, tag="recovery", tag_field="kind"):
+    """A recovery key that would count."""
+
+    words: Words
+    is_first: bool
+
+
+class ApproverAsked(Document, frozen=True, kw_only=True, tag="add_approver", tag_field="kind"):
+    """A key that would confirm."""
+
+    name: Text
+    words: Words
+
+
+Asked = (
+    GrantAsked
+    | OwnerAsked
+    | RemovalAsked
+    | BrowserAsked
+    | AgencyAsked
+    | SettingsAsked
+    | RecoveryAsked
+    | ApproverAsked
+)
+
+
+class WaitingLine(Document, frozen=True, kw_only=True):
+    """One statement that waits."""
+
+    digest: Digest
+    signer_name: Text
+    expires_ms: WallTimeMs
+    asked: Asked
+
+
+class WaitingNow(Document, frozen=True, kw_only=True):
+    """All of this owner's statements that wait, oldest first."""
+
+    v: Literal[1] = 1
+    waiting: Annotated[list[WaitingLine], msgspec.Meta(max_length=100)]
+
+
+class OwnerLine(Document, frozen=True, kw_only=True):
+    """One owner."""
+
+    name: Text
+    is_you: bool
+
+
+class BrowserLine(Document, frozen=True, kw_only=True):
+    """One of the caller's browsers; `expires_ms` None: the doorbell doesn't know the time yet."""
+
+    id: Line
+    name: Text
+    expires_ms: WallTimeMs | None
+    is_this: bool
+
+
+class ApproverLine(Document, frozen=True, kw_only=True):
+    """One of the caller's keys that confirm."""
+
+    name: Text
+    credential_id: ShortB64u
+    words: Words
+
+
+class HouseholdNow(Document, frozen=True, kw_only=True):
+    """Who lives here, as far as the caller may know: every owner, and what is the caller's own."""
+
+    v: Literal[1] = 1
+    owners: Annotated[list[OwnerLine], msgspec.Meta(max_length=16)]
+    browsers: Annotated[list[BrowserLine], msgspec.Meta(max_length=48)]
+    approvers: Annotated[list[ApproverLine], msgspec.Meta(max_length=5)]
+    recovery_words: Words
+    """Of the recovery key that counts; none: there is none."""

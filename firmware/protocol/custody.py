@@ -1,0 +1,269 @@
+"""The custody log: what happened to evidence, as entries that name nobody's home.
+
+A doorbell's part is a salted commitment: whoever holds the opened record can prove it, nobody else
+can tell whose it is. Log first, then act: a release leaves, a download begins and an object is
+erased once its entry is in a checkpoint that witnesses have signed.
+
+What a commitment is of, `ReleaseRecord` and `SlotRecord`, stays on the doorbell until it gives it
+away inside a package.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.protocol.encoding import (
+    AgencyId,
+    DeviceId,
+    Digest,
+    Document,
+    Id,
+    Line,
+    ShortB64u,
+    WallTimeMs,
+    WireError,
+    b64u,
+    decode_canonical,
+    sha256_hex,
+    unb64u,
+)
+from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.register.entries import MAX_LEAF_BYTES
+from firmware.protocol.tlog.merkle import inclusion_root, leaf_hash
+
+DELETION_TAG = b"doorward/deletion/v1"
+MAX_CLIPS_IN_SLOT = 500
+
+Quarter = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-Q[1-4]\Z")]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+SlotNumber = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+"""Wall time in milliseconds divided by the register's slot_ms, rounded down."""
+ProofText = Annotated[str, msgspec.Meta(max_length=16 * 1024)]
+"""A c2sp.org/tlog-proof: index, hashes and the witnessed checkpoint."""
+
+
+class ReleaseRecord(Document, frozen=True, kw_only=True):
+    """What a doorbell commits to before it releases: exactly this grant, by this doorbell."""
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/release/v1"] = "doorward/release/v1"
+    device: DeviceId
+    grant_digest: Digest
+    salt: ShortB64u
+
+
+class SlotRecord(Document, frozen=True, kw_only=True):
+    """What a doorbell commits to in one slot: the clips that it finished, each salted by itself.
+
+    `clips` are `clip_commitment`s in the order in which they were finished; none is as usual.
+    """
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/slot/v1"] = "doorward/slot/v1"
+    device: DeviceId
+    slot: SlotNumber
+    salt: ShortB64u
+    clips: Annotated[list[Digest], msgspec.Meta(max_length=MAX_CLIPS_IN_SLOT)]
+
+
+class CaptureProof(Document, frozen=True, kw_only=True):
+    """That a clip's manifest was committed to in a slot: it goes into the package.
+
+    `index`, `size` and `hashes` (base64url) lead from the record's digest to the slot's root,
+    `proof` from the slot's leaf to a witnessed checkpoint of the custody log.
+    """
+
+    v: Literal[1] = 1
+    clip_salt: ShortB64u
+    record: SlotRecord
+    index: Count
+    size: Count
+    hashes: Annotated[list[ShortB64u], msgspec.Meta(max_length=64)]
+    proof: ProofText
+
+
+class ReleaseProof(Document, frozen=True, kw_only=True):
+    """That a release was committed to before it left: it goes into the package."""
+
+    v: Literal[1] = 1
+    record: ReleaseRecord
+    proof: ProofText
+
+
+class ReleaseLeaf(Document, frozen=True, kw_only=True, tag="release", tag_field="type"):
+    """Some doorbell is about to release something: the digest of a `ReleaseRecord`."""
+
+    commitment: Digest
+
+
+class SlotLeaf(Document, frozen=True, kw_only=True, tag="slot", tag_field="type"):
+    """The Merkle root over one commitment of every doorbell that was heard in the slot."""
+
+    slot: SlotNumber
+    root: Digest
+
+
+class ReceivedLeaf(Document, frozen=True, kw_only=True, tag="received", tag_field="type"):
+    """How many recordings an agency got in a quarter, when that passed from one band to another."""
+
+    agency: AgencyId
+    quarter: Quarter
+    band: Literal["1-4", "5+"]
+
+
+class DownloadLeaf(Document, frozen=True, kw_only=True, tag="download", tag_field="type"):
+    """An officer of the agency downloads a package (`package_commitment`)."""
+
+    agency: AgencyId
+    package: Digest
+
+
+class DeletionAskedLeaf(
+    Document, frozen=True, kw_only=True, tag="deletion_asked", tag_field="type"
+):
+    """The owner asks the agency to delete what it has downloaded (R14)."""
+
+    agency: AgencyId
+    package: Digest
+    answer_by_ms: WallTimeMs
+
+
+class DeletionAnswer(Document, frozen=True, kw_only=True):
+    """What the agency says to that, signed by its own key."""
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/deletion/v1"] = "doorward/deletion/v1"
+    agency: AgencyId
+    package: Digest
+    answer: Literal["deleted", "kept"]
+    reason: Line
+    """Why it is kept, such as a court's order; or how it was deleted."""
+    answered_ms: WallTimeMs
+
+
+class SignedDeletionAnswer(Document, frozen=True, kw_only=True):
+    """ECDSA P-256/SHA-256 (DER) by the agency's signing key over DELETION_TAG ‖ 0 ‖ text."""
+
+    answer: Annotated[str, msgspec.Meta(max_length=2048)]
+    signature: ShortB64u
+
+
+class DeletionAnsweredLeaf(
+    Document, frozen=True, kw_only=True, tag="deletion_answered", tag_field="type"
+):
+    """The agency answered."""
+
+    signed: SignedDeletionAnswer
+
+
+class ErasedLeaf(Document, frozen=True, kw_only=True, tag="erased", tag_field="type"):
+    """The relay erased an object: withdrawn before any download, or unopened for 30 days (R19)."""
+
+    package: Digest
+    why: Literal["withdrawn", "unopened"]
+
+
+class LegalProcessLeaf(Document, frozen=True, kw_only=True, tag="legal_process", tag_field="type"):
+    """Legal process was served on the relay's operator (R16); all it can yield is listed."""
+
+    quarter: Quarter
+    kind: Literal["subpoena", "court_order", "search_warrant", "other"]
+    yielded: Annotated[
+        list[Literal["nothing", "account_metadata", "sealed_blobs"]],
+        msgspec.Meta(min_length=1, max_length=3),
+    ]
+
+
+class RefusalsLeaf(Document, frozen=True, kw_only=True, tag="refusals", tag_field="type"):
+    """How often doorbells refused a statement in a quarter, by the check that failed (R11)."""
+
+    quarter: Quarter
+    counts: Annotated[dict[Line, Count], msgspec.Meta(max_length=60)]
+
+
+CustodyBody = (
+    ReleaseLeaf
+    | SlotLeaf
+    | ReceivedLeaf
+    | DownloadLeaf
+    | DeletionAskedLeaf
+    | DeletionAnsweredLeaf
+    | ErasedLeaf
+    | LegalProcessLeaf
+    | RefusalsLeaf
+)
+
+
+class CustodyLeaf(Document, frozen=True, kw_only=True):
+    """One entry of the custody log."""
+
+    v: Literal[1] = 1
+    body: CustodyBody
+
+
+def parse_custody_leaf(entry: bytes) -> CustodyLeaf:
+    """Parse one entry, or raise WireError."""
+    return decode_canonical(CustodyLeaf, entry, max_bytes=MAX_LEAF_BYTES)
+
+
+def release_entry(record: ReleaseRecord) -> bytes:
+    """Return the entry of the custody log that belongs to a release."""
+    return CustodyLeaf(body=ReleaseLeaf(commitment=record.digest())).encode()
+
+
+def slot_entry(slot: int, root: bytes) -> bytes:
+    """Return the entry of the custody log that belongs to a slot."""
+    return CustodyLeaf(body=SlotLeaf(slot=slot, root=root.hex())).encode()
+
+
+def slot_leaf_hash(commitment: str) -> bytes:
+    """Return what stands for one doorbell in a slot's tree: its commitment's hash as a leaf."""
+    return leaf_hash(bytes.fromhex(commitment))
+
+
+def slot_root(commitment: str, *, index: int, size: int, hashes: Sequence[str]) -> bytes:
+    """Return the root of a slot's tree to which the path (base64url) leads, or raise WireError."""
+    return inclusion_root(
+        index=index,
+        size=size,
+        leaf_hash=slot_leaf_hash(commitment),
+        proof=[unb64u(one) for one in hashes],
+    )
+
+
+def clip_commitment(manifest_digest: str, salt: bytes) -> str:
+    """Return what stands for a clip in a slot: SHA-256 over tag, salt and manifest digest."""
+    return sha256_hex(b"doorward/clip-in-slot/v1\x00" + salt + bytes.fromhex(manifest_digest))
+
+
+def package_commitment(package_id: Id) -> str:
+    """Return what stands for a package in the log; its id is random, and known to its parties."""
+    return sha256_hex(b"doorward/package-in-log/v1\x00" + package_id.encode())
+
+
+def deletion_message(answer: bytes) -> bytes:
+    """Return the bytes that the agency signs for an answer's canonical text."""
+    return DELETION_TAG + b"\x00" + answer
+
+
+def check_deletion_answer(signed: SignedDeletionAnswer, signing_key: bytes) -> DeletionAnswer:
+    """Return the answer if the agency's key signed it, or raise WireError."""
+    text = signed.answer.encode()
+    if not verify_p256(signing_key, unb64u(signed.signature), deletion_message(text)):
+        raise WireError("the agency didn't sign this answer")
+    return decode_canonical(DeletionAnswer, text)
+
+
+def new_salt(random_bytes: bytes) -> str:
+    """Return 32 random bytes as a record's salt."""
+    if len(random_bytes) != 32:
+        raise WireError("a salt is 32 bytes")
+    return b64u(random_bytes)
+
+
+def quarter_of(wall_ms: int) -> str:
+    """Return the quarter (UTC) of a wall time in milliseconds."""
+    when = datetime.fromtimestamp(wall_ms / 1000, UTC)
+    return f"{when.year:04d}-Q{(when.month - 1) // 3 + 1}"

@@ -1,0 +1,60 @@
+"""The printed recovery code, used: its signing key lets a new owner in whose passkeys are lost.
+
+What is signed names the doorbell and exactly the keys that its camera read from the new owner's app
+in this pairing, so that it is good for nothing else, and once.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.protocol.decisions import RecoveryKeys
+from firmware.protocol.encoding import (
+    DeviceId,
+    Digest,
+    Document,
+    ShortB64u,
+    WireError,
+    decode_canonical,
+    unb64u,
+)
+from firmware.protocol.pairing import PairingCode
+from firmware.protocol.passkeys import verify_p256
+
+RECOVERY_TAG = b"doorward/recovery/v1\x00"
+
+
+class RecoveryUse(Document, frozen=True, kw_only=True):
+    """Let the person of this pairing code be an owner of this doorbell."""
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/recovery/v1"] = "doorward/recovery/v1"
+    device: DeviceId
+    code_digest: Digest
+    """Of the `pairing.PairingCode` that the doorbell's camera read."""
+
+
+class SignedRecoveryUse(Document, frozen=True, kw_only=True):
+    """`use` is the canonical text; the recovery signing key signs RECOVERY_TAG ‖ it (DER)."""
+
+    use: Annotated[str, msgspec.Meta(max_length=512)]
+    signature: ShortB64u
+
+
+def recovery_message(use: RecoveryUse) -> bytes:
+    """Return the bytes that are signed."""
+    return RECOVERY_TAG + use.encode()
+
+
+def check_recovery_use(
+    signed: SignedRecoveryUse, keys: RecoveryKeys, *, device: str, code: PairingCode
+) -> None:
+    """Raise WireError unless the recovery key signed exactly this pairing of this doorbell."""
+    text = signed.use.encode()
+    if not verify_p256(unb64u(keys.signing_key), unb64u(signed.signature), RECOVERY_TAG + text):
+        raise WireError("not signed by the recovery key that counts here")
+    use = decode_canonical(RecoveryUse, text)
+    if use.device != device:
+        raise WireError("signed for another doorbell")
+    if use.code_digest != code.digest():
+        raise WireError("signed for another pairing")

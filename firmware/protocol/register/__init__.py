@@ -1,0 +1,8 @@
+"""The register: the small public log that says who may ask, and what was asked.
+
+Every doorbell follows it whole and believes nothing about agencies, officers or requests that isn't
+in it. Here are its entries (entries.py), what they add up to (replay.py: a pure state machine that
+the doorbell, the relay, the monitor and the verifier of evidence all run), and what of that may be
+counted on at a given time (facts.py: age and freshness by the witnesses' clocks).
+How entries get into a log and out of it again is protocol/tlog's.
+"""

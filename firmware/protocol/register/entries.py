@@ -1,0 +1,262 @@
+"""The entries of the register, each one leaf: canonical JSON of a `Leaf`.
+
+What only the relay's operator may say is a `Change`, signed by administrators: two of them where
+it widens who may ask (R17), one where it narrows. What an agency says of itself is signed by its
+own key, and only published here. An entry that nobody had the right to make has no effect
+(replay.py says so); it stays in the log for everybody to see.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.protocol.encoding import (
+    AgencyId,
+    Digest,
+    Document,
+    Id,
+    Line,
+    ShortB64u,
+    WallTimeMs,
+)
+from firmware.protocol.requests import (
+    AREA_QUIET_MS,
+    LONG_WINDOW_MS,
+    MAX_AGE_MS,
+    MAX_LIFE_MS,
+    MAX_OPEN_PER_OFFICER,
+    MAX_PER_CASE,
+    MAX_WINDOW_MS,
+    MIN_WINDOW_MS,
+    Cell,
+    SignedCertificate,
+    SignedRequest,
+    SignedWithdrawal,
+)
+
+MAX_LEAF_BYTES = 65_535
+"""What an entry bundle of a tiled log can hold (c2sp.org/tlog-tiles)."""
+MAX_CELLS = 3000
+"""A jurisdiction of about 300 km²: what fits into one leaf."""
+AGREEMENT_TAG = b"doorward/agreement/v1"
+CHANGE_TAG = b"doorward/register-change/v1"
+EXAMPLE_PREFIX = "example."
+"""A log whose origin begins so is an invented town's; its clock may be wound."""
+
+_MINUTE_MS = 60 * 1000
+_HOUR_MS = 60 * _MINUTE_MS
+_DAY_MS = 24 * _HOUR_MS
+MAX_AGREEMENT_MS = 366 * _DAY_MS
+"""R20: twelve months."""
+
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+AdminId = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9](-?[a-z0-9]){1,39}\Z")]
+
+
+class Delays(Document, frozen=True, kw_only=True):
+    """How long things take in this log. Shorter than the rules say only in an example town."""
+
+    key_age_ms: Milliseconds = 72 * _HOUR_MS
+    """R17: a key counts once witnesses have seen it for so long."""
+    agreement_age_ms: Milliseconds = 7 * _DAY_MS
+    """R20: an agency's first agreement is public for so long before it can ask."""
+    freshness_ms: Milliseconds = _HOUR_MS
+    """Nothing is released by a register older than this."""
+    slot_ms: Annotated[int, msgspec.Meta(ge=500, le=_HOUR_MS)] = 10 * _MINUTE_MS
+    """Every doorbell sends one commitment in each slot."""
+    batch_ms: Annotated[int, msgspec.Meta(ge=0, le=_HOUR_MS)] = 15 * _MINUTE_MS
+    """R9: what an agency sees changes only this often."""
+
+
+class Limits(Document, frozen=True, kw_only=True):
+    """What a request may ask for (R2–R4, R13, R15). An operator may be stricter."""
+
+    min_window_ms: Milliseconds = MIN_WINDOW_MS
+    max_window_ms: Milliseconds = MAX_WINDOW_MS
+    long_window_ms: Milliseconds = LONG_WINDOW_MS
+    max_age_ms: Milliseconds = MAX_AGE_MS
+    max_life_ms: Milliseconds = MAX_LIFE_MS
+    max_cells: Annotated[int, msgspec.Meta(ge=1, le=12)] = 12
+    max_per_case: Annotated[int, msgspec.Meta(ge=1, le=100)] = MAX_PER_CASE
+    max_open_per_officer: Annotated[int, msgspec.Meta(ge=1, le=100)] = MAX_OPEN_PER_OFFICER
+    area_quiet_ms: Milliseconds = AREA_QUIET_MS
+
+
+class Admin(Document, frozen=True, kw_only=True):
+    """One administrator of the relay; `key` is SubjectPublicKeyInfo (P-256)."""
+
+    id: AdminId
+    name: Line
+    key: ShortB64u
+
+
+class Agreement(Document, frozen=True, kw_only=True):
+    """Under what an agency takes part, and with which keys (R20).
+
+    `version` rises by one an agency. `text_sha256` is the published text's. A request's area is
+    inside `cells`; where it touches a group of `merged`, it has all of that group (R3: cells with
+    fewer than eight addresses).
+    """
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/agreement/v1"] = "doorward/agreement/v1"
+    origin: Line
+    agency: AgencyId
+    name: Line
+    version: Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+    text_sha256: Digest
+    begins_ms: WallTimeMs
+    ends_ms: WallTimeMs
+    signing_key: ShortB64u
+    """SubjectPublicKeyInfo (P-256): certifies officers' passkeys."""
+    sealing_keys: Annotated[list[ShortB64u], msgspec.Meta(min_length=1, max_length=8)]
+    """Raw X25519: what evidence is sealed to."""
+    cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=MAX_CELLS)]
+    merged: Annotated[list[list[Cell]], msgspec.Meta(max_length=500)] = msgspec.field(
+        default_factory=list
+    )
+
+
+class SignedAgreement(Document, frozen=True, kw_only=True):
+    """The agency's own signature: ECDSA P-256/SHA-256 (DER) over AGREEMENT_TAG ‖ 0 ‖ text."""
+
+    agreement: Annotated[str, msgspec.Meta(max_length=60 * 1024)]
+    signature: ShortB64u
+
+
+class Charter(Document, frozen=True, kw_only=True, tag="charter", tag_field="kind"):
+    """The first entry of a register: who administers it, and by which limits and delays."""
+
+    is_example: bool
+    admins: Annotated[list[Admin], msgspec.Meta(min_length=2, max_length=20)]
+    delays: Delays
+    limits: Limits
+
+
+class AdminsChanged(Document, frozen=True, kw_only=True, tag="admins", tag_field="kind"):
+    """Who administers from now on. Two sign."""
+
+    admins: Annotated[list[Admin], msgspec.Meta(min_length=2, max_length=20)]
+
+
+class LimitsChanged(Document, frozen=True, kw_only=True, tag="limits", tag_field="kind"):
+    """Other limits. Two sign."""
+
+    limits: Limits
+
+
+class AgreementMade(Document, frozen=True, kw_only=True, tag="agreement", tag_field="kind"):
+    """An agency takes part, again, or with other keys. Two sign, and the agency."""
+
+    signed: SignedAgreement
+
+
+class AgencySuspended(Document, frozen=True, kw_only=True, tag="suspended", tag_field="kind"):
+    """An agency may ask for nothing, until a newer agreement counts. One signs."""
+
+    agency: AgencyId
+
+
+class OfficerRevoked(Document, frozen=True, kw_only=True, tag="officer_revoked", tag_field="kind"):
+    """An officer's certificates no longer count. One signs, or the agency's own key."""
+
+    agency: AgencyId
+    officer_id: Id
+
+
+class ProgramReleased(Document, frozen=True, kw_only=True, tag="program", tag_field="kind"):
+    """The digest of a released program: the owner's app, or a doorbell's firmware. Two sign."""
+
+    program: Literal["owner-app", "firmware"]
+    version: Line
+    sha256: Digest
+
+
+ChangeBody = (
+    Charter
+    | AdminsChanged
+    | LimitsChanged
+    | AgreementMade
+    | AgencySuspended
+    | OfficerRevoked
+    | ProgramReleased
+)
+
+
+class Change(Document, frozen=True, kw_only=True):
+    """What is signed: it can be used in this log only, and `nonce` makes it once only."""
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/register-change/v1"] = "doorward/register-change/v1"
+    origin: Line
+    nonce: Id
+    body: ChangeBody
+
+
+class ChangeSignature(Document, frozen=True, kw_only=True):
+    """ECDSA P-256/SHA-256 (DER) over CHANGE_TAG ‖ 0 ‖ the change's canonical text.
+
+    `by` is an administrator's id, or the agency's own for what an agency may sign.
+    """
+
+    by: AdminId
+    signature: ShortB64u
+
+
+class ChangeLeaf(Document, frozen=True, kw_only=True, tag="change", tag_field="type"):
+    """`change` is the canonical text of a `Change`."""
+
+    change: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    signatures: Annotated[list[ChangeSignature], msgspec.Meta(min_length=1, max_length=8)]
+
+
+class OfficerLeaf(Document, frozen=True, kw_only=True, tag="officer", tag_field="type"):
+    """An agency certifies an officer's passkey."""
+
+    signed: SignedCertificate
+
+
+class RequestLeaf(Document, frozen=True, kw_only=True, tag="request", tag_field="type"):
+    """A request is published."""
+
+    signed: SignedRequest
+
+
+class WithdrawnLeaf(Document, frozen=True, kw_only=True, tag="withdrawn", tag_field="type"):
+    """A request is taken back by its agency."""
+
+    signed: SignedWithdrawal
+
+
+RefusedCategory = Literal[
+    "assembly", "worship", "immigration", "reproductive_care", "announcement",
+    "description_by_race", "identity_of_a_victim", "pressure", "other",
+]  # fmt: skip
+"""R5: what moderators refuse."""
+
+
+class RefusedLeaf(Document, frozen=True, kw_only=True, tag="refused", tag_field="type"):
+    """A moderator refused a request; nothing else of it is told (R5)."""
+
+    agency: AgencyId
+    category: RefusedCategory
+
+
+LeafBody = ChangeLeaf | OfficerLeaf | RequestLeaf | WithdrawnLeaf | RefusedLeaf
+
+
+class Leaf(Document, frozen=True, kw_only=True):
+    """One entry of the register."""
+
+    v: Literal[1] = 1
+    body: LeafBody
+
+
+def change_message(change: bytes) -> bytes:
+    """Return the bytes that are signed for a change's canonical text."""
+    return CHANGE_TAG + b"\x00" + change
+
+
+def agreement_message(agreement: bytes) -> bytes:
+    """Return the bytes that the agency signs for an agreement's canonical text."""
+    return AGREEMENT_TAG + b"\x00" + agreement

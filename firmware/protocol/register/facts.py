@@ -1,0 +1,202 @@
+"""What may be counted on of the register at a given time, by the witnesses' clocks. Frozen.
+
+An entry is as old as the earliest checkpoint that holds it and that a quorum of witnesses has
+signed: `Stamps` keeps these. `RegisterFacts` is what the verifier gets. The clock of whoever
+serves the log plays no part.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firmware.protocol.register.entries import Agreement, Delays, Limits
+from firmware.protocol.register.replay import Register
+from firmware.protocol.requests import EvidenceRequest, OfficerCertificate, SignedRequest
+
+
+class Stamps:
+    """By when a quorum of witnesses had seen a tree of which size."""
+
+    def __init__(self) -> None:
+        self._sizes: list[int] = []
+        self._times_ms: list[int] = []
+
+    def add(self, size: int, aged_ms: int) -> None:
+        """Note that a checkpoint of `size` entries was witnessed by `aged_ms`.
+
+        Kept are only those that say something new: a larger tree, or an earlier time.
+        """
+        at = bisect_right(self._sizes, size - 1)
+        if at < len(self._sizes) and self._times_ms[at] <= aged_ms:
+            return  # a tree as large was seen as early
+        end = bisect_right(self._sizes, size)
+        begin = end
+        while begin > 0 and self._times_ms[begin - 1] >= aged_ms:
+            begin -= 1
+        self._sizes[begin:end] = [size]
+        self._times_ms[begin:end] = [aged_ms]
+
+    def seen_ms(self, index: int) -> int | None:
+        """Return by when entry `index` was witnessed; None if it isn't yet."""
+        at = bisect_right(self._sizes, index)
+        return self._times_ms[at] if at < len(self._times_ms) else None
+
+    @property
+    def size(self) -> int:
+        """The size of the largest witnessed tree."""
+        return self._sizes[-1] if self._sizes else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgreementFact:
+    """One agreement, and by when witnesses had seen it (None: not yet)."""
+
+    agreement: Agreement
+    seen_ms: int | None
+    is_suspended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficerFact:
+    """One certificate of an officer."""
+
+    certificate: OfficerCertificate
+    signing_key: str
+    seen_ms: int | None
+    is_revoked: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFact:
+    """One published request, with the certificates that it was signed under."""
+
+    request: EvidenceRequest
+    signed: SignedRequest
+    seen_ms: int | None
+    is_withdrawn: bool
+    renewed_by: str | None
+    officer: OfficerFact
+    cosigner: OfficerFact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterFacts:
+    """What one follower of the register knows at one moment.
+
+    `fresh_ms`: a quorum of witnesses says that its newest checkpoint isn't older than this.
+    """
+
+    origin: str
+    is_example: bool
+    size: int
+    fresh_ms: int
+    delays: Delays
+    limits: Limits
+    agreements: Mapping[str, tuple[AgreementFact, ...]]
+    """By agency, oldest first."""
+    requests: Mapping[str, RequestFact]
+    """By the digest that grants name."""
+
+
+def no_register(origin: str) -> RegisterFacts:
+    """Return what a follower knows before it has seen the register: nothing, for ever ago."""
+    return RegisterFacts(
+        origin=origin,
+        is_example=False,
+        size=0,
+        fresh_ms=0,
+        delays=Delays(),
+        limits=Limits(),
+        agreements={},
+        requests={},
+    )
+
+
+def facts_of(
+    register: Register, stamps: Stamps, *, fresh_ms: int, requests_since_ms: int = 0
+) -> RegisterFacts:
+    """Return the facts; requests that ended before `requests_since_ms` are left out."""
+    return RegisterFacts(
+        origin=register.origin,
+        is_example=register.is_example,
+        size=register.size,
+        fresh_ms=fresh_ms,
+        delays=register.delays,
+        limits=_limits(register, stamps, fresh_ms),
+        agreements={
+            agency: tuple(
+                AgreementFact(
+                    agreement=record.agreement,
+                    seen_ms=stamps.seen_ms(record.index),
+                    is_suspended=record.is_suspended,
+                )
+                for record in records
+            )
+            for agency, records in register.agreements.items()
+        },
+        requests={
+            digest: RequestFact(
+                request=record.request,
+                signed=record.signed,
+                seen_ms=stamps.seen_ms(record.index),
+                is_withdrawn=record.is_withdrawn,
+                renewed_by=record.renewed_by,
+                officer=_officer(register, stamps, record.signed, is_cosigner=False),
+                cosigner=_officer(register, stamps, record.signed, is_cosigner=True),
+            )
+            for digest, record in register.requests.items()
+            if record.request.expires_ms >= requests_since_ms
+        },
+    )
+
+
+def agreement_in_force(facts: RegisterFacts, agency: str, now_ms: int) -> Agreement | None:
+    """Return the agreement under which an agency may ask now, or None.
+
+    It is old enough by the witnesses' clocks (R17, R20), begun, not over, and not suspended; a
+    newer one takes an older one's place only once it counts itself.
+    """
+    counting = [
+        fact
+        for number, fact in enumerate(facts.agreements.get(agency, ()))
+        if _counts(fact, facts.delays, now_ms, is_first=number == 0)
+    ]
+    if not counting or now_ms >= counting[-1].agreement.ends_ms:
+        return None
+    return counting[-1].agreement
+
+
+def is_old_enough(seen_ms: int | None, age_ms: int, now_ms: int) -> bool:
+    """Tell whether witnesses saw it at least `age_ms` ago."""
+    return seen_ms is not None and now_ms - seen_ms >= age_ms
+
+
+def _counts(fact: AgreementFact, delays: Delays, now_ms: int, *, is_first: bool) -> bool:
+    age_ms = max(delays.key_age_ms, delays.agreement_age_ms) if is_first else delays.key_age_ms
+    return (
+        not fact.is_suspended
+        and fact.agreement.begins_ms <= now_ms
+        and is_old_enough(fact.seen_ms, age_ms, now_ms)
+    )
+
+
+def _limits(register: Register, stamps: Stamps, fresh_ms: int) -> Limits:
+    """Return the limits of the newest entry that is old enough (R17)."""
+    age_ms = register.delays.key_age_ms
+    for record in reversed(register.limits[1:]):
+        if is_old_enough(stamps.seen_ms(record.index), age_ms, fresh_ms):
+            return record.limits
+    return register.limits[0].limits if register.limits else Limits()
+
+
+def _officer(
+    register: Register, stamps: Stamps, signed: SignedRequest, *, is_cosigner: bool
+) -> OfficerFact:
+    record = register.officer_of(signed.cosigner if is_cosigner else signed.officer)
+    assert record is not None  # noqa: S101 - a request is only published with its certificates
+    return OfficerFact(
+        certificate=record.certificate,
+        signing_key=record.signing_key,
+        seen_ms=stamps.seen_ms(record.index),
+        is_revoked=record.is_revoked,
+    )
