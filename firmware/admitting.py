@@ -55,6 +55,16 @@ class Admitting:
             return Refusal(reason="not_confirmed", detail=f"the owner could not be stored: {error}")
         return None
 
+    async def remove_owner(self, credential_id: str) -> None:
+        """Let a person be no owner any more, and none of their browsers watch; OSError, StoreError.
+
+        The browsers end first: whatever fails then, they see nothing more.
+        """
+        for browser in self._browsers.of_owner(credential_id):
+            await asyncio.to_thread(self._browsers.end, browser.keys.id)
+            await self._on_browser_ended(browser.keys.id)
+        await asyncio.to_thread(self._owners.remove, credential_id)
+
     async def enrol_browser(self, keys: BrowserKeys, credential_id: str) -> Refusal | None:
         """Let a browser watch from now on; its owner is told in each of their browsers.
 

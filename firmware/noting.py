@@ -6,6 +6,9 @@ its owner's others are told all the same.
 
 import asyncio
 import logging
+from collections.abc import Mapping
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.clock import Clock
 from firmware.enrolment.browsers import BrowserStore
@@ -13,9 +16,16 @@ from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
-from firmware.protocol.events import Note
+from firmware.protocol.events import MAX_SLOT_NOTES, Note
 from firmware.protocol.grants import Owner
-from firmware.protocol.notes import NOTE_TAG, NoteBody, OwnerNote, SignedNote, seal_note
+from firmware.protocol.notes import (
+    NOTE_TAG,
+    NoteBody,
+    Nothing,
+    OwnerNote,
+    SignedNote,
+    seal_note,
+)
 from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
@@ -49,11 +59,56 @@ class Notes:
         """Tell one owner in one of their browsers alone."""
         await self._tell_browser(owner, browser, await self._signed(body))
 
+    async def to_one_of_all(
+        self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
+    ) -> None:
+        """Tell one owner; each browser of the others gets a note that says nothing."""
+        await self.to_owner(owner, body, also=also)
+        nothing = await self._signed(Nothing())
+        for other in self._owners.owners:
+            if other.passkey.credential_id != owner.passkey.credential_id:
+                await self._tell_owner(other, nothing)
+
     async def to_all(self, body: NoteBody) -> None:
         """Tell every owner."""
         signed = await self._signed(body)
         for owner in self._owners.owners:
             await self._tell_owner(owner, signed)
+
+    def turn(self, slot: int) -> list[str]:
+        """Return the browsers that a slot's message has notes for: all, if it can hold them.
+
+        Else they take turns: whoever has none now has one in a later slot.
+        """
+        ids = sorted(browser.keys.id for browser in self._browsers.all())
+        start = slot * MAX_SLOT_NOTES % max(1, len(ids))
+        return ids if len(ids) <= MAX_SLOT_NOTES else (ids + ids)[start : start + MAX_SLOT_NOTES]
+
+    async def for_slot(self, slot: int, bodies: Mapping[str, NoteBody]) -> list[Note]:
+        """Return a note for each browser of every owner: its own body, or one that says nothing.
+
+        How many there are, and whose, depends on the browsers and on the slot alone.
+        """
+        notes = []
+        for browser_id in self.turn(slot):
+            known = self._browsers.find(browser_id)
+            if known is None:
+                continue  # ended while the others' notes were signed
+            body = bodies.get(browser_id, Nothing())
+            sealed = await self._sealed_for_slot(body, unb64u(known.keys.viewing_key))
+            notes.append(
+                Note(credential_id=known.credential_id, browser=browser_id, sealed=b64u(sealed))
+            )
+        return notes
+
+    async def _sealed_for_slot(self, body: NoteBody, viewing_key: bytes) -> bytes:
+        """Seal; what can't be sealed is nothing, so that its absence says nothing either."""
+        try:
+            return seal_note(await self._signed(body), viewing_key)
+        except WireError as error:
+            log.error("a browser can't be told in this slot: %s", error)
+        lost_key = X25519PrivateKey.generate().public_key().public_bytes_raw()
+        return seal_note(await self._signed(Nothing()), lost_key)
 
     async def _tell_owner(
         self, owner: Owner, signed: SignedNote, *, also: BrowserKeys | None = None

@@ -1,22 +1,35 @@
-"""What the doorbell must not forget between two decisions: spent, waiting and known documents.
+"""What the doorbell must not forget between two decisions: statements, waiting and spent.
 
 Lies in the library's database, so that one commit makes a fact durable. Only storing and finding
 belong here; what the facts mean is judged in firmware.consent.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from firmware.clips.database import Database
+from firmware.protocol.custody import ReleaseRecord
 from firmware.protocol.encoding import decode
-from firmware.protocol.grants import SignedStatement
-from firmware.protocol.requests import SignedRequest
+from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
 
-MAX_REQUEST_BYTES = 128 * 1024
 MAX_STATEMENT_BYTES = 128 * 1024
 
-StatementKind = Literal["grant", "add_owner", "session"]
 StatementState = Literal["waiting", "confirmed", "refused", "done"]
+Way = Literal["door_page", "approver", "knock"]
+Row = tuple[Any, ...]  # Any: SQLite's values
+_COLUMNS = (
+    "digest, kind, statement, received_ms, expires_ms, state,"
+    " way, confirmed_ms, approval, release_record, release_proof"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """How and when the owner said yes outside the relay."""
+
+    way: Way
+    confirmed_ms: int
+    approval: SignedStatement | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,21 +37,16 @@ class WaitingStatement:
     """An owner's statement whose checks held when it came, and what became of it."""
 
     digest: str
-    kind: StatementKind
+    kind: str
+    """The tag of its terms."""
     statement: SignedStatement
     received_ms: int
     expires_ms: int
     state: StatementState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownRequest:
-    """A published request as this doorbell received it."""
-
-    request_id: str
-    digest: str
-    signed: SignedRequest
-    received_ms: int
+    confirmed: Confirmed | None = None
+    release_record: ReleaseRecord | None = None
+    """What was committed to, for a grant; durable before it is told."""
+    release_proof: bytes | None = None
 
 
 class FactsStore:
@@ -61,11 +69,23 @@ class FactsStore:
             rows = connection.execute("SELECT digest FROM spent_statements").fetchall()
         return frozenset(row[0] for row in rows)
 
+    def is_known(self, digest: str) -> bool:
+        """Tell whether a statement was used, or ever waited here, whatever became of it."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT EXISTS (SELECT 1 FROM spent_statements WHERE digest = :digest)"
+                " OR EXISTS (SELECT 1 FROM waiting_statements WHERE digest = :digest)",
+                {"digest": digest},
+            ).fetchone()
+        return bool(row[0])
+
     def add_waiting(self, statement: WaitingStatement) -> bool:
         """Keep a statement until it is decided; False if its digest is here already."""
         with self._database.write() as connection:
             cursor = connection.execute(
-                "INSERT OR IGNORE INTO waiting_statements VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO waiting_statements"
+                " (digest, kind, statement, received_ms, expires_ms, state)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     statement.digest,
                     statement.kind,
@@ -81,7 +101,8 @@ class FactsStore:
         """Return the statements that wait for a decision and aren't expired, oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT * FROM waiting_statements WHERE state = 'waiting' AND expires_ms > ?"
+                f"SELECT {_COLUMNS} FROM waiting_statements"  # noqa: S608 - a constant
+                " WHERE state = 'waiting' AND expires_ms > ?"
                 " ORDER BY received_ms, digest",
                 (now_ms,),
             ).fetchall()
@@ -91,9 +112,37 @@ class FactsStore:
         """Return one statement in whatever state."""
         with self._database.read() as connection:
             row = connection.execute(
-                "SELECT * FROM waiting_statements WHERE digest = ?", (digest,)
+                f"SELECT {_COLUMNS} FROM waiting_statements WHERE digest = ?",  # noqa: S608
+                (digest,),
             ).fetchone()
         return None if row is None else _waiting(row)
+
+    def confirm(self, digest: str, confirmed: Confirmed) -> bool:
+        """Note that the owner said yes; False if it doesn't wait any more (somebody was faster)."""
+        approval = None if confirmed.approval is None else confirmed.approval.encode()
+        with self._database.write() as connection:
+            cursor = connection.execute(
+                "UPDATE waiting_statements"
+                " SET state = 'confirmed', way = ?, confirmed_ms = ?, approval = ?"
+                " WHERE digest = ? AND state = 'waiting'",
+                (confirmed.way, confirmed.confirmed_ms, approval, digest),
+            )
+            return cursor.rowcount == 1
+
+    def commit_to(self, record: ReleaseRecord) -> None:
+        """Keep what is committed to before a release."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE waiting_statements SET release_record = ? WHERE digest = ?",
+                (record.encode(), record.grant_digest),
+            )
+
+    def set_proof(self, digest: str, proof: bytes | None) -> None:
+        """Keep the public log's proof of what was committed to; None: it is too old by now."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE waiting_statements SET release_proof = ? WHERE digest = ?", (proof, digest)
+            )
 
     def move_statement(
         self, digest: str, *, from_state: StatementState, to: StatementState
@@ -106,49 +155,34 @@ class FactsStore:
             )
             return cursor.rowcount == 1
 
+    def granted_requests(self) -> frozenset[str]:
+        """Return the digests of the requests for which an owner signed a grant, done or not."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT statement FROM waiting_statements WHERE kind = 'grant'"
+            ).fetchall()
+        terms = [
+            decode(Statement, signed.statement.encode()).terms
+            for signed in (
+                decode(SignedStatement, row[0], max_bytes=MAX_STATEMENT_BYTES) for row in rows
+            )
+        ]
+        return frozenset(one.request_digest for one in terms if isinstance(one, GrantTerms))
+
     def statements_in(self, state: StatementState) -> list[WaitingStatement]:
         """Return all in one state, oldest first: `confirmed` ones are to be carried out still."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT * FROM waiting_statements WHERE state = ? ORDER BY received_ms, digest",
+                f"SELECT {_COLUMNS} FROM waiting_statements WHERE state = ?"  # noqa: S608
+                " ORDER BY received_ms, digest",
                 (state,),
             ).fetchall()
         return [_waiting(row) for row in rows]
 
-    def add_request(self, request: KnownRequest) -> bool:
-        """Keep a published request; False if one with this id or digest is here already."""
-        with self._database.write() as connection:
-            cursor = connection.execute(
-                "INSERT OR IGNORE INTO known_requests VALUES (?, ?, ?, ?)",
-                (request.request_id, request.digest, request.signed.encode(), request.received_ms),
-            )
-            return cursor.rowcount == 1
 
-    def requests(self) -> list[KnownRequest]:
-        """Return all known requests, oldest first."""
-        with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT request_id, digest, signed_json, received_ms FROM known_requests"
-                " ORDER BY received_ms, request_id"
-            ).fetchall()
-        return [
-            KnownRequest(
-                request_id=row[0],
-                digest=row[1],
-                signed=decode(SignedRequest, row[2], max_bytes=MAX_REQUEST_BYTES),
-                received_ms=row[3],
-            )
-            for row in rows
-        ]
-
-    def forget_requests_before(self, received_ms: int) -> None:
-        """Remove requests that came before this time (they are long expired)."""
-        with self._database.write() as connection:
-            connection.execute("DELETE FROM known_requests WHERE received_ms < ?", (received_ms,))
-
-
-def _waiting(row: tuple[str, StatementKind, bytes, int, int, StatementState]) -> WaitingStatement:
-    digest, kind, statement, received_ms, expires_ms, state = row
+def _waiting(row: Row) -> WaitingStatement:
+    digest, kind, statement, received_ms, expires_ms, state, *confirmed = row
+    way, confirmed_ms, approval, record, proof = confirmed
     return WaitingStatement(
         digest=digest,
         kind=kind,
@@ -156,4 +190,15 @@ def _waiting(row: tuple[str, StatementKind, bytes, int, int, StatementState]) ->
         received_ms=received_ms,
         expires_ms=expires_ms,
         state=state,
+        confirmed=None
+        if way is None
+        else Confirmed(
+            way=way,
+            confirmed_ms=confirmed_ms,
+            approval=None
+            if approval is None
+            else decode(SignedStatement, approval, max_bytes=MAX_STATEMENT_BYTES),
+        ),
+        release_record=None if record is None else decode(ReleaseRecord, record),
+        release_proof=proof,
     )

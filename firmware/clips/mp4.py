@@ -7,10 +7,14 @@ is played or exported. pts count from the clip's first access unit, time base 1/
 Sound's first unit only primes the decoder: it lies before the clip, and an edit list says so
 (ISO/IEC 14496-12 8.6.6), which every player heeds. A fragmented clip waits with its index for
 the first fragment (`delay_moov`), because FFmpeg writes no edit list before.
+
+A part of a clip counts its times from its own first picture. Its sound begins later than that,
+by an empty edit, which counts in the movie's time: `MOVIE_HZ` is fine enough for both tracks.
 """
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from operator import itemgetter
@@ -38,6 +42,8 @@ _FRAGMENTED = {
     "movflags": "empty_moov+default_base_moof+skip_trailer+delay_moov",
     "frag_duration": str(FRAGMENT_US),
 }
+MOVIE_HZ = 720_000
+"""The least common multiple of 48,000 and 90,000."""
 _START_CODE = b"\x00\x00\x00\x01"
 
 
@@ -48,9 +54,17 @@ class UnreadableClip(StoreError):
 def plain_mp4(
     units: Iterable[ClipUnit], sound: Sequence[SoundUnit] = (), *, width: int, height: int
 ) -> bytes:
-    """Return the clip as plain MP4 with its index in front, for players and for evidence."""
+    """Return the clip as plain MP4 with its index in front, for players and for evidence.
+
+    `units` and `sound` may be a part of a clip that begins later; their pts stay the clip's.
+    """
     listed = list(units)
     options = {"moov_size": str(4096 + 40 * (len(listed) + len(sound)))}
+    begin_90k = listed[0].pts_90k if listed else 0
+    if begin_90k:
+        options["movie_timescale"] = str(MOVIE_HZ)
+        listed = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in listed]
+        sound = [replace(unit, pts_90k=unit.pts_90k - begin_90k) for unit in sound]
     return _muxed(listed, sound, options, width=width, height=height)
 
 
@@ -85,15 +99,33 @@ def read_units(file: Path | BinaryIO, *, name: Path | None = None) -> Iterator[C
                 raise UnreadableClip(path, "no video in it")
             for packet in container.demux(video=0):
                 if packet.pts is not None and packet.size:
-                    pts = Fraction(packet.pts) * (packet.time_base or TIME_BASE) * TICKS_PER_S
                     nal_units = split_length_prefixed(bytes(packet))
                     yield ClipUnit(
-                        pts_90k=int(pts),
+                        pts_90k=_ticks_90k(packet),
                         is_key=packet.is_keyframe,
                         data=b"".join(_START_CODE + unit for unit in nal_units),
                     )
     except (av.error.FFmpegError, OSError) as error:
         raise UnreadableClip(path, f"not a readable clip: {error}") from error
+
+
+def read_sound(mp4: bytes) -> list[SoundUnit]:
+    """Return the units of an MP4's sound, none if it has none, or raise UnreadableClip."""
+    try:
+        with av.open(io.BytesIO(mp4), "r") as container:
+            if not container.streams.audio:
+                return []
+            return [
+                SoundUnit(pts_90k=_ticks_90k(packet), data=bytes(packet))
+                for packet in container.demux(audio=0)
+                if packet.pts is not None and packet.size
+            ]
+    except (av.error.FFmpegError, OSError) as error:
+        raise UnreadableClip(Path("clip.mp4"), f"not a readable clip: {error}") from error
+
+
+def _ticks_90k(packet: "av.Packet[VideoStream] | av.Packet[AudioStream]") -> int:
+    return round(Fraction(packet.pts or 0) * (packet.time_base or TIME_BASE) * TICKS_PER_S)
 
 
 def _muxed(

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 
 from firmware.clips.fragment import (
     ClipUnit,
     SoundPart,
+    SoundUnit,
     decode_fragment,
     decode_sound,
 )
@@ -18,8 +20,10 @@ from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.footage import (
     MAX_MANIFEST_BYTES,
     SOUND_UNIT_90K,
+    SPAN_UNITS,
     ClipManifest,
     GopHasher,
+    ReleasedPart,
     SignedManifest,
     SoundHasher,
 )
@@ -141,6 +145,20 @@ def examine(file: SealedFile, *, lost_units: int = 0) -> ClipFile:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WholeClip:
+    """A clip that is what its manifest says, in memory."""
+
+    manifest: ClipManifest
+    units: list[ClipUnit]
+    sound: list[SoundUnit]
+    width: int
+    height: int
+
+    def mp4(self, units: list[ClipUnit], sound: list[SoundUnit]) -> bytes:
+        return plain_mp4(units, sound, width=self.width, height=self.height)
+
+
 class Playback:
     """Plays the library's clips from the vault."""
 
@@ -162,6 +180,19 @@ class Playback:
         first: whoever can write to the card may swap files, and what leaves must be what its
         owner saw and signed for.
         """
+        whole = self._whole(record)
+        return whole.mp4(whole.units, whole.sound if with_sound else [])
+
+    def plain_part(self, record: ClipRecord, part: ReleasedPart) -> bytes:
+        """Return one part of the clip as plain MP4, after the same check of the whole clip."""
+        whole = self._whole(record)
+        borders = [0, *accumulate(gop.unit_count for gop in whole.manifest.gops)]
+        begin, end = borders[part.first_gop], borders[part.first_gop + part.gop_count]
+        first_sound = part.first_span * SPAN_UNITS
+        sound = whole.sound[first_sound : first_sound + part.span_count * SPAN_UNITS]
+        return whole.mp4(whole.units[begin:end], sound)
+
+    def _whole(self, record: ClipRecord) -> "_WholeClip":
         reader = ClipReader(self._open(record.path, record))
         footage, units = Footage(), []
         for unit in self._reader_units(reader, record):
@@ -174,8 +205,13 @@ class Playback:
         manifest = manifest_of(record.signed_manifest)
         if end.gops != manifest.gops or end.sound != manifest.sound_track:
             raise VaultError(f"clip {record.clip_id} isn't what its manifest says")
-        sound = reader.sound.units if with_sound else []
-        return plain_mp4(units, sound, width=reader.start.width, height=reader.start.height)
+        return _WholeClip(
+            manifest=manifest,
+            units=units,
+            sound=reader.sound.units,
+            width=reader.start.width,
+            height=reader.start.height,
+        )
 
     def picture(self, record: ClipRecord) -> bytes | None:
         """Return the clip's thumbnail (JPEG), or None if it has none that can be read."""

@@ -94,7 +94,96 @@ DROP TABLE waiting_statements;
 ALTER TABLE statements_of_3 RENAME TO waiting_statements;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3)
+# All that owners can decide; and how a release was confirmed and logged before it left.
+_V4 = """
+CREATE TABLE statements_of_4 (
+    digest            TEXT PRIMARY KEY,
+    kind              TEXT NOT NULL,             -- the tag of the statement's terms
+    statement         BLOB NOT NULL,             -- grants.SignedStatement, checked once
+    received_ms       INTEGER NOT NULL,
+    expires_ms        INTEGER NOT NULL,
+    state             TEXT NOT NULL CHECK (state IN ('waiting', 'confirmed', 'refused', 'done')),
+    way               TEXT,                      -- consent.Confirmation.way, once confirmed
+    confirmed_ms      INTEGER,
+    approval          BLOB,                      -- grants.SignedStatement of an approver's key
+    release_record    BLOB,                      -- custody.ReleaseRecord: committed to
+    release_proof     BLOB                       -- tlog proof of it, once it is logged
+) STRICT;
+INSERT INTO statements_of_4
+    SELECT digest, kind, statement, received_ms, expires_ms, state, NULL, NULL, NULL, NULL, NULL
+    FROM waiting_statements;
+DROP TABLE waiting_statements;
+ALTER TABLE statements_of_4 RENAME TO waiting_statements;
+UPDATE waiting_statements SET state = 'refused' WHERE state = 'confirmed';
+CREATE TABLE household (
+    one           INTEGER PRIMARY KEY CHECK (one = 1),
+    settings_json BLOB,                          -- decisions.OwnerSettings
+    recovery_json BLOB                           -- decisions.RecoveryKeys
+) STRICT;
+INSERT INTO household VALUES (1, NULL, NULL);
+CREATE TABLE refused_agencies (agency TEXT PRIMARY KEY) STRICT;
+CREATE TABLE declined_requests (
+    request_digest TEXT PRIMARY KEY,
+    declined_ms    INTEGER NOT NULL
+) STRICT;
+CREATE TABLE approvers (
+    key_id        TEXT PRIMARY KEY,              -- the key's own credential id
+    credential_id TEXT NOT NULL,                 -- whose it is
+    name          TEXT NOT NULL,
+    key_json      BLOB NOT NULL                  -- passkeys.PasskeyKey
+) STRICT;
+CREATE TABLE holds (
+    digest   TEXT PRIMARY KEY,                   -- of the statement
+    from_ms  INTEGER NOT NULL,
+    to_ms    INTEGER NOT NULL,
+    until_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE revoked_grants (
+    grant_digest TEXT PRIMARY KEY,
+    revoked_ms   INTEGER NOT NULL
+) STRICT;
+CREATE TABLE refusals (
+    quarter TEXT NOT NULL,                       -- custody.Quarter
+    reason  TEXT NOT NULL,
+    count   INTEGER NOT NULL,
+    PRIMARY KEY (quarter, reason)
+) STRICT;
+"""
+
+# Requests are read in the register, not received; and what is committed to in each slot.
+_V5 = """
+DROP TABLE known_requests;
+CREATE TABLE told_requests (
+    digest      TEXT NOT NULL,                   -- of the request, as grants name it
+    browser     TEXT NOT NULL,                   -- browsers.BrowserId
+    is_reminder INTEGER NOT NULL,
+    told_ms     INTEGER NOT NULL,
+    PRIMARY KEY (digest, browser, is_reminder)
+) STRICT;
+CREATE TABLE slots (
+    slot        INTEGER PRIMARY KEY,             -- custody.SlotNumber
+    record_json BLOB NOT NULL,                   -- custody.SlotRecord: its digest is told
+    event_id    TEXT NOT NULL,                   -- by which it is told
+    logged_json BLOB                             -- commands.SlotLogged, once it is in the log
+) STRICT;
+CREATE TABLE slot_clips (
+    slot            INTEGER NOT NULL,
+    clip_id         TEXT NOT NULL,
+    manifest_digest TEXT NOT NULL,
+    salt            BLOB NOT NULL,               -- 32 random bytes
+    PRIMARY KEY (slot, clip_id)
+) STRICT;
+CREATE INDEX slot_clips_by_clip ON slot_clips (clip_id);
+CREATE TABLE slot_requests (
+    slot        INTEGER NOT NULL,                -- in whose notes it is told
+    digest      TEXT NOT NULL,
+    browser     TEXT NOT NULL,
+    is_reminder INTEGER NOT NULL,
+    PRIMARY KEY (slot, digest, browser)
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

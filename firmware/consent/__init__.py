@@ -1,12 +1,11 @@
 """May this leave? Pure rules over bytes and facts: no I/O, no clock, imports protocol only.
 
-    bytes ── judge ──► Grant | OwnerAddition | BrowserEnrolment | BrowserEnding | Refusal
-    Grant ── release (confirmation, fresh facts) ──► Release | Refusal
-    OwnerAddition ── admit (confirmation, fresh facts) ──► Admission | Refusal
-    BrowserEnrolment ── let_in (confirmation if new, fresh facts) ──► BrowserAdmission | Refusal
+    UnverifiedStatement (bytes) ── judge ──► Grant | Decision | Refusal
+    Grant ── release (confirmation, the log's proof, fresh facts) ──► Release | Refusal
+    Decision ── decide (confirmation if it widens, fresh facts) ──► Decided | Refusal
 
-A `BrowserEnding` narrows who may see, so it needs no second step.
-
-`Release` is the only type that evidence/ takes. Where facts are stored, how the owner is asked
-and what is done with a refusal belongs to clips/, door/ and statements.py.
+`Release` is the only type that evidence/ takes. `verifier` is what a clip has to pass to leave,
+`request_rules` what a request of police must keep, `household_rules` all else that owners decide.
+Where facts are stored, how the owner is asked and what is done with a refusal belongs to clips/,
+door/ and statements.py.
 """

@@ -2,28 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NewType
 
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.claims import Agency
-from firmware.protocol.grants import (
-    AddOwner,
-    EndBrowser,
-    EnrolBrowser,
-    GrantTerms,
-    Owner,
-    SignedStatement,
-)
+from firmware.protocol.custody import ReleaseRecord
+from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.grants import GrantTerms, Owner, SignedStatement, Terms
+from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.register.entries import Agreement
+from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
+from firmware.protocol.tlog.policy import Policy
 
 Reason = Literal[
+    # a statement, and who signed it
     "form", "device", "owner", "assertion", "clock", "expired", "too_long", "spent",
-    "request_unknown", "agency", "agreement", "officer", "request_form", "request_signature",
-    "request_expired", "window", "area", "clip_unknown", "clip_digest", "clip_range",
-    "clip_window", "clip_repeated", "recipient", "not_confirmed", "already_owner",
-    "browser",
+    # the request that a grant is for
+    "register", "request_unknown", "request_unseen", "request_withdrawn", "request_expired",
+    "officer", "request_signature", "agency_refused", "agreement", "rules", "area",
+    # the clips, and who could open them
+    "clip_unknown", "clip_digest", "clip_range", "clip_window", "clip_repeated", "audio",
+    "recipient", "revoked",
+    # the last words
+    "not_confirmed", "not_logged",
+    # what else owners decide
+    "already_owner", "browser", "hold", "settings", "approver", "last_owner",
+    "recovery", "not_waiting",
 ]  # fmt: skip
 """The name of the first check that failed."""
+
+UnverifiedStatement = NewType("UnverifiedStatement", bytes)
+"""Bytes that an owner may have signed: canonical `SignedStatement`. Nothing is checked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +42,7 @@ class ClipFact:
     manifest_digest: str
     started_ms: int
     ended_ms: int
+    has_sound: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +54,37 @@ class BrowserFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverFact:
+    """A key that may confirm its owner's statements from anywhere, and whose it is."""
+
+    credential_id: str
+    """The owner's passkey, not the approver's own."""
+    name: str
+    key: PasskeyKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseholdFacts:
+    """What owners decided before."""
+
+    settings: OwnerSettings | None = None
+    """None: none came yet, and the doorbell's own file counts."""
+    refused_agencies: frozenset[str] = frozenset()
+    approvers: Mapping[str, ApproverFact]
+    """By the approver key's own credential id."""
+    holds: frozenset[str] = frozenset()
+    """Digests of the statements that made them."""
+    revoked: frozenset[str] = frozenset()
+    """Digests of grants that were taken back, here or not."""
+    waiting: Mapping[str, str]
+    """Statements that wait for confirmation, by digest: by which owner's passkey."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that may decide, gathered at one moment by app.
 
-    `requests` holds the published requests that this doorbell received, by digest.
+    `register` is what this doorbell follows by itself, `policy` whom it believes about logs.
     `clips` holds the finished clips by id. `spent` holds digests of statements already used.
     """
 
@@ -56,12 +93,14 @@ class Facts:
     now_ms: int
     is_clock_trusted: bool
     owners: tuple[Owner, ...]
-    agencies: tuple[Agency, ...]
-    requests: Mapping[str, SignedRequest]
+    register: RegisterFacts
+    policy: Policy
+    custody_origin: str
     clips: Mapping[str, ClipFact]
     spent: frozenset[str]
     browsers: Mapping[str, BrowserFact]
     """The enrolled browsers by `BrowserId`, expired ones too."""
+    household: HouseholdFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,78 +120,63 @@ class Grant:
     terms: GrantTerms
     request: EvidenceRequest
     signed_request: SignedRequest
-    agency: Agency
+    agreement: Agreement
     credential_id: str
     not_after_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnerAddition:
-    """An owner's statement that adds an owner, checked but not confirmed."""
+class Decision:
+    """What else an owner decided: every check held; `is_widening` asks for confirmation (R10c)."""
 
     digest: str
     signed: SignedStatement
-    terms: AddOwner
+    terms: Terms
     credential_id: str
+    """The owner's passkey; for an approver's word, that of the owner whose approver it is."""
     not_after_ms: int
+    is_widening: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserEnrolment:
-    """An owner's statement that lets a browser of theirs watch, checked but not confirmed.
-
-    `is_known`: the doorbell has these very keys of this owner, so they are only renewed.
-    """
-
-    digest: str
-    signed: SignedStatement
-    terms: EnrolBrowser
-    credential_id: str
-    not_after_ms: int
-    is_known: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserEnding:
-    """An owner's statement that ends a browser of theirs: it narrows, so nobody is asked."""
-
-    digest: str
-    signed: SignedStatement
-    terms: EndBrowser
-    credential_id: str
-
-
-Judged = Grant | OwnerAddition | BrowserEnrolment | BrowserEnding
+Judged = Grant | Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """The owner said yes outside the relay (R10b), to exactly this statement."""
+    """The owner said yes outside the relay (R10b), to exactly this statement.
+
+    `approval` is the signed word of an approver's key, where that was the way.
+    """
 
     statement_digest: str
-    way: Literal["door_page"]
+    way: Literal["door_page", "approver", "knock"]
     asked_ms: int
     confirmed_ms: int
+    approval: SignedStatement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged:
+    """What the doorbell committed to, and the custody log's proof that it is there."""
+
+    record: ReleaseRecord
+    proof: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """The only type that opens the clips to evidence/: granted, confirmed, checked twice."""
+    """The only type that opens the clips to evidence/: granted, confirmed, logged, checked twice.
+
+    Nobody but `verifier.release` makes one.
+    """
 
     grant: Grant
     confirmation: Confirmation
+    logged: Logged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
-    """A new owner, signed for by an owner and confirmed at the doorbell."""
+class Decided:
+    """A decision that may be carried out now: checked twice, and confirmed if it widens."""
 
-    addition: OwnerAddition
-    confirmation: Confirmation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserAdmission:
-    """A browser that may watch: renewed, or confirmed at the doorbell."""
-
-    enrolment: BrowserEnrolment
+    decision: Decision

@@ -1,30 +1,30 @@
-"""The rules for a published request, as each doorbell checks them for itself.
+"""What a published request must keep, as each doorbell checks it for itself. Pure.
 
-Trust rules R1-R4, R13 and R20 as far as one doorbell can judge them. Pure.
+Trust rules R1–R4, R6, R13, R15, R17 and R20. What the register alone can show was checked when it
+was replayed, and what breaks it there was never published; the limits are checked here again.
 """
 
-from collections.abc import Iterable
 from typing import Literal
 
-from firmware.protocol.claims import Agency
-from firmware.protocol.encoding import WireError, decode_canonical, unb64u
-from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
-from firmware.protocol.requests import (
-    MAX_AGE_MS,
-    MAX_LIFE_MS,
-    MAX_SKEW_MS,
-    MAX_WINDOW_MS,
-    MIN_WINDOW_MS,
-    REQUEST_TAG,
-    EvidenceRequest,
-    SignedRequest,
-    check_certificate,
+from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.register.entries import Agreement, Delays
+from firmware.protocol.register.facts import (
+    OfficerFact,
+    RegisterFacts,
+    RequestFact,
+    agreement_in_force,
+    is_old_enough,
 )
+from firmware.protocol.register.rules import RuleBroken, check_area, check_limits
+from firmware.protocol.requests import MAX_SKEW_MS, check_signatures
 
 RequestReason = Literal[
-    "agency", "agreement", "officer", "request_form", "request_signature",
-    "request_expired", "window", "area",
+    "register", "request_unknown", "request_unseen", "request_withdrawn", "request_expired",
+    "officer", "request_signature", "agency_refused", "agreement", "rules", "area",
 ]  # fmt: skip
+
+WITNESS_SKEW_MS = 2 * 60 * 1000
+"""How far a witness's clock may be ahead of this one."""
 
 
 class RequestRefused(Exception):
@@ -36,63 +36,73 @@ class RequestRefused(Exception):
         self.detail = detail
 
 
-def agency_of(signed: SignedRequest, agencies: Iterable[Agency]) -> Agency:
-    """Return the agency that a request names, if this doorbell knows it."""
-    name = _parse(signed).agency
-    agency = next((a for a in agencies if a.id == name), None)
-    if agency is None:
-        raise RequestRefused("agency", f"this doorbell knows no agency {name!r}")
-    return agency
-
-
 def check_request(
-    signed: SignedRequest, agency: Agency, *, now_ms: int, cell: str
-) -> EvidenceRequest:
-    """Return the request if its officer, limits and place hold for the doorbell in `cell`."""
-    request = _parse(signed)
-    if now_ms >= agency.agreement_until_ms:
-        raise RequestRefused("agreement", f"the agreement with {agency.name} has ended")
-    _check_officer(signed, request, agency, now_ms)
+    digest: str, facts: RegisterFacts, *, now_ms: int, cell: str, refused: frozenset[str]
+) -> tuple[RequestFact, Agreement]:
+    """Return the request and the agreement it is made under, for the doorbell in `cell`, or raise.
+
+    `refused` are the agencies that may never ask here. The order of the checks is that of the code.
+    """
+    check_freshness(facts, now_ms)
+    fact = facts.requests.get(digest)
+    if fact is None:
+        raise RequestRefused("request_unknown", "no such request is in the register")
+    request = fact.request
+    agreement = agreement_in_force(facts, request.agency, now_ms)
+    if agreement is None:
+        raise RequestRefused("agreement", f"no agreement with {request.agency!r} is in force")
+    _check_officers(fact, agreement, facts, now_ms)
+    if fact.seen_ms is None:
+        raise RequestRefused("request_unseen", "no witness has seen the request yet")
+    if fact.is_withdrawn:
+        raise RequestRefused("request_withdrawn", f"{agreement.name} has withdrawn the request")
     if not request.created_ms - MAX_SKEW_MS <= now_ms < request.expires_ms:
         raise RequestRefused("request_expired", "the request is over, or not yet made")
-    if request.expires_ms - request.created_ms > MAX_LIFE_MS:
-        raise RequestRefused("request_expired", "a request may stand for 7 days at most")
-    window_ms = request.to_ms - request.from_ms
-    if not MIN_WINDOW_MS <= window_ms <= MAX_WINDOW_MS:
-        raise RequestRefused("window", "a request may ask for 15 minutes to 12 hours")
-    if request.to_ms > request.created_ms + MAX_SKEW_MS:
-        raise RequestRefused("window", "a request may not ask for a time that isn't over")
-    if request.from_ms < request.created_ms - MAX_AGE_MS:
-        raise RequestRefused("window", "a request may go back 30 days at most")
-    if not set(request.cells) <= set(agency.cells):
-        raise RequestRefused("area", f"the place isn't inside {agency.name}'s jurisdiction")
+    try:
+        check_limits(request, facts.limits)
+        check_area(request.cells, agreement)
+    except RuleBroken as error:
+        raise RequestRefused("rules", str(error)) from error
     if cell not in request.cells:
         raise RequestRefused("area", "the request is about another place")
-    return request
+    if request.agency in refused:
+        raise RequestRefused("agency_refused", f"you never want to be asked by {agreement.name}")
+    return fact, agreement
 
 
-def _parse(signed: SignedRequest) -> EvidenceRequest:
+def check_freshness(facts: RegisterFacts, now_ms: int) -> None:
+    """Raise unless witnesses say that this is how the register is now."""
+    if not is_fresh(facts.fresh_ms, facts.delays, now_ms):
+        raise RequestRefused(
+            "register", "the public register hasn't been read for too long, or the time is wrong"
+        )
+
+
+def is_fresh(fresh_ms: int, delays: Delays, now_ms: int) -> bool:
+    """Tell whether what witnesses signed at `fresh_ms` may still count, and not of a time ahead."""
+    return -WITNESS_SKEW_MS <= now_ms - fresh_ms <= delays.freshness_ms
+
+
+def _check_officers(
+    fact: RequestFact, agreement: Agreement, facts: RegisterFacts, now_ms: int
+) -> None:
+    for officer in (fact.officer, fact.cosigner):
+        _check_officer(officer, agreement, facts, now_ms)
     try:
-        return decode_canonical(EvidenceRequest, signed.request.encode())
+        check_signatures(fact.signed, unb64u(agreement.signing_key))
     except WireError as error:
-        raise RequestRefused("request_form", str(error)) from error
+        raise RequestRefused("request_signature", str(error)) from error
 
 
 def _check_officer(
-    signed: SignedRequest, request: EvidenceRequest, agency: Agency, now_ms: int
+    officer: OfficerFact, agreement: Agreement, facts: RegisterFacts, now_ms: int
 ) -> None:
-    try:
-        certificate = check_certificate(signed.officer, unb64u(agency.signing_key))
-    except WireError as error:
-        raise RequestRefused("officer", str(error)) from error
-    if certificate.agency != request.agency or certificate.officer_id != request.officer_id:
-        raise RequestRefused("officer", "the officer's certificate is for somebody else")
-    if now_ms >= certificate.not_after_ms:
-        raise RequestRefused("officer", "the officer's certificate has ended")
-    expected = challenge(REQUEST_TAG, signed.request.encode())
-    try:
-        check_assertion(signed.assertion, certificate.passkey, expected)
-    except AssertionRefused as error:
-        raise RequestRefused("request_signature", str(error)) from error
-    except WireError as error:
-        raise RequestRefused("request_form", str(error)) from error
+    name = officer.certificate.name
+    if officer.is_revoked:
+        raise RequestRefused("officer", f"the certificate of {name} was revoked")
+    if officer.signing_key != agreement.signing_key:
+        raise RequestRefused("officer", f"{name} was certified by a key that no longer counts")
+    if not is_old_enough(officer.seen_ms, facts.delays.key_age_ms, now_ms):
+        raise RequestRefused("officer", f"the key of {name} isn't in the register for long enough")
+    if now_ms >= officer.certificate.not_after_ms:
+        raise RequestRefused("officer", f"the certificate of {name} has ended")

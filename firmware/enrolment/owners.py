@@ -68,6 +68,17 @@ class OwnerStore:
         write_atomic(self._path, OwnersFile(owners=list(owners)).encode())
         self._owners = owners
 
+    def remove(self, credential_id: str) -> None:
+        """Remove an owner; StoreError for the last one: a doorbell without would pair with anyone.
+
+        It counts at once, even if the card fails then (OSError).
+        """
+        owners = tuple(o for o in self._owners if o.passkey.credential_id != credential_id)
+        if not owners:
+            raise StoreError(self._path, "the last owner stays; reset the doorbell instead")
+        self._owners = owners
+        write_atomic(self._path, OwnersFile(owners=list(owners)).encode())
+
     def _load(self) -> Owners:
         try:
             data = self._path.read_bytes()

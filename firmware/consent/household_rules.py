@@ -1,0 +1,199 @@
+"""What owners may decide besides giving clips away, and what of it widens. Pure.
+
+R10c: what widens who may see, hear or decide waits for the doorbell's own confirmation. Who signed,
+and when, the verifier has checked before.
+"""
+
+from firmware.consent.facts import Facts, Reason
+from firmware.protocol.browsers import check_browser_keys
+from firmware.protocol.decisions import (
+    MAX_HOLD_WINDOW_MS,
+    AddApprover,
+    ChangeSettings,
+    Confirm,
+    Decline,
+    EndApprover,
+    EndBrowser,
+    EnrolBrowser,
+    Hold,
+    Knock,
+    OwnerSettings,
+    RefuseAgency,
+    RemoveOwner,
+    Revoke,
+    SetRecovery,
+    Unhold,
+)
+from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.grants import AddOwner, Terms, check_owner_keys
+from firmware.protocol.passkeys import PasskeyKey, load_p256
+from firmware.protocol.sealing import seal_to
+
+MAX_HOLDS = 10
+MAX_APPROVERS = 5
+MAX_REFUSED_AGENCIES = 20
+TIMELESS = (EndBrowser, EndApprover, Hold, Revoke)
+"""They only narrow, so they count while the time isn't known, too."""
+
+
+class Forbidden(Exception):
+    """A decision can't be carried out; `reason` names the check."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason: Reason = reason
+        self.detail = detail
+
+
+def check_decision(terms: Terms, credential_id: str, facts: Facts) -> None:
+    """Raise Forbidden unless the owner `credential_id` may decide this here."""
+    match terms:
+        case AddOwner():
+            _check_addition(terms, facts)
+        case RemoveOwner():
+            _check_removal(terms, facts)
+        case EnrolBrowser():
+            _check_enrolment(terms, credential_id, facts)
+        case EndBrowser():
+            _check_ending(terms, credential_id, facts)
+        case Hold():
+            _check_hold(terms, facts)
+        case Unhold():
+            if terms.hold_digest not in facts.household.holds:
+                raise Forbidden("hold", "there is no such hold")
+        case Revoke():
+            if terms.grant_digest in facts.household.revoked:
+                raise Forbidden("revoked", "this grant was taken back before")
+        case ChangeSettings():
+            _check_settings(terms.settings, facts)
+        case SetRecovery():
+            _check_recovery(terms)
+        case AddApprover():
+            _check_approver(terms, facts)
+        case EndApprover():
+            known = facts.household.approvers.get(terms.credential_id)
+            if known is None or known.credential_id != credential_id:
+                raise Forbidden("approver", "none of your keys for confirming is that one")
+        case Confirm() | Knock():
+            _check_waiting(terms.statement_digest, credential_id, facts)
+        case RefuseAgency():
+            refused = facts.household.refused_agencies
+            if terms.is_refused and len(refused | {terms.agency}) > MAX_REFUSED_AGENCIES:
+                raise Forbidden(
+                    "settings", f"at most {MAX_REFUSED_AGENCIES} agencies can be refused; opt out"
+                )
+        case Decline():
+            pass
+        case _:  # a grant is judged elsewhere; what isn't named here is decided by nobody
+            raise Forbidden("form", "this can't be decided so")
+
+
+def is_widening(terms: Terms, credential_id: str, facts: Facts) -> bool:
+    """Tell whether it lets somebody see, hear or decide more than before."""
+    match terms:
+        case RemoveOwner():
+            return terms.credential_id != credential_id
+        case RefuseAgency():
+            return not terms.is_refused
+        case EnrolBrowser():
+            known = facts.browsers.get(terms.browser.id)
+            return known is None or known.keys != terms.browser
+        case ChangeSettings():
+            return _widens(facts.household.settings, terms.settings)
+        case EndBrowser() | Hold() | Unhold() | Revoke() | Decline() | EndApprover():
+            return False
+        case Confirm() | Knock():
+            return False
+        case _:  # whoever forgets a kind here makes it wait
+            return True
+
+
+def _widens(before: OwnerSettings | None, after: OwnerSettings) -> bool:
+    """Tell whether a mask that was there isn't there any more."""
+    return before is not None and any(mask not in after.masks for mask in before.masks)
+
+
+def _check_addition(terms: AddOwner, facts: Facts) -> None:
+    new, approvers = terms.owner.passkey, facts.household.approvers
+    if any(_is_same(new, owner.passkey) for owner in facts.owners):
+        raise Forbidden("already_owner", "this passkey is an owner already")
+    if any(_is_same(new, approver.key) for approver in approvers.values()):
+        raise Forbidden("approver", "a key that confirms can't be an owner's passkey")
+    if terms.owner.browser.id in facts.browsers:
+        raise Forbidden("browser", "the new owner's browser is an owner's here already")
+    try:
+        check_owner_keys(terms.owner)
+    except WireError as error:
+        raise Forbidden("form", f"the new owner's keys can't be used: {error}") from error
+
+
+def _check_removal(terms: RemoveOwner, facts: Facts) -> None:
+    if all(o.passkey.credential_id != terms.credential_id for o in facts.owners):
+        raise Forbidden("owner", "no owner here has this passkey")
+    if len(facts.owners) == 1:
+        raise Forbidden("last_owner", "the last owner can't go; reset the doorbell instead")
+
+
+def _check_enrolment(terms: EnrolBrowser, credential_id: str, facts: Facts) -> None:
+    try:
+        check_browser_keys(terms.browser)
+    except WireError as error:
+        raise Forbidden("form", f"the browser's keys can't be used: {error}") from error
+    known = facts.browsers.get(terms.browser.id)
+    if known is not None and known.credential_id != credential_id:
+        raise Forbidden("browser", "this browser is another owner's")
+
+
+def _check_ending(terms: EndBrowser, credential_id: str, facts: Facts) -> None:
+    known = facts.browsers.get(terms.browser)
+    if known is None or known.credential_id != credential_id:
+        raise Forbidden("browser", "none of your browsers here is that one")
+
+
+def _check_hold(terms: Hold, facts: Facts) -> None:
+    if not 0 < terms.to_ms - terms.from_ms <= MAX_HOLD_WINDOW_MS:
+        raise Forbidden("hold", "a hold is for up to a day's recordings, from earlier to later")
+    if len(facts.household.holds) >= MAX_HOLDS:
+        raise Forbidden("hold", f"there are {MAX_HOLDS} holds already; let one end first")
+
+
+def _check_settings(settings: OwnerSettings, facts: Facts) -> None:
+    before = facts.household.settings
+    if before is not None and settings.revision != before.revision + 1:
+        raise Forbidden(
+            "settings", "somebody changed the settings meanwhile; look at them, and set them again"
+        )
+    if before is None and settings.revision != 1:
+        raise Forbidden("settings", "the first settings have revision 1")
+
+
+def _check_recovery(terms: SetRecovery) -> None:
+    try:
+        seal_to(unb64u(terms.keys.sealing_key), b"", b"")
+        load_p256(unb64u(terms.keys.signing_key))
+    except WireError as error:
+        raise Forbidden("recovery", f"the recovery key can't be used: {error}") from error
+
+
+def _check_approver(terms: AddApprover, facts: Facts) -> None:
+    known = facts.household.approvers
+    if any(_is_same(terms.key, approver.key) for approver in known.values()):
+        raise Forbidden("approver", "this key confirms here already")
+    if any(_is_same(terms.key, owner.passkey) for owner in facts.owners):
+        raise Forbidden("approver", "an owner's passkey can't confirm what it signs")
+    if len(known) >= MAX_APPROVERS:
+        raise Forbidden("approver", f"there are {MAX_APPROVERS} such keys already; end one first")
+    try:
+        load_p256(unb64u(terms.key.public_key))
+    except WireError as error:
+        raise Forbidden("approver", f"the key can't be used: {error}") from error
+
+
+def _is_same(one: PasskeyKey, other: PasskeyKey) -> bool:
+    """Tell whether they are one key, under whichever name."""
+    return one.credential_id == other.credential_id or one.public_key == other.public_key
+
+
+def _check_waiting(digest: str, credential_id: str, facts: Facts) -> None:
+    if facts.household.waiting.get(digest) != credential_id:
+        raise Forbidden("not_waiting", "no statement of yours waits for that")
