@@ -9,6 +9,9 @@ clock set, if NTP set that at most seven days ago. Not trusted is a clock that i
 time that it ever trusted, and one that somebody set since, until NTP sets it again: that shows in
 wall time minus monotonic time, which only a step changes. The relay's word never counts.
 
+Nor is one trusted that is behind what witnesses of a public log say (`note_witnessed`): whoever
+sets the clock back can't make an expired grant count again.
+
 NTP can lie, too. A leap ahead is believed, but it is not `is_settled` for half a day: until then
 nothing is deleted for its age, and the leap isn't remembered as the newest time.
 """
@@ -35,6 +38,8 @@ RTC_TOLERANCE_MS = 5_000
 """A real-time clock shows whole seconds, and drifts a second or two in a week."""
 BEHIND_TOLERANCE_MS = 2_000
 """NTP slews back by fractions of a second all the time."""
+WITNESSES_AHEAD_MS = 10_000
+"""So far the clocks of a whole quorum of witnesses may be ahead of this one."""
 STEP_MS = 2_000
 """Wall time minus monotonic time stays the same but for steps and such fractions."""
 FRESH_MS = 5_000
@@ -142,6 +147,8 @@ class SystemClock:
         self._difference_ms = self._now().difference_ms if known_ms is None else known_ms
         self._sure: _Moment | None = None
         self._leapt_ns: int | None = None
+        self._floor: _Moment | None = None
+        self._was_behind = False
 
     @property
     def boot_id(self) -> str:
@@ -160,9 +167,20 @@ class SystemClock:
         """Tell whether NTP or a good real-time clock set this clock, or somebody vouches for it."""
         now = self._now()
         is_trusted = self._is_host_time_trusted or self._is_right(now)
+        if self._is_behind(now):
+            return False
         if is_trusted:
             self._note_leap(now)
         return is_trusted
+
+    def note_witnessed(self, witnessed_ms: int) -> None:
+        """Take the newest time that a quorum of witnesses signed (verified): it isn't earlier.
+
+        From then on that time goes on by the monotonic clock. Of several the latest counts.
+        """
+        floor = _Moment(wall_ms=witnessed_ms, monotonic_ns=self.monotonic_ns())
+        if self._floor is None or floor.difference_ms > self._floor.difference_ms:
+            self._floor = floor
 
     def is_settled(self) -> bool:
         """Tell whether the clock is trusted, and hasn't leapt ahead for half a day."""
@@ -197,6 +215,19 @@ class SystemClock:
 
     def _now(self) -> _Moment:
         return _Moment(wall_ms=self.wall_ms(), monotonic_ns=self.monotonic_ns())
+
+    def _is_behind(self, now: _Moment) -> bool:
+        """Tell whether the clock says less than the witnesses; with words when that changes."""
+        behind_ms = 0 if self._floor is None else self._floor.difference_ms - now.difference_ms
+        is_behind = behind_ms > WITNESSES_AHEAD_MS
+        if is_behind and not self._was_behind:
+            log.error(
+                "the clock is %d s behind what witnesses of the public log signed: it isn't "
+                "trusted, and nothing is released, until somebody sets it right",
+                behind_ms // 1000,
+            )
+        self._was_behind = is_behind
+        return is_behind
 
     def _is_right(self, now: _Moment) -> bool:
         if self._is_set_anew(now):

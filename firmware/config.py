@@ -256,6 +256,22 @@ class PlaceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """Which public logs the doorbell believes."""
+
+    policy: str = _setting(
+        "policy.txt",
+        "a policy file (c2sp.org/tlog-policy)",
+        lambda value: bool(value) and _is_path(value),
+    )
+
+    @property
+    def policy_path(self) -> Path:
+        """Where the policy file is, if there is one."""
+        return Path(self.policy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClockConfig:
     """Whom the doorbell believes about the time."""
 
@@ -279,6 +295,7 @@ class Config:
     health: HealthConfig = field(default_factory=HealthConfig)
     door: DoorConfig = field(default_factory=DoorConfig)
     place: PlaceConfig = field(default_factory=PlaceConfig)
+    log: LogConfig = field(default_factory=LogConfig)
     clock: ClockConfig = field(default_factory=ClockConfig)
 
 
@@ -353,6 +370,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         camera=camera,
         panel=panel,
         storage=storage,
+        log=_replaced(config.log, policy=str(folder / config.log.policy)),
     )
 
 

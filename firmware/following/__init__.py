@@ -1,0 +1,9 @@
+"""Following the register: each doorbell reads it whole, by itself, and believes what is proved.
+
+    relay's static files ─► source (size limits) ─► followed (policy, tree, replay: pure) ─► store
+                                                        └─► `RegisterFacts` for firmware.consent
+
+What the entries mean is protocol/register's; what a checkpoint is worth, protocol/tlog's. A
+register that was once seen never shrinks and never changes: one that does is refused, kept as
+proof, and nothing is released meanwhile.
+"""

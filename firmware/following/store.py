@@ -1,0 +1,155 @@
+"""The register on the card: what was read of it, so that a restart needn't read it again.
+
+    entries      each entry with its length before it, in order, only ever appended to
+    stamps       witnessed checkpoints, in the same form
+    checkpoint   the newest witnessed one: of `entries`, what it holds counts, and nothing beyond
+    contradictions.json   pairs of checkpoints that can't both be true, kept as proof
+
+Entries come first and the checkpoint last, so a power cut leaves entries beyond the checkpoint or
+half a one at the end: both are cut off, or read further, and never believed. Nothing here is
+trusted when it is read again: followed.py checks it like what comes from the relay.
+"""
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.durable import sync_folder, write_atomic
+from firmware.protocol.encoding import Document, WallTimeMs, decode
+
+MAX_CONTRADICTIONS = 8
+MAX_KEPT_NOTE_BYTES = 16 * 1024
+_LENGTH = struct.Struct(">H")
+
+
+class Contradiction(Document, frozen=True, kw_only=True):
+    """Two witnessed checkpoints (notes) of one log that can't both be true.
+
+    If both are of one size, they are the proof by themselves; else it also takes the entries that
+    were served under each. It stands until a later checkpoint of the known log is seen.
+    """
+
+    known: Annotated[str, msgspec.Meta(max_length=MAX_KEPT_NOTE_BYTES)]
+    other: Annotated[str, msgspec.Meta(max_length=MAX_KEPT_NOTE_BYTES)]
+    found_ms: WallTimeMs
+    other_fresh_ms: WallTimeMs
+    is_standing: bool
+
+
+class ContradictionsFile(Document, frozen=True, kw_only=True):
+    """The file's content, oldest first; the first ones are never pushed out."""
+
+    v: Literal[1] = 1
+    found: Annotated[list[Contradiction], msgspec.Meta(max_length=MAX_CONTRADICTIONS)]
+
+
+class RecordFile:
+    """A file of records, each with its length before it; only appended to, or cut off."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def size_bytes(self) -> int:
+        """How large the file is."""
+        return self._path.stat().st_size if self._path.exists() else 0
+
+    def read(self, start_byte: int = 0) -> Iterator[bytes]:
+        """Yield the records from there on, up to the first that isn't whole."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(start_byte)
+            while len(head := file.read(_LENGTH.size)) == _LENGTH.size:
+                (size,) = _LENGTH.unpack(head)
+                record = file.read(size)
+                if len(record) != size:
+                    return
+                yield record
+
+    def append(self, records: Iterable[bytes]) -> None:
+        """Add records; call `sync` before anything is built on them."""
+        is_new = not self._path.exists()
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(_LENGTH.pack(len(record)) + record for record in records)
+        if is_new:
+            sync_folder(self._path.parent)
+
+    def cut(self, end_byte: int) -> None:
+        """Keep what lies before this byte, and nothing behind it."""
+        if self.size_bytes > end_byte:
+            os.truncate(self._path, end_byte)
+            self.sync()
+
+    def sync(self) -> None:
+        """Make what was appended durable."""
+        if not self._path.exists():
+            return
+        descriptor = os.open(self._path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def bytes_of(records: Iterable[bytes]) -> int:
+    """Return how much room records take in their file."""
+    return sum(_LENGTH.size + len(record) for record in records)
+
+
+class RegisterStore:
+    """One register on the card. All of it blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.entries = RecordFile(folder / "entries")
+        self.stamps = RecordFile(folder / "stamps")
+        self.stamp_count = 0
+        """How many stamps of the relay's list are here."""
+        self.counting_bytes = 0
+        """How much of `entries` the checkpoint holds: what is beyond is on trial."""
+        self._checkpoint = folder / "checkpoint"
+        self._contradictions = folder / "contradictions.json"
+
+    def pending(self) -> Iterator[bytes]:
+        """Yield the entries that are on trial."""
+        return self.entries.read(self.counting_bytes)
+
+    def drop_pending(self) -> None:
+        """Forget the entries that are on trial."""
+        self.entries.cut(self.counting_bytes)
+
+    def checkpoint(self) -> bytes | None:
+        """Return the newest witnessed checkpoint's note, if there is one."""
+        try:
+            return self._checkpoint.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def keep_checkpoint(self, note: bytes) -> None:
+        """Let the entries count that this checkpoint holds; they are synced already."""
+        write_atomic(self._checkpoint, note)
+
+    def contradictions(self) -> list[Contradiction]:
+        """Return what is kept as proof; raise WireError if the file is damaged."""
+        try:
+            data = self._contradictions.read_bytes()
+        except FileNotFoundError:
+            return []
+        return decode(ContradictionsFile, data, max_bytes=1024 * 1024).found
+
+    def keep_contradictions(self, found: list[Contradiction]) -> None:
+        """Keep them all, durably."""
+        write_atomic(self._contradictions, ContradictionsFile(found=found).encode())
+
+    def forget_log(self) -> None:
+        """Forget entries and stamps (they are damaged); the checkpoint stays, and binds."""
+        self.counting_bytes = self.stamp_count = 0
+        self.entries.cut(0)
+        self.stamps.cut(0)

@@ -1,0 +1,606 @@
+"""A town with both its logs, in memory and with real keys: what a relay serves, for any test.
+
+    town = make_town()                  a witnessed register: charter, agency, two officers
+    signed = town.publish()             a request that breaks no rule, witnessed now
+    town.wind(hours=3)                  time passes; the witnesses cosign again
+    facts = town.facts()                what a doorbell knows that followed it all
+    with town.served() as log_url: ...  the static files over HTTP
+
+A log's `fork()` is signed by the same keys and may go another way; `pinned` paths are served as
+they are. Nothing here checks anything: a test may publish what nobody had the right to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+
+import httpx2
+import msgspec
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from firmware.protocol.commands import ReleaseLogged, SlotLogged
+from firmware.protocol.custody import (
+    CaptureProof,
+    CustodyBody,
+    CustodyLeaf,
+    ReleaseLeaf,
+    ReleaseProof,
+    ReleaseRecord,
+    SlotRecord,
+    clip_commitment,
+    slot_entry,
+    slot_leaf_hash,
+)
+from firmware.protocol.encoding import b64u, new_id, sha256_hex
+from firmware.protocol.passkeys import challenge
+from firmware.protocol.register.entries import (
+    Admin,
+    AgencySuspended,
+    Agreement,
+    AgreementMade,
+    Change,
+    ChangeBody,
+    ChangeLeaf,
+    ChangeSignature,
+    Charter,
+    Delays,
+    Leaf,
+    LeafBody,
+    Limits,
+    OfficerLeaf,
+    OfficerRevoked,
+    RequestLeaf,
+    SignedAgreement,
+    WithdrawnLeaf,
+    agreement_message,
+    change_message,
+)
+from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
+from firmware.protocol.register.replay import Register
+from firmware.protocol.requests import (
+    COSIGN_TAG,
+    REQUEST_TAG,
+    WITHDRAW_TAG,
+    EvidenceRequest,
+    OfficerCertificate,
+    OfficerRole,
+    SignedCertificate,
+    SignedRequest,
+    SignedWithdrawal,
+    Withdrawal,
+    certificate_message,
+)
+from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
+from firmware.protocol.tlog.merkle import Tree, leaf_hash
+from firmware.protocol.tlog.policy import Policy, Witnessed, parse_policy, policy_text
+from firmware.protocol.tlog.proof import TlogProof
+from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
+from firmware.protocol.tlog.tiles import (
+    bundles_grown,
+    encode_bundle,
+    tiles_grown,
+)
+from tests.story.authenticator import SoftPasskey
+
+NOW_MS = 1_790_000_000_000
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+CELL = "891f0000003ffff"
+OTHER_CELL = "891f0000007ffff"
+WITNESSES = ("north", "east", "south")
+EXAMPLE_DELAYS = Delays(
+    key_age_ms=2000, agreement_age_ms=3000, freshness_ms=HOUR_MS, slot_ms=2000, batch_ms=1000
+)
+
+
+@dataclass(eq=False)
+class TownLog:
+    """One log; each `append` is one witnessed checkpoint, and one stamp."""
+
+    signer: NoteSigner
+    witnesses: dict[str, NoteSigner]
+    policy: Policy
+    tree: Tree = field(default_factory=Tree)
+    entries: list[bytes] = field(default_factory=list)
+    stamps: list[bytes] = field(default_factory=list)
+    checkpoint: bytes = b""
+    pinned: dict[str, bytes | None] = field(default_factory=dict)
+    """What is served at a path instead of what is right; None: nothing."""
+
+    @property
+    def origin(self) -> str:
+        return self.signer.key.name
+
+    @property
+    def size(self) -> int:
+        return len(self.entries)
+
+    def append(self, *entries: bytes, at_ms: int) -> int:
+        """Add entries under one checkpoint; return the index of the last."""
+        for entry in entries:
+            self.entries.append(entry)
+            self.tree.append(leaf_hash(entry))
+        self.checkpoint = self.note(at_ms=at_ms)
+        self.stamps.append(self.checkpoint)
+        return self.size - 1
+
+    def cosign(self, *, at_ms: int, by: Sequence[str] = WITNESSES) -> None:
+        """Let the witnesses sign the newest checkpoint again."""
+        self.checkpoint = self.note(at_ms=at_ms, by=by)
+
+    def note(self, *, at_ms: int, size: int | None = None, by: Sequence[str] = WITNESSES) -> bytes:
+        """Return a checkpoint of any size so far, cosigned at that time."""
+        size = self.size if size is None else size
+        checkpoint = Checkpoint(origin=self.origin, size=size, root=self.tree.root(size))
+        note = parse_note(sign_checkpoint(checkpoint, self.signer))
+        cosignatures = [
+            sign_cosignature(note.text, self.witnesses[name], at_ms // 1000) for name in by
+        ]
+        return note.with_signatures(*cosignatures).encode()
+
+    def witnessed(self) -> Witnessed:
+        """Return the newest checkpoint as the policy has it."""
+        return self.policy.check(self.checkpoint, origin=self.origin)
+
+    def proof(self, index: int) -> str:
+        """Return the tlog-proof of an entry in the newest checkpoint."""
+        hashes = tuple(self.tree.inclusion_proof(index))
+        return TlogProof(index=index, hashes=hashes, note=self.checkpoint).encode().decode()
+
+    def fork(self, *, size: int) -> TownLog:
+        """Return a log of the same keys that begins with the first `size` entries."""
+        return replace(
+            self,
+            tree=Tree(map(leaf_hash, self.entries[:size])),
+            entries=self.entries[:size],
+            stamps=[
+                stamp
+                for stamp in self.stamps
+                if self.policy.check(stamp, origin=self.origin).checkpoint.size <= size
+            ],
+            pinned={},
+        )
+
+    def file(self, path: str) -> bytes | None:
+        """Return what is served at a path under the log's prefix."""
+        if path in self.pinned:
+            return self.pinned[path]
+        return self._files().get(path)
+
+    def _files(self) -> Mapping[str, bytes]:
+        files = {"checkpoint": self.checkpoint, "stamps/count": str(len(self.stamps)).encode()}
+        for tile in tiles_grown(0, self.size):
+            files[tile.path] = tile.hashes_in(self.tree)
+        for bundle in bundles_grown(0, self.size):
+            entries = self.entries[bundle.start : bundle.start + bundle.width]
+            files[bundle.path] = encode_bundle(entries)
+        for bundle in bundles_grown(0, len(self.stamps)):
+            stamps = self.stamps[bundle.start : bundle.start + bundle.width]
+            files[bundle.path.replace("tile/entries/", "stamps/")] = encode_bundle(stamps)
+        return files
+
+
+@dataclass(frozen=True, kw_only=True)
+class TownOfficer:
+    """One officer with a real passkey, and the certificate."""
+
+    id: str
+    name: str
+    passkey: SoftPasskey
+    certificate: SignedCertificate
+
+
+@dataclass(eq=False, kw_only=True)
+class Town:
+    """A town: its logs, its administrators, its agency."""
+
+    name: str
+    register_log: TownLog
+    custody_log: TownLog
+    policy: Policy
+    policy_text: bytes
+    admin_keys: dict[str, ec.EllipticCurvePrivateKey]
+    agency_key: ec.EllipticCurvePrivateKey
+    sealing_private_keys: list[bytes]
+    """The agency's raw X25519 keys, which open evidence."""
+    now_ms: int
+    agreement: Agreement = None  # type: ignore[assignment] # made by `make_town`
+    agreement_leaf: ChangeLeaf = None  # type: ignore[assignment]
+    officer: TownOfficer = None  # type: ignore[assignment]
+    cosigner: TownOfficer = None  # type: ignore[assignment]
+
+    # --- time ---
+
+    def wind(self, *, ms: int = 0, hours: float = 0, days: float = 0) -> None:
+        """Let time pass, and the witnesses cosign both logs anew."""
+        self.now_ms += ms + round(hours * HOUR_MS) + round(days * DAY_MS)
+        self.cosign()
+
+    def cosign(self) -> None:
+        """Let the witnesses cosign both logs now."""
+        for log in (self.register_log, self.custody_log):
+            log.cosign(at_ms=self.now_ms)
+
+    # --- what a follower knows ---
+
+    @property
+    def register(self) -> Register:
+        """The register's state, replayed from its entries."""
+        register = Register(self.register_log.origin)
+        register.apply_all(self.register_log.entries)
+        return register
+
+    @property
+    def stamps(self) -> Stamps:
+        """Since when witnesses have seen each entry."""
+        stamps = Stamps()
+        for note in self.register_log.stamps:
+            witnessed = self.policy.check(note, origin=self.register_log.origin)
+            stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
+        return stamps
+
+    def facts(self) -> RegisterFacts:
+        """What a doorbell knows that has just read the register."""
+        fresh_ms = self.register_log.witnessed().fresh_ms
+        return facts_of(self.register, self.stamps, fresh_ms=fresh_ms)
+
+    # --- the register's entries ---
+
+    def append(self, *bodies: LeafBody) -> int:
+        """Publish entries under one checkpoint, witnessed now; return the last one's index."""
+        entries = [Leaf(body=body).encode() for body in bodies]
+        index = self.register_log.append(*entries, at_ms=self.now_ms)
+        self.custody_log.cosign(at_ms=self.now_ms)
+        return index
+
+    def change(self, body: ChangeBody, *, by: Sequence[str] = ("ann", "bob")) -> ChangeLeaf:
+        """Return a change signed by administrators, or by the agency's own key."""
+        text = Change(origin=self.register_log.origin, nonce=new_id(), body=body).encode()
+        keys = {**self.admin_keys, "lakeland-police": self.agency_key}
+        signatures = [
+            ChangeSignature(by=one, signature=_sign(keys[one], change_message(text))) for one in by
+        ]
+        return ChangeLeaf(change=text.decode(), signatures=signatures)
+
+    def sign_agreement(self, agreement: Agreement) -> AgreementMade:
+        """Return an agreement with the agency's signature."""
+        text = agreement.encode()
+        signature = _sign(self.agency_key, agreement_message(text))
+        return AgreementMade(signed=SignedAgreement(agreement=text.decode(), signature=signature))
+
+    def make_agreement(self, **changes: Any) -> Agreement:
+        """Publish the next version of the agency's agreement."""
+        changes = {"version": self.agreement.version + 1, **changes}
+        self.agreement = msgspec.structs.replace(self.agreement, **changes)
+        self.publish_agreement()
+        return self.agreement
+
+    def publish_agreement(self) -> None:
+        """Publish the agreement as it is."""
+        self.agreement_leaf = self.change(self.sign_agreement(self.agreement))
+        self.append(self.agreement_leaf)
+
+    def certify(
+        self, name: str, *, role: OfficerRole = "officer", days: float = 365
+    ) -> TownOfficer:
+        """Certify a new officer, without publishing it."""
+        passkey = SoftPasskey.create(rp_id="relay.example", origin="https://relay.example")
+        certificate = OfficerCertificate(
+            agency=self.agreement.agency,
+            officer_id=new_id(),
+            name=name,
+            role=role,
+            passkey=passkey.key,
+            not_after_ms=self.now_ms + round(days * DAY_MS),
+        )
+        text = certificate.encode()
+        signed = SignedCertificate(
+            certificate=text.decode(),
+            signature=_sign(self.agency_key, certificate_message(text)),
+        )
+        return TownOfficer(
+            id=certificate.officer_id, name=name, passkey=passkey, certificate=signed
+        )
+
+    def add_officer(self, name: str, *, role: OfficerRole = "officer") -> TownOfficer:
+        """Certify a new officer, and publish it."""
+        officer = self.certify(name, role=role)
+        self.append(OfficerLeaf(signed=officer.certificate))
+        return officer
+
+    def request(self, **changes: Any) -> EvidenceRequest:
+        """Return a request that breaks no rule, with `changes`."""
+        right = EvidenceRequest(
+            id=new_id(),
+            agency=self.agreement.agency,
+            officer_id=self.officer.id,
+            officer_name=self.officer.name,
+            cosigner_id=self.cosigner.id,
+            cosigner_name=self.cosigner.name,
+            contact="desk@lakeland.example",
+            case_number="LK-2026/0117",
+            incident_type="burglary",
+            text="A garage was broken into.",
+            cells=[CELL],
+            from_ms=self.now_ms - 90 * MINUTE_MS,
+            to_ms=self.now_ms - 30 * MINUTE_MS,
+            retention_days=90,
+            onward_sharing="none",
+            created_ms=self.now_ms - MINUTE_MS,
+            expires_ms=self.now_ms + DAY_MS,
+        )
+        return msgspec.structs.replace(right, **changes)
+
+    def sign(
+        self,
+        request: EvidenceRequest,
+        *,
+        officer: TownOfficer | None = None,
+        cosigner: TownOfficer | None = None,
+    ) -> SignedRequest:
+        """Return the request with both officers' signatures."""
+        officer, cosigner = officer or self.officer, cosigner or self.cosigner
+        text = request.encode()
+        return SignedRequest(
+            request=text.decode(),
+            assertion=officer.passkey.sign(challenge(REQUEST_TAG, text)),
+            officer=officer.certificate,
+            cosignature=cosigner.passkey.sign(challenge(COSIGN_TAG, text)),
+            cosigner=cosigner.certificate,
+        )
+
+    def publish(self, request: EvidenceRequest | None = None, **changes: Any) -> SignedRequest:
+        """Publish a request, by default a right one with `changes`, witnessed now."""
+        signed = self.sign(request or self.request(**changes))
+        self.append(RequestLeaf(signed=signed))
+        return signed
+
+    def renew(self, signed: SignedRequest, **changes: Any) -> SignedRequest:
+        """Publish the renewal of a request."""
+        old = msgspec.json.decode(signed.request, type=EvidenceRequest)
+        new = msgspec.structs.replace(
+            old,
+            id=new_id(),
+            renews=old.id,
+            created_ms=self.now_ms,
+            expires_ms=self.now_ms + DAY_MS,
+        )
+        return self.publish(msgspec.structs.replace(new, **changes))
+
+    def withdraw(self, signed: SignedRequest) -> None:
+        """Publish that the agency takes a request back."""
+        text = Withdrawal(
+            request_digest=signed.request_digest,
+            agency=self.agreement.agency,
+            officer_id=self.officer.id,
+        ).encode()
+        withdrawal = SignedWithdrawal(
+            withdrawal=text.decode(),
+            assertion=self.officer.passkey.sign(challenge(WITHDRAW_TAG, text)),
+            officer=self.officer.certificate,
+        )
+        self.append(WithdrawnLeaf(signed=withdrawal))
+
+    def revoke(self, officer: TownOfficer, *, by: str = "lakeland-police") -> None:
+        """Publish that an officer's certificates no longer count."""
+        body = OfficerRevoked(agency=self.agreement.agency, officer_id=officer.id)
+        self.append(self.change(body, by=(by,)))
+
+    def suspend(self) -> None:
+        """Publish that the agency may ask for nothing any more."""
+        self.append(self.change(AgencySuspended(agency=self.agreement.agency), by=("ann",)))
+
+    def extract(self, signed: SignedRequest) -> RegisterExtract:
+        """Return what a package carries of the register for a request."""
+        return RegisterExtract(
+            agreement=self._proven(self.agreement_leaf),
+            officer=self._proven(OfficerLeaf(signed=signed.officer)),
+            cosigner=self._proven(OfficerLeaf(signed=signed.cosigner)),
+            request=self._proven(RequestLeaf(signed=signed)),
+        )
+
+    def _proven(self, body: LeafBody) -> ProvenEntry:
+        log, entry = self.register_log, Leaf(body=body).encode()
+        return ProvenEntry(entry=entry.decode(), proof=log.proof(log.entries.index(entry)))
+
+    # --- the custody log's entries ---
+
+    def log_custody(self, body: CustodyBody) -> str:
+        """Log an entry, witnessed now; return its proof."""
+        index = self.custody_log.append(CustodyLeaf(body=body).encode(), at_ms=self.now_ms)
+        return self.custody_log.proof(index)
+
+    def log_release(self, commitment: str) -> ReleaseLogged:
+        """Log a release, as the relay does."""
+        proof = self.log_custody(ReleaseLeaf(commitment=commitment))
+        return ReleaseLogged(commitment=commitment, proof=proof)
+
+    def log_slot(self, slot: int, commitments: Sequence[str]) -> dict[str, SlotLogged]:
+        """Log a slot with these doorbells' commitments; return what each of them is told."""
+        padded = sorted(commitments)
+        size = max(8, 1 << (len(padded) - 1).bit_length()) if padded else 8
+        padded = sorted(padded + [secrets.token_hex(32) for _ in range(size - len(padded))])
+        tree = Tree(map(slot_leaf_hash, padded))
+        entry = slot_entry(slot, tree.root())
+        proof = self.custody_log.proof(self.custody_log.append(entry, at_ms=self.now_ms))
+        return {
+            commitment: SlotLogged(
+                slot=slot,
+                index=padded.index(commitment),
+                size=size,
+                hashes=[b64u(one) for one in tree.inclusion_proof(padded.index(commitment))],
+                proof=proof,
+            )
+            for commitment in commitments
+        }
+
+    def release_proof(self, *, device: str, grant_digest: str) -> ReleaseProof:
+        """Commit to a release and log it, as doorbell and relay do together."""
+        salt = b64u(secrets.token_bytes(32))
+        record = ReleaseRecord(device=device, grant_digest=grant_digest, salt=salt)
+        return ReleaseProof(record=record, proof=self.log_release(record.digest()).proof)
+
+    def capture_proof(
+        self, *, device: str, manifest_digest: str, slot: int | None = None
+    ) -> CaptureProof:
+        """Commit to a clip in a slot and log it, as doorbell and relay do together."""
+        slot = self.now_ms // self.register.delays.slot_ms if slot is None else slot
+        clip_salt = secrets.token_bytes(32)
+        record = SlotRecord(
+            device=device,
+            slot=slot,
+            salt=b64u(secrets.token_bytes(32)),
+            clips=[clip_commitment(manifest_digest, clip_salt)],
+        )
+        logged = self.log_slot(slot, [record.digest()])[record.digest()]
+        return CaptureProof(
+            clip_salt=b64u(clip_salt),
+            record=record,
+            index=logged.index,
+            size=logged.size,
+            hashes=logged.hashes,
+            proof=logged.proof,
+        )
+
+    # --- what the relay serves ---
+
+    def file(self, path: str) -> bytes | None:
+        """Return what is served at e.g. "register/checkpoint"."""
+        name, _, rest = path.partition("/")
+        logs = {"register": self.register_log, "custody": self.custody_log}
+        return logs[name].file(rest) if name in logs else None
+
+    def transport(self, *, prefix: str = "/log/") -> httpx2.MockTransport:
+        """Return a client's transport that gives the files without a network."""
+
+        def answer(request: httpx2.Request) -> httpx2.Response:
+            data = self.file(request.url.path.removeprefix(prefix))
+            if data is None:
+                return httpx2.Response(404)
+            return httpx2.Response(200, stream=httpx2.ByteStream(data))
+
+        return httpx2.MockTransport(answer)
+
+    @contextlib.contextmanager
+    def served(self) -> Iterator[str]:
+        """Serve the files over HTTP until the block ends; gives the `log_url`."""
+        town = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                data = town.file(self.path.removeprefix("/log/"))
+                self.send_response(404 if data is None else 200)
+                self.send_header("Content-Length", str(len(data or b"")))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/log"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def copy(self) -> Town:
+        """Return a town of the same keys that goes its own way from here on."""
+        other = copy.copy(self)
+        other.register_log = self.register_log.fork(size=self.register_log.size)
+        other.custody_log = self.custody_log.fork(size=self.custody_log.size)
+        return other
+
+
+def make_town(
+    name: str = "lakeland",
+    *,
+    kind: Literal["real", "example"] = "real",
+    now_ms: int = NOW_MS,
+    age_days: float = 10,
+    delays: Delays | None = None,
+    limits: Limits | None = None,
+    cells: Sequence[str] = (CELL, OTHER_CELL),
+) -> Town:
+    """Make a town whose agency may ask: all of it was published `age_days` ago.
+
+    A "real" one has the rules' own delays; an "example" is an invented town with short ones.
+    """
+    if kind == "example":
+        name, delays = f"example.{name}", delays or EXAMPLE_DELAYS
+    signers = {
+        log: NoteSigner.generate(f"{name}/{log}", "ed25519") for log in ("register", "custody")
+    }
+    witnesses = {
+        one: NoteSigner.generate(f"witness.{one}.example", "cosignature") for one in WITNESSES
+    }
+    text = policy_text(
+        logs=[signer.key for signer in signers.values()],
+        witnesses={one: signer.key for one, signer in witnesses.items()},
+        threshold=2,
+    )
+    policy = parse_policy(text)
+    sealing = [X25519PrivateKey.generate() for _ in range(2)]
+    town = Town(
+        name=name,
+        register_log=TownLog(signers["register"], witnesses, policy),
+        custody_log=TownLog(signers["custody"], witnesses, policy),
+        policy=policy,
+        policy_text=text,
+        admin_keys={one: ec.generate_private_key(ec.SECP256R1()) for one in ("ann", "bob")},
+        agency_key=ec.generate_private_key(ec.SECP256R1()),
+        sealing_private_keys=[key.private_bytes_raw() for key in sealing],
+        now_ms=now_ms - round(age_days * DAY_MS),
+    )
+    admins = [
+        Admin(id=one, name=one.title(), key=spki_of(key)) for one, key in town.admin_keys.items()
+    ]
+    charter = Charter(
+        is_example=kind == "example",
+        admins=admins,
+        delays=delays or Delays(),
+        limits=limits or Limits(),
+    )
+    town.append(town.change(charter))
+    town.log_slot(0, [])
+    town.agreement = Agreement(
+        origin=town.register_log.origin,
+        agency="lakeland-police",
+        name="Lakeland Police",
+        version=1,
+        text_sha256=sha256_hex(b"The agreement."),
+        begins_ms=town.now_ms,
+        ends_ms=town.now_ms + 360 * DAY_MS,
+        signing_key=spki_of(town.agency_key),
+        sealing_keys=[b64u(key.public_key().public_bytes_raw()) for key in sealing],
+        cells=list(cells),
+    )
+    town.publish_agreement()
+    town.officer = town.add_officer("Officer Lund")
+    town.cosigner = town.add_officer("Sergeant Berg", role="approver")
+    town.wind(ms=now_ms - town.now_ms)
+    return town
+
+
+def spki_of(key: ec.EllipticCurvePrivateKey) -> str:
+    """Return a key's public half as base64url of SubjectPublicKeyInfo."""
+    return b64u(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def _sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> str:
+    return b64u(key.sign(message, ec.ECDSA(hashes.SHA256())))
