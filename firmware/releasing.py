@@ -7,15 +7,27 @@ import asyncio
 import base64
 import hashlib
 import logging
+from collections.abc import Awaitable, Callable
+
+import msgspec
 
 from firmware.clips.library import Library
-from firmware.clips.playback import Playback
-from firmware.consent.facts import Refusal, Release
+from firmware.clips.playback import Playback, manifest_of
+from firmware.consent.facts import Grant, Refusal, Release
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import DoorwardError, TicketRefused
-from firmware.evidence.seal import ClipMismatchError, ReleasedClip, seal_release
+from firmware.evidence.provenance import Claim, Provenance
+from firmware.evidence.seal import (
+    ClipMismatchError,
+    ReleasedClip,
+    granted_part,
+    seal_release,
+)
 from firmware.outbox.outgoing import Outgoing
-from firmware.protocol.events import PackageReady
+from firmware.protocol.custody import CaptureProof
+from firmware.protocol.events import EventBody, PackageReady, PackageWithdrawn
+from firmware.protocol.grants import ClipRange
+from firmware.protocol.register.extract import RegisterExtract
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +43,30 @@ class Releasing:
         library: Library,
         playback: Playback,
         outgoing: Outgoing,
+        tell: Callable[[EventBody], Awaitable[object]],
+        extract: Callable[[str], RegisterExtract],
+        capture_proof: Callable[[str], CaptureProof | None],
+        stop_sending: Callable[[str], Awaitable[None]],
+        provenance: Provenance | None = None,
     ) -> None:
+        """Make packages with what `extract` gives of the register for a request, by its digest.
+
+        It raises a DoorwardError if the register can't be read. `capture_proof` gives that a clip
+        was committed to in its slot; `stop_sending` ends an upload and deletes the package;
+        `provenance` gives content credentials, by default as the doorbell's certificate can.
+        """
         self._keys = keys
         self._certificate_pem = certificate_pem
         self._library = library
         self._playback = playback
         self._outgoing = outgoing
+        self._tell = tell
+        self._extract = extract
+        self._capture_proof = capture_proof
+        self._stop_sending = stop_sending
+        self._provenance = provenance or Provenance(
+            signer=keys.signer, certificate_pem=certificate_pem
+        )
 
     def is_kept(self, statement_digest: str) -> bool:
         """Tell whether the package of this grant was sealed and kept before."""
@@ -46,16 +76,23 @@ class Releasing:
             return False
         return True
 
+    async def take_back(self, statement_digest: str) -> None:
+        """Send nothing more of a grant's package, and have what is there erased (R14)."""
+        package_id = package_id_of(statement_digest)
+        await self._stop_sending(package_id)
+        await self._tell(PackageWithdrawn(package_id=package_id))
+
     async def seal(self, released: Release) -> PackageReady | Refusal:
         """Seal and keep the package, and return what announces it."""
         package_id = package_id_of(released.grant.digest)
         try:
             clips = [
-                await asyncio.to_thread(
-                    self._released_clip, clip.clip_id, with_sound=released.grant.terms.has_audio
-                )
+                await asyncio.to_thread(self._released_clip, clip, released.grant)
                 for clip in released.grant.terms.clips
             ]
+            extract = await asyncio.to_thread(
+                self._extract, released.grant.signed_request.request_digest
+            )
             sealed = await asyncio.to_thread(
                 lambda: seal_release(
                     released,
@@ -63,6 +100,8 @@ class Releasing:
                     package_id=package_id,
                     device=self._keys.device,
                     certificate_pem=self._certificate_pem,
+                    extract=extract,
+                    signer=self._keys.signer,
                 )
             )
             return await asyncio.to_thread(
@@ -77,12 +116,24 @@ class Releasing:
             log.exception("a confirmed release could not be sealed")
             return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
 
-    def _released_clip(self, clip_id: str, *, with_sound: bool) -> ReleasedClip:
-        record = self._library.find(clip_id)
+    def _released_clip(self, granted: ClipRange, grant: Grant) -> ReleasedClip:
+        record = self._library.find(granted.clip_id)
         if record is None:
-            raise ClipMismatchError(f"clip {clip_id} is gone")
-        mp4 = self._playback.plain_mp4(record, with_sound=with_sound)
-        return ReleasedClip(clip_id=clip_id, mp4=mp4, manifest=record.signed_manifest)
+            raise ClipMismatchError(f"clip {granted.clip_id} is gone")
+        part = granted_part(record.signed_manifest, granted, has_audio=grant.terms.has_audio)
+        claim = Claim(
+            part=part,
+            manifest_digest=granted.manifest_digest,
+            grant_digest=grant.digest,
+            is_trimmed=part.gop_count < len(manifest_of(record.signed_manifest).gops),
+        )
+        credited = self._provenance.credit(self._playback.plain_part(record, part), claim)
+        return ReleasedClip(
+            mp4=credited.mp4,
+            part=msgspec.structs.replace(part, provenance=credited.provenance),
+            manifest=record.signed_manifest,
+            capture=self._capture_proof(granted.clip_id),
+        )
 
 
 def package_id_of(statement_digest: str) -> str:

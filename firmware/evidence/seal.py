@@ -1,34 +1,65 @@
 """From a `Release` to the sealed evidence package: the one way out for a clip to an agency.
 
 The gate is in the type: only `consent.release` makes a `Release`. Which keys can open the
-package, and whether sound leaves, is taken from the owner's signed grant, never from anywhere
-else. Uploading belongs to outbox/, the format to protocol/packages.py.
+package, which part of each clip leaves, and whether sound does, is taken from the owner's signed
+grant, never from anywhere else: each MP4 is read once more, as it is about to leave, and held
+against it. Uploading belongs to outbox/, the format to protocol/packages.py.
 """
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from firmware.clips.mp4 import has_sound
+from firmware.clips.mp4 import UnreadableClip, has_sound, read_sound, read_units
+from firmware.clips.playback import manifest_of
 from firmware.consent.facts import Release
-from firmware.protocol.encoding import sha256_hex
-from firmware.protocol.footage import SignedManifest
-from firmware.protocol.packages import seal_package
+from firmware.evidence.manifest import Signer
+from firmware.protocol.contents import (
+    CONTENTS_NAME,
+    SignedContents,
+    contents_message,
+    contents_of,
+)
+from firmware.protocol.custody import CaptureProof, ReleaseProof
+from firmware.protocol.encoding import WireError, b64u, sha256_hex
+from firmware.protocol.footage import ReleasedPart, SignedManifest, check_part, part_within
+from firmware.protocol.grants import ClipRange
+from firmware.protocol.packages import seal_package_pieces
+from firmware.protocol.register.extract import RegisterExtract
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedClip:
-    """One clip as it leaves: plain MP4 and its signed manifest.
+    """One clip as it leaves: plain MP4, which part of the clip that is, and its signed manifest.
 
-    The MP4 has no sound unless the grant gives it.
+    The MP4 has no sound unless the grant gives it. `capture` proves that the manifest was committed
+    to soon after it was recorded; None where the public log couldn't be reached then.
     """
 
-    clip_id: str
     mp4: bytes
+    part: ReleasedPart
     manifest: SignedManifest
+    capture: CaptureProof | None = None
 
 
 class ClipMismatchError(Exception):
     """What the library handed over isn't what the owner signed for."""
+
+
+def granted_part(
+    manifest: SignedManifest, granted: ClipRange, *, has_audio: bool, provenance: str = "none: -"
+) -> ReleasedPart:
+    """Return which part of a clip the grant gives; ClipMismatchError if it gives none."""
+    try:
+        return part_within(
+            manifest_of(manifest),
+            from_ms=granted.from_ms,
+            to_ms=granted.to_ms,
+            with_sound=has_audio,
+            provenance=provenance,
+        )
+    except WireError as error:
+        raise ClipMismatchError(f"clip {granted.clip_id} can't be given: {error}") from error
 
 
 def seal_release(
@@ -38,23 +69,40 @@ def seal_release(
     package_id: str,
     device: str,
     certificate_pem: bytes,
-) -> bytes:
-    """Return the package of exactly the grant's clips, in its order, for its recipients only."""
+    extract: RegisterExtract,
+    signer: Signer,
+) -> Iterator[bytes]:
+    """Return the package of exactly the grant's clips, in its order, for its recipients only.
+
+    All is checked before this returns; the package is sealed piece by piece as it is read.
+    """
     terms = release.grant.terms
     granted = [(clip.clip_id, clip.manifest_digest) for clip in terms.clips]
-    offered = [(clip.clip_id, sha256_hex(clip.manifest.manifest.encode())) for clip in clips]
+    offered = [(clip.part.clip_id, sha256_hex(clip.manifest.manifest.encode())) for clip in clips]
     if granted != offered:
         raise ClipMismatchError("the library's clips aren't the ones of the grant")
-    if not terms.has_audio and any(has_sound(clip.mp4) for clip in clips):
-        raise ClipMismatchError("a clip has sound, which the grant doesn't give")
+    for clip, range_ in zip(clips, terms.clips, strict=True):
+        _check_clip(clip, range_, has_audio=terms.has_audio)
     files: dict[str, bytes] = {}
     for number, clip in enumerate(clips, start=1):
         files[f"clip-{number}.mp4"] = clip.mp4
         files[f"manifest-{number}.json"] = clip.manifest.encode()
+        files[f"part-{number}.json"] = clip.part.encode()
+        if clip.capture is not None:
+            files[f"capture-{number}.json"] = clip.capture.encode()
     files["request.json"] = release.grant.signed_request.encode()
     files["grant.json"] = release.grant.signed.encode()
     files["device.pem"] = certificate_pem
-    return seal_package(
+    files["register.json"] = extract.encode()
+    logged = release.logged
+    files["release.json"] = ReleaseProof(record=logged.record, proof=logged.proof.decode()).encode()
+    text = contents_of(
+        files, package_id=package_id, device=device, grant_digest=release.grant.digest
+    ).encode()
+    files[CONTENTS_NAME] = SignedContents(
+        contents=text.decode(), signature=b64u(signer.sign(contents_message(text)))
+    ).encode()
+    return seal_package_pieces(
         package_id=package_id,
         device=device,
         agency=terms.recipient.agency,
@@ -62,3 +110,21 @@ def seal_release(
         recipients=list(terms.recipient.sealing_keys),
         files=files,
     )
+
+
+def _check_clip(clip: ReleasedClip, granted: ClipRange, *, has_audio: bool) -> None:
+    """Return if the bytes hold what the grant gives of this clip and nothing else."""
+    if not has_audio and has_sound(clip.mp4):
+        raise ClipMismatchError("a clip has sound, which the grant doesn't give")
+    due = granted_part(clip.manifest, granted, has_audio=has_audio, provenance=clip.part.provenance)
+    if clip.part != due:
+        raise ClipMismatchError("a clip holds another part than the grant gives")
+    try:
+        check_part(
+            manifest_of(clip.manifest),
+            clip.part,
+            read_units(io.BytesIO(clip.mp4)),
+            read_sound(clip.mp4),
+        )
+    except (WireError, UnreadableClip) as error:
+        raise ClipMismatchError(f"a clip isn't what its manifest says: {error}") from error

@@ -3,19 +3,25 @@
 .bin         the sealed bytes
 .json        the canonical PackageReady document; written last, so a package is whole
 .parts.json  the parts that the bucket already holds, and of which multipart upload
+
+No package is ever held in memory whole. A part is at least 8 MiB and so large that a ticket, with
+a URL for each, fits into one MQTT message.
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from firmware.durable import write_atomic
+from firmware.durable import write_atomic, write_atomic_pieces
 from firmware.errors import StoreError, TicketRefused
+from firmware.outbox.bucket import Span
 from firmware.protocol.encoding import Document, Id, WireError, decode
-from firmware.protocol.events import PackageReady, UploadedPart
+from firmware.protocol.events import MAX_PACKAGE_BYTES, PackageReady, UploadedPart
 
 PART_BYTES = 8 * 1024 * 1024
-MAX_PARTS = 1000
+MAX_PARTS = 100
+READ_BYTES = 256 * 1024
 MAX_FILE_BYTES = 1024 * 1024
 
 
@@ -33,22 +39,37 @@ class Outgoing:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._clear()
 
-    def put(self, *, package_id: Id, request_id: Id, agency: str, sealed: bytes) -> PackageReady:
-        """Keep a sealed package; return the event body that announces it."""
-        pieces = [sealed[i : i + PART_BYTES] for i in range(0, len(sealed), PART_BYTES)]
-        ready = PackageReady(
-            package_id=package_id,
-            request_id=request_id,
-            agency=agency,
-            size_bytes=len(sealed),
-            part_bytes=PART_BYTES,
-            part_sha256=[hashlib.sha256(piece).hexdigest() for piece in pieces],
-        )
-        if not 1 <= len(pieces) <= MAX_PARTS:
-            raise StoreError(self._folder, f"a package has 1 to {MAX_PARTS} parts of 8 MiB")
-        self._write(package_id, "bin", sealed)
-        self._write(package_id, "json", ready.encode())
+    def put(
+        self, *, package_id: Id, request_id: Id, agency: str, sealed: bytes | Iterable[bytes]
+    ) -> PackageReady:
+        """Keep a sealed package, whole or piece by piece; return the event body that announces it.
+
+        Raises StoreError if it is too large, OSError if the card doesn't take it; nothing of it
+        stays then.
+        """
+        path = self._path(package_id, "bin")
+        pieces = [sealed] if isinstance(sealed, bytes) else sealed
+        write_atomic_pieces(path, self._within_limit(pieces))
+        try:
+            size_bytes = path.stat().st_size
+            part_bytes = part_bytes_for(size_bytes)
+            ready = PackageReady(
+                package_id=package_id,
+                request_id=request_id,
+                agency=agency,
+                size_bytes=size_bytes,
+                part_bytes=part_bytes,
+                part_sha256=[
+                    _sha256(Span(path=path, offset=offset, size_bytes=part_bytes)).hex()
+                    for offset in range(0, size_bytes, part_bytes)
+                ],
+            )
+            self._write(package_id, "json", ready.encode())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
         return ready
 
     def announced(self, package_id: Id) -> PackageReady:
@@ -61,11 +82,18 @@ class Outgoing:
         except WireError as error:
             raise StoreError(path, f"damaged ({error})") from error
 
-    def part(self, ready: PackageReady, number: int) -> bytes:
-        """Return the bytes of part `number`, counted from 1."""
-        with self._path(ready.package_id, "bin").open("rb") as file:
-            file.seek((number - 1) * ready.part_bytes)
-            return file.read(ready.part_bytes)
+    def span(self, ready: PackageReady, number: int) -> Span:
+        """Return where the bytes of part `number` are, counted from 1."""
+        offset = (number - 1) * ready.part_bytes
+        return Span(
+            path=self._path(ready.package_id, "bin"),
+            offset=offset,
+            size_bytes=min(ready.part_bytes, ready.size_bytes - offset),
+        )
+
+    def is_intact(self, ready: PackageReady, number: int) -> bool:
+        """Read part `number` and tell whether it is still what was announced."""
+        return _sha256(self.span(ready, number)).hex() == ready.part_sha256[number - 1]
 
     def progress(self, package_id: Id, upload_id: str) -> dict[int, UploadedPart]:
         """Return the finished parts of this multipart upload by number."""
@@ -113,8 +141,46 @@ class Outgoing:
         except (FileNotFoundError, WireError):
             return None  # unreadable progress costs sending parts twice, nothing else
 
+    def _within_limit(self, pieces: Iterable[bytes]) -> Iterable[bytes]:
+        size_bytes = 0
+        for piece in pieces:
+            size_bytes += len(piece)
+            if size_bytes > MAX_PACKAGE_BYTES:
+                raise StoreError(self._folder, "a package has at most 4 GiB: release fewer clips")
+            yield piece
+        if size_bytes == 0:
+            raise StoreError(self._folder, "a package can't be empty")
+
+    def _clear(self) -> None:
+        """Delete what a crash left of packages that never became whole."""
+        for beside in self._folder.glob("*.new"):
+            beside.unlink(missing_ok=True)
+        for kind in ("bin", "parts.json"):
+            for path in self._folder.glob(f"*.{kind}"):
+                if not self._path(path.name.partition(".")[0], "json").exists():
+                    path.unlink(missing_ok=True)
+
     def _path(self, package_id: Id, kind: str) -> Path:
         return self._folder / f"{package_id}.{kind}"
 
     def _write(self, package_id: Id, kind: str, data: bytes) -> None:
         write_atomic(self._path(package_id, kind), data)
+
+
+def part_bytes_for(size_bytes: int) -> int:
+    """Return how large parts must be so that a package has at most MAX_PARTS, in whole MiB."""
+    mib = 1024 * 1024
+    needed = -(-size_bytes // MAX_PARTS)
+    return max(PART_BYTES, -(-needed // mib) * mib)
+
+
+def _sha256(span: Span) -> bytes:
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(READ_BYTES))
+    left = span.size_bytes
+    with span.path.open("rb", buffering=0) as file:
+        file.seek(span.offset)
+        while left > 0 and (count := file.readinto(buffer[: min(left, READ_BYTES)])):
+            digest.update(buffer[:count])
+            left -= count
+    return digest.digest()

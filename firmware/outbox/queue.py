@@ -143,6 +143,16 @@ class Outbox:
                 self._on_told(event)
         return len(told)
 
+    def still_waiting(self, event_ids: Sequence[str]) -> int:
+        """Return how many of these events have no receipt yet."""
+        marks = ", ".join("?" * len(event_ids))
+        query = f"SELECT count(*) FROM event WHERE id IN ({marks})"  # noqa: S608 - question marks
+        with self._lock:
+            try:
+                return int(self._db.execute(query, tuple(event_ids)).fetchone()[0])
+            except sqlite3.DatabaseError as error:
+                raise StoreError(self._path, f"can't be read: {error}") from error
+
     def _drop_unreadable(self) -> None:
         """Drop what an older version wrote and this one can't tell: it would hold up all else."""
         try:

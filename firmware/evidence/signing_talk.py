@@ -1,0 +1,70 @@
+"""What the doorbell and its C2PA program say to each other, over one pair of sockets.
+
+    kind (1 byte) ‖ size (4 bytes, big endian) ‖ that many bytes
+
+The doorbell begins with a JOB. The program answers with SIGN, gets a SIGNATURE, and ends with
+DONE, ABSENT (no library here) or FAILED (both with words). Imports nothing of Doorward: the
+program that imports it shall know nothing, least of all a key.
+"""
+
+import socket
+import time
+
+JOB, SIGN, SIGNATURE, DONE, ABSENT, FAILED = b"J", b"S", b"G", b"D", b"A", b"F"
+HEAD_BYTES = 5
+MAX_MESSAGE_BYTES = 64 * 1024
+
+
+class TalkError(Exception):
+    """The other side ended, was too slow, or said what doesn't fit."""
+
+
+class Talk:
+    """One side of the conversation; the doorbell's must end in `timeout_s`.
+
+    The program waits without end: a time limit needs poll(2), which fails where nothing more
+    may be opened. It is killed if it is slow, and hears the doorbell's end.
+    """
+
+    def __init__(self, end: socket.socket, *, timeout_s: float | None) -> None:
+        self._end = end
+        self._until_s = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def say(self, kind: bytes, content: bytes = b"") -> None:
+        """Send one message, or raise TalkError."""
+        self._wait()
+        try:
+            self._end.sendall(kind + len(content).to_bytes(4, "big") + content)
+        except OSError as error:
+            raise TalkError(f"it no longer listens ({error})") from error
+
+    def hear(self) -> tuple[bytes, bytes]:
+        """Return the next message's kind and content, or raise TalkError."""
+        head = self._read(HEAD_BYTES)
+        size = int.from_bytes(head[1:], "big")
+        if size > MAX_MESSAGE_BYTES:
+            raise TalkError("it says more than fits")
+        return head[:1], self._read(size)
+
+    def _read(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            self._wait()
+            try:
+                more = self._end.recv(size - len(data))
+            except TimeoutError as error:
+                raise TalkError("it takes too long") from error
+            except OSError as error:
+                raise TalkError(f"it can't be heard ({error})") from error
+            if not more:
+                raise TalkError("it ended before it was done")
+            data += more
+        return data
+
+    def _wait(self) -> None:
+        if self._until_s is None:
+            return
+        left_s = self._until_s - time.monotonic()
+        if left_s <= 0:
+            raise TalkError("it takes too long")
+        self._end.settimeout(left_s)

@@ -1,0 +1,95 @@
+"""An agency's secret key file, and what is public about an agency: who may have asked."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from firmware.protocol.encoding import (
+    AgencyId,
+    B64u,
+    Document,
+    ShortB64u,
+    WireError,
+    decode_canonical,
+    unb64u,
+)
+from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.register.entries import Agreement, SignedAgreement, agreement_message
+
+
+class AgencyKey(Document, frozen=True, kw_only=True):
+    """`agency-key.json`: secret, stays at the agency. The sealing keys are raw X25519."""
+
+    v: Literal[1] = 1
+    agency: AgencyId
+    signing_key_pem: Annotated[str, msgspec.Meta(max_length=4096)]
+    sealing_private_key: B64u
+    sealing_public_key: B64u
+
+    def signing_key(self) -> ec.EllipticCurvePrivateKey:
+        """Return the key that certifies officers, or raise WireError."""
+        try:
+            loaded = serialization.load_pem_private_key(self.signing_key_pem.encode(), None)
+        except (ValueError, TypeError) as error:
+            raise WireError(f"the agency's signing key can't be read: {error}") from error
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise WireError("the agency's signing key isn't an elliptic-curve key")
+        return loaded
+
+    def signing_key_spki(self) -> bytes:
+        """Return the public half as SubjectPublicKeyInfo (DER)."""
+        public = self.signing_key().public_key()
+        return public.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+
+class OpeningKey(Document, frozen=True, kw_only=True):
+    """`sealing-key-NAME.json`: opens evidence, and can sign nothing in the agency's name.
+
+    For an officer's machine, and for the recovery key that lies offline. `signing_key` is the
+    agency's public half (SubjectPublicKeyInfo), which evidence is checked by.
+    """
+
+    v: Literal[1] = 1
+    agency: AgencyId
+    signing_key: ShortB64u
+    sealing_private_key: B64u
+    sealing_public_key: B64u
+
+    def signing_key_spki(self) -> bytes:
+        """Return the agency's public signing key as SubjectPublicKeyInfo (DER)."""
+        return unb64u(self.signing_key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownAgency:
+    """The agency that the evidence must have been given to, as its reader knows it."""
+
+    id: str
+    signing_key: bytes
+    """SubjectPublicKeyInfo (DER): it certifies the agency's officers."""
+
+    @classmethod
+    def of_key(cls, key: AgencyKey | OpeningKey) -> "KnownAgency":
+        """Return what the agency's own key file says."""
+        return cls(id=key.agency, signing_key=key.signing_key_spki())
+
+    @classmethod
+    def of_agreement(cls, signed: SignedAgreement) -> "KnownAgency":
+        """Return what the agency's public agreement says, if its own key signed it."""
+        agreement = check_agreement(signed)
+        return cls(id=agreement.agency, signing_key=unb64u(agreement.signing_key))
+
+
+def check_agreement(signed: SignedAgreement) -> Agreement:
+    """Return the agreement if the key in it signed it, or raise WireError."""
+    text = signed.agreement.encode()
+    agreement = decode_canonical(Agreement, text)
+    key = unb64u(agreement.signing_key)
+    if not verify_p256(key, unb64u(signed.signature), agreement_message(text)):
+        raise WireError("the agency didn't sign this agreement")
+    return agreement

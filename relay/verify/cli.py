@@ -1,0 +1,133 @@
+"""`doorward-verify`: is this evidence what it says? Offline, for anyone who is handed it.
+
+    doorward-verify PACKAGE --key agency-key.json
+    doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
+    doorward-verify trim FOLDER/clip-1.mp4 --from 3 --to 9 --out TRIMMED
+
+It reads files and writes only what it is told to. It opens no connection.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from firmware.protocol.encoding import WireError
+from relay.verify.agency_key import KnownAgency
+from relay.verify.checks import Exit
+from relay.verify.errors import AlteredPackage, UnreadablePackage
+from relay.verify.papers import CLIP_NAME
+from relay.verify.reading import (
+    read_agreement,
+    read_evidence,
+    read_folder,
+    read_key,
+    read_policy,
+    read_small,
+)
+from relay.verify.report import Given, Report, check_evidence
+from relay.verify.trim import trim
+from relay.verify.words import json_of, lines_of
+
+NAME = "doorward-verify"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check evidence, or trim it; return the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    is_trim = words[:1] == ["trim"]
+    options = _trim_parser().parse_args(words[1:]) if is_trim else _parser().parse_args(words)
+    try:
+        return _trim(options) if is_trim else _verify(options)
+    except UnreadablePackage as error:
+        return _refuse(error, Exit.UNREADABLE)
+    except AlteredPackage as error:
+        return _refuse(error, Exit.PACKAGE)
+    except WireError as error:
+        return _refuse(error, Exit.USAGE)
+    except OSError as error:
+        return _refuse(f"{error.filename}: {error.strerror}", Exit.USAGE)
+
+
+def _refuse(why: object, code: Exit) -> int:
+    print(f"{NAME}: {why}", file=sys.stderr)
+    return code.value
+
+
+def _verify(options: argparse.Namespace) -> int:
+    key = None if options.key is None else read_key(Path(options.key))
+    agency = KnownAgency.of_key(key) if key is not None else None
+    if options.agreement is not None:
+        agency = read_agreement(Path(options.agreement))
+    given = Given(
+        agency=agency,
+        policy=None if options.policy is None else read_policy(Path(options.policy)),
+        fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),
+    )
+    report = check_evidence(read_evidence(Path(options.evidence), key), given)
+    print(json_of(report) if options.json else "\n".join(lines_of(report)))
+    if options.court_pack is not None:
+        _write_court_pack(report, Path(options.court_pack))
+    return report.exit_code.value
+
+
+def _write_court_pack(report: Report, path: Path) -> None:
+    try:
+        from relay.verify.court_pack import court_pack
+    except ModuleNotFoundError as error:
+        raise WireError("the court pack needs ReportLab: pip install 'doorward[court]'") from error
+    path.write_bytes(court_pack(report))
+
+
+def _trim(options: argparse.Namespace) -> int:
+    clip = Path(options.clip)
+    named = CLIP_NAME.fullmatch(clip.name)
+    if named is None:
+        raise WireError(f"{clip.name}: name a recording of opened evidence, such as clip-1.mp4")
+    out = Path(options.out)
+    evidence = read_folder(clip.parent)
+    trimmed = trim(evidence.files, int(named[1]), from_s=options.begin, to_s=options.end)
+    out.mkdir(parents=True)
+    for name, data in trimmed.files.items():
+        (out / name).write_bytes(data)
+    print(
+        f"{out / clip.name} holds {trimmed.begin_s:.1f} s to {trimmed.end_s:.1f} s of it: the "
+        f"whole parts that lie inside. Check the folder with: {NAME} {out}"
+    )
+    return Exit.HOLDS.value
+
+
+def _parser() -> argparse.ArgumentParser:
+    codes = "\n".join(f"  {code.value:2}  {code.words}" for code in Exit)
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Check evidence offline: a sealed package, or a folder of opened files.",
+        epilog=f"exit codes (10 and more: what fails):\n{codes}\n\n"
+        f"`{NAME} trim --help` tells how to cut a part out that still verifies.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("evidence", help="the sealed package, or the folder of its opened files")
+    parser.add_argument("--key", help="agency-key.json, which opens a sealed package")
+    parser.add_argument("--agreement", help="the agency's agreement, if its key isn't at hand")
+    parser.add_argument("--policy", help="which logs and witnesses are believed (tlog-policy)")
+    parser.add_argument("--fleet-ca", help="ca.pem of the fleet that the doorbell belongs to")
+    parser.add_argument("--json", action="store_true", help="say it for programs")
+    parser.add_argument("--court-pack", metavar="OUT.pdf", help="also write it as a PDF")
+    return parser
+
+
+def _trim_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{NAME} trim", description="Cut a part out of opened evidence; it still verifies."
+    )
+    parser.add_argument("clip", help="such as FOLDER/clip-1.mp4; its papers lie beside it")
+    parser.add_argument("--from", dest="begin", type=float, required=True, metavar="S",
+                        help="from this second of the clip on")  # fmt: skip
+    parser.add_argument("--to", dest="end", type=float, required=True, metavar="S",
+                        help="up to this second")  # fmt: skip
+    parser.add_argument("--out", required=True, help="a new folder for the trimmed evidence")
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,67 @@
+"""What a recording that was checked says about itself, in sentences for people."""
+
+from firmware.protocol.footage import NO_MASK_DIGEST
+from relay.verify.recordings import Recording
+from relay.verify.wall_time import exact_moment, moment
+
+PER_SECOND_90K = 90_000
+TICKS_PER_MS = 90
+
+
+def facts_of(recording: Recording) -> list[str]:
+    """Return the facts of one recording; what is out of the ordinary comes last."""
+    manifest = recording.manifest
+    facts = [
+        f"recording number {manifest.counter} of this doorbell",
+        f"begun {moment(manifest.started_ms)}, by the doorbell's clock",
+        f"{seconds(manifest.duration_90k)} of {manifest.width} × {manifest.height}",
+        *_part_facts(recording),
+    ]
+    facts += [
+        f"{_TRIGGERS[trigger.kind]} at {seconds(trigger.at_90k)}" for trigger in manifest.triggers
+    ]
+    if manifest.sound_track is not None:
+        is_with = recording.has_sound
+        facts.append("with sound" if is_with else "recorded with sound, released without it")
+    return facts + odd_facts_of(recording)
+
+
+def odd_facts_of(recording: Recording) -> list[str]:
+    """Return what a reader must be told, because it isn't the rule."""
+    manifest, sound = recording.manifest, recording.manifest.sound_track
+    facts = []
+    if not manifest.is_clock_trusted:
+        facts.append("the doorbell's clock wasn't set: the date and time may be wrong")
+    if manifest.ended == "cut_short":
+        facts.append("it ends early: the doorbell was interrupted while it recorded")
+    if manifest.lost_units:
+        facts.append(f"{manifest.lost_units} pictures are missing: the card couldn't keep up")
+    if sound is not None and recording.has_sound and sound.lost_90k >= PER_SECOND_90K // 10:
+        lost = seconds(sound.lost_90k)
+        facts.append(f"{lost} of it are silent because the microphone gave no sound")
+    if manifest.mask_digest != NO_MASK_DIGEST:
+        facts.append("part of the picture was masked by the owner")
+    return facts
+
+
+def _part_facts(recording: Recording) -> list[str]:
+    if recording.is_whole:
+        return ["here is all of it"]
+    first, count = recording.part.first_gop + 1, recording.part.gop_count
+    begin, end = seconds(recording.begin_90k), seconds(recording.end_90k)
+    by = "a trim after the release left" if recording.is_trimmed else "the owner gave"
+    total = len(recording.manifest.gops)
+    return [f"{by} {begin} to {end} of it (parts {first} to {first + count - 1} of {total})"]
+
+
+def picture_moment(recording: Recording, pts_90k: int) -> str:
+    """Return when one picture was taken, to the millisecond, by the doorbell's clock."""
+    return exact_moment(recording.manifest.started_ms + pts_90k // TICKS_PER_MS)
+
+
+def seconds(ticks_90k: int) -> str:
+    """Return a time in a recording, in seconds."""
+    return f"{ticks_90k / PER_SECOND_90K:.1f} s"
+
+
+_TRIGGERS = {"pressed": "the bell was pressed", "motion": "something moved"}

@@ -1,0 +1,219 @@
+"""Checks of what the public logs prove: the release, the capture, the request and who may ask.
+
+Two questions are kept apart. Is this entry under that checkpoint? That is arithmetic, and needs
+nothing. Is that checkpoint the log's, and did enough witnesses see it? That needs a policy, and
+without one it is not checked.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from firmware.protocol.custody import (
+    CaptureProof,
+    ReleaseProof,
+    clip_commitment,
+    release_entry,
+    slot_entry,
+    slot_root,
+)
+from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
+from firmware.protocol.register.entries import (
+    EXAMPLE_PREFIX,
+    MAX_LEAF_BYTES,
+    Agreement,
+    AgreementMade,
+    Change,
+    ChangeLeaf,
+    Leaf,
+    OfficerLeaf,
+    RequestLeaf,
+)
+from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.register.rules import check_area
+from firmware.protocol.requests import SignedCertificate, check_signatures
+from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint
+from firmware.protocol.tlog.merkle import leaf_hash, verify_inclusion
+from firmware.protocol.tlog.policy import Policy
+from firmware.protocol.tlog.proof import parse_proof
+from firmware.protocol.tlog.signed_note import parse_note
+from relay.verify.agency_key import KnownAgency, check_agreement
+from relay.verify.errors import NotCheckable
+from relay.verify.papers import (
+    Files,
+    clip_numbers,
+    document_of,
+    request_unverified,
+    signed_grant,
+    signed_manifest,
+    signed_request,
+    statement_unverified,
+)
+from relay.verify.wall_time import moment
+
+RELEASE, REGISTER = "release.json", "register.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedNote:
+    """A checkpoint in the evidence, and which proof it belongs to."""
+
+    where: str
+    note: bytes
+    origin: str
+
+
+def check_release(files: Files, policy: Policy | None) -> str:
+    """This very release was committed to in the custody log."""
+    proof = _packed(files, RELEASE, policy)
+    release = document_of(ReleaseProof, files, proof)
+    digest = sha256_hex(signed_grant(files).statement.encode())
+    record = release.record
+    if (record.device, record.grant_digest) != (statement_unverified(files).device, digest):
+        raise WireError("another release was committed to")
+    checkpoint = check_inclusion(release.proof, release_entry(record))
+    return f"in {checkpoint.origin}, among the first {checkpoint.size} entries"
+
+
+def check_capture(files: Files, number: int, policy: Policy | None) -> str:
+    """The recording was committed to in the custody log after it was made."""
+    name = _packed(files, f"capture-{number}.json", policy)
+    proof = document_of(CaptureProof, files, name)
+    digest = sha256_hex(signed_manifest(files, number).manifest.encode())
+    if proof.record.device != statement_unverified(files).device:
+        raise WireError("another doorbell committed to it")
+    if clip_commitment(digest, unb64u(proof.clip_salt)) not in proof.record.clips:
+        raise WireError("another recording was committed to")
+    root = slot_root(proof.record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
+    checkpoint = check_inclusion(proof.proof, slot_entry(proof.record.slot, root))
+    return f"slot {proof.record.slot} in {checkpoint.origin}"
+
+
+def check_register(files: Files, policy: Policy | None) -> str:
+    """The request, both officers and the agency's agreement stand in the register."""
+    extract = document_of(RegisterExtract, files, _packed(files, REGISTER, policy))
+    origins = {_check_entry(entry).origin for entry in _entries(extract)}
+    signed, request = signed_request(files), request_unverified(files)
+    body = _leaf(extract.request).body
+    if not isinstance(body, RequestLeaf) or body.signed != signed:
+        raise WireError("another request stands in the register")
+    _check_certificate(extract.officer, signed.officer)
+    _check_certificate(extract.cosigner, signed.cosigner)
+    agreement = _agreement(extract)
+    if agreement.agency != request.agency:
+        raise WireError("the agreement is of another agency")
+    if origins != {agreement.origin}:
+        raise WireError("an entry is of another log than the register of the agreement")
+    check_signatures(signed, unb64u(agreement.signing_key))
+    if not agreement.begins_ms <= request.created_ms < agreement.ends_ms:
+        raise WireError("the agency had no agreement when it asked")
+    check_area(request.cells, agreement)
+    return f"{agreement.name}, agreement {agreement.version} until {moment(agreement.ends_ms)}"
+
+
+def check_witnesses(files: Files, policy: Policy | None) -> str:
+    """Each checkpoint is its log's, and enough witnesses cosigned it."""
+    if policy is None:
+        raise NotCheckable("no policy was given (--policy): who signed the logs isn't known")
+    notes = list(notes_of(files))
+    if not notes:
+        raise WireError("the package holds no proof from a log")
+    said = []
+    for named in notes:
+        witnessed = policy.check(named.note, origin=named.origin)
+        said.append(f"{named.where} by {moment(witnessed.aged_ms)}")
+    return "witnessed: " + ", ".join(said)
+
+
+def registered_agency(files: Files, policy: Policy | None) -> KnownAgency | None:
+    """Return the agency as the register proves it, None unless every proof of it holds."""
+    if policy is None or REGISTER not in files:
+        return None
+    try:
+        check_register(files, policy)
+        check_witnesses(files, policy)
+        agreement = _agreement(document_of(RegisterExtract, files, REGISTER))
+    except (WireError, NotCheckable):
+        return None
+    return KnownAgency(id=agreement.agency, signing_key=unb64u(agreement.signing_key))
+
+
+def example_origin(files: Files) -> str | None:
+    """Return the log of an invented town that the evidence belongs to, None if it is real."""
+    try:
+        origins = [named.origin for named in notes_of(files)]
+    except WireError:
+        return None
+    return next((origin for origin in origins if origin.startswith(EXAMPLE_PREFIX)), None)
+
+
+def notes_of(files: Files) -> Iterator[NamedNote]:
+    """Yield the checkpoint of each proof that lies in the evidence."""
+    if RELEASE in files:
+        yield _named("the release", document_of(ReleaseProof, files, RELEASE).proof)
+    if REGISTER in files:
+        extract = document_of(RegisterExtract, files, REGISTER)
+        for what, entry in zip(
+            ("the agreement", "the officer", "the co-signer", "the request"),
+            _entries(extract),
+            strict=True,
+        ):
+            yield _named(what, entry.proof)
+    for number in clip_numbers(files):
+        if (name := f"capture-{number}.json") in files:
+            yield _named(f"clip-{number}", document_of(CaptureProof, files, name).proof)
+
+
+def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
+    """Return the checkpoint that holds the entry; whose checkpoint it is isn't checked here."""
+    parsed = parse_proof(proof.encode())
+    checkpoint = parse_checkpoint(parse_note(parsed.note).text)
+    verify_inclusion(
+        index=parsed.index,
+        size=checkpoint.size,
+        leaf_hash=leaf_hash(entry),
+        proof=parsed.hashes,
+        root=checkpoint.root,
+    )
+    return checkpoint
+
+
+def _packed(files: Files, name: str, policy: Policy | None) -> str:
+    """Return the name if the file is there. Who brings a policy expects a proof."""
+    if name in files:
+        return name
+    if policy is not None:
+        raise WireError(f"there is no {name}")
+    raise NotCheckable(f"the doorbell packed no proof of it ({name})")
+
+
+def _named(where: str, proof: str) -> NamedNote:
+    note = parse_proof(proof.encode()).note
+    return NamedNote(where=where, note=note, origin=parse_checkpoint(parse_note(note).text).origin)
+
+
+def _entries(extract: RegisterExtract) -> list[ProvenEntry]:
+    return [extract.agreement, extract.officer, extract.cosigner, extract.request]
+
+
+def _check_entry(proven: ProvenEntry) -> Checkpoint:
+    return check_inclusion(proven.proof, proven.entry.encode())
+
+
+def _leaf(proven: ProvenEntry) -> Leaf:
+    return decode_canonical(Leaf, proven.entry.encode(), max_bytes=MAX_LEAF_BYTES)
+
+
+def _check_certificate(proven: ProvenEntry, certificate: SignedCertificate) -> None:
+    body = _leaf(proven).body
+    if not isinstance(body, OfficerLeaf) or body.signed != certificate:
+        raise WireError("an officer's certificate isn't the one in the register")
+
+
+def _agreement(extract: RegisterExtract) -> Agreement:
+    body = _leaf(extract.agreement).body
+    if not isinstance(body, ChangeLeaf):
+        raise WireError("the register's entry isn't an agreement")
+    change = decode_canonical(Change, body.change.encode(), max_bytes=MAX_LEAF_BYTES)
+    if not isinstance(change.body, AgreementMade):
+        raise WireError("the register's entry isn't an agreement")
+    return check_agreement(change.body.signed)

@@ -1,0 +1,108 @@
+"""Reads the documents that lie in evidence, strictly. Who signed them is checked elsewhere."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from firmware.protocol.encoding import D, WireError, decode, decode_canonical
+from firmware.protocol.footage import ReleasedPart, SignedManifest
+from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
+from firmware.protocol.requests import EvidenceRequest, SignedRequest, parse_request
+
+MAX_MANIFEST_FILE_BYTES = 512 * 1024
+MAX_CERTIFICATE_BYTES = 64 * 1024
+CLIP_NAME = re.compile(r"clip-([1-9][0-9]?)\.mp4")
+
+Files = Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCertificate:
+    """The doorbell's certificate, and its identity key (SubjectPublicKeyInfo, DER)."""
+
+    certificate: x509.Certificate
+    spki: bytes
+
+
+def file_of(files: Files, name: str) -> bytes:
+    """Return one file, or raise WireError."""
+    if name not in files:
+        raise WireError(f"there is no {name}")
+    return files[name]
+
+
+def document_of(kind: type[D], files: Files, name: str) -> D:
+    """Return one file as a document, or raise WireError naming the file."""
+    data = file_of(files, name)
+    try:
+        return decode(kind, data, max_bytes=MAX_MANIFEST_FILE_BYTES)
+    except WireError as error:
+        raise WireError(f"{name}: {error}") from error
+
+
+def clip_numbers(files: Files) -> list[int]:
+    """Return which clips there are."""
+    found = (CLIP_NAME.fullmatch(name) for name in files)
+    return sorted(int(match[1]) for match in found if match)
+
+
+def device_certificate(files: Files) -> DeviceCertificate:
+    """Return the doorbell's certificate."""
+    pem = file_of(files, "device.pem")
+    if len(pem) > MAX_CERTIFICATE_BYTES:
+        raise WireError("device.pem is too large")
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+        key = certificate.public_key()
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+        raise WireError(f"device.pem isn't a certificate: {error}") from error
+    return DeviceCertificate(certificate=certificate, spki=spki)
+
+
+def signed_request(files: Files) -> SignedRequest:
+    """Return the request with its assertion and certificate."""
+    return document_of(SignedRequest, files, "request.json")
+
+
+def request_unverified(files: Files) -> EvidenceRequest:
+    """Return what the request says; who signed it isn't looked at here."""
+    return parse_request(signed_request(files))
+
+
+def signed_grant(files: Files) -> SignedStatement:
+    """Return the grant with its assertion."""
+    return document_of(SignedStatement, files, "grant.json")
+
+
+def statement_unverified(files: Files) -> Statement:
+    """Return the grant's envelope."""
+    return decode_canonical(Statement, signed_grant(files).statement.encode())
+
+
+def terms_unverified(files: Files) -> GrantTerms:
+    """Return what the grant gives."""
+    terms = statement_unverified(files).terms
+    if not isinstance(terms, GrantTerms):
+        raise WireError("the owner's statement isn't a grant")
+    return terms
+
+
+def signed_manifest(files: Files, number: int) -> SignedManifest:
+    """Return the manifest of one clip with its signature."""
+    return document_of(SignedManifest, files, f"manifest-{number}.json")
+
+
+def released_of(files: Files, number: int) -> ReleasedPart:
+    """Return which part of the recording the doorbell says it released."""
+    return document_of(ReleasedPart, files, f"part-{number}.json")
+
+
+def trimmed_part(files: Files, number: int) -> ReleasedPart | None:
+    """Return which part was left by a trim after the release, None if there was none."""
+    name = f"trim-{number}.json"
+    return document_of(ReleasedPart, files, name) if name in files else None

@@ -1,0 +1,28 @@
+"""What a clip says of its C2PA provenance, against what is in it.
+
+The C2PA claim's own signature is for a C2PA tool of the reader's choice, and that is said: a second
+verifier's word is worth more than ours. Here what would deceive is found: a claim that is there and
+isn't named, or named and not there.
+"""
+
+from firmware.protocol.encoding import WireError
+from relay.verify.boxes import boxes
+from relay.verify.papers import Files, file_of, released_of, trimmed_part
+
+C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
+"""The user type of C2PA's box (C2PA 2.x, embedding in BMFF)."""
+
+
+def check_provenance(files: Files, number: int) -> str:
+    """What is said about C2PA agrees with the file; the claim itself is for a C2PA tool."""
+    claims = [
+        body
+        for kind, body in boxes(memoryview(file_of(files, f"clip-{number}.mp4")))
+        if kind == b"uuid"
+    ]
+    if any(bytes(claim[:16]) != C2PA_BOX for claim in claims) or len(claims) > 1:
+        raise WireError("the clip carries something that isn't C2PA's claim")
+    said = (trimmed_part(files, number) or released_of(files, number)).provenance
+    if (said == "c2pa") != bool(claims):
+        raise WireError("a C2PA claim is said to be there and isn't, or the other way round")
+    return "a claim, for a C2PA tool and the fleet's CA to check" if claims else said

@@ -1,0 +1,82 @@
+"""Reads a package, a folder of opened files and the small files beside them, with limits."""
+
+from pathlib import Path
+
+from firmware.protocol.encoding import D, WireError, decode
+from firmware.protocol.register.entries import SignedAgreement
+from firmware.protocol.tlog.policy import Policy, parse_policy
+from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
+from relay.verify.evidence import (
+    PARTS_OF_EVIDENCE,
+    Evidence,
+    evidence_of_folder,
+    open_sealed_evidence,
+)
+
+MAX_SMALL_FILE_BYTES = 1024 * 1024
+MAX_PACKAGE_BYTES = 4 * 1024**3
+MAX_FILES = 1024
+
+
+def read_evidence(path: Path, key: AgencyKey | OpeningKey | None) -> Evidence:
+    """Read a sealed package or a folder of opened files; WireError says what is wrong with it."""
+    if path.is_dir():
+        return read_folder(path)
+    if key is None:
+        raise WireError(f"{path} is sealed: give the agency's key (--key agency-key.json)")
+    return open_sealed_evidence(_read(path, MAX_PACKAGE_BYTES), key)
+
+
+def read_folder(folder: Path) -> Evidence:
+    """Read the files that were opened from a package; what else lies there is only named."""
+    names = sorted(entry.name for entry in folder.iterdir())
+    if len(names) > MAX_FILES:
+        raise WireError(f"{folder} holds more than {MAX_FILES} files: it's another folder")
+    known = [name for name in names if PARTS_OF_EVIDENCE.fullmatch(name)]
+    left = MAX_PACKAGE_BYTES
+    files: dict[str, bytes] = {}
+    for name in known:
+        files[name] = _read(folder / name, left)
+        left -= len(files[name])
+    return evidence_of_folder(files, tuple(name for name in names if name not in files))
+
+
+def read_key(path: Path) -> AgencyKey | OpeningKey:
+    """Read a key file that opens evidence: the agency's own, or one that can only open."""
+    data = read_small(path)
+    try:
+        return decode(OpeningKey, data)
+    except WireError:
+        return read_document(AgencyKey, path)
+
+
+def read_agreement(path: Path) -> KnownAgency:
+    """Read the agency's public agreement."""
+    return KnownAgency.of_agreement(read_document(SignedAgreement, path))
+
+
+def read_policy(path: Path) -> Policy:
+    """Read which logs and witnesses are believed (c2sp.org/tlog-policy)."""
+    return parse_policy(read_small(path))
+
+
+def read_document(kind: type[D], path: Path) -> D:
+    """Read one JSON file, or raise WireError naming it."""
+    data = read_small(path)
+    try:
+        return decode(kind, data, max_bytes=MAX_SMALL_FILE_BYTES)
+    except WireError as error:
+        raise WireError(f"{path}: {error}") from error
+
+
+def read_small(path: Path) -> bytes:
+    """Read a small file, or raise WireError."""
+    return _read(path, MAX_SMALL_FILE_BYTES)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise WireError(f"{path} is larger than {max_bytes} bytes")
+    return data

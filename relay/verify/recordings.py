@@ -1,0 +1,176 @@
+"""Checks one recording: its signed manifest, the owner's range, its pictures and its sound."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from firmware.protocol.encoding import WireError, sha256_hex
+from firmware.protocol.footage import (
+    ClipManifest,
+    ReleasedPart,
+    check_manifest,
+    check_part,
+    check_sound_part,
+    part_within,
+)
+from firmware.protocol.grants import ClipRange
+from relay.verify.mp4 import ClipUnit, access_units, sound_units
+from relay.verify.mp4_writer import plain_mp4
+from relay.verify.papers import (
+    Files,
+    device_certificate,
+    file_of,
+    released_of,
+    signed_manifest,
+    statement_unverified,
+    terms_unverified,
+    trimmed_part,
+)
+from relay.verify.shown import check_shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """One recording of which every check holds, with the manifest that the doorbell signed."""
+
+    number: int
+    manifest: ClipManifest
+    manifest_digest: str
+    part: ReleasedPart
+    is_trimmed: bool
+    """Cut once more after the doorbell released it."""
+    has_sound: bool
+    """Whether it has sound here; the manifest says whether it was recorded."""
+    file_sha256: str
+    picture_times_90k: tuple[int, ...]
+    """When each picture was taken, from the recording's first."""
+
+    @property
+    def name(self) -> str:
+        """The file."""
+        return f"clip-{self.number}.mp4"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that was recorded is here."""
+        return self.part.gop_count == len(self.manifest.gops)
+
+    @property
+    def begin_90k(self) -> int:
+        """Where it begins in what was recorded."""
+        return self.manifest.gops[self.part.first_gop].first_pts_90k
+
+    @property
+    def end_90k(self) -> int:
+        """Where it ends in what was recorded."""
+        return end_of_gop(self.manifest, self.part.first_gop + self.part.gop_count - 1)
+
+
+def check_signature(files: Files, number: int) -> ClipManifest:
+    """Return the manifest: this doorbell signed it."""
+    device = statement_unverified(files).device
+    manifest = check_manifest(signed_manifest(files, number), device_certificate(files).spki)
+    if manifest.device != device:
+        raise WireError("recorded by another doorbell")
+    return manifest
+
+
+def check_range(files: Files, number: int) -> str:
+    """The owner gave this recording, and exactly what lies in the time given was released."""
+    manifest = check_signature(files, number)
+    released = released_of(files, number)
+    given = _given(files, number)
+    wanted = part_within(
+        manifest,
+        from_ms=given.from_ms,
+        to_ms=given.to_ms,
+        with_sound=terms_unverified(files).has_audio,
+        provenance=released.provenance,
+    )
+    if released != wanted:
+        raise WireError("more or less of it is here than the owner gave")
+    part = part_of(files, number, manifest)
+    if part == released and part.gop_count == len(manifest.gops):
+        return "all of it"
+    return (
+        f"parts {part.first_gop + 1} to {part.first_gop + part.gop_count} of {len(manifest.gops)}"
+    )
+
+
+def _given(files: Files, number: int) -> ClipRange:
+    digest = sha256_hex(signed_manifest(files, number).manifest.encode())
+    given = [clip for clip in terms_unverified(files).clips if clip.manifest_digest == digest]
+    if len(given) != 1:
+        raise WireError("no grant names this recording")
+    return given[0]
+
+
+def part_of(files: Files, number: int, manifest: ClipManifest) -> ReleasedPart:
+    """Return which part of the recording is here: what was released, or what a trim left of it."""
+    released = released_of(files, number)
+    if released.clip_id != manifest.clip_id:
+        raise WireError("the part named is of another recording")
+    trimmed = trimmed_part(files, number)
+    if trimmed is None:
+        return released
+    check_within(trimmed, released)
+    return trimmed
+
+
+def check_within(inner: ReleasedPart, outer: ReleasedPart) -> None:
+    """Raise WireError unless a trim leaves only what was released."""
+    gops_fit = _fits(inner.first_gop, inner.gop_count, outer.first_gop, outer.gop_count)
+    spans_fit = inner.span_count == 0 or _fits(
+        inner.first_span, inner.span_count, outer.first_span, outer.span_count
+    )
+    if inner.clip_id != outer.clip_id or not gops_fit or not spans_fit:
+        raise WireError("the trim names more than was released")
+
+
+def _fits(first: int, count: int, outer_first: int, outer_count: int) -> bool:
+    return outer_first <= first and first + count <= outer_first + outer_count
+
+
+def end_of_gop(manifest: ClipManifest, index: int) -> int:
+    """Return when a GOP ends: with the next one, or with the recording."""
+    following = index + 1
+    if following < len(manifest.gops):
+        return manifest.gops[following].first_pts_90k
+    return manifest.duration_90k
+
+
+def check_pictures(files: Files, number: int) -> list[ClipUnit]:
+    """Return the pictures: exactly the signed ones, all of them, in order and at their times."""
+    manifest = check_signature(files, number)
+    part = part_of(files, number, manifest)
+    mp4 = file_of(files, f"clip-{number}.mp4")
+    units = access_units(mp4)
+    silent = msgspec.structs.replace(part, first_span=0, span_count=0)
+    check_part(manifest, silent, units, [])
+    check_shown(mp4, units, width=manifest.width, height=manifest.height)
+    if trimmed_part(files, number) is not None and mp4 != _rewritten(mp4, manifest):
+        raise WireError("the trimmed file holds more than its pictures and sound")
+    return units
+
+
+def _rewritten(mp4: bytes, manifest: ClipManifest) -> bytes:
+    return plain_mp4(
+        access_units(mp4), sound_units(mp4) or [], width=manifest.width, height=manifest.height
+    )
+
+
+def check_sound(files: Files, number: int) -> bool:
+    """Tell whether the recording has sound: only if it was given, and then the signed one."""
+    manifest = check_signature(files, number)
+    part = part_of(files, number, manifest)
+    units = sound_units(file_of(files, f"clip-{number}.mp4"))
+    if not terms_unverified(files).has_audio:
+        if units is not None:
+            raise WireError("it has sound, which the owner didn't give")
+        return False
+    if manifest.sound_track is None and units is not None:
+        raise WireError("it has sound, but the doorbell recorded none")
+    if part.span_count and units is None:
+        raise WireError("its sound was given, and is missing")
+    check_sound_part(manifest, part, units or [])
+    return units is not None

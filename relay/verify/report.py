@@ -1,0 +1,237 @@
+"""Makes every check of one package, in a fixed order, and gathers what is proven by them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from firmware.protocol.encoding import WireError, sha256_hex
+from firmware.protocol.footage import ClipManifest
+from firmware.protocol.grants import Statement
+from firmware.protocol.requests import EvidenceRequest
+from firmware.protocol.tlog.policy import Policy
+from relay.verify import log_checks, paper_checks, recordings
+from relay.verify.agency_key import KnownAgency
+from relay.verify.checks import Check, Exit, Result, exit_code_of, run
+from relay.verify.evidence import Evidence
+from relay.verify.papers import (
+    Files,
+    clip_numbers,
+    device_certificate,
+    request_unverified,
+    signed_manifest,
+    statement_unverified,
+    trimmed_part,
+)
+from relay.verify.provenance import check_provenance
+from relay.verify.recordings import Recording
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the reader brings along to check against; what is missing leaves checks unmade."""
+
+    agency: KnownAgency | None = None
+    policy: Policy | None = None
+    """Which logs and witnesses are believed."""
+    fleet_ca: bytes | None = None
+    """PEM of the CA that certified the doorbell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Papers:
+    """What the papers say, only of those that could be read; the checks say what it is worth."""
+
+    request: EvidenceRequest | None
+    statement: Statement | None
+    device_serial: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that was found out about one package."""
+
+    evidence: Evidence
+    checks: tuple[Check, ...]
+    recordings: tuple[Recording, ...]
+    """Only those of which every check holds: what isn't proven isn't told as a fact."""
+    papers: Papers
+    example: str | None
+    """The log of an invented town, if it is from there: then it is evidence of nothing."""
+
+    @property
+    def exit_code(self) -> Exit:
+        """What the checks say together."""
+        return exit_code_of(self.checks)
+
+
+def check_evidence(evidence: Evidence, given: Given) -> Report:
+    """Make every check."""
+    files = evidence.files
+    agency = _agency(files, given)
+    checks = [
+        *_seal_checks(evidence),
+        *_paper_checks(evidence, agency, given.fleet_ca),
+        *_log_checks(files, given.policy),
+    ]
+    found: list[Recording] = []
+    for number in clip_numbers(files):
+        made, recording = _recording_checks(files, number, given.policy)
+        checks += made
+        if recording is not None:
+            found.append(recording)
+    return Report(
+        evidence=evidence,
+        checks=tuple(checks),
+        recordings=tuple(found),
+        papers=_papers(files),
+        example=log_checks.example_origin(files),
+    )
+
+
+def _agency(files: Files, given: Given) -> KnownAgency | None:
+    """Return who must have asked: by the register, which knows an agency's older keys as well."""
+    registered = log_checks.registered_agency(files, given.policy)
+    is_same = given.agency is None or registered is None or given.agency.id == registered.id
+    return registered or given.agency if is_same else given.agency
+
+
+def _seal_checks(evidence: Evidence) -> list[Check]:
+    if evidence.header is None:
+        return []
+    what = "the package was sealed to this agency, and is complete and unaltered"
+    return [Check(kind=Exit.PACKAGE, what=what, result=Result.HOLDS)]
+
+
+def _paper_checks(
+    evidence: Evidence, agency: KnownAgency | None, fleet_ca: bytes | None
+) -> list[Check]:
+    files = evidence.files
+    trimmed = [f"clip-{n}.mp4" for n in clip_numbers(files) if f"trim-{n}.json" in files]
+    return [
+        run(
+            Exit.PACKAGE,
+            "every file is, to the last byte, the one that the doorbell packed",
+            lambda: paper_checks.check_files(evidence, trimmed),
+        ),
+        run(
+            Exit.DEVICE,
+            "the certificate is of the doorbell that the grant names",
+            lambda: paper_checks.check_device(files),
+        ),
+        run(
+            Exit.DEVICE,
+            "the fleet issued the doorbell's certificate",
+            lambda: paper_checks.check_fleet(files, fleet_ca),
+        ),
+        run(
+            Exit.REQUEST,
+            "two officers of the agency signed the request",
+            lambda: paper_checks.check_request(files, agency),
+        ),
+        run(
+            Exit.GRANT,
+            "the owner's passkey signed the grant, for this request and agency",
+            lambda: paper_checks.check_grant(evidence, agency),
+        ),
+        run(
+            Exit.GRANT,
+            "these are exactly the recordings that were granted",
+            lambda: paper_checks.check_clips_given(files),
+        ),
+    ]
+
+
+def _log_checks(files: Files, policy: Policy | None) -> list[Check]:
+    return [
+        run(
+            Exit.LOG,
+            "the request, its officers and their agency stand in the public register",
+            lambda: log_checks.check_register(files, policy),
+        ),
+        run(
+            Exit.LOG,
+            "the release was committed to in the custody log",
+            lambda: log_checks.check_release(files, policy),
+        ),
+        run(
+            Exit.POLICY,
+            "the logs signed their checkpoints, and enough witnesses cosigned them",
+            lambda: log_checks.check_witnesses(files, policy),
+        ),
+    ]
+
+
+def _recording_checks(
+    files: Files, number: int, policy: Policy | None
+) -> tuple[list[Check], Recording | None]:
+    name = f"clip-{number}.mp4"
+    pictures: list[int] = []
+    has_sound: list[bool] = []
+
+    def look_at_pictures() -> str:
+        units = recordings.check_pictures(files, number)
+        pictures.extend(unit.pts_90k for unit in units)
+        return f"{len(units)} pictures"
+
+    def listen() -> str:
+        has_sound.append(recordings.check_sound(files, number))
+        return "with sound" if has_sound[0] else "without sound"
+
+    looks: list[tuple[Exit, str, Callable[[], str | None]]] = [
+        (Exit.DEVICE, "the doorbell signed its description", lambda: _signature(files, number)),
+        (Exit.GRANT, "it is what the owner gave", lambda: recordings.check_range(files, number)),
+        (Exit.PICTURES, "its pictures are those that the doorbell recorded", look_at_pictures),
+        (Exit.SOUND, "its sound is what was recorded and given, or left out", listen),
+        (
+            Exit.CAPTURE,
+            "it was committed to when it was recorded",
+            lambda: log_checks.check_capture(files, number, policy),
+        ),
+        (
+            Exit.PROVENANCE,
+            "it carries the C2PA claim that it names, or none",
+            lambda: check_provenance(files, number),
+        ),
+    ]
+    made = [run(kind, f"{name}: {what}", look) for kind, what, look in looks]
+    if any(check.result is Result.FAILS for check in made):
+        return made, None
+    return made, _recording(files, number, pictures, has_sound=has_sound[0])
+
+
+def _signature(files: Files, number: int) -> str:
+    manifest = recordings.check_signature(files, number)
+    return f"recording number {manifest.counter}"
+
+
+def _recording(files: Files, number: int, pictures: list[int], *, has_sound: bool) -> Recording:
+    manifest: ClipManifest = recordings.check_signature(files, number)
+    part = recordings.part_of(files, number, manifest)
+    begin = manifest.gops[part.first_gop].first_pts_90k
+    return Recording(
+        number=number,
+        manifest=manifest,
+        manifest_digest=sha256_hex(signed_manifest(files, number).manifest.encode()),
+        part=part,
+        is_trimmed=trimmed_part(files, number) is not None,
+        has_sound=has_sound,
+        file_sha256=sha256_hex(files[f"clip-{number}.mp4"]),
+        picture_times_90k=tuple(begin + pts for pts in pictures),
+    )
+
+
+def _papers(files: Files) -> Papers:
+    return Papers(
+        request=_readable(lambda: request_unverified(files)),
+        statement=_readable(lambda: statement_unverified(files)),
+        device_serial=_readable(lambda: f"{device_certificate(files).certificate.serial_number:x}"),
+    )
+
+
+def _readable(read: Callable[[], T]) -> T | None:
+    try:
+        return read()
+    except WireError:
+        return None

@@ -1,0 +1,104 @@
+"""Cuts a part out of opened evidence: whole GOPs, rounded inwards, and it still verifies.
+
+The trimmed folder has all papers of the original, the shortened clip, and `trim-N.json`, which
+says which part is left. Only the folder's owner says why it was cut; that is no proof of anything.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.footage import ClipManifest, ReleasedPart, part_within
+from relay.verify.mp4 import SoundUnit, access_units, sound_units
+from relay.verify.mp4_writer import SOUND_UNIT_90K, plain_mp4
+from relay.verify.papers import file_of
+from relay.verify.recordings import (
+    check_pictures,
+    check_signature,
+    check_sound,
+    check_within,
+    end_of_gop,
+    part_of,
+)
+
+TICKS_PER_MS = 90
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trimmed:
+    """The evidence with one clip shortened; `begin_s` and `end_s` count as a player does."""
+
+    files: dict[str, bytes]
+    part: ReleasedPart
+    begin_s: float
+    end_s: float
+
+
+def trim(files: Mapping[str, bytes], number: int, *, from_s: float, to_s: float) -> Trimmed:
+    """Return the evidence with clip `number` cut to the whole GOPs between two of its seconds."""
+    manifest = check_signature(files, number)
+    check_pictures(files, number)
+    has_sound = check_sound(files, number)
+    here = part_of(files, number, manifest)
+    part = _chosen(manifest, here, from_s=from_s, to_s=to_s, with_sound=has_sound)
+    mp4 = _cut(file_of(files, f"clip-{number}.mp4"), manifest, here, part)
+    begin = manifest.gops[here.first_gop].first_pts_90k
+    last = part.first_gop + part.gop_count - 1
+    return Trimmed(
+        files={**files, f"clip-{number}.mp4": mp4, f"trim-{number}.json": part.encode()},
+        part=part,
+        begin_s=(manifest.gops[part.first_gop].first_pts_90k - begin) / 90_000,
+        end_s=(end_of_gop(manifest, last) - begin) / 90_000,
+    )
+
+
+def _chosen(
+    manifest: ClipManifest, here: ReleasedPart, *, from_s: float, to_s: float, with_sound: bool
+) -> ReleasedPart:
+    if not 0 <= from_s < to_s:
+        raise WireError("choose a part that begins at 0 s or later, and ends after it begins")
+    begin_90k = manifest.gops[here.first_gop].first_pts_90k
+    end_90k = end_of_gop(manifest, here.first_gop + here.gop_count - 1)
+    first_ms = (begin_90k + round(from_s * 90_000)) // TICKS_PER_MS
+    last_ms = -(-min(begin_90k + round(to_s * 90_000), end_90k) // TICKS_PER_MS)
+    part = part_within(
+        manifest,
+        from_ms=manifest.started_ms + first_ms,
+        to_ms=manifest.started_ms + last_ms,
+        with_sound=with_sound,
+        provenance="none: trimmed after the release",
+    )
+    check_within(part, here)
+    return part
+
+
+def _cut(mp4: bytes, manifest: ClipManifest, here: ReleasedPart, part: ReleasedPart) -> bytes:
+    begin = manifest.gops[part.first_gop].first_pts_90k
+    shift = begin - manifest.gops[here.first_gop].first_pts_90k
+    counts = [gop.unit_count for gop in manifest.gops[here.first_gop :]]
+    first = sum(counts[: part.first_gop - here.first_gop])
+    last = first + sum(counts[part.first_gop - here.first_gop :][: part.gop_count])
+    units = [
+        type(unit)(pts_90k=unit.pts_90k - shift, is_key=unit.is_key, nal_units=unit.nal_units)
+        for unit in access_units(mp4)[first:last]
+    ]
+    sound = _cut_sound(mp4, manifest, here, part, begin) if part.span_count else []
+    return plain_mp4(units, sound, width=manifest.width, height=manifest.height)
+
+
+def _cut_sound(
+    mp4: bytes, manifest: ClipManifest, here: ReleasedPart, part: ReleasedPart, begin_90k: int
+) -> list[SoundUnit]:
+    """Return the part's sound at its exact times, from the part's first picture."""
+    track = manifest.sound_track
+    if track is None:
+        return []
+    counts = [span.unit_count for span in track.spans[here.first_span :]]
+    first = sum(counts[: part.first_span - here.first_span])
+    last = first + sum(counts[part.first_span - here.first_span :][: part.span_count])
+    due_90k = track.spans[part.first_span].first_pts_90k - begin_90k
+    kept = (sound_units(mp4) or [])[first:last]
+    return [
+        SoundUnit(pts_90k=due_90k + number * SOUND_UNIT_90K, data=unit.data)
+        for number, unit in enumerate(kept)
+    ]
