@@ -16,6 +16,7 @@ from firmware.clock import Clock
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.pairing import Pairing
 from firmware.live.answer import AnswerSigner
+from firmware.live.asked_channel import AskedDesk
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipShelf, UnitFeed
 from firmware.live.quality import LiveSources
@@ -97,6 +98,7 @@ class Viewing:
         sound: LiveSound | None,
         limits: LiveLimits,
         note_pause_s: float = NOTE_PAUSE_S,
+        asked: Callable[[], AskedDesk | None] = lambda: None,
     ) -> None:
         self._has_owner = has_owner
         self._checks = checks
@@ -112,6 +114,7 @@ class Viewing:
             limits=limits,
             news=WatchingNews(began=self._watch_notes.began, ended=self._watch_notes.ended),
             sound=sound,
+            asked=asked,
             set_small_bitrate=_no_bitrate if cameras.small is None else cameras.small.set_bitrate,
         )
 

@@ -15,7 +15,7 @@ recording.py, sound in sounding.py, people in household.py, what they decide in 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -24,7 +24,7 @@ import httpx2
 from firmware.answering import Cameras, CodeWatch, Viewing
 from firmware.bell import Bell
 from firmware.board import board
-from firmware.capture.source import Mask
+from firmware.capture.source import Mask, Polygon
 from firmware.clock import SystemClock
 from firmware.clock_watch import ClockWatch
 from firmware.config import Config
@@ -38,6 +38,8 @@ from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
 from firmware.health.troubles import Troubles
 from firmware.household import Household
+from firmware.knock.store import KnockStore
+from firmware.knocking import Knocking
 from firmware.lighting import Lighting
 from firmware.link.commands import CommandHandlers
 from firmware.link.mqtt import BrokerAddress
@@ -46,12 +48,11 @@ from firmware.live.session import LiveLimits
 from firmware.live.voice import LiveSound
 from firmware.motion.watch import MotionWatch
 from firmware.outbox.queue import Outbox
-from firmware.own_page import Ear, HowItIs
+from firmware.own_page import Ear, HowItIs, KnockSwitch
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import Event
 from firmware.recording import Recording
 from firmware.sounding import Sounding
 from firmware.supervision import LastResort, Watchdog, keep_running
@@ -87,10 +88,10 @@ class Doorbell:
         data_dir, panel, clock = config.data_dir, body.panel, body.clock
         self._config, self._source, self._clock, self._panel = config, source, clock, panel
         self._bitrate_bps = config.camera.bitrate_bps
+        self._file_masks = config.privacy.masks
+        self._owner_masks: tuple[Polygon, ...] = ()
         boot_id = new_id()
-        self._outbox = Outbox(
-            data_dir / "outbox.sqlite3", keys.device, on_told=self._on_told, boot=clock.boot_id
-        )
+        self._outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=clock.boot_id)
         self._teller = Teller(self._outbox, clock)
         tell = self._teller.tell
 
@@ -149,6 +150,7 @@ class Doorbell:
         self._sounding.on_change(self._viewing.live.tell_states)
         self._watch_over(body)
 
+        knock_store = KnockStore(data_dir / "knock.json", clock=clock)
         self._consenting = Consenting(
             config,
             keys=keys,
@@ -158,13 +160,28 @@ class Doorbell:
             recording=self._recording,
             http=http,
             source=source,
+            events=self._outbox,
             tell=tell,
+            on_masks=self._take_masks,
             how_it_is=HowItIs(
                 is_online=lambda: self._link.is_online,
                 health=lambda: self._health.health,
                 troubles=lambda: self._health.troubles,
             ),
             ear=Ear(microphone=self._sounding.microphone, settings=config.sound),
+            knock=KnockSwitch(
+                store=knock_store,
+                has_speaker=lambda: self._sounding.speaker.has_card,
+                last=lambda: self._knocking.desk.last,
+            ),
+        )
+        self._knocking = Knocking(
+            store=knock_store,
+            panel=panel,
+            voice=self._sounding.speech,
+            mouth=self._sounding.speaker,
+            statements=self._consenting.desk,
+            clock=clock,
         )
         self._link = LinkSession(
             identity=Identity(device=keys.device, boot_id=boot_id, version=version("doorward")),
@@ -179,9 +196,12 @@ class Doorbell:
             handle=CommandHandlers(
                 on_live=self._viewing.on_command,
                 on_order=self._household.orders.on_order,
-                on_request=self._consenting.requests.on_request,
+                on_register_grew=self._consenting.record.on_register_grew,
+                on_release_logged=self._consenting.desk.on_release_logged,
+                on_slot_logged=self._consenting.record.on_slot_logged,
                 on_statement=self._consenting.desk.on_statement,
                 on_upload_ticket=self._consenting.uploads.on_ticket,
+                on_package_arrived=self._consenting.uploads.on_arrived,
             ),
             wall_ms=clock.wall_ms,
             source=source,
@@ -230,6 +250,7 @@ class Doorbell:
                 max_viewers=board().max_viewers,
                 private_ice_hosts=self._config.live.private_ice_hosts,
             ),
+            asked=lambda: self._consenting.asked,
         )
 
     def _watch_over(self, body: Body) -> None:
@@ -291,7 +312,8 @@ class Doorbell:
             "own page": self._consenting.serve_page,
             "link": self._link.run,
             "library": self._recording.keep_in_order,
-            "requests": self._consenting.forget_requests,
+            "statements": self._consenting.keep_in_order,
+            **self._consenting.record.parts,
         }
         if self._filming.small_stream is not None:
             parts["small stream"] = self._filming.small_stream.run
@@ -299,12 +321,13 @@ class Doorbell:
             parts["sound in clips"] = self._recording.sound.run
         await self._bell.start()
         await self._recording.recover()
+        await self._consenting.take_settings()
         running = [
             asyncio.create_task(keep_running(name, part, source=self._source), name=name)
             for name, part in parts.items()
         ]
         try:
-            await self._consenting.desk.resume()
+            await self._consenting.start()
             await self._consenting.uploads.resume(self._outbox.pending(10_000))
             await self._viewing.live.warm_up()
             self._panel.light.set(LightState.STARTING, False)
@@ -316,6 +339,7 @@ class Doorbell:
             await self._pictures.aclose()
             await self._household.pushes.aclose()
             await self._viewing.aclose()
+            await self._knocking.desk.aclose()
             await self._sounding.aclose()
             for task in running:
                 task.cancel()
@@ -333,16 +357,22 @@ class Doorbell:
         except DoorwardError as error:
             log.error("the settings stay as they are: %s", error)
             return
-        await self._filming.hide(Mask(config.privacy.masks))
+        self._file_masks = config.privacy.masks
+        await self._hide()
         self._filming.ring.set_late(config.motion.min_time_s)
         self._motion.set_settings(config.motion)
         self._bitrate_bps = config.camera.bitrate_bps
         await self._filming.keeper.set_bitrate(self._bitrate_bps)
         log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
 
+    async def _take_masks(self, masks: Sequence[Polygon]) -> None:
+        """The owners' masks, besides those of the doorbell's own file."""
+        self._owner_masks = tuple(masks)
+        await self._hide()
+
+    async def _hide(self) -> None:
+        await self._filming.hide(Mask((*self._file_masks, *self._owner_masks)))
+
     async def _on_time_known(self, difference_ms: int) -> None:
         await self._household.on_time_known()
         await self._recording.date_clips(difference_ms)
-
-    def _on_told(self, event: Event) -> None:
-        self._consenting.uploads.on_told(event)

@@ -1,19 +1,29 @@
 """Small files that must survive a power cut whole: written beside, synced, renamed."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Replace `path` by `data` so that after a power cut either the old or the new is there."""
+    write_atomic_pieces(path, [data], mode=mode)
+
+
+def write_atomic_pieces(path: Path, pieces: Iterable[bytes], *, mode: int = 0o600) -> None:
+    """Replace `path` likewise by what comes piece by piece, and needn't fit into memory."""
     beside = path.with_name(path.name + ".new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)  # a full card gets its room back
+        raise
     sync_folder(path.parent)
 
 

@@ -4,6 +4,7 @@
     ├── ConfigError             doorbell.toml: which key, its value, what was expected
     ├── StoreError              a file of the data folder is damaged, or of a newer version
     ├── VaultError              a sealed file can't be opened: another key, or damaged
+    ├── ProvenanceError         content credentials couldn't be made: nothing was released
     ├── NumPyMissing            motion and masks need it, and it doesn't come with Doorward
     ├── CameraError             no pictures: why, in a word of protocol.events.CameraState
     ├── EnrolmentError
@@ -19,6 +20,8 @@
     ├── LinkError
     │   ├── ConnectionRefused   the broker doesn't let us in: never final
     │   └── ConnectionFailed    it can't be reached, or the connection broke
+    ├── NotTheBucket            a URL leads elsewhere than to the bucket named at enrolment
+    ├── BucketAway              the bucket can't be reached, or the connection broke
     ├── UploadError
     │   ├── TicketRefused       the ticket points elsewhere or doesn't fit: needs a new one
     │   └── UploadFailed        the bucket can't be reached: later again
@@ -56,6 +59,14 @@ class StoreError(DoorwardError):
 
 class VaultError(DoorwardError):
     """A sealed file is damaged or was sealed under another key, or its key can't be reached."""
+
+
+class ProvenanceError(DoorwardError):
+    """A released file could not get its content credentials; `problem` says what went wrong."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"the content credentials (C2PA) could not be made: {problem}")
+        self.problem = problem
 
 
 class NumPyMissing(DoorwardError):
@@ -157,6 +168,14 @@ class ConnectionRefused(LinkError):
 
 class ConnectionFailed(LinkError):
     """The broker can't be reached, isn't whom it must be, or the connection broke."""
+
+
+class NotTheBucket(DoorwardError):
+    """A URL leads to another place than the bucket named at enrolment."""
+
+
+class BucketAway(DoorwardError):
+    """The bucket can't be reached just now, or the connection to it broke."""
 
 
 class UploadError(DoorwardError):

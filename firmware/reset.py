@@ -27,6 +27,7 @@ FILES = (
     "owners.json",
     "browsers.json",
     "door.json",
+    "knock.json",
     "enrolment.json",
     "certificate.pem",
     "ca.pem",

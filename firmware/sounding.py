@@ -72,10 +72,11 @@ class Sounding:
             if settings.is_in_live_view
             else None
         )
+        self.speech = Speech()
         self.replies = QuickReplies(
             data_dir / "replies",
             speaker=self.speaker,
-            speech=Speech(),
+            speech=self.speech,
             on_played=lambda: self.unanswered.on_answered(),
         )
         self.unanswered = Unanswered(

@@ -14,7 +14,10 @@ from firmware.door.confirming import ConfirmPages
 from firmware.door.entry import Entry
 from firmware.door.forms import FormRefused
 from firmware.door.guard import Guard
-from firmware.door.microphone import PATH, MicrophonePages
+from firmware.door.knocking import PATH as KNOCK
+from firmware.door.knocking import KnockPages
+from firmware.door.microphone import PATH as MICROPHONE
+from firmware.door.microphone import MicrophonePages
 from firmware.door.pages import HomePages
 from firmware.door.ports import DoorPorts
 from firmware.door.replies import Replies
@@ -38,6 +41,7 @@ def door_app(
     entry = Entry(ports, replies, clock)
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)
+    knocking = KnockPages(ports, replies, entry)
     routes = [
         Route("/", home.status),
         Route("/pair", home.pair),
@@ -47,11 +51,17 @@ def door_app(
         Route("/lock", confirming.lock, methods=["POST"]),
         Route("/confirm/{digest}", confirming.confirm, methods=["POST"]),
         Route("/refuse/{digest}", confirming.refuse, methods=["POST"]),
-        Route(PATH, microphone.show),
-        Route(PATH, microphone.switch, methods=["POST"]),
-        Route(f"{PATH}/unlock", microphone.unlock, methods=["POST"]),
-        Route(f"{PATH}/lock", microphone.lock, methods=["POST"]),
-        Route("/clips/{clip_id}.mp4", confirming.clip),
+        Route(MICROPHONE, microphone.show),
+        Route(MICROPHONE, microphone.switch, methods=["POST"]),
+        Route(f"{MICROPHONE}/unlock", microphone.unlock, methods=["POST"]),
+        Route(f"{MICROPHONE}/lock", microphone.lock, methods=["POST"]),
+        Route(KNOCK, knocking.show),
+        Route(f"{KNOCK}/unlock", knocking.unlock, methods=["POST"]),
+        Route(f"{KNOCK}/lock", knocking.lock, methods=["POST"]),
+        Route(f"{KNOCK}/pattern", knocking.choose, methods=["POST"]),
+        Route(f"{KNOCK}/off", knocking.switch_off, methods=["POST"]),
+        Route("/clips/{digest}/{number}.mp4", confirming.part),
+        Route("/releases/{digest}", confirming.release),
         Mount("/static", StaticFiles(packages=[("firmware.door", "static")])),
     ]
     return Starlette(

@@ -1,9 +1,11 @@
 """The owner's last word (trust rule R10b): unlock, look at what would leave, say yes or no.
 
 Without the door number this page tells only that something waits, not who asks for what. With
-it, it plays those clips that a waiting statement names, and no other.
+it, it plays the parts of clips that a waiting grant gives, and nothing else; and it shows how far
+a grant has come that was confirmed.
 """
 
+import re
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -11,16 +13,27 @@ from starlette.responses import JSONResponse, Response
 
 from firmware.door.entry import Entry
 from firmware.door.forms import read_form
-from firmware.door.ports import DoorPorts, WaitingStatement
+from firmware.door.ports import DoorPorts
 from firmware.door.ranges import ranged
 from firmware.door.replies import Replies, wants_json
+from firmware.door.shown import UNDER_WAY, GrantAsked, WaitingStatement
+from firmware.door.telling import told_progress, told_statement
 
-DONE_OF = {"grant": "released", "add_owner": "added", "session": "enrolled"}
-DONE = (*DONE_OF.values(), "refused")
+DONE_OF = {
+    "add_owner": "added",
+    "remove_owner": "removed",
+    "session": "enrolled",
+    "refuse_agency": "heard_again",
+    "settings": "settings",
+    "recovery": "recovery",
+    "add_approver": "approver",
+}
+_CLIP_NUMBER = re.compile("[1-9][0-9]?")
+DONE = (*DONE_OF.values(), "not_released", "refused")
 
 
 class ConfirmPages:
-    """All that needs the door number."""
+    """All that needs the door number, but for what is switched."""
 
     def __init__(self, ports: DoorPorts, replies: Replies, entry: Entry) -> None:
         self._ports = ports
@@ -29,16 +42,20 @@ class ConfirmPages:
 
     async def show(self, request: Request) -> Response:
         """Show what waits; its content only where the door number was entered."""
-        waiting = self._ports.waiting()
+        waiting = await self._ports.waiting()
         is_unlocked = self._entry.is_unlocked(request)
         if wants_json(request):
-            told = [_told(statement, is_unlocked) for statement in waiting]
+            told = [told_statement(statement, is_unlocked) for statement in waiting]
             return JSONResponse({"is_unlocked": is_unlocked, "waiting": told})
         if not is_unlocked:
-            return self._locked_page(request, HTTPStatus.OK, "")
+            return await self._locked_page(request, HTTPStatus.OK, "")
         done = request.query_params.get("done")
         return self._replies.page(
-            request, "confirm.html", waiting=waiting, done=done if done in DONE else ""
+            request,
+            "confirm.html",
+            waiting=waiting,
+            under_way=await self._ports.under_way(),
+            done=done if done in DONE else "",
         )
 
     async def unlock(self, request: Request) -> Response:
@@ -57,65 +74,78 @@ class ConfirmPages:
         """Say no to one statement."""
         return await self._decide(request, is_yes=False)
 
-    async def clip(self, request: Request) -> Response:
-        """Play a clip that a waiting statement names."""
+    async def part(self, request: Request) -> Response:
+        """Play the part of a clip that a waiting grant gives."""
         texts = self._replies.texts(request)
         if not self._entry.is_unlocked(request):
             return self._replies.refused(request, HTTPStatus.FORBIDDEN, texts("unlock.first"))
-        clip_id = request.path_params["clip_id"]
-        named = {clip.clip_id for statement in self._ports.waiting() for clip in statement.clips}
-        mp4 = await self._ports.plain_mp4(clip_id) if clip_id in named else None
+        digest, number = request.path_params["digest"], request.path_params["number"]
+        is_number = _CLIP_NUMBER.fullmatch(number) is not None
+        mp4 = await self._ports.part(digest, int(number)) if is_number else None
         if mp4 is None:
             return self._replies.refused(request, HTTPStatus.NOT_FOUND, texts("error.not_found"))
         return ranged(mp4, request.headers.get("range"), "video/mp4")
+
+    async def release(self, request: Request) -> Response:
+        """Show how far a grant has come that was confirmed."""
+        if not self._entry.is_unlocked(request):
+            error = self._replies.texts(request)("unlock.first")
+            return await self._entry.refused(
+                request, HTTPStatus.FORBIDDEN, error, self._locked_page
+            )
+        progress = await self._ports.progress(request.path_params["digest"])
+        if progress is None:
+            error = self._replies.texts(request)("error.not_found")
+            return self._replies.refused(request, HTTPStatus.NOT_FOUND, error)
+        if wants_json(request):
+            return JSONResponse(told_progress(progress))
+        return self._replies.page(
+            request, "release.html", release=progress, is_under_way=progress.stage in UNDER_WAY
+        )
 
     async def _decide(self, request: Request, *, is_yes: bool) -> Response:
         await read_form(request)
         texts = self._replies.texts(request)
         if not self._entry.is_unlocked(request):
             error = texts("unlock.first")
-            return self._entry.refused(request, HTTPStatus.FORBIDDEN, error, self._locked_page)
+            return await self._entry.refused(
+                request, HTTPStatus.FORBIDDEN, error, self._locked_page
+            )
         digest = request.path_params["digest"]
-        statement = next((one for one in self._ports.waiting() if one.digest == digest), None)
+        waiting = await self._ports.waiting()
+        statement = next((one for one in waiting if one.digest == digest), None)
         if statement is None:
             return self._replies.refused(request, HTTPStatus.NOT_FOUND, texts("confirm.gone"))
+        if is_yes and _has_problem(statement):
+            error = texts("confirm.failed", detail=texts("grant.impossible"))
+            return self._replies.refused(request, HTTPStatus.CONFLICT, error)
         outcome = await (self._ports.confirm(digest) if is_yes else self._ports.refuse(digest))
         if not outcome.is_done:
             error = texts("confirm.failed", detail=outcome.detail)
             return self._replies.refused(request, HTTPStatus.CONFLICT, error)
-        done = DONE_OF[statement.kind] if is_yes else "refused"
-        return self._replies.done(request, f"/confirm?done={done}")
+        return self._replies.done(request, _after(statement, is_yes=is_yes))
 
-    def _locked_page(self, request: Request, status: int, error: str) -> Response:
+    async def _locked_page(self, request: Request, status: int, error: str) -> Response:
         return self._replies.page(
             request,
             "unlock.html",
             status=status,
-            waiting_count=len(self._ports.waiting()),
+            waiting_count=len(await self._ports.waiting()),
             is_paired=self._ports.status().is_paired,
             error=error,
         )
 
 
-def _told(statement: WaitingStatement, is_unlocked: bool) -> dict[str, object]:
-    told: dict[str, object] = {"digest": statement.digest, "kind": statement.kind}
-    if is_unlocked:
-        told |= {
-            "agency": statement.agency,
-            "case_number": statement.case_number,
-            "owner_name": statement.owner_name,
-            "browser_name": statement.browser_name,
-            "words": list(statement.words),
-            "has_audio": statement.has_audio,
-            "expires_ms": statement.expires_ms,
-            "recipient_fingerprint": statement.recipient_fingerprint,
-            "clips": [
-                {
-                    "clip_id": clip.clip_id,
-                    "started_ms": clip.started_ms,
-                    "duration_ms": clip.duration_ms,
-                }
-                for clip in statement.clips
-            ],
-        }
-    return told
+def _after(statement: WaitingStatement, *, is_yes: bool) -> str:
+    """Return where a browser goes after the owner's word."""
+    is_grant = statement.kind == "grant"
+    if not is_yes:
+        return f"/confirm?done={'not_released' if is_grant else 'refused'}"
+    return (
+        f"/releases/{statement.digest}" if is_grant else f"/confirm?done={DONE_OF[statement.kind]}"
+    )
+
+
+def _has_problem(statement: WaitingStatement) -> bool:
+    asked = statement.asked
+    return isinstance(asked, GrantAsked) and any(clip.problem for clip in asked.clips)

@@ -4,7 +4,7 @@ Tries are one at a time and counted by the doorbell, whichever page they come fr
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -16,7 +16,7 @@ from firmware.door.ports import DoorPorts, Locked, Unlocked, WrongNumber
 from firmware.door.replies import Replies, wants_json
 from firmware.door.unlocking import COOKIE, UNLOCKED_S, UnlockedBrowsers
 
-LockedPage = Callable[[Request, int, str], Response]
+LockedPage = Callable[[Request, int, str], Awaitable[Response]]
 """Returns a page that asks for the number, with a status and what was wrong with the last one."""
 
 
@@ -39,7 +39,7 @@ class Entry:
         texts = self._replies.texts(request)
         if not is_door_number(number):
             error = texts("pair.six_digits")
-            return self.refused(request, HTTPStatus.BAD_REQUEST, error, locked_page)
+            return await self.refused(request, HTTPStatus.BAD_REQUEST, error, locked_page)
         async with self._one_try_at_a_time:
             answer = await self._ports.check_door_number(number)
         match answer:
@@ -51,15 +51,15 @@ class Entry:
             case Locked(wait_s=wait_s):
                 error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
                 status, facts = HTTPStatus.TOO_MANY_REQUESTS, {"tries_left": 0, "wait_s": wait_s}
-        return self.refused(request, status, error, locked_page, **facts)
+        return await self.refused(request, status, error, locked_page, **facts)
 
-    def refused(
+    async def refused(
         self, request: Request, status: int, error: str, locked_page: LockedPage, **facts: int
     ) -> Response:
         """Say why nothing was done, and ask for the number."""
         if wants_json(request):
             return self._replies.refused(request, status, error, **facts)
-        return locked_page(request, status, error)
+        return await locked_page(request, status, error)
 
     async def lock(self, request: Request, *, then: str) -> Response:
         """Forget this browser."""

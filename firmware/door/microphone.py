@@ -31,7 +31,7 @@ class MicrophonePages:
         if wants_json(request):
             facts = asdict(self._ports.microphone())
             return JSONResponse({**facts, "is_unlocked": self._entry.is_unlocked(request)})
-        return self._page(request, HTTPStatus.OK, "")
+        return await self._page(request, HTTPStatus.OK, "")
 
     async def unlock(self, request: Request) -> Response:
         """Check the door number."""
@@ -48,14 +48,14 @@ class MicrophonePages:
             raise FormRefused(HTTPStatus.BAD_REQUEST, 'expected "on" or "off"')
         if not self._entry.is_unlocked(request):
             error = self._replies.texts(request)("unlock.first")
-            return self._entry.refused(request, HTTPStatus.FORBIDDEN, error, self._page)
+            return await self._entry.refused(request, HTTPStatus.FORBIDDEN, error, self._page)
         outcome = await self._ports.switch_microphone(is_on=_WISHES[wish])
         if not outcome.is_done:
             error = self._replies.texts(request)("microphone.failed", detail=outcome.detail)
-            return self._entry.refused(request, HTTPStatus.CONFLICT, error, self._page)
+            return await self._entry.refused(request, HTTPStatus.CONFLICT, error, self._page)
         return self._replies.done(request, PATH)
 
-    def _page(self, request: Request, status: int, error: str) -> Response:
+    async def _page(self, request: Request, status: int, error: str) -> Response:
         return self._replies.page(
             request,
             "microphone.html",

@@ -21,7 +21,7 @@ class HomePages:
     async def status(self, request: Request) -> Response:
         """Tell how the doorbell is."""
         status = self._ports.status()
-        waiting_count = len(self._ports.waiting())
+        waiting_count = len(await self._ports.waiting())
         if wants_json(request):
             return JSONResponse(
                 {

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from firmware.door.shown import ReleaseProgress, WaitingStatement
+from firmware.knock.desk import KnockEnd
+from firmware.panel.pattern import PressKind
 from firmware.protocol.events import CameraState, TroubleCode
 
 MicrophoneState = Literal["off", "on", "none"]
@@ -52,39 +55,18 @@ class PairingView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingClip:
-    """One clip that a statement would give away."""
+class KnockView:
+    """The knock (R10b c): whether a pattern is set, its tries, and how the last one ended.
 
-    clip_id: str
-    started_ms: int
-    duration_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingStatement:
-    """A checked statement that waits for the owner's word here.
-
-    For "add_owner", `owner_name` is who would become an owner, else the owner who signed. `words`
-    are the six that the newcomer's own app shows too, or for "session" the browser called
-    `browser_name`. What concerns an agency is empty but for "grant".
+    The pattern itself isn't here: whoever needs it knows it, or chooses another.
     """
 
-    digest: str
-    kind: Literal["grant", "add_owner", "session"]
-    owner_name: str
-    expires_ms: int
-    browser_name: str = ""
-    words: Sequence[str] = ()
-    agency: str = ""
-    case_number: str = ""
-    text: str = ""
-    contact: str = ""
-    officer_name: str = ""
-    retention_days: int = 0
-    onward_sharing: Literal["", "none", "prosecutor"] = ""
-    recipient_fingerprint: str = ""
-    has_audio: bool = False
-    clips: Sequence[WaitingClip] = ()
+    is_on: bool
+    has_speaker: bool
+    tries_left: int
+    locked_for_s: int
+    last: KnockEnd | None = None
+    last_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +114,20 @@ class DoorPorts(Protocol):
         """Make the owner of the six words the owner here; `door_number` is six digits."""
         ...
 
-    def waiting(self) -> Sequence[WaitingStatement]:
+    async def waiting(self) -> Sequence[WaitingStatement]:
         """Return the statements that wait and have not expired."""
+        ...
+
+    async def part(self, digest: str, number: int) -> bytes | None:
+        """Return exactly what would leave of a waiting grant's clip `number` (from 1), as MP4."""
+        ...
+
+    async def under_way(self) -> Sequence[ReleaseProgress]:
+        """Return the grants that were confirmed and aren't sealed yet."""
+        ...
+
+    async def progress(self, digest: str) -> ReleaseProgress | None:
+        """Return how far a grant has come that was confirmed; None for any other digest."""
         ...
 
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
@@ -156,6 +150,10 @@ class DoorPorts(Protocol):
         """Switch it; the caller has seen the door number."""
         ...
 
-    async def plain_mp4(self, clip_id: str) -> bytes | None:
-        """Return a clip as plain MP4."""
+    def knock(self) -> KnockView:
+        """Return how the knock is."""
+        ...
+
+    async def choose_knock(self, presses: Sequence[PressKind]) -> Outcome:
+        """Let this pattern count, none: no knock any more. The caller has seen the door number."""
         ...

@@ -77,6 +77,11 @@ class Texts:
         until = f"–{self._local(to_ms):%H:%M:%S}" if is_one_day else f" – {end.text}"
         return Moment(text=begin.text + until, iso=begin.iso, zone=begin.zone)
 
+    def duration(self, duration_ms: int) -> str:
+        """Write how long something is, in minutes and seconds, rounded up to a whole second."""
+        minutes, seconds = divmod(-(-duration_ms // 1000), 60)
+        return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
     def size(self, size_bytes: int) -> str:
         """Write a size in whole gigabytes, or megabytes where it is less than one."""
         unit, name = (10**9, "GB") if size_bytes >= 10**9 else (10**6, "MB")

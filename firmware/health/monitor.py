@@ -85,6 +85,7 @@ class HealthMonitor:
         may_tell: Callable[[], bool],
         publish: Callable[[Health], None],
         has_sound_failed: Callable[[], bool] = lambda: False,
+        has_contradiction: Callable[[], bool] = lambda: False,
         look_every_s: float = LOOK_EVERY_S,
         tell_patience_s: float = TELL_PATIENCE_S,
     ) -> None:
@@ -99,6 +100,7 @@ class HealthMonitor:
         self._may_tell = may_tell
         self._publish = publish
         self._has_sound_failed = has_sound_failed
+        self._has_contradiction = has_contradiction
         self._look_every_s = look_every_s
         self._tell_patience_s = tell_patience_s
         self._telling: asyncio.Task[None] | None = None
@@ -221,6 +223,8 @@ class HealthMonitor:
             present.add("too_hot")
         if not health.is_clock_trusted:
             present.add("clock_unknown")
+        if self._has_contradiction():
+            present.add("register")
         return present
 
     async def _begin_to_tell(self) -> None:

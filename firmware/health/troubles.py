@@ -42,6 +42,7 @@ HOLDS: Mapping[TroubleCode, Hold] = {
     "power_weak": Hold(begin_s=0, end_s=300),
     "too_hot": Hold(begin_s=0, end_s=300),
     "clock_unknown": Hold(begin_s=300, end_s=10),
+    "register": Hold(begin_s=0, end_s=60),
 }
 
 

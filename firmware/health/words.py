@@ -48,6 +48,10 @@ BEGUN: dict[TroubleCode, str] = {
         "The doorbell doesn't know the time: recordings are dated later, and nothing can be "
         "released. Check its way to the internet."
     ),
+    "register": (
+        "The register contradicts itself: two versions of the public list of requests are signed. "
+        "Nothing is released until that is over; the doorbell keeps the proof."
+    ),
 }
 OVER: dict[TroubleCode, str] = {
     "camera": "The camera works again.",
@@ -60,6 +64,7 @@ OVER: dict[TroubleCode, str] = {
     "power_weak": "The power supply is strong enough again.",
     "too_hot": "The doorbell has cooled down.",
     "clock_unknown": "The doorbell knows the time.",
+    "register": "The register is again the one that the doorbell knows; the proof is kept.",
 }
 
 

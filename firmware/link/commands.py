@@ -10,11 +10,14 @@ from firmware.protocol.commands import (
     LiveCommand,
     NonceWanted,
     Offer,
+    PackageArrived,
     Receipt,
+    RegisterGrew,
+    ReleaseLogged,
     ReplyBody,
-    RequestPublished,
     SealedOrder,
     SealedStatement,
+    SlotLogged,
     UploadTicket,
 )
 
@@ -28,9 +31,12 @@ class CommandHandlers:
 
     on_live: Callable[[LiveCommand], Awaitable[ReplyBody]]
     on_order: Callable[[SealedOrder], Awaitable[ReplyBody]]
-    on_request: Callable[[RequestPublished], Awaitable[ReplyBody]]
+    on_register_grew: Callable[[RegisterGrew], Awaitable[ReplyBody]]
+    on_release_logged: Callable[[ReleaseLogged], Awaitable[ReplyBody]]
+    on_slot_logged: Callable[[SlotLogged], Awaitable[ReplyBody]]
     on_statement: Callable[[SealedStatement], Awaitable[ReplyBody]]
     on_upload_ticket: Callable[[UploadTicket], Awaitable[ReplyBody]]
+    on_package_arrived: Callable[[PackageArrived], Awaitable[ReplyBody]]
 
     async def __call__(self, command: Command) -> ReplyBody | None:
         """Deal with one command; receipts never come here."""
@@ -39,11 +45,17 @@ class CommandHandlers:
                 return await self.on_live(command.body)
             case SealedOrder():
                 return await self.on_order(command.body)
-            case RequestPublished():
-                return await self.on_request(command.body)
+            case RegisterGrew():
+                return await self.on_register_grew(command.body)
+            case ReleaseLogged():
+                return await self.on_release_logged(command.body)
+            case SlotLogged():
+                return await self.on_slot_logged(command.body)
             case SealedStatement():
                 return await self.on_statement(command.body)
             case UploadTicket():
                 return await self.on_upload_ticket(command.body)
+            case PackageArrived():
+                return await self.on_package_arrived(command.body)
             case Receipt():
                 return None

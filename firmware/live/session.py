@@ -16,6 +16,7 @@ from functools import partial
 
 from firmware.clock import Clock
 from firmware.live.answer import AnswerSigner
+from firmware.live.asked_channel import AskedDesk
 from firmware.live.clip_play import NoUnits
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipShelf
@@ -63,6 +64,7 @@ class LiveSessions:
         limits: LiveLimits,
         news: WatchingNews,
         sound: LiveSound | None = None,
+        asked: Callable[[], AskedDesk | None] = lambda: None,
         set_small_bitrate: Callable[[int], None] = lambda _: None,
         make_peer: MakePeer | None = None,
     ) -> None:
@@ -83,6 +85,7 @@ class LiveSessions:
             shelf=shelf,
             signer=signer,
             may_watch=checks.who,
+            asked=asked,
             wall_ms=clock.wall_ms,
             monotonic_s=lambda: clock.monotonic_ns() / 1e9,
             session_s=limits.session_s,

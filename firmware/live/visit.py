@@ -3,7 +3,7 @@
 A visit ends when its viewer leaves or falls silent, when its time is over and nobody renewed it,
 when its browser may watch no longer, or by `close`; whatever ends it, nothing of it stays. What
 the viewer wants comes over the channel "control", clips over "clips", what is changed in quick
-replies over "replies". No aiortc here: peer.py.
+replies over "replies", what waits for the owner's word over "asked". No aiortc here: peer.py.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.live.answer import AnswerSigner
+from firmware.live.asked_channel import AskedChannel, AskedDesk
 from firmware.live.channel import Channel
 from firmware.live.clip_channel import CLIPS_LABEL, ClipChannel
 from firmware.live.clip_play import ClipFeed
@@ -40,6 +41,7 @@ from firmware.live.source import Source
 from firmware.live.viewer import Viewer
 from firmware.live.voice import LiveSound, Voice, switch_microphone
 from firmware.live.watching import Watcher
+from firmware.protocol.asking import ASKED_LABEL
 from firmware.protocol.live import LiveCandidates, SignedLive
 from firmware.sound.opus import OpusFeed
 
@@ -109,6 +111,8 @@ class VisitParts:
     signer: AnswerSigner
     may_watch: Callable[[str], Who]
     """Raises LiveError if a browser may watch no more."""
+    asked: Callable[[], AskedDesk | None]
+    """What waits for an owner's word; None: that can't be asked here."""
     wall_ms: Callable[[], int]
     monotonic_s: Callable[[], float]
     session_s: float
@@ -158,6 +162,9 @@ class Visit:
         )
         self._clips = ClipChannel(parts.shelf, self)
         self._replies = ReplyChannel(parts.sound)
+        self._asked = AskedChannel(
+            parts.asked(), browser=checked.who.browser, may_watch=parts.may_watch
+        )
         self._control = ControlChannel(self._grant)
         self._numbers: set[int] = set()
         self._ends_s = 0.0
@@ -296,6 +303,8 @@ class Visit:
             return self._clips.attach(channel)
         if label == REPLIES_LABEL:
             return self._replies.attach(channel)
+        if label == ASKED_LABEL:
+            return self._asked.attach(channel)
         if label == CONTROL_LABEL and self._control.attach(channel):
             self._on_change()
             return True
@@ -331,6 +340,7 @@ class Visit:
                 group.create_task(self._clips.serve(), name="live clips"),
                 group.create_task(self._control.serve(), name="live control"),
                 group.create_task(self._replies.serve(), name="live replies"),
+                group.create_task(self._asked.serve(), name="live asked"),
             ]
             await self._until_over()
             for task in serving:

@@ -30,11 +30,19 @@ class Press:
     at_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A button went down or up, debounced; `at_ns` is the contact's own time, monotonic."""
+
+    is_down: bool
+    at_ns: int
+
+
 class Button:
     """One debounced button. All callbacks run on the loop.
 
     `on_press` is called once a press, `on_hold` once more if it lasts `hold_s`; `on_release`
-    whenever the contact has opened.
+    whenever the contact has opened; `on_edge` last, whatever the others did.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class Button:
         on_press: Callable[[Press], None],
         on_release: Callable[[], None] | None = None,
         on_hold: Callable[[], None] | None = None,
+        on_edge: Callable[[Edge], None] | None = None,
         hold_s: float = PAIRING_HOLD_S,
     ) -> None:
         self._debounce_s = debounce_ms / 1000
@@ -56,6 +65,7 @@ class Button:
         self._on_press = on_press
         self._on_release = on_release
         self._on_hold = on_hold
+        self._on_edge = on_edge
         self._hold_s = hold_s
         self._settling: asyncio.TimerHandle | None = None
         self._holding: asyncio.TimerHandle | None = None
@@ -89,6 +99,13 @@ class Button:
         self._settling = self._loop.call_later(self._debounce_s, self._settle, is_down, at_ns)
 
     def _settle(self, is_down: bool, at_ns: int) -> None:
+        try:
+            self._change(is_down, at_ns)
+        finally:
+            if self._on_edge is not None:
+                self._on_edge(Edge(is_down=is_down, at_ns=at_ns))
+
+    def _change(self, is_down: bool, at_ns: int) -> None:
         self._settling = None
         self._is_down = is_down
         if self._holding is not None:

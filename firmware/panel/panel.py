@@ -15,7 +15,7 @@ from pathlib import Path
 
 from firmware.clock import Clock
 from firmware.config import PanelConfig
-from firmware.panel.button import Button, Press, ServiceButton, board_uptime_s
+from firmware.panel.button import Button, Edge, Press, ServiceButton, board_uptime_s
 from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio, MockGpio, Output
 from firmware.panel.light import Light, LightState
@@ -51,6 +51,7 @@ class Panel:
         self._lighting: asyncio.Task[None] | None = None
         self._on_bell: Callable[[Press], None] | None = None
         self._on_service: Callable[[], None] | None = None
+        self._on_bell_edge: Callable[[Edge], None] | None = None
         self._led = gpio.output("light") if settings.has_light else None
         self._lamp = gpio.output("infrared") if has_infrared else None
         self._chime = _chime(settings, gpio, clock)
@@ -64,6 +65,7 @@ class Panel:
             clock=clock,
             loop=loop,
             on_press=self._ring,
+            on_edge=self._tell_edge,
         )
         self._service = ServiceButton(
             gpio,
@@ -79,6 +81,10 @@ class Panel:
     def listen(self, *, on_bell: Callable[[Press], None], on_service: Callable[[], None]) -> None:
         """Call `on_bell` after each chime, and `on_service` when pairing is asked for."""
         self._on_bell, self._on_service = on_bell, on_service
+
+    def watch_bell(self, on_edge: Callable[[Edge], None]) -> None:
+        """Call `on_edge` whenever the outer button goes down or up, after it has rung."""
+        self._on_bell_edge = on_edge
 
     def start(self) -> None:
         """Let there be light."""
@@ -116,6 +122,10 @@ class Panel:
         self.light.show_once(LightState.RINGING)
         if self._on_bell is not None:
             self._on_bell(press)
+
+    def _tell_edge(self, edge: Edge) -> None:
+        if self._on_bell_edge is not None:
+            self._on_bell_edge(edge)
 
     def _open_pairing(self) -> None:
         if self._on_service is not None:

@@ -102,8 +102,8 @@ class Speaker:
         if saying is not None:
             saying.end()
 
-    async def say(self, samples: bytes) -> None:
-        """Say a whole sound and return when it is over, or when something else ended it.
+    async def say(self, samples: bytes) -> bool:
+        """Say a sound and return when it is over: True if it was said whole, not ended before.
 
         Raise NoSoundCard if the speaker doesn't take it.
         """
@@ -120,6 +120,7 @@ class Speaker:
             with self._lock:
                 if self._saying is saying:
                     self._saying = None
+        return saying.is_whole
 
     async def run(self) -> None:
         """Keep the device open while it is used, until cancelled."""
@@ -184,6 +185,7 @@ class _Saying:
     def __init__(self, samples: bytes, loop: asyncio.AbstractEventLoop) -> None:
         self.samples = samples
         self.is_over = asyncio.Event()
+        self.is_whole = False
         self._loop = loop
         self._at = 0
 
@@ -192,6 +194,7 @@ class _Saying:
         piece = self.samples[self._at : self._at + FRAME_BYTES]
         self._at += FRAME_BYTES
         if self._at >= len(self.samples):
+            self.is_whole = True
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self.end)
         return piece + bytes(FRAME_BYTES - len(piece))

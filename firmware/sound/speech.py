@@ -1,13 +1,16 @@
 """Speaks a text: espeak-ng as a program of its own, the text by its standard input.
 
 espeak-ng is GPL, so it is never linked or imported, only started, where the owner installed it.
-The text never appears in a list of processes. What comes back is checked like anything from
-outside, and bounded in time and size.
+The text never appears in a list of processes, and markup is never switched on (`-m`). The program
+gets nothing of our environment, and little memory, time and disk. What comes back is checked like
+anything from outside, and bounded in time and size.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+import os
+import resource
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from firmware.sound.errors import ReplyRefused, SoundMissing, SpeechFailed
@@ -20,6 +23,17 @@ MAX_SPEECH_S = 30.0
 MAX_WAV_BYTES = 2 * 1024 * 1024
 SPEAK_S = 10.0
 WORDS_PER_MINUTE = 150
+FULL_VOLUME = 100
+"""As loud as a quick reply; espeak-ng's own `-a`."""
+VOICES: Mapping[Language, str] = {"en": "en", "sv": "sv"}
+LIMITS = {
+    resource.RLIMIT_AS: 512 * 1024 * 1024,
+    resource.RLIMIT_CPU: 10,
+    resource.RLIMIT_FSIZE: 64 * 1024,
+    resource.RLIMIT_NOFILE: 64,
+    resource.RLIMIT_CORE: 0,
+}
+"""Bytes, seconds, bytes, files, bytes."""
 PROGRAM = ("espeak-ng",)
 
 
@@ -30,19 +44,24 @@ class Speech:
         self._program = tuple(program)
         self._speak_s = speak_s
 
-    async def speak(self, text: str, language: Language) -> Sound:
+    async def speak(
+        self, text: str, language: Language, *, volume_percent: int = FULL_VOLUME
+    ) -> Sound:
         """Return the spoken text; SpeechFailed or SoundMissing if it can't be."""
         spoken = " ".join(text.split())
         if not spoken or len(spoken) > MAX_TEXT_CHARS or not spoken.isprintable():
             raise SpeechFailed(f"a text has 1 to {MAX_TEXT_CHARS} characters that can be printed")
-        wav = await self._run(spoken.encode(), language)
+        if language not in VOICES:
+            raise SpeechFailed(f"there is no voice for that language; choose {' or '.join(VOICES)}")
+        wav = await self._run(spoken.encode(), VOICES[language], volume_percent)
         try:
             return await asyncio.to_thread(parse_wav, wav, max_s=MAX_SPEECH_S)
         except ReplyRefused as error:
             raise SpeechFailed(f"espeak-ng gave no speech that can be used: {error}") from error
 
-    async def _run(self, text: bytes, language: Language) -> bytes:
-        arguments = ("--stdin", "--stdout", "-b", "1", "-v", language)
+    async def _run(self, text: bytes, voice: str, volume_percent: int) -> bytes:
+        volume = str(max(0, min(volume_percent, FULL_VOLUME)))
+        arguments = ("--stdin", "--stdout", "-b", "1", "-v", voice, "-a", volume)
         try:
             process = await asyncio.create_subprocess_exec(
                 *self._program,
@@ -52,23 +71,44 @@ class Speech:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"},
             )
         except FileNotFoundError as error:
             raise SoundMissing("espeak-ng", "sudo apt install espeak-ng") from error
         except OSError as error:
             raise SpeechFailed(f"espeak-ng can't be started: {error}") from error
         try:
+            _limit(process.pid)  # before it has anything to read
             async with asyncio.timeout(self._speak_s):
                 wav = await _exchange(process, text)
                 code = await process.wait()
         except TimeoutError as error:
             raise SpeechFailed(f"espeak-ng took more than {self._speak_s:.0f} s") from error
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            await _end(process)
         if code != 0 or len(wav) > MAX_WAV_BYTES:
             raise SpeechFailed(f"espeak-ng gave no speech (exit code {code}); try another text")
         return wav
+
+
+def _limit(pid: int) -> None:
+    """Hold a process to LIMITS; raise SpeechFailed unless that worked, or it is gone already."""
+    try:
+        for what, most in LIMITS.items():
+            resource.prlimit(pid, what, (most, most))
+    except ProcessLookupError:
+        return
+    except (OSError, ValueError) as error:
+        raise SpeechFailed(f"espeak-ng can't be held to its limits: {error}") from error
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what may still run, and let it go; one that hangs in the kernel is left behind."""
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1.0):
+            await process.wait()
 
 
 async def _exchange(process: asyncio.subprocess.Process, text: bytes) -> bytes:

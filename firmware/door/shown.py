@@ -1,0 +1,186 @@
+"""What the page shows of a statement that waits for the owner's word, and of a release under way.
+
+Facts only, as people should know them; how they are worded is templates/ and locales/. Each kind
+has the tag that its terms have on the wire (protocol/decisions.py, protocol/grants.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from firmware.protocol.requests import IncidentType
+
+Polygon = Sequence[tuple[int, int]]
+"""Corners in thousandths of the picture, from the top left."""
+
+ClipTime = Literal["trusted", "corrected", "unknown"]
+"""Whether the clock was right when it was recorded, was set right later, or neither."""
+
+Stage = Literal["logging", "sealing", "sending", "sent", "failed", "taken_back"]
+UNDER_WAY: tuple[Stage, ...] = ("logging", "sealing", "sending")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownClip:
+    """The part of one clip that would leave, and nothing else of it.
+
+    `is_whole`: nothing of the recording stays behind. `problem` says why it can't be given at all.
+    """
+
+    from_ms: int
+    to_ms: int
+    is_whole: bool
+    has_sound: bool
+    time: ClipTime
+    problem: str = ""
+
+    @property
+    def duration_ms(self) -> int:
+        """How long it is."""
+        return self.to_ms - self.from_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantAsked:
+    """Recordings that an owner would give to an agency."""
+
+    kind: ClassVar = "grant"
+    agency: str
+    """The name that the public register gives it."""
+    is_example: bool
+    """The register is an invented town's."""
+    officer_name: str
+    cosigner_name: str
+    contact: str
+    case_number: str
+    incident_type: IncidentType
+    text: str
+    reason: str
+    danger: str
+    asked_from_ms: int
+    asked_to_ms: int
+    retention_days: int
+    onward_sharing: Literal["none", "prosecutor"]
+    clips: Sequence[ShownClip]
+    has_audio: bool
+    given_name: str
+    given_address: str
+    given_contact: str
+    key_fingerprints: Sequence[str]
+    """Of every key that will be able to open it."""
+    not_after_ms: int
+    """If the public log doesn't hold it by then, nothing leaves."""
+
+    @property
+    def duration_ms(self) -> int:
+        """How long all that would leave is."""
+        return sum(clip.duration_ms for clip in self.clips)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnerAsked:
+    """Somebody who would be an owner too; their own app shows the same six words."""
+
+    kind: ClassVar = "add_owner"
+    name: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemovalAsked:
+    """An owner who would be none any more."""
+
+    kind: ClassVar = "remove_owner"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserAsked:
+    """A browser of the signer's that would watch; it shows the same six words."""
+
+    kind: ClassVar = "session"
+    name: str
+    words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyAsked:
+    """An agency that was refused for ever and would be heard again."""
+
+    kind: ClassVar = "refuse_agency"
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsAsked:
+    """Settings under which more would be seen than before."""
+
+    kind: ClassVar = "settings"
+    removed: Sequence[Polygon]
+    kept: Sequence[Polygon]
+    added: Sequence[Polygon]
+    is_opted_in: bool
+    was_opted_in: bool
+    has_reminder: bool
+    had_reminder: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryAsked:
+    """A recovery key that would count; the paper with it shows the same six words."""
+
+    kind: ClassVar = "recovery"
+    words: Sequence[str]
+    is_first: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverAsked:
+    """A key that would confirm the signer's statements; its program shows the same six words."""
+
+    kind: ClassVar = "add_approver"
+    name: str
+    words: Sequence[str]
+
+
+Asked = (
+    GrantAsked
+    | OwnerAsked
+    | RemovalAsked
+    | BrowserAsked
+    | AgencyAsked
+    | SettingsAsked
+    | RecoveryAsked
+    | ApproverAsked
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingStatement:
+    """A checked statement that waits for the owner's word here."""
+
+    digest: str
+    signer_name: str
+    expires_ms: int
+    asked: Asked
+
+    @property
+    def kind(self) -> str:
+        """The tag of the statement's terms."""
+        return self.asked.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseProgress:
+    """How far a grant has come that was confirmed.
+
+    "logging": it waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
+    or is on its way; "sent": all of it is there; "failed": a check failed after all, and nothing
+    left; "taken_back".
+    """
+
+    digest: str
+    agency: str
+    stage: Stage
+    confirmed_ms: int
+    not_after_ms: int
