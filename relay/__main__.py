@@ -16,23 +16,24 @@ from pathlib import Path
 
 import uvicorn
 
-from firmware.protocol.claims import Agency
-from firmware.protocol.encoding import WireError, decode
-from relay.agency.register import add_agency
+from firmware.protocol.encoding import WireError
+from relay.admin_cli import add_admin_commands
+from relay.agency.register import RegisterDesk
 from relay.app import serve
 from relay.bus import Bus
 from relay.check import check
 from relay.clock import SystemClock
 from relay.config import ORIGIN_EXPECTED, Address, Config, load, parse_address, parse_origin
+from relay.custody.logs import LogEntries
 from relay.errors import ConfigError, RelayError, StoreError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.claims import new_claim
 from relay.fleet.revocation import revoke
 from relay.init import InitSettings, init
+from relay.log_cli import add_log_commands
 from relay.people.invitations import invite_officer, invite_owner
-from relay.store import requests
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 from relay.store.schema import SCHEMA_VERSION
 from relay.web.app_server import build_app_server
 
@@ -166,9 +167,7 @@ async def _invite_person(config: Config, options: argparse.Namespace) -> int:
                 secret = await invite_owner(tx, now_ms, device=options.device)
                 url = f"{config.owner_origin}/#/join?invitation={secret}"
             else:
-                if options.agency is None or await requests.find_agency(tx, options.agency) is None:
-                    expected = "an agency that was added (doorward-relay agency add FILE)"
-                    raise ConfigError("--agency", options.agency, expected)
+                await _require_agency(config, database, tx, options.agency)
                 secret = await invite_officer(tx, now_ms, agency=options.agency)
                 url = f"{config.public_url}/agency/join?invitation={secret}"
     finally:
@@ -180,25 +179,15 @@ async def _invite_person(config: Config, options: argparse.Namespace) -> int:
     return 0
 
 
-def _run_agency_add(options: argparse.Namespace) -> int:
-    config = load(options.config)
-    try:
-        agency = decode(Agency, options.file.read_bytes())
-    except OSError as error:
-        expected = f"a file that doorward-agency keygen wrote ({error.strerror})"
-        raise ConfigError("agency.json", str(options.file), expected) from error
-    asyncio.run(_add_agency(config, agency))
-    print(f"added {agency.id}: {agency.name}", file=sys.stderr)
-    return 0
-
-
-async def _add_agency(config: Config, agency: Agency) -> None:
-    database = await Database.open(config.database_path)
-    try:
-        async with database.begin() as tx:
-            await add_agency(tx, agency)
-    finally:
-        await database.close()
+async def _require_agency(
+    config: Config, database: Database, tx: Transaction, agency: str | None
+) -> None:
+    if config.log is None:
+        raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
+    desk = RegisterDesk(LogEntries(), database, origin=f"{config.log.name}/register")
+    if agency not in (await desk.replayed(tx)).agreements:
+        expected = "an agency that the register knows (doorward-relay admin submit)"
+        raise ConfigError("--agency", agency, expected)
 
 
 def _run_revoke(options: argparse.Namespace) -> int:
@@ -266,13 +255,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         _with_config(commands.add_parser(name, help=text, description=text), run)
     _add_invite(commands)
-    text = "agencies that take part"
-    agency = commands.add_parser("agency", help=text, description=text)
-    actions = agency.add_subparsers(required=True, metavar="ACTION")
-    text = "add an agency, or put a new document in its place"
-    add = actions.add_parser("add", help=text, description=text)
-    add.add_argument("file", type=Path, metavar="agency.json", help="as doorward-agency wrote it")
-    _with_config(add, _run_agency_add)
+    add_log_commands(commands)
+    add_admin_commands(commands)
     text = "refuse a doorbell for good and throw it off the broker"
     revoking = commands.add_parser("revoke", help=text, description=text)
     revoking.add_argument("device", help="the doorbell's id")

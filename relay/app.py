@@ -1,7 +1,7 @@
 """The relay, put together in the order in which data flows.
 
     MQTT ─► ingest ─► store ─► receipt back, hub (SSE), Web Push, hooks (pairing, packages)
-    officer ─► request ─► every doorbell        owner ─► statement, offer ─► one doorbell
+    officer ─► desk ─► moderation ─► register     owner ─► statement, offer ─► one doorbell
     doorbell ─► package announced ─► ticket ─► bucket ─► delivered ─► officer
 
 One process plays all roles. Only putting together belongs here.
@@ -13,18 +13,31 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import uvicorn
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
-from firmware.protocol.events import PackageReady, PackageUploaded, Paired, PairingAnswer
-from relay.agency.register import Register
+from firmware.protocol.events import (
+    PackageReady,
+    PackageUploaded,
+    PackageWithdrawn,
+    Paired,
+    PairingAnswer,
+)
+from relay.agency.agencies import Agencies
+from relay.agency.register import NoLog, RelayRegister
 from relay.api.services import ApiServices
 from relay.bus import Bus
 from relay.clock import Clock, SystemClock
 from relay.config import Config
+from relay.custody.desk import CustodyDesk, open_desk
+from relay.custody.errors import LogContradicts, contradiction_in
+from relay.custody.happenings import NoRecord
 from relay.errors import ConfigError, ObjectStoreError, StoreError
+from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.evidence.sweeping import Sweeping
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
@@ -44,6 +57,7 @@ from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
 from relay.people.viewers import ViewerTokens
+from relay.request.desk import Desk
 from relay.request.publishing import Publishing
 from relay.store.database import Database
 from relay.store.events import EventRow
@@ -65,6 +79,8 @@ async def serve(config: Config) -> None:
     database = await Database.open(config.database_path, is_migrating=True)
     try:
         await Relay(config, database, clock).run()
+    except BaseExceptionGroup as group:
+        raise contradiction_in(group) or group from group
     finally:
         await database.close()
 
@@ -88,8 +104,25 @@ class Relay:
         )
         self._commands = Commands(bus=self._bus, database=database, clock=clock)
         self._pairings = Pairings(database, clock)
-        self._publishing = Publishing(database, clock, self._commands, self._hub)
-        self._delivery = Delivery(database, clock, self._objects, self._commands)
+        self._custody = _open_custody(config, database, self._commands, clock)
+        self._register = RelayRegister(
+            NoLog() if self._custody is None else self._custody.logs,
+            database,
+            clock,
+            origin=_register_origin(config),
+        )
+        self._agencies = Agencies(self._register, database, clock)
+        self._desk = Desk(database, clock, self._register)
+        self._publishing = Publishing(database, clock, self._register, self._hub)
+        record = NoRecord() if self._custody is None else self._custody.record
+        self._delivery = Delivery(database, clock, self._objects, self._commands, record=record)
+        self._deletions = Deletions(database, record, self._agencies)
+        self._sweeping = Sweeping(
+            database=database,
+            clock=clock,
+            objects=self._objects,
+            delivery=self._delivery,
+        )
         self._web_push = WebPush(config, database, clock)
         self._forgetting = Forgetting(database, clock)
         self._events = EventIngest(
@@ -99,6 +132,7 @@ class Relay:
             notices=self._hub,
             pusher=self._web_push.pusher,
             hooks=[self._on_event],
+            custody=self._custody,
         )
         self._statuses = StatusIngest(
             bus=self._bus,
@@ -154,8 +188,11 @@ class Relay:
                 "commands": self._commands.run,
                 "events": self._events.run,
                 "statuses": self._statuses.run,
+                "publishing": self._publishing.run,
                 "pushes": self._web_push.pusher.run,
                 "forgetting": self._forgetting.run,
+                "packages": self._sweeping.run,
+                **({} if self._custody is None else {"logs": self._custody.run}),
             }.items():
                 group.create_task(_keep_running(name, part), name=name)
 
@@ -174,13 +211,13 @@ class Relay:
                 await self._delivery.take_ready(row.device, ready)
             case PackageUploaded() as uploaded:
                 await self._delivery.take_uploaded(row.device, uploaded)
+            case PackageWithdrawn() as withdrawn:
+                await self._delivery.take_withdrawn(row.device, withdrawn)
             case _:
                 return
 
     async def _enrol(self, request: EnrolmentRequest) -> Enrolment:
-        enrolment = await self._enrolling.enrol(request)
-        await self._publishing.catch_up(enrolment.device)
-        return enrolment
+        return await self._enrolling.enrol(request)
 
     async def _check_health(self) -> Health:
         return Health(
@@ -204,8 +241,6 @@ class Relay:
             has_demo_passkeys=config.demo_passkeys,
         )
         sessions = Sessions(database, clock)
-        register = Register(database, clock)
-        publishing = self._publishing
         pages = Pages(relay_name=RELAY_NAME)
         return HttpServices(
             api=ApiServices(
@@ -217,8 +252,8 @@ class Relay:
                 sessions=sessions,
                 viewers=ViewerTokens(database, clock),
                 pairings=self._pairings,
-                register=register,
-                publishing=publishing,
+                agencies=self._agencies,
+                desk=self._desk,
                 delivery=self._delivery,
                 signalling=Signalling(self._commands, clock, IceServers.load(config.live, clock)),
                 commands=self._commands,
@@ -231,22 +266,38 @@ class Relay:
                 pages=pages,
                 ceremonies=Ceremonies(database, clock, officer_site, role="officer"),
                 sessions=sessions,
-                register=register,
-                publishing=publishing,
+                agencies=self._agencies,
+                desk=self._desk,
                 delivery=self._delivery,
+                deletions=self._deletions,
                 bucket_origin=config.bucket.endpoint,
             ),
             public=PublicServices(
                 pages=pages,
-                register=register,
-                publishing=publishing,
+                agencies=self._agencies,
+                desk=self._desk,
                 owner_origin=config.owner_origin,
             ),
             owner_origin=config.owner_origin,
             public_url=config.public_url,
+            log_routes=[] if self._custody is None else self._custody.files.routes(),
             enrol=self._enrol,
             check_health=self._check_health,
         )
+
+
+def _open_custody(
+    config: Config, database: Database, commands: Commands, clock: Clock
+) -> CustodyDesk | None:
+    if config.log is None:
+        log.warning("there is no [log] in relay.toml: nothing is logged, so nothing is released")
+        return None
+    bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
+    return open_desk(config.log, bucket=bucket, database=database, commands=commands, clock=clock)
+
+
+def _register_origin(config: Config) -> str:
+    return "none/register" if config.log is None else f"{config.log.name}/register"
 
 
 def _listen(config: Config) -> socket.socket:
@@ -278,6 +329,8 @@ async def _keep_running(
                 return
         except ObjectStoreError as error:
             log.warning("%s: %s", name, error)
+        except LogContradicts:
+            raise  # going on would show the world two histories
         except Exception:
             log.exception("%s failed", name)
         await asyncio.sleep(random.uniform(*RESTART_S))  # noqa: S311 (jitter)

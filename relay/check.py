@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import ip_address
 
 from firmware.protocol.commands import IceServer
 from relay.bus import Bus
 from relay.clock import SystemClock
-from relay.config import Config, IceUrl
+from relay.config import Config, IceUrl, LogConfig
+from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, RelayError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
@@ -39,6 +41,8 @@ async def check(config: Config) -> list[Finding]:
         ("broker", _check_broker),
         ("bucket", _check_bucket),
     ]
+    if config.log is not None:
+        parts.append(("logs", partial(_check_log, config.log)))
     findings = [Finding(what="settings", is_ok=True, detail=f"read, for {config.public_url}")]
     for what, look in parts:
         try:
@@ -81,6 +85,15 @@ async def _check_broker(config: Config) -> str:
 async def _check_bucket(config: Config) -> str:
     await ObjectStore(config.bucket).check()
     return f"{config.bucket.endpoint}/{config.bucket.name}"
+
+
+async def _check_log(log: LogConfig, config: Config) -> str:
+    policy = read_policy_file(log)
+    read_key_file(log.register_key_path, f"{log.name}/register", policy)
+    read_key_file(log.custody_key_path, f"{log.name}/custody", policy)
+    store = ObjectStore(replace(config.bucket, name=log.bucket))
+    locks = "locks tiles" if await store.ensure_lockable() else "can't lock tiles"
+    return f"{log.name}, {len(policy.witnesses)} witnesses, the store {locks}"
 
 
 def check_push(config: Config) -> Finding:

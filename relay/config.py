@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 from urllib.parse import urlsplit
 
 from relay.errors import ConfigError
@@ -77,6 +77,19 @@ class PushConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The two public logs: their name, keys and bucket, and who witnesses them."""
+
+    name: str
+    register_key_path: Path
+    custody_key_path: Path
+    policy_path: Path
+    bucket: str = "log"
+    retention: Literal["none", "governance", "compliance"] = "governance"
+    retention_days: int = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything that an operator can set."""
 
@@ -89,6 +102,12 @@ class Config:
     bucket: BucketConfig
     live: LiveConfig = LiveConfig()
     push: PushConfig = PushConfig()
+    log: LogConfig | None = None
+
+    @property
+    def log_url(self) -> str:
+        """Under which both logs are served."""
+        return f"{self.public_url}/log"
 
     @property
     def push_contact(self) -> str | None:
@@ -157,6 +176,7 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
     bucket = _Table(top.take("bucket", _table, "a table"), "bucket.")
     live = _Table(top.take("live", _table, "a table", default={}), "live.")
     push = _Table(top.take("push", _table, "a table", default={}), "push.")
+    log = _Table(top.take("log", _table, "a table", default={}), "log.")
     config = Config(
         listen=top.take("listen", parse_address, 'host:port, such as "127.0.0.1:8400"'),
         public_url=top.take("public_url", parse_origin, ORIGIN_EXPECTED),
@@ -170,15 +190,18 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
         ),
         bucket=BucketConfig(
             endpoint=bucket.take("endpoint", parse_origin, ORIGIN_EXPECTED),
-            name=bucket.take("name", _bucket_name, "3 to 63 of a-z, 0-9 and -"),
+            name=bucket.take("name", _bucket_name, _BUCKET_EXPECTED),
             access_key=bucket.take("access_key", _text, "a text"),
             secret_key=bucket.take("secret_key", _text, "a text", is_secret=True),
         ),
         live=_live(live, folder),
         push=_push(push),
+        log=_log(log, folder) if "log" in document else None,
     )
-    for table in (top, broker, bucket, live, push):
+    for table in (top, broker, bucket, live, push, log):
         table.refuse_unknown()
+    if config.log is not None and config.log.bucket == config.bucket.name:
+        raise ConfigError("log.bucket", config.log.bucket, "another bucket than that of packages")
     if config.public_url == config.owner_origin:
         raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
     return config
@@ -208,6 +231,22 @@ def _push(push: "_Table") -> PushConfig:
     )
 
 
+def _log(log: "_Table", folder: Path) -> LogConfig:
+    return LogConfig(
+        name=log.take("name", parse_log_name, LOG_NAME_EXPECTED),
+        register_key_path=folder / log.take("register_key", _text, "a file"),
+        custody_key_path=folder / log.take("custody_key", _text, "a file"),
+        policy_path=folder / log.take("policy", _text, "a file"),
+        bucket=log.take("bucket", _bucket_name, _BUCKET_EXPECTED, default="log"),
+        retention=log.take("retention", _retention, _RETENTION_EXPECTED, default="governance"),
+        retention_days=log.take("retention_days", _days, "1 to 36500 days", default=400),
+    )
+
+
+LOG_NAME_EXPECTED = "2 to 60 of a-z, 0-9, . and -, such as doorward.example.org"
+_LOG_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])")
+_BUCKET_EXPECTED = "3 to 63 of a-z, 0-9 and -"
+_RETENTION_EXPECTED = "none, governance or compliance"
 ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
 _PORT_EXPECTED = "a whole number from 1 to 65535"
 _MAX_ICE_URLS = 4  # each one costs every viewer time
@@ -382,3 +421,25 @@ def _bucket_name(value: object) -> str:
     if text != text.lower() or text.startswith("-") or text.endswith("-"):
         raise ValueError(value)
     return text
+
+
+def parse_log_name(value: object) -> str:
+    """Parse what both logs' origins begin with, or raise ValueError, TypeError."""
+    text = _text(value)
+    if _LOG_NAME.fullmatch(text) is None:
+        raise ValueError(value)
+    return text
+
+
+def _retention(value: object) -> Literal["none", "governance", "compliance"]:
+    match value:
+        case "none" | "governance" | "compliance":
+            return value
+        case _:
+            raise ValueError(value)
+
+
+def _days(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 36_500:
+        raise ValueError(value)
+    return value

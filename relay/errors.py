@@ -7,6 +7,7 @@ RelayError
 │   ├── SchemaTooOld      it was written by an older Doorward, and isn't brought forward yet
 │   └── SchemaTooNew      it was written by a newer Doorward
 ├── ObjectStoreError      the bucket refused, or is out of reach
+├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
 ├── EnrolmentRefused      a claim or CSR doesn't hold
 ├── UnknownDoorbell       no such doorbell is enrolled
@@ -63,6 +64,14 @@ class SchemaTooNew(StoreError):
 
 class ObjectStoreError(RelayError):
     """The bucket refused an operation, or can't be reached."""
+
+
+class UploadLost(RelayError):
+    """The bucket no longer has a multipart upload, or one of its parts: it begins anew."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the bucket no longer has the upload of {key}")
+        self.key = key
 
 
 class BusUnavailable(RelayError):

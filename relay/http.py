@@ -1,6 +1,6 @@
 """The relay's whole HTTP side: the API, the faces, enrolment and health, behind one door."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +47,7 @@ class HttpServices:
     public_url: str
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     check_health: Callable[[], Awaitable[Health]]
+    log_routes: Sequence[Route] = ()
 
 
 def build_http(services: HttpServices) -> ASGIApp:
@@ -64,6 +65,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
             Route("/enrol", _enrol(services.enrol), methods=["POST"]),
             Route("/healthz", _healthz(services.check_health)),
+            *services.log_routes,
             *PublicFace(services.public).routes(),
         ],
         exception_handlers={

@@ -1,1 +1,5 @@
-"""Agencies that take part, and the certificates by which they vouch for officers' passkeys."""
+"""Who may ask: the register as the relay replays it, and what agencies and administrators sign.
+
+`keys` and `changes` run on their own machines; `register` and `agencies` in the relay, which knows
+of agencies, officers and published requests only what the register's log says.
+"""

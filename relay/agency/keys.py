@@ -1,9 +1,11 @@
-"""An agency's own keys, and the certificates made with them: runs on the agency's machine.
+"""An agency's own keys, and what it signs with them: runs on the agency's machine.
 
-Nothing here touches the relay's database or network.
+Nothing here touches the relay's database or network. Keys are made here and stay here; what goes to
+the relay's operator is signed and public.
 """
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,52 +14,49 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from firmware.protocol.claims import Agency
+from firmware.protocol.custody import (
+    DeletionAnswer,
+    SignedDeletionAnswer,
+    deletion_message,
+    package_commitment,
+)
 from firmware.protocol.encoding import (
     AgencyId,
-    B64u,
     D,
     Document,
     Id,
     Line,
+    ShortB64u,
     WireError,
     b64u,
     decode,
+    decode_canonical,
+    new_id,
+    sha256_hex,
     unb64u,
 )
-from firmware.protocol.passkeys import PasskeyKey, load_p256
+from firmware.protocol.passkeys import PasskeyKey, load_passkey, verify_p256
+from firmware.protocol.register.entries import (
+    MAX_AGREEMENT_MS,
+    Agreement,
+    Change,
+    ChangeLeaf,
+    ChangeSignature,
+    OfficerRevoked,
+    SignedAgreement,
+    agreement_message,
+    change_message,
+)
 from firmware.protocol.requests import (
-    Cell,
     OfficerCertificate,
+    OfficerRole,
     SignedCertificate,
     certificate_message,
 )
+from relay.verify.agency_key import AgencyKey, OpeningKey
 
-MAX_FILE_BYTES = 16 * 1024 * 1024
-
-
-class AgencyKey(Document, frozen=True, kw_only=True):
-    """`agency-key.json`: secret, stays at the agency. The sealing keys are raw X25519."""
-
-    v: Literal[1] = 1
-    agency: AgencyId
-    signing_key_pem: Annotated[str, msgspec.Meta(max_length=4096)]
-    sealing_private_key: B64u
-    sealing_public_key: B64u
-
-    def signing_key(self) -> ec.EllipticCurvePrivateKey:
-        """Return the key that certifies officers, or raise WireError."""
-        try:
-            loaded = serialization.load_pem_private_key(self.signing_key_pem.encode(), None)
-        except (ValueError, TypeError) as error:
-            raise WireError(f"the agency's signing key can't be read: {error}") from error
-        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
-            raise WireError("the agency's signing key isn't an elliptic-curve key")
-        return loaded
-
-    def signing_key_spki(self) -> bytes:
-        """Return the public half as SubjectPublicKeyInfo (DER)."""
-        return _spki(self.signing_key().public_key())
+MAX_TEXT_BYTES = 256 * 1024
+MAX_SEALING_KEYS = 8
 
 
 class OfficerFile(Document, frozen=True, kw_only=True):
@@ -68,59 +67,145 @@ class OfficerFile(Document, frozen=True, kw_only=True):
     passkey: PasskeyKey
 
 
-def generate_agency(
-    *, agency_id: str, name: str, cells: list[str], agreement_until_ms: int
-) -> tuple[Agency, AgencyKey]:
-    """Return a new agency's public document and its secret keys."""
+class SealingKey(Document, frozen=True, kw_only=True):
+    """The public half of one sealing key, and what the agency calls it."""
+
+    name: Line
+    key: ShortB64u
+
+    @property
+    def fingerprint(self) -> str:
+        """What people compare: the first 16 hexadecimal digits of SHA-256 over the key."""
+        return sha256_hex(unb64u(self.key))[:16]
+
+
+class AgencyKeys(Document, frozen=True, kw_only=True):
+    """`agency-keys.json`: the public halves of all that `keygen` made; no secret is in it."""
+
+    v: Literal[1] = 1
+    agency: AgencyId
+    signing_key: ShortB64u
+    sealing_keys: Annotated[
+        list[SealingKey], msgspec.Meta(min_length=1, max_length=MAX_SEALING_KEYS)
+    ]
+
+
+class AgencyEnrolment(Document, frozen=True, kw_only=True):
+    """`enrolment.json`: what an agency gives the relay's operator. All of it becomes public."""
+
+    v: Literal[1] = 1
+    signed: SignedAgreement
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TEXT_BYTES)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewAgency:
+    """An agency's fresh keys: the first opens and signs, each other one only opens."""
+
+    key: AgencyKey
+    opening_keys: dict[str, OpeningKey]
+    public: AgencyKeys
+
+
+def generate_agency(agency_id: str, *, also: tuple[str, ...] = ()) -> NewAgency:
+    """Return new keys: one that signs and opens, and one that opens for each name in `also`."""
     signing = ec.generate_private_key(ec.SECP256R1())
-    sealing = X25519PrivateKey.generate()
-    sealing_public = b64u(sealing.public_key().public_bytes_raw())
     pem = signing.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    agency = _checked(
-        Agency,
-        Agency(
-            id=agency_id,
-            name=name,
-            signing_key=b64u(_spki(signing.public_key())),
-            sealing_keys=[sealing_public],
-            agreement_until_ms=agreement_until_ms,
-            cells=_checked_cells(cells),
-        ),
-    )
+    private, public = _sealing_key()
     key = AgencyKey(
         agency=agency_id,
         signing_key_pem=pem.decode(),
-        sealing_private_key=b64u(sealing.private_bytes_raw()),
-        sealing_public_key=sealing_public,
+        sealing_private_key=private,
+        sealing_public_key=public,
     )
-    return agency, key
+    signing_key = b64u(key.signing_key_spki())
+    opening_keys = {}
+    for name in also:
+        other_private, other_public = _sealing_key()
+        opening_keys[name] = OpeningKey(
+            agency=agency_id,
+            signing_key=signing_key,
+            sealing_private_key=other_private,
+            sealing_public_key=other_public,
+        )
+    sealing_keys = [SealingKey(name="agency-key", key=public)] + [
+        SealingKey(name=name, key=other.sealing_public_key) for name, other in opening_keys.items()
+    ]
+    keys = AgencyKeys(agency=agency_id, signing_key=signing_key, sealing_keys=sealing_keys)
+    return NewAgency(key=key, opening_keys=opening_keys, public=_checked(AgencyKeys, keys))
 
 
-def certify(key: AgencyKey, officer: OfficerFile, *, not_after_ms: int) -> SignedCertificate:
+def sign_agreement(key: AgencyKey, agreement: Agreement) -> SignedAgreement:
+    """Return the agreement with the agency's signature, or raise WireError."""
+    text = _checked(Agreement, agreement).encode()
+    if agreement.agency != key.agency or agreement.signing_key != b64u(key.signing_key_spki()):
+        raise WireError("the agreement names another agency, or another signing key")
+    if not 0 < agreement.ends_ms - agreement.begins_ms <= MAX_AGREEMENT_MS:
+        raise WireError("an agreement holds for twelve months at most")
+    return _checked(
+        SignedAgreement,
+        SignedAgreement(agreement=text.decode(), signature=_sign(key, agreement_message(text))),
+    )
+
+
+def check_agreement(signed: SignedAgreement) -> Agreement:
+    """Return the agreement if the key that it names signed it, or raise WireError."""
+    text = signed.agreement.encode()
+    agreement = decode_canonical(Agreement, text)
+    key = unb64u(agreement.signing_key)
+    if not verify_p256(key, unb64u(signed.signature), agreement_message(text)):
+        raise WireError("the agency didn't sign this agreement")
+    return agreement
+
+
+def certify(
+    key: AgencyKey, officer: OfficerFile, *, not_after_ms: int, role: OfficerRole = "officer"
+) -> SignedCertificate:
     """Return the agency's word that the officer's passkey counts until `not_after_ms`."""
-    load_p256(unb64u(officer.passkey.public_key))
+    load_passkey(unb64u(officer.passkey.public_key))
     certificate = OfficerCertificate(
         agency=key.agency,
         officer_id=officer.officer_id,
         name=officer.name,
+        role=role,
         passkey=officer.passkey,
         not_after_ms=not_after_ms,
     ).encode()
-    signature = key.signing_key().sign(certificate_message(certificate), ec.ECDSA(hashes.SHA256()))
-    return SignedCertificate(certificate=certificate.decode(), signature=b64u(signature))
+    return SignedCertificate(
+        certificate=certificate.decode(), signature=_sign(key, certificate_message(certificate))
+    )
 
 
-def read_document(kind: type[D], path: Path) -> D:
-    """Read one JSON file, or raise WireError naming it."""
-    data = path.read_bytes()
-    try:
-        return decode(kind, data, max_bytes=MAX_FILE_BYTES)
-    except WireError as error:
-        raise WireError(f"{path}: {error}") from error
+def revoke_officer(key: AgencyKey, officer_id: str, *, origin: str) -> ChangeLeaf:
+    """Return the entry by which the agency itself takes an officer's certificates back."""
+    body = OfficerRevoked(agency=key.agency, officer_id=officer_id)
+    change = _checked(Change, Change(origin=origin, nonce=new_id(), body=body)).encode()
+    signature = ChangeSignature(by=key.agency, signature=_sign(key, change_message(change)))
+    return ChangeLeaf(change=change.decode(), signatures=[signature])
+
+
+def answer_deletion(
+    key: AgencyKey,
+    package_id: str,
+    *,
+    is_deleted: bool,
+    reason: str,
+    answered_ms: int,
+) -> SignedDeletionAnswer:
+    """Return the agency's answer to an owner who asked for a recording to be deleted (R14)."""
+    answer = DeletionAnswer(
+        agency=key.agency,
+        package=package_commitment(package_id),
+        answer="deleted" if is_deleted else "kept",
+        reason=reason,
+        answered_ms=answered_ms,
+    )
+    text = _checked(DeletionAnswer, answer).encode()
+    return SignedDeletionAnswer(answer=text.decode(), signature=_sign(key, deletion_message(text)))
 
 
 def write_new_file(path: Path, data: bytes, *, mode: int) -> None:
@@ -128,20 +213,20 @@ def write_new_file(path: Path, data: bytes, *, mode: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
-    return key.public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+def _sign(key: AgencyKey, message: bytes) -> str:
+    return b64u(key.signing_key().sign(message, ec.ECDSA(hashes.SHA256())))
+
+
+def _sealing_key() -> tuple[str, str]:
+    """Return a fresh X25519 key: its private and its public half, base64url."""
+    key = X25519PrivateKey.generate()
+    return b64u(key.private_bytes_raw()), b64u(key.public_key().public_bytes_raw())
 
 
 def _checked(kind: type[D], document: D) -> D:
-    return decode(kind, document.encode(), max_bytes=MAX_FILE_BYTES)
-
-
-def _checked_cells(cells: list[str]) -> list[str]:
-    try:
-        return msgspec.convert(cells, list[Cell])
-    except msgspec.ValidationError as error:
-        raise WireError(f"--cells: {error}") from error
+    """Return the document as its reader will read it: what was typed is held to the words."""
+    return decode(kind, document.encode(), max_bytes=MAX_TEXT_BYTES)

@@ -1,103 +1,160 @@
-"""The register of agencies and officers' certificates.
+"""The relay's own replay of the register, and the only way in which anything is added to it.
 
-A certificate needs no login: the agency's own signature is the authorisation.
+The log is the truth: what is in memory here is what its entries add up to, by the same code that
+every doorbell runs. An entry that would be void is refused before it goes in, with the reason.
+Entries count in the order in which they were added, placed in a checkpoint or not; since when
+witnesses have seen one, `stamps` knows.
 """
 
-from firmware.protocol.claims import Agency
-from firmware.protocol.encoding import WireError, unb64u
-from firmware.protocol.passkeys import PasskeyKey, load_p256
-from firmware.protocol.requests import SignedCertificate, check_certificate
-from relay.agency.keys import OfficerFile
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
+from firmware.protocol.register.replay import Register
 from relay.clock import Clock
+from relay.custody.logs import LogName
 from relay.errors import RelayError
-from relay.store import people, requests
 from relay.store.database import Database, Transaction
 
-SEALING_KEY_BYTES = 32
+LOG: LogName = "register"
+MANY = 200
+"""More new entries than this are replayed beside the loop; that is at the start only."""
 
 
-class CertificateRefused(RelayError):
-    """A certificate doesn't hold; the text says why."""
+class RegisterRefused(RelayError):
+    """The entry would have no effect; the text says why."""
 
 
-class AgencyRefused(RelayError):
-    """An agency's document doesn't hold; the text says why."""
+class RegisterEntries(Protocol):
+    """What adding needs of the log that the register is kept in."""
+
+    async def add(self, tx: Transaction, log: LogName, entry: bytes, *, key: str) -> object:
+        """Add an entry with the caller's transaction; the same key again adds nothing."""
+        ...
+
+    async def added(self, tx: Transaction, log: LogName, since: int) -> Sequence[bytes]:
+        """Return all entries from the `since`-th on, placed or not, in their order for ever."""
+        ...
+
+    def wake(self, log: LogName | None = None) -> None:
+        """Say that something was added: it is to be placed at once."""
+        ...
 
 
-class Register:
-    """Looks up agencies, takes and gives certificates."""
+class RegisterLog(RegisterEntries, Protocol):
+    """What reading needs besides."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    async def stamps(self, tx: Transaction, log: LogName) -> Stamps:
+        """Return by when witnesses had seen how many entries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterView:
+    """The register at one moment: its state, and what of it may be counted on."""
+
+    register: Register
+    stamps: Stamps
+    facts: RegisterFacts
+    now_ms: int
+
+
+class RegisterDesk:
+    """Replays what was added to the register, and adds to it: all that needs no witnesses."""
+
+    def __init__(self, log: RegisterEntries, database: Database, *, origin: str) -> None:
+        self.origin = origin
+        self._log = log
         self._database = database
+        self._register = Register(origin)
+        self._replaying = asyncio.Lock()
+
+    async def submit(self, entry: bytes, *, key: str) -> None:
+        """Add an entry by itself, or raise RegisterRefused."""
+        async with self._database.begin() as tx:
+            await self.add(tx, entry, key=key)
+        self.wake()
+
+    async def add(self, tx: Transaction, entry: bytes, *, key: str) -> None:
+        """Add an entry with a transaction, or raise RegisterRefused. One a transaction.
+
+        Writers take turns, so what is refused here is what the entry would meet in its place.
+        (A second one would be replayed from what may still be rolled back.)
+        """
+        why = (await self.replayed(tx)).would_refuse(entry)
+        if why is not None:
+            raise RegisterRefused(why)
+        await self._log.add(tx, LOG, entry, key=key)
+
+    async def check(self, entry: bytes) -> None:
+        """Raise RegisterRefused if the entry would have no effect now; add nothing."""
+        async with self._database.read() as tx:
+            why = (await self.replayed(tx)).would_refuse(entry)
+        if why is not None:
+            raise RegisterRefused(why)
+
+    def wake(self) -> None:
+        """Have what was added placed at once; call it when the transaction is committed."""
+        self._log.wake(LOG)
+
+    async def replayed(self, tx: Transaction) -> Register:
+        """Return the register after all that was added so far."""
+        async with self._replaying:
+            register = self._register
+            entries = await self._log.added(tx, LOG, register.size)
+            if len(entries) > MANY:
+                await asyncio.to_thread(register.apply_all, entries)
+            else:
+                register.apply_all(entries)
+            return register
+
+
+class RelayRegister(RegisterDesk):
+    """The same, and how the register stands by the witnesses' clocks."""
+
+    def __init__(self, log: RegisterLog, database: Database, clock: Clock, *, origin: str) -> None:
+        super().__init__(log, database, origin=origin)
+        self._stamped = log
         self._clock = clock
 
-    async def find_agency(self, agency_id: str) -> Agency | None:
-        """Return one agency."""
+    async def view(self) -> RegisterView:
+        """Return how the register stands now."""
         async with self._database.read() as tx:
-            return await requests.find_agency(tx, agency_id)
-
-    async def agencies(self) -> dict[str, Agency]:
-        """Return all agencies by id."""
-        async with self._database.read() as tx:
-            return {agency.id: agency for agency in await requests.list_agencies(tx)}
-
-    async def find_certificate(self, officer_id: str) -> SignedCertificate | None:
-        """Return an officer's certificate."""
-        async with self._database.read() as tx:
-            return await requests.find_certificate(tx, officer_id)
-
-    async def uncertified(self, agency_id: str) -> list[OfficerFile]:
-        """Return the officers who wait for this agency's certificate, as `certify` takes them."""
-        async with self._database.read() as tx:
-            waiting = await people.list_uncertified(tx, agency_id)
-        return [
-            OfficerFile(
-                officer_id=account.id,
-                name=account.name,
-                passkey=PasskeyKey(
-                    credential_id=passkey.credential_id,
-                    public_key=passkey.public_key,
-                    rp_id=passkey.rp_id,
-                    origin=passkey.origin,
-                ),
-            )
-            for account, passkey in waiting
-        ]
-
-    async def take_certificate(self, officer_id: str, signed: SignedCertificate) -> None:
-        """Store a certificate that the officer's own agency signed, or raise."""
-        async with self._database.begin() as tx:
-            officer = await people.find_account(tx, officer_id)
-            if officer is None or officer.role != "officer" or officer.agency is None:
-                raise CertificateRefused("no officer has this id here")
-            agency = await requests.find_agency(tx, officer.agency)
-            if agency is None:
-                raise CertificateRefused("the officer's agency isn't known here")
-            try:
-                certificate = check_certificate(signed, unb64u(agency.signing_key))
-            except WireError as error:
-                raise CertificateRefused(str(error)) from error
-            if certificate.officer_id != officer_id or certificate.agency != agency.id:
-                raise CertificateRefused("the certificate names another officer or agency")
-            if certificate.not_after_ms <= self._clock.wall_ms():
-                raise CertificateRefused("the certificate has ended")
-            known = await people.find_credential(tx, certificate.passkey.credential_id)
-            if (
-                known is None
-                or known.account_id != officer_id
-                or known.public_key != certificate.passkey.public_key
-            ):
-                raise CertificateRefused("the certificate's passkey isn't this officer's")
-            await requests.put_certificate(tx, officer_id, agency.id, signed)
+            register = await self.replayed(tx)
+            stamps = await self._stamped.stamps(tx, LOG)
+        now_ms = self._clock.wall_ms()
+        facts = facts_of(register, stamps, fresh_ms=now_ms, requests_since_ms=now_ms)
+        return RegisterView(register=register, stamps=stamps, facts=facts, now_ms=now_ms)
 
 
-async def add_agency(tx: Transaction, agency: Agency) -> None:
-    """Add an agency to the register, or put a new document in its place."""
-    try:
-        load_p256(unb64u(agency.signing_key))
-        sizes = {len(unb64u(key)) for key in agency.sealing_keys}
-    except WireError as error:
-        raise AgencyRefused(f"{agency.id}: {error}") from error
-    if sizes != {SEALING_KEY_BYTES}:
-        raise AgencyRefused(f"{agency.id}: a sealing key is {SEALING_KEY_BYTES} bytes (X25519)")
-    await requests.put_agency(tx, agency)
+class NoLog:
+    """Stands where a relay has no log: nothing is in its register, and nothing gets in."""
+
+    async def add(
+        self,
+        tx: Transaction,  # noqa: ARG002 (as a log's)
+        log: LogName,  # noqa: ARG002
+        entry: bytes,  # noqa: ARG002
+        *,
+        key: str,  # noqa: ARG002
+    ) -> None:
+        """Refuse every entry."""
+        raise RegisterRefused("this relay keeps no log: doorward-relay log init makes one")
+
+    async def added(
+        self,
+        tx: Transaction,  # noqa: ARG002
+        log: LogName,  # noqa: ARG002
+        since: int,  # noqa: ARG002
+    ) -> Sequence[bytes]:
+        """Return that there is nothing."""
+        return []
+
+    async def stamps(self, tx: Transaction, log: LogName) -> Stamps:  # noqa: ARG002
+        """Return that nobody has seen anything."""
+        return Stamps()
+
+    def wake(self, log: LogName | None = None) -> None:
+        """Do nothing."""

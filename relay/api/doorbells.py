@@ -3,19 +3,21 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
 from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
-from relay.api.stream import Audience, event_object, health_object, stream
+from relay.api.ids import BrowserId
+from relay.api.stream import Audience, event_object, health_object, is_for_browser, stream
 from relay.store import commands, events, people, thumbnails
 
 router = APIRouter()
 
 STATEMENT_LIFE_MS = 24 * 3600 * 1000
+NOTES_A_PAGE = 200
 
 
 class HealthOut(BaseModel):
@@ -51,6 +53,30 @@ class EventsOut(BaseModel):
     """
 
     events: list[dict[str, Any]]  # Any: protocol.events.Event inside
+
+
+class NotesOut(BaseModel):
+    """Sealed notes for one browser, oldest first, as events; go on after `next_seq` if `has_more`.
+
+    `next_seq` is lower than what was asked for only where the relay began to count anew.
+    """
+
+    events: list[dict[str, Any]]  # Any: protocol.events.Event inside
+    next_seq: int
+    has_more: bool
+
+
+class OwnerOut(BaseModel):
+    """Somebody who hears from the doorbell, as far as the relay knows."""
+
+    name: str
+    credential_id: str
+
+
+class OwnersOut(BaseModel):
+    """All of them; one person may have several passkeys."""
+
+    owners: list[OwnerOut]
 
 
 class StatementIn(BaseModel):
@@ -119,6 +145,50 @@ async def list_events(
     return EventsOut(
         events=[event_object(row, has_thumbnail=row.event.id in pictured) for row in rows]
     )
+
+
+@router.get("/notes")
+async def list_notes(
+    services: Services,
+    owner: Owner,
+    browser: BrowserId,
+    after_seq: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> NotesOut:
+    """Return the notes that are sealed to one of the caller's browsers, oldest first.
+
+    Every slot has one, and most say nothing: so an app asks only for what came since.
+    """
+    audience = await _audience(services, owner)
+    async with services.database.read() as tx:
+        rows = await events.notes_for(
+            tx,
+            sorted(audience.devices),
+            credential_ids=sorted(audience.credential_ids),
+            after_seq=after_seq,
+            limit=NOTES_A_PAGE,
+        )
+        newest_seq = await events.newest_seq(tx)
+    return NotesOut(
+        events=[event_object(row) for row in rows if is_for_browser(row, browser)],
+        next_seq=rows[-1].relay_seq if rows else min(after_seq, newest_seq),
+        has_more=len(rows) == NOTES_A_PAGE,
+    )
+
+
+@router.get("/doorbells/{device}/owners")
+async def list_owners(services: Services, device: OwnDoorbell) -> OwnersOut:
+    """Return who hears from the doorbell; the doorbell alone knows who its owners are."""
+    owners = await services.pairings.owners(device)
+    return OwnersOut(
+        owners=[OwnerOut(name=one.name, credential_id=one.credential_id) for one in owners]
+    )
+
+
+@router.delete("/doorbells/{device}", status_code=204)
+async def leave(services: Services, owner: Owner, device: OwnDoorbell) -> Response:
+    """Let the caller hear nothing more of the doorbell; nobody can do that for another."""
+    await services.pairings.leave(owner, device)
+    return Response(status_code=204)
 
 
 @router.get("/stream")

@@ -1,15 +1,16 @@
 """Published requests and the way of the packages, as an owner's app sees them."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from fastapi import APIRouter
 from pydantic import BaseModel
 
-from firmware.protocol.claims import Agency
+from relay.agency.agencies import Agency, public_agency
 from relay.api.auth import Owner, Services
 from relay.api.errors import not_found
-from relay.store.requests import PublishedRequest
+from relay.request.published import PublishedRequest
 
 router = APIRouter()
 
@@ -20,7 +21,7 @@ class RequestOut(BaseModel):
     signed: dict[str, Any]  # Any: protocol.requests.SignedRequest
     state: str
     published_ms: int
-    agency: dict[str, Any]  # Any: protocol.claims.Agency
+    agency: dict[str, Any]  # Any: relay.agency.agencies.public_agency
 
 
 class RequestsOut(BaseModel):
@@ -47,20 +48,19 @@ class PackagesOut(BaseModel):
 @router.get("/requests")
 async def list_requests(services: Services, _owner: Owner) -> RequestsOut:
     """Return the newest published requests."""
-    agencies = await services.register.agencies()
-    return RequestsOut(
-        requests=[_request(row, agencies[row.agency]) for row in await services.publishing.list()]
-    )
+    agencies = await services.agencies.all()
+    published = await services.desk.list()
+    return RequestsOut(requests=[out for row in published if (out := _request(row, agencies))])
 
 
 @router.get("/requests/{request_id}")
 async def get_request(services: Services, _owner: Owner, request_id: str) -> RequestOut:
     """Return one published request."""
-    row = await services.publishing.find(request_id)
-    if row is None:
+    row = await services.desk.find(request_id)
+    out = None if row is None else _request(row, await services.agencies.all())
+    if out is None:
         raise not_found("request")
-    agencies = await services.register.agencies()
-    return _request(row, agencies[row.agency])
+    return out
 
 
 @router.get("/packages")
@@ -79,10 +79,13 @@ async def list_packages(services: Services, owner: Owner) -> PackagesOut:
     )
 
 
-def _request(row: PublishedRequest, agency: Agency) -> RequestOut:
+def _request(row: PublishedRequest, agencies: Mapping[str, Agency]) -> RequestOut | None:
+    """Return what an app is told of a request; nothing before witnesses have seen it."""
+    if row.published_ms is None:
+        return None
     return RequestOut(
         signed=msgspec.to_builtins(row.signed),
         state=row.state,
         published_ms=row.published_ms,
-        agency=msgspec.to_builtins(agency),
+        agency=public_agency(agencies[row.agency]),
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.protocol.commands import SealedStatement
-from relay.agency.register import Register
+from relay.agency.agencies import Agencies
 from relay.clock import Clock
 from relay.evidence.delivery import Delivery
 from relay.live.signalling import Signalling
@@ -15,7 +15,7 @@ from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
 from relay.people.viewers import ViewerTokens
-from relay.request.publishing import Publishing
+from relay.request.desk import Desk
 from relay.store.database import Database
 
 
@@ -39,8 +39,8 @@ class ApiServices:
     sessions: Sessions
     viewers: ViewerTokens
     pairings: Pairings
-    register: Register
-    publishing: Publishing
+    agencies: Agencies
+    desk: Desk
     delivery: Delivery
     signalling: Signalling
     commands: Commands

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from firmware.protocol.events import Note
 from relay.notify.hub import (
     DoorbellLinked,
     EventCommitted,
@@ -58,6 +59,11 @@ def event_object(
         "has_thumbnail": has_thumbnail,
         "event": msgspec.to_builtins(row.event),
     }
+
+
+def is_for_browser(row: EventRow, browser: str) -> bool:
+    """Tell whether an event is a note that is sealed to this browser."""
+    return isinstance(row.event.body, Note) and row.event.body.browser == browser
 
 
 def health_object(row: HealthRow) -> dict[str, Any]:  # Any: protocol.events.Health inside

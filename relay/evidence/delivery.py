@@ -1,26 +1,40 @@
 """The way of one package: ticket, upload, completion, download.
 
     PackageReady ─► row + multipart upload + UploadTicket ─► doorbell PUTs the parts
-    PackageUploaded ─► upload completed ─► delivered ─► an officer's download is written down
+    PackageUploaded ─► upload completed ─► delivered, PackageArrived to the doorbell
+                       ─► an officer's download is logged, and then begins
+    PackageWithdrawn ─► logged ─► erased; an agency that has it is asked to delete it
 
-Each event may come again: what is done stays done, and a ticket that got lost is written anew.
+What is public of it (relay/custody) is logged before it is done.
+
+Each event may come again: what is done stays done, and a ticket that got lost is written anew. The
+doorbell keeps its package until PackageArrived, so that an upload that the bucket lost or that ran
+out begins anew. What happens without an event is in relay/evidence/sweeping.py.
 """
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from firmware.protocol.commands import PartTicket, UploadTicket
-from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
+from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
+from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from relay.clock import Clock
-from relay.errors import RelayError
+from relay.custody.happenings import Record
+from relay.errors import RelayError, UploadLost
 from relay.store import packages, requests
 from relay.store.database import Database
+from relay.store.objects import StoredObject
 from relay.store.packages import Package
 from relay.store.people import Account
 
 TICKET_LIFE_MS = 24 * 3600 * 1000
+ARRIVED_LIFE_MS = 30 * 24 * 3600 * 1000
 DOWNLOAD_LIFE_S = 600
+OVER_STATES = frozenset({"delivered", "downloaded", "erasing", "erased"})
+"""Nothing more is to be uploaded."""
+
+log = logging.getLogger(__name__)
 
 
 class PackageRefused(RelayError):
@@ -41,7 +55,23 @@ class Objects(Protocol):
         ...
 
     async def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
-        """Put the parts together; fine if that was done before."""
+        """Put the parts together; fine if that was done before. UploadLost if they are gone."""
+        ...
+
+    async def has_upload(self, key: str, upload_id: str) -> bool:
+        """Tell whether a multipart upload is still open."""
+        ...
+
+    async def head(self, key: str) -> StoredObject | None:
+        """Return what is known of an object; None if there is none."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; fine if there is none."""
+        ...
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Drop a multipart upload with all its parts; fine if it is gone."""
         ...
 
     async def presign_get(self, key: str, expires_s: int) -> str:
@@ -52,7 +82,7 @@ class Objects(Protocol):
 class Commands(Protocol):
     """What delivery needs of the way down to doorbells."""
 
-    async def send(self, device: str, body: UploadTicket, expires_ms: int) -> str:
+    async def send(self, device: str, body: UploadTicket | PackageArrived, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id."""
         ...
 
@@ -69,32 +99,38 @@ class Delivery:
     """Brings packages from doorbells to agencies."""
 
     def __init__(
-        self, database: Database, clock: Clock, objects: Objects, commands: Commands
+        self,
+        database: Database,
+        clock: Clock,
+        objects: Objects,
+        commands: Commands,
+        *,
+        record: Record,
     ) -> None:
         self._database = database
         self._clock = clock
         self._objects = objects
         self._commands = commands
+        self._record = record
 
     async def take_ready(self, device: str, ready: PackageReady) -> None:
         """A doorbell has sealed a package: open an upload and send its ticket."""
-        package = await self._announce(device, ready)
-        if package.state in ("delivered", "downloaded"):
+        await self.send_ticket(await self._announce(device, ready))
+
+    async def send_ticket(self, package: Package) -> None:
+        """Send the ticket of a package that isn't there yet, of a new upload if need be."""
+        if package.state in OVER_STATES or await self._has_come_unnoticed(package):
+            await self._say_arrived(package)
             return
-        key = f"{package.agency}/{package.package_id}"
-        upload_id = package.upload_id
-        if upload_id is None:
-            upload_id = await self._objects.create_multipart(key)
-            async with self._database.begin() as tx:
-                await packages.set_uploading(
-                    tx,
-                    package.package_id,
-                    upload_id=upload_id,
-                    object_key=key,
-                    now_ms=self._clock.wall_ms(),
-                )
-        ticket = await self._write_ticket(package, key, upload_id)
-        await self._commands.send(device, ticket, self._clock.wall_ms() + TICKET_LIFE_MS)
+        package = await self._with_upload(package)
+        ticket = await self._write_ticket(package)
+        await self._commands.send(package.device, ticket, self._clock.wall_ms() + TICKET_LIFE_MS)
+
+    async def renew_ticket(self, package: Package) -> None:
+        """The ticket of a package on its way has run out: send another."""
+        await self.send_ticket(package)
+        async with self._database.begin() as tx:
+            await packages.set_ticketed(tx, package.package_id, self._clock.wall_ms())
 
     async def take_uploaded(self, device: str, uploaded: PackageUploaded) -> None:
         """All parts are in the bucket: complete the object and deliver it."""
@@ -102,16 +138,72 @@ class Delivery:
             package = await packages.find_package(tx, uploaded.package_id)
         if package is None or package.device != device:
             raise PackageRefused("the doorbell never announced this package")
-        if package.state in ("delivered", "downloaded"):
+        if package.state in OVER_STATES:
+            await self._say_arrived(package)
             return
-        if package.upload_id is None or package.object_key is None:
-            raise PackageRefused("the package was uploaded before its ticket was written")
         parts = sorted(uploaded.parts, key=lambda part: part.number)
         if [part.sha256 for part in parts] != list(package.part_sha256):
             raise PackageRefused("the uploaded parts aren't those that were announced")
-        await self._objects.complete(package.object_key, package.upload_id, parts)
+        if package.upload_id is None or package.object_key is None:
+            await self.send_ticket(package)  # its upload was dropped meanwhile
+            return
+        try:
+            await self._objects.complete(package.object_key, package.upload_id, parts)
+        except UploadLost as error:
+            log.warning("%s: the doorbell sends the package anew", error)
+            async with self._database.begin() as tx:
+                await packages.set_upload_dropped(tx, package.upload_id)
+            await self.send_ticket(replace(package, upload_id=None, state="announced"))
+            return
+        await self._check_size(package, package.object_key)
+        await self._set_delivered(package)
+        await self._say_arrived(package)
+
+    async def take_withdrawn(self, device: str, told: PackageWithdrawn) -> None:
+        """The owner takes it back (R14): erase it; where it was downloaded, ask the agency too."""
         async with self._database.begin() as tx:
-            await packages.set_delivered(tx, package.package_id, self._clock.wall_ms())
+            package = await packages.find_package(tx, told.package_id)
+            if package is None:
+                return  # it never was announced, and never will be
+            if package.device != device:
+                raise PackageRefused("the doorbell never announced this package")
+            is_on_its_way = await packages.set_never_arrived(tx, package.package_id)
+            if package.state == "downloaded":
+                await self._record.deletion_asked(
+                    tx,
+                    agency=package.agency,
+                    package_id=package.package_id,
+                    now_ms=self._clock.wall_ms(),
+                )
+            if package.state in ("delivered", "downloaded"):
+                await packages.set_erasing(tx, package.package_id, from_state=package.state)
+                await self._record.erasing(tx, package_id=package.package_id, why="withdrawn")
+        if not is_on_its_way:
+            await self.finish_erasing(package)
+        elif package.upload_id is not None:
+            await self._objects.abort(_key_of(package), package.upload_id)
+
+    async def erase_unopened(self, package: Package) -> None:
+        """Erase a package that nobody fetched; nothing happens if somebody did meanwhile."""
+        async with self._database.begin() as tx:
+            package_id = package.package_id
+            if not await packages.set_erasing(tx, package_id, from_state="delivered"):
+                return
+            await self._record.erasing(tx, package_id=package_id, why="unopened")
+        await self.finish_erasing(package)
+
+    async def finish_erasing(self, package: Package) -> None:
+        """Erase what everybody can see is erased."""
+        async with self._database.read() as tx:
+            pending = await self._record.erasure(tx, package_id=package.package_id)
+        if pending is None:
+            return
+        await self._record.logged(pending)
+        async with self._database.begin() as tx:
+            await packages.set_erased(tx, package.package_id)
+        await self._objects.delete(_key_of(package))
+        async with self._database.begin() as tx:
+            await packages.forget_object(tx, package.package_id)
 
     async def list_for_agency(self, agency: str) -> list[Package]:
         """Return what has arrived for an agency."""
@@ -129,17 +221,28 @@ class Delivery:
             package = await packages.find_package(tx, package_id)
         if package is None or package.agency != agency:
             return None
-        return package if package.state in ("delivered", "downloaded") else None
+        return package if _can_be_fetched(package) else None
 
     async def download(self, officer: Account, package_id: str) -> Download | None:
-        """Write the download down, then return where the package is; None if it isn't theirs."""
-        package = await self.find_for_agency(officer.agency or "", package_id)
-        if package is None or package.object_key is None:
-            return None
+        """Log the download, then return where the package is; None if it isn't theirs.
+
+        Raises LogUnavailable as long as not everybody can see it. An owner who withdraws meanwhile
+        is told that it was downloaded.
+        """
+        agency = officer.agency or ""
         async with self._database.begin() as tx:
-            await packages.add_download(tx, package_id, officer.id, self._clock.wall_ms())
+            package = await packages.find_package(tx, package_id)
+            if package is None or package.agency != agency or not _can_be_fetched(package):
+                return None
+            download_id = await packages.add_download(
+                tx, package_id, officer.id, self._clock.wall_ms()
+            )
             await packages.set_downloaded(tx, package_id)
-        url = await self._objects.presign_get(package.object_key, DOWNLOAD_LIFE_S)
+            pending = await self._record.downloading(
+                tx, agency=agency, package_id=package_id, download_id=download_id
+            )
+        await self._record.logged(pending)
+        url = await self._objects.presign_get(_key_of(package), DOWNLOAD_LIFE_S)
         return Download(url=url, size_bytes=package.size_bytes)
 
     async def _announce(self, device: str, ready: PackageReady) -> Package:
@@ -151,8 +254,8 @@ class Delivery:
                     raise PackageRefused("another package has this id")
                 return known
             now_ms = self._clock.wall_ms()
-            request = await requests.find_request(tx, ready.request_id, now_ms)
-            if request is None or request.agency != ready.agency:
+            request = await requests.find_request(tx, ready.request_id)
+            if request is None or request.state != "logged" or request.agency != ready.agency:
                 raise PackageRefused("the package is for no request of the agency that it names")
             package = Package(
                 package_id=ready.package_id,
@@ -170,7 +273,54 @@ class Delivery:
             await packages.add_package(tx, package)
             return package
 
-    async def _write_ticket(self, package: Package, key: str, upload_id: str) -> UploadTicket:
+    async def _with_upload(self, package: Package) -> Package:
+        """Return the package with a multipart upload that the bucket has."""
+        key, upload_id = _key_of(package), package.upload_id
+        if upload_id is not None:
+            if await self._objects.has_upload(key, upload_id):
+                return package
+            log.warning("the bucket no longer has the upload of %s: it begins anew", key)
+        upload_id = await self._objects.create_multipart(key)
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            await packages.set_uploading(
+                tx, package.package_id, upload_id=upload_id, object_key=key, now_ms=now_ms
+            )
+        return replace(package, upload_id=upload_id, object_key=key, state="uploading")
+
+    async def _has_come_unnoticed(self, package: Package) -> bool:
+        """Deliver what a relay completed that died before it wrote so down."""
+        if package.object_key is None or await self._objects.head(package.object_key) is None:
+            return False
+        await self._check_size(package, package.object_key)
+        await self._set_delivered(package)
+        return True
+
+    async def _check_size(self, package: Package, key: str) -> None:
+        """Refuse an object of another size than was announced: each part may be right, not all."""
+        stored = await self._objects.head(key)
+        if stored is not None and stored.size_bytes != package.size_bytes:
+            await self._objects.delete(key)
+            raise PackageRefused(
+                f"{stored.size_bytes} bytes were uploaded, not the {package.size_bytes} announced"
+            )
+
+    async def _set_delivered(self, package: Package) -> None:
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            known = await packages.find_package(tx, package.package_id)
+            if known is None or known.state in OVER_STATES:
+                return
+            await packages.set_delivered(tx, package.package_id, now_ms)
+            await self._record.received(tx, agency=package.agency, now_ms=now_ms)
+
+    async def _say_arrived(self, package: Package) -> None:
+        """Let the doorbell delete its copy."""
+        arrived = PackageArrived(package_id=package.package_id)
+        await self._commands.send(package.device, arrived, self._clock.wall_ms() + ARRIVED_LIFE_MS)
+
+    async def _write_ticket(self, package: Package) -> UploadTicket:
+        key, upload_id = _key_of(package), package.upload_id or ""
         parts = [
             PartTicket(
                 number=number,
@@ -182,6 +332,14 @@ class Delivery:
             for number, sha256 in enumerate(package.part_sha256, start=1)
         ]
         return UploadTicket(package_id=package.package_id, parts=parts)
+
+
+def _can_be_fetched(package: Package) -> bool:
+    return package.state in ("delivered", "downloaded") and package.object_key is not None
+
+
+def _key_of(package: Package) -> str:
+    return f"{package.agency}/{package.package_id}"
 
 
 def _check_parts(ready: PackageReady) -> None:

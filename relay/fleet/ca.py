@@ -1,7 +1,8 @@
 """The fleet CA: signs the certificates of doorbells and of the broker, and nothing else.
 
 Doorbells' certificates can only be clients (extended key usage), the broker's only a server,
-so neither can stand in for the other.
+so neither can stand in for the other. A doorbell's may also sign C2PA content credentials, which
+means emailProtection: C2PA has borrowed S/MIME's word for it.
 """
 
 from collections.abc import Sequence
@@ -82,8 +83,13 @@ class Authority:
         """Certify a doorbell as a client for a year."""
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, request.device)])
         builder = _leaf(self.certificate.subject, name, request.public_key, now_ms, DOORBELL_DAYS)
-        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        return builder.add_extension(usage, critical=False).sign(self.key, hashes.SHA256())
+        usage = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.EMAIL_PROTECTION]
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        return (
+            builder.add_extension(x509.ExtendedKeyUsage(usage), critical=False)
+            .add_extension(issuer, critical=False)
+            .sign(self.key, hashes.SHA256())
+        )
 
     def sign_broker(
         self, key: ec.EllipticCurvePublicKey, hosts: Sequence[str], now_ms: int

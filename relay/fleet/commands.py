@@ -3,8 +3,9 @@
 What the broker hands to an MQTT subscriber can get lost, so a command is repeated after 1 s,
 2 s, 4 s … 30 s, and at once when its doorbell says that it is online, until its reply or its
 expiry. Every command is idempotent by id. What is *sent* is kept, and a relay that starts takes
-up what is unanswered. What is *asked*, while somebody waits for the reply, is of use to nobody
-later and often says where somebody is: it is never written down.
+up what is unanswered. What is *told* is of use now or not at all, and isn't kept. What is *asked*,
+while somebody waits for the reply, is of use to nobody later and often says where somebody is: it
+is never written down.
 """
 
 import asyncio
@@ -56,6 +57,7 @@ class Commands:
         self._clock = clock
         self._pending: dict[str, _Pending] = {}
         self._asked: dict[str, _Asked] = {}
+        self._told: dict[tuple[str, type[CommandBody]], str] = {}
         self._wake = asyncio.Event()
         self._is_listening = False
 
@@ -107,6 +109,19 @@ class Commands:
             del self._asked[command.id]
             self._pending.pop(command.id, None)
 
+    async def tell(self, device: str, body: CommandBody, expires_ms: int) -> None:
+        """Send a command without keeping it; it takes the place of an older one of its kind.
+
+        It is repeated until it is answered or over, as long as this relay runs: for what is of use
+        now or not at all. Raises UnknownDoorbell or CommandTooLarge.
+        """
+        async with self._database.read() as tx:
+            command = await self._command(tx, device, body, expires_ms)
+        kind = (device, type(body))
+        self._pending.pop(self._told.get(kind, ""), None)
+        self._told[kind] = command.id
+        self.dispatch(command)
+
     async def add(
         self, tx: Transaction, device: str, body: CommandBody, expires_ms: int
     ) -> Command:
@@ -157,10 +172,21 @@ class Commands:
             if asked.device == reply.device and not asked.reply.done():
                 asked.reply.set_result(reply.body)
             return
+        if self._is_told(reply):
+            self._pending.pop(reply.in_reply_to, None)
+            return
         async with self._database.begin() as tx:
             is_first = await commands.answer(tx, reply, answered_ms=self._clock.wall_ms())
         if is_first:  # neither a repeated reply, nor one to somebody else's command
             self._pending.pop(reply.in_reply_to, None)
+
+    def _is_told(self, reply: Reply) -> bool:
+        """Tell whether this answers a command that isn't kept."""
+        pending = self._pending.get(reply.in_reply_to)
+        if pending is None or pending.command.device != reply.device:
+            return False
+        kind = (reply.device, type(pending.command.body))
+        return self._told.get(kind) == reply.in_reply_to
 
     def _schedule(self, command: Command) -> None:
         self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)

@@ -7,7 +7,7 @@ from relay.config import Config
 from relay.errors import EnrolmentRefused
 from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of
 from relay.fleet.claims import hash_of
-from relay.store import fleet, requests
+from relay.store import fleet
 from relay.store.database import Database, Transaction
 from relay.store.fleet import DoorbellRow
 
@@ -35,7 +35,6 @@ class Enrolling:
         _check_sealing_key(request.sealing_key)
         async with self._database.begin() as tx:
             certificate_pem = await self._spend(tx, request, csr)
-            agencies = await requests.list_agencies(tx)
         return Enrolment(
             device=csr.device,
             certificate_pem=certificate_pem,
@@ -43,7 +42,7 @@ class Enrolling:
             broker_host=self._config.broker.mqtt_host,
             broker_port=self._config.broker.mqtt_port,
             bucket_origin=self._config.bucket.endpoint,
-            agencies=agencies,
+            log_url=self._config.log_url,
         )
 
     async def _spend(

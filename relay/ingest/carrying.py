@@ -1,15 +1,25 @@
-"""What becomes of the events that aren't kept as such: thumbnails and pushes.
+"""What becomes of the events that aren't kept as such: thumbnails, pushes, and what is for the log.
 
-Both come in a doorbell's order and count once like any event; `carry` runs in the transaction
-that commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed.
+All come in a doorbell's order and count once like any event; `carry` runs in the transaction that
+commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed, a commitment
+to the custody log; a slot's notes become events of their own, one for each browser.
 """
 
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 
-from firmware.protocol.events import Event, PushWanted, Thumbnail
-from relay.store import carried, push, thumbnails
+from firmware.protocol.events import (
+    Event,
+    PushWanted,
+    RefusalsCounted,
+    ReleaseCommitted,
+    SlotCommitted,
+    Thumbnail,
+)
+from relay.store import carried, events, push, thumbnails
 from relay.store.database import Transaction
+from relay.store.events import EventRow
 from relay.store.push import PushRow
 
 log = logging.getLogger(__name__)
@@ -18,12 +28,37 @@ MAX_PUSH_LIFE_MS = 10 * 60 * 1000
 """A doorbell without a clock can't say when a ring is old; no push waits longer than this."""
 
 
+class Custody(Protocol):
+    """What ingest needs of the custody log."""
+
+    async def take(self, tx: Transaction, event: Event) -> None:
+        """Take a commitment, or counts, in the transaction that commits the event."""
+        ...
+
+    def wake(self) -> None:
+        """Look at what was committed."""
+        ...
+
+
+class NoCustody:
+    """A relay without logs: commitments go nowhere, so nothing is ever released."""
+
+    async def take(self, tx: Transaction, event: Event) -> None:  # noqa: ARG002
+        """Take nothing."""
+        if isinstance(event.body, ReleaseCommitted):
+            log.warning("a doorbell wants to release, and this relay has no [log]: nothing leaves")
+
+    def wake(self) -> None:
+        """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carried:
     """What is to be done once it is committed."""
 
     thumbnail_of: str | None = None
     pushes: tuple[PushRow, ...] = ()
+    notes: tuple[EventRow, ...] = ()
 
 
 NOTHING = Carried()
@@ -31,10 +66,12 @@ NOTHING = Carried()
 
 def is_carried(event: Event) -> bool:
     """Tell whether an event passes through instead of being kept among the events."""
-    return isinstance(event.body, Thumbnail | PushWanted)
+    return isinstance(
+        event.body, Thumbnail | PushWanted | SlotCommitted | ReleaseCommitted | RefusalsCounted
+    )
 
 
-async def carry(tx: Transaction, event: Event, *, received_ms: int) -> Carried:
+async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> Carried:
     """Take one such event, whose id is not known yet."""
     await carried.add(tx, event, received_ms=received_ms)
     match event.body:
@@ -52,6 +89,12 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int) -> Carried:
                 expires_ms=min(wanted.expires_ms, received_ms + MAX_PUSH_LIFE_MS),
             )
             return Carried(pushes=tuple(queued))
+        case SlotCommitted() as told:
+            await custody.take(tx, event)
+            notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)
+            return Carried(notes=tuple(notes))
+        case ReleaseCommitted() | RefusalsCounted():
+            await custody.take(tx, event)
         case _:
             pass
     return NOTHING

@@ -3,8 +3,9 @@
     broker ─► parse ─► one transaction a batch ─► receipts to the doorbells
                         for each event by itself ─► hooks (pairing, packages) ─► hub ─► acknowledged
 
-Thumbnails and pushes are committed and receipted like the others, but don't become rows among the
-events, have no hooks, and the hub hears of a picture only (relay/ingest/carrying.py).
+Thumbnails, pushes and what is for the log are committed and receipted like the others, but don't
+become rows among the events, have no hooks, and the hub hears only of a picture, and of the notes
+in a slot (relay/ingest/carrying.py).
 
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
@@ -25,9 +26,10 @@ from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.events import Event
 from relay.bus import Bus, Delivery
 from relay.clock import Clock
+from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
 from relay.fleet.told import parse_told
-from relay.ingest.carrying import NOTHING, Carried, carry, is_carried
+from relay.ingest.carrying import NOTHING, Carried, Custody, NoCustody, carry, is_carried
 from relay.ingest.order import EventOrder
 from relay.store import carried, events, fleet
 from relay.store.database import Database, Transaction
@@ -42,6 +44,8 @@ HOOK_RETRY_S = 2.0
 HOOK_ATTEMPTS = 60
 EARLY_RETRY_S = 1.5
 BROKER_AWAY_S = 0.5
+
+RETRYABLE = (BusUnavailable, LogUnavailable, ObjectStoreError, StoreError, TimeoutError)
 
 EventHook = Callable[[EventRow], Awaitable[None]]
 """Is called after the commit, at least once for each event."""
@@ -122,6 +126,7 @@ class EventIngest:
         notices: Notices,
         pusher: Pusher,
         hooks: Sequence[EventHook] = (),
+        custody: Custody | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
@@ -130,6 +135,7 @@ class EventIngest:
         self._notices = notices
         self._pusher = pusher
         self._hooks = tuple(hooks)
+        self._custody: Custody = custody or NoCustody()
         self._order = EventOrder(monotonic_s=monotonic_s)
 
     async def run(self) -> None:
@@ -152,6 +158,8 @@ class EventIngest:
         result = await self._commit(told)
         for item in result.committed:
             self._pusher.send(item.carried.pushes)
+        if any(is_carried(item.event) and item.is_new for item in result.committed):
+            self._custody.wake()
         await self._send_receipts(result.committed)
         for delivery in result.refused:
             await delivery.discard()
@@ -199,7 +207,7 @@ class EventIngest:
         await fleet.raise_last_seq(tx, event.device, event.seq)
         row, passing = None, NOTHING
         if is_carried(event):
-            passing = await carry(tx, event, received_ms=now_ms)
+            passing = await carry(tx, event, received_ms=now_ms, custody=self._custody)
             known.digests[event.id] = event.digest()
         else:
             row = known.rows[event.id] = await events.add(tx, event, received_ms=now_ms)
@@ -226,6 +234,8 @@ class EventIngest:
         is_done = item.row is None or await self._run_hooks(item.row)
         if item.row is not None and item.is_new:
             self._notices.event_committed(item.row)
+        for note in item.carried.notes:
+            self._notices.event_committed(note)
         if item.carried.thumbnail_of is not None:
             self._notices.thumbnail_kept(item.event.device, item.carried.thumbnail_of)
         try:
@@ -241,7 +251,7 @@ class EventIngest:
             try:
                 async with asyncio.timeout(HOOK_TIMEOUT_S):
                     await hook(row)
-            except (BusUnavailable, ObjectStoreError, StoreError, TimeoutError) as error:
+            except RETRYABLE as error:
                 log.warning("event %s is tried again: %s", row.event.id, error)
                 return False
             except RelayError as error:

@@ -1,9 +1,9 @@
-"""Forgets what the relay keeps for a while only: pictures, passing events, pushes."""
+"""Forgets what the relay keeps for a while only: pictures, passing events, slots' notes, pushes."""
 
 import asyncio
 
 from relay.clock import Clock
-from relay.store import carried, push, thumbnails
+from relay.store import carried, events, push, thumbnails
 from relay.store.database import Database
 
 EACH_S = 3600.0
@@ -30,4 +30,5 @@ class Forgetting:
         async with self._database.begin() as tx:
             await thumbnails.forget(tx, now_ms=now_ms)
             await carried.forget(tx, before_ms=now_ms - CARRIED_LIFE_MS)
+            await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
             await push.forget_expired(tx, now_ms=now_ms)

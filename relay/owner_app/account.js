@@ -16,7 +16,9 @@ import { browserIdOf, browserKeysOf, newBrowserPairs } from "./vendor/protocol/b
 /** @typedef {PasskeyKey & {name: string}} Owner */
 /** @typedef {{id: string, keys: BrowserKeys, pairs: BrowserPairs}} ThisBrowser */
 /** @typedef {{identity_key: string, sealing_key: string}} DoorbellKeys */
-/** @typedef {{digest: string, device: string, clip_ids: string[], signed_ms: number}} SentGrant */
+/** @typedef {{digest: string, signed_ms: number}} Sent a statement that this browser sent */
+/** @typedef {"grant" | "revoke" | "hold" | "decline" | "refuse"} DecisionKind */
+/** @typedef {Partial<Record<DecisionKind, Sent>>} Decisions on one request at one door */
 
 const ACCOUNT = "doorward.account";
 
@@ -83,14 +85,42 @@ export function rememberKeys(device, keys) {
   localStorage.setItem(remembered("doorbell", device), JSON.stringify(keys));
 }
 
-/** @param {string} requestId @returns {SentGrant | "refused" | null} */
-export function decisionOn(requestId) {
-  return readJson(remembered("decision", requestId));
+/**
+ * What this browser sent about a request; the doorbell's notes say what became of it.
+ * @param {string} device @param {string} requestDigest
+ * @returns {Decisions}
+ */
+export function decisionsOn(device, requestDigest) {
+  return readJson(remembered("decisions", `${device}.${requestDigest}`)) ?? {};
 }
 
-/** @param {string} requestId @param {SentGrant | "refused" | null} decision */
-export function rememberDecision(requestId, decision) {
-  localStorage.setItem(remembered("decision", requestId), JSON.stringify(decision));
+/**
+ * @param {string} device @param {string} requestDigest
+ * @param {DecisionKind} kind @param {Sent | null} sent null: it is forgotten
+ */
+export function rememberDecision(device, requestDigest, kind, sent) {
+  const { [kind]: _, ...others } = decisionsOn(device, requestDigest);
+  const now = sent === null ? others : { ...others, [kind]: sent };
+  localStorage.setItem(remembered("decisions", `${device}.${requestDigest}`), JSON.stringify(now));
+}
+
+/** @typedef {{name: string, credential_id: string, added_ms: number}} Approver */
+
+/** The keys for confirming that were added in this browser: no doorbell tells of others. @param {string} device @returns {Approver[]} */
+export function approversAdded(device) {
+  return readJson(remembered("approvers", device)) ?? [];
+}
+
+/** @param {string} device @param {Approver[]} approvers */
+export function rememberApprovers(device, approvers) {
+  localStorage.setItem(remembered("approvers", device), JSON.stringify(approvers));
+}
+
+/** Tells whether this is the first time that something is told here, and remembers it. @param {string} id */
+export function isFirstTime(id) {
+  if (localStorage.getItem(remembered("told", id)) !== null) return false;
+  localStorage.setItem(remembered("told", id), "1");
+  return true;
 }
 
 /** A browser that had a key for notes before it had others keeps it. @param {Owner} owner */

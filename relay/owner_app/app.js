@@ -7,6 +7,7 @@ import { forgetAccount, loadAccount, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark } from "./dom.js";
 import { whenOf } from "./happenings.js";
+import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
 import { Installed } from "./installed.js";
@@ -26,6 +27,7 @@ import { releasePage } from "./views/release.js";
 import { repliesPage } from "./views/replies.js";
 import { requestsPage } from "./views/requests.js";
 import { seePage } from "./views/see.js";
+import { settingsPage } from "./views/settings.js";
 import { askPage, startPage } from "./views/start.js";
 import { joinPage, welcomePage } from "./views/welcome.js";
 import { noPicture, problem } from "./views/parts.js";
@@ -72,6 +74,7 @@ const ROUTES = {
   people: { view: peoplePage, nav: "people" },
   browsers: { view: browsersPage, nav: "people" },
   players: { view: playersPage, nav: "people" },
+  settings: { view: settingsPage, nav: "people" },
 };
 const NAV = ["", "clips", "requests", "people"];
 
@@ -144,6 +147,7 @@ class App {
     this.household = this.ready = this.pictures = null;
     forgetAccount();
     fill(element("banner"));
+    fill(element("asked"));
     go("welcome");
   }
 
@@ -155,6 +159,7 @@ class App {
     const household = new Household(this.relay, owner);
     household.addEventListener("contact", () => this.#banner());
     household.addEventListener("pressed", (event) => this.#announce(event));
+    followEmergencies(household, this.following.signal, (match) => this.#tellEmergency(match));
     this.household = household;
     this.ready = new LiveReady(household);
     this.pictures = new Pictures(household);
@@ -201,7 +206,8 @@ class App {
     const out = name && h("button", signOut, t("nav.sign_out"));
     const bell = name && h("a", { class: "quiet", id: "notifications", href: "#/notifications" }, t("nav.notifications"));
     const replies = name && h("a", { class: "quiet", id: "quick-replies", href: "#/replies" }, t("nav.replies"));
-    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), bell, replies, out, languages];
+    const settings = name && h("a", { class: "quiet", id: "settings-link", href: "#/settings" }, t("nav.settings"));
+    return [h("p", {}, name ? t("nav.signed_in", { name }) : this.config.relay_name), bell, replies, settings, out, languages];
   }
 
   #banner() {
@@ -216,6 +222,14 @@ class App {
       isOff && h("div", { class: "banner" }, text),
       this.installed.hasNewer && h("div", { class: "banner news" }, t("banner.newer"), h("button", reload, t("banner.reload"))),
     );
+  }
+
+  /** Once, and not again: it may be ignored like any other. @param {import("./decided.js").Match} match */
+  #tellEmergency({ request_id, agency_name }) {
+    const link = h("a", { href: `#/requests/${request_id}` }, t("requests.read"));
+    const close = h("button", { class: "quiet", onclick: () => fill(element("asked")) }, t("banner.close"));
+    fill(element("asked"), h("div", { class: "banner asked", id: "emergency-asked" }, t("banner.emergency", { agency: agency_name }), " ", link, close));
+    playCalmly().catch((error) => console.warn("no sound", error));
   }
 
   /** @param {Event} pressed */
@@ -243,7 +257,7 @@ function address() {
   const parts = path.split("/").filter(Boolean);
   // A page with an id behind its list: #/requests/{id}, #/clips/{device}/{clip id}.
   const name = parts[0] ?? "";
-  const deeper = name === "requests" && parts.length === 2 ? "release" : name;
+  const deeper = name === "requests" && parts.length > 1 ? "release" : name;
   const page = deeper === "clips" && parts.length === 3 ? "clip" : deeper;
   return { name: page, parts: parts.slice(1), query: new URLSearchParams(search) };
 }

@@ -2,52 +2,91 @@
  * Which recordings a request asks for, and what an owner signs to give some of them. No page here.
  *
  * The times signed are those of a recording's newest telling: the doorbell's own, to the
- * millisecond, or it refuses (firmware/consent/verifier.py).
+ * millisecond, or it refuses (firmware/consent/verifier.py). The doorbell gives the whole groups of
+ * pictures between two signed times: so a part begins at a border rounded down, and ends at one
+ * rounded up, else a group would be lost by the rounding.
  * @module
  */
+import { NO_IDENTITY } from "./vendor/protocol/decisions.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./household.js").ClipEvent} ClipEvent */
 /** @typedef {import("./vendor/protocol/documents.js").Agency} Agency */
+/** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("./vendor/protocol/documents.js").GrantTerms} GrantTerms */
-/** @typedef {{request: EvidenceRequest, digest: string, agency: Agency, device: string | undefined}} Request */
+/** @typedef {import("./vendor/protocol/documents.js").IdentityGiven} IdentityGiven */
+/** @typedef {{request: EvidenceRequest, digest: string, agency: Agency, device: string}} Asked */
+/** @typedef {{from_ms: number, to_ms: number}} Span */
+/** @typedef {{clip: ClipEvent, span: Span, isCut: boolean}} Offered `span` is what of it lies in the asked time */
+/** @typedef {{clip: ClipEvent, span: Span}} Chosen */
 
 /** One grant names at most so many (firmware/protocol/grants.py). */
 export const MAX_CLIPS = 16;
+const TICKS_PER_MS = 90;
 
 /**
- * Returns what lies wholly in the asked time, oldest first, and how many reach over its edge.
- * @param {Household} household @param {Request} asked
+ * Returns what lies in the asked time, oldest first; of what reaches over its edge, the part inside.
+ * @param {Household} household @param {Asked} asked
+ * @returns {Offered[]}
  */
 export function clipsAsked(household, { request, device }) {
-  const own = household.clips.filter((clip) => clip.device === device);
-  const begin = (/** @type {ClipEvent} */ clip) => household.startOf(clip);
-  const end = (/** @type {ClipEvent} */ clip) => begin(clip) + clip.body.duration_ms;
-  const touching = own.filter((clip) => begin(clip) < request.to_ms && end(clip) > request.from_ms);
-  const inside = touching.filter((clip) => begin(clip) >= request.from_ms && end(clip) <= request.to_ms);
-  return { inside: inside.reverse(), partly: touching.length - inside.length };
+  return household.clips
+    .filter((clip) => clip.device === device)
+    .map((clip) => {
+      const { from_ms, to_ms } = spanOf(household, clip);
+      const span = { from_ms: Math.max(from_ms, request.from_ms), to_ms: Math.min(to_ms, request.to_ms) };
+      return { clip, span, isCut: span.from_ms > from_ms || span.to_ms < to_ms };
+    })
+    .filter(({ span }) => span.from_ms < span.to_ms)
+    .reverse();
+}
+
+/** Returns when a recording begins and ends. @param {Household} household @param {ClipEvent} clip @returns {Span} */
+export function spanOf(household, clip) {
+  const from_ms = household.startOf(clip);
+  return { from_ms, to_ms: from_ms + clip.body.duration_ms };
 }
 
 /**
- * Returns the terms that give these clips, in the order of their time, with their sound or without.
- * @param {Household} household @param {Request} asked @param {ClipEvent[]} clips
- * @param {{withSound: boolean}} choice
+ * Returns the parts that can be given of a checked recording, one a group of pictures, in order: the
+ * times to be signed for each, those wholly in the asked time only.
+ * @param {ClipManifest} manifest @param {Span} asked
+ * @returns {Span[]}
+ */
+export function partsOf({ started_ms, duration_90k, gops }, asked) {
+  const end_ms = started_ms + Math.floor(duration_90k / TICKS_PER_MS);
+  return gops
+    .map(({ first_pts_90k }, number) => {
+      const next = gops[number + 1];
+      return {
+        from_ms: started_ms + Math.floor(first_pts_90k / TICKS_PER_MS),
+        to_ms: next === undefined ? end_ms : started_ms + Math.ceil(next.first_pts_90k / TICKS_PER_MS),
+      };
+    })
+    .filter(({ from_ms, to_ms }) => from_ms >= asked.from_ms && to_ms <= asked.to_ms && from_ms < to_ms);
+}
+
+/**
+ * Returns the terms that give these recordings, in the order of their time, with their sound or
+ * without, and what is ticked of the owner.
+ * @param {Asked} asked @param {Chosen[]} chosen
+ * @param {{withSound: boolean, identity?: IdentityGiven}} choice
  * @returns {GrantTerms}
  */
-export function grantTerms(household, { digest, agency }, clips, { withSound }) {
-  const startOf = (/** @type {ClipEvent} */ clip) => household.startOf(clip);
-  const inOrder = clips.toSorted((a, b) => startOf(a) - startOf(b));
+export function grantTerms({ digest, agency }, chosen, { withSound, identity = NO_IDENTITY }) {
+  const inOrder = chosen.toSorted((a, b) => a.span.from_ms - b.span.from_ms);
   return {
     kind: "grant",
     request_digest: digest,
-    clips: inOrder.map((clip) => ({
+    clips: inOrder.map(({ clip, span }) => ({
       clip_id: clip.body.clip_id,
       manifest_digest: clip.body.manifest_digest,
-      from_ms: startOf(clip),
-      to_ms: startOf(clip) + clip.body.duration_ms,
+      from_ms: span.from_ms,
+      to_ms: span.to_ms,
     })),
     has_audio: withSound,
-    recipient: { agency: agency.id, sealing_keys: agency.sealing_keys },
+    identity: { ...identity },
+    recipient: { agency: agency.id, sealing_keys: [...agency.sealing_keys] },
   };
 }

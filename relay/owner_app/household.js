@@ -1,12 +1,15 @@
 /**
  * What the app knows: doorbells, their events, and the opened notes. Follows the relay's stream.
  *
- * Tells of changes: "change" (look again), "pressed" (with what was told), "contact" (lost or back).
+ * Tells of changes: "change" (look again), "pressed" (with what was told), "matched" (with requests
+ * that a doorbell just told of), "contact" (lost or back).
  * @module
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
+import { matchKey, matchesIn } from "./decided.js";
 import { byTime, dateAnew, newestTellings, startOf } from "./happenings.js";
+import { NoteBook } from "./note_book.js";
 import { pause } from "./pause.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openNote } from "./vendor/protocol/notes.js";
@@ -24,6 +27,9 @@ import { openNote } from "./vendor/protocol/notes.js";
 const PAGE = 100;
 const MAX_PAGES_BACK = 50;
 const MAX_PAGES_TO_RING = 5;
+/** Of 200 notes: more than a household of sixteen browsers gets in the seven days that they are kept. */
+const MAX_NOTE_PAGES = 100;
+const WRITE_AFTER_MS = 500;
 const RETRY_MS = [500, 1000, 2000, 5000, 10_000];
 
 export class Household extends EventTarget {
@@ -46,6 +52,7 @@ export class Household extends EventTarget {
     this.openings = new Map();
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
+    this.book = new NoteBook(owner.credential_id);
     this.isLoaded = false;
     /** The relay has told how things are: what was kept from before is of no use any more. */
     this.hasHeard = false;
@@ -54,6 +61,8 @@ export class Household extends EventTarget {
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    this.writing = undefined;
     /** When what is shown was known, while it comes from this browser's own memory; else 0. */
     this.asOfMs = 0;
     /** @type {import("./account.js").ThisBrowser | undefined} */
@@ -81,14 +90,9 @@ export class Household extends EventTarget {
     return startOf(/** @type {Told} */ (this.told.get(clip.id)));
   }
 
-  /** Ids of the requests that a doorbell said concern it, with that doorbell. */
+  /** The requests that doorbells told of, oldest first. */
   get matches() {
-    /** @type {Map<string, string>} */
-    const found = new Map();
-    for (const { note } of this.notes.values()) {
-      if (note.body.type === "request_matched") found.set(note.body.request_id, note.device);
-    }
-    return found;
+    return matchesIn(this.notes.values());
   }
 
   /** Tells whether the owner's notes so far were sealed to other browsers only. */
@@ -132,6 +136,34 @@ export class Household extends EventTarget {
     if (known > 0) await this.#closeGap(events, known);
     this.isLoaded = true;
     this.#tell("change");
+    await this.#loadNotes();
+    this.#tell("change");
+  }
+
+  /** Reads the notes that were kept, and those that came since: what was asked mustn't be missed. */
+  async #loadNotes() {
+    try {
+      this.browser ??= await thisBrowser(this.owner);
+      for (const told of await this.book.read()) await this.#takeNote(told);
+      for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
+        const { id } = this.browser;
+        const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
+        for (const told of events) await this.#takeNote(told);
+        this.book.seq = next_seq;
+        if (!has_more) break;
+      }
+      await this.book.write();
+    } catch (error) {
+      console.warn("notes", error);
+    }
+  }
+
+  /** Opens a note that isn't shown among the events. @param {Told} told */
+  async #takeNote(told) {
+    const { id, device, body } = told.event;
+    if (this.told.has(id) || this.notes.has(id)) return this.openings.get(id);
+    if (body.type !== "note" || body.credential_id !== this.owner.credential_id) return;
+    await this.#open(told, device, body);
   }
 
   /**
@@ -309,14 +341,15 @@ export class Household extends EventTarget {
     }
     this.told.set(event.id, told);
     if (event.body.type !== "note" || event.body.credential_id !== this.owner.credential_id) return;
-    const opening = this.#open(event.id, event.device, event.body);
+    const opening = this.#open(told, event.device, event.body);
     this.openings.set(event.id, opening);
     await opening;
     if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
   }
 
-  /** Opens a note that is sealed to this browser. @param {string} eventId @param {string} device @param {{browser: string, sealed: string}} sealedNote */
-  async #open(eventId, device, { browser, sealed }) {
+  /** Opens a note that is sealed to this browser. @param {Told} told @param {string} device @param {{browser: string, sealed: string}} sealedNote */
+  async #open(told, device, { browser, sealed }) {
+    const { id } = told.event;
     try {
       this.browser ??= await thisBrowser(this.owner);
       if (browser !== this.browser.id) {
@@ -324,14 +357,29 @@ export class Household extends EventTarget {
         return;
       }
       const note = await openNote(sealed, this.browser.pairs.viewing, identityOf(this, device));
+      if (note.body.type === "nothing") this.told.delete(id); // there is one in every slot
       if (note.device !== device || this.noteIds.has(note.id)) return;
       this.noteIds.add(note.id);
-      this.notes.set(eventId, { note, time_ms: note.told_ms });
+      if (note.body.type === "nothing") return;
+      const known = new Set(this.matches.map(matchKey));
+      this.notes.set(id, { note, time_ms: note.told_ms });
       keepSealingKey(this, note);
+      if (this.book.keep(told, note.body)) this.#writeSoon();
+      const fresh = this.matches.filter((match) => !known.has(matchKey(match)));
+      if (fresh.length > 0) this.#tell("matched", fresh);
     } catch (error) {
       this.unopenedNotes += 1;
       console.warn("a note couldn't be opened", error);
     }
+  }
+
+  /** Writes the book once what is just coming is there. */
+  #writeSoon() {
+    if (!this.book.isRead || this.writing !== undefined) return; // else a load is about to write it
+    this.writing = setTimeout(() => {
+      this.writing = undefined;
+      this.book.write().catch((error) => console.warn("notes", error));
+    }, WRITE_AFTER_MS);
   }
 
   /** @param {boolean} hasContact */

@@ -5,6 +5,7 @@
  */
 import { Relay } from "./api.js";
 import { bookOf } from "./installed.js";
+import { forgetNotes } from "./note_book.js";
 import { pause } from "./pause.js";
 import { turnOff } from "./push.js";
 import * as snapshot from "./snapshot.js";
@@ -23,7 +24,8 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
   relay.token = book.token;
   try {
     const hasPush = (await readPush()) !== undefined;
-    await Promise.all([forgetBook(), snapshot.forget(book.credential_id)]);
+    household.book.close();
+    await Promise.all([forgetBook(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
   } catch (error) {

@@ -8,22 +8,27 @@ import { signDocument } from "./vendor/browser/passkey.js";
 import { sha256Hex, utf8 } from "./vendor/protocol/encoding.js";
 import { STATEMENT_TAG, sealStatement, statementText } from "./vendor/protocol/grants.js";
 
-/** @typedef {import("./vendor/protocol/documents.js").Statement} Statement */
+/** @typedef {import("./vendor/protocol/documents.js").Terms} Terms */
 /** @typedef {import("./household.js").Household} Household */
 
+/** How long a signature counts that gives something or lets somebody in. */
 export const STATEMENT_LIFE_MS = 3600 * 1000;
+/** What only narrows may find the doorbell later: nearly as long as a doorbell takes any statement. */
+const NARROWING_LIFE_MS = 23 * 3600 * 1000;
+/** @type {Terms["kind"][]} */
+const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_approver"];
 
 /**
  * Signs, seals and sends one statement; returns its digest.
  * @param {Household} household
  * @param {string} device
- * @param {Statement["terms"]} terms
+ * @param {Terms} terms
  * @returns {Promise<string>}
  */
 export async function sendStatement(household, device, terms) {
   const { owner, relay } = household;
   const { sealing_key } = trustedKeys(household, device);
-  const document = statementText(device, terms, Date.now() + STATEMENT_LIFE_MS);
+  const document = statementText(device, terms, Date.now() + lifeOf(terms));
   const assertion = await signDocument({
     tag: STATEMENT_TAG,
     document,
@@ -33,6 +38,12 @@ export async function sendStatement(household, device, terms) {
   const sealed = await sealStatement({ statement: document, assertion }, sealing_key);
   await relay.post(`doorbells/${device}/statements`, { sealed });
   return sha256Hex(utf8(document));
+}
+
+/** How long a statement counts once it is signed. @param {Terms} terms */
+export function lifeOf(terms) {
+  const isRefusal = terms.kind === "refuse_agency" && terms.is_refused;
+  return isRefusal || NARROWING.includes(terms.kind) ? NARROWING_LIFE_MS : STATEMENT_LIFE_MS;
 }
 
 /**

@@ -14,7 +14,7 @@ from relay.errors import RelayError
 from relay.store import fleet, people, routing
 from relay.store.database import Database
 from relay.store.people import Account
-from relay.store.routing import Join, LinkedDoorbell, Pairing
+from relay.store.routing import Join, LinkedDoorbell, LinkedOwner, Pairing
 
 PAIRING_LIFE_MS = 10 * 60 * 1000
 
@@ -82,6 +82,16 @@ class Pairings:
         """Return an account's doorbells."""
         async with self._database.read() as tx:
             return await routing.list_linked(tx, owner.id)
+
+    async def owners(self, device: str) -> list[LinkedOwner]:
+        """Return who hears from a doorbell; whether it counts them as owners, it alone knows."""
+        async with self._database.read() as tx:
+            return await routing.list_owners(tx, device)
+
+    async def leave(self, owner: Account, device: str) -> None:
+        """Let an account hear nothing more of a doorbell."""
+        async with self._database.begin() as tx:
+            await routing.unlink(tx, owner.id, device)
 
     async def join(
         self, newcomer: Account, pairing_id: str, keys: OwnerKeys, device: str | None

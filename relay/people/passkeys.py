@@ -1,6 +1,6 @@
 """WebAuthn for one site: the options for the browser, and the checks of what it returns.
 
-The only file that imports `webauthn`. Only ES256 with user verification counts. Logins are
+The only file that imports `webauthn`. ES256 and RS256 count, with user verification. Logins are
 checked by `firmware.protocol.passkeys`, the same code that the doorbell runs.
 """
 
@@ -29,13 +29,18 @@ from firmware.protocol.passkeys import (
     Assertion,
     PasskeyKey,
     check_assertion,
-    load_p256,
+    load_passkey,
     login_challenge,
 )
 from relay.people.errors import SignInRefused
 
 DEMO_AAGUID = str(UUID(bytes=b"doorward-demo-pk"))
 CEREMONY_TIMEOUT_MS = 5 * 60 * 1000
+ALGORITHMS = [
+    COSEAlgorithmIdentifier.ECDSA_SHA_256,
+    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
+]
+"""In the order in which an authenticator is asked for them; Windows Hello may have the second only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +78,7 @@ def registration_options(
             resident_key=ResidentKeyRequirement.REQUIRED,
             user_verification=UserVerificationRequirement.REQUIRED,
         ),
-        supported_pub_key_algs=[COSEAlgorithmIdentifier.ECDSA_SHA_256],
+        supported_pub_key_algs=ALGORITHMS,
     )
     return _as_json(options_to_json(options))
 
@@ -100,13 +105,13 @@ def check_registration(
             expected_rp_id=site.rp_id,
             expected_origin=site.origin,
             require_user_verification=True,
-            supported_pub_key_algs=[COSEAlgorithmIdentifier.ECDSA_SHA_256],
+            supported_pub_key_algs=ALGORITHMS,
         )
         decoded = decode_credential_public_key(verified.credential_public_key)
         spki = decoded_public_key_to_cryptography(decoded).public_bytes(
             Encoding.DER, PublicFormat.SubjectPublicKeyInfo
         )
-        load_p256(spki)
+        load_passkey(spki)
     except (WebAuthnException, WireError, ValueError, TypeError, KeyError) as error:
         raise SignInRefused("passkey", f"this passkey can't be registered: {error}") from error
     is_demo = verified.aaguid == DEMO_AAGUID

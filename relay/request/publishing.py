@@ -1,41 +1,25 @@
-"""Publishing: check, store, and tell every enrolled doorbell and every listening owner.
+"""Publishing: what moderators passed goes into the register at the next batch boundary (R9).
 
-The request and the commands that carry it are committed together, so a crash loses none. The
-same request twice is the same answer.
+The entry and the row's state are committed together, so a crash publishes nothing twice and
+loses nothing. A request that breaks a rule of the register meanwhile, such as one too many of a
+case, doesn't go in, and its officers read why. From there doorbells read it by themselves.
 """
 
+import asyncio
 from typing import Protocol
 
-from firmware.protocol.commands import Command, RequestPublished
-from firmware.protocol.encoding import sha256_hex
-from firmware.protocol.requests import SignedRequest
+from firmware.protocol.register.entries import Leaf, RequestLeaf
+from relay.agency.register import RegisterRefused, RelayRegister
 from relay.clock import Clock
-from relay.people.ceremonies import passkey_of
-from relay.request.rules import (
-    PublicationFacts,
-    RequestRefused,
-    check_limits,
-    check_publication,
-    parse_request,
-)
-from relay.store import fleet, people, requests
-from relay.store.database import Database, Transaction
-from relay.store.people import Account
-from relay.store.requests import PublishedRequest
+from relay.request.batches import batch_ms_of, next_boundary_ms, seen_until_ms
+from relay.request.rules import RequestRefused, require_agreement
+from relay.store import requests
+from relay.store.database import Database
+from relay.store.requests import DeskRow
 
-
-class Commands(Protocol):
-    """What publishing needs of the way down to doorbells."""
-
-    async def add(
-        self, tx: Transaction, device: str, body: RequestPublished, expires_ms: int
-    ) -> Command:
-        """Keep a command as part of a transaction."""
-        ...
-
-    def dispatch(self, command: Command) -> None:
-        """Publish a kept command, and repeat it until it is answered."""
-        ...
+LONGEST_WAIT_S = 15.0
+"""Another replica, or the command line, may have passed a request meanwhile."""
+SHORTEST_WAIT_S = 0.2
 
 
 class Notices(Protocol):
@@ -47,80 +31,56 @@ class Notices(Protocol):
 
 
 class Publishing:
-    """The desk where officers' requests are handed in and read."""
+    """Puts requests into the register, batch by batch."""
 
     def __init__(
-        self, database: Database, clock: Clock, commands: Commands, notices: Notices
+        self, database: Database, clock: Clock, register: RelayRegister, notices: Notices
     ) -> None:
         self._database = database
         self._clock = clock
-        self._commands = commands
+        self._register = register
         self._notices = notices
 
-    async def publish(self, officer: Account, signed: SignedRequest) -> str:
-        """Publish a request and return its id, or raise RequestRefused."""
-        request = parse_request(signed)
-        async with self._database.begin() as tx:
-            before = await requests.find_request(tx, request.id, self._clock.wall_ms())
-            if before is not None:
-                if before.account_id != officer.id or before.signed.request != signed.request:
-                    raise RequestRefused("id_taken", "another request has this id; make a new one")
-                return before.id
-            await self._store(tx, officer, signed)
-            told = [
-                await self._commands.add(
-                    tx, doorbell.device, RequestPublished(signed=signed), request.expires_ms
-                )
-                for doorbell in await fleet.list_active(tx)
-            ]
-        for command in told:
-            self._commands.dispatch(command)
-        self._notices.request_published(request.id)
-        return request.id
+    async def run(self) -> None:
+        """Publish what is due, for ever."""
+        while True:
+            await self.publish_due()
+            await asyncio.sleep(await self._wait_s())
 
-    async def catch_up(self, device: str) -> None:
-        """Tell a doorbell that has just enrolled of every request that still stands."""
-        async with self._database.begin() as tx:
-            now_ms = self._clock.wall_ms()
-            told = [
-                await self._commands.add(
-                    tx, device, RequestPublished(signed=row.signed), row.request.expires_ms
-                )
-                for row in await requests.list_requests(tx, now_ms)
-                if row.state == "open"
-            ]
-        for command in told:
-            self._commands.dispatch(command)
-
-    async def find(self, request_id: str) -> PublishedRequest | None:
-        """Return one published request."""
+    async def publish_due(self) -> list[str]:
+        """Publish what was passed before the last boundary; return the ids that went in."""
+        batch_ms = batch_ms_of(await self._register.view())
+        until_ms = seen_until_ms(self._clock.wall_ms(), batch_ms)
         async with self._database.read() as tx:
-            return await requests.find_request(tx, request_id, self._clock.wall_ms())
+            due = await requests.list_passed(tx, until_ms)
+        return [row.id for row in due if await self._publish(row)]
 
-    async def list(self, *, agency: str | None = None) -> list[PublishedRequest]:
-        """Return the newest requests, of one agency or of all."""
-        async with self._database.read() as tx:
-            return await requests.list_requests(tx, self._clock.wall_ms(), agency=agency)
-
-    async def _store(self, tx: Transaction, officer: Account, signed: SignedRequest) -> None:
+    async def _publish(self, row: DeskRow) -> bool:
         now_ms = self._clock.wall_ms()
-        agency = await requests.find_agency(tx, officer.agency or "")
-        if agency is None:
-            raise RequestRefused("agency", "this relay doesn't know your agency")
-        passkeys = [passkey_of(row) for row in await people.list_credentials(tx, officer.id)]
-        facts = PublicationFacts(
-            agency=agency, officer_id=officer.id, passkeys=passkeys, now_ms=now_ms
-        )
-        request = check_publication(signed, facts)
-        check_limits(
-            open_count=await requests.count_open(tx, officer.id, now_ms),
-            case_count=await requests.count_for_case(tx, agency.id, request.case_number),
-        )
-        await requests.add_request(
-            tx,
-            signed,
-            request,
-            account_id=officer.id,
-            digest=sha256_hex(signed.request.encode()),
-            now_ms=now_ms,
-        )
+        try:
+            signed = row.signed
+            if signed is None or now_ms >= row.request.expires_ms:
+                raise RequestRefused("expired", "the request had ended before it was published")
+            require_agreement(await self._register.view(), row.agency)
+            entry = Leaf(body=RequestLeaf(signed=signed)).encode()
+            async with self._database.begin() as tx:
+                now = await requests.find_request(tx, row.id)
+                if now is None or now.state != "passed":
+                    return False  # taken back, or another replica was first
+                await self._register.add(tx, entry, key=f"request/{row.id}")
+                await requests.set_state(tx, row.id, "logged", now_ms)
+        except (RegisterRefused, RequestRefused) as error:
+            async with self._database.begin() as tx:
+                now = await requests.find_request(tx, row.id)
+                if now is not None and now.state == "passed":
+                    await requests.set_state(tx, row.id, "void", now_ms, why=str(error))
+            return False
+        self._register.wake()
+        self._notices.request_published(row.id)
+        return True
+
+    async def _wait_s(self) -> float:
+        now_ms = self._clock.wall_ms()
+        batch_ms = batch_ms_of(await self._register.view())
+        wait_s = (next_boundary_ms(now_ms, batch_ms) - now_ms) / 1000
+        return min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S)

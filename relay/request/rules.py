@@ -1,35 +1,28 @@
-"""The rules that a request must keep to be published here. Pure.
+"""What a request must keep to come onto the desk, as far as only the relay can judge it. Pure.
 
-Trust rules R1-R4, R13 and R20 of docs, as far as the relay can judge them.
+Limits, area and counts are the protocol's (firmware/protocol/register/rules.py). Here is what
+depends on the time and on who is signed in.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
-from firmware.protocol.claims import Agency
-from firmware.protocol.encoding import WireError, decode_canonical, unb64u
-from firmware.protocol.passkeys import AssertionRefused, PasskeyKey, challenge, check_assertion
-from firmware.protocol.requests import (
-    MAX_AGE_MS,
-    MAX_LIFE_MS,
-    MAX_SKEW_MS,
-    MAX_WINDOW_MS,
-    MIN_WINDOW_MS,
-    REQUEST_TAG,
-    EvidenceRequest,
-    SignedRequest,
-    check_certificate,
-)
+from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
+from firmware.protocol.register.rules import Rule, RuleBroken, check_area, check_limits
+from firmware.protocol.requests import MAX_SKEW_MS, REQUEST_TAG, EvidenceRequest
+from relay.agency.agencies import Agency, Standing, agency_of, standing_of
+from relay.agency.register import RegisterView
 from relay.errors import RelayError
+from relay.store.people import Account
+from relay.store.requests import Draft
 
-MAX_OPEN_PER_OFFICER = 5
-MAX_PER_CASE = 2
-
-Reason = Literal[
-    "form", "agency", "agreement", "officer", "signature", "created", "expiry", "window",
-    "future", "age", "area", "open_limit", "case_limit", "id_taken",
-]  # fmt: skip
+Reason = (
+    Literal[
+        "form", "agency", "agreement", "officer", "cosigner", "signature", "created", "expired",
+        "state", "id_taken", "register",
+    ]
+    | Rule
+)  # fmt: skip
 
 
 class RequestRefused(RelayError):
@@ -40,82 +33,91 @@ class RequestRefused(RelayError):
         self.reason: Reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicationFacts:
-    """Who publishes, and when."""
-
-    agency: Agency
-    officer_id: str
-    passkeys: Sequence[PasskeyKey]
-    now_ms: int
-
-
-def parse_request(signed: SignedRequest) -> EvidenceRequest:
-    """Return the request's fields; only the form is checked."""
+def parse_text(text: str) -> EvidenceRequest:
+    """Return a request's fields; only the form is checked."""
     try:
-        return decode_canonical(EvidenceRequest, signed.request.encode())
+        return decode_canonical(EvidenceRequest, text.encode())
     except WireError as error:
         raise RequestRefused("form", str(error)) from error
 
 
-def check_publication(signed: SignedRequest, facts: PublicationFacts) -> EvidenceRequest:
-    """Return the request if it may be published, or raise RequestRefused."""
-    request = parse_request(signed)
-    if request.agency != facts.agency.id or request.officer_id != facts.officer_id:
+def check_draft(draft: Draft, officer: Account, view: RegisterView) -> EvidenceRequest:
+    """Return the request if this officer may put it on the desk, or raise RequestRefused."""
+    request = parse_text(draft.request)
+    if request.agency != officer.agency or request.officer_id != officer.id:
         raise RequestRefused("agency", "the request names another officer or agency than yours")
-    if facts.now_ms >= facts.agency.agreement_until_ms:
-        raise RequestRefused("agreement", f"the agreement with {facts.agency.name} has ended")
-    _check_officer(signed, request, facts)
-    _check_times(request, facts.now_ms)
-    if not set(request.cells) <= set(facts.agency.cells):
-        raise RequestRefused("area", f"a place isn't inside {facts.agency.name}'s jurisdiction")
-    if len(set(request.cells)) != len(request.cells):
-        raise RequestRefused("area", "a place is named twice")
+    agency = require_agreement(view, request.agency)
+    standing = require_standing(view, request.agency, officer.id)
+    if draft.officer != standing.signed:
+        raise RequestRefused("officer", "signed under another certificate than your newest one")
+    if request.officer_name != standing.name:
+        raise RequestRefused("officer", f"your certificate's name is {standing.name!r}")
+    _check_cosigner(request, view)
+    _check_times(request, view.now_ms)
+    try:
+        check_limits(request, view.facts.limits)
+        check_area(request.cells, agency.agreement)
+        view.register.check_counts(request)
+    except RuleBroken as error:
+        raise RequestRefused(error.rule, str(error)) from error
+    _check_assertion(draft, standing)
     return request
 
 
-def check_limits(*, open_count: int, case_count: int) -> None:
-    """Refuse one request too many, given how many there are."""
-    if open_count >= MAX_OPEN_PER_OFFICER:
-        raise RequestRefused(
-            "open_limit", f"an officer may have {MAX_OPEN_PER_OFFICER} open requests at most"
-        )
-    if case_count >= MAX_PER_CASE:
-        raise RequestRefused("case_limit", f"a case may have {MAX_PER_CASE} requests at most")
+def require_agreement(view: RegisterView, agency_id: str) -> Agency:
+    """Return an agency that may ask now, or raise."""
+    agency = agency_of(view, agency_id)
+    if agency is None:
+        raise RequestRefused("agency", "the register knows no such agency")
+    words = {
+        "waiting": f"the agreement with {agency.name} isn't public for long enough yet",
+        "suspended": f"{agency.name} is suspended",
+        "ended": f"the agreement with {agency.name} has ended",
+    }
+    if agency.state != "in_force":
+        raise RequestRefused("agreement", words[agency.state])
+    return agency
 
 
-def _check_officer(
-    signed: SignedRequest, request: EvidenceRequest, facts: PublicationFacts
-) -> None:
-    try:
-        certificate = check_certificate(signed.officer, unb64u(facts.agency.signing_key))
-    except WireError as error:
-        raise RequestRefused("officer", str(error)) from error
-    if certificate.agency != request.agency or certificate.officer_id != request.officer_id:
-        raise RequestRefused("officer", "the certificate is another officer's")
-    if certificate.name != request.officer_name:
-        raise RequestRefused("officer", f"the certificate's name is {certificate.name!r}")
-    if facts.now_ms >= certificate.not_after_ms:
-        raise RequestRefused("officer", "the certificate has ended; ask your agency for a new one")
-    if certificate.passkey not in facts.passkeys:
-        raise RequestRefused("officer", "the certificate is for a passkey that isn't yours here")
-    expected = challenge(REQUEST_TAG, signed.request.encode())
-    try:
-        check_assertion(signed.assertion, certificate.passkey, expected)
-    except AssertionRefused as error:
-        raise RequestRefused("signature", str(error)) from error
-    except WireError as error:
-        raise RequestRefused("form", str(error)) from error
+def require_standing(view: RegisterView, agency_id: str, officer_id: str) -> Standing:
+    """Return how an officer stands who may sign now, or raise."""
+    standing = standing_of(view, agency_id, officer_id)
+    words = {
+        "none": "your agency hasn't certified your passkey",
+        "waiting": "your certificate isn't in the register for long enough yet",
+        "ended": "your certificate has ended; ask your agency for a new one",
+        "revoked": "your certificate was revoked",
+    }
+    if standing.state != "valid":
+        raise RequestRefused("officer", words[standing.state])
+    return standing
+
+
+def _check_cosigner(request: EvidenceRequest, view: RegisterView) -> None:
+    if request.cosigner_id == request.officer_id:
+        raise RequestRefused("cosigner", "nobody co-signs their own request")
+    cosigner = standing_of(view, request.agency, request.cosigner_id)
+    if cosigner.state != "valid":
+        raise RequestRefused("cosigner", "the officer who is to co-sign it has no certificate now")
+    if cosigner.name != request.cosigner_name:
+        raise RequestRefused("cosigner", f"the co-signer's name is {cosigner.name!r}")
+    if request.is_emergency and cosigner.role != "approver":
+        raise RequestRefused("emergency", "an emergency is co-signed by an approver")
 
 
 def _check_times(request: EvidenceRequest, now_ms: int) -> None:
     if abs(request.created_ms - now_ms) > MAX_SKEW_MS:
         raise RequestRefused("created", "signed more than 10 minutes ago, or your clock is wrong")
-    if not request.created_ms < request.expires_ms <= request.created_ms + MAX_LIFE_MS:
-        raise RequestRefused("expiry", "a request may stand for 7 days at most")
-    if not MIN_WINDOW_MS <= request.to_ms - request.from_ms <= MAX_WINDOW_MS:
-        raise RequestRefused("window", "a request may ask for 15 minutes to 12 hours")
     if request.to_ms > now_ms:
         raise RequestRefused("future", "a request may not ask for a time that isn't over")
-    if request.from_ms < now_ms - MAX_AGE_MS:
-        raise RequestRefused("age", "a request may go back 30 days at most")
+
+
+def _check_assertion(draft: Draft, standing: Standing) -> None:
+    assert standing.passkey is not None  # noqa: S101 (it has a certificate)
+    expected = challenge(REQUEST_TAG, draft.request.encode())
+    try:
+        check_assertion(draft.assertion, standing.passkey, expected)
+    except AssertionRefused as error:
+        raise RequestRefused("signature", str(error)) from error
+    except WireError as error:
+        raise RequestRefused("form", str(error)) from error

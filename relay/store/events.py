@@ -4,10 +4,13 @@ An event that was told by a clock that wasn't set is dated anew by the doorbell'
 once: `time_ms` stays as it was told, `corrected_ms` is what it means.
 """
 
+import base64
+import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, or_, select, update
+import msgspec
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
@@ -17,6 +20,10 @@ from relay.store.schema import events
 
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999: the last time that a document can name."""
+SLOT_NOTE = "slot_note"
+"""The kind of a note that came in a slot; its payload's body is a note like any other."""
+SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
+"""As long as a request stands: who opens the app within that time finds what was told."""
 MAX_CLOCK_SETS_READ = 50
 MAX_TROUBLES_READ = 500
 """One that began this many tellings of troubles ago and isn't over is no longer found."""
@@ -84,6 +91,70 @@ async def add(tx: Transaction, event: Event, *, received_ms: int) -> EventRow:
     )
 
 
+async def add_slot_notes(
+    tx: Transaction, told: Event, notes: Sequence[Note], *, received_ms: int
+) -> list[EventRow]:
+    """Keep the notes of one slot as events of their own, each for its owner."""
+    rows = []
+    for place, note in enumerate(notes):
+        event = msgspec.structs.replace(told, id=_part_id(told.id, place), body=note)
+        values = {
+            "event_id": event.id,
+            "device": event.device,
+            "seq": event.seq,
+            "kind": SLOT_NOTE,
+            "time_ms": event.time_ms,
+            "is_clock_trusted": event.is_clock_trusted,
+            "received_ms": received_ms,
+            "credential_id": note.credential_id,
+            "payload": event.encode().decode(),
+        }
+        result = await tx.execute(insert(events).values(**values))
+        key = result.inserted_primary_key
+        seq = int(key[0]) if key else 0
+        rows.append(EventRow(relay_seq=seq, received_ms=received_ms, event=event))
+    return rows
+
+
+async def notes_for(
+    tx: Transaction,
+    devices: Sequence[str],
+    *,
+    credential_ids: Sequence[str],
+    after_seq: int = 0,
+    limit: int = 200,
+) -> list[EventRow]:
+    """Return the notes for these passkeys, those of slots and all others, oldest first."""
+    query = (
+        select(events)
+        .where(
+            events.c.device.in_(devices),
+            events.c.credential_id.in_(credential_ids),
+            events.c.relay_seq > after_seq,
+        )
+        .order_by(events.c.relay_seq)
+        .limit(limit)
+    )
+    return [_event(row) for row in (await tx.execute(query)).mappings()]
+
+
+async def newest_seq(tx: Transaction) -> int:
+    """Return the number of what was committed last; 0 if nothing was."""
+    return int((await tx.execute(select(func.max(events.c.relay_seq)))).scalar() or 0)
+
+
+async def forget_slot_notes(tx: Transaction, *, before_ms: int) -> None:
+    """Forget the notes of slots that came before that time, read or not."""
+    old = (events.c.kind == SLOT_NOTE) & (events.c.received_ms < before_ms)
+    await tx.execute(delete(events).where(old))
+
+
+def _part_id(event_id: str, place: int) -> str:
+    """Return an id for a part of an event: the same each time, and like any other."""
+    digest = hashlib.sha256(f"{event_id}/{place}".encode()).digest()
+    return base64.b32encode(digest[:17]).decode().lower()[:26]
+
+
 async def _correct(tx: Transaction, told: Event, clock: ClockSet) -> None:
     """Date anew what `clock` names, only of what was told before it and wasn't corrected yet."""
     change = (
@@ -134,6 +205,9 @@ async def newest(
 ) -> list[EventRow]:
     """Return these doorbells' events, newest first; notes only for these passkeys.
 
+    Without those of slots (`notes_for` has them): each browser gets one in each, and most say
+    nothing.
+
     Which ones is by the order of commit, so that pages neither overlap nor leave gaps; their
     order among each other is by when they happened.
     """
@@ -141,6 +215,7 @@ async def newest(
         select(events)
         .where(
             events.c.device.in_(devices),
+            events.c.kind != SLOT_NOTE,
             or_(events.c.credential_id.is_(None), events.c.credential_id.in_(credential_ids)),
         )
         .order_by(events.c.relay_seq.desc())

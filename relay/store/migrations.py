@@ -91,6 +91,150 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         )
         """,
     ),
+    5: (
+        # What was asked before was signed by one officer and stands in no register: no doorbell
+        # answers it any more, and what was given for it names an agency that none can check.
+        "DROP TABLE downloads",
+        "DROP TABLE packages",
+        "DROP TABLE requests",
+        "DROP TABLE officer_certificates",
+        "DROP TABLE agencies",
+        """
+        CREATE TABLE agreement_texts (
+            sha256 TEXT NOT NULL PRIMARY KEY,
+            text TEXT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE requests (
+            id TEXT NOT NULL PRIMARY KEY,
+            agency TEXT NOT NULL,
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            cosigner_id TEXT NOT NULL,
+            digest TEXT NOT NULL UNIQUE,
+            draft TEXT NOT NULL,
+            cosigned TEXT,
+            state TEXT NOT NULL,
+            category TEXT,
+            why TEXT,
+            drafted_ms BIGINT NOT NULL,
+            changed_ms BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX ix_requests_agency ON requests (agency)",
+        "CREATE INDEX requests_by_state ON requests (state, changed_ms)",
+        """
+        CREATE TABLE packages (
+            package_id TEXT NOT NULL PRIMARY KEY,
+            request_id TEXT NOT NULL REFERENCES requests (id),
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            agency TEXT NOT NULL,
+            size_bytes BIGINT NOT NULL,
+            part_bytes BIGINT NOT NULL,
+            parts TEXT NOT NULL,
+            upload_id TEXT,
+            object_key TEXT,
+            state TEXT NOT NULL,
+            at_ms BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX ix_packages_request_id ON packages (request_id)",
+        "CREATE INDEX ix_packages_device ON packages (device)",
+        "CREATE INDEX ix_packages_agency ON packages (agency)",
+        """
+        CREATE TABLE downloads (
+            id TEXT NOT NULL PRIMARY KEY,
+            package_id TEXT NOT NULL REFERENCES packages (package_id),
+            account_id TEXT NOT NULL REFERENCES accounts (id),
+            at_ms BIGINT NOT NULL
+        )
+        """,
+        "CREATE INDEX ix_downloads_package_id ON downloads (package_id)",
+        """
+        CREATE TABLE log_heads (
+            log TEXT NOT NULL PRIMARY KEY,
+            added BIGINT NOT NULL,
+            size BIGINT NOT NULL,
+            published_size BIGINT NOT NULL,
+            published TEXT,
+            published_ms BIGINT NOT NULL,
+            holder TEXT,
+            held_until_ms BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE log_entries (
+            log TEXT NOT NULL,
+            number BIGINT NOT NULL,
+            key TEXT NOT NULL,
+            entry TEXT NOT NULL,
+            leaf_hash TEXT NOT NULL,
+            leaf_index BIGINT,
+            PRIMARY KEY (log, number),
+            UNIQUE (log, key),
+            UNIQUE (log, leaf_index)
+        )
+        """,
+        """
+        CREATE TABLE log_checkpoints (
+            log TEXT NOT NULL,
+            size BIGINT NOT NULL,
+            root TEXT NOT NULL,
+            stamp BIGINT,
+            witnessed TEXT,
+            PRIMARY KEY (log, size),
+            UNIQUE (log, stamp)
+        )
+        """,
+        """
+        CREATE TABLE release_commitments (
+            commitment TEXT NOT NULL PRIMARY KEY,
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            number BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE slot_commitments (
+            slot BIGINT NOT NULL,
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            commitment TEXT NOT NULL,
+            PRIMARY KEY (slot, device)
+        )
+        """,
+        """
+        CREATE TABLE slot_trees (
+            slot BIGINT NOT NULL PRIMARY KEY,
+            leaves TEXT NOT NULL,
+            number BIGINT NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE received_counts (
+            agency TEXT NOT NULL,
+            quarter TEXT NOT NULL,
+            count BIGINT NOT NULL,
+            PRIMARY KEY (agency, quarter)
+        )
+        """,
+        """
+        CREATE TABLE refusal_counts (
+            quarter TEXT NOT NULL,
+            device TEXT NOT NULL REFERENCES doorbells (device),
+            counts TEXT NOT NULL,
+            PRIMARY KEY (quarter, device)
+        )
+        """,
+        """
+        CREATE TABLE deletions (
+            package_id TEXT NOT NULL PRIMARY KEY REFERENCES packages (package_id),
+            agency TEXT NOT NULL,
+            asked_ms BIGINT NOT NULL,
+            answer_by_ms BIGINT NOT NULL,
+            answer TEXT
+        )
+        """,
+        "CREATE INDEX ix_deletions_agency ON deletions (agency)",
+    ),
 }
 """By the version that it leads to."""
 

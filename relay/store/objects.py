@@ -9,7 +9,8 @@ import asyncio
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeVar
 
 import boto3
 from botocore.client import Config as BotoConfig
@@ -17,12 +18,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from firmware.protocol.events import UploadedPart
 from relay.config import BucketConfig
-from relay.errors import ObjectStoreError
+from relay.errors import ObjectStoreError, UploadLost
 
 T = TypeVar("T")
 
 # SeaweedFS has no regions; the signature wants one.
 REGION = "us-east-1"
+GONE_CODES = frozenset({"404", "NoSuchUpload", "NoSuchKey", "InvalidPart"})
+TAKEN_CODES = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 10
 
@@ -32,6 +35,31 @@ class StoredObject:
     """What the bucket says about an object."""
 
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenUpload:
+    """A multipart upload that was neither completed nor aborted."""
+
+    key: str
+    upload_id: str
+    opened_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectLock:
+    """Until when the store itself refuses to delete an object (S3 Object Lock).
+
+    `governance` can be lifted by who administers the store, `compliance` by nobody.
+    """
+
+    mode: Literal["governance", "compliance"]
+    until_ms: int
+
+    def parameters(self) -> dict[str, object]:
+        """Return how S3 is told."""
+        until = datetime.fromtimestamp(self.until_ms / 1000, UTC)
+        return {"ObjectLockMode": self.mode.upper(), "ObjectLockRetainUntilDate": until}
 
 
 class ObjectStore:
@@ -90,7 +118,10 @@ class ObjectStore:
         return await self._presign("get_object", {"Key": key}, expires_s)
 
     async def complete(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
-        """Put the parts together; fine if that was done before."""
+        """Put the parts together; fine if that was done before.
+
+        Raises UploadLost if the bucket no longer has the upload or one of its parts.
+        """
         if await self.head(key) is not None:
             return
         listed = [
@@ -101,15 +132,141 @@ class ObjectStore:
             }
             for part in parts
         ]
+
+        def complete() -> None:
+            try:
+                self._client.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": listed},
+                )
+            except ClientError as error:
+                if _code(error) in GONE_CODES:
+                    raise UploadLost(key) from error
+                raise
+
+        await self._call("complete an upload", complete)
+
+    async def has_upload(self, key: str, upload_id: str) -> bool:
+        """Tell whether a multipart upload is still open."""
+
+        def look() -> bool:
+            try:
+                self._client.list_parts(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id, MaxParts=1
+                )
+            except ClientError as error:
+                if _code(error) in GONE_CODES:
+                    return False
+                raise
+            return True
+
+        return await self._call("look up an upload", look)
+
+    async def list_uploads(self) -> list[OpenUpload]:
+        """Return all multipart uploads that are open, of this bucket."""
+
+        def listed() -> list[OpenUpload]:
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self._bucket
+            )
+            return [_open_upload(entry) for page in pages for entry in page.get("Uploads", [])]
+
+        return await self._call("list uploads", listed)
+
+    async def abort(self, key: str, upload_id: str) -> None:
+        """Drop a multipart upload with all its parts; fine if it is gone."""
+
+        def abort() -> None:
+            try:
+                self._client.abort_multipart_upload(
+                    Bucket=self._bucket, Key=key, UploadId=upload_id
+                )
+            except ClientError as error:
+                if _code(error) not in GONE_CODES:
+                    raise
+
+        await self._call("abort an upload", abort)
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; fine if there is none."""
         await self._call(
-            "complete an upload",
-            lambda: self._client.complete_multipart_upload(
-                Bucket=self._bucket,
-                Key=key,
-                UploadId=upload_id,
-                MultipartUpload={"Parts": listed},
+            "delete an object",
+            lambda: self._client.delete_object(Bucket=self._bucket, Key=key),
+        )
+
+    async def put_new(
+        self, key: str, data: bytes, *, content_type: str, lock: ObjectLock | None = None
+    ) -> bool:
+        """Store an object that never changes; False if there is one of this name already."""
+
+        def put() -> bool:
+            locked = {} if lock is None else lock.parameters()
+            try:
+                self._client.put_object(
+                    Bucket=self._bucket,
+                    Key=key,
+                    Body=data,
+                    ContentType=content_type,
+                    IfNoneMatch="*",
+                    **locked,
+                )
+            except ClientError as error:
+                if _code(error) in TAKEN_CODES:
+                    return False
+                raise
+            return True
+
+        return await self._call("store an object", put)
+
+    async def put(self, key: str, data: bytes, *, content_type: str) -> None:
+        """Store an object in the place of any of its name."""
+        await self._call(
+            "store an object",
+            lambda: self._client.put_object(
+                Bucket=self._bucket, Key=key, Body=data, ContentType=content_type
             ),
         )
+
+    async def get(self, key: str, *, max_bytes: int) -> bytes | None:
+        """Return an object's bytes; None if there is none. A larger one is refused."""
+
+        def get() -> bytes | None:
+            try:
+                answer = self._client.get_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if _code(error) in {"404", "NoSuchKey"}:
+                    return None
+                raise
+            with answer["Body"] as body:
+                data: bytes = body.read(max_bytes + 1)
+            return data
+
+        data = await self._call("read an object", get)
+        if data is not None and len(data) > max_bytes:
+            raise ObjectStoreError(f"{key} has more than {max_bytes} bytes ({self._bucket})")
+        return data
+
+    async def ensure_lockable(self) -> bool:
+        """Make the bucket, with Object Lock if the store has that; tell whether it is lockable."""
+        return await self._call("make the bucket", self._ensure_lockable)
+
+    def _ensure_lockable(self) -> bool:
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except ClientError as error:
+            if _code(error) not in {"404", "NoSuchBucket"}:
+                raise
+            try:
+                self._client.create_bucket(Bucket=self._bucket, ObjectLockEnabledForBucket=True)
+            except ClientError:
+                self._client.create_bucket(Bucket=self._bucket)
+        try:
+            answer = self._client.get_object_lock_configuration(Bucket=self._bucket)
+        except ClientError:
+            return False
+        return bool(answer["ObjectLockConfiguration"].get("ObjectLockEnabled") == "Enabled")
 
     async def head(self, key: str) -> StoredObject | None:
         """Return what is known of an object; None if there is none."""
@@ -155,8 +312,8 @@ class ObjectStore:
         try:
             return await asyncio.to_thread(call)
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "?")
-            raise ObjectStoreError(f"can't {what} ({self._bucket}): refused, {code}") from error
+            detail = f"can't {what} ({self._bucket}): refused, {_code(error)}"
+            raise ObjectStoreError(detail) from error
         except BotoCoreError as error:
             raise ObjectStoreError(f"can't {what} ({self._bucket}): {error}") from error
 
@@ -164,3 +321,16 @@ class ObjectStore:
 def checksum_of(sha256: str) -> str:
     """Return a hexadecimal digest as S3 writes it in x-amz-checksum-sha256."""
     return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "?"))
+
+
+def _open_upload(entry: dict[str, Any]) -> OpenUpload:  # Any: the client has no types
+    opened: datetime = entry["Initiated"]
+    return OpenUpload(
+        key=str(entry["Key"]),
+        upload_id=str(entry["UploadId"]),
+        opened_ms=int(opened.timestamp() * 1000),
+    )

@@ -6,14 +6,24 @@ from dataclasses import dataclass
 
 from sqlalchemy import Row, insert, select, update
 
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import MAX_MQTT_BYTES, decode, new_id
+from firmware.protocol.events import Event, PackageUploaded
 from relay.store.database import Transaction
-from relay.store.schema import account_doorbells, downloads, packages
+from relay.store.schema import account_doorbells, downloads, events, packages
+
+MAX_TOLD_READ = 50
+"""A package whose arrival was told that many arrivals ago is announced anew by its doorbell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """One sealed package; `state` goes announced, uploading, delivered, downloaded."""
+    """One sealed package.
+
+    `state` goes announced, uploading, delivered, downloaded, erasing, erased.
+
+    An upload that the bucket lost or that was dropped leads back from uploading to announced. Of
+    an erased package `object_key` goes last, once the object is gone.
+    """
 
     package_id: str
     request_id: str
@@ -68,6 +78,24 @@ async def set_uploading(
     )
 
 
+async def set_ticketed(tx: Transaction, package_id: str, now_ms: int) -> None:
+    """Another ticket was sent; `at_ms` is the time of the newest one until the package arrives."""
+    await tx.execute(
+        update(packages)
+        .where(packages.c.package_id == package_id, packages.c.state == "uploading")
+        .values(at_ms=now_ms)
+    )
+
+
+async def set_upload_dropped(tx: Transaction, upload_id: str) -> None:
+    """A multipart upload is gone: its package, if it is of one, waits for another."""
+    await tx.execute(
+        update(packages)
+        .where(packages.c.upload_id == upload_id, packages.c.state == "uploading")
+        .values(upload_id=None, state="announced")
+    )
+
+
 async def set_delivered(tx: Transaction, package_id: str, now_ms: int) -> None:
     """The package lies whole in the bucket; `at_ms` stays the time of arrival from here."""
     await _set(tx, package_id, state="delivered", at_ms=now_ms)
@@ -76,6 +104,91 @@ async def set_delivered(tx: Transaction, package_id: str, now_ms: int) -> None:
 async def set_downloaded(tx: Transaction, package_id: str) -> None:
     """An officer has fetched the package."""
     await _set(tx, package_id, state="downloaded")
+
+
+async def set_erasing(tx: Transaction, package_id: str, *, from_state: str) -> bool:
+    """The package is about to be erased, nobody gets it any more; False if its state changed."""
+    change = (
+        update(packages)
+        .where(packages.c.package_id == package_id, packages.c.state == from_state)
+        .values(state="erasing")
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def set_erased(tx: Transaction, package_id: str) -> None:
+    """That is public now: the object may be deleted, and counts as gone."""
+    await tx.execute(
+        update(packages)
+        .where(packages.c.package_id == package_id, packages.c.state == "erasing")
+        .values(state="erased")
+    )
+
+
+async def set_never_arrived(tx: Transaction, package_id: str) -> bool:
+    """The owner took it back before it was there: what is uploaded is dropped."""
+    change = (
+        update(packages)
+        .where(
+            packages.c.package_id == package_id,
+            packages.c.state.in_(("announced", "uploading")),
+        )
+        .values(state="erased")
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def list_erasing(tx: Transaction) -> list[Package]:
+    """Return the packages that are about to be erased."""
+    query = select(packages).where(packages.c.state == "erasing").order_by(packages.c.at_ms)
+    return [_package(row) for row in await tx.execute(query)]
+
+
+async def forget_object(tx: Transaction, package_id: str) -> None:
+    """The object of an erased package is gone."""
+    await tx.execute(
+        update(packages).where(packages.c.package_id == package_id).values(object_key=None)
+    )
+
+
+async def list_uploading(tx: Transaction) -> list[Package]:
+    """Return the packages that are on their way, oldest first."""
+    query = select(packages).where(packages.c.state == "uploading").order_by(packages.c.at_ms)
+    return [_package(row) for row in await tx.execute(query)]
+
+
+async def list_unopened(tx: Transaction, *, before_ms: int) -> list[Package]:
+    """Return what arrived before a time and was never fetched."""
+    query = select(packages).where(packages.c.state == "delivered", packages.c.at_ms < before_ms)
+    return [_package(row) for row in await tx.execute(query)]
+
+
+async def list_erased_objects(tx: Transaction) -> list[Package]:
+    """Return the erased packages whose object may still be there."""
+    query = select(packages).where(packages.c.state == "erased", packages.c.object_key.is_not(None))
+    return [_package(row) for row in await tx.execute(query)]
+
+
+async def find_told_upload(tx: Transaction, package: Package) -> PackageUploaded | None:
+    """Return what the doorbell told last about the upload that is open now, if it is finished.
+
+    The parts of an earlier one may look the same, down to their ETags.
+    """
+    query = (
+        select(events.c.payload)
+        .where(
+            events.c.device == package.device,
+            events.c.kind == PackageUploaded.__struct_config__.tag,
+            events.c.received_ms >= package.at_ms,
+        )
+        .order_by(events.c.seq.desc())
+        .limit(MAX_TOLD_READ)
+    )
+    for payload in (await tx.execute(query)).scalars():
+        body = decode(Event, payload.encode(), max_bytes=MAX_MQTT_BYTES).body
+        if isinstance(body, PackageUploaded) and body.package_id == package.package_id:
+            return body
+    return None
 
 
 async def list_delivered(tx: Transaction, agency: str) -> list[Package]:
@@ -99,13 +212,15 @@ async def list_of_account(tx: Transaction, account_id: str) -> list[Package]:
     return [_package(row) for row in await tx.execute(query)]
 
 
-async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms: int) -> None:
-    """Write down that an officer fetched a package."""
+async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms: int) -> str:
+    """Write down that an officer fetches a package; return the download's id."""
+    download_id = new_id()
     await tx.execute(
         insert(downloads).values(
-            id=new_id(), package_id=package_id, account_id=account_id, at_ms=now_ms
+            id=download_id, package_id=package_id, account_id=account_id, at_ms=now_ms
         )
     )
+    return download_id
 
 
 async def list_downloads(tx: Transaction, package_id: str) -> Sequence[str]:

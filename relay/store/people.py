@@ -9,14 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Row, delete, insert, select, update
 
 from relay.store.database import Transaction
-from relay.store.schema import (
-    accounts,
-    ceremonies,
-    credentials,
-    invitations,
-    officer_certificates,
-    sessions,
-)
+from relay.store.schema import accounts, ceremonies, credentials, invitations, sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,24 +109,18 @@ async def list_credentials(tx: Transaction, account_id: str) -> list[Credential]
     return [_credential(row) for row in await tx.execute(query)]
 
 
-async def list_uncertified(tx: Transaction, agency: str) -> list[tuple[Account, Credential]]:
-    """Return an agency's officers who have a passkey but no certificate, oldest first."""
+async def list_officers(tx: Transaction, agency: str) -> list[tuple[Account, Credential]]:
+    """Return an agency's officers who have a passkey, with their first one, oldest first."""
     query = (
-        select(accounts.c.id)
-        .outerjoin(officer_certificates, officer_certificates.c.officer_id == accounts.c.id)
-        .where(
-            accounts.c.role == "officer",
-            accounts.c.agency == agency,
-            officer_certificates.c.officer_id.is_(None),
-        )
+        select(accounts)
+        .where(accounts.c.role == "officer", accounts.c.agency == agency)
         .order_by(accounts.c.created_ms, accounts.c.id)
     )
     found: list[tuple[Account, Credential]] = []
-    for (account_id,) in (await tx.execute(query)).all():
-        account = await find_account(tx, account_id)
-        passkeys = await list_credentials(tx, account_id)
-        if account is not None and passkeys:
-            found.append((account, passkeys[0]))
+    for row in (await tx.execute(query)).all():
+        passkeys = await list_credentials(tx, row.id)
+        if passkeys:
+            found.append((_account(row), passkeys[0]))
     return found
 
 

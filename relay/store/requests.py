@@ -1,155 +1,187 @@
-"""Rows of agencies, officers' certificates and published evidence requests."""
+"""Rows of evidence requests on their way into the register, and the texts of agreements.
+
+A row ends where the register begins: it is `logged` together with its entry, and from then on the
+register says if it is open, withdrawn, renewed or over.
+"""
 
 from dataclasses import dataclass
+from typing import Literal, cast
 
 import msgspec
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from firmware.protocol.claims import Agency
-from firmware.protocol.encoding import decode
+from firmware.protocol.encoding import Document, decode
+from firmware.protocol.passkeys import Assertion
 from firmware.protocol.requests import EvidenceRequest, SignedCertificate, SignedRequest
 from relay.store.database import Transaction
-from relay.store.schema import agencies, officer_certificates, requests
+from relay.store.schema import agreement_texts, requests
+
+DeskState = Literal["waiting", "moderation", "passed", "refused", "void", "taken_back", "logged"]
+"""waiting: for the second officer. void: the register's rules came in between."""
+
+
+class Draft(Document, frozen=True, kw_only=True):
+    """What the officer who drafts a request has signed."""
+
+    request: str
+    assertion: Assertion
+    officer: SignedCertificate
+
+
+class Cosigned(Document, frozen=True, kw_only=True):
+    """What the second officer adds to it."""
+
+    cosignature: Assertion
+    cosigner: SignedCertificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedRequest:
-    """One published request; `state` is as of the time it was asked for."""
+class DeskRow:
+    """One request as it lies on the desk."""
 
     id: str
     agency: str
     account_id: str
+    cosigner_id: str
     digest: str
-    signed: SignedRequest
-    request: EvidenceRequest
-    published_ms: int
-    state: str
+    draft: Draft
+    cosigned: Cosigned | None
+    state: DeskState
+    category: str | None
+    why: str | None
+    drafted_ms: int
+    changed_ms: int
 
+    @property
+    def request(self) -> EvidenceRequest:
+        """What is asked; its form was checked when it came in."""
+        return msgspec.json.decode(self.draft.request, type=EvidenceRequest)
 
-async def put_agency(tx: Transaction, agency: Agency) -> None:
-    """Add an agency, or replace its document."""
-    document = agency.encode().decode()
-    await tx.execute(
-        upsert(agencies)
-        .values(id=agency.id, document=document)
-        .on_conflict_do_update(index_elements=[agencies.c.id], set_={"document": document})
-    )
-
-
-async def find_agency(tx: Transaction, agency_id: str) -> Agency | None:
-    """Return one agency."""
-    query = select(agencies.c.document).where(agencies.c.id == agency_id)
-    document = (await tx.execute(query)).scalar_one_or_none()
-    return None if document is None else _agency(document)
-
-
-async def list_agencies(tx: Transaction) -> list[Agency]:
-    """Return all agencies."""
-    query = select(agencies.c.document).order_by(agencies.c.id)
-    return [_agency(document) for document in (await tx.execute(query)).scalars()]
-
-
-async def put_certificate(
-    tx: Transaction, officer_id: str, agency: str, signed: SignedCertificate
-) -> None:
-    """Store an officer's certificate in place of an older one."""
-    text = signed.encode().decode()
-    await tx.execute(
-        upsert(officer_certificates)
-        .values(officer_id=officer_id, agency=agency, signed=text)
-        .on_conflict_do_update(
-            index_elements=[officer_certificates.c.officer_id],
-            set_={"agency": agency, "signed": text},
+    @property
+    def signed(self) -> SignedRequest | None:
+        """The request with both signatures, once it has them."""
+        if self.cosigned is None:
+            return None
+        return SignedRequest(
+            request=self.draft.request,
+            assertion=self.draft.assertion,
+            officer=self.draft.officer,
+            cosignature=self.cosigned.cosignature,
+            cosigner=self.cosigned.cosigner,
         )
-    )
 
 
-async def find_certificate(tx: Transaction, officer_id: str) -> SignedCertificate | None:
-    """Return an officer's certificate."""
-    query = select(officer_certificates.c.signed).where(
-        officer_certificates.c.officer_id == officer_id
-    )
-    text = (await tx.execute(query)).scalar_one_or_none()
-    return None if text is None else decode(SignedCertificate, text.encode())
-
-
-async def add_request(
+async def add_draft(
     tx: Transaction,
-    signed: SignedRequest,
+    draft: Draft,
     request: EvidenceRequest,
     *,
     account_id: str,
     digest: str,
     now_ms: int,
 ) -> None:
-    """Store a request that is published now."""
+    """Store a draft that waits for the second officer."""
     await tx.execute(
         insert(requests).values(
             id=request.id,
             agency=request.agency,
             account_id=account_id,
+            cosigner_id=request.cosigner_id,
             digest=digest,
-            signed=signed.encode().decode(),
-            published_ms=now_ms,
-            expires_ms=request.expires_ms,
-            state="open",
+            draft=draft.encode().decode(),
+            state="waiting",
+            drafted_ms=now_ms,
+            changed_ms=now_ms,
         )
     )
 
 
-async def find_request(tx: Transaction, request_id: str, now_ms: int) -> PublishedRequest | None:
-    """Return one published request."""
+async def set_cosigned(tx: Transaction, request_id: str, cosigned: Cosigned, now_ms: int) -> None:
+    """Both officers have signed: a moderator is next."""
+    await _set(
+        tx,
+        request_id,
+        cosigned=cosigned.encode().decode(),
+        state="moderation",
+        changed_ms=now_ms,
+    )
+
+
+async def set_state(
+    tx: Transaction,
+    request_id: str,
+    state: DeskState,
+    now_ms: int,
+    *,
+    category: str | None = None,
+    why: str | None = None,
+) -> None:
+    """Move a request on; `category` and `why` say why it went no further."""
+    await _set(tx, request_id, state=state, category=category, why=why, changed_ms=now_ms)
+
+
+async def find_request(tx: Transaction, request_id: str) -> DeskRow | None:
+    """Return one request, wherever it stands."""
     row = (await tx.execute(select(requests).where(requests.c.id == request_id))).first()
-    return None if row is None else _published(row, now_ms)
+    return None if row is None else _desk_row(row)
 
 
 async def list_requests(
-    tx: Transaction, now_ms: int, *, agency: str | None = None, limit: int = 200
-) -> list[PublishedRequest]:
-    """Return the newest published requests, of one agency or of all."""
-    query = select(requests).order_by(requests.c.published_ms.desc()).limit(limit)
+    tx: Transaction,
+    *,
+    agency: str | None = None,
+    state: DeskState | None = None,
+    limit: int = 200,
+) -> list[DeskRow]:
+    """Return the newest requests, of one agency or of all, in one state or in any."""
+    query = select(requests).order_by(requests.c.changed_ms.desc(), requests.c.id).limit(limit)
     if agency is not None:
         query = query.where(requests.c.agency == agency)
-    return [_published(row, now_ms) for row in await tx.execute(query)]
+    if state is not None:
+        query = query.where(requests.c.state == state)
+    return [_desk_row(row) for row in await tx.execute(query)]
 
 
-async def count_open(tx: Transaction, account_id: str, now_ms: int) -> int:
-    """Return how many requests of an officer still stand."""
-    query = select(func.count()).where(
-        requests.c.account_id == account_id,
-        requests.c.expires_ms > now_ms,
-        requests.c.state == "open",
+async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
+    """Return what moderators passed before this time, in the order in which they did."""
+    query = (
+        select(requests)
+        .where(requests.c.state == "passed", requests.c.changed_ms < before_ms)
+        .order_by(requests.c.changed_ms, requests.c.id)
     )
-    return int((await tx.execute(query)).scalar_one())
+    return [_desk_row(row) for row in await tx.execute(query)]
 
 
-async def count_for_case(tx: Transaction, agency: str, case_number: str) -> int:
-    """Return how many requests an agency has published for a case."""
-    query = select(requests.c.signed).where(requests.c.agency == agency)
-    texts = (await tx.execute(query)).scalars()
-    return sum(_parse_request(text).case_number == case_number for text in texts)
+async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
+    """Keep an agreement's text, to be shown beside the register."""
+    statement = upsert(agreement_texts).values(sha256=sha256, text=text)
+    await tx.execute(statement.on_conflict_do_nothing(index_elements=[agreement_texts.c.sha256]))
 
 
-def _agency(document: str) -> Agency:
-    return decode(Agency, document.encode(), max_bytes=len(document.encode()))
+async def find_agreement_text(tx: Transaction, sha256: str) -> str | None:
+    """Return an agreement's text by its SHA-256."""
+    query = select(agreement_texts.c.text).where(agreement_texts.c.sha256 == sha256)
+    text: str | None = (await tx.execute(query)).scalar_one_or_none()
+    return text
 
 
-def _parse_request(signed_text: str) -> EvidenceRequest:
-    signed = msgspec.json.decode(signed_text, type=SignedRequest)
-    return msgspec.json.decode(signed.request, type=EvidenceRequest)
+async def _set(tx: Transaction, request_id: str, **values: str | int | None) -> None:
+    await tx.execute(update(requests).where(requests.c.id == request_id).values(**values))
 
 
-def _published(row: Row[tuple[object, ...]], now_ms: int) -> PublishedRequest:
-    signed = msgspec.json.decode(row.signed, type=SignedRequest)
-    is_over = row.state == "open" and row.expires_ms <= now_ms
-    return PublishedRequest(
+def _desk_row(row: Row[tuple[object, ...]]) -> DeskRow:
+    return DeskRow(
         id=row.id,
         agency=row.agency,
         account_id=row.account_id,
+        cosigner_id=row.cosigner_id,
         digest=row.digest,
-        signed=signed,
-        request=msgspec.json.decode(signed.request, type=EvidenceRequest),
-        published_ms=row.published_ms,
-        state="expired" if is_over else row.state,
+        draft=decode(Draft, row.draft.encode()),
+        cosigned=None if row.cosigned is None else decode(Cosigned, row.cosigned.encode()),
+        state=cast("DeskState", row.state),
+        category=row.category,
+        why=row.why,
+        drafted_ms=row.drafted_ms,
+        changed_ms=row.changed_ms,
     )

@@ -5,12 +5,20 @@ Routing is comfort, not security: the doorbell alone decides who its owners are.
 
 from dataclasses import dataclass
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, delete, insert, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from relay.store.database import Transaction
 from relay.store.health import HealthRow, health_row
-from relay.store.schema import account_doorbells, doorbell_health, doorbells, joins, pairings
+from relay.store.schema import (
+    account_doorbells,
+    accounts,
+    credentials,
+    doorbell_health,
+    doorbells,
+    joins,
+    pairings,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,14 @@ class LinkedDoorbell:
     identity_key: str
     sealing_key: str
     health: HealthRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedOwner:
+    """Somebody who hears from a doorbell, by one of their passkeys."""
+
+    name: str
+    credential_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +151,30 @@ async def list_linked(tx: Transaction, account_id: str) -> list[LinkedDoorbell]:
             sealing_key=row.sealing_key,
             health=None if row.health is None else health_row(row.received_ms, row.health),
         )
+        for row in await tx.execute(query)
+    ]
+
+
+async def unlink(tx: Transaction, account_id: str, device: str) -> None:
+    """Let an account hear nothing more of a doorbell."""
+    await tx.execute(
+        delete(account_doorbells).where(
+            account_doorbells.c.account_id == account_id, account_doorbells.c.device == device
+        )
+    )
+
+
+async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:
+    """Return who hears from a doorbell, by name."""
+    query = (
+        select(accounts.c.name, credentials.c.credential_id)
+        .join(account_doorbells, account_doorbells.c.account_id == accounts.c.id)
+        .join(credentials, credentials.c.account_id == accounts.c.id)
+        .where(account_doorbells.c.device == device)
+        .order_by(accounts.c.name, credentials.c.credential_id)
+    )
+    return [
+        LinkedOwner(name=row.name, credential_id=row.credential_id)
         for row in await tx.execute(query)
     ]
 

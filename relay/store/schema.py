@@ -20,7 +20,7 @@ from sqlalchemy import (
     true,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Goes up with every change here; relay/store/migrations.py then gets the step to it."""
 
 metadata = MetaData()
@@ -266,32 +266,32 @@ pushes = Table(
 
 # --- agencies, requests, evidence ------------------------------------------------------------
 
-agencies = Table(
-    "agencies",
+# An agency's agreement in words; the register has its SHA-256.
+agreement_texts = Table(
+    "agreement_texts",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("document", Text, nullable=False),  # JSON of protocol.claims.Agency
+    Column("sha256", Text, primary_key=True),
+    Column("text", Text, nullable=False),
 )
 
-officer_certificates = Table(
-    "officer_certificates",
-    metadata,
-    Column("officer_id", Text, ForeignKey("accounts.id"), primary_key=True),
-    Column("agency", Text, ForeignKey("agencies.id"), nullable=False),
-    Column("signed", Text, nullable=False),  # JSON of protocol.requests.SignedCertificate
-)
-
+# A request on its way into the register. Once its entry is there, the register alone says how it
+# stands; who is an agency or an officer, the register says as well.
 requests = Table(
     "requests",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("agency", Text, ForeignKey("agencies.id"), nullable=False, index=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("agency", Text, nullable=False, index=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),  # who drafted it
+    Column("cosigner_id", Text, nullable=False),  # the officer whom it names to co-sign it
     Column("digest", Text, nullable=False, unique=True),
-    Column("signed", Text, nullable=False),  # JSON of protocol.requests.SignedRequest
-    Column("published_ms", BigInteger, nullable=False),
-    Column("expires_ms", BigInteger, nullable=False),
-    Column("state", Text, nullable=False),  # open | expired | closed
+    Column("draft", Text, nullable=False),  # JSON of relay.store.requests.Draft
+    Column("cosigned", Text),  # JSON of relay.store.requests.Cosigned
+    Column("state", Text, nullable=False),  # relay.store.requests.DeskState
+    Column("category", Text),  # why a moderator refused it
+    Column("why", Text),  # why the register would have refused it
+    Column("drafted_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),  # when it came to this state
+    Index("requests_by_state", "state", "changed_ms"),
 )
 
 packages = Table(
@@ -300,7 +300,7 @@ packages = Table(
     Column("package_id", Text, primary_key=True),
     Column("request_id", Text, ForeignKey("requests.id"), nullable=False, index=True),
     Column("device", Text, ForeignKey("doorbells.device"), nullable=False, index=True),
-    Column("agency", Text, ForeignKey("agencies.id"), nullable=False, index=True),
+    Column("agency", Text, nullable=False, index=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("part_bytes", BigInteger, nullable=False),
     Column("parts", Text, nullable=False),  # JSON: the SHA-256 of each part, in order
@@ -317,4 +317,104 @@ downloads = Table(
     Column("package_id", Text, ForeignKey("packages.package_id"), nullable=False, index=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+)
+
+# --- the public logs (relay/custody) ----------------------------------------------------------
+
+# One row a log: how far it has come. `size` entries have their places; the checkpoint that the
+# world sees is of `published_size`, and `published` is its newest form.
+log_heads = Table(
+    "log_heads",
+    metadata,
+    Column("log", Text, primary_key=True),  # register | custody
+    Column("added", BigInteger, nullable=False),  # the highest number below
+    Column("size", BigInteger, nullable=False),
+    Column("published_size", BigInteger, nullable=False),
+    Column("published", Text),  # a signed note with cosignatures
+    Column("published_ms", BigInteger, nullable=False),
+    Column("holder", Text),  # the relay that may sequence, until
+    Column("held_until_ms", BigInteger, nullable=False),
+)
+
+# Every entry, first without a place (`leaf_index`), then with one for ever.
+log_entries = Table(
+    "log_entries",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True),  # the order of arrival
+    Column("key", Text, nullable=False),  # the caller's name for it: one entry a key
+    Column("entry", Text, nullable=False),  # canonical JSON
+    Column("leaf_hash", Text, nullable=False),  # hexadecimal
+    Column("leaf_index", BigInteger),
+    UniqueConstraint("log", "key"),
+    UniqueConstraint("log", "leaf_index"),
+)
+
+# Every tree that was ever signed: one root a size. `witnessed` is its first checkpoint with a
+# quorum, and `stamp` the number of that among them.
+log_checkpoints = Table(
+    "log_checkpoints",
+    metadata,
+    Column("log", Text, primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("root", Text, nullable=False),  # hexadecimal
+    Column("stamp", BigInteger),
+    Column("witnessed", Text),
+    UniqueConstraint("log", "stamp"),
+)
+
+# Who is to hear of a release once it is in the log; deleted when that is told.
+release_commitments = Table(
+    "release_commitments",
+    metadata,
+    Column("commitment", Text, primary_key=True),  # hexadecimal
+    Column("device", Text, ForeignKey("doorbells.device"), nullable=False),
+    Column("number", BigInteger, nullable=False),  # in log_entries (custody)
+)
+
+# What doorbells committed to in slots that aren't told yet; deleted then.
+slot_commitments = Table(
+    "slot_commitments",
+    metadata,
+    Column("slot", BigInteger, primary_key=True),
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("commitment", Text, nullable=False),  # hexadecimal
+)
+
+# The tree of a slot that is on its way into the log.
+slot_trees = Table(
+    "slot_trees",
+    metadata,
+    Column("slot", BigInteger, primary_key=True),
+    Column("leaves", Text, nullable=False),  # JSON: commitments and padding, in the tree's order
+    Column("number", BigInteger, nullable=False),  # in log_entries (custody)
+)
+
+# How many packages arrived for an agency, for the bands that are public.
+received_counts = Table(
+    "received_counts",
+    metadata,
+    Column("agency", Text, primary_key=True),
+    Column("quarter", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# What doorbells refused, until their quarter is over and its sum is logged.
+refusal_counts = Table(
+    "refusal_counts",
+    metadata,
+    Column("quarter", Text, primary_key=True),
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("counts", Text, nullable=False),  # JSON: by check
+)
+
+# What an owner wants deleted after it was downloaded (R14).
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("package_id", Text, ForeignKey("packages.package_id"), primary_key=True),
+    Column("agency", Text, nullable=False, index=True),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("answer_by_ms", BigInteger, nullable=False),
+    Column("answer", Text),  # JSON of protocol.custody.SignedDeletionAnswer
 )

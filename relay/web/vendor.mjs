@@ -10,6 +10,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ICONS, drawIcon, readMark } from "./icons.mjs";
+import { writeSavedPage } from "./saved_page.mjs";
 import { writeWorker } from "./shell.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -56,4 +57,5 @@ copy("relay/web/static/js/browser", join(app, "vendor/browser"));
 const mark = readMark(readFileSync(join(pages, "mark.svg"), "utf8"));
 mkdirSync(join(app, "vendor/icons"), { recursive: true });
 for (const name of Object.keys(ICONS)) writeFileSync(join(app, "vendor/icons", name), drawIcon(mark, name));
+writeSavedPage(join(pages, "vendor/verify.html"));
 writeWorker(app); // last: it lists all others

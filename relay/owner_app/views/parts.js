@@ -130,13 +130,20 @@ export function guarded(place, action) {
   };
 }
 
+/** Terms and what they say, as a letter has them. @param {[string, string | Node][]} rows */
+export function terms(rows) {
+  const pairs = rows.map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, value)]);
+  return h("dl", { class: "terms" }, pairs);
+}
+
 /**
  * A player for one clip: fetches and checks it on a press of "Watch".
  * @param {Context} context
  * @param {import("../clips.js").ClipReader} reader
  * @param {ClipEvent} event
+ * @param {(clip: import("../clips.js").CheckedClip, video: HTMLVideoElement) => void} onChecked
  */
-export function clipPlayer(context, reader, event) {
+export function clipPlayer(context, reader, event, onChecked) {
   const place = h("div", { class: "player" });
   const show = async () => {
     const bar = h("progress", { max: 1, value: 0, "aria-label": t("clip.fetching") });
@@ -146,7 +153,9 @@ export function clipPlayer(context, reader, event) {
       const { clip_id, manifest_digest } = event.body;
       const which = { clipId: clip_id, digest: manifest_digest, identityKey: identity_key };
       const clip = await reader.read(which, (share) => bar.setAttribute("value", String(share)));
-      fill(place, checkedVideo(clip, context.left));
+      const video = checkedVideo(clip, context.left);
+      fill(place, video, clipFacts(clip.manifest));
+      onChecked(clip, video);
     } catch (error) {
       console.warn(error);
       fill(place, problem(error), h("button", { onclick: show }, t("error.again")));
@@ -161,13 +170,10 @@ export function clipPlayer(context, reader, event) {
  * @param {import("../clips.js").CheckedClip} clip
  * @param {AbortSignal} left
  */
-function checkedVideo({ blob, manifest }, left) {
+function checkedVideo({ blob }, left) {
   const url = URL.createObjectURL(blob);
   left.addEventListener("abort", () => URL.revokeObjectURL(url));
-  return [
-    h("video", { src: url, controls: true, playsinline: "", preload: "auto", class: "clip" }),
-    ...clipFacts(manifest),
-  ];
+  return h("video", { src: url, controls: true, playsinline: "", preload: "auto", class: "clip" });
 }
 
 /**

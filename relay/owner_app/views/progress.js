@@ -7,24 +7,43 @@ import { hasText, t, time } from "../i18n.js";
 
 /** @typedef {import("../household.js").Household} Household */
 
+/** @typedef {"clips" | "person" | "browser" | "settings" | "key"} About */
+
 /**
  * @param {Household} household
  * @param {string} digest
  * @param {() => void} restart
- * @param {"clips" | "person" | "browser"} [about]
+ * @param {About} [about]
+ * @param {string} [device] says so if it can't be reached
  */
-export function statementProgress(household, digest, restart, about = "clips") {
+export function statementProgress(household, digest, restart, about = "clips", device = "") {
   const notes = household.notesOn(digest);
   const last = notes.at(-1);
-  if (last === undefined) return [step("progress.sent", "progress.sent_help", "statement-sent")];
+  if (last === undefined) return [onItsWay(household, device)];
   const { body } = last.note;
   if (body.type === "confirmation_wanted") return [confirmHere(body.door_page, about)];
   if (body.type === "statement_refused") return refusedHere(body, restart);
-  if (body.type !== "released") return [];
+  if (body.type !== "released") return [step("progress.done", "progress.done_help", "statement-done")];
   return [
     step("progress.released", "progress.released_help", "released"),
     h("p", { class: "muted" }, time(last.time_ms)),
   ];
+}
+
+/** How a statement stands, in one word. @param {Household} household @param {string} digest @returns {"sent" | "asked" | "refused" | "done"} */
+export function standing(household, digest) {
+  const last = household.notesOn(digest).at(-1);
+  if (last === undefined) return "sent";
+  const { type } = last.note.body;
+  if (type === "confirmation_wanted") return "asked";
+  return type === "statement_refused" ? "refused" : "done";
+}
+
+/** Sent, and nothing heard: the doorbell may be away. @param {Household} household @param {string} device */
+export function onItsWay(household, device) {
+  const isAway = household.doorbell(device)?.state === "offline";
+  if (isAway) return step("progress.away", "progress.away_help", "statement-away");
+  return step("progress.sent", "progress.sent_help", "statement-sent");
 }
 
 /** @param {string} title @param {string} help @param {string} id */
@@ -32,7 +51,7 @@ function step(title, help, id) {
   return h("div", { class: "notice", id, role: "status" }, h("h2", {}, t(title)), h("p", {}, t(help)));
 }
 
-/** @param {string} doorPage @param {"clips" | "person" | "browser"} about */
+/** @param {string} doorPage @param {About} about */
 function confirmHere(doorPage, about) {
   const isWeb = /^https?:\/\//.test(doorPage);
   const link = {
@@ -54,7 +73,7 @@ function confirmHere(doorPage, about) {
 }
 
 /** @param {{reason: string, detail: string}} body @param {() => void} restart */
-function refusedHere({ reason, detail }, restart) {
+export function refusedHere({ reason, detail }, restart) {
   const known = `refusal.${reason}`;
   return [
     h(

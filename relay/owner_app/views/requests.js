@@ -2,52 +2,85 @@
  * Requests: first those that concern this door, as the doorbell itself said in sealed notes.
  * @module
  */
-import { h, skeleton, fill } from "../dom.js";
-import { decisionOn } from "../account.js";
-import { spanText, t } from "../i18n.js";
-import { parseRequestUnverified } from "../vendor/protocol/requests.js";
+import { decisionsOn } from "../account.js";
+import { mayStand, settingsOf } from "../decided.js";
+import { fill, h, skeleton } from "../dom.js";
+import { spanText, t, time } from "../i18n.js";
+import { compare } from "../matching.js";
+import { parseRequestUnverified, requestDigest } from "../vendor/protocol/requests.js";
 import { problem } from "./parts.js";
+import { standing } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {{signed: import("../vendor/protocol/documents.js").SignedRequest, state: "open" | "expired" | "closed", published_ms: number, agency: import("../vendor/protocol/documents.js").Agency}} Published */
+/** @typedef {import("../household.js").Household} Household */
+/** @typedef {import("../decided.js").Match} Match */
+/** @typedef {import("../vendor/protocol/documents.js").Agency} Agency */
+/** @typedef {import("../vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
+/** @typedef {{signed: import("../vendor/protocol/documents.js").SignedRequest, state: "open" | "renewed" | "withdrawn" | "expired", published_ms: number, agency: Agency}} Published */
+/** @typedef {Published & {request: EvidenceRequest, digest: string}} Item */
 
 /** @param {Context} context */
 export function requestsPage(context) {
-  const { household, relay, left } = context;
+  const { household, left } = context;
   const place = h("div", {}, skeleton(3));
-  /** @type {Published[]} */
-  let published = [];
-  const redraw = () => fill(place, content(published, household));
+  /** @type {Item[]} */
+  let items = [];
+  const redraw = () => {
+    if (!left.aborted) fill(place, content(items, household));
+  };
   const load = async () => {
     try {
-      published = (await relay.get("requests")).requests;
-      await household.heard();
+      [items] = await Promise.all([published(context), household.heard()]);
       redraw();
       household.addEventListener("change", redraw, { signal: left });
     } catch (error) {
-      fill(place, problem(error));
+      if (!left.aborted) fill(place, problem(error));
     }
   };
-  household.addEventListener("request", async () => {
-    published = (await relay.get("requests")).requests;
-    redraw();
-  }, { signal: left });
-  load();
+  const again = async () => {
+    try {
+      items = await published(context);
+      redraw();
+    } catch (error) {
+      console.warn("requests", error);
+    }
+  };
+  household.addEventListener("request", again, { signal: left });
+  household.addEventListener("matched", again, { signal: left });
+  void load();
   return { title: t("requests.title"), body: [h("p", { class: "lead" }, t("requests.lead")), place] };
 }
 
-/** @param {Published[]} published @param {import("../household.js").Household} household */
-function content(published, household) {
-  const matches = household.matches;
-  const items = published.map((item) => ({ ...item, request: parseRequestUnverified(item.signed) }));
-  const mine = items.filter(({ request }) => matches.has(request.id));
-  const others = items.filter(({ request }) => !matches.has(request.id));
+/** @param {Context} context @returns {Promise<Item[]>} */
+async function published({ relay }) {
+  const { requests } = await relay.get("requests");
+  return Promise.all(
+    requests.map(async (/** @type {Published} */ one) => ({
+      ...one,
+      request: parseRequestUnverified(one.signed),
+      digest: await requestDigest(one.signed),
+    })),
+  );
+}
+
+/** @param {Item[]} items @param {Household} household */
+function content(items, household) {
+  const isMine = (/** @type {Item} */ item) => {
+    const { same, different } = compare(household, item.request.id, item);
+    return same.length + different.length > 0;
+  };
+  const mine = items.filter(isMine).sort(byUrgency);
+  const others = items.filter((item) => !mine.includes(item));
+  const hidden = household.matches.filter(
+    (match) => mayStand(match, Date.now()) && !items.some(({ request, digest }) => request.id === match.request_id || digest === match.request_digest),
+  );
   return [
     (household.isUntold || household.unopenedNotes > 0) &&
       h("div", { class: "notice" }, h("p", {}, t("requests.unopened")), h("p", {}, h("a", { href: "#/browsers" }, t("browsers.link")))),
+    household.doorbells.map((bell) => optedOut(household, bell)),
     h("h2", {}, t("requests.yours")),
-    mine.length
-      ? h("ul", { class: "rows", id: "my-requests" }, mine.map(row))
+    mine.length + hidden.length
+      ? h("ul", { class: "rows", id: "my-requests" }, mine.map((item) => row(item, household)), hidden.map(hiddenRow))
       : h("p", { class: "empty" }, t("requests.none")),
     others.length > 0 &&
       h(
@@ -55,27 +88,64 @@ function content(published, household) {
         {},
         h("summary", {}, t("requests.others")),
         h("p", { class: "muted" }, t("requests.others_help")),
-        h("ul", { class: "rows" }, others.map(row)),
+        h("ul", { class: "rows" }, others.map((item) => row(item, household))),
       ),
   ];
 }
 
-/**
- * @param {Published & {request: import("../vendor/protocol/documents.js").EvidenceRequest}} item
- */
-function row({ request, agency, state }) {
-  const text = t("requests.ask", {
-    agency: agency.name,
-    span: spanText(request.from_ms, request.to_ms),
-  });
-  const decision = decisionOn(request.id);
-  const done = decision === null ? null : t(decision === "refused" ? "requests.refused" : "requests.signed");
+/** Says so where a doorbell tells of no request, and where to change that. @param {Household} household @param {import("../household.js").Doorbell} bell */
+function optedOut(household, { device, name }) {
+  const { settings } = settingsOf(household, device);
+  if (settings?.is_opted_in) return null;
+  const words = t(settings === null ? "requests.not_asked_yet" : "requests.opted_out", { door: name });
+  return h("p", { class: "muted", "data-testid": "opted-out" }, words, " ", h("a", { href: `#/settings/${device}` }, t("settings.link")));
+}
+
+/** @param {Item} a @param {Item} b */
+function byUrgency(a, b) {
+  const isUrgent = (/** @type {Item} */ { state, request }) => Number(state === "open" && request.danger !== "");
+  return isUrgent(b) - isUrgent(a) || b.published_ms - a.published_ms;
+}
+
+/** @param {Item} item @param {Household} household */
+function row({ request, digest, agency, state }, household) {
+  const { same, different } = compare(household, request.id, { request, digest, agency });
+  const text = t("requests.ask", { agency: agency.name, span: spanText(request.from_ms, request.to_ms) });
   const over = state === "open" ? null : t(`requests.${state}`);
-  const detail = [t(`incident.${request.incident_type}`), over, done].filter(Boolean).join(" · ");
+  const detail = [t(`incident.${request.incident_type}`), over, ...same.map((match) => answered(household, match))];
   return h(
     "li",
     { "data-testid": "request", "data-request": request.id },
-    h("div", { class: "grow sentence" }, h("strong", {}, text), h("span", { class: "muted" }, detail)),
+    h(
+      "div",
+      { class: "grow sentence" },
+      request.danger && same.length > 0 && h("strong", { class: "emergency-mark" }, t("requests.emergency")),
+      h("strong", {}, text),
+      different.length > 0 && h("p", { class: "warn-text" }, t("requests.different")),
+      h("span", { class: "muted" }, detail.filter(Boolean).join(" · ")),
+    ),
     h("a", { class: "button", href: `#/requests/${request.id}` }, t("requests.read")),
+  );
+}
+
+/** What this browser knows of the answer. @param {Household} household @param {Match} match */
+function answered(household, { device, request_digest }) {
+  const { grant, revoke, decline } = decisionsOn(device, request_digest);
+  if (revoke !== undefined) return t("requests.taken_back");
+  if (grant !== undefined) return t(standing(household, grant.digest) === "done" ? "requests.given" : "requests.signed");
+  return decline === undefined ? null : t("requests.refused");
+}
+
+/** A request that the doorbell read and the relay doesn't show. @param {Match} match */
+function hiddenRow({ agency_name, told_ms }) {
+  return h(
+    "li",
+    { "data-testid": "hidden-request" },
+    h(
+      "div",
+      { class: "grow sentence" },
+      h("strong", {}, t("requests.hidden", { agency: agency_name })),
+      h("span", { class: "muted" }, t("requests.hidden_help"), " ", time(told_ms)),
+    ),
   );
 }

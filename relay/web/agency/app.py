@@ -7,17 +7,22 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from firmware.protocol.encoding import WireError
-from relay.agency.register import CertificateRefused
+from relay.agency.agencies import CertificateRefused
+from relay.agency.register import RegisterRefused
+from relay.custody.errors import LogUnavailable
+from relay.custody.happenings import AnswerRefused
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError
+from relay.evidence.deletions import DeletionUnknown
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
 from relay.web.agency import evidence, requests, sign_in
+from relay.web.agency.padding import PaddedAnswers
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import services_of
 from relay.web.answers import PageError, error_json, wants_json
 
-CONFLICTS = frozenset({"id_taken"})
-LIMITS = frozenset({"open_limit", "case_limit"})
+CONFLICTS = frozenset({"id_taken", "state"})
+LIMITS = frozenset({"open_limit", "case_limit", "area_quiet"})
 
 
 def build_agency(services: AgencyServices) -> Starlette:
@@ -26,6 +31,7 @@ def build_agency(services: AgencyServices) -> Starlette:
     app.state.services = services
     for kind in (PageError, HTTPException, RelayError, WireError):
         app.add_exception_handler(kind, _on_error)
+    app.add_middleware(PaddedAnswers)
     return app
 
 
@@ -45,15 +51,21 @@ def _routes() -> list[Route]:
         post("/agency/login/verify", sign_in.login_verify),
         post("/agency/logout", sign_in.logout),
         post("/agency/officers/{officer_id}/certificate", sign_in.put_certificate),
+        post("/agency/officers/{officer_id}/revocation", sign_in.revoke),
         get("/agency/officers", sign_in.list_uncertified),
         get("/agency/officers/{officer_id}", sign_in.get_officer),
         get("/agency/requests", requests.list_page),
-        post("/agency/requests", requests.publish),
+        post("/agency/requests", requests.draft),
         get("/agency/requests/new", requests.new_page),
         get("/agency/requests/{request_id}", requests.show_page),
+        get("/agency/requests/{request_id}/renew", requests.renew_page),
+        post("/agency/requests/{request_id}/cosign", requests.cosign),
+        post("/agency/requests/{request_id}/take-back", requests.take_back),
+        post("/agency/requests/{request_id}/withdraw", requests.withdraw),
         get("/agency/evidence", evidence.list_page),
         get("/agency/evidence/{package_id}", evidence.open_page),
         post("/agency/evidence/{package_id}/download", evidence.download),
+        post("/agency/evidence/{package_id}/deletion-answer", evidence.answer_deletion),
     ]
 
 
@@ -87,6 +99,12 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 429 if error.reason in LIMITS else 422, error.reason
         case CertificateRefused():
             return 403, "certificate"
+        case RegisterRefused():
+            return 422, "register"
+        case LogUnavailable():
+            return 503, "log"
+        case AnswerRefused() | DeletionUnknown():
+            return 403, "deletion_answer"
         case BusUnavailable() | ObjectStoreError():
             return 503, "unavailable"
         case _:

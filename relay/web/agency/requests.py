@@ -1,31 +1,77 @@
-"""Requests of the officer's own agency: list, write, publish, read."""
+"""Requests of the officer's own agency: write, co-sign, take back, withdraw, renew, read."""
+
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from firmware.protocol.encoding import Document
-from firmware.protocol.requests import INCIDENT_TYPES, SignedRequest
-from relay.web.agency.session import require_officer, require_officer_post, services_of
+from firmware.protocol.requests import INCIDENT_TYPES, EvidenceRequest, SignedWithdrawal
+from relay.agency.agencies import Standing, officers_of, standing_of
+from relay.agency.register import RegisterView
+from relay.request.batches import batch_ms_of, next_boundary_ms
+from relay.request.published import PublishedRequest, find_published
+from relay.store.requests import Cosigned, DeskRow, Draft
+from relay.web.agency.arrived import list_arrived
+from relay.web.agency.session import (
+    Officer,
+    require_officer,
+    require_officer_post,
+    services_of,
+)
 from relay.web.answers import not_found, read_json
 
 
-class PublishIn(Document, frozen=True, kw_only=True):
-    """A signed request."""
+class DraftIn(Document, frozen=True, kw_only=True):
+    """What the drafting officer signed."""
 
-    signed: SignedRequest
+    draft: Draft
+
+
+class CosignIn(Document, frozen=True, kw_only=True):
+    """What the second officer signed."""
+
+    cosigned: Cosigned
+
+
+class TakeBackIn(Document, frozen=True, kw_only=True):
+    """Nothing: who is signed in may, or may not."""
+
+
+class WithdrawIn(Document, frozen=True, kw_only=True):
+    """A signed withdrawal."""
+
+    signed: SignedWithdrawal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A request as the agency's pages show it: from the desk, then from the register."""
+
+    id: str
+    request: EvidenceRequest
+    digest: str
+    state: str
+    row: DeskRow
+    published: PublishedRequest | None
+    at_ms: int
+    """When it was published, or else when it came to its state on the desk."""
 
 
 async def list_page(request: Request) -> Response:
     """GET /agency/requests."""
     officer = await require_officer(request)
     services = services_of(request)
+    view = await services.agencies.view()
+    rows = await services.desk.list_rows(officer.agency.id)
     return services.pages.render(
         request,
         "agency/requests.html",
         csrf=officer.csrf,
         officer=officer,
-        requests=await services.publishing.list(agency=officer.agency.id),
+        requests=[_shown(row, view) for row in rows],
     )
 
 
@@ -33,43 +79,155 @@ async def new_page(request: Request) -> Response:
     """GET /agency/requests/new."""
     officer = await require_officer(request)
     services = services_of(request)
-    certificate = await services.register.find_certificate(officer.account.id)
+    view = await services.agencies.view()
     return services.pages.render(
         request,
         "agency/request_new.html",
         csrf=officer.csrf,
         officer=officer,
         incident_types=INCIDENT_TYPES,
-        certificate=None if certificate is None else msgspec.to_builtins(certificate),
-        has_demo_passkeys=services.site.has_demo_passkeys,
-        rp_id=services.site.rp_id,
+        limits=view.facts.limits,
+        **_signing(officer, view),
     )
 
 
-async def publish(request: Request) -> Response:
-    """POST /agency/requests."""
+async def renew_page(request: Request) -> Response:
+    """GET /agency/requests/{request_id}/renew: the same again, once, with fresh signatures."""
+    officer, view, shown = await _require_shown(request)
+    if shown.published is None or shown.state != "open" or shown.request.renewed_id is not None:
+        raise not_found("request that can be renewed")
+    return services_of(request).pages.render(
+        request,
+        "agency/request_renew.html",
+        csrf=officer.csrf,
+        officer=officer,
+        shown=shown,
+        renewed=msgspec.to_builtins(shown.request),
+        limits=view.facts.limits,
+        **_signing(officer, view),
+    )
+
+
+async def draft(request: Request) -> Response:
+    """POST /agency/requests: a draft, signed by the officer who wrote it."""
     officer = await require_officer_post(request)
-    body = await read_json(request, PublishIn)
-    request_id = await services_of(request).publishing.publish(officer.account, body.signed)
+    body = await read_json(request, DraftIn)
+    request_id = await services_of(request).desk.draft(officer.account, body.draft)
     return JSONResponse({"id": request_id}, status_code=201)
 
 
+async def cosign(request: Request) -> Response:
+    """POST /agency/requests/{request_id}/cosign: the second officer's signature."""
+    officer = await require_officer_post(request)
+    request_id = await _own_request(request, officer)
+    body = await read_json(request, CosignIn)
+    await services_of(request).desk.cosign(officer.account, request_id, body.cosigned)
+    return JSONResponse({"id": request_id})
+
+
+async def take_back(request: Request) -> Response:
+    """POST /agency/requests/{request_id}/take-back: before it is published."""
+    officer = await require_officer_post(request)
+    request_id = await _own_request(request, officer)
+    await read_json(request, TakeBackIn)
+    await services_of(request).desk.take_back(officer.account, request_id)
+    return JSONResponse({"id": request_id})
+
+
+async def withdraw(request: Request) -> Response:
+    """POST /agency/requests/{request_id}/withdraw: after it was published, signed."""
+    officer = await require_officer_post(request)
+    request_id = await _own_request(request, officer)
+    body = await read_json(request, WithdrawIn)
+    await services_of(request).desk.withdraw(officer.account, body.signed)
+    return JSONResponse({"id": request_id})
+
+
 async def show_page(request: Request) -> Response:
-    """GET /agency/requests/{request_id}: what was published and which evidence arrived.
+    """GET /agency/requests/{request_id}: what was signed, how it stands, which evidence arrived.
 
     Nothing about who was asked, saw it or said no (rule R8).
     """
-    officer = await require_officer(request)
+    officer, view, shown = await _require_shown(request)
     services = services_of(request)
-    published = await services.publishing.find(request.path_params["request_id"])
-    if published is None or published.agency != officer.agency.id:
-        raise not_found("request")
-    delivered = await services.delivery.list_for_agency(officer.agency.id)
+    arrived = await list_arrived(services, officer.agency.id, view)
     return services.pages.render(
         request,
         "agency/request.html",
         csrf=officer.csrf,
         officer=officer,
+        shown=shown,
+        publishes_ms=next_boundary_ms(view.now_ms, batch_ms_of(view)),
+        is_drafter=shown.row.account_id == officer.account.id,
+        is_cosigner=shown.row.cosigner_id == officer.account.id,
+        to_sign={
+            "id": shown.id,
+            "request": shown.row.draft.request,
+            "digest": shown.digest,
+        },
+        packages=[one for one in arrived if one.request_id == shown.id],
+        **_signing(officer, view),
+    )
+
+
+async def _own_request(request: Request, officer: Officer) -> str:
+    """Return the id of a request of the officer's own agency, or raise 404."""
+    request_id: str = request.path_params["request_id"]
+    if await services_of(request).desk.find_row(officer.agency.id, request_id) is None:
+        raise not_found("request")
+    return request_id
+
+
+async def _require_shown(request: Request) -> tuple[Officer, RegisterView, Shown]:
+    officer = await require_officer(request)
+    services = services_of(request)
+    view = await services.agencies.view()
+    row = await services.desk.find_row(officer.agency.id, request.path_params["request_id"])
+    if row is None:
+        raise not_found("request")
+    return officer, view, _shown(row, view)
+
+
+def _signing(officer: Officer, view: RegisterView) -> dict[str, Any]:  # Any: what pages show
+    """Return what a page needs on which an officer signs."""
+    standing = standing_of(view, officer.agency.id, officer.account.id)
+    return {
+        "standing": standing,
+        "signer": {
+            "officer_id": officer.account.id,
+            "name": standing.name or officer.account.name,
+            "agency": officer.agency.id,
+            "certificate": _certificate(standing),
+        },
+        "cosigners": [
+            one
+            for one in officers_of(view, officer.agency.id)
+            if one.officer_id != officer.account.id
+        ],
+    }
+
+
+def _certificate(standing: Standing) -> object:
+    """Return the certificate to sign under, as JSON; None unless it counts now."""
+    if standing.state != "valid" or standing.signed is None:
+        return None
+    return msgspec.to_builtins(standing.signed)
+
+
+def _shown(row: DeskRow, view: RegisterView) -> Shown:
+    published = find_published(view, row.id) if row.state == "logged" else None
+    state: str = row.state
+    if row.state == "logged":
+        state = "logging" if published is None else published.state
+    at_ms = row.changed_ms
+    if published is not None and published.published_ms is not None:
+        at_ms = published.published_ms
+    return Shown(
+        id=row.id,
+        request=row.request,
+        digest=row.digest,
+        state=state,
+        row=row,
         published=published,
-        packages=[row for row in delivered if row.request_id == published.id],
+        at_ms=at_ms,
     )

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from relay.agency.register import Register
+from relay.agency.agencies import Agencies
 from relay.clock import Clock
+from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.people.ceremonies import Ceremonies
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
-from relay.request.publishing import Publishing
+from relay.request.desk import Desk
 from relay.web.pages import Pages
 
 
@@ -21,7 +22,8 @@ class AgencyServices:
     pages: Pages
     ceremonies: Ceremonies
     sessions: Sessions
-    register: Register
-    publishing: Publishing
+    agencies: Agencies
+    desk: Desk
     delivery: Delivery
+    deletions: Deletions
     bucket_origin: str

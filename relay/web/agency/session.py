@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from firmware.protocol.claims import Agency
+from relay.agency.agencies import Agency
 from relay.store.people import Account
 from relay.web.agency.services import AgencyServices
 from relay.web.answers import PageError
@@ -38,7 +38,7 @@ async def find_officer(request: Request) -> Officer | None:
     session = await services.sessions.find(token, "officer") if token else None
     if session is None or session.account.agency is None:
         return None
-    agency = await services.register.find_agency(session.account.agency)
+    agency = await services.agencies.find(session.account.agency)
     if agency is None:
         return None
     return Officer(account=session.account, agency=agency, csrf=session.csrf)
@@ -49,7 +49,14 @@ async def require_officer(request: Request) -> Officer:
     officer = await find_officer(request)
     if officer is None:
         raise PageError(401, "unauthenticated", "sign in first")
+    if is_before_first_day(officer.agency):
+        raise PageError(403, "agreement", "the agreement isn't public for long enough yet")
     return officer
+
+
+def is_before_first_day(agency: Agency) -> bool:
+    """Tell whether an agency's first agreement doesn't count yet: nothing is open to it (R20)."""
+    return agency.state == "waiting" and agency.agreement.version == 1
 
 
 async def require_officer_post(request: Request) -> Officer:

@@ -6,14 +6,19 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.protocol.encoding import Document, WireError, decode
-from firmware.protocol.requests import OfficerCertificate, SignedCertificate
+from firmware.protocol.encoding import Document
+from firmware.protocol.register.entries import ChangeLeaf
+from firmware.protocol.requests import SignedCertificate
+from relay.agency.agencies import standing_of
 from relay.people.ceremonies import SignedIn, Started
+from relay.request.published import list_published
+from relay.web.agency.arrived import list_arrived
 from relay.web.agency.session import (
     COOKIE,
     check_origin,
     clear_session,
     find_officer,
+    is_before_first_day,
     require_officer,
     require_officer_post,
     services_of,
@@ -48,16 +53,21 @@ async def home(request: Request) -> Response:
         return services.pages.render(
             request, "agency/sign_in.html", has_demo_passkeys=services.site.has_demo_passkeys
         )
-    certificate = await services.register.find_certificate(officer.account.id)
-    published = await services.publishing.list(agency=officer.agency.id)
+    view = await services.agencies.view()
+    rows = await services.desk.list_rows(officer.agency.id)
+    published = list_published(view, agency=officer.agency.id)
     return services.pages.render(
         request,
         "agency/dashboard.html",
         csrf=officer.csrf,
         officer=officer,
-        has_certificate=certificate is not None,
+        is_open=not is_before_first_day(officer.agency),
+        standing=standing_of(view, officer.agency.id, officer.account.id),
         open_count=sum(row.state == "open" for row in published),
-        package_count=len(await services.delivery.list_for_agency(officer.agency.id)),
+        to_cosign=[
+            row for row in rows if row.state == "waiting" and row.cosigner_id == officer.account.id
+        ],
+        package_count=len(await list_arrived(services, officer.agency.id, view)),
     )
 
 
@@ -116,14 +126,22 @@ async def put_certificate(request: Request) -> Response:
     """POST /agency/officers/{officer_id}/certificate: the agency's signature authorises."""
     signed = await read_json(request, SignedCertificate)
     officer_id = request.path_params["officer_id"]
-    await services_of(request).register.take_certificate(officer_id, signed)
+    await services_of(request).agencies.take_certificate(officer_id, signed)
+    return JSONResponse({"ok": True}, status_code=201)
+
+
+async def revoke(request: Request) -> Response:
+    """POST /agency/officers/{officer_id}/revocation: the agency's signature authorises."""
+    leaf = await read_json(request, ChangeLeaf)
+    officer_id = request.path_params["officer_id"]
+    await services_of(request).agencies.take_revocation(officer_id, leaf)
     return JSONResponse({"ok": True}, status_code=201)
 
 
 async def list_uncertified(request: Request) -> Response:
     """GET /agency/officers: colleagues who wait for the agency's certificate."""
     officer = await require_officer(request)
-    waiting = await services_of(request).register.uncertified(officer.agency.id)
+    waiting = await services_of(request).agencies.uncertified(officer.agency.id)
     return JSONResponse({"officers": [msgspec.to_builtins(colleague) for colleague in waiting]})
 
 
@@ -133,30 +151,19 @@ async def get_officer(request: Request) -> Response:
     services = services_of(request)
     if request.path_params["officer_id"] != officer.account.id:
         raise not_found("officer")
-    signed = await services.register.find_certificate(officer.account.id)
+    view = await services.agencies.view()
+    standing = standing_of(view, officer.agency.id, officer.account.id)
     return JSONResponse(
         {
             "officer_id": officer.account.id,
             "name": officer.account.name,
             "agency": officer.agency.id,
-            "certificate": _certificate_state(signed, services.clock.wall_ms()),
-            "signed": None if signed is None else _plain(signed),
+            "certificate": standing.state,
+            "role": standing.role,
+            "counts_from_ms": standing.counts_from_ms,
+            "signed": None if standing.signed is None else msgspec.to_builtins(standing.signed),
         }
     )
-
-
-def _certificate_state(signed: SignedCertificate | None, now_ms: int) -> str:
-    if signed is None:
-        return "none"
-    try:
-        certificate = decode(OfficerCertificate, signed.certificate.encode())
-    except WireError:
-        return "none"
-    return "valid" if now_ms < certificate.not_after_ms else "expired"
-
-
-def _plain(signed: SignedCertificate) -> dict[str, str]:
-    return {"certificate": signed.certificate, "signature": signed.signature}
 
 
 def _started(started: Started) -> JSONResponse:

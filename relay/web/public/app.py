@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from relay.agency.register import Register
-from relay.request.publishing import Publishing
+from relay.agency.agencies import Agencies
+from relay.request.desk import Desk
 from relay.web.pages import Pages
 
 
@@ -17,8 +17,8 @@ class PublicServices:
     """The public face's dependencies."""
 
     pages: Pages
-    register: Register
-    publishing: Publishing
+    agencies: Agencies
+    desk: Desk
     owner_origin: str
 
 
@@ -34,11 +34,12 @@ class PublicFace:
             Route("/", self.index),
             Route("/requests", self.list_requests),
             Route("/requests/{request_id}", self.show_request),
+            Route("/agreements/{sha256}", self.show_agreement),
         ]
 
     async def index(self, request: Request) -> Response:
         """GET /: what this relay is."""
-        agencies = await self._services.register.agencies()
+        agencies = await self._services.agencies.all()
         return self._services.pages.render(
             request,
             "public/index.html",
@@ -51,19 +52,26 @@ class PublicFace:
         return self._services.pages.render(
             request,
             "public/requests.html",
-            requests=await self._services.publishing.list(),
-            agencies=await self._services.register.agencies(),
+            requests=[row for row in await self._services.desk.list() if row.published_ms],
+            agencies=await self._services.agencies.all(),
         )
 
     async def show_request(self, request: Request) -> Response:
         """GET /requests/{request_id}: one request, all that was signed but the contact."""
-        published = await self._services.publishing.find(request.path_params["request_id"])
-        if published is None:
+        published = await self._services.desk.find(request.path_params["request_id"])
+        if published is None or published.published_ms is None:
             raise HTTPException(404, "no such request")
-        agencies = await self._services.register.agencies()
+        agencies = await self._services.agencies.all()
         return self._services.pages.render(
             request,
             "public/request.html",
             published=published,
             agency=agencies[published.agency],
         )
+
+    async def show_agreement(self, request: Request) -> Response:
+        """GET /agreements/{sha256}: an agreement's text, word by word as it was signed."""
+        text = await self._services.agencies.find_text(request.path_params["sha256"])
+        if text is None:
+            raise HTTPException(404, "no such agreement")
+        return PlainTextResponse(text)

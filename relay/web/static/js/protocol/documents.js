@@ -14,6 +14,8 @@
  * @property {string} agency
  * @property {string} officer_id
  * @property {string} officer_name
+ * @property {string} cosigner_id
+ * @property {string} cosigner_name
  * @property {string} contact
  * @property {string} case_number
  * @property {string} incident_type
@@ -25,22 +27,43 @@
  * @property {"none" | "prosecutor"} onward_sharing
  * @property {number} created_ms
  * @property {number} expires_ms
+ * @property {string} reason why the window is longer than two hours, or ""
+ * @property {string} danger who is in danger, and why, or ""
+ * @property {string} [renews] the request that this one renews
  *
  * @typedef {{certificate: string, signature: string}} SignedCertificate
- * @typedef {{request: string, assertion: Assertion, officer: SignedCertificate}} SignedRequest
- * @typedef {{v: 1, domain: string, agency: string, officer_id: string, name: string, passkey: PasskeyKey, not_after_ms: number}} OfficerCertificate
+ * @typedef {{request: string, assertion: Assertion, officer: SignedCertificate, cosignature: Assertion, cosigner: SignedCertificate}} SignedRequest
+ * @typedef {{v: 1, domain: string, agency: string, officer_id: string, name: string, role: "officer" | "approver", passkey: PasskeyKey, not_after_ms: number}} OfficerCertificate
+ * @typedef {{v: 1, domain: "doorward/request-withdrawal/v1", request_digest: string, agency: string, officer_id: string}} Withdrawal
  * @typedef {{id: string, name: string, signing_key: string, sealing_keys: string[], agreement_until_ms: number, cells: string[]}} Agency
  *
  * @typedef {{clip_id: string, manifest_digest: string, from_ms: number, to_ms: number}} ClipRange
- * @typedef {{kind: "grant", request_digest: string, clips: ClipRange[], has_audio: boolean, recipient: {agency: string, sealing_keys: string[]}}} GrantTerms
+ * @typedef {{name: string, address: string, contact: string}} IdentityGiven
+ * @typedef {{kind: "grant", request_digest: string, clips: ClipRange[], has_audio: boolean, identity: IdentityGiven, recipient: {agency: string, sealing_keys: string[]}}} GrantTerms
  * @typedef {{kind: "add_owner", pairing_id: string, owner: OwnerKeys}} AddOwner
  * @typedef {{kind: "session", browser: BrowserKeys}} EnrolBrowser
  * @typedef {{kind: "end_session", browser: string}} EndBrowser
- * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: GrantTerms | AddOwner | EnrolBrowser | EndBrowser}} Statement
+ * @typedef {{kind: "hold", from_ms: number, to_ms: number}} Hold
+ * @typedef {{kind: "unhold", hold_digest: string}} Unhold
+ * @typedef {{kind: "revoke", grant_digest: string}} Revoke
+ * @typedef {{kind: "decline", request_digest: string}} Decline
+ * @typedef {{kind: "refuse_agency", agency: string, is_refused: boolean}} RefuseAgency
+ * @typedef {{kind: "remove_owner", credential_id: string}} RemoveOwner
+ * @typedef {{sealing_key: string, signing_key: string}} RecoveryKeys
+ * @typedef {{kind: "recovery", keys: RecoveryKeys}} SetRecovery
+ * @typedef {{kind: "add_approver", name: string, key: PasskeyKey}} AddApprover
+ * @typedef {{kind: "end_approver", credential_id: string}} EndApprover
+ * @typedef {{kind: "confirm", statement_digest: string, answer: "yes" | "no"}} Confirm
+ * @typedef {{kind: "knock", statement_digest: string, language: "en" | "sv"}} Knock
+ * @typedef {[number, number][]} MaskPolygon corners in thousandths of the picture, from the top left
+ * @typedef {{revision: number, is_opted_in: boolean, has_reminder: boolean, masks: MaskPolygon[]}} OwnerSettings
+ * @typedef {{kind: "settings", settings: OwnerSettings}} ChangeSettings
+ * @typedef {GrantTerms | AddOwner | RemoveOwner | EnrolBrowser | EndBrowser | Hold | Unhold | Revoke | Decline | RefuseAgency | ChangeSettings | SetRecovery | AddApprover | EndApprover | Confirm | Knock} Terms
+ * @typedef {{v: 1, domain: "doorward/statement/v1", device: string, nonce: string, not_after_ms: number, terms: Terms}} Statement
  * @typedef {{statement: string, assertion: Assertion}} SignedStatement
  *
  * @typedef {"working" | "starting" | "missing" | "busy" | "frozen" | "unsupported" | "off"} CameraState
- * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown"} TroubleCode
+ * @typedef {"camera" | "card_full" | "card_slow" | "card_failing" | "storage_key" | "sound" | "too_much_motion" | "power_weak" | "too_hot" | "clock_unknown" | "register"} TroubleCode
  * @typedef {{type: "pressed", camera: CameraState}} Pressed
  * @typedef {{type: "motion", zones: string[]}} Motion
  * @typedef {{type: "trouble", code: TroubleCode, is_over: boolean, detail: string}} Trouble
@@ -72,7 +95,15 @@
  * @property {number} clip_count
  * @property {number | null} oldest_clip_ms
  *
- * @typedef {{type: "request_matched", request_id: string}} RequestMatched
+ * @typedef {{type: "nothing"}} Nothing
+ * @typedef {{request_id: string, request_digest: string, agency_name: string, is_emergency: boolean, is_reminder: boolean}} MatchedRequest
+ * @typedef {{type: "requests_matched", requests: MatchedRequest[]}} RequestsMatched
+ * @typedef {{type: "statement_done", statement_digest: string, kind: string}} StatementDone
+ * @typedef {{type: "settings_now", statement_digest: string, settings: OwnerSettings | null, refused: string[]}} SettingsNow
+ * @typedef {{hold_digest: string, from_ms: number, to_ms: number, until_ms: number}} HeldTime
+ * @typedef {{type: "holds_now", statement_digest: string, holds: HeldTime[]}} HoldsNow
+ * @typedef {{type: "owner_removed", name: string, by_name: string}} OwnerRemoved
+ * @typedef {{type: "recovery_used", name: string, at_ms: number}} RecoveryUsed
  * @typedef {{type: "confirmation_wanted", statement_digest: string, door_page: string}} ConfirmationWanted
  * @typedef {{type: "statement_refused", statement_digest: string, reason: string, detail: string}} StatementRefused
  * @typedef {{type: "released", statement_digest: string, package_id: string}} ReleaseDone
@@ -80,7 +111,7 @@
  * @typedef {{type: "watching_ended", session_id: string, at_ms: number, has_talked: boolean}} WatchingEnded
  * @typedef {{type: "browser_enrolled", browser: string, name: string, until_ms: number}} BrowserEnrolled
  * @typedef {{type: "browser_ended", browser: string, name: string}} BrowserEnded
- * @typedef {RequestMatched | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded} NoteBody
+ * @typedef {Nothing | RequestsMatched | StatementDone | SettingsNow | HoldsNow | OwnerRemoved | RecoveryUsed | ConfirmationWanted | StatementRefused | ReleaseDone | WatchingBegan | WatchingEnded | BrowserEnrolled | BrowserEnded} NoteBody
  * @typedef {{device: string, id: string, told_ms: number, sealing_key: string, body: NoteBody}} OwnerNote
  *
  * @typedef {{text: string, signature: string}} SignedLive

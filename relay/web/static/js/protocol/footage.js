@@ -70,7 +70,7 @@ export function isKeyFrame(units) {
  * @param {AccessUnit[]} units
  * @returns {Promise<Gop[]>}
  */
-async function gopsOf(units) {
+export async function gopsOf(units) {
   if (units.length === 0 || !units[0].is_key) throw new WireError("a clip begins with a key frame");
   /** @type {AccessUnit[][]} */
   const groups = [];
@@ -180,8 +180,8 @@ export async function isSameSound(units, manifest) {
   return (await merkleRoot(await Promise.all(leaves))) === manifest.sound?.root;
 }
 
-/** @param {SoundUnit} unit */
-function heardParts({ pts_90k, data }) {
+/** What is hashed of a unit of sound. @param {SoundUnit} unit */
+export function heardParts({ pts_90k, data }) {
   const head = new DataView(new ArrayBuffer(12));
   head.setBigInt64(0, BigInt(pts_90k));
   head.setUint32(8, data.length);

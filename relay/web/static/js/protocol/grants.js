@@ -10,6 +10,9 @@ import { sealTo } from "./sealing.js";
 
 export const STATEMENT_TAG = "doorward/statement/v1";
 const SEAL_INFO = utf8("doorward/sealed-statement/v1");
+/** Every statement is padded to a multiple of this, so that its size doesn't say what it decides. */
+const STATEMENT_STEP_BYTES = 16 * 1024;
+const SPACE = 0x20;
 
 /**
  * Returns the canonical text of a fresh statement.
@@ -31,11 +34,15 @@ export function statementText(device, terms, notAfterMs) {
 }
 
 /**
- * Seals a signed statement to the doorbell.
+ * Pads a signed statement and seals it to the doorbell.
  * @param {SignedStatement} signed
  * @param {string} sealingKey raw X25519, base64url
  * @returns {Promise<string>} base64url
  */
 export async function sealStatement(signed, sealingKey) {
-  return b64u(await sealTo(unb64u(sealingKey), utf8(canonical(signed)), SEAL_INFO));
+  const plain = utf8(canonical(signed));
+  const size = Math.ceil(plain.length / STATEMENT_STEP_BYTES) * STATEMENT_STEP_BYTES;
+  const padded = new Uint8Array(size).fill(SPACE);
+  padded.set(plain);
+  return b64u(await sealTo(unb64u(sealingKey), padded, SEAL_INFO));
 }

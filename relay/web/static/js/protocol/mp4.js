@@ -15,11 +15,13 @@ import { isKeyFrame, splitLengthPrefixed } from "./footage.js";
 /** @typedef {{type: string, begin: number, end: number}} Box from the first byte after its header */
 /** @typedef {{position: number, size_bytes: number, pts: number}} Sample `pts` in the track's timescale */
 /** @typedef {{duration: number, size: number}} Defaults */
-/** @typedef {{id: number, timescale: number, begin: number, stbl: Box}} Track `begin` is shown at the clip's begin */
+/** @typedef {{id: number, timescale: number, begin: number, stbl: Box, tkhd: Box, trak: Box}} Track `begin` is shown at the clip's begin */
+/** @typedef {{duration: number, begin: number}} Edit so long (movie's time) from this moment on (track's time); -1: nothing is shown */
 
 const CLOCK_HZ = 90_000;
 const MAX_SAMPLES = 200_000;
 const NORMAL_RATE = 1 << 16;
+const MAX_EDITS = 2;
 /** AudioSpecificConfig (14496-3 1.6.2.1): AAC-LC, 48 kHz, one channel; the longer one adds that there is no SBR. */
 const AUDIO_CONFIGS = ["1188", "118856e500"];
 const OBJECT_TYPE_AAC = 0x40;
@@ -100,9 +102,10 @@ function fourcc(view, position) {
 
 /** @param {Box[]} boxes @param {string} type @returns {Box} */
 function only(boxes, type) {
-  const found = boxes.find((box) => box.type === type);
-  if (found === undefined) throw new WireError(`the clip has no ${type} box`);
-  return found;
+  const found = boxes.filter((box) => box.type === type);
+  if (found.length > 1) throw new WireError(`the clip has two ${type} boxes`); // players may take either
+  if (found.length === 0) throw new WireError(`the clip has no ${type} box`);
+  return found[0];
 }
 
 /** @param {DataView} view @param {Box} parent @param {...string} path @returns {Box} */
@@ -131,11 +134,14 @@ function tracks(view) {
     }
     const tkhd = descend(view, trak, "tkhd");
     const mdhd = descend(view, mdia, "mdhd");
+    const timescale = view.getUint32(mdhd.begin + (fullBoxVersion(view, mdhd) === 1 ? 20 : 12));
     found.set(handler, {
       id: view.getUint32(tkhd.begin + (fullBoxVersion(view, tkhd) === 1 ? 20 : 12)),
-      timescale: view.getUint32(mdhd.begin + (fullBoxVersion(view, mdhd) === 1 ? 20 : 12)),
-      begin: shownFirst(view, trak),
+      timescale,
+      begin: shownFirst(view, trak, timescale, movieTimescaleOf(view, children(view, moov))),
       stbl: descend(view, mdia, "minf", "stbl"),
+      tkhd,
+      trak,
     });
   }
   if (!found.has("vide")) throw new WireError("the clip has no video");
@@ -143,21 +149,86 @@ function tracks(view) {
 }
 
 /**
- * Returns which moment of a track is shown at the clip's begin (14496-12 8.6.6).
- * @param {DataView} view @param {Box} trak
+ * Returns which moment of a track is shown at the clip's begin (14496-12 8.6.6), in its timescale.
+ *
+ * A track that begins later than the clip has an empty edit first, counted in the movie's time.
+ * @param {DataView} view @param {Box} trak @param {number} timescale @param {number} movieTimescale
  */
-function shownFirst(view, trak) {
-  const edts = children(view, trak).find((box) => box.type === "edts");
-  if (edts === undefined) return 0;
-  const elst = only(children(view, edts), "elst");
-  const at = elst.begin + 8;
-  const isLong = fullBoxVersion(view, elst) === 1;
-  const begin = isLong ? Number(view.getBigInt64(at + 8)) : view.getInt32(at + 4);
-  const rate = view.getInt32(at + (isLong ? 16 : 8));
-  if (view.getUint32(elst.begin + 4) !== 1 || begin < 0 || rate !== NORMAL_RATE) {
+function shownFirst(view, trak, timescale, movieTimescale) {
+  const edits = editsOf(view, trak);
+  let waits = 0;
+  if (edits.length === 2 && edits[0].begin === -1 && movieTimescale > 0) {
+    waits = (edits[0].duration * timescale) / movieTimescale;
+    edits.shift();
+  }
+  if (edits.length === 0) return 0;
+  if (edits.length > 1 || edits[0].begin < 0) {
     throw new WireError("the clip was cut or shifted by its edit list");
   }
-  return begin;
+  return edits[0].begin - waits;
+}
+
+/**
+ * Returns what a track's edit list says, as far as any clip's may go.
+ * @param {DataView} view @param {Box} trak @returns {Edit[]}
+ */
+export function editsOf(view, trak) {
+  const edts = children(view, trak).find((box) => box.type === "edts");
+  if (edts === undefined) return [];
+  const elst = only(children(view, edts), "elst");
+  const isLong = fullBoxVersion(view, elst) === 1;
+  const count = view.getUint32(elst.begin + 4);
+  const edits = [];
+  for (let i = 0; i < Math.min(count, MAX_EDITS); i += 1) {
+    const at = elst.begin + 8 + i * (isLong ? 20 : 12);
+    edits.push({
+      duration: isLong ? Number(view.getBigUint64(at)) : view.getUint32(at),
+      begin: isLong ? Number(view.getBigInt64(at + 8)) : view.getInt32(at + 4),
+    });
+    if (view.getInt32(at + (isLong ? 16 : 8)) !== NORMAL_RATE) {
+      throw new WireError("the clip was cut or shifted by its edit list");
+    }
+  }
+  if (count > MAX_EDITS) throw new WireError("the clip was cut or shifted by its edit list");
+  return edits;
+}
+
+/**
+ * Returns the boxes that the file itself is made of; `usertype` in hex, of a uuid box.
+ * @param {Uint8Array} file
+ */
+export function topBoxes(file) {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  return children(view, whole(view)).map((box) => ({
+    ...box,
+    usertype: box.type === "uuid" ? hex(file.subarray(box.begin, box.begin + 16)) : "",
+  }));
+}
+
+/**
+ * Returns what a player is told by the index, for whoever looks at what is never hashed.
+ * @param {Uint8Array} file
+ */
+export function index(file) {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
+  const moov = only(children(view, whole(view)), "moov");
+  const inside = children(view, moov);
+  const found = tracks(view);
+  return {
+    view,
+    mvhd: only(inside, "mvhd"),
+    hasMvex: inside.some((box) => box.type === "mvex"),
+    timescale: movieTimescaleOf(view, inside),
+    tracks: found,
+    stsd: descend(view, /** @type {Track} */ (found.get("vide")).stbl, "stsd"),
+    children: (/** @type {Box} */ box) => children(view, box),
+  };
+}
+
+/** @param {DataView} view @param {Box[]} inside the index */
+function movieTimescaleOf(view, inside) {
+  const mvhd = only(inside, "mvhd");
+  return view.getUint32(mvhd.begin + (fullBoxVersion(view, mvhd) === 1 ? 20 : 12));
 }
 
 /** @param {DataView} view @param {Box} stsd */

@@ -51,6 +51,16 @@ export function browserWords(device, browser) {
   return wordsOver({ browser: canonical(browser), device });
 }
 
+/** Six words over the public halves of a recovery key; they stand on its paper, too. @param {import("./documents.js").RecoveryKeys} keys */
+export function recoveryKeyWords(keys) {
+  return wordsOver({ recovery: canonical(keys) });
+}
+
+/** Six words over a key that is to confirm statements; its own program shows them too. @param {import("./documents.js").PasskeyKey} key */
+export function approverWords(key) {
+  return wordsOver({ approver: canonical(key) });
+}
+
 /** @param {Record<string, string>} bound @returns {Promise<string[]>} */
 async function wordsOver(bound) {
   const secret = utf8(canonical(bound));

@@ -11,6 +11,10 @@ const FLAG_USER_PRESENT = 0x01;
 const FLAG_USER_VERIFIED = 0x04;
 const P256 = { name: "ECDSA", namedCurve: "P-256" };
 const ES256 = { name: "ECDSA", hash: "SHA-256" };
+const RS256 = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+const MIN_RSA_BITS = 2048;
+const MAX_RSA_BITS = 4096;
+const RSA_EXPONENT = "AQAB"; // 65537
 
 /**
  * Returns the 32 bytes that sign a canonical document under a tag.
@@ -31,6 +35,32 @@ export async function verifyP256(spki, signature, data) {
   const key = await importP256(spki);
   const raw = rawSignature(signature);
   return raw !== null && crypto.subtle.verify(ES256, key, raw, join(data));
+}
+
+/**
+ * Tells whether a signature over `data` is by a passkey: ES256 or RS256, as its key is.
+ * @param {Uint8Array} spki
+ * @param {Uint8Array} signature
+ * @param {Uint8Array} data
+ */
+export async function verifyPasskey(spki, signature, data) {
+  const rsa = await importRsa(spki);
+  if (rsa === null) return verifyP256(spki, signature, data);
+  return crypto.subtle.verify(RS256, rsa, join(signature), join(data));
+}
+
+/** @param {Uint8Array} spki @returns {Promise<CryptoKey | null>} null if it is another kind of key */
+async function importRsa(spki) {
+  const key = await crypto.subtle
+    .importKey("spki", join(spki), RS256, true, ["verify"])
+    .catch(() => null);
+  if (key === null) return null;
+  const { modulusLength, publicExponent } = /** @type {RsaHashedKeyAlgorithm} */ (key.algorithm);
+  if (modulusLength < MIN_RSA_BITS || modulusLength > MAX_RSA_BITS) {
+    throw new WireError(`an RSA passkey has ${MIN_RSA_BITS} to ${MAX_RSA_BITS} bits`);
+  }
+  if (b64u(publicExponent) !== RSA_EXPONENT) throw new WireError("an RSA passkey's exponent is 65537");
+  return key;
 }
 
 /** @param {Uint8Array} spki */
@@ -96,7 +126,7 @@ export async function checkAssertion(assertion, key, expectedChallenge) {
   require((data[32] & FLAG_USER_PRESENT) !== 0, "nobody touched the authenticator");
   require((data[32] & FLAG_USER_VERIFIED) !== 0, "the authenticator didn't verify its user");
   const signed = join(data, await sha256(clientDataBytes));
-  const holds = await verifyP256(unb64u(key.public_key), unb64u(assertion.signature), signed);
+  const holds = await verifyPasskey(unb64u(key.public_key), unb64u(assertion.signature), signed);
   require(holds, "the signature doesn't match");
 }
 

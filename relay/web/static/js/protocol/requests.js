@@ -2,55 +2,94 @@
  * Evidence requests and officers' certificates, as in firmware/protocol/requests.py.
  * @module
  */
-import { WireError, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
+import { WireError, canonical, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
 import { challenge, checkAssertion, verifyP256 } from "./passkeys.js";
 
 /** @typedef {import("./documents.js").Agency} Agency */
 /** @typedef {import("./documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("./documents.js").OfficerCertificate} OfficerCertificate */
+/** @typedef {import("./documents.js").SignedCertificate} SignedCertificate */
 /** @typedef {import("./documents.js").SignedRequest} SignedRequest */
+/** @typedef {import("./documents.js").Withdrawal} Withdrawal */
 
 export const REQUEST_TAG = "doorward/request/v1";
+export const COSIGN_TAG = "doorward/request-cosign/v1";
+export const WITHDRAW_TAG = "doorward/request-withdrawal/v1";
 const OFFICER_TAG = "doorward/officer/v1";
 
-/** @param {SignedRequest} signed @returns {EvidenceRequest} */
+/** @param {{request: string}} signed @returns {EvidenceRequest} */
 export function parseRequestUnverified(signed) {
   const request = /** @type {EvidenceRequest} */ (parseCanonical(signed.request));
   if (request.domain !== REQUEST_TAG || request.v !== 1) throw new WireError("not a request");
   return request;
 }
 
-/** @param {SignedRequest} signed */
+/** @param {{request: string}} signed */
 export function requestDigest(signed) {
   return sha256Hex(utf8(signed.request));
 }
 
 /**
- * Returns the request if the agency certified the officer and the officer's passkey signed it.
+ * Returns the request if two officers signed it whom the agency certified.
  * @param {SignedRequest} signed
  * @param {Agency} agency
  * @returns {Promise<EvidenceRequest>}
  */
 export async function checkRequest(signed, agency) {
   const request = parseRequestUnverified(signed);
-  const certificate = await checkCertificate(signed, agency);
-  if (request.agency !== agency.id || certificate.agency !== agency.id) {
-    throw new WireError("the request names another agency");
-  }
-  if (certificate.officer_id !== request.officer_id) {
-    throw new WireError("the officer's certificate is for somebody else");
-  }
-  const expected = await challenge(REQUEST_TAG, signed.request);
-  await checkAssertion(signed.assertion, certificate.passkey, expected);
+  if (request.agency !== agency.id) throw new WireError("the request names another agency");
+  const { officer_id, officer_name, cosigner_id, cosigner_name } = request;
+  const drafter = await checkOfficer(signed.officer, agency, officer_id, officer_name);
+  const cosigner = await checkOfficer(signed.cosigner, agency, cosigner_id, cosigner_name);
+  must(drafter.officer_id !== cosigner.officer_id, "an officer can't co-sign their own request");
+  must(
+    drafter.passkey.credential_id !== cosigner.passkey.credential_id &&
+      drafter.passkey.public_key !== cosigner.passkey.public_key,
+    "both signatures are by one passkey",
+  );
+  must(
+    request.danger === "" || cosigner.role === "approver",
+    "an emergency is co-signed by an officer with the approver's role",
+  );
+  const drafted = await challenge(REQUEST_TAG, signed.request);
+  await checkAssertion(signed.assertion, drafter.passkey, drafted);
+  const cosigned = await challenge(COSIGN_TAG, signed.request);
+  await checkAssertion(signed.cosignature, cosigner.passkey, cosigned);
   return request;
 }
 
-/** @param {SignedRequest} signed @param {Agency} agency @returns {Promise<OfficerCertificate>} */
-async function checkCertificate(signed, agency) {
-  const { certificate, signature } = signed.officer;
-  const message = join(utf8(OFFICER_TAG), new Uint8Array(1), utf8(certificate));
-  if (!(await verifyP256(unb64u(agency.signing_key), unb64u(signature), message))) {
-    throw new WireError("the agency didn't certify this officer");
-  }
-  return parseCanonical(certificate);
+/**
+ * Returns the canonical text of a withdrawal.
+ * @param {{request_digest: string, agency: string, officer_id: string}} what
+ */
+export function withdrawalText(what) {
+  /** @type {Withdrawal} */
+  const withdrawal = { v: 1, domain: WITHDRAW_TAG, ...what };
+  return canonical(withdrawal);
+}
+
+/**
+ * @param {SignedCertificate} signed
+ * @param {Agency} agency
+ * @param {string} officerId
+ * @param {string} name
+ * @returns {Promise<OfficerCertificate>}
+ */
+async function checkOfficer(signed, agency, officerId, name) {
+  const message = join(utf8(OFFICER_TAG), new Uint8Array(1), utf8(signed.certificate));
+  const holds = await verifyP256(unb64u(agency.signing_key), unb64u(signed.signature), message);
+  must(holds, "the agency didn't certify this officer");
+  const certificate = /** @type {OfficerCertificate} */ (parseCanonical(signed.certificate));
+  must(certificate.domain === OFFICER_TAG && certificate.v === 1, "not an officer's certificate");
+  must(
+    certificate.agency === agency.id && certificate.officer_id === officerId,
+    "an officer's certificate is for somebody else",
+  );
+  must(certificate.name === name, "the officer's certificate names somebody else");
+  return certificate;
+}
+
+/** @param {boolean} condition @param {string} otherwise */
+function must(condition, otherwise) {
+  if (!condition) throw new WireError(otherwise);
 }

@@ -1,0 +1,361 @@
+"""`doorward-relay admin …` and `moderate …`: what two people sign, and what a moderator decides.
+
+    admin keygen --id ann --name "Ann Berg" --out KEYS      on the administrator's own machine
+    admin charter --origin TOWN/register --admin ann.json --admin bob.json --out charter.json
+    admin propose agreement enrolment.json --out change.json
+    admin show change.json                                  what it would do, in words
+    admin sign change.json --key ann.key.json               by each of two people
+    admin submit change.json --config relay.toml            at the relay
+
+Only `submit`, `moderate` and nothing else here touch the relay's database.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from firmware.protocol.encoding import sha256_hex
+from firmware.protocol.register.entries import (
+    EXAMPLE_PREFIX,
+    Admin,
+    AdminsChanged,
+    AgencySuspended,
+    AgreementMade,
+    ChangeBody,
+    ChangeLeaf,
+    Charter,
+    Delays,
+    Limits,
+    LimitsChanged,
+    OfficerRevoked,
+    ProgramReleased,
+)
+from relay.agency.changes import (
+    AdminKey,
+    ChangeRefused,
+    ProposedChange,
+    describe,
+    generate_admin,
+    propose,
+    propose_agreement,
+    sign_change,
+)
+from relay.agency.keys import AgencyEnrolment, check_agreement, write_new_file
+from relay.agency.register import RegisterDesk
+from relay.clock import SystemClock
+from relay.config import Config, load
+from relay.custody.logs import LogEntries
+from relay.errors import ConfigError
+from relay.request.moderation import CATEGORIES, Moderation, parse_category
+from relay.store import requests
+from relay.store.database import Database
+from relay.verify.reading import read_document
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `admin` and `moderate` to the relay's command line."""
+    text = "change who may ask, by the signatures of two people"
+    parser = commands.add_parser("admin", help=text, description=text)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    _add_keygen(actions)
+    _add_charter(actions)
+    _add_propose(actions)
+    text = "say in words what a change would do"
+    show = actions.add_parser("show", help=text, description=text)
+    show.add_argument("change", type=Path, metavar="change.json")
+    show.set_defaults(run=_show)
+    text = "sign a change with your own key, after reading what it would do"
+    sign = actions.add_parser("sign", help=text, description=text)
+    sign.add_argument("change", type=Path, metavar="change.json")
+    sign.add_argument("--key", type=Path, required=True, metavar="ID.key.json")
+    sign.set_defaults(run=_sign)
+    text = "add a change to the register; refused with words if it would have no effect"
+    submit = actions.add_parser("submit", help=text, description=text)
+    submit.add_argument("change", type=Path, metavar="change.json", help="or a revocation")
+    submit.add_argument("--config", type=Path, required=True, metavar="relay.toml")
+    submit.set_defaults(run=_submit)
+    _add_moderate(commands)
+
+
+# --- on an administrator's own machine ---
+
+
+def _keygen(options: argparse.Namespace) -> int:
+    key = generate_admin(options.id, options.name)
+    options.out.mkdir(parents=True, exist_ok=True)
+    secret, public = options.out / f"{key.id}.key.json", options.out / f"{key.id}.json"
+    write_new_file(secret, key.encode(), mode=0o600)
+    write_new_file(public, key.public().encode(), mode=0o644)
+    print(f"{secret} is secret: it stays on this machine, and nobody else uses it.")
+    print(f"{public} is public: it goes into the charter, or into a change of administrators.")
+    return 0
+
+
+def _charter(options: argparse.Namespace) -> int:
+    is_example = options.origin.startswith(EXAMPLE_PREFIX)
+    given = {name: getattr(options, name) for name in Delays.__struct_fields__}
+    delays = Delays(**{name: value for name, value in given.items() if value is not None})
+    if delays != Delays() and not is_example:
+        expected = f"nothing: only an example town ({EXAMPLE_PREFIX}…) may have shorter delays"
+        raise ConfigError("--key-age and the like", options.origin, expected)
+    admins = [read_document(Admin, path) for path in options.admin]
+    limits = Limits() if options.limits is None else read_document(Limits, options.limits)
+    body = Charter(is_example=is_example, admins=admins, delays=delays, limits=limits)
+    return _write_proposal(options, propose(options.origin, body))
+
+
+def _propose(options: argparse.Namespace) -> int:
+    if options.what == "agreement":
+        enrolment = read_document(AgencyEnrolment, _file(options))
+        return _write_proposal(options, propose_agreement(enrolment))
+    if options.origin is None:
+        raise ConfigError("--origin", None, "the register's origin, such as relay.example/register")
+    return _write_proposal(options, propose(options.origin, _body(options)))
+
+
+def _body(options: argparse.Namespace) -> ChangeBody:
+    match options.what:
+        case "limits":
+            return LimitsChanged(limits=read_document(Limits, _file(options)))
+        case "admins":
+            return AdminsChanged(admins=[read_document(Admin, path) for path in options.files])
+        case "suspend":
+            return AgencySuspended(agency=_given(options, "agency"))
+        case "revoke-officer":
+            agency, officer_id = _given(options, "agency"), _given(options, "officer_id")
+            return OfficerRevoked(agency=agency, officer_id=officer_id)
+        case program:
+            return ProgramReleased(
+                program="owner-app" if program == "owner-app" else "firmware",
+                version=_given(options, "version"),
+                sha256=sha256_hex(_file(options).read_bytes()),
+            )
+
+
+def _show(options: argparse.Namespace) -> int:
+    print("\n".join(describe(read_document(ProposedChange, options.change))))
+    return 0
+
+
+def _sign(options: argparse.Namespace) -> int:
+    proposed = read_document(ProposedChange, options.change)
+    key = read_document(AdminKey, options.key)
+    print("\n".join(describe(proposed)))
+    signed = sign_change(proposed, key)
+    options.change.write_bytes(signed.encode())
+    print(f"{options.change}: signed by {key.id}.")
+    return 0
+
+
+def _write_proposal(options: argparse.Namespace, proposed: ProposedChange) -> int:
+    write_new_file(options.out, proposed.encode(), mode=0o644)
+    print("\n".join(describe(proposed)))
+    print(f"{options.out}: to be signed: doorward-relay admin sign {options.out} --key ID.key.json")
+    return 0
+
+
+def _file(options: argparse.Namespace) -> Path:
+    if len(options.files) != 1:
+        raise ConfigError(options.what, options.files, "one file")
+    path: Path = options.files[0]
+    return path
+
+
+def _given(options: argparse.Namespace, name: str) -> str:
+    value = getattr(options, name)
+    if value is None:
+        raise ConfigError(f"--{name.replace('_', '-')}", None, f"{options.what} needs it")
+    return str(value)
+
+
+# --- at the relay ---
+
+
+def _submit(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    entry, key, texts = _entry_of(options.change)
+
+    async def submit(database: Database, register: RegisterDesk) -> None:
+        async with database.begin() as tx:
+            await register.add(tx, entry, key=key)
+            for text in texts:
+                await requests.put_agreement_text(tx, sha256_hex(text.encode()), text)
+
+    asyncio.run(_with_register(config, submit))
+    print("added to the register; it counts once witnesses have seen it for long enough")
+    return 0
+
+
+def _entry_of(path: Path) -> tuple[bytes, str, list[str]]:
+    """Return the entry in a change, or in an agency's own revocation, its key, and its texts."""
+    try:
+        proposed = read_document(ProposedChange, path)
+    except ValueError:
+        leaf = read_document(ChangeLeaf, path)
+        proposed = ProposedChange(change=leaf.change, signatures=leaf.signatures)
+    change = proposed.parsed()
+    body = change.body
+    texts = []
+    if isinstance(body, AgreementMade):
+        if sha256_hex(proposed.text.encode()) != check_agreement(body.signed).text_sha256:
+            raise ChangeRefused("the agreement's text isn't in this file, or is another one")
+        texts = [proposed.text]
+    return proposed.entry(), f"change/{change.nonce}", texts
+
+
+def _moderate_list(options: argparse.Namespace) -> int:
+    async def show(database: Database, register: RegisterDesk) -> None:
+        rows = await Moderation(database, SystemClock(), register).list()
+        if options.json:
+            waiting = [{"id": row.id, "request": row.request} for row in rows]
+            print(msgspec.json.encode(waiting).decode())
+            return
+        for row in rows:
+            request = row.request
+            print(f"{row.id}  {request.agency}  case {request.case_number}")
+            print(
+                f"  {request.incident_type}, {len(request.cells)} cells, by {request.officer_name}"
+            )
+            print(f"  co-signed by {request.cosigner_name}")
+            if request.is_emergency:
+                print(f"  EMERGENCY: {request.danger}")
+            for line in request.text.splitlines():
+                print(f"  | {_printable(line)}")
+        print(f"{len(rows)} wait" if rows else "nothing waits", file=sys.stderr)
+
+    asyncio.run(_with_register(load(options.config), show))
+    return 0
+
+
+def _moderate_pass(options: argparse.Namespace) -> int:
+    async def pass_on(database: Database, register: RegisterDesk) -> None:
+        await Moderation(database, SystemClock(), register).pass_on(options.request)
+
+    asyncio.run(_with_register(load(options.config), pass_on))
+    print(f"{options.request}: published when the batch is over", file=sys.stderr)
+    return 0
+
+
+def _moderate_refuse(options: argparse.Namespace) -> int:
+    category = parse_category(options.category)
+
+    async def refuse(database: Database, register: RegisterDesk) -> None:
+        await Moderation(database, SystemClock(), register).refuse(options.request, category)
+
+    asyncio.run(_with_register(load(options.config), refuse))
+    print(f"{options.request}: refused; the register says {category}", file=sys.stderr)
+    return 0
+
+
+async def _with_register(
+    config: Config, use: Callable[[Database, RegisterDesk], Awaitable[None]]
+) -> None:
+    if config.log is None:
+        raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
+    database = await Database.open(config.database_path)
+    try:
+        register = RegisterDesk(LogEntries(), database, origin=f"{config.log.name}/register")
+        await use(database, register)
+    finally:
+        await database.close()
+
+
+def _printable(text: str) -> str:
+    """Return a line that can't steer the terminal it is read in."""
+    return "".join(char if char.isprintable() else "�" for char in text)
+
+
+# --- the command line ---
+
+
+def _add_keygen(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "make your own key, on your own machine"
+    keygen = actions.add_parser("keygen", help=text, description=text)
+    keygen.add_argument("--id", required=True, help="short name, such as ann")
+    keygen.add_argument("--name", required=True, help='full name, such as "Ann Berg"')
+    keygen.add_argument("--out", type=Path, required=True, metavar="DIR", help="a folder")
+    keygen.set_defaults(run=_keygen)
+
+
+def _add_charter(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "propose a register's first entry: its administrators, limits and delays"
+    charter = actions.add_parser("charter", help=text, description=text)
+    charter.add_argument("--origin", required=True, help="such as relay.example/register")
+    charter.add_argument(
+        "--admin",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="ID.json",
+        help="an administrator's public file; at least two",
+    )
+    charter.add_argument("--limits", type=Path, metavar="FILE", help="stricter limits, as JSON")
+    for name in Delays.__struct_fields__:
+        charter.add_argument(
+            "--" + name.removesuffix("_ms").replace("_", "-"),
+            dest=name,
+            type=_span_ms,
+            metavar="SPAN",
+            help="example towns only: such as 500ms, 3s, 2h",
+        )
+    charter.add_argument("--out", type=Path, required=True, metavar="charter.json")
+    charter.set_defaults(run=_charter)
+
+
+def _add_propose(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "write a change that two people can sign"
+    parser = actions.add_parser("propose", help=text, description=text)
+    parser.add_argument(
+        "what",
+        choices=(
+            "agreement", "limits", "admins", "suspend", "revoke-officer", "owner-app", "firmware",
+        ),
+    )  # fmt: skip
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="agreement: enrolment.json; limits: their JSON; admins: all of their ID.json; "
+        "owner-app, firmware: the released file",
+    )
+    parser.add_argument("--origin", help="of the register; an agreement has it in it")
+    parser.add_argument("--agency", help="suspend, revoke-officer: the agency's id")
+    parser.add_argument("--officer-id", help="revoke-officer: as the certificate names them")
+    parser.add_argument("--version", help="owner-app, firmware: which version")
+    parser.add_argument("--out", type=Path, required=True, metavar="change.json")
+    parser.set_defaults(run=_propose)
+
+
+def _add_moderate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "read what waits to be published, and pass or refuse it"
+    parser = commands.add_parser("moderate", help=text, description=text)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, run, what in (
+        ("list", _moderate_list, "show what waits, oldest first"),
+        ("pass", _moderate_pass, "let a request be published with the next batch"),
+        ("refuse", _moderate_refuse, "refuse a request; the register says only its category"),
+    ):
+        action = actions.add_parser(name, help=what, description=what)
+        if name == "list":
+            action.add_argument("--json", action="store_true", help="print it as JSON")
+        else:
+            action.add_argument("request", metavar="REQUEST", help="its id")
+        if name == "refuse":
+            action.add_argument("--category", required=True, choices=CATEGORIES)
+        action.add_argument("--config", type=Path, required=True, metavar="relay.toml")
+        action.set_defaults(run=run)
+
+
+def _span_ms(text: str) -> int:
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz")
+    unit = _UNITS_MS.get(text[len(digits) :])
+    if unit is None or not digits.isascii() or not digits.isdigit():
+        raise argparse.ArgumentTypeError(f"a span such as 500ms, 3s, 10m, 72h or 7d, not {text!r}")
+    return int(digits) * unit

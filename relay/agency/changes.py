@@ -1,0 +1,204 @@
+"""Changes of the register that administrators sign: proposed, signed by two people, then submitted.
+
+An administrator's key is made on their own machine and stays there; the file that goes round is
+public. Nothing here touches the relay's database or network, and what counts is decided by whoever
+replays the register (firmware/protocol/register/replay.py), not here.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from firmware.protocol.encoding import (
+    Document,
+    Line,
+    WireError,
+    b64u,
+    decode,
+    decode_canonical,
+    new_id,
+    sha256_hex,
+    unb64u,
+)
+from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.register.entries import (
+    MAX_LEAF_BYTES,
+    Admin,
+    AdminId,
+    AdminsChanged,
+    AgencySuspended,
+    Agreement,
+    AgreementMade,
+    Change,
+    ChangeBody,
+    ChangeLeaf,
+    ChangeSignature,
+    Charter,
+    Leaf,
+    LimitsChanged,
+    OfficerRevoked,
+    ProgramReleased,
+    change_message,
+)
+from relay.agency.keys import AgencyEnrolment, check_agreement
+from relay.errors import RelayError
+
+MAX_SIGNATURES = 8
+
+
+class ChangeRefused(RelayError):
+    """A proposed change can't be signed or submitted like this; the text says why."""
+
+
+class AdminKey(Document, frozen=True, kw_only=True):
+    """`ID.key.json`: secret, stays with its administrator."""
+
+    v: Literal[1] = 1
+    id: AdminId
+    name: Line
+    signing_key_pem: Annotated[str, msgspec.Meta(max_length=4096)]
+
+    def signing_key(self) -> ec.EllipticCurvePrivateKey:
+        """Return the key, or raise WireError."""
+        try:
+            loaded = serialization.load_pem_private_key(self.signing_key_pem.encode(), None)
+        except (ValueError, TypeError) as error:
+            raise WireError(f"the administrator's key can't be read: {error}") from error
+        if not isinstance(loaded, ec.EllipticCurvePrivateKey):
+            raise WireError("the administrator's key isn't an elliptic-curve key")
+        return loaded
+
+    def public(self) -> Admin:
+        """Return what the register says of this administrator."""
+        spki = self.signing_key().public_key()
+        der = spki.public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        return Admin(id=self.id, name=self.name, key=b64u(der))
+
+
+class ProposedChange(Document, frozen=True, kw_only=True):
+    """`change.json`: the canonical text of a `Change`, and who has signed it so far.
+
+    `text` is an agreement's, which is published beside the register.
+    """
+
+    v: Literal[1] = 1
+    change: Annotated[str, msgspec.Meta(max_length=MAX_LEAF_BYTES)]
+    signatures: Annotated[list[ChangeSignature], msgspec.Meta(max_length=MAX_SIGNATURES)]
+    text: str = ""
+
+    def parsed(self) -> Change:
+        """Return the change, or raise WireError."""
+        return decode_canonical(Change, self.change.encode(), max_bytes=MAX_LEAF_BYTES)
+
+    def entry(self) -> bytes:
+        """Return the register's entry that it makes."""
+        if not self.signatures:
+            raise ChangeRefused("nobody has signed this change yet")
+        return Leaf(body=ChangeLeaf(change=self.change, signatures=self.signatures)).encode()
+
+
+def generate_admin(admin_id: str, name: str) -> AdminKey:
+    """Return a new administrator's key, or raise WireError."""
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    key = AdminKey(id=admin_id, name=name, signing_key_pem=pem.decode())
+    return decode(AdminKey, key.encode())
+
+
+def propose(origin: str, body: ChangeBody, *, text: str = "") -> ProposedChange:
+    """Return a change that nobody has signed yet; it can be made in the log of `origin` only."""
+    change = Change(origin=origin, nonce=new_id(), body=body).encode()
+    proposed = ProposedChange(change=change.decode(), signatures=[], text=text)
+    proposed.parsed()
+    return proposed
+
+
+def propose_agreement(enrolment: AgencyEnrolment) -> ProposedChange:
+    """Return the change that lets an agency take part, from what the agency gave."""
+    agreement = check_agreement(enrolment.signed)
+    if sha256_hex(enrolment.text.encode()) != agreement.text_sha256:
+        raise ChangeRefused("the text isn't the one that the agency signed")
+    body = AgreementMade(signed=enrolment.signed)
+    return propose(agreement.origin, body, text=enrolment.text)
+
+
+def sign_change(proposed: ProposedChange, key: AdminKey) -> ProposedChange:
+    """Return the change with one more signature."""
+    if any(one.by == key.id for one in proposed.signatures):
+        raise ChangeRefused(f"{key.id} has signed this already: a second person must")
+    proposed.parsed()
+    message = change_message(proposed.change.encode())
+    signature = b64u(key.signing_key().sign(message, ec.ECDSA(hashes.SHA256())))
+    if not verify_p256(unb64u(key.public().key), unb64u(signature), message):
+        raise ChangeRefused("the signature that was made doesn't hold; nothing was signed")
+    more = [*proposed.signatures, ChangeSignature(by=key.id, signature=signature)]
+    return msgspec.structs.replace(proposed, signatures=more)
+
+
+def describe(proposed: ProposedChange) -> list[str]:
+    """Return in words what the change would do: what its signers read."""
+    change = proposed.parsed()
+    signed = ", ".join(one.by for one in proposed.signatures) or "nobody yet"
+    return [
+        f"register    {change.origin}",
+        *_describe_body(change.body),
+        f"signed by   {signed} (whether they may is checked when it is submitted)",
+    ]
+
+
+def _describe_body(body: ChangeBody) -> list[str]:
+    match body:
+        case Charter():
+            return [
+                "charter     the first entry" + (", of an EXAMPLE town" if body.is_example else ""),
+                *(f"admin       {_describe_admin(admin)}" for admin in body.admins),
+                f"delays      {_pairs(body.delays)}",
+                f"limits      {_pairs(body.limits)}",
+            ]
+        case AdminsChanged():
+            lines = [f"admin       {_describe_admin(admin)}" for admin in body.admins]
+            return ["admins      from now on these, and nobody else", *lines]
+        case LimitsChanged():
+            return [f"limits      {_pairs(body.limits)}"]
+        case AgreementMade():
+            return _describe_agreement(body)
+        case AgencySuspended():
+            return [f"suspends    {body.agency}: it may ask for nothing"]
+        case OfficerRevoked():
+            return [f"revokes     officer {body.officer_id} of {body.agency}"]
+        case ProgramReleased():
+            return [f"program     {body.program} {body.version}, SHA-256 {body.sha256}"]
+
+
+def _describe_agreement(body: AgreementMade) -> list[str]:
+    agreement = decode_canonical(Agreement, body.signed.agreement.encode())
+    keys = ", ".join(sha256_hex(unb64u(key))[:16] for key in agreement.sealing_keys)
+    return [
+        f"agreement   with {agreement.name} ({agreement.agency}), version {agreement.version}",
+        f"from        {_date(agreement.begins_ms)} to {_date(agreement.ends_ms)}",
+        f"cells       {len(agreement.cells)}, in {len(agreement.merged)} merged groups",
+        f"signing key {sha256_hex(unb64u(agreement.signing_key))[:16]}",
+        f"opened by   {keys}: compare with the agency, by telephone",
+        f"text        SHA-256 {agreement.text_sha256}",
+    ]
+
+
+def _describe_admin(admin: Admin) -> str:
+    return f"{admin.id} ({admin.name}), key {sha256_hex(unb64u(admin.key))[:16]}"
+
+
+def _pairs(document: Document) -> str:
+    pairs = msgspec.structs.asdict(document).items()
+    return ", ".join(f"{name} {value}" for name, value in pairs)
+
+
+def _date(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

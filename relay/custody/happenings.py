@@ -1,0 +1,165 @@
+"""What is logged of evidence, of owners' wishes and of the law, by those who know of it.
+
+Each takes the transaction in which the thing is decided and gives what to wait for before it is
+done. Nobody's home is named: a package is its commitment, an arrival only a band.
+"""
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from firmware.protocol.custody import (
+    CustodyBody,
+    CustodyLeaf,
+    DeletionAnsweredLeaf,
+    DeletionAskedLeaf,
+    DownloadLeaf,
+    ErasedLeaf,
+    LegalProcessLeaf,
+    ReceivedLeaf,
+    SignedDeletionAnswer,
+    check_deletion_answer,
+    package_commitment,
+)
+from firmware.protocol.encoding import WireError, new_id
+from relay.custody.errors import LogError, LogUnavailable
+from relay.custody.logs import LogEntries, Logs, Pending
+from relay.store import logs as rows
+from relay.store.database import Transaction
+
+ANSWER_WITHIN_MS = 14 * 24 * 3600 * 1000
+"""R14."""
+
+LegalKind = Literal["subpoena", "court_order", "search_warrant", "other"]
+LegalYield = Literal["nothing", "account_metadata", "sealed_blobs"]
+
+
+class AnswerRefused(LogError):
+    """An agency's answer to a deletion request doesn't hold; the text says why."""
+
+
+class Happenings:
+    """Adds the custody log's entries about evidence."""
+
+    def __init__(self, logs: LogEntries) -> None:
+        self._logs = logs
+
+    async def received(self, tx: Transaction, *, agency: str, now_ms: int) -> Pending | None:
+        """One more package arrived; logged only where the count passes into another band (R18)."""
+        quarter = quarter_of(now_ms)
+        count = await rows.count_received(tx, agency, quarter)
+        if count not in (1, 5):
+            return None
+        leaf = ReceivedLeaf(agency=agency, quarter=quarter, band="1-4" if count == 1 else "5+")
+        return await self._add(tx, leaf, key=f"received:{agency}:{quarter}:{leaf.band}")
+
+    async def downloading(
+        self, tx: Transaction, *, agency: str, package_id: str, download_id: str
+    ) -> Pending:
+        """An officer is about to download a package: wait for this before giving the address."""
+        leaf = DownloadLeaf(agency=agency, package=package_commitment(package_id))
+        return await self._add(tx, leaf, key=f"download:{download_id}")
+
+    async def erasing(
+        self, tx: Transaction, *, package_id: str, why: Literal["withdrawn", "unopened"]
+    ) -> Pending:
+        """An object is about to be erased: wait for this before it is."""
+        leaf = ErasedLeaf(package=package_commitment(package_id), why=why)
+        return await self._add(tx, leaf, key=f"erased:{package_id}")
+
+    async def erasure(self, tx: Transaction, *, package_id: str) -> Pending | None:
+        """Return what to wait for of an erasure that was begun; None if none was."""
+        entry = await rows.find_by_key(tx, "custody", f"erased:{package_id}")
+        return None if entry is None else Pending(log="custody", number=entry.number)
+
+    async def deletion_asked(
+        self, tx: Transaction, *, agency: str, package_id: str, now_ms: int
+    ) -> Pending:
+        """The owner wants deleted what was downloaded; the agency has 14 days to answer."""
+        known = await rows.find_deletion(tx, package_id)
+        answer_by_ms = now_ms + ANSWER_WITHIN_MS if known is None else known.answer_by_ms
+        if known is None:
+            await rows.put_deletion(
+                tx,
+                rows.Deletion(
+                    package_id=package_id,
+                    agency=agency,
+                    asked_ms=now_ms,
+                    answer_by_ms=answer_by_ms,
+                    answer=None,
+                ),
+            )
+        leaf = DeletionAskedLeaf(
+            agency=agency, package=package_commitment(package_id), answer_by_ms=answer_by_ms
+        )
+        return await self._add(tx, leaf, key=f"deletion:{package_id}")
+
+    async def deletion_answered(
+        self,
+        tx: Transaction,
+        signed: SignedDeletionAnswer,
+        *,
+        package_id: str,
+        agency: str,
+        signing_key: bytes,
+    ) -> Pending:
+        """The agency answers by its own key (the newest agreement's), or raise AnswerRefused."""
+        try:
+            answer = check_deletion_answer(signed, signing_key)
+        except WireError as error:
+            raise AnswerRefused(str(error)) from error
+        if answer.agency != agency or answer.package != package_commitment(package_id):
+            raise AnswerRefused("the answer is about another package, or another agency's")
+        known = await rows.find_deletion(tx, package_id)
+        if known is None or known.agency != agency:
+            raise AnswerRefused("nobody asked this agency to delete this package")
+        if known.answer is not None and known.answer != signed:
+            raise AnswerRefused("this was answered before, and the answer is public")
+        await rows.answer_deletion(tx, package_id, signed)
+        leaf = DeletionAnsweredLeaf(signed=signed)
+        return await self._add(tx, leaf, key=f"deletion answered:{package_id}")
+
+    async def legal_process(
+        self, tx: Transaction, *, kind: LegalKind, yielded: list[LegalYield], now_ms: int
+    ) -> Pending:
+        """Legal process was served on the operator (R16)."""
+        leaf = LegalProcessLeaf(quarter=quarter_of(now_ms), kind=kind, yielded=yielded)
+        return await self._add(tx, leaf, key=f"legal process:{new_id()}")
+
+    async def _add(self, tx: Transaction, body: CustodyBody, *, key: str) -> Pending:
+        return await self._logs.add(tx, "custody", CustodyLeaf(body=body).encode(), key=key)
+
+
+class Record(Happenings):
+    """The same, for who acts after it: `logged` waits until everybody can see it."""
+
+    def __init__(self, logs: Logs) -> None:
+        super().__init__(logs)
+        self._waiting = logs
+
+    async def logged(self, pending: Pending) -> None:
+        """Return once the entry is witnessed and published, or raise LogUnavailable."""
+        await self._waiting.logged(pending)
+
+
+class NoRecord(Record):
+    """A relay without logs: what must be logged first is never done."""
+
+    def __init__(self) -> None:
+        Happenings.__init__(self, LogEntries())
+
+    async def logged(self, pending: Pending) -> None:  # noqa: ARG002
+        """Refuse."""
+        raise LogUnavailable("this relay keeps no log (doorward-relay log init), so it can't do so")
+
+
+def quarter_of(time_ms: int) -> str:
+    """Return the quarter (UTC) in which a time lies, such as 2026-Q4."""
+    time = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return f"{time.year:04}-Q{(time.month + 2) // 3}"
+
+
+def quarter_end_ms(quarter: str) -> int:
+    """Return when a quarter is over."""
+    year, number = int(quarter[:4]), int(quarter[-1])
+    begin = datetime(year + number // 4, number % 4 * 3 + 1, 1, tzinfo=UTC)
+    return int(begin.timestamp() * 1000)

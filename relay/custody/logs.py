@@ -1,0 +1,208 @@
+"""Both logs, as the relay's other parts use them: add in a transaction, then wait, then act.
+
+async with database.begin() as tx:
+    pending = await logs.add(tx, "custody", entry, key="download:" + download_id)
+logs.wake("custody")
+logged = await logs.logged(pending)      # LogUnavailable: try again later, it stays on its way
+...                                      # only now act
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.register.entries import (
+    MAX_LEAF_BYTES,
+    Change,
+    ChangeLeaf,
+    Charter,
+    Delays,
+    Leaf,
+)
+from firmware.protocol.register.facts import Stamps
+from firmware.protocol.tlog.merkle import leaf_hash
+from firmware.protocol.tlog.policy import Policy
+from firmware.protocol.tlog.tiles import MAX_ENTRY_BYTES
+from relay.custody.errors import KeyTaken, LogUnavailable
+from relay.custody.writer import LogWriter, Published
+from relay.store import logs
+from relay.store.database import Database, Transaction
+from relay.store.logs import Head
+
+LogName = Literal["register", "custody"]
+LOGS: tuple[LogName, ...] = ("register", "custody")
+LOGGED_WITHIN_S = 10.0
+LOOK_AGAIN_S = 0.5
+"""Another relay may have published what is waited for here."""
+REFRESH_MS = 15 * 60 * 1000
+"""An unchanged tree is cosigned again so often, so that everybody sees that nothing is withheld."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An entry that was added, to whichever place."""
+
+    log: LogName
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEntry:
+    """An entry in a witnessed checkpoint of `size` entries; `proof` is a tlog-proof."""
+
+    index: int
+    size: int
+    proof: bytes
+
+
+class LogEntries:
+    """Adds entries, and reads those that were added: all that a program without keys can do."""
+
+    async def add(self, tx: Transaction, log: LogName, entry: bytes, *, key: str) -> Pending:
+        """Keep an entry in the transaction that wants it; the same `key` is the same entry."""
+        if len(entry) > MAX_ENTRY_BYTES:
+            raise ValueError(f"an entry has at most {MAX_ENTRY_BYTES} bytes, not {len(entry)}")
+        text = entry.decode()
+        known = await logs.find_by_key(tx, log, key)
+        if known is not None:
+            if known.entry != text:
+                raise KeyTaken(f"another entry was added to the {log} log as {key}")
+            return Pending(log=log, number=known.number)
+        hashed = leaf_hash(entry).hex()
+        number = await logs.add_entry(tx, log, key=key, entry=text, leaf_hash=hashed)
+        return Pending(log=log, number=number)
+
+    async def added(self, tx: Transaction, log: LogName, since: int) -> list[bytes]:
+        """Return the entries from index `since` on, whether they have their places yet or not."""
+        return await logs.added(tx, log, since)
+
+    def wake(self, log: LogName | None = None) -> None:
+        """Whoever sequences looks within a second."""
+
+
+class Logs(LogEntries):
+    """The register and the custody log of one relay."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        writers: dict[LogName, LogWriter],
+        policy: Policy,
+    ) -> None:
+        self._database = database
+        self._writers = writers
+        self._policy = policy
+        self._stamps: dict[LogName, tuple[Stamps, int]] = {}
+
+    @property
+    def policy(self) -> Policy:
+        """Whom to believe about these logs."""
+        return self._policy
+
+    def origin(self, log: LogName) -> str:
+        """Return a log's name in its checkpoints."""
+        return self._writers[log].origin
+
+    async def run(self) -> None:
+        """Sequence both logs until cancelled; raises LogContradicts."""
+        async with asyncio.TaskGroup() as group:
+            for name, writer in self._writers.items():
+                group.create_task(writer.run(), name=f"log {name}")
+
+    def wake(self, log: LogName | None = None) -> None:
+        """Look at what was added; without it that takes up to a second."""
+        for name in LOGS if log is None else (log,):
+            self._writers[name].wake()
+
+    def on_published(self, log: LogName, listener: Published) -> None:
+        """Call `listener(size)` after a larger tree was published; it may be called for many."""
+        self._writers[log].on_published(listener)
+
+    async def logged(self, pending: Pending, *, timeout_s: float = LOGGED_WITHIN_S) -> LoggedEntry:
+        """Wait until an entry is witnessed and published; LogUnavailable if that takes longer."""
+        writer = self._writers[pending.log]
+        writer.wake()
+        end = asyncio.get_running_loop().time() + timeout_s
+        while True:
+            found = await self.find(pending)
+            if found is not None:
+                return found
+            left_s = end - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                raise LogUnavailable(
+                    f"this isn't in a witnessed checkpoint of {writer.origin} yet; it is tried on, "
+                    "so ask again in a minute"
+                )
+            await writer.changed(min(left_s, LOOK_AGAIN_S))
+
+    async def find(self, pending: Pending) -> LoggedEntry | None:
+        """Return an entry's place and proof if it is published."""
+        async with self._database.read() as tx:
+            entry = await logs.find_by_number(tx, pending.log, pending.number)
+        if entry is None:
+            raise LookupError(f"nothing was added as {pending}")
+        if entry.leaf_index is None:
+            return None
+        proved = await self._writers[pending.log].proof(entry.leaf_index)
+        if proved is None:
+            return None
+        head, proof = proved
+        return LoggedEntry(index=entry.leaf_index, size=head.published_size, proof=proof)
+
+    async def proof_at(self, log: LogName, index: int) -> LoggedEntry | None:
+        """Return the proof of a published entry by its index."""
+        proved = await self._writers[log].proof(index)
+        if proved is None:
+            return None
+        head, proof = proved
+        return LoggedEntry(index=index, size=head.published_size, proof=proof)
+
+    async def head(self, tx: Transaction, log: LogName) -> Head:
+        """Return how far a log has come: `size` has places, `published_size` the world has seen."""
+        return await logs.get_head(tx, log)
+
+    async def stamps(self, tx: Transaction, log: LogName) -> Stamps:
+        """Return by when a quorum of witnesses had seen a tree of which size.
+
+        It grows with the log: what was read before isn't checked again. Don't change it.
+        """
+        stamps, known = self._stamps.get(log, (Stamps(), 0))
+        count = await logs.count_stamps(tx, log)
+        for note in await logs.stamps(tx, log, known, count):
+            witnessed = self._policy.check(note, origin=self.origin(log))
+            stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
+        self._stamps[log] = (stamps, max(known, count))
+        return stamps
+
+
+async def delays_of(tx: Transaction) -> Delays:
+    """Return the delays of the register's charter; the rules' own as long as there is none."""
+    for entry in await logs.entries(tx, "register", 0, 1):
+        try:
+            leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
+            if isinstance(leaf.body, ChangeLeaf):
+                text = leaf.body.change.encode()
+                change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES)
+                if isinstance(change.body, Charter):
+                    return change.body.delays
+        except WireError:
+            break
+    return Delays()
+
+
+def refresh_ms_of(delays: Delays) -> int:
+    """Return how often an unchanged tree is cosigned: well within what counts as fresh."""
+    return min(REFRESH_MS, max(200, delays.freshness_ms // 4))
+
+
+def refreshing(database: Database) -> Callable[[], Awaitable[int]]:
+    """Return what tells a writer how often; it looks at the charter until there is one."""
+
+    async def refresh_ms() -> int:
+        async with database.read() as tx:
+            return refresh_ms_of(await delays_of(tx))
+
+    return refresh_ms

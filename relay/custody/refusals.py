@@ -1,0 +1,70 @@
+"""What doorbells refused, as sums that say nothing of any one of them (R11).
+
+A quarter's sum is logged once the quarter is over and its doorbells have had time to tell, and only
+if at least five did. A check's name comes from doorbells, and whoever makes one tell nonsense must
+not write it into a public log: what fewer than five told of is summed up as "other".
+"""
+
+from collections import Counter
+
+from firmware.protocol.custody import CustodyLeaf, RefusalsLeaf
+from firmware.protocol.events import RefusalsCounted
+from relay.clock import Clock
+from relay.custody.happenings import quarter_end_ms
+from relay.custody.logs import LogEntries
+from relay.store import logs as rows
+from relay.store.database import Database, Transaction
+
+MIN_DOORBELLS = 5
+TELL_WITHIN_MS = 14 * 24 * 3600 * 1000
+FORGET_AFTER_MS = 180 * 24 * 3600 * 1000
+MAX_COUNT = 2**31 - 1
+OTHER = "other"
+
+
+class Refusals:
+    """Keeps counts until their quarter may be summed up."""
+
+    def __init__(self, *, logs: LogEntries, database: Database, clock: Clock) -> None:
+        self._logs = logs
+        self._database = database
+        self._clock = clock
+
+    async def take(self, tx: Transaction, device: str, told: RefusalsCounted) -> None:
+        """Keep what a doorbell told of a quarter that is over, if it is still of use."""
+        now_ms, end_ms = self._clock.wall_ms(), quarter_end_ms(told.quarter)
+        is_logged = await rows.find_by_key(tx, "custody", _key(told.quarter)) is not None
+        if is_logged or not end_ms <= now_ms < end_ms + FORGET_AFTER_MS:
+            return
+        await rows.put_refusals(tx, quarter=told.quarter, device=device, counts=told.counts)
+
+    async def log_due(self) -> None:
+        """Log the sums of those quarters that are over for long enough."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            for quarter, told in (await rows.refusals(tx)).items():
+                end_ms = quarter_end_ms(quarter)
+                if now_ms < end_ms + TELL_WITHIN_MS:
+                    continue
+                if len(told) >= MIN_DOORBELLS:
+                    leaf = RefusalsLeaf(quarter=quarter, counts=summed(told))
+                    entry = CustodyLeaf(body=leaf).encode()
+                    await self._logs.add(tx, "custody", entry, key=_key(quarter))
+                elif now_ms < end_ms + FORGET_AFTER_MS:
+                    continue
+                await rows.forget_refusals(tx, [quarter])
+        self._logs.wake("custody")
+
+
+def summed(told: list[dict[str, int]]) -> dict[str, int]:
+    """Return the sum by check; checks that fewer than five doorbells name are one."""
+    named = Counter(check for counts in told for check, count in counts.items() if count)
+    total: Counter[str] = Counter()
+    for counts in told:
+        for check, count in counts.items():
+            total[check if named[check] >= MIN_DOORBELLS else OTHER] += count
+    return {check: min(count, MAX_COUNT) for check, count in sorted(total.items()) if count}
+
+
+def _key(quarter: str) -> str:
+    return f"refusals:{quarter}"

@@ -1,0 +1,71 @@
+"""Releases: a doorbell commits to one, it is logged, and only then the doorbell hears so.
+
+The commitment says nothing of whose it is; who waits for it is forgotten once it is told.
+"""
+
+import logging
+
+from firmware.protocol.commands import ReleaseLogged
+from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
+from firmware.protocol.events import ReleaseCommitted
+from relay.allowances import Allowances, AskedTooOften, Rate
+from relay.clock import Clock
+from relay.custody.logs import Logs, Pending
+from relay.errors import UnknownDoorbell
+from relay.fleet.commands import Commands
+from relay.store import logs as rows
+from relay.store.database import Database, Transaction
+from relay.store.logs import WaitingRelease
+
+TOLD_LIFE_MS = 24 * 3600 * 1000
+"""A proof that comes later than that is of no use: its checkpoint is no longer fresh anyway."""
+RELEASES = Rate(at_once=30, each_s=120)
+"""A doorbell gone wrong may not fill the public log."""
+
+log = logging.getLogger(__name__)
+
+
+class Releases:
+    """Logs commitments and tells their doorbells."""
+
+    def __init__(self, *, logs: Logs, database: Database, commands: Commands, clock: Clock) -> None:
+        self._logs = logs
+        self._database = database
+        self._commands = commands
+        self._clock = clock
+        self._allowances = Allowances(clock)
+
+    async def take(self, tx: Transaction, device: str, told: ReleaseCommitted) -> None:
+        """Add what a doorbell commits to; the same commitment again is told again."""
+        try:
+            self._allowances.take(device, RELEASES)
+        except AskedTooOften:
+            log.warning("a doorbell commits to releases without end: one isn't logged")
+            return
+        entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()
+        pending = await self._logs.add(tx, "custody", entry, key=f"release:{told.commitment}")
+        waiting = WaitingRelease(commitment=told.commitment, device=device, number=pending.number)
+        await rows.put_release(tx, waiting)
+
+    async def tell(self) -> None:
+        """Tell every doorbell whose release is logged by now."""
+        async with self._database.read() as tx:
+            waiting = await rows.list_releases(tx)
+        for release in waiting:
+            logged = await self._logs.find(Pending(log="custody", number=release.number))
+            if logged is None:
+                return  # they are in the log's order
+            await self._tell(release, logged.proof.decode())
+
+    async def _tell(self, release: WaitingRelease, proof: str) -> None:
+        body = ReleaseLogged(commitment=release.commitment, proof=proof)
+        expires_ms = self._clock.wall_ms() + TOLD_LIFE_MS
+        command = None
+        async with self._database.begin() as tx:
+            try:
+                command = await self._commands.add(tx, release.device, body, expires_ms)
+            except UnknownDoorbell:
+                log.info("a release is logged, and its doorbell is no longer enrolled")
+            await rows.forget_release(tx, release.commitment)
+        if command is not None:
+            self._commands.dispatch(command)

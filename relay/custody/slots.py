@@ -1,0 +1,159 @@
+"""Slots: in each one every doorbell commits to what it recorded, or to nothing, and all are alike.
+
+When a slot is over, a tree over the commitments is made, in the order of their values and padded
+with random ones to a power of two: its root is one entry of the custody log, and neither shows how
+many doorbells there are nor which was first. Each doorbell that was in time gets its path.
+
+A slot in which no doorbell was heard has its entry too. One that is told too late, or of a time
+that isn't yet, isn't taken: its notes are carried all the same.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+
+from firmware.protocol.commands import SlotLogged
+from firmware.protocol.custody import slot_entry, slot_leaf_hash
+from firmware.protocol.encoding import b64u
+from firmware.protocol.events import SlotCommitted
+from firmware.protocol.tlog.merkle import Tree
+from relay.clock import Clock
+from relay.custody.logs import LogEntries, Logs, Pending, delays_of
+from relay.errors import UnknownDoorbell
+from relay.fleet.commands import Commands
+from relay.store import logs as rows
+from relay.store.database import Database, Transaction
+from relay.store.logs import SlotTree
+
+SMALLEST_TREE = 8
+MAX_GRACE_MS = 60_000
+MAX_CATCH_UP = 144
+"""A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
+MIN_TOLD_LIFE_MS = 10_000
+MAX_WAIT_S = 5.0
+SLOT_DIGITS = 16
+
+log = logging.getLogger(__name__)
+
+
+def grace_ms(slot_ms: int) -> int:
+    """Return how long after its end a slot is still open."""
+    return min(MAX_GRACE_MS, slot_ms // 2)
+
+
+class Slots:
+    """Closes slots, logs them, and tells their doorbells."""
+
+    def __init__(self, *, logs: Logs, database: Database, commands: Commands, clock: Clock) -> None:
+        self._logs = logs
+        self._database = database
+        self._commands = commands
+        self._clock = clock
+
+    async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
+        """Keep a doorbell's commitment; False if its slot isn't open."""
+        slot_ms = (await delays_of(tx)).slot_ms
+        last = await last_closed(tx)
+        newest = self._clock.wall_ms() // slot_ms + 1  # its clock may be a little ahead
+        if told.slot > newest or (last is not None and told.slot <= last):
+            return False
+        if told.slot <= self._newest_over(slot_ms) - MAX_CATCH_UP:
+            return False
+        await rows.put_commitment(tx, slot=told.slot, device=device, commitment=told.commitment)
+        return True
+
+    async def run(self) -> None:
+        """Close each slot when its time has come, until cancelled."""
+        while True:
+            async with self._database.read() as tx:
+                slot_ms = (await delays_of(tx)).slot_ms
+            await self.close_due()
+            closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
+            wait_s = (closes_ms - self._clock.wall_ms()) / 1000
+            await asyncio.sleep(min(MAX_WAIT_S, max(0.02, wait_s)))
+
+    async def close_due(self) -> None:
+        """Close every slot that is over and isn't closed."""
+        async with self._database.read() as tx:
+            slot_ms = (await delays_of(tx)).slot_ms
+            last = await last_closed(tx)
+        over = self._newest_over(slot_ms)
+        first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
+        if last is not None and first > last + 1:
+            log.warning("slots: %d slots weren't logged, the relay was away", first - last - 1)
+        for slot in range(first, over + 1):
+            async with self._database.begin() as tx:
+                await close(tx, self._logs, slot)
+        if over >= first:
+            self._logs.wake("custody")
+
+    async def tell(self) -> None:
+        """Send their paths to the doorbells of those slots that are logged by now."""
+        async with self._database.read() as tx:
+            trees = await rows.list_slot_trees(tx)
+            slot_ms = (await delays_of(tx)).slot_ms
+        for tree in trees:
+            logged = await self._logs.find(Pending(log="custody", number=tree.number))
+            if logged is None:
+                return
+            await self._tell(tree, logged.proof.decode(), slot_ms)
+            async with self._database.begin() as tx:
+                await rows.forget_slots(tx, up_to=tree.slot)
+
+    async def _tell(self, slot: SlotTree, proof: str, slot_ms: int) -> None:
+        async with self._database.read() as tx:
+            committed = await rows.commitments(tx, slot.slot)
+        tree = _tree_of(slot.leaves)
+        places = {commitment: index for index, commitment in enumerate(slot.leaves)}
+        expires_ms = self._clock.wall_ms() + max(slot_ms, MIN_TOLD_LIFE_MS)
+        for device, commitment in committed.items():
+            if commitment not in places:
+                continue  # it came between: the slot was closed by another relay
+            body = SlotLogged(
+                slot=slot.slot,
+                index=places[commitment],
+                size=tree.size,
+                hashes=[b64u(one) for one in tree.inclusion_proof(places[commitment])],
+                proof=proof,
+            )
+            with contextlib.suppress(UnknownDoorbell):
+                await self._commands.tell(device, body, expires_ms)
+
+    def _newest_over(self, slot_ms: int) -> int:
+        """Return the newest slot that is over and whose grace is too."""
+        return (self._clock.wall_ms() - grace_ms(slot_ms)) // slot_ms - 1
+
+
+async def last_closed(tx: Transaction) -> int | None:
+    """Return the newest slot that has its entry."""
+    key = await rows.last_key(tx, "custody", _key(0), _key(10**SLOT_DIGITS - 1))
+    return None if key is None else int(key.removeprefix("slot:"))
+
+
+async def close(tx: Transaction, logs: LogEntries, slot: int) -> None:
+    """Make a slot's tree and add its entry, if that wasn't done."""
+    key = _key(slot)
+    if await rows.find_by_key(tx, "custody", key) is not None:
+        return
+    leaves = padded(list((await rows.commitments(tx, slot)).values()))
+    entry = slot_entry(slot, _tree_of(leaves).root())
+    pending = await logs.add(tx, "custody", entry, key=key)
+    await rows.put_slot_tree(tx, SlotTree(slot=slot, leaves=leaves, number=pending.number))
+
+
+def padded(commitments: list[str]) -> tuple[str, ...]:
+    """Return commitments and random ones beside them, in the order of their values."""
+    size = SMALLEST_TREE
+    while size < len(commitments):
+        size *= 2
+    random = [secrets.token_hex(32) for _ in range(size - len(commitments))]
+    return tuple(sorted(commitments + random))
+
+
+def _key(slot: int) -> str:
+    return f"slot:{slot:0{SLOT_DIGITS}d}"
+
+
+def _tree_of(leaves: tuple[str, ...]) -> Tree:
+    return Tree(slot_leaf_hash(commitment) for commitment in leaves)

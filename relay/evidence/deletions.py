@@ -1,0 +1,47 @@
+"""What owners ask agencies to delete (R14), and what the agencies answer.
+
+An answer needs no login: it is signed by the agency's own key, and goes into the public log.
+"""
+
+from firmware.protocol.custody import SignedDeletionAnswer
+from firmware.protocol.encoding import unb64u
+from relay.agency.agencies import Agencies
+from relay.custody.errors import LogError
+from relay.custody.happenings import Happenings
+from relay.store import logs, packages
+from relay.store.database import Database
+from relay.store.logs import Deletion
+
+
+class DeletionUnknown(LogError):
+    """Nobody asked for this package to be deleted."""
+
+
+class Deletions:
+    """Shows an agency what it is asked to delete, and takes its answers."""
+
+    def __init__(self, database: Database, happenings: Happenings, agencies: Agencies) -> None:
+        self._database = database
+        self._happenings = happenings
+        self._agencies = agencies
+
+    async def list(self, agency: str) -> list[Deletion]:
+        """Return what an agency is asked to delete, the most urgent first."""
+        async with self._database.read() as tx:
+            return await logs.list_deletions(tx, agency)
+
+    async def answer(self, package_id: str, signed: SignedDeletionAnswer) -> None:
+        """Log an answer by the key of the package's agency, or raise LogError."""
+        async with self._database.read() as tx:
+            package = await packages.find_package(tx, package_id)
+        agency = None if package is None else await self._agencies.find(package.agency)
+        if package is None or agency is None:
+            raise DeletionUnknown("nobody asked for this package to be deleted")
+        async with self._database.begin() as tx:
+            await self._happenings.deletion_answered(
+                tx,
+                signed,
+                package_id=package_id,
+                agency=agency.id,
+                signing_key=unb64u(agency.agreement.signing_key),
+            )

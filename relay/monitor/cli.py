@@ -1,0 +1,88 @@
+"""`doorward-monitor`: reads a relay's public logs, checks them, and writes the transparency report.
+
+    doorward-monitor --policy policy.txt --log https://relay.example/log --state seen/
+
+Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an entry breaks a
+rule, 4 the log contradicts itself or what was seen before, 5 nobody has cosigned it lately.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.tlog.policy import Policy, parse_policy
+from relay.monitor.errors import LogDishonest, MonitorError
+from relay.monitor.memory import Memory
+from relay.monitor.report import as_json, as_markdown
+from relay.monitor.source import HttpSource
+from relay.monitor.watching import look
+
+HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE = 0, 1, 2, 3, 4, 5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Look once; return the exit code."""
+    options = _parser().parse_args(arguments)
+    memory = Memory(options.state)
+    source = HttpSource(options.log)
+    try:
+        seen = look(source, options.policy, memory)
+    except LogDishonest as error:
+        print(f"doorward-monitor: {error}", file=sys.stderr)
+        for path in memory.keep_proof(error):
+            print(f"doorward-monitor: kept as proof: {path}", file=sys.stderr)
+        return DISHONEST
+    except MonitorError as error:
+        print(f"doorward-monitor: {error}", file=sys.stderr)
+        return UNREADABLE
+    finally:
+        source.close()
+    text = as_json(seen.report) if options.json else as_markdown(seen.report).encode()
+    if options.report is not None:
+        options.report.write_bytes(text)
+    else:
+        sys.stdout.buffer.write(text)
+    for violation in seen.violations:
+        print(f"doorward-monitor: {violation}", file=sys.stderr)
+    for origin in seen.stale:
+        print(
+            f"doorward-monitor: {origin}: its witnesses haven't signed for too long: it may be "
+            "withheld",
+            file=sys.stderr,
+        )
+    if seen.violations:
+        return VIOLATED
+    return STALE if seen.stale else HOLDS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-monitor",
+        description="Reads a relay's two public logs whole, checks every entry, and writes the "
+        "transparency report: the same bytes for everybody.",
+        epilog="Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an "
+        "entry breaks a rule, 4 the log contradicts itself or what was seen before, 5 nobody has "
+        "cosigned it lately.",
+    )
+    parser.add_argument(
+        "--policy", type=_policy, required=True, metavar="FILE",
+        help="whom to believe: the file that doorbells have, not from the relay itself",
+    )  # fmt: skip
+    parser.add_argument("--log", required=True, metavar="URL", help="such as https://relay/log")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="remember what was seen, here")
+    parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")
+    return parser
+
+
+def _policy(text: str) -> Policy:
+    try:
+        return parse_policy(Path(text).read_bytes())
+    except (OSError, WireError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,237 @@
+"""What the custody log must keep, as far as it can be seen from outside. Pure.
+
+Commitments hide whose they are; what can be counted is: slots come in order and once each, bands
+only rise, nobody downloads before a release, without an agreement, or what was erased, and a
+deletion is asked and answered in time and by the agency's own key. Times are the witnesses'.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from firmware.protocol.custody import (
+    CustodyBody,
+    DeletionAnswer,
+    DeletionAnsweredLeaf,
+    DeletionAskedLeaf,
+    DownloadLeaf,
+    ErasedLeaf,
+    LegalProcessLeaf,
+    ReceivedLeaf,
+    RefusalsLeaf,
+    ReleaseLeaf,
+    SlotLeaf,
+    check_deletion_answer,
+    parse_custody_leaf,
+)
+from firmware.protocol.encoding import WireError, decode, unb64u
+from relay.monitor.reading import ReadLog
+from relay.monitor.register_rules import Replayed
+from relay.monitor.violations import Violation
+
+DAY_MS = 24 * 3600 * 1000
+ANSWER_WITHIN_MS = 14 * DAY_MS
+SLACK_MS = 15 * 60 * 1000
+"""Between what is done and what witnesses sign: they see a log up to this much later."""
+CLOCK_SLACK_MS = 2 * 60 * 1000
+
+
+@dataclass(slots=True)
+class Deletion:
+    """What became of one wish that something be deleted."""
+
+    agency: str
+    answer_by_ms: int
+    answer: DeletionAnswer | None = None
+    is_late: bool = False
+    is_overdue: bool = False
+
+
+@dataclass(slots=True)
+class CustodyState:
+    """What the entries add up to."""
+
+    releases: int = 0
+    slots: int = 0
+    first_slot: int | None = None
+    last_slot: int | None = None
+    missing_slots: int = 0
+    bands: dict[tuple[str, str], str] = field(default_factory=dict)
+    """By agency and quarter."""
+    downloads: Counter[str] = field(default_factory=Counter)
+    downloaded: dict[str, str] = field(default_factory=dict)
+    """The agency, by the package's commitment."""
+    erased: dict[str, str] = field(default_factory=dict)
+    deletions: dict[str, Deletion] = field(default_factory=dict)
+    legal: list[LegalProcessLeaf] = field(default_factory=list)
+    refusals: dict[str, dict[str, int]] = field(default_factory=dict)
+    violations: list[Violation] = field(default_factory=list)
+
+
+class CustodyRules:
+    """Takes the custody log's entries in order."""
+
+    def __init__(self, log: ReadLog, register: Replayed) -> None:
+        self.state = CustodyState()
+        self._log = log
+        self._register = register
+        self._commitments: set[str] = set()
+        self._packages_of: dict[str, set[str]] = defaultdict(set)
+
+    def take_all(self) -> CustodyState:
+        """Take every entry."""
+        for index, entry in enumerate(self._log.entries):
+            try:
+                body = parse_custody_leaf(entry).body
+            except WireError as error:
+                self._say(index, f"no entry of a custody log: {error}")
+                continue
+            for what in self._take(index, body):
+                self._say(index, what)
+        for one in self.state.deletions.values():
+            one.is_overdue = one.answer is None and self._log.as_of_ms > one.answer_by_ms
+        return self.state
+
+    def _say(self, index: int, what: str) -> None:
+        self.state.violations.append(Violation(log=self._log.name, index=index, what=what))
+
+    def _take(self, index: int, body: CustodyBody) -> Iterator[str]:
+        taking: dict[type, Callable[..., Iterator[str]]] = {
+            ReleaseLeaf: self._release,
+            SlotLeaf: self._slot,
+            ReceivedLeaf: self._received,
+            DownloadLeaf: self._download,
+            DeletionAskedLeaf: self._deletion_asked,
+            DeletionAnsweredLeaf: self._deletion_answered,
+            ErasedLeaf: self._erased,
+            LegalProcessLeaf: self._legal_process,
+            RefusalsLeaf: self._refusals,
+        }
+        return taking[type(body)](index, body)
+
+    def _release(self, _index: int, leaf: ReleaseLeaf) -> Iterator[str]:
+        self.state.releases += 1
+        if leaf.commitment in self._commitments:
+            yield "a release that was committed to before"
+        self._commitments.add(leaf.commitment)
+
+    def _slot(self, index: int, leaf: SlotLeaf) -> Iterator[str]:
+        state, slot_ms = self.state, self._register.register.delays.slot_ms
+        if state.last_slot is not None and leaf.slot <= state.last_slot:
+            yield f"slot {leaf.slot} comes after slot {state.last_slot}"
+            return
+        if state.last_slot is not None:
+            state.missing_slots += leaf.slot - state.last_slot - 1
+        if (leaf.slot + 1) * slot_ms > self._log.seen_ms(index) + CLOCK_SLACK_MS:
+            yield f"slot {leaf.slot} wasn't over yet"
+        state.slots += 1
+        state.first_slot = leaf.slot if state.first_slot is None else state.first_slot
+        state.last_slot = leaf.slot
+
+    def _received(self, index: int, leaf: ReceivedLeaf) -> Iterator[str]:
+        bands, key = self.state.bands, (leaf.agency, leaf.quarter)
+        expected = {None: "1-4", "1-4": "5+"}.get(bands.get(key))
+        if leaf.band != expected:
+            yield f"{leaf.agency} passes into the band {leaf.band} of {leaf.quarter} out of order"
+        yield from self._check_quarter(index, leaf.quarter)
+        yield from self._check_agency(index, leaf.agency, "received something", slack_ms=DAY_MS)
+        bands[key] = leaf.band
+
+    def _download(self, index: int, leaf: DownloadLeaf) -> Iterator[str]:
+        state = self.state
+        yield from self._check_agency(index, leaf.agency, "downloaded something")
+        if leaf.package in state.erased:
+            yield "a package is downloaded after it was erased"
+        owner = state.downloaded.setdefault(leaf.package, leaf.agency)
+        if owner != leaf.agency:
+            yield f"a package of {owner} is downloaded by {leaf.agency}"
+        state.downloads[leaf.agency] += 1
+        self._packages_of[leaf.agency].add(leaf.package)
+        if len(state.downloaded) > state.releases:
+            yield "more packages are downloaded than doorbells had committed to release"
+        if len(self._packages_of[leaf.agency]) > self._most_received(leaf.agency):
+            yield f"{leaf.agency} downloads more packages than it is said to have received"
+
+    def _most_received(self, agency: str) -> float:
+        bands = [band for (of, _), band in self.state.bands.items() if of == agency]
+        return float("inf") if "5+" in bands else 4 * len(bands)
+
+    def _deletion_asked(self, index: int, leaf: DeletionAskedLeaf) -> Iterator[str]:
+        state = self.state
+        if leaf.package in state.deletions:
+            yield "a deletion that was asked before"
+            return
+        if state.downloaded.get(leaf.package) != leaf.agency:
+            yield f"{leaf.agency} is asked to delete what it never downloaded"
+        if leaf.answer_by_ms > self._log.seen_ms(index) + ANSWER_WITHIN_MS + CLOCK_SLACK_MS:
+            yield "an agency is given more than 14 days to answer"
+        state.deletions[leaf.package] = Deletion(agency=leaf.agency, answer_by_ms=leaf.answer_by_ms)
+
+    def _deletion_answered(self, index: int, leaf: DeletionAnsweredLeaf) -> Iterator[str]:
+        try:
+            told = decode(DeletionAnswer, leaf.signed.answer.encode())
+        except WireError as error:
+            yield f"no answer to a deletion: {error}"
+            return
+        asked = self.state.deletions.get(told.package)
+        if asked is None or asked.agency != told.agency:
+            yield "an answer to a deletion that nobody asked"
+            return
+        if asked.answer is not None:
+            yield "a deletion that was answered before"
+            return
+        if not self._is_signed(leaf, told.agency):
+            yield f"an answer to a deletion that {told.agency} didn't sign"
+            return
+        asked.answer = told
+        asked.is_late = self._log.seen_ms(index) > asked.answer_by_ms + SLACK_MS
+
+    def _is_signed(self, leaf: DeletionAnsweredLeaf, agency: str) -> bool:
+        for record in self._register.register.agreements.get(agency, ()):
+            try:
+                check_deletion_answer(leaf.signed, unb64u(record.agreement.signing_key))
+            except WireError:
+                continue
+            return True
+        return False
+
+    def _erased(self, _index: int, leaf: ErasedLeaf) -> Iterator[str]:
+        state = self.state
+        if leaf.package in state.erased:
+            yield "a package that was erased before"
+        if leaf.why == "unopened" and leaf.package in state.downloaded:
+            yield "a package is erased as unopened that was downloaded"
+        if leaf.package in state.downloaded and leaf.package not in state.deletions:
+            yield "a package that was downloaded is erased, and its agency isn't asked to delete it"
+        state.erased[leaf.package] = leaf.why
+
+    def _legal_process(self, index: int, leaf: LegalProcessLeaf) -> Iterator[str]:
+        yield from self._check_quarter(index, leaf.quarter)
+        self.state.legal.append(leaf)
+
+    def _refusals(self, index: int, leaf: RefusalsLeaf) -> Iterator[str]:
+        if leaf.quarter in self.state.refusals:
+            yield f"the refusals of {leaf.quarter} were told before"
+        if leaf.quarter >= quarter_of(self._log.seen_ms(index)):
+            yield f"the refusals of {leaf.quarter} are told before it is over"
+        self.state.refusals[leaf.quarter] = dict(leaf.counts)
+
+    def _check_quarter(self, index: int, quarter: str) -> Iterator[str]:
+        seen_ms = self._log.seen_ms(index)
+        near = {quarter_of(seen_ms), quarter_of(max(0, seen_ms - DAY_MS))}
+        if quarter not in near | {quarter_of(seen_ms + CLOCK_SLACK_MS)}:
+            yield f"{quarter} isn't when witnesses saw it"
+
+    def _check_agency(
+        self, index: int, agency: str, what: str, *, slack_ms: int = SLACK_MS
+    ) -> Iterator[str]:
+        seen_ms = self._log.seen_ms(index)
+        if self._register.agreement_at(agency, seen_ms, slack_ms=slack_ms) is None:
+            yield f"{agency} {what}, and no agreement with it was in force"
+
+
+def quarter_of(time_ms: int) -> str:
+    """Return the quarter (UTC) in which a time lies."""
+    time = datetime.fromtimestamp(time_ms / 1000, UTC)
+    return f"{time.year:04}-Q{(time.month + 2) // 3}"

@@ -1,0 +1,220 @@
+"""The transparency report: the same bytes for everybody who read the same entries.
+
+It holds no time of now and no names of machines. Times are those of the witnesses, as of the last
+stamps.
+"""
+
+import json
+from collections import Counter, defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+from relay.monitor.custody_rules import CustodyState
+from relay.monitor.reading import ReadLog
+from relay.monitor.register_rules import Replayed
+from relay.monitor.violations import Violation
+
+Report = dict[str, Any]  # Any: plain JSON
+
+
+def make_report(
+    replayed: Replayed, custody: ReadLog, state: CustodyState, violations: list[Violation]
+) -> Report:
+    """Return the report as plain JSON."""
+    register = replayed.register
+    return {
+        "v": 1,
+        "is_example": register.is_example,
+        "logs": [_log_part(replayed.log), _log_part(custody)],
+        "agencies": [
+            _agency_part(replayed, state, agency) for agency in sorted(_agencies(replayed))
+        ],
+        "register": {
+            "limit_changes": len(register.limits) - 1 if register.limits else 0,
+            "programs": [
+                {"program": one.program, "version": one.version, "sha256": one.sha256}
+                for one in register.programs
+            ],
+            "requests": len(register.requests),
+            "moderation_refusals": dict(sorted(_by_category(replayed).items())),
+        },
+        "custody": {
+            "releases": state.releases,
+            "downloads": state.downloads.total(),
+            "erased": dict(sorted(Counter(state.erased.values()).items())),
+            "slots": {"logged": state.slots, "missing": state.missing_slots},
+            "legal_process": _legal_part(state),
+            "refusals_by_doorbells": {
+                quarter: dict(sorted(counts.items()))
+                for quarter, counts in sorted(state.refusals.items())
+            },
+        },
+        "violations": [
+            {"log": one.log, "index": one.index, "what": one.what} for one in violations
+        ],
+    }
+
+
+def as_json(report: Report) -> bytes:
+    """Return the report's bytes."""
+    return json.dumps(report, indent=2, ensure_ascii=False, sort_keys=True).encode() + b"\n"
+
+
+def as_markdown(report: Report) -> str:
+    """Return the report for people."""
+    lines = ["# Transparency report", ""]
+    if report["is_example"]:
+        lines += ["**An invented town. Nothing here happened.**", ""]
+    for log in report["logs"]:
+        lines.append(f"- {_safe(log['origin'])}: {log['size']} entries, root `{log['root']}`, "
+                     f"as of {log['as_of']}")  # fmt: skip
+    lines += ["", "## Does it hold?", ""]
+    if report["violations"]:
+        lines += [f"- **{_safe(one['log'])} entry {one['index']}**: {_safe(one['what'])}"
+                  for one in report["violations"]]  # fmt: skip
+    else:
+        lines.append("Every entry keeps the rules that can be checked from outside.")
+    lines += ["", "## Agencies", ""]
+    for agency in report["agencies"]:
+        lines += _agency_lines(agency)
+    lines += _custody_lines(report)
+    return "\n".join(lines) + "\n"
+
+
+def _agency_lines(agency: Report) -> list[str]:
+    lines = [f"### {_safe(agency['name'])} ({agency['id']})", ""]
+    for one in agency["agreements"]:
+        what = "suspended" if one["is_suspended"] else f"{one['begins']} to {one['ends']}"
+        lines.append(
+            f"- agreement {one['version']}: {what}, public since {one['public_since']}, "
+            f"text `{one['text_sha256']}`"
+        )
+    counts = agency["requests"]
+    lines.append(
+        f"- requests: {counts['published']} published, of them {counts['emergency']} emergencies, "
+        f"{counts['renewals']} renewals and {counts['withdrawn']} withdrawn"
+    )
+    refused = ", ".join(f"{_safe(k)} {v}" for k, v in agency["moderation_refusals"].items())
+    lines.append(f"- refused by moderators: {refused or 'none'}")
+    bands = ", ".join(f"{quarter}: {band}" for quarter, band in agency["received"].items())
+    lines.append(f"- recordings received: {bands or 'none'}")
+    lines.append(f"- downloads: {agency['downloads']}")
+    asked = agency["deletions"]
+    lines.append(
+        f"- deletions: {asked['asked']} asked, {asked['deleted']} done, {asked['kept']} refused, "
+        f"{asked['late']} answered late, **{asked['overdue']} overdue**"
+    )
+    return [*lines, ""]
+
+
+def _custody_lines(report: Report) -> list[str]:
+    custody, register = report["custody"], report["register"]
+    lines = [
+        "## The relay",
+        "",
+        f"- releases that doorbells committed to: {custody['releases']}",
+        f"- downloads: {custody['downloads']}",
+        f"- slots: {custody['slots']['logged']}, missing {custody['slots']['missing']}",
+        f"- changes of limits: {register['limit_changes']}",
+    ]
+    lines += [f"- erased, {why}: {count}" for why, count in custody["erased"].items()]
+    lines += [
+        f"- legal process {one['quarter']}: {one['kind']}, yielded {', '.join(one['yielded'])}, "
+        f"{one['count']} times"
+        for one in custody["legal_process"]
+    ]
+    for quarter, counts in custody["refusals_by_doorbells"].items():
+        told = ", ".join(f"{_safe(check)} {count}" for check, count in counts.items())
+        lines.append(f"- refused by doorbells in {quarter}: {told}")
+    lines += [
+        f"- {one['program']} {_safe(one['version'])}: `{one['sha256']}`"
+        for one in register["programs"]
+    ]
+    return lines
+
+
+def _log_part(log: ReadLog) -> Report:
+    checkpoint = log.newest.checkpoint
+    return {
+        "origin": log.origin,
+        "size": checkpoint.size,
+        "root": checkpoint.root.hex(),
+        "as_of": _time(log.as_of_ms),
+    }
+
+
+def _agencies(replayed: Replayed) -> set[str]:
+    return set(replayed.register.agreements)
+
+
+def _agency_part(replayed: Replayed, state: CustodyState, agency: str) -> Report:
+    register = replayed.register
+    records = register.agreements[agency]
+    requests = [one for one in register.requests.values() if one.request.agency == agency]
+    return {
+        "id": agency,
+        "name": records[-1].agreement.name,
+        "agreements": [
+            {
+                "version": record.agreement.version,
+                "begins": _time(record.agreement.begins_ms),
+                "ends": _time(record.agreement.ends_ms),
+                "public_since": _time(replayed.log.seen_ms(record.index)),
+                "text_sha256": record.agreement.text_sha256,
+                "is_suspended": record.is_suspended,
+            }
+            for record in records
+        ],
+        "requests": {
+            "published": len(requests),
+            "emergency": sum(one.request.is_emergency for one in requests),
+            "renewals": sum(one.request.renewed_id is not None for one in requests),
+            "withdrawn": sum(one.is_withdrawn for one in requests),
+        },
+        "moderation_refusals": {
+            category: count
+            for (of, category), count in sorted(register.refusals.items())
+            if of == agency
+        },
+        "received": {
+            quarter: band for (of, quarter), band in sorted(state.bands.items()) if of == agency
+        },
+        "downloads": state.downloads[agency],
+        "deletions": _deletions_part(state, agency),
+    }
+
+
+def _deletions_part(state: CustodyState, agency: str) -> Report:
+    mine = [one for one in state.deletions.values() if one.agency == agency]
+    answers = Counter(one.answer.answer for one in mine if one.answer is not None)
+    return {
+        "asked": len(mine),
+        "deleted": answers["deleted"],
+        "kept": answers["kept"],
+        "late": sum(one.is_late for one in mine),
+        "overdue": sum(one.is_overdue for one in mine),
+    }
+
+
+def _legal_part(state: CustodyState) -> list[Report]:
+    counts = Counter((one.quarter, one.kind, tuple(one.yielded)) for one in state.legal)
+    return [
+        {"quarter": quarter, "kind": kind, "yielded": list(yielded), "count": count}
+        for (quarter, kind, yielded), count in sorted(counts.items())
+    ]
+
+
+def _by_category(replayed: Replayed) -> dict[str, int]:
+    total: defaultdict[str, int] = defaultdict(int)
+    for (_, category), count in replayed.register.refusals.items():
+        total[category] += count
+    return total
+
+
+def _time(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _safe(text: str) -> str:
+    """Return a text from a log so that Markdown shows it and does nothing else with it."""
+    return "".join(f"\\{char}" if char in "\\`*_{}[]()<>#+!|~" else char for char in text)

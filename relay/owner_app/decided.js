@@ -1,0 +1,100 @@
+/**
+ * What doorbells said in sealed notes of what was asked and what was decided: their word alone counts,
+ * never the relay's. No page here.
+ * @module
+ */
+
+/** @typedef {import("./household.js").Household} Household */
+/** @typedef {import("./household.js").OpenedNote} OpenedNote */
+/** @typedef {import("./vendor/protocol/documents.js").HeldTime} HeldTime */
+/** @typedef {import("./vendor/protocol/documents.js").MatchedRequest} MatchedRequest */
+/** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
+/** @typedef {import("./vendor/protocol/documents.js").OwnerSettings} OwnerSettings */
+/** @typedef {MatchedRequest & {device: string, told_ms: number}} Match a request as that doorbell itself read it */
+/** @typedef {{settings: OwnerSettings | null, refused: string[], isTold: boolean}} Settings `isTold`: the doorbell has said anything of them to this browser */
+
+/** A request stands for seven days, and its renewal as long again. */
+const MATCH_LIFE_MS = 15 * 24 * 3600 * 1000;
+
+/**
+ * The requests that doorbells told of, each by a doorbell's first word on it; a reminder is said so.
+ * @param {Iterable<OpenedNote>} notes
+ * @returns {Match[]} oldest first
+ */
+export function matchesIn(notes) {
+  /** @type {Map<string, Match>} */
+  const found = new Map();
+  for (const { note } of inOrder(notes)) {
+    const { device, told_ms, body } = note;
+    if (body.type !== "requests_matched") continue;
+    for (const matched of body.requests) {
+      const key = matchKey({ ...matched, device });
+      const first = found.get(key) ?? { ...matched, device, told_ms };
+      found.set(key, { ...first, is_reminder: first.is_reminder || matched.is_reminder });
+    }
+  }
+  return [...found.values()];
+}
+
+/** @param {{device: string, request_digest: string}} match */
+export function matchKey({ device, request_digest }) {
+  return `${device} ${request_digest}`;
+}
+
+/** Tells whether a request that was told of may still stand. @param {Match} match @param {number} nowMs */
+export function mayStand({ told_ms }, nowMs) {
+  return nowMs - told_ms < MATCH_LIFE_MS;
+}
+
+/**
+ * Returns the settings that count at a doorbell, as far as this browser has been told.
+ * @param {Household} household @param {string} device
+ * @returns {Settings}
+ */
+export function settingsOf(household, device) {
+  /** @type {Settings} */
+  let now = { settings: null, refused: [], isTold: false };
+  for (const body of bodiesOf(household, device)) {
+    if (body.type !== "settings_now") continue;
+    // By number: two may be told in one moment, and a clock may be set back.
+    const isNewer = (body.settings?.revision ?? 0) >= (now.settings?.revision ?? 0);
+    now = { settings: isNewer ? body.settings : now.settings, refused: body.refused, isTold: true };
+  }
+  return now;
+}
+
+/**
+ * Returns the times that a doorbell holds, those that are over left out, the earliest end first.
+ * @param {Household} household @param {string} device @param {number} nowMs
+ * @returns {HeldTime[]}
+ */
+export function holdsOf(household, device, nowMs) {
+  /** @type {HeldTime[]} */
+  let now = [];
+  for (const body of bodiesOf(household, device)) {
+    if (body.type === "holds_now") now = body.holds;
+  }
+  return now.filter(({ until_ms }) => until_ms > nowMs).toSorted((a, b) => a.until_ms - b.until_ms);
+}
+
+/**
+ * Returns what owners must be told of themselves: who is gone, and by whom; that the recovery code was used.
+ * @param {Household} household @param {string} device
+ */
+export function warningsOf(household, device) {
+  return inOrder(household.notes.values())
+    .filter(({ note }) => note.device === device && (note.body.type === "owner_removed" || note.body.type === "recovery_used"))
+    .reverse();
+}
+
+/** @param {Household} household @param {string} device @returns {NoteBody[]} oldest first */
+function bodiesOf({ notes }, device) {
+  return inOrder(notes.values())
+    .filter(({ note }) => note.device === device)
+    .map(({ note }) => note.body);
+}
+
+/** @param {Iterable<OpenedNote>} notes */
+function inOrder(notes) {
+  return [...notes].sort((a, b) => a.time_ms - b.time_ms);
+}

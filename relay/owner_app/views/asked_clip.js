@@ -1,0 +1,127 @@
+/**
+ * One recording on the release screen: chosen or not, watched there, and the part of it that is given.
+ * Where it can be cut is known once it was fetched and checked; until then all of it is chosen.
+ * @module
+ */
+import { partsOf } from "../asked.js";
+import { fill, h } from "../dom.js";
+import { triggersOf } from "../happenings.js";
+import { currentLocale, durationText, t, timeText } from "../i18n.js";
+import { doubt, whatSetOff } from "./events.js";
+import { clipPlayer } from "./parts.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../asked.js").Offered} Offered */
+/** @typedef {import("../asked.js").Span} Span */
+/** @typedef {import("../happenings.js").Told} Told */
+/** @typedef {import("../vendor/protocol/documents.js").ClipManifest} ClipManifest */
+
+export class AskedClip {
+  /**
+   * @param {Context} context @param {import("../clips.js").ClipReader} reader
+   * @param {Offered} offered @param {Span} asked @param {() => void} onChange
+   */
+  constructor(context, reader, offered, asked, onChange) {
+    this.clip = offered.clip;
+    this.span = offered.span;
+    this.asked = asked;
+    this.onChange = onChange;
+    const { clip_id, duration_ms, is_cut_short } = offered.clip.body;
+    const told = /** @type {Told} */ (context.household.told.get(offered.clip.id));
+    const triggers = triggersOf(context.household.history, told);
+    const what = [whatSetOff(triggers), durationText(duration_ms), is_cut_short && t("clip.cut_short")];
+    this.box = h("input", { type: "checkbox", "data-testid": "choose-clip", value: clip_id, onchange: onChange });
+    this.when = h("strong", {}, spanWithSeconds(this.span));
+    this.cut = h("div", { class: "cut", "data-testid": "cut" }, offered.isCut && h("p", { class: "muted" }, t("release.reaches_over")));
+    const player = clipPlayer(context, reader, offered.clip, (checked, video) => this.#checked(checked.manifest, video));
+    this.node = h(
+      "li",
+      { "data-testid": "asked-clip", "data-clip": clip_id },
+      h(
+        "label",
+        { class: "grow sentence" },
+        this.box,
+        h("span", {}, this.when, h("span", { class: "muted" }, what.filter(Boolean).join(" · "), doubt(triggers[0] ?? told))),
+      ),
+      player,
+      this.cut,
+    );
+  }
+
+  get isChosen() {
+    return this.box.checked;
+  }
+
+  /** @param {ClipManifest} manifest @param {HTMLVideoElement} video */
+  #checked(manifest, video) {
+    const parts = partsOf(manifest, this.asked);
+    if (parts.length === 0) {
+      this.box.checked = false;
+      this.box.disabled = true;
+      fill(this.cut, h("p", { class: "warn-text" }, t("release.no_part")));
+      return this.onChange();
+    }
+    fill(this.cut, this.#range(parts, manifest, video));
+  }
+
+  /** @param {Span[]} parts @param {ClipManifest} manifest @param {HTMLVideoElement} video */
+  #range(parts, manifest, video) {
+    const last = parts.length - 1;
+    const id = manifest.clip_id;
+    const slider = (/** @type {string} */ name, /** @type {number} */ value) =>
+      h("input", { type: "range", id: `${name}-${id}`, "data-testid": `cut-${name}`, min: 0, max: last, value });
+    const [from, to] = [slider("from", 0), slider("to", last)];
+    const words = h("p", { class: "muted", role: "status" });
+    let isPlayingPart = false;
+    const atS = (/** @type {number} */ ms) => (ms - manifest.started_ms) / 1000;
+    const moved = (/** @type {HTMLInputElement | null} */ by) => {
+      if (Number(from.value) > Number(to.value)) (by === from ? to : from).value = (by ?? from).value;
+      const [first, end] = [parts[Number(from.value)], parts[Number(to.value)]];
+      this.span = { from_ms: first.from_ms, to_ms: end.to_ms };
+      from.setAttribute("aria-valuetext", timeText(first.from_ms, "second"));
+      to.setAttribute("aria-valuetext", timeText(end.to_ms, "second"));
+      if (by !== null) {
+        video.pause();
+        video.currentTime = by === from ? atS(first.from_ms) : Math.max(atS(first.from_ms), atS(end.to_ms) - 0.1);
+      }
+      fill(this.when, spanWithSeconds(this.span));
+      const isWhole = first === parts[0] && end === parts[last];
+      fill(words, t(isWhole ? "release.all_of_it" : "release.part_of_it", { duration: durationText(end.to_ms - first.from_ms) }));
+      this.onChange();
+    };
+    from.addEventListener("input", () => moved(from));
+    to.addEventListener("input", () => moved(to));
+    video.addEventListener("timeupdate", () => {
+      if (isPlayingPart && video.currentTime >= atS(this.span.to_ms)) video.pause();
+    });
+    video.addEventListener("pause", () => (isPlayingPart = false));
+    const play = () => {
+      video.currentTime = atS(this.span.from_ms);
+      isPlayingPart = true;
+      video.play().catch((error) => console.warn("not played", error));
+    };
+    moved(null);
+    return [
+      last > 0 && h("div", { class: "pair" }, field("release.from", from), field("release.to", to)),
+      words,
+      h("button", { "data-testid": "play-part", onclick: play }, t("release.play_part")),
+    ];
+  }
+}
+
+/** @param {string} label @param {HTMLInputElement} input */
+function field(label, input) {
+  return h("div", {}, h("label", { for: input.id }, t(label)), input);
+}
+
+/** @param {Span} span */
+function spanWithSeconds({ from_ms, to_ms }) {
+  const format = /** @type {Intl.DateTimeFormatOptions} */ ({
+    day: "numeric",
+    month: "long",
+    hour: "2-digit",
+    minute: "2-digit",
+    second: "2-digit",
+  });
+  return new Intl.DateTimeFormat(currentLocale(), format).formatRange(from_ms, to_ms);
+}

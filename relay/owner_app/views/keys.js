@@ -1,0 +1,118 @@
+/**
+ * Keys that owners bring from outside the app: those that may confirm statements from anywhere, and the
+ * recovery key. Only public halves come here, pasted; the doorbell's own page shows the same six words.
+ * @module
+ */
+import { approversAdded, rememberApprovers } from "../account.js";
+import { fill, h } from "../dom.js";
+import { t, time } from "../i18n.js";
+import { sendStatement } from "../statements.js";
+import { parseApproverCode, parseRecoveryCode } from "../vendor/protocol/owner_codes.js";
+import { approverWords, recoveryKeyWords } from "../vendor/protocol/pairing.js";
+import { guarded, living } from "./parts.js";
+import { standing, statementProgress } from "./progress.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../account.js").Approver} Approver */
+/** @typedef {import("../vendor/protocol/documents.js").Terms} Terms */
+
+/** @param {Context} context @param {string} device */
+export function keysSection(context, device) {
+  return h("section", {}, approvers(context, device), recovery(context, device));
+}
+
+/** @param {Context} context @param {string} device */
+function approvers(context, device) {
+  const { household } = context;
+  const list = h("div");
+  const said = h("div", { "aria-live": "polite" });
+  const draw = () => {
+    const added = approversAdded(device);
+    fill(list, added.length ? h("ul", { class: "rows", id: "approvers" }, added.map(row)) : h("p", { class: "empty" }, t("keys.no_approvers")));
+  };
+  const forget = (/** @type {Approver} */ gone) => {
+    rememberApprovers(device, approversAdded(device).filter(({ credential_id }) => credential_id !== gone.credential_id));
+    draw();
+  };
+  const row = (/** @type {Approver} */ approver) => {
+    const { name, credential_id, added_ms } = approver;
+    const end = guarded(said, async () => {
+      await sendStatement(household, device, { kind: "end_approver", credential_id });
+      forget(approver);
+      fill(said, h("p", { class: "notice", role: "status" }, t("keys.ending", { name })));
+    });
+    const label = { id: `end-${credential_id}`, "aria-label": t("keys.end_label", { name }), onclick: end };
+    return h("li", {}, h("div", { class: "grow" }, h("strong", {}, name), h("span", { class: "muted" }, time(added_ms, "day"))), h("button", label, t("keys.end")));
+  };
+  draw();
+  const form = pasteForm(context, device, {
+    id: "approver",
+    words: async (pasted) => {
+      const { name, key } = parseApproverCode(pasted);
+      const others = approversAdded(device).filter(({ credential_id }) => credential_id !== key.credential_id);
+      return {
+        six: await approverWords(key),
+        terms: { kind: "add_approver", name, key },
+        done: () => {
+          rememberApprovers(device, [...others, { name, credential_id: key.credential_id, added_ms: Date.now() }]);
+          draw();
+        },
+      };
+    },
+  });
+  return h("div", {}, h("h2", {}, t("keys.approvers")), h("p", {}, t("keys.approvers_help")), list, said, h("p", { class: "muted" }, t("keys.only_here")), form);
+}
+
+/** @param {Context} context @param {string} device */
+function recovery(context, device) {
+  const form = pasteForm(context, device, {
+    id: "recovery",
+    words: async (pasted) => {
+      const keys = parseRecoveryCode(pasted);
+      return { six: await recoveryKeyWords(keys), terms: { kind: "recovery", keys }, done: () => {} };
+    },
+  });
+  return h("div", {}, h("h2", {}, t("keys.recovery")), h("p", {}, t("keys.recovery_help")), form);
+}
+
+/**
+ * A field for a pasted code: signed, then six words to compare while it waits for the door.
+ * @param {Context} context @param {string} device
+ * @param {{id: "approver" | "recovery", words: (pasted: string) => Promise<{six: string[], terms: Terms, done: () => void}>}} how
+ */
+function pasteForm(context, device, { id, words }) {
+  const { household } = context;
+  const code = h("textarea", { id: `${id}-code`, rows: 3, spellcheck: "false", autocomplete: "off", required: true });
+  const said = h("div", { "aria-live": "polite" });
+  const place = h("div", { "aria-live": "polite" });
+  const submit = guarded(said, async () => {
+    const { six, terms, done } = await words(code.value);
+    const digest = await sendStatement(household, device, terms);
+    code.value = "";
+    let isTold = false;
+    const content = () => {
+      const state = standing(household, digest);
+      if (state === "done" && !isTold) {
+        isTold = true;
+        done();
+      }
+      const list = h("ol", { class: "words", "data-testid": `${id}-words` }, six.map((word) => h("li", { lang: "en" }, word)));
+      const compare = state !== "refused" && state !== "done" && h("div", {}, h("p", {}, t("keys.words")), list);
+      return [compare, ...statementProgress(household, digest, () => fill(place), "key", device)];
+    };
+    fill(place, h("div", { class: "card" }, living(context, content)));
+  });
+  return h(
+    "div",
+    {},
+    h(
+      "form",
+      { onsubmit: submit },
+      h("label", { for: code.id }, t(`keys.${id}_code`)),
+      code,
+      h("div", { class: "actions" }, h("button", { id: `add-${id}` }, t(`keys.${id}_add`))),
+    ),
+    said,
+    place,
+  );
+}

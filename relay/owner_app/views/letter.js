@@ -1,0 +1,154 @@
+/**
+ * The part of the letter in which an owner chooses: which recordings, which minutes of each, with
+ * sound or without, what of themselves; and then signs once for all of it.
+ * @module
+ */
+import { rememberDecision } from "../account.js";
+import { MAX_CLIPS, clipsAsked, grantTerms } from "../asked.js";
+import { ClipReader } from "../clips.js";
+import { fill, h } from "../dom.js";
+import { durationText, t, timeText } from "../i18n.js";
+import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
+import { IDENTITY_CHARS, NO_IDENTITY } from "../vendor/protocol/decisions.js";
+import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
+import { AskedClip } from "./asked_clip.js";
+import { guarded, terms } from "./parts.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../asked.js").Asked} Asked */
+/** @typedef {import("../vendor/protocol/documents.js").IdentityGiven} IdentityGiven */
+
+const FINGERPRINT_CHARS = 16;
+
+/** @param {Context} context @param {Asked} asked */
+export function letter(context, asked) {
+  const place = h("div");
+  draw(context, asked, place, null);
+  return [place];
+}
+
+/**
+ * @param {Context} context @param {Asked} asked @param {HTMLElement} place
+ * @param {Node | null} words said under the button
+ */
+function draw(context, asked, place, words) {
+  const { household, ready, left } = context;
+  const reader = new ClipReader(ready, asked.device);
+  left.addEventListener("abort", () => reader.close());
+  const said = h("div", { "aria-live": "polite" }, words);
+  const summary = h("p", { id: "chosen", role: "status" });
+  const rows = clipsAsked(household, asked).map(
+    (offered) => new AskedClip(context, reader, offered, asked.request, () => fill(summary, chosenText(rows))),
+  );
+  fill(summary, chosenText(rows));
+  const sound = h("input", { type: "checkbox", id: "with-sound" });
+  const identity = new IdentityChoice(household.owner.name);
+  const give = guarded(said, async () => {
+    const chosen = rows.filter((row) => row.isChosen);
+    const why = whyNot(chosen.length) ?? identity.whyNot();
+    if (why !== null) return fill(said, no(why));
+    if (!chosen.every(({ clip }) => household.isNewest(clip))) {
+      reader.close();
+      return draw(context, asked, place, no(t("release.changed"))); // what is signed is what was read
+    }
+    const choice = { withSound: sound.checked, identity: identity.given };
+    const granted = grantTerms(asked, chosen, choice);
+    const digest = await sendStatement(household, asked.device, granted);
+    reader.close();
+    rememberDecision(asked.device, asked.digest, "grant", { digest, signed_ms: Date.now() });
+    household.dispatchEvent(new CustomEvent("change"));
+  });
+  fill(
+    place,
+    h("h2", {}, t("release.which")),
+    rows.length
+      ? [h("p", { class: "muted" }, t("release.which_help")), h("ul", { class: "rows clips" }, rows.map(({ node }) => node))]
+      : h("p", { class: "empty" }, t("release.no_clips")),
+    h("h2", {}, t("release.who_opens")),
+    terms([
+      ["release.only", whoOpens(asked)],
+      ["release.sound", soundChoice(sound)],
+      ["release.about_you", identity.node],
+      ["release.log", t("release.log_help")],
+      ["release.signature", t("release.holds", { time: timeText(Date.now() + STATEMENT_LIFE_MS, "clock") })],
+      ["release.back", t("release.way_back")],
+    ]),
+    summary,
+    h("p", { class: "muted" }, t("release.next")),
+    h("div", { class: "choice" }, h("button", { id: "give", onclick: give }, t("release.give"))),
+    said,
+  );
+}
+
+/** Every key that could open it, and nobody else. @param {Asked} asked */
+function whoOpens({ agency }) {
+  const keys = h("ul", { class: "keys", id: "keys" });
+  void Promise.all(agency.sealing_keys.map((key) => sha256Hex(unb64u(key)))).then((digests) =>
+    fill(keys, digests.map((digest) => h("li", { class: "digest" }, digest.slice(0, FINGERPRINT_CHARS)))),
+  );
+  const words = t("release.only_agency", { agency: agency.name });
+  return h("div", {}, h("p", {}, words), keys, h("p", { class: "muted" }, t("release.nobody_else")));
+}
+
+/** Sound leaves only if it is asked for: it may hold the voices of others. @param {HTMLInputElement} box */
+function soundChoice(box) {
+  return h(
+    "span",
+    {},
+    h("label", { for: "with-sound" }, box, t("release.with_sound")),
+    h("span", { class: "muted" }, t("release.no_sound")),
+  );
+}
+
+/** What of themselves an owner gives: nothing, unless each is ticked and filled in. */
+class IdentityChoice {
+  /** @param {string} ownName filled in once it is ticked */
+  constructor(ownName) {
+    const fields = /** @type {(keyof IdentityGiven)[]} */ (Object.keys(NO_IDENTITY));
+    this.fields = fields.map((name) => {
+      const box = h("input", { type: "checkbox", id: `give-${name}` });
+      const label = t(`release.identity_${name}`);
+      const input = h("input", { id: `identity-${name}`, hidden: true, maxlength: IDENTITY_CHARS[name], "aria-label": label });
+      box.addEventListener("change", () => {
+        input.hidden = !box.checked;
+        if (box.checked && name === "name") input.value ||= ownName;
+        if (box.checked) input.focus();
+      });
+      return { name, box, input, label };
+    });
+    const rows = this.fields.map(({ box, input, label }) => [h("label", { for: box.id }, box, label), input]);
+    this.node = h("div", { id: "identity" }, rows, h("span", { class: "muted" }, t("release.identity_help")));
+  }
+
+  /** @returns {IdentityGiven} */
+  get given() {
+    const given = { ...NO_IDENTITY };
+    for (const { name, box, input } of this.fields) given[name] = box.checked ? input.value.trim() : "";
+    return given;
+  }
+
+  /** Says which field is ticked and empty. @returns {string | null} */
+  whyNot() {
+    const empty = this.fields.find(({ box, input }) => box.checked && input.value.trim() === "");
+    return empty === undefined ? null : t("release.identity_empty", { what: empty.label });
+  }
+}
+
+/** Says why so many can't be given. @param {number} count @returns {string | null} */
+function whyNot(count) {
+  if (count === 0) return t("release.choose_first");
+  return count > MAX_CLIPS ? t("release.too_many", { most: MAX_CLIPS, count }) : null;
+}
+
+/** @param {string} words */
+function no(words) {
+  return h("p", { class: "warn-text", role: "alert" }, words);
+}
+
+/** @param {AskedClip[]} rows */
+function chosenText(rows) {
+  const chosen = rows.filter(({ isChosen }) => isChosen);
+  if (chosen.length === 0) return t("release.chosen_none");
+  const sum = chosen.reduce((total, { span }) => total + span.to_ms - span.from_ms, 0);
+  return t("release.chosen", { count: chosen.length, duration: durationText(sum) });
+}

@@ -1,0 +1,72 @@
+"""Requests in the register, and how each stands. Pure: the register and a time say it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from firmware.protocol.register.replay import RequestRecord
+from firmware.protocol.requests import EvidenceRequest, SignedRequest
+from relay.agency.register import RegisterView
+
+PublishedState = Literal["logging", "open", "renewed", "withdrawn", "expired"]
+"""logging: in the log, but no quorum of witnesses has seen it yet, so no doorbell answers it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedRequest:
+    """One published request; `published_ms` is when witnesses had seen it."""
+
+    id: str
+    agency: str
+    digest: str
+    signed: SignedRequest
+    request: EvidenceRequest
+    state: PublishedState
+    published_ms: int | None
+    renewed_by: str | None = None
+    """The id of the request that renews it."""
+
+
+def find_published(
+    view: RegisterView, request_id: str, *, now_ms: int | None = None
+) -> PublishedRequest | None:
+    """Return one request of the register."""
+    record = view.register.request_by_id(request_id)
+    return None if record is None else _published(view, record, now_ms)
+
+
+def list_published(
+    view: RegisterView, *, agency: str | None = None, limit: int = 200
+) -> list[PublishedRequest]:
+    """Return the newest requests of the register, of one agency or of all."""
+    found: list[PublishedRequest] = []
+    for record in reversed(view.register.requests.values()):
+        if agency is None or record.request.agency == agency:
+            found.append(_published(view, record, None))
+        if len(found) == limit:
+            break
+    return found
+
+
+def _published(view: RegisterView, record: RequestRecord, now_ms: int | None) -> PublishedRequest:
+    seen_ms = view.stamps.seen_ms(record.index)
+    renewal = view.register.requests.get(record.renewed_by or "")
+    return PublishedRequest(
+        id=record.request.id,
+        agency=record.request.agency,
+        digest=record.signed.request_digest,
+        signed=record.signed,
+        request=record.request,
+        state=_state(record, seen_ms, view.now_ms if now_ms is None else now_ms),
+        published_ms=seen_ms,
+        renewed_by=None if renewal is None else renewal.request.id,
+    )
+
+
+def _state(record: RequestRecord, seen_ms: int | None, now_ms: int) -> PublishedState:
+    if record.is_withdrawn:
+        return "withdrawn"
+    if record.renewed_by is not None:
+        return "renewed"
+    if now_ms >= record.request.expires_ms:
+        return "expired"
+    return "logging" if seen_ms is None else "open"

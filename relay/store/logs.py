@@ -1,0 +1,458 @@
+"""Tables of the public logs: entries, who may place them, and what was signed.
+
+An entry waits until it has a place; the place, the tree's size and its root are committed together
+and before anything is signed, so that no two trees of one size ever are. Which relay may place
+entries is decided by `hold`, and again by the size in `place`: a relay that was asleep for a while
+does no harm.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
+
+from firmware.protocol.custody import SignedDeletionAnswer
+from firmware.protocol.encoding import decode
+from relay.store.database import Transaction
+from relay.store.schema import (
+    deletions,
+    log_checkpoints,
+    log_entries,
+    log_heads,
+    received_counts,
+    refusal_counts,
+    release_commitments,
+    slot_commitments,
+    slot_trees,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """How far a log has come: placed entries, and what the world sees."""
+
+    size: int = 0
+    published_size: int = 0
+    published: str | None = None
+    published_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry; `leaf_index` is None as long as it waits."""
+
+    number: int
+    entry: str
+    leaf_hash: str
+    leaf_index: int | None
+
+
+async def get_head(tx: Transaction, log: str) -> Head:
+    """Return how far a log has come."""
+    row = (await tx.execute(select(log_heads).where(log_heads.c.log == log))).first()
+    if row is None:
+        return Head()
+    return Head(
+        size=row.size,
+        published_size=row.published_size,
+        published=row.published,
+        published_ms=row.published_ms,
+    )
+
+
+async def ensure_head(tx: Transaction, log: str) -> None:
+    """Make a log's row if it isn't there."""
+    if (await tx.execute(select(log_heads.c.log).where(log_heads.c.log == log))).first() is None:
+        fresh = {"added": 0, "size": 0, "published_size": 0, "published_ms": 0, "held_until_ms": 0}
+        await tx.execute(insert(log_heads).values(log=log, **fresh))
+
+
+async def find_by_key(tx: Transaction, log: str, key: str) -> Entry | None:
+    """Return the entry that was added under a key."""
+    query = select(log_entries).where(log_entries.c.log == log, log_entries.c.key == key)
+    row = (await tx.execute(query)).first()
+    return None if row is None else _entry(row)
+
+
+async def find_by_number(tx: Transaction, log: str, number: int) -> Entry | None:
+    """Return one entry by its number of arrival."""
+    query = select(log_entries).where(log_entries.c.log == log, log_entries.c.number == number)
+    row = (await tx.execute(query)).first()
+    return None if row is None else _entry(row)
+
+
+async def add_entry(tx: Transaction, log: str, *, key: str, entry: str, leaf_hash: str) -> int:
+    """Keep a new entry; return its number. Until the commit no other transaction adds one."""
+    await ensure_head(tx, log)
+    row = log_heads.c.log == log
+    await tx.execute(update(log_heads).where(row).values(added=log_heads.c.added + 1))
+    number = int((await tx.execute(select(log_heads.c.added).where(row))).scalar_one())
+    values = {"number": number, "key": key, "entry": entry, "leaf_hash": leaf_hash}
+    await tx.execute(insert(log_entries).values(log=log, **values))
+    return number
+
+
+async def hold(tx: Transaction, log: str, *, holder: str, now_ms: int, until_ms: int) -> bool:
+    """Take or keep the turn to place entries; False while another relay has it."""
+    await ensure_head(tx, log)
+    change = (
+        update(log_heads)
+        .where(
+            log_heads.c.log == log,
+            or_(
+                log_heads.c.holder.is_(None),
+                log_heads.c.holder == holder,
+                log_heads.c.held_until_ms <= now_ms,
+            ),
+        )
+        .values(holder=holder, held_until_ms=until_ms)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def let_go(tx: Transaction, log: str, *, holder: str) -> None:
+    """Give the turn back."""
+    mine = (log_heads.c.log == log) & (log_heads.c.holder == holder)
+    await tx.execute(update(log_heads).where(mine).values(holder=None, held_until_ms=0))
+
+
+async def waiting(tx: Transaction, log: str, *, limit: int) -> list[Entry]:
+    """Return the entries without a place, in the order in which they came."""
+    query = (
+        select(log_entries)
+        .where(log_entries.c.log == log, log_entries.c.leaf_index.is_(None))
+        .order_by(log_entries.c.number)
+        .limit(limit)
+    )
+    return [_entry(row) for row in await tx.execute(query)]
+
+
+async def place(
+    tx: Transaction, log: str, numbers: Sequence[int], *, old_size: int, root: str
+) -> bool:
+    """Give entries their places behind the first `old_size`; False if the log is of another size.
+
+    `root` is that of the tree with them: from here on it is the only one of its size.
+    """
+    size = old_size + len(numbers)
+    change = (
+        update(log_heads)
+        .where(log_heads.c.log == log, log_heads.c.size == old_size)
+        .values(size=size)
+    )
+    if (await tx.execute(change)).rowcount != 1:
+        return False
+    placing = (
+        update(log_entries)
+        .where(
+            log_entries.c.log == log,
+            log_entries.c.number == bindparam("at_number"),
+            log_entries.c.leaf_index.is_(None),
+        )
+        .values(leaf_index=bindparam("at_index"))
+    )
+    places = [{"at_number": one, "at_index": old_size + i} for i, one in enumerate(numbers)]
+    await tx.execute(placing, places)
+    await tx.execute(insert(log_checkpoints).values(log=log, size=size, root=root))
+    return True
+
+
+async def leaf_hashes(tx: Transaction, log: str, from_index: int) -> list[bytes]:
+    """Return the hashes of the placed entries from an index on."""
+    query = (
+        select(log_entries.c.leaf_hash)
+        .where(log_entries.c.log == log, log_entries.c.leaf_index >= from_index)
+        .order_by(log_entries.c.leaf_index)
+    )
+    return [bytes.fromhex(text) for text in (await tx.execute(query)).scalars()]
+
+
+async def entries(tx: Transaction, log: str, from_index: int, to_index: int) -> list[bytes]:
+    """Return the placed entries of a range."""
+    query = (
+        select(log_entries.c.entry)
+        .where(
+            log_entries.c.log == log,
+            log_entries.c.leaf_index >= from_index,
+            log_entries.c.leaf_index < to_index,
+        )
+        .order_by(log_entries.c.leaf_index)
+    )
+    return [text.encode() for text in (await tx.execute(query)).scalars()]
+
+
+async def added(tx: Transaction, log: str, since: int) -> list[bytes]:
+    """Return the entries with a number above `since`, placed or not, in order.
+
+    Numbers have no gaps, and places are given in their order: entry n gets the index n - 1.
+    """
+    query = (
+        select(log_entries.c.entry)
+        .where(log_entries.c.log == log, log_entries.c.number > since)
+        .order_by(log_entries.c.number)
+    )
+    return [text.encode() for text in (await tx.execute(query)).scalars()]
+
+
+async def last_key(tx: Transaction, log: str, first: str, last: str) -> str | None:
+    """Return the last key of a range by the alphabet; all of it must be written alike."""
+    query = select(func.max(log_entries.c.key)).where(
+        log_entries.c.log == log, log_entries.c.key >= first, log_entries.c.key <= last
+    )
+    key = (await tx.execute(query)).scalar_one_or_none()
+    return None if key is None else str(key)
+
+
+async def root_of(tx: Transaction, log: str, size: int) -> bytes | None:
+    """Return the one root that was ever decided on for a size; None if it never was a size."""
+    query = select(log_checkpoints.c.root).where(
+        log_checkpoints.c.log == log, log_checkpoints.c.size == size
+    )
+    root = (await tx.execute(query)).scalar_one_or_none()
+    return None if root is None else bytes.fromhex(root)
+
+
+async def stamp(tx: Transaction, log: str, size: int, witnessed: str) -> bool:
+    """Keep the first witnessed checkpoint of a size; False if there is one already."""
+    query = select(func.count(log_checkpoints.c.stamp)).where(log_checkpoints.c.log == log)
+    number = (await tx.execute(query)).scalar_one()
+    change = (
+        update(log_checkpoints)
+        .where(
+            log_checkpoints.c.log == log,
+            log_checkpoints.c.size == size,
+            log_checkpoints.c.witnessed.is_(None),
+        )
+        .values(witnessed=witnessed, stamp=number)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+async def count_stamps(tx: Transaction, log: str) -> int:
+    """Return how many stamps there are."""
+    query = select(func.count(log_checkpoints.c.stamp)).where(log_checkpoints.c.log == log)
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def stamps(tx: Transaction, log: str, from_stamp: int, to_stamp: int) -> list[bytes]:
+    """Return the stamps of a range, each a witnessed checkpoint."""
+    query = (
+        select(log_checkpoints.c.witnessed)
+        .where(
+            log_checkpoints.c.log == log,
+            log_checkpoints.c.stamp >= from_stamp,
+            log_checkpoints.c.stamp < to_stamp,
+        )
+        .order_by(log_checkpoints.c.stamp)
+    )
+    return [text.encode() for text in (await tx.execute(query)).scalars()]
+
+
+async def publish(tx: Transaction, log: str, *, size: int, note: str, now_ms: int) -> bool:
+    """Show the world a witnessed checkpoint; False if it has seen a larger tree."""
+    change = (
+        update(log_heads)
+        .where(log_heads.c.log == log, log_heads.c.published_size <= size, log_heads.c.size >= size)
+        .values(published_size=size, published=note, published_ms=now_ms)
+    )
+    return (await tx.execute(change)).rowcount == 1
+
+
+# --- releases ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingRelease:
+    """A doorbell that waits to hear that its release is logged."""
+
+    commitment: str
+    device: str
+    number: int
+
+
+async def put_release(tx: Transaction, waiting_release: WaitingRelease) -> None:
+    """Remember whom to tell."""
+    known = select(release_commitments.c.commitment).where(
+        release_commitments.c.commitment == waiting_release.commitment
+    )
+    if (await tx.execute(known)).first() is None:
+        await tx.execute(
+            insert(release_commitments).values(
+                commitment=waiting_release.commitment,
+                device=waiting_release.device,
+                number=waiting_release.number,
+            )
+        )
+
+
+async def list_releases(tx: Transaction) -> list[WaitingRelease]:
+    """Return who waits, in the order of the log."""
+    query = select(release_commitments).order_by(release_commitments.c.number)
+    return [
+        WaitingRelease(commitment=row.commitment, device=row.device, number=row.number)
+        for row in await tx.execute(query)
+    ]
+
+
+async def forget_release(tx: Transaction, commitment: str) -> None:
+    """It is told."""
+    await tx.execute(
+        delete(release_commitments).where(release_commitments.c.commitment == commitment)
+    )
+
+
+# --- slots -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotTree:
+    """The commitments of one slot in the order of its tree, and where its root is logged."""
+
+    slot: int
+    leaves: tuple[str, ...]
+    number: int
+
+
+async def put_commitment(tx: Transaction, *, slot: int, device: str, commitment: str) -> None:
+    """Keep a doorbell's first commitment of a slot."""
+    known = select(slot_commitments.c.slot).where(
+        slot_commitments.c.slot == slot, slot_commitments.c.device == device
+    )
+    if (await tx.execute(known)).first() is None:
+        await tx.execute(
+            insert(slot_commitments).values(slot=slot, device=device, commitment=commitment)
+        )
+
+
+async def commitments(tx: Transaction, slot: int) -> dict[str, str]:
+    """Return the commitments of a slot, by doorbell."""
+    query = select(slot_commitments).where(slot_commitments.c.slot == slot)
+    return {row.device: row.commitment for row in await tx.execute(query)}
+
+
+async def put_slot_tree(tx: Transaction, tree: SlotTree) -> None:
+    """Keep the tree of a slot that is over."""
+    await tx.execute(
+        insert(slot_trees).values(
+            slot=tree.slot, leaves=json.dumps(tree.leaves), number=tree.number
+        )
+    )
+
+
+async def list_slot_trees(tx: Transaction) -> list[SlotTree]:
+    """Return the slots that aren't told yet."""
+    query = select(slot_trees).order_by(slot_trees.c.slot)
+    return [
+        SlotTree(slot=row.slot, leaves=tuple(json.loads(row.leaves)), number=row.number)
+        for row in await tx.execute(query)
+    ]
+
+
+async def forget_slots(tx: Transaction, *, up_to: int) -> None:
+    """Forget the slots up to this one: they are told, or nobody will be told of them."""
+    await tx.execute(delete(slot_trees).where(slot_trees.c.slot <= up_to))
+    await tx.execute(delete(slot_commitments).where(slot_commitments.c.slot <= up_to))
+
+
+# --- deletions ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """An owner's wish that an agency deletes a package, and its answer."""
+
+    package_id: str
+    agency: str
+    asked_ms: int
+    answer_by_ms: int
+    answer: SignedDeletionAnswer | None
+
+
+async def put_deletion(tx: Transaction, deletion: Deletion) -> None:
+    """Keep a wish."""
+    await tx.execute(
+        insert(deletions).values(
+            package_id=deletion.package_id,
+            agency=deletion.agency,
+            asked_ms=deletion.asked_ms,
+            answer_by_ms=deletion.answer_by_ms,
+        )
+    )
+
+
+async def find_deletion(tx: Transaction, package_id: str) -> Deletion | None:
+    """Return the wish about a package."""
+    query = select(deletions).where(deletions.c.package_id == package_id)
+    row = (await tx.execute(query)).first()
+    return None if row is None else _deletion(row)
+
+
+async def list_deletions(tx: Transaction, agency: str) -> list[Deletion]:
+    """Return the wishes that an agency is asked, the oldest first."""
+    query = select(deletions).where(deletions.c.agency == agency).order_by(deletions.c.answer_by_ms)
+    return [_deletion(row) for row in await tx.execute(query)]
+
+
+async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeletionAnswer) -> None:
+    """Keep the agency's answer."""
+    await tx.execute(
+        update(deletions)
+        .where(deletions.c.package_id == package_id)
+        .values(answer=answer.encode().decode())
+    )
+
+
+# --- what is counted ---------------------------------------------------------------------------
+
+
+async def count_received(tx: Transaction, agency: str, quarter: str) -> int:
+    """Count one more package for an agency; return how many there are in the quarter."""
+    row = (received_counts.c.agency == agency) & (received_counts.c.quarter == quarter)
+    known = (await tx.execute(select(received_counts.c.count).where(row))).scalar_one_or_none()
+    if known is None:
+        await tx.execute(insert(received_counts).values(agency=agency, quarter=quarter, count=1))
+        return 1
+    await tx.execute(update(received_counts).where(row).values(count=known + 1))
+    return int(known) + 1
+
+
+async def put_refusals(
+    tx: Transaction, *, quarter: str, device: str, counts: dict[str, int]
+) -> None:
+    """Keep what a doorbell refused in a quarter; its first word counts."""
+    row = (refusal_counts.c.quarter == quarter) & (refusal_counts.c.device == device)
+    if (await tx.execute(select(refusal_counts.c.device).where(row))).first() is None:
+        await tx.execute(
+            insert(refusal_counts).values(quarter=quarter, device=device, counts=json.dumps(counts))
+        )
+
+
+async def refusals(tx: Transaction) -> dict[str, list[dict[str, int]]]:
+    """Return what was told of quarters that aren't logged, one mapping a doorbell."""
+    told: dict[str, list[dict[str, int]]] = {}
+    for row in await tx.execute(select(refusal_counts)):
+        told.setdefault(row.quarter, []).append(json.loads(row.counts))
+    return told
+
+
+async def forget_refusals(tx: Transaction, quarters: Iterable[str]) -> None:
+    """The quarters' sums are logged."""
+    await tx.execute(delete(refusal_counts).where(refusal_counts.c.quarter.in_(list(quarters))))
+
+
+def _deletion(row: Row[tuple[object, ...]]) -> Deletion:
+    text = row.answer
+    return Deletion(
+        package_id=row.package_id,
+        agency=row.agency,
+        asked_ms=row.asked_ms,
+        answer_by_ms=row.answer_by_ms,
+        answer=None if text is None else decode(SignedDeletionAnswer, text.encode()),
+    )
+
+
+def _entry(row: Row[tuple[object, ...]]) -> Entry:
+    return Entry(
+        number=row.number, entry=row.entry, leaf_hash=row.leaf_hash, leaf_index=row.leaf_index
+    )

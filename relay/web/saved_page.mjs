@@ -1,0 +1,88 @@
+/**
+ * Makes the page that an agency saves: one HTML file that checks evidence without a network.
+ *
+ * Its modules are put behind each other, each in a function of its own, so that the page's policy
+ * can name the one script by its digest and allow nothing else, no connection either. The same
+ * sources give the same bytes.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const web = dirname(fileURLToPath(import.meta.url));
+const pages = join(web, "static");
+const ENTRY = join(pages, "js/saved.js");
+const IMPORT = /^import (?:\{([^}]*)\}|\* as (\w+)) from "([^"]+)";\n/gms;
+const EXPORT = /^export (?:async )?(?:function|class|const) (\w+)/gm;
+
+/** @param {string} target where the page goes */
+export function writeSavedPage(target) {
+  const read = (/** @type {string} */ name) => readFileSync(join(web, "saved", name), "utf8");
+  const style = read("page.css");
+  const script = bundle(ENTRY).replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
+  const texts = JSON.stringify(allTexts(JSON.parse(read("texts.json")))).replaceAll("<", "\\u003c");
+  const policy = [
+    "default-src 'none'",
+    `script-src '${digest(script)}'`,
+    `style-src '${digest(style)}'`,
+    "img-src data:",
+    "media-src blob:",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
+  /** @type {Record<string, string>} */
+  const parts = { policy, style, script, texts };
+  writeFileSync(target, read("page.html").replace(/\{\{(\w+)\}\}/g, (_, name) => parts[name]));
+}
+
+/** @param {string} text */
+function digest(text) {
+  return `sha256-${createHash("sha256").update(text).digest("base64")}`;
+}
+
+/** The page's own texts, and those of the checks and facts that the relay's pages have too. @param {Record<string, Record<string, string>>} own */
+function allTexts(own) {
+  return Object.fromEntries(
+    Object.entries(own).map(([language, texts]) => {
+      const shared = JSON.parse(readFileSync(join(web, `locales/${language}.json`), "utf8"));
+      const used = Object.entries(shared).filter(([key]) => /^js\.(check|fact)\./.test(key));
+      return [language, { ...texts, ...Object.fromEntries(used) }];
+    }),
+  );
+}
+
+/** @param {string} entry @returns {string} one script */
+function bundle(entry) {
+  /** @type {Map<string, string>} */
+  const done = new Map();
+  const parts = modulesOf(entry, done);
+  return parts.join("\n");
+}
+
+/**
+ * Returns a module's dependencies and then itself, each once, as `const name = (() => …)();`.
+ * @param {string} path @param {Map<string, string>} done
+ * @returns {string[]}
+ */
+function modulesOf(path, done) {
+  if (done.has(path)) return [];
+  done.set(path, `m${done.size}`);
+  const source = readFileSync(path, "utf8");
+  const parts = [...source.matchAll(IMPORT)].flatMap(([, , , from]) => modulesOf(resolve(path, from), done));
+  const body = source
+    .replace(IMPORT, (_, names, all, from) => {
+      const module = done.get(resolve(path, from));
+      return all ? `const ${all} = ${module};\n` : `const {${names.replaceAll(" as ", ": ")}} = ${module};\n`;
+    })
+    .replace(/^export \{\};?$/gm, "");
+  const exported = [...body.matchAll(EXPORT)].map(([, name]) => name);
+  const plain = body.replace(/^export (?=(?:async )?(?:function|class|const) )/gm, "");
+  if (/^(import|export)\b/m.test(plain)) throw new Error(`${path} imports or exports in a way that isn't known here`);
+  return [...parts, `const ${done.get(path)} = (() => {\n${plain}\nreturn { ${exported.join(", ")} };\n})();`];
+}
+
+/** @param {string} path @param {string} from */
+function resolve(path, from) {
+  return normalize(join(dirname(path), from));
+}

@@ -1,0 +1,71 @@
+/**
+ * A request's own page: co-sign it, take it back before it is published, or withdraw it after.
+ *
+ * What is signed is the text that was handed in, word by word. It is compared with what the page
+ * shows by its digest only; the terms above are drawn by the relay, whose pages an agency trusts.
+ * @module
+ */
+import { signDocument } from "./browser/passkey.js";
+import { Refused, guarded, pageData, post, say, t } from "./page.js";
+import { parseCanonical } from "./protocol/encoding.js";
+import {
+  COSIGN_TAG,
+  WITHDRAW_TAG,
+  parseRequestUnverified,
+  requestDigest,
+  withdrawalText,
+} from "./protocol/requests.js";
+
+/** @typedef {import("./protocol/documents.js").OfficerCertificate} OfficerCertificate */
+/** @typedef {import("./protocol/documents.js").SignedCertificate} SignedCertificate */
+/** @typedef {{officer_id: string, name: string, agency: string, certificate: SignedCertificate | null}} Officer */
+/** @typedef {{id: string, request: string, digest: string}} ToSign */
+
+const officer = /** @type {Officer} */ (pageData("officer"));
+const asked = /** @type {ToSign} */ (pageData("to-sign"));
+const path = `/agency/requests/${asked.id}`;
+
+/** @param {string} tag @param {string} document */
+async function sign(tag, document) {
+  if (officer.certificate === null) throw new Refused(t("cancelled"));
+  const certificate = /** @type {OfficerCertificate} */ (
+    parseCanonical(officer.certificate.certificate)
+  );
+  say(t("signing_in"));
+  const { credential_id: credentialId, rp_id: rpId } = certificate.passkey;
+  const assertion = await signDocument({ tag, document, credentialId, rpId });
+  say(t("sending"));
+  return { assertion, certificate: officer.certificate };
+}
+
+async function cosign() {
+  const request = parseRequestUnverified(asked);
+  const isSame = (await requestDigest(asked)) === asked.digest && request.id === asked.id;
+  if (!isSame || request.cosigner_id !== officer.officer_id) throw new Refused(t("changed"));
+  const { assertion, certificate } = await sign(COSIGN_TAG, asked.request);
+  const cosigned = { cosignature: assertion, cosigner: certificate };
+  await post(`${path}/cosign`, { cosigned });
+  say(t("cosigned"));
+  location.reload();
+}
+
+async function takeBack() {
+  await post(`${path}/take-back`);
+  say(t("taken_back"));
+  location.reload();
+}
+
+async function withdraw() {
+  if (!confirm(t("withdraw_sure"))) return;
+  const { agency, officer_id } = officer;
+  const withdrawal = withdrawalText({ request_digest: asked.digest, agency, officer_id });
+  const { assertion, certificate } = await sign(WITHDRAW_TAG, withdrawal);
+  await post(`${path}/withdraw`, { signed: { withdrawal, assertion, officer: certificate } });
+  say(t("withdrawn"));
+  location.reload();
+}
+
+for (const [id, action] of Object.entries({ cosign, "take-back": takeBack, withdraw })) {
+  const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(id));
+  button?.addEventListener("click", () => guarded(button, action));
+}

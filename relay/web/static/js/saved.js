@@ -1,0 +1,210 @@
+/**
+ * The saved page: opens and checks evidence from files, without a network.
+ *
+ * It is one file with everything in it (relay/web/saved_page.mjs makes it), and its policy lets it
+ * talk to nobody. The key file is read here and goes nowhere.
+ * @module
+ */
+import { factsOf } from "./manifest_facts.js";
+import { WireError, parse, text, unb64u } from "./protocol/encoding.js";
+import { openPackage } from "./protocol/packages.js";
+import { CODE } from "./verify/checks.js";
+import { checkAgreement } from "./verify/logs.js";
+import { clipNumbers, fileOf, requestUnverified, termsUnverified } from "./verify/papers.js";
+import { checkEvidence } from "./verify/report.js";
+import { parsePolicy } from "./verify/tlog.js";
+
+/** @typedef {import("./protocol/encoding.js").Bytes} Bytes */
+/** @typedef {import("./verify/checks.js").Check} Check */
+/** @typedef {import("./verify/papers.js").Evidence} Evidence */
+/** @typedef {import("./verify/papers.js").KnownAgency} KnownAgency */
+/** @typedef {import("./verify/report.js").Report} Report */
+/** @typedef {import("./verify/report.js").Recording} Recording */
+/** @typedef {{agency: string, sealing_private_key: string, sealing_public_key: string, signing_key?: string}} KeyFile */
+
+const MAX_SMALL_BYTES = 1024 * 1024;
+/** @type {Record<string, Record<string, string>>} */
+const allTexts = JSON.parse(byId("texts").textContent ?? "{}");
+const language = navigator.language.startsWith("sv") ? "sv" : "en";
+const button = /** @type {HTMLButtonElement} */ (byId("check"));
+
+document.documentElement.lang = language;
+for (const element of document.querySelectorAll("[data-text]")) {
+  element.textContent = t(/** @type {HTMLElement} */ (element).dataset.text ?? "");
+}
+button.addEventListener("click", () => void check());
+button.disabled = false;
+
+async function check() {
+  button.disabled = true;
+  byId("found").hidden = true;
+  say(t("saved.working"));
+  try {
+    const key = await readKey();
+    const evidence = await readEvidence(key);
+    const report = await checkEvidence(evidence, {
+      agency: (await readAgreement()) ?? agencyOf(key),
+      policy: await readPolicy(),
+      fleetCa: await readText("fleet-ca"),
+    });
+    show(evidence, report);
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error), "bad");
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** @param {string} id @returns {HTMLElement} */
+function byId(id) {
+  return /** @type {HTMLElement} */ (document.getElementById(id));
+}
+
+/** @param {string} key @param {Record<string, string | number>} [values] */
+function t(key, values = {}) {
+  const found = allTexts[language][key] ?? allTexts.en[key] ?? key;
+  return found.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+}
+
+/** @param {string} words @param {string} [style] */
+function say(words, style = "") {
+  byId("status").textContent = words;
+  byId("status").className = style;
+}
+
+/** @param {string} id @returns {File[]} */
+function chosen(id) {
+  return [.../** @type {HTMLInputElement} */ (byId(id)).files ?? []];
+}
+
+/** @param {string} id @returns {Promise<string | null>} */
+async function readText(id) {
+  const [file] = chosen(id);
+  if (file === undefined) return null;
+  if (file.size > MAX_SMALL_BYTES) throw new WireError(t("saved.too_large", { name: file.name }));
+  return text(new Uint8Array(await file.arrayBuffer()));
+}
+
+/** @returns {Promise<KeyFile | null>} */
+async function readKey() {
+  const read = await readText("key");
+  return read === null ? null : parse(read);
+}
+
+/** A key that can only open says who the agency is; the agency's own is a secret that isn't taken apart here. @param {KeyFile | null} key @returns {KnownAgency | null} */
+function agencyOf(key) {
+  if (key === null || key.signing_key === undefined) return null;
+  return { id: key.agency, signing_key: key.signing_key };
+}
+
+/** @returns {Promise<KnownAgency | null>} */
+async function readAgreement() {
+  const read = await readText("agreement");
+  if (read === null) return null;
+  const { agency, signing_key } = await checkAgreement(parse(read));
+  return { id: agency, signing_key };
+}
+
+async function readPolicy() {
+  const read = await readText("policy");
+  return read === null ? null : parsePolicy(read);
+}
+
+/** @param {KeyFile | null} key @returns {Promise<Evidence>} */
+async function readEvidence(key) {
+  const files = chosen("evidence");
+  if (files.length === 0) throw new WireError(t("saved.nothing"));
+  const read = await Promise.all(files.map(async (file) => new Uint8Array(await file.arrayBuffer())));
+  if (files.length > 1) {
+    const named = new Map(files.map((file, place) => [file.name, read[place]]));
+    if (clipNumbers(named).length === 0) throw new WireError(t("saved.no_clip"));
+    return { files: named, header: null };
+  }
+  if (key === null) throw new WireError(t("saved.no_key"));
+  return openPackage(read[0], unb64u(key.sealing_private_key), unb64u(key.sealing_public_key));
+}
+
+/** @param {Evidence} evidence @param {Report} report */
+function show({ files }, { checks, recordings, code, example }) {
+  const outcome = { [CODE.HOLDS]: "saved.holds", [CODE.INCOMPLETE]: "saved.incomplete" }[code] ?? "saved.fails";
+  say(t(outcome, { code }), code >= CODE.UNREADABLE ? "bad" : code === CODE.HOLDS ? "ok" : "");
+  byId("example").textContent = example === null ? "" : t("saved.example", { origin: example });
+  byId("checks").replaceChildren(...checks.map(row));
+  byId("papers").replaceChildren(...papers(files));
+  byId("recordings").replaceChildren(...recordings.flatMap((recording) => described(files, recording)));
+  byId("files").replaceChildren(...[...files].map(([name, data]) => download(name, data)));
+  byId("found").hidden = false;
+}
+
+/** @param {Check} check */
+function row({ what, where, result, detail }) {
+  const line = document.createElement("tr");
+  const words = document.createElement("th");
+  words.scope = "row";
+  words.textContent = where ? `${where}: ${t(`js.check.${what}`)}` : t(`js.check.${what}`);
+  const found = document.createElement("td");
+  found.className = { holds: "ok", fails: "bad", "not checked": "" }[result];
+  found.dataset.result = result;
+  found.textContent = t(`js.check.${result.replace(" ", "_")}`);
+  const told = document.createElement("td");
+  told.textContent = detail;
+  line.append(words, found, told);
+  return line;
+}
+
+/** What the papers say, of those that can be read. @param {Map<string, Bytes>} files */
+function papers(files) {
+  try {
+    const request = requestUnverified(files);
+    const terms = termsUnverified(files);
+    const when = (/** @type {number} */ ms) => `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+    return [
+      ["saved.asked_by", `${request.officer_name}, ${request.cosigner_name} (${request.agency})`],
+      ["saved.case", request.case_number],
+      ["saved.asked_for", `${when(request.from_ms)} – ${when(request.to_ms)}`],
+      ["saved.in_words", request.text],
+      ["saved.granted", t(terms.has_audio ? "saved.with_sound" : "saved.without_sound", { count: terms.clips.length })],
+    ].flatMap(([label, value]) => {
+      const [term, said] = [document.createElement("dt"), document.createElement("dd")];
+      term.textContent = t(label);
+      said.textContent = value;
+      return [term, said];
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** @param {Map<string, Bytes>} files @param {Recording} recording */
+function described(files, { number, manifest, has_sound, part }) {
+  const heading = document.createElement("h3");
+  heading.textContent = `clip-${number}.mp4`;
+  const list = document.createElement("ul");
+  const range = { first: part.first_gop + 1, last: part.first_gop + part.gop_count, all: manifest.gops.length };
+  const facts = [
+    ...factsOf(manifest, { has_sound }).map(({ text: key, values, isOdd }) => ({ words: t(`js.${key}`, values), isOdd })),
+    { words: t("saved.parts", range), isOdd: false },
+  ];
+  for (const { words, isOdd } of facts) {
+    const item = document.createElement("li");
+    item.textContent = words;
+    item.className = isOdd ? "bad" : "";
+    list.append(item);
+  }
+  const video = document.createElement("video");
+  video.controls = true;
+  const mp4 = /** @type {Bytes} */ (fileOf(files, `clip-${number}.mp4`));
+  video.src = URL.createObjectURL(new Blob([mp4], { type: "video/mp4" }));
+  return [heading, video, list];
+}
+
+/** @param {string} name @param {Bytes} data */
+function download(name, data) {
+  const item = document.createElement("li");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([data], { type: "application/octet-stream" }));
+  link.download = name;
+  link.textContent = name;
+  item.append(link);
+  return item;
+}

@@ -1,0 +1,66 @@
+/**
+ * What a check is, as in relay/verify/checks.py: a kind, which is also a code, and what came out.
+ * @module
+ */
+
+/** @typedef {"holds" | "fails" | "not checked"} Result */
+/** @typedef {{kind: number, what: string, result: Result, detail: string, where: string}} Check `what` is a text's key; `where` a file, or "" */
+
+export const CODE = {
+  HOLDS: 0,
+  INCOMPLETE: 3,
+  UNREADABLE: 10,
+  PACKAGE: 11,
+  DEVICE: 12,
+  REQUEST: 13,
+  GRANT: 14,
+  PICTURES: 15,
+  SOUND: 16,
+  LOG: 17,
+  POLICY: 18,
+  CAPTURE: 19,
+  PROVENANCE: 20,
+};
+
+/** What a check needs isn't at hand. Nobody may read it as "holds". */
+export class NotCheckable extends Error {
+  /** @param {string} message */
+  constructor(message) {
+    super(message);
+    this.name = "NotCheckable";
+  }
+}
+
+/**
+ * Makes one check. Whatever breaks while it is made, fails.
+ * @param {number} kind
+ * @param {string} what
+ * @param {() => Promise<string | void>} look
+ * @param {string} [where]
+ * @returns {Promise<Check>}
+ */
+export async function run(kind, what, look, where = "") {
+  try {
+    const detail = (await look()) ?? "";
+    return { kind, what, where, result: "holds", detail };
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    const result = error instanceof NotCheckable ? "not checked" : "fails";
+    return { kind, what, where, result, detail };
+  }
+}
+
+/**
+ * What the checks say together. A changed file fails the list of files as well as its own check,
+ * which says more: so PACKAGE is named only if nothing else fails.
+ * @param {Check[]} checks
+ */
+export function codeOf(checks) {
+  const failed = checks.filter((check) => check.result === "fails").map((check) => check.kind);
+  if (failed.length > 0) {
+    const telling = failed.filter((kind) => kind !== CODE.PACKAGE);
+    return telling.length > 0 ? Math.min(...telling) : CODE.PACKAGE;
+  }
+  const holds = checks.length > 0 && checks.every((check) => check.result === "holds");
+  return holds ? CODE.HOLDS : CODE.INCOMPLETE;
+}

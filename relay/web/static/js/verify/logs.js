@@ -1,0 +1,161 @@
+/**
+ * What the public logs prove, as in relay/verify/log_checks.py. Inclusion is arithmetic; whose
+ * checkpoint it is, and who saw it, needs a policy.
+ * @module
+ */
+import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../protocol/encoding.js";
+import { verifyP256 } from "../protocol/passkeys.js";
+import { NotCheckable } from "./checks.js";
+import { checkSignatures } from "./paper_checks.js";
+import {
+  clipNumbers,
+  documentOf,
+  grantDigest,
+  manifestDigest,
+  must,
+  requestUnverified,
+  signedRequest,
+  statementUnverified,
+} from "./papers.js";
+import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof } from "./tlog.js";
+
+/** @typedef {import("./papers.js").Files} Files */
+/** @typedef {import("./papers.js").KnownAgency} KnownAgency */
+/** @typedef {import("./tlog.js").Policy} Policy */
+/** @typedef {{entry: string, proof: string}} ProvenEntry */
+
+const AGREEMENT_TAG = utf8("doorward/agreement/v1\0");
+const CLIP_TAG = utf8("doorward/clip-in-slot/v1\0");
+const EXAMPLE_PREFIX = "example.";
+const EXTRACT = ["agreement", "officer", "cosigner", "request"];
+
+/** This very release was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
+export async function checkRelease(files, policy) {
+  const { record, proof } = packed(files, "release.json", policy);
+  const { device } = statementUnverified(files);
+  const isThis = record.domain === "doorward/release/v1" && record.device === device;
+  must(isThis && record.grant_digest === (await grantDigest(files)), "another release was committed to");
+  const commitment = await sha256Hex(utf8(canonical(record)));
+  const checkpoint = await checkInclusion(proof, custodyEntry({ type: "release", commitment }));
+  return checkpoint.origin;
+}
+
+/** The recording was committed to after it was made. @param {Files} files @param {number} number @param {Policy | null} policy */
+export async function checkCapture(files, number, policy) {
+  const { clip_salt, record, index, size, hashes, proof } = packed(files, `capture-${number}.json`, policy);
+  const { device } = statementUnverified(files);
+  must(record.domain === "doorward/slot/v1" && record.device === device, "another doorbell committed to it");
+  const digest = unhex(await manifestDigest(files, number));
+  const commitment = await sha256Hex(join(CLIP_TAG, unb64u(clip_salt), digest));
+  must(record.clips.includes(commitment), "another recording was committed to");
+  const leaf = await leafHash(unhex(await sha256Hex(utf8(canonical(record)))));
+  const root = hex(await inclusionRoot({ index, size, leaf, hashes: hashes.map(unb64u) }));
+  await checkInclusion(proof, custodyEntry({ type: "slot", slot: record.slot, root }));
+}
+
+/** @param {Record<string, unknown>} body */
+function custodyEntry(body) {
+  return utf8(canonical({ v: 1, body }));
+}
+
+/** The request, both officers and the agreement stand in the register. @param {Files} files @param {Policy | null} policy */
+export async function checkRegister(files, policy) {
+  const extract = packed(files, "register.json", policy);
+  const found = await Promise.all(EXTRACT.map((name) => checkInclusion(extract[name].proof, utf8(extract[name].entry))));
+  const signed = signedRequest(files);
+  const request = requestUnverified(files);
+  mustStand(extract.request, "request", signed, "another request stands in the register");
+  mustStand(extract.officer, "officer", signed.officer, "an officer's certificate isn't the one in the register");
+  mustStand(extract.cosigner, "officer", signed.cosigner, "an officer's certificate isn't the one in the register");
+  const agreement = await agreementOf(extract);
+  must(agreement.agency === request.agency, "the agreement is of another agency");
+  const isOneLog = found.every((checkpoint) => checkpoint.origin === agreement.origin);
+  must(isOneLog, "an entry is of another log than the register of the agreement");
+  await checkSignatures(files, agreement.signing_key);
+  const isInForce = agreement.begins_ms <= request.created_ms && request.created_ms < agreement.ends_ms;
+  must(isInForce, "the agency had no agreement when it asked");
+  checkArea(request.cells, agreement);
+  return agreement.name;
+}
+
+/** @param {string[]} cells @param {any} agreement */
+function checkArea(cells, { cells: own, merged }) {
+  must(cells.every((cell) => own.includes(cell)), "a place isn't inside the agency's jurisdiction");
+  for (const group of merged ?? []) {
+    const asked = group.filter((/** @type {string} */ cell) => cells.includes(cell));
+    must(asked.length === 0 || asked.length === group.length, "cells with few addresses are asked for together");
+  }
+}
+
+/** @param {ProvenEntry} proven @param {string} type @param {unknown} signed @param {string} otherwise */
+function mustStand({ entry }, type, signed, otherwise) {
+  const { body } = parseCanonical(entry);
+  must(body.type === type && canonical(body.signed) === canonical(signed), otherwise);
+}
+
+/** @param {Record<string, ProvenEntry>} extract */
+async function agreementOf({ agreement: { entry } }) {
+  const { body } = parseCanonical(entry);
+  must(body.type === "change", "the register's entry isn't an agreement");
+  const change = parseCanonical(body.change);
+  must(change.body.kind === "agreement", "the register's entry isn't an agreement");
+  return checkAgreement(change.body.signed);
+}
+
+/** Returns the agreement if the key in it signed it. @param {{agreement: string, signature: string}} signed */
+export async function checkAgreement(signed) {
+  const agreement = parseCanonical(signed.agreement);
+  must(agreement.domain === "doorward/agreement/v1" && agreement.v === 1, "not an agreement");
+  const message = join(AGREEMENT_TAG, utf8(signed.agreement));
+  const holds = await verifyP256(unb64u(agreement.signing_key), unb64u(signed.signature), message);
+  must(holds, "the agency didn't sign this agreement");
+  return agreement;
+}
+
+/** Each checkpoint is its log's, and enough witnesses cosigned it. @param {Files} files @param {Policy | null} policy */
+export async function checkWitnesses(files, policy) {
+  if (policy === null) throw new NotCheckable("no policy is at hand: who signed the logs isn't known");
+  const proofs = proofsOf(files);
+  must(proofs.length > 0, "the package holds no proof from a log");
+  const times = await Promise.all(proofs.map((proof) => checkWitnessed(policy, parseProof(proof))));
+  return new Date(Math.max(...times)).toISOString().slice(0, 19).replace("T", " ");
+}
+
+/** The agency as the register proves it, null unless every proof of it holds. @param {Files} files @param {Policy | null} policy @returns {Promise<KnownAgency | null>} */
+export async function registeredAgency(files, policy) {
+  if (policy === null || !files.has("register.json")) return null;
+  try {
+    await checkRegister(files, policy);
+    await checkWitnesses(files, policy);
+    const { agency, signing_key } = await agreementOf(documentOf(files, "register.json"));
+    return { id: agency, signing_key };
+  } catch {
+    return null;
+  }
+}
+
+/** The log of an invented town that the evidence belongs to, null if it is real. @param {Files} files */
+export function exampleOrigin(files) {
+  try {
+    const origins = proofsOf(files).map((proof) => parseProof(proof).checkpoint.origin);
+    return origins.find((origin) => origin.startsWith(EXAMPLE_PREFIX)) ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {Files} files @returns {string[]} */
+function proofsOf(files) {
+  const names = ["release.json", ...clipNumbers(files).map((number) => `capture-${number}.json`)];
+  const proofs = names.filter((name) => files.has(name)).map((name) => documentOf(files, name).proof);
+  if (!files.has("register.json")) return proofs;
+  const extract = documentOf(files, "register.json");
+  return [...proofs, ...EXTRACT.map((name) => extract[name].proof)];
+}
+
+/** @param {Files} files @param {string} name @param {Policy | null} policy */
+function packed(files, name, policy) {
+  if (files.has(name)) return documentOf(files, name);
+  must(policy === null, `there is no ${name}`);
+  throw new NotCheckable(`the doorbell packed no proof of it (${name})`);
+}

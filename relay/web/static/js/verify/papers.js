@@ -1,0 +1,82 @@
+/**
+ * Reads the documents that lie in evidence. Who signed them is checked elsewhere.
+ * @module
+ */
+import { WireError, parseCanonical, sha256Hex, text, utf8 } from "../protocol/encoding.js";
+
+/** @typedef {import("../protocol/encoding.js").Bytes} Bytes */
+/** @typedef {Map<string, Bytes>} Files */
+/** @typedef {{package_id: string, device: string, agency: string, grant_digest: string, keys: {recipient: string}[]}} Header */
+/** @typedef {{files: Files, header: Header | null}} Evidence */
+/** @typedef {{id: string, signing_key: string}} KnownAgency `signing_key` is base64url of SubjectPublicKeyInfo */
+
+/** @param {unknown} condition @param {string} otherwise */
+export function must(condition, otherwise) {
+  if (!condition) throw new WireError(otherwise);
+}
+
+/** @param {Files} files @param {string} name */
+export function fileOf(files, name) {
+  const file = files.get(name);
+  if (file === undefined) throw new WireError(`there is no ${name}`);
+  return file;
+}
+
+/** @param {Files} files @param {string} name @returns {any} whatever JSON can hold; callers name the type */
+export function documentOf(files, name) {
+  return parseCanonical(text(fileOf(files, name)));
+}
+
+/** @param {Files} files @returns {number[]} */
+export function clipNumbers(files) {
+  return [...files.keys()]
+    .map((name) => /^clip-([1-9][0-9]?)\.mp4$/.exec(name))
+    .flatMap((found) => (found ? [Number(found[1])] : []))
+    .sort((a, b) => a - b);
+}
+
+/** @param {Files} files */
+export function signedRequest(files) {
+  return documentOf(files, "request.json");
+}
+
+/** @param {Files} files */
+export function requestUnverified(files) {
+  const request = parseCanonical(signedRequest(files).request);
+  must(request.domain === "doorward/request/v1" && request.v === 1, "not a request");
+  return request;
+}
+
+/** @param {Files} files */
+export function signedGrant(files) {
+  return documentOf(files, "grant.json");
+}
+
+/** @param {Files} files */
+export function statementUnverified(files) {
+  const statement = parseCanonical(signedGrant(files).statement);
+  must(statement.domain === "doorward/statement/v1" && statement.v === 1, "not a statement");
+  return statement;
+}
+
+/** @param {Files} files */
+export function termsUnverified(files) {
+  const { terms } = statementUnverified(files);
+  must(terms.kind === "grant", "the owner's statement isn't a grant");
+  return terms;
+}
+
+/** @param {Files} files */
+export function grantDigest(files) {
+  return sha256Hex(utf8(signedGrant(files).statement));
+}
+
+/** @param {Files} files @param {number} number */
+export function signedManifest(files, number) {
+  return documentOf(files, `manifest-${number}.json`);
+}
+
+/** @param {Files} files @param {number} number */
+export function manifestDigest(files, number) {
+  return sha256Hex(utf8(signedManifest(files, number).manifest));
+}

@@ -1,0 +1,139 @@
+/**
+ * Checks one recording, as in relay/verify/recordings.py: its signed manifest, the owner's range,
+ * its pictures and its sound.
+ * @module
+ */
+import { canonical, sha256Hex, join, utf8 } from "../protocol/encoding.js";
+import { checkManifest, gopsOf, heardParts } from "../protocol/footage.js";
+import { accessUnits, soundUnits, topBoxes } from "../protocol/mp4.js";
+import { deviceCertificate } from "./paper_checks.js";
+import { documentOf, fileOf, manifestDigest, must, signedManifest, statementUnverified, termsUnverified } from "./papers.js";
+import { checkShown } from "./shown.js";
+
+/** @typedef {import("./papers.js").Files} Files */
+/** @typedef {import("../protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {{v: 1, clip_id: string, first_gop: number, gop_count: number, first_span: number, span_count: number, provenance: string}} ReleasedPart */
+
+const TICKS_PER_MS = 90;
+const SOUND_UNIT_90K = 1920;
+const SPAN_UNITS = 48;
+const SOUND_SLACK_90K = 4;
+const SOUND_TAG = utf8("doorward/sound/v1\0");
+const C2PA_BOX = "d8fec3d61b0e483c92975828877ec481";
+
+/** @param {Files} files @param {number} number @returns {Promise<ClipManifest>} */
+export async function checkSignature(files, number) {
+  const manifest = await checkManifest(signedManifest(files, number), deviceCertificate(files).spki);
+  must(manifest.device === statementUnverified(files).device, "recorded by another doorbell");
+  return manifest;
+}
+
+/** The owner gave this recording, and exactly what lies in the time given is here. @param {Files} files @param {number} number */
+export async function checkRange(files, number) {
+  const manifest = await checkSignature(files, number);
+  const digest = await manifestDigest(files, number);
+  const terms = termsUnverified(files);
+  const given = terms.clips.filter((/** @type {any} */ clip) => clip.manifest_digest === digest);
+  must(given.length === 1, "no grant names this recording");
+  const released = partOf(files, number);
+  const wanted = partWithin(manifest, given[0], terms.has_audio, released.provenance);
+  must(canonical(released) === canonical(wanted), "more or less of it is here than the owner gave");
+}
+
+/** @param {Files} files @param {number} number @returns {ReleasedPart} */
+export function partOf(files, number) {
+  must(!files.has(`trim-${number}.json`), "a trimmed copy is for `doorward-verify` to check");
+  return documentOf(files, `part-${number}.json`);
+}
+
+/**
+ * Returns the whole GOPs between two wall times, and their sound, as firmware/protocol/footage.py does.
+ * @param {ClipManifest} manifest @param {{from_ms: number, to_ms: number}} given
+ * @param {boolean} withSound @param {string} provenance @returns {ReleasedPart}
+ */
+function partWithin(manifest, { from_ms, to_ms }, withSound, provenance) {
+  const { clip_id, started_ms, duration_90k, gops } = manifest;
+  const begin = (from_ms - started_ms) * TICKS_PER_MS;
+  const end = (to_ms - started_ms) * TICKS_PER_MS;
+  const isToEnd = end >= Math.floor(duration_90k / TICKS_PER_MS) * TICKS_PER_MS;
+  const borders = [...gops.map((gop) => gop.first_pts_90k), duration_90k];
+  const inside = gops
+    .map((_, place) => place)
+    .filter((place) => borders[place] >= begin)
+    .filter((place) => borders[place + 1] <= end || (isToEnd && place + 1 === gops.length));
+  must(inside.length > 0, "no whole group of pictures lies between these times");
+  const spans = withSound ? spansWithin(manifest, inside[0], inside[inside.length - 1]) : [];
+  const sound = { first_span: spans[0] ?? 0, span_count: spans.length };
+  return { v: 1, clip_id, first_gop: inside[0], gop_count: inside.length, ...sound, provenance };
+}
+
+/** @param {ClipManifest} manifest @param {number} firstGop @param {number} lastGop */
+function spansWithin({ gops, sound }, firstGop, lastGop) {
+  const isToEnd = lastGop + 1 === gops.length;
+  const begin = firstGop > 0 ? gops[firstGop].first_pts_90k : -SOUND_UNIT_90K;
+  const end = isToEnd ? 0 : gops[lastGop + 1].first_pts_90k;
+  return (sound?.spans ?? []).flatMap(({ first_pts_90k, unit_count }, place) =>
+    first_pts_90k >= begin && (isToEnd || first_pts_90k + unit_count * SOUND_UNIT_90K <= end) ? [place] : [],
+  );
+}
+
+/** Exactly the signed pictures, all of them, in order and at their times. @param {Files} files @param {number} number */
+export async function checkPictures(files, number) {
+  const manifest = await checkSignature(files, number);
+  const part = partOf(files, number);
+  must(part.clip_id === manifest.clip_id, "the part named is of another recording");
+  const signed = manifest.gops.slice(part.first_gop, part.first_gop + part.gop_count);
+  must(signed.length > 0 && signed.length === part.gop_count, "the released part isn't one of this clip");
+  const mp4 = fileOf(files, `clip-${number}.mp4`);
+  const units = accessUnits(mp4);
+  const offset = signed[0].first_pts_90k;
+  const found = await gopsOf(units.map((unit) => ({ ...unit, pts_90k: unit.pts_90k + offset })));
+  const bad = found.findIndex((gop, place) => canonical(gop) !== canonical(signed[place] ?? null));
+  const isSame = bad < 0 && found.length === signed.length;
+  const at = part.first_gop + (bad < 0 ? Math.min(found.length, signed.length) : bad) + 1;
+  must(isSame, `the pictures differ from what was signed, from part ${at} on`);
+  checkShown(mp4, units, manifest);
+  return `${units.length}`;
+}
+
+/** Only the sound that was given, and then the signed one. @param {Files} files @param {number} number @returns {Promise<boolean>} */
+export async function checkSound(files, number) {
+  const manifest = await checkSignature(files, number);
+  const part = partOf(files, number);
+  const units = soundUnits(fileOf(files, `clip-${number}.mp4`));
+  if (!termsUnverified(files).has_audio) {
+    must(units === null, "it has sound, which the owner didn't give");
+    return false;
+  }
+  must(manifest.sound !== undefined || units === null, "it has sound, but the doorbell recorded none");
+  must(part.span_count === 0 || units !== null, "its sound was given, and is missing");
+  must(part.span_count > 0 || units === null, "it has sound, which isn't part of what was released");
+  if (units === null) return false;
+  const signed = (manifest.sound?.spans ?? []).slice(part.first_span, part.first_span + part.span_count);
+  must(signed.length === part.span_count, "the released sound isn't of this clip");
+  const offset = manifest.gops[part.first_gop].first_pts_90k;
+  const first = signed[0].first_pts_90k;
+  const placed = units.map((unit, place) => {
+    const due = first + place * SOUND_UNIT_90K;
+    must(Math.abs(unit.pts_90k + offset - due) <= SOUND_SLACK_90K, "the sound lies at another time than was signed");
+    return { pts_90k: due, data: unit.data };
+  });
+  const spans = [];
+  for (let begin = 0; begin < placed.length; begin += SPAN_UNITS) {
+    const span = placed.slice(begin, begin + SPAN_UNITS);
+    const leaf = await sha256Hex(join(SOUND_TAG, ...span.flatMap(heardParts)));
+    spans.push({ first_pts_90k: span[0].pts_90k, unit_count: span.length, leaf });
+  }
+  must(canonical(spans) === canonical(signed), "the sound differs from what was signed");
+  return true;
+}
+
+/** What is said about C2PA agrees with the file; the claim itself is for a C2PA tool. @param {Files} files @param {number} number */
+export async function checkProvenance(files, number) {
+  const claims = topBoxes(fileOf(files, `clip-${number}.mp4`)).filter((box) => box.type === "uuid");
+  const isC2pa = claims.length <= 1 && claims.every((box) => box.usertype === C2PA_BOX);
+  must(isC2pa, "the clip carries something that isn't C2PA's claim");
+  const { provenance } = partOf(files, number);
+  must((provenance === "c2pa") === claims.length > 0, "a C2PA claim is said to be there and isn't, or the other way round");
+  return provenance;
+}

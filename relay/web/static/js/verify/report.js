@@ -1,0 +1,75 @@
+/**
+ * Makes every check of one package, in the order of relay/verify/report.py.
+ * @module
+ */
+import { CODE, codeOf, run } from "./checks.js";
+import { checkCapture, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
+import * as papers from "./paper_checks.js";
+import { clipNumbers } from "./papers.js";
+import * as recordings from "./recordings.js";
+
+/** @typedef {import("./checks.js").Check} Check */
+/** @typedef {import("./papers.js").Evidence} Evidence */
+/** @typedef {import("./papers.js").KnownAgency} KnownAgency */
+/** @typedef {import("./tlog.js").Policy} Policy */
+/** @typedef {import("../protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {{agency: KnownAgency | null, policy: Policy | null, fleetCa: string | null}} Given */
+/** @typedef {{number: number, manifest: ClipManifest, has_sound: boolean, part: import("./recordings.js").ReleasedPart}} Recording */
+/** @typedef {{checks: Check[], recordings: Recording[], code: number, example: string | null}} Report */
+
+/** @param {Evidence} evidence @param {Given} given @returns {Promise<Report>} */
+export async function checkEvidence(evidence, given) {
+  const { files, header } = evidence;
+  const { policy, fleetCa } = given;
+  const agency = await knownAgency(evidence, given);
+  const checks = header === null ? [] : [await run(CODE.PACKAGE, "seal", async () => {})];
+  checks.push(
+    await run(CODE.PACKAGE, "files", () => papers.checkFiles(evidence)),
+    await run(CODE.DEVICE, "device", () => papers.checkDevice(files)),
+    await run(CODE.DEVICE, "fleet", () => papers.checkFleet(files, fleetCa)),
+    await run(CODE.REQUEST, "request", () => papers.checkRequest(files, agency)),
+    await run(CODE.GRANT, "grant", () => papers.checkGrant(evidence, agency)),
+    await run(CODE.GRANT, "clips", () => papers.checkClipsGiven(files)),
+    await run(CODE.LOG, "register", () => checkRegister(files, policy)),
+    await run(CODE.LOG, "release", () => checkRelease(files, policy)),
+    await run(CODE.POLICY, "witnesses", () => checkWitnesses(files, policy)),
+  );
+  /** @type {Recording[]} */
+  const proven = [];
+  for (const number of clipNumbers(files)) {
+    const made = await recordingChecks(evidence, number, policy);
+    checks.push(...made);
+    if (made.every((check) => check.result !== "fails")) proven.push(await recordingOf(evidence, number));
+  }
+  return { checks, recordings: proven, code: codeOf(checks), example: exampleOrigin(files) };
+}
+
+/** Who must have asked: by the register, which knows an agency's older keys as well. @param {Evidence} evidence @param {Given} given */
+async function knownAgency({ files }, { agency, policy }) {
+  const registered = await registeredAgency(files, policy);
+  const isSame = agency === null || registered === null || agency.id === registered.id;
+  return isSame ? (registered ?? agency) : agency;
+}
+
+/** @param {Evidence} evidence @param {number} number @param {Policy | null} policy */
+async function recordingChecks({ files }, number, policy) {
+  const where = `clip-${number}.mp4`;
+  return [
+    await run(CODE.DEVICE, "manifest", async () => void (await recordings.checkSignature(files, number)), where),
+    await run(CODE.GRANT, "range", () => recordings.checkRange(files, number), where),
+    await run(CODE.PICTURES, "footage", () => recordings.checkPictures(files, number), where),
+    await run(CODE.SOUND, "sound", async () => void (await recordings.checkSound(files, number)), where),
+    await run(CODE.CAPTURE, "capture", () => checkCapture(files, number, policy), where),
+    await run(CODE.PROVENANCE, "provenance", () => recordings.checkProvenance(files, number), where),
+  ];
+}
+
+/** @param {Evidence} evidence @param {number} number @returns {Promise<Recording>} */
+async function recordingOf({ files }, number) {
+  return {
+    number,
+    manifest: await recordings.checkSignature(files, number),
+    has_sound: await recordings.checkSound(files, number),
+    part: recordings.partOf(files, number),
+  };
+}
