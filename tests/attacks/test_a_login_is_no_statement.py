@@ -8,8 +8,9 @@ import pytest
 
 from firmware.consent.facts import BrowserFact, Refusal
 from firmware.consent.verifier import judge
+from firmware.protocol.decisions import EndBrowser
 from firmware.protocol.encoding import b64u
-from firmware.protocol.grants import STATEMENT_TAG, EndBrowser, SignedStatement
+from firmware.protocol.grants import STATEMENT_TAG, SignedStatement
 from firmware.protocol.passkeys import Assertion, challenge
 from tests.fakes.consent_world import make_world
 from tests.story.browser import SoftBrowser

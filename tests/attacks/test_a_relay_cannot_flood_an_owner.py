@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from firmware.enrolment.owners import OwnerStore
+from firmware.protocol.decisions import Decline, Unhold
 from firmware.protocol.encoding import b64u, decode_canonical
-from firmware.protocol.events import EventBody
+from firmware.protocol.events import Note
 from firmware.protocol.grants import SignedStatement
-from firmware.protocol.notes import StatementRefused
+from firmware.protocol.notes import StatementDone, StatementRefused
 from tests.fakes.desk import DeskRig, desk_rig
 
 
@@ -29,27 +30,32 @@ async def test_statements_that_no_owner_signed_are_told_to_nobody(rig):
         msgspec.structs.replace(signed, statement="{}").encode(),
         msgspec.structs.replace(signed, statement=signed.statement + " ").encode(),
     ):
-        await desk.on_statement(rig.seal(junk))
+        await desk.on_statement(rig.seal_junk(junk))
     assert rig.told == []
     assert desk.waiting() == []
 
 
-async def test_an_old_statement_said_again_and_again_is_told_once(rig):
+async def test_an_old_statement_said_again_and_again_is_told_no_more(rig):
+    """It was answered the first time. Seen to fail with `_is_known` gone from statements.py and
+    "spent" told in answers.py.
+    """
     desk, signed = rig.desk(), rig.sign()
-    await rig.publish(desk)
-    await desk.on_statement(rig.seal(signed))
-    await desk.confirm(desk.waiting()[0].statement.digest)
+    await rig.release(desk, signed)
     rig.told.clear()
+    for later in (desk, rig.desk()):
+        for _ in range(20):
+            await later.on_statement(rig.seal(signed))
+    assert rig.told == []
+
+
+async def test_a_refused_statement_said_again_and_again_is_told_once(rig):
+    desk = rig.desk()
+    signed = rig.sign(Unhold(hold_digest="ab" * 32))
     for _ in range(20):
         await desk.on_statement(rig.seal(signed))
+    rig.is_time_known = False  # now it fails at another check
+    await desk.on_statement(rig.seal(signed))
     assert [type(note) for note in rig.notes()] == [StatementRefused]
-
-
-async def test_a_request_said_again_and_again_is_told_once(rig):
-    desk = rig.desk()
-    for _ in range(5):
-        await rig.publish(desk)
-    assert len(rig.notes()) == 1
 
 
 @pytest.mark.parametrize("key", ["", "AAAA", b64u(bytes(32)), b64u(b"\x01" + bytes(31))])
@@ -72,10 +78,6 @@ async def test_an_owner_who_cant_be_told_keeps_no_other_from_being_told(rig):
     store = OwnerStore(rig.folder / "owners.json")
     for owner in (bo.owner, ada):
         store.add(owner)
-    told: list[EventBody] = []
-
-    async def tell(body: EventBody) -> None:
-        told.append(body)
-
-    await rig.publish(rig.desk(tell=tell))
-    assert [body.credential_id for body in told] == [ada.passkey.credential_id]
+    await rig.desk().on_statement(rig.seal(rig.sign(Decline(request_digest="ab" * 32))))
+    assert [body.credential_id for body in rig.told_of(Note)] == [ada.passkey.credential_id]
+    assert [type(note) for note in rig.notes()] == [StatementDone]

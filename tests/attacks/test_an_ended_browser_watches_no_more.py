@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.protocol.grants import EndBrowser, EnrolBrowser
+from firmware.protocol.decisions import EndBrowser, EnrolBrowser
 from firmware.protocol.notes import BrowserEnded, StatementRefused
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS
 from tests.fakes.desk import DeskRig, PowerCut, desk_rig

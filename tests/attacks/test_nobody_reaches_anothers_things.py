@@ -23,11 +23,9 @@ from firmware.protocol.events import (
     Pressed,
     UploadedPart,
 )
-from relay.agency.keys import generate_agency
-from relay.agency.register import add_agency
 from tests.relay.event_pictures import picture_of, sealed_for
-from tests.relay.http_people import Officer, Owner, certified_officer
-from tests.relay.http_world import API, DAY_MS, RELAY_URL, World, open_world
+from tests.relay.http_people import Officer, Owner, certified_officer, officer_elsewhere
+from tests.relay.http_world import API, RELAY_URL, World, open_world
 
 PUBLIC = {
     ("GET", "/"),
@@ -49,6 +47,9 @@ PUBLIC = {
     ("POST", "/agency/login/options"),
     ("POST", "/agency/login/verify"),
     ("POST", "/agency/officers/{officer_id}/certificate"),  # the agency's signature authorises
+    ("POST", "/agency/officers/{officer_id}/revocation"),
+    ("POST", "/agency/evidence/{package_id}/deletion-answer"),
+    ("GET", "/agreements/{sha256}"),
 }
 FOR_EVERY_OWNER = {
     ("GET", f"{API}/requests/{{request_id}}"),  # published requests are public
@@ -143,29 +144,14 @@ async def deliver(world: World, device: str, request_id: str) -> str:
         package_id=package_id,
         request_id=request_id,
         agency="lakeland",
-        size_bytes=1,
+        size_bytes=PART_BYTES + 1,
         part_bytes=PART_BYTES,
-        part_sha256=[digest],
+        part_sha256=[digest, digest],
     )
     await world.delivery.take_ready(device, ready)
-    parts = [UploadedPart(number=1, etag='"1"', sha256=digest)]
+    parts = [UploadedPart(number=number, etag='"1"', sha256=digest) for number in (1, 2)]
     await world.delivery.take_uploaded(device, PackageUploaded(package_id=package_id, parts=parts))
     return package_id
-
-
-async def officer_from_elsewhere(world: World) -> Officer:
-    agency, _ = generate_agency(
-        agency_id="elsewhere",
-        name="Elsewhere Police",
-        cells=[],
-        agreement_until_ms=world.clock.wall_ms() + DAY_MS,
-    )
-    async with world.database.begin() as tx:
-        await add_agency(tx, agency)
-    officer = Officer(world, "Officer Crow")
-    await officer.register(await world.invite_officer("elsewhere"))
-    await officer.take_csrf()
-    return officer
 
 
 @pytest.fixture
@@ -198,8 +184,9 @@ async def case(tmp_path) -> AsyncIterator[Case]:
             "request_id": request_id,
             "package_id": await deliver(world, device, request_id),
             "officer_id": officer.officer_id,
+            "sha256": world.agency.text_sha256,
         }
-        crow = await officer_from_elsewhere(world)
+        crow = await officer_elsewhere(world)
         yield Case(world, ada, officer, ids, eve, crow)
 
 

@@ -14,18 +14,11 @@ from firmware.noting import Notes
 from firmware.own_page import HowItIs, OwnPage
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Note, Paired
-from firmware.protocol.grants import Owner, OwnerKeys
+from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from tests.fakes.clock import ManualClock
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
-
-
-class QuietRequests:
-    """Requests of which none stands: all that pairing asks of them."""
-
-    async def tell_standing(self, owner: Owner) -> None:
-        """Tell nothing."""
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -59,13 +52,14 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     page = OwnPage(
         device="a" * 20,
         desk=None,  # type: ignore[arg-type]
-        requests=QuietRequests(),  # type: ignore[arg-type]
         pairing=pairing,
         owners=owners,
         admitting=admitting,
         door_number=number,
         library=None,  # type: ignore[arg-type]
-        shelf=None,  # type: ignore[arg-type]
+        showing=None,  # type: ignore[arg-type]
+        progress=None,  # type: ignore[arg-type]
+        knock=None,  # type: ignore[arg-type]
         clock=clock,
         tell=tell,  # type: ignore[arg-type]
         how_it_is=HowItIs(is_online=lambda: True),

@@ -19,6 +19,7 @@ from tests.bench import (
     first_frame,
     grants,
     latency,
+    logs,
     lossy,
     motion,
     packages,
@@ -26,6 +27,7 @@ from tests.bench import (
     recording,
     ring,
     road,
+    upload,
     viewers,
     whole,
 )
@@ -50,6 +52,8 @@ BENCHMARKS = (
     whole,
     grants,
     packages,
+    logs,
+    upload,
 )
 
 

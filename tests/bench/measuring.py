@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 
 log = logging.getLogger(__name__)
 
-Unit = Literal["µs", "ms", "s", "MB", "% of a core", "s frozen", "pictures"]
+Unit = Literal["µs", "ms", "s", "MB", "% of a core", "s frozen", "pictures", "ms/MB"]
 NS_PER: dict[Unit, int] = {"µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 
@@ -38,6 +38,8 @@ class Size:
     """Times that a viewer joins."""
     watched_s: float
     """How long a viewer watches in one run."""
+    uploads_bytes: tuple[int, ...]
+    log_entries: int
 
 
 FULL = Size(
@@ -53,6 +55,8 @@ FULL = Size(
     ring_s=10.0,
     joins=21,
     watched_s=20.0,
+    uploads_bytes=(8_000_000, 64_000_000, 256_000_000),
+    log_entries=100_000,
 )
 SHORT = Size(
     runs=1,
@@ -67,6 +71,8 @@ SHORT = Size(
     ring_s=0.5,
     joins=1,
     watched_s=1.5,
+    uploads_bytes=(9_000_000,),
+    log_entries=3_000,
 )
 
 

@@ -15,6 +15,7 @@ from tests.bench.measuring import SHORT, Goal, NotHere, Point, Readings, Result,
 from tests.bench.plot import as_svg
 from tests.bench.report import FAILED, as_json, as_markdown, machine_text
 from tests.bench.senders import lacks_peers
+from tests.fakes import witness_peer
 
 DATE = dt.date(2026, 1, 2)
 ALONE = ("D11", "D6 road")
@@ -47,6 +48,8 @@ def missing_peer(id_: str) -> str:
         return "there is no ffmpeg (apt install ffmpeg)"
     if id_ in ("D6", "D7", "D9"):
         return lacks_peers()
+    if id_ == "L5 append":
+        return witness_peer.reason_against()
     if id_ in ("D1", "D3"):
         try:
             circular.outputs()

@@ -3,64 +3,81 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from firmware.consent.facts import ClipFact, Confirmation, Facts
-from firmware.protocol.claims import Agency
-from firmware.protocol.encoding import b64u, new_id, sha256_hex
+from firmware.consent.facts import (
+    ApproverFact,
+    ClipFact,
+    Confirmation,
+    Decision,
+    Facts,
+    Grant,
+    HouseholdFacts,
+    Judged,
+    Logged,
+    Refusal,
+    Release,
+    UnverifiedStatement,
+)
+from firmware.consent.verifier import judge, release
+from firmware.protocol.decisions import Confirm
+from firmware.protocol.encoding import new_id
 from firmware.protocol.grants import (
     STATEMENT_TAG,
+    AddOwner,
     ClipRange,
     GrantTerms,
     Owner,
+    OwnerKeys,
     Recipient,
     SignedStatement,
     Statement,
 )
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.requests import (
-    REQUEST_TAG,
-    EvidenceRequest,
-    OfficerCertificate,
-    SignedCertificate,
-    SignedRequest,
-    certificate_message,
-)
+from firmware.protocol.register.entries import Agreement, RequestLeaf
+from firmware.protocol.requests import EvidenceRequest, SignedRequest
+from tests.fakes.log_town import CELL, MINUTE_MS, NOW_MS, Town, make_town
 from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
 
-NOW_MS = 1_790_000_000_000
-MINUTE_MS = 60_000
-CELL = "891f0000003ffff"
 DEVICE = "abcdefghijklmnop2345"
 
-
-def _x25519() -> str:
-    return b64u(X25519PrivateKey.generate().public_key().public_bytes_raw())
+__all__ = [
+    "CELL",
+    "DEVICE",
+    "MINUTE_MS",
+    "NOW_MS",
+    "ConsentWorld",
+    "make_world",
+    "new_owner_passkey",
+    "reason",
+]
 
 
 @dataclass
 class ConsentWorld:
-    """One doorbell, one owner, one agency with one officer, one request, one clip."""
+    """One doorbell, one owner, one town with its agency, one request, one clip."""
 
     owner: SoftPasskey
-    officer: SoftPasskey
-    agency_key: ec.EllipticCurvePrivateKey
-    agency: Agency
-    request: EvidenceRequest
+    town: Town
     signed_request: SignedRequest
     facts: Facts
     clip_id: str
 
+    @property
+    def agreement(self) -> Agreement:
+        return self.town.agreement
+
+    @property
+    def request(self) -> EvidenceRequest:
+        return msgspec.json.decode(self.signed_request.request, type=EvidenceRequest)
+
     def terms(self, **changes: Any) -> GrantTerms:
         fact = self.facts.clips[self.clip_id]
         right = GrantTerms(
-            request_digest=sha256_hex(self.signed_request.request.encode()),
+            request_digest=self.signed_request.request_digest,
             clips=[
                 ClipRange(
                     clip_id=self.clip_id,
@@ -70,7 +87,9 @@ class ConsentWorld:
                 )
             ],
             has_audio=False,
-            recipient=Recipient(agency=self.agency.id, sealing_keys=list(self.agency.sealing_keys)),
+            recipient=Recipient(
+                agency=self.agreement.agency, sealing_keys=list(self.agreement.sealing_keys)
+            ),
         )
         return msgspec.structs.replace(right, **changes)
 
@@ -83,22 +102,31 @@ class ConsentWorld:
         )
         return msgspec.structs.replace(right, **changes)
 
-    def sign(self, statement: Statement, by: SoftPasskey | None = None) -> bytes:
+    def sign(self, statement: Statement, by: SoftPasskey | None = None) -> UnverifiedStatement:
         text = statement.encode()
         signer = by or self.owner
-        return SignedStatement(
+        signed = SignedStatement(
             statement=text.decode(), assertion=signer.sign(challenge(STATEMENT_TAG, text))
-        ).encode()
-
-    def with_request(self, request: EvidenceRequest, by: SoftPasskey | None = None) -> ConsentWorld:
-        signed = sign_request(request, by or self.officer, self.signed_request.officer)
-        digest = sha256_hex(signed.request.encode())
-        return replace(
-            self,
-            request=request,
-            signed_request=signed,
-            facts=replace(self.facts, requests={digest: signed}),
         )
+        return UnverifiedStatement(signed.encode())
+
+    def read_register(self) -> ConsentWorld:
+        """Let the doorbell read the town's register as it is now."""
+        return self.with_facts(register=self.town.facts())
+
+    def with_facts(self, **changes: Any) -> ConsentWorld:
+        return replace(self, facts=replace(self.facts, **changes))
+
+    def with_household(self, **changes: Any) -> ConsentWorld:
+        return self.with_facts(household=replace(self.facts.household, **changes))
+
+    def with_request(self, request: EvidenceRequest) -> ConsentWorld:
+        """Publish another request too, and let the owner answer that one."""
+        return self.with_signed_request(self.town.sign(request))
+
+    def with_signed_request(self, signed: SignedRequest) -> ConsentWorld:
+        self.town.append(RequestLeaf(signed=signed))
+        return replace(self, signed_request=signed).read_register()
 
     def confirmation(self, digest: str, **changes: Any) -> Confirmation:
         right = Confirmation(
@@ -109,64 +137,85 @@ class ConsentWorld:
         )
         return replace(right, **changes)
 
+    def with_approver(self, *, of: str | None = None) -> tuple[ConsentWorld, SoftPasskey]:
+        """Let a key of the owner's (or of whom `of` says) confirm from anywhere."""
+        key = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
+        fact = ApproverFact(
+            credential_id=of or self.owner.key.credential_id, name="Laptop", key=key.key
+        )
+        approvers = {**self.facts.household.approvers, key.key.credential_id: fact}
+        return self.with_household(approvers=approvers), key
 
-def sign_request(
-    request: EvidenceRequest, officer: SoftPasskey, certificate: SignedCertificate
-) -> SignedRequest:
-    text = request.encode()
-    return SignedRequest(
-        request=text.decode(),
-        assertion=officer.sign(challenge(REQUEST_TAG, text)),
-        officer=certificate,
-    )
+    def with_owner(self) -> tuple[ConsentWorld, SoftPasskey]:
+        """Let another person be an owner too."""
+        passkey = new_owner_passkey()
+        owner = Owner(name="Bo", passkey=passkey.key)
+        return self.with_facts(owners=(*self.facts.owners, owner)), passkey
+
+    def newcomer(self, **changes: Any) -> AddOwner:
+        """Return what lets another person be an owner."""
+        keys = OwnerKeys(
+            name="Bo", passkey=new_owner_passkey().key, browser=SoftBrowser.create().keys
+        )
+        return AddOwner(pairing_id=new_id(), owner=msgspec.structs.replace(keys, **changes))
+
+    def signed(self, statement: Statement, by: SoftPasskey | None = None) -> SignedStatement:
+        return msgspec.json.decode(self.sign(statement, by=by), type=SignedStatement)
+
+    def judged(self, terms: Any, by: SoftPasskey | None = None) -> Judged | Refusal:
+        """Let the owner sign these terms, and the verifier judge."""
+        return judge(self.sign(self.statement(terms), by=by), self.facts)
+
+    def granted(self, **terms: Any) -> Grant:
+        """Return a right grant, judged."""
+        answer = self.judged(self.terms(**terms))
+        assert isinstance(answer, Grant), answer
+        return answer
+
+    def decision(self, terms: Any) -> Decision:
+        """Return another right decision of the owner's, judged."""
+        answer = self.judged(terms)
+        assert isinstance(answer, Decision), answer
+        return answer
+
+    def released(self, grant: Grant, **confirmation: Any) -> Release | Refusal:
+        """Confirm and log a grant, and let the verifier release it."""
+        confirmed = self.confirmation(grant.digest, **confirmation)
+        return release(grant, confirmed, self.logged(grant.digest), self.facts)
+
+    def approval(
+        self,
+        by: SoftPasskey,
+        digest: str,
+        answer: Literal["yes", "no"] = "yes",
+        **changes: Any,
+    ) -> SignedStatement:
+        """Return an approver's word on a statement."""
+        terms = Confirm(statement_digest=digest, answer=answer)
+        return self.signed(self.statement(terms, **changes), by)
+
+    def logged(self, digest: str, *, device: str = DEVICE) -> Logged:
+        """Commit to a release and log it, as doorbell and relay do together."""
+        proof = self.town.release_proof(device=device, grant_digest=digest)
+        return Logged(record=proof.record, proof=proof.proof.encode())
 
 
-def certify(
-    agency_key: ec.EllipticCurvePrivateKey, agency: str, officer_id: str, passkey: SoftPasskey
-) -> SignedCertificate:
-    text = OfficerCertificate(
-        agency=agency,
-        officer_id=officer_id,
-        name="Officer Lund",
-        passkey=passkey.key,
-        not_after_ms=NOW_MS + 365 * 24 * 60 * MINUTE_MS,
-    ).encode()
-    signature = agency_key.sign(certificate_message(text), ec.ECDSA(hashes.SHA256()))
-    return SignedCertificate(certificate=text.decode(), signature=b64u(signature))
+def new_owner_passkey() -> SoftPasskey:
+    return SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
+
+
+def reason(answer: object) -> str | None:
+    """Return the name of the check that refused; None if all is right."""
+    if not isinstance(answer, Refusal):
+        return None
+    assert answer.detail
+    return answer.reason
 
 
 def make_world() -> ConsentWorld:
-    owner = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
-    officer = SoftPasskey.create(rp_id="relay.example", origin="https://relay.example")
-    agency_key = ec.generate_private_key(ec.SECP256R1())
-    spki = agency_key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    agency = Agency(
-        id="lakeland",
-        name="Lakeland Police",
-        signing_key=b64u(spki),
-        sealing_keys=[_x25519()],
-        agreement_until_ms=NOW_MS + 300 * 24 * 60 * MINUTE_MS,
-        cells=[CELL],
-    )
-    request = EvidenceRequest(
-        id=new_id(),
-        agency=agency.id,
-        officer_id=new_id(),
-        officer_name="Officer Lund",
-        contact="desk@lakeland.example",
-        case_number="LK-2026/0117",
-        incident_type="burglary",
-        text="A garage was broken into.",
-        cells=[CELL],
-        from_ms=NOW_MS - 90 * MINUTE_MS,
-        to_ms=NOW_MS - 30 * MINUTE_MS,
-        retention_days=90,
-        onward_sharing="none",
-        created_ms=NOW_MS - 10 * MINUTE_MS,
-        expires_ms=NOW_MS + 24 * 60 * MINUTE_MS,
-    )
-    certificate = certify(agency_key, agency.id, request.officer_id, officer)
-    signed = sign_request(request, officer, certificate)
+    owner = new_owner_passkey()
+    town = make_town()
+    signed = town.publish()
     clip_id = new_id()
     facts = Facts(
         device=DEVICE,
@@ -174,8 +223,9 @@ def make_world() -> ConsentWorld:
         now_ms=NOW_MS,
         is_clock_trusted=True,
         owners=(Owner(name="Ada", passkey=owner.key),),
-        agencies=(agency,),
-        requests={sha256_hex(signed.request.encode()): signed},
+        register=town.facts(),
+        policy=town.policy,
+        custody_origin=town.custody_log.origin,
         clips={
             clip_id: ClipFact(
                 manifest_digest="ab" * 32,
@@ -185,14 +235,6 @@ def make_world() -> ConsentWorld:
         },
         spent=frozenset(),
         browsers={},
+        household=HouseholdFacts(approvers={}, waiting={}),
     )
-    return ConsentWorld(
-        owner=owner,
-        officer=officer,
-        agency_key=agency_key,
-        agency=agency,
-        request=request,
-        signed_request=signed,
-        facts=facts,
-        clip_id=clip_id,
-    )
+    return ConsentWorld(owner=owner, town=town, signed_request=signed, facts=facts, clip_id=clip_id)

@@ -7,44 +7,52 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from firmware.admitting import Admitting
+from firmware.answers import Answers
+from firmware.clips.database import Database
 from firmware.clips.facts_store import FactsStore
+from firmware.clips.household_store import HouseholdStore
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.consent.facts import ClipFact
+from firmware.deciding import Deciding
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
+from firmware.gathering import Gathering
+from firmware.holding import Holding
 from firmware.noting import Notes
 from firmware.outbox.outgoing import Outgoing
-from firmware.protocol.claims import Enrolment
-from firmware.protocol.commands import RequestPublished, SealedStatement
-from firmware.protocol.encoding import b64u, new_id, unb64u
-from firmware.protocol.events import EventBody, Note
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
+from firmware.protocol.events import EventBody, Note, ReleaseCommitted
 from firmware.protocol.grants import (
     SEAL_INFO,
     AddOwner,
-    EndBrowser,
-    EnrolBrowser,
     GrantTerms,
     OwnerKeys,
+    SignedStatement,
+    Statement,
+    Terms,
+    seal_statement,
 )
 from firmware.protocol.notes import NoteBody, open_note
+from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.sealing import seal_to
 from firmware.releasing import Releasing
-from firmware.request_desk import RequestDesk
 from firmware.statements import StatementDesk
-from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world
+from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
 from tests.fakes.recording import recording_rig
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
 Tell = Callable[[EventBody], Awaitable[object]]
-Terms = GrantTerms | AddOwner | EnrolBrowser | EndBrowser
 B = TypeVar("B")
 
 
@@ -69,13 +77,16 @@ class DeskRig:
     """One paired doorbell that has filmed one clip, in the world of one agency's request."""
 
     def __init__(
-        self, folder: Path, library: Library, playback: Playback, facts_store: FactsStore
+        self, folder: Path, library: Library, playback: Playback, database: Database
     ) -> None:
         self.folder = folder
+        self.database = database
+        self.settings: list[OwnerSettings] = []
         self.library = library
         self.playback = playback
-        self.store = facts_store
+        self.store = FactsStore(database)
         self.now_ms = NOW_MS
+        self.is_time_known = True
         self.told: list[EventBody] = []
         self.keys = load_or_make_keys(folder / "keys")
         self.outgoing = Outgoing(folder / "outgoing")
@@ -100,7 +111,20 @@ class DeskRig:
         return self.now_ms * 10**6
 
     def is_trusted(self) -> bool:
-        return True
+        return self.is_time_known
+
+    def is_settled(self) -> bool:
+        return self.is_time_known
+
+    def wind(self, *, minutes: float) -> None:
+        """Let time pass; the witnesses sign anew, and the doorbell reads the register."""
+        self.now_ms += round(minutes * MINUTE_MS)
+        self.world.town.wind(ms=self.now_ms - self.world.town.now_ms)
+        self.read_register()
+
+    def read_register(self) -> None:
+        """Let the doorbell know what the register says now."""
+        self.world = self.world.read_register()
 
     async def tell(self, body: EventBody) -> None:
         self.told.append(body)
@@ -132,32 +156,12 @@ class DeskRig:
         on_browser_ended: Callable[[str], Awaitable[None]] | None = None,
     ) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""
-        enrolment = Enrolment(
-            device=self.keys.device,
-            certificate_pem="-",
-            ca_pem="-",
-            broker_host="broker.test",
-            broker_port=8883,
-            bucket_origin="https://bucket.test",
-            agencies=[self.world.agency],
-        )
+        tell = tell or self.tell
         self.owners = OwnerStore(self.folder / "owners.json")
         self.browsers = BrowserStore(self.folder / "browsers.json", self.owners)
+        self.household = HouseholdStore(self.database)
         notes = Notes(
-            keys=self.keys,
-            owners=self.owners,
-            browsers=self.browsers,
-            clock=self,
-            tell=tell or self.tell,
-        )
-        self.requests = RequestDesk(
-            enrolment=enrolment,
-            cell=CELL,
-            is_opted_in=True,
-            clock=self,
-            owners=self.owners,
-            notes=notes,
-            facts_store=self.store,
+            keys=self.keys, owners=self.owners, browsers=self.browsers, clock=self, tell=tell
         )
         self.admitting = Admitting(
             owners=self.owners,
@@ -166,62 +170,164 @@ class DeskRig:
             clock=self,
             on_browser_ended=on_browser_ended or self._on_browser_ended,
         )
-        return StatementDesk(
+        self.holding = Holding(
+            household=self.household, statements=self.store, library=self.library, clock=self
+        )
+        self.releasing = Releasing(
             keys=self.keys,
-            enrolment=enrolment,
+            certificate_pem=b"-",
+            library=self.library,
+            playback=self.playback,
+            outgoing=outgoing or self.outgoing,
+            tell=tell,
+            extract=lambda _: self.world.town.extract(self.world.signed_request),
+            capture_proof=lambda _: None,
+            stop_sending=self._stop_sending,
+        )
+        self.gathering = Gathering(
+            device=self.keys.device,
             cell=CELL,
-            door_url="http://door.test",
             clock=self,
+            register=lambda: self.world.facts.register,
+            policy=self.world.town.policy,
+            custody_origin=self.world.town.custody_log.origin,
             owners=self.owners,
             browsers=self.browsers,
-            admitting=self.admitting,
-            notes=notes,
-            requests=self.requests,
-            facts_store=self.store,
+            statements=self.store,
+            household=self.household,
             library=self.library,
-            releasing=Releasing(
-                keys=self.keys,
-                certificate_pem=b"-",
-                library=self.library,
-                playback=self.playback,
-                outgoing=outgoing or self.outgoing,
-            ),
-            tell=tell or self.tell,
         )
+        self.deciding = Deciding(
+            admitting=self.admitting,
+            owners=self.owners,
+            household=self.household,
+            holding=self.holding,
+            notes=notes,
+            clock=self,
+            tell=tell,
+            take_back=lambda digest: desk.take_back(digest),
+            on_settings=self._on_settings,
+        )
+        desk = StatementDesk(
+            keys=self.keys,
+            clock=self,
+            owners=self.owners,
+            answers=Answers(
+                owners=self.owners,
+                notes=notes,
+                household=self.household,
+                clock=self,
+                door_url="http://door.test",
+            ),
+            facts_store=self.store,
+            gathering=self.gathering,
+            deciding=self.deciding,
+            releasing=self.releasing,
+            tell=tell,
+        )
+        return desk
 
-    def sign(self, terms: Terms | None = None) -> bytes:
-        """Let the owner sign; without terms it is a right grant of the one clip."""
+    async def ask(self, desk: StatementDesk, signed: bytes) -> str:
+        """Bring a statement to the desk that has to wait there; return its digest."""
+        await desk.on_statement(self.seal(signed))
+        digest = digest_of(signed)
+        assert digest in [asked.statement.digest for asked in desk.waiting()], self.notes()[-1:]
+        return digest
+
+    async def confirm(self, desk: StatementDesk, signed: bytes) -> str:
+        """Bring a statement to the desk, and say yes at the door; return its digest."""
+        digest = await self.ask(desk, signed)
+        assert await desk.confirm(digest) is None
+        return digest
+
+    async def release(self, desk: StatementDesk, signed: bytes | None = None) -> str:
+        """Take a grant all the way: signed, confirmed, logged, sealed; return its digest."""
+        digest = await self.confirm(desk, signed or self.sign())
+        await self.log_release(desk)
+        return digest
+
+    def kept(self) -> dict[str, bytes]:
+        """Return the sealed packages that may leave, by their id."""
+        folder = self.folder / "outgoing"
+        return {
+            path.stem: path.with_suffix(".bin").read_bytes()
+            for path in folder.glob("*.json")
+            if path.name.count(".") == 1
+        }
+
+    async def log_release(self, desk: StatementDesk) -> None:
+        """Log what was committed to last, as the relay does, and tell the desk."""
+        committed = self.told_of(ReleaseCommitted)[-1]
+        self.world.town.wind(ms=max(0, self.now_ms - self.world.town.now_ms))
+        await desk.on_release_logged(self.world.town.log_release(committed.commitment))
+
+    async def _stop_sending(self, package_id: str) -> None:
+        self.outgoing.discard(package_id)
+
+    async def _on_settings(self, settings: OwnerSettings) -> None:
+        self.settings.append(settings)
+
+    def terms(self, **changes: Any) -> GrantTerms:
+        """Return a right grant of the one clip."""
         clip = self.library.finished()[0]
-        self.world.clip_id = clip.clip_id
         fact = ClipFact(
             manifest_digest=clip.manifest_digest,
             started_ms=clip.started_ms,
             ended_ms=clip.ended_ms,
         )
-        self.world.facts = replace(self.world.facts, clips={clip.clip_id: fact})
-        return self.world.sign(self.world.statement(terms, device=self.keys.device))
-
-    def sign_at(self, terms: Terms, now_ms: int) -> bytes:
-        """Let the owner sign at another time."""
-        statement = self.world.statement(terms, device=self.keys.device)
-        return self.world.sign(
-            msgspec.structs.replace(statement, not_after_ms=now_ms + 60 * MINUTE_MS)
+        self.world = replace(
+            self.world.with_facts(clips={clip.clip_id: fact}), clip_id=clip.clip_id
         )
+        return self.world.terms(**changes)
+
+    def sign(self, terms: Terms | None = None, by: SoftPasskey | None = None) -> bytes:
+        """Let the owner sign now; without terms it is a right grant of the one clip."""
+        return self.sign_at(terms, self.now_ms, by)
+
+    def sign_at(self, terms: Terms | None, now_ms: int, by: SoftPasskey | None = None) -> bytes:
+        """Let the owner sign at another time; it counts for an hour from then."""
+        statement = self.world.statement(
+            terms or self.terms(),
+            device=self.keys.device,
+            not_after_ms=now_ms + 60 * MINUTE_MS,
+        )
+        return self.world.sign(statement, by=by)
 
     def seal(self, signed: bytes) -> SealedStatement:
         """Seal as the owner's app does; each time to other bytes."""
-        return SealedStatement(
-            sealed=b64u(seal_to(self.keys.sealing_public_key, signed, SEAL_INFO))
+        statement = decode(SignedStatement, signed)
+        return SealedStatement(sealed=b64u(seal_statement(statement, self.keys.sealing_public_key)))
+
+    def seal_junk(self, junk: bytes) -> SealedStatement:
+        """Seal whatever it is."""
+        return SealedStatement(sealed=b64u(seal_to(self.keys.sealing_public_key, junk, SEAL_INFO)))
+
+    def newcomer(
+        self,
+        *,
+        passkey: PasskeyKey | None = None,
+        browser: BrowserKeys | None = None,
+        **changes: str,
+    ) -> AddOwner:
+        """Return what lets Bo be an owner too; `changes` are to the keys of Bo's browser."""
+        browser = browser or SoftBrowser.create("Bo's phone").keys
+        keys = OwnerKeys(
+            name="Bo",
+            passkey=passkey or new_owner_passkey().key,
+            browser=msgspec.structs.replace(browser, **changes),
         )
-
-    async def publish(self, _desk: StatementDesk) -> None:
-        await self.requests.on_request(RequestPublished(signed=self.world.signed_request))
-
-    def newcomer(self, **changes: str) -> AddOwner:
-        passkey = SoftPasskey.create(rp_id="owner.example", origin="https://owner.example")
-        browser = msgspec.structs.replace(SoftBrowser.create("Bo's phone").keys, **changes)
-        keys = OwnerKeys(name="Bo", passkey=passkey.key, browser=browser)
         return AddOwner(pairing_id=new_id(), owner=keys)
+
+
+def digest_of(signed: bytes) -> str:
+    """Return the digest of a signed statement's text."""
+    return sha256_hex(decode(SignedStatement, signed).statement.encode())
+
+
+def signed_again(rig: DeskRig, signed: bytes) -> bytes:
+    """Return the very same text with other assertion bytes."""
+    text = decode(SignedStatement, signed).statement.encode()
+    return rig.world.sign(decode(Statement, text))
 
 
 @asynccontextmanager
@@ -233,5 +339,5 @@ async def desk_rig(folder: Path) -> AsyncIterator[DeskRig]:
         rig.press()
         await rig.film(4)
         await rig.next_clip()
-        yield DeskRig(folder, rig.library, rig.playback, FactsStore(rig.database))
+        yield DeskRig(folder, rig.library, rig.playback, rig.database)
         rig.database.close()

@@ -1,6 +1,6 @@
 """A doorbell for its own page that says what a test wants, and a browser in the home network."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone
@@ -12,38 +12,97 @@ from firmware.door.guard import own_origins
 from firmware.door.ports import (
     DoorNumberAnswer,
     DoorStatus,
+    KnockView,
     Locked,
     MicrophoneView,
     Outcome,
     PairingView,
     Unlocked,
-    WaitingClip,
-    WaitingStatement,
     WrongNumber,
 )
+from firmware.door.shown import (
+    AgencyAsked,
+    ApproverAsked,
+    Asked,
+    BrowserAsked,
+    GrantAsked,
+    OwnerAsked,
+    RecoveryAsked,
+    ReleaseProgress,
+    RemovalAsked,
+    SettingsAsked,
+    ShownClip,
+    WaitingStatement,
+)
+from firmware.panel.pattern import PressKind
 from tests.fakes.clock import ManualClock
 
 URL = "http://localhost:8402"
 DIGEST = "a" * 64
-CLIP_ID = "c" * 26
 NUMBER = "493817"
 MP4 = bytes(range(256)) * 4
 CET = timezone(timedelta(hours=1), "CET")
-GRANT = WaitingStatement(
-    digest=DIGEST,
-    kind="grant",
-    owner_name="Maria",
-    expires_ms=1_795_000_600_000,
+WORDS = ("acorn", "bridge", "candle", "dune", "ember", "fern")
+CLIP = ShownClip(
+    from_ms=1_795_000_000_000,
+    to_ms=1_795_000_012_000,
+    is_whole=True,
+    has_sound=False,
+    time="trusted",
+)
+ASKED_GRANT = GrantAsked(
     agency="Lakeland <Police>",
-    case_number="26-1234",
-    text="A bicycle was taken.\n<script>alert(1)</script>",
-    contact="+46 8 123",
+    is_example=False,
     officer_name="R. Ek",
+    cosigner_name="S. Alm",
+    contact="+46 8 123",
+    case_number="26-1234",
+    incident_type="theft",
+    text="A bicycle was taken.\n<script>alert(1)</script>",
+    reason="",
+    danger="",
+    asked_from_ms=1_794_999_000_000,
+    asked_to_ms=1_795_002_600_000,
     retention_days=30,
     onward_sharing="prosecutor",
-    recipient_fingerprint="ab12 cd34",
-    clips=(WaitingClip(clip_id=CLIP_ID, started_ms=1_795_000_000_000, duration_ms=12_000),),
+    clips=(CLIP,),
+    has_audio=False,
+    given_name="",
+    given_address="",
+    given_contact="",
+    key_fingerprints=("ab12cd34ab12cd34",),
+    not_after_ms=1_795_050_000_000,
 )
+
+KNOCK = KnockView(is_on=False, has_speaker=True, tries_left=3, locked_for_s=0)
+
+
+def asking(asked: Asked, digest: str = DIGEST) -> WaitingStatement:
+    """Return a statement of Maria's that waits."""
+    return WaitingStatement(
+        digest=digest, signer_name="Maria", expires_ms=1_795_000_600_000, asked=asked
+    )
+
+
+GRANT = asking(ASKED_GRANT)
+OTHERS: tuple[Asked, ...] = (
+    OwnerAsked(name="Nils", words=WORDS),
+    RemovalAsked(name="Nils"),
+    BrowserAsked(name="Maria's laptop", words=WORDS),
+    AgencyAsked(name="Lakeland Police"),
+    SettingsAsked(
+        removed=[[(0, 0), (330, 0), (330, 1000), (0, 1000)]],
+        kept=[[(700, 100), (900, 100), (900, 400), (700, 400)]],
+        added=[],
+        is_opted_in=True,
+        was_opted_in=True,
+        has_reminder=True,
+        had_reminder=False,
+    ),
+    RecoveryAsked(words=WORDS, is_first=True),
+    ApproverAsked(name="Blue key", words=WORDS),
+)
+"""One of each kind but a grant."""
 EAR = MicrophoneView(
     state="off",
     has_card=True,
@@ -61,7 +120,7 @@ class Doorbell:
     view: PairingView = field(
         default_factory=lambda: PairingView(
             state="words",
-            words=("acorn", "bridge", "candle", "dune", "ember", "fern"),
+            words=WORDS,
             owner_name="Maria",
         )
     )
@@ -70,6 +129,8 @@ class Doorbell:
     wrong_tries: int = 0
     told: list[str] = field(default_factory=list)
     ear: MicrophoneView = EAR
+    releases: list[ReleaseProgress] = field(default_factory=list)
+    hand: KnockView = KNOCK
 
     def status(self) -> DoorStatus:
         return DoorStatus(
@@ -89,8 +150,23 @@ class Doorbell:
         self.view = PairingView(state="paired")
         return self.outcome
 
-    def waiting(self) -> list[WaitingStatement]:
+    async def waiting(self) -> list[WaitingStatement]:
         return self.waits
+
+    async def part(self, digest: str, number: int) -> bytes | None:
+        clips = [
+            clip
+            for one in self.waits
+            if one.digest == digest and isinstance(one.asked, GrantAsked)
+            for clip in one.asked.clips
+        ]
+        return MP4 if 1 <= number <= len(clips) else None
+
+    async def under_way(self) -> list[ReleaseProgress]:
+        return [one for one in self.releases if one.stage in ("logging", "sealing")]
+
+    async def progress(self, digest: str) -> ReleaseProgress | None:
+        return next((one for one in self.releases if one.digest == digest), None)
 
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
         if self.wrong_tries >= 5:
@@ -118,8 +194,14 @@ class Doorbell:
             self.ear = replace(self.ear, is_on=is_on, state="on" if is_on else "off")
         return self.outcome
 
-    async def plain_mp4(self, clip_id: str) -> bytes | None:  # noqa: ARG002
-        return MP4
+    def knock(self) -> KnockView:
+        return self.hand
+
+    async def choose_knock(self, presses: Sequence[PressKind]) -> Outcome:
+        self.told.append(f"knock {' '.join(presses) or 'off'}")
+        if self.outcome.is_done:
+            self.hand = replace(self.hand, is_on=bool(presses))
+        return self.outcome
 
 
 @dataclass
@@ -169,7 +251,7 @@ class SickDoorbell(Doorbell):
     """A doorbell that says what the test wants."""
 
     shown: DoorStatus = field(default_factory=lambda: WELL)
-    waits: list[object] = field(default_factory=list)  # type: ignore[assignment]
+    waits: list[WaitingStatement] = field(default_factory=list)
 
     def status(self) -> DoorStatus:
         return self.shown

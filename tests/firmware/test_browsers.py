@@ -5,25 +5,18 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from firmware.consent.facts import (
-    BrowserAdmission,
-    BrowserEnding,
-    BrowserEnrolment,
-    BrowserFact,
-    Refusal,
-)
-from firmware.consent.verifier import judge, let_in
+from firmware.consent.facts import BrowserFact, Decided, Decision, Refusal
+from firmware.consent.verifier import decide, judge
 from firmware.enrolment.browsers import MAX_BROWSERS, BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import StoreError
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
-from firmware.protocol.grants import EndBrowser, EnrolBrowser
+from firmware.protocol.decisions import EndBrowser, EnrolBrowser
 from firmware.protocol.live import SetPush
 from firmware.protocol.notes import (
     BrowserEnded,
     BrowserEnrolled,
     ConfirmationWanted,
-    StatementRefused,
 )
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.desk import desk_rig
@@ -66,21 +59,21 @@ def knowing(world: ConsentWorld, browser: SoftBrowser, credential_id: str) -> Co
 def test_a_new_browser_counts_only_once_confirmed_at_the_door(world):
     terms = EnrolBrowser(browser=SoftBrowser.create().keys)
     answer = judge(world.sign(world.statement(terms)), world.facts)
-    assert isinstance(answer, BrowserEnrolment)
-    refused = let_in(answer, None, world.facts)
+    assert isinstance(answer, Decision)
+    refused = decide(answer, None, world.facts)
     assert isinstance(refused, Refusal)
     assert refused.reason == "not_confirmed"
     confirmation = world.confirmation(answer.digest)
-    assert isinstance(let_in(answer, confirmation, world.facts), BrowserAdmission)
+    assert isinstance(decide(answer, confirmation, world.facts), Decided)
 
 
 def test_a_known_browser_is_renewed_without_being_asked_about(world):
     browser = SoftBrowser.create()
     world = knowing(world, browser, ada(world))
     answer = judge(world.sign(world.statement(EnrolBrowser(browser=browser.keys))), world.facts)
-    assert isinstance(answer, BrowserEnrolment)
-    assert answer.is_known
-    assert isinstance(let_in(answer, None, world.facts), BrowserAdmission)
+    assert isinstance(answer, Decision)
+    assert not answer.is_widening
+    assert isinstance(decide(answer, None, world.facts), Decided)
 
 
 def test_a_renewal_with_another_viewing_key_widens_and_is_asked_about(world):
@@ -88,8 +81,8 @@ def test_a_renewal_with_another_viewing_key_widens_and_is_asked_about(world):
     world = knowing(world, browser, ada(world))
     keys = msgspec.structs.replace(browser.keys, viewing_key=SoftBrowser.create().keys.viewing_key)
     answer = judge(world.sign(world.statement(EnrolBrowser(browser=keys))), world.facts)
-    assert isinstance(answer, BrowserEnrolment)
-    refused = let_in(answer, None, world.facts)
+    assert isinstance(answer, Decision)
+    refused = decide(answer, None, world.facts)
     assert isinstance(refused, Refusal)
     assert refused.reason == "not_confirmed"
 
@@ -118,7 +111,7 @@ def test_a_browser_is_ended_also_while_the_time_isnt_known(world):
     world = knowing(world, browser, ada(world))
     facts = replace(world.facts, is_clock_trusted=False)
     signed = world.sign(world.statement(EndBrowser(browser=browser.keys.id)))
-    assert isinstance(judge(signed, facts), BrowserEnding)
+    assert isinstance(judge(signed, facts), Decision)
 
 
 def test_no_browser_is_let_in_while_the_time_isnt_known(world):
@@ -146,7 +139,7 @@ async def test_a_browser_that_is_confirmed_may_watch_for_30_days_and_all_are_tol
     assert enrolled.expires_ms == NOW_MS + SESSION_KEY_LIFE_MS
     told = BrowserEnrolled(browser=laptop.keys.id, name="Laptop", until_ms=enrolled.expires_ms)
     assert rig.notes()[-1] == told
-    assert rig.notes_to(laptop)[-1] == told
+    assert rig.notes_to(laptop)[-3] == told  # then what counts: the settings, and the holds
 
 
 async def test_a_browser_that_is_let_in_is_told_of_those_that_came_before(rig):
@@ -195,10 +188,11 @@ async def test_a_renewal_takes_effect_at_once_and_only_once(rig):
     assert enrolled is not None
     assert enrolled.expires_ms == rig.now_ms + SESSION_KEY_LIFE_MS
     assert desk.waiting() == []
+    told = list(rig.told)
+    rig.browsers.end(rig.browser.keys.id)
     await desk.on_statement(rig.seal(signed))
-    refused = rig.notes()[-1]
-    assert isinstance(refused, StatementRefused)
-    assert refused.reason == "spent"
+    assert rig.browsers.find(rig.browser.keys.id) is None
+    assert rig.told == told, "it was answered before"
 
 
 async def test_a_browser_that_is_ended_is_forgotten_and_its_sessions_end(rig):

@@ -9,6 +9,7 @@ import pytest
 from firmware.clock import (
     RTC_TRUSTED_FOR_MS,
     SETTLING_NS,
+    WITNESSES_AHEAD_MS,
     LinuxKernel,
     SystemClock,
     is_kernel_clock_synchronised,
@@ -264,3 +265,62 @@ def test_a_card_that_takes_nothing_is_no_reason_to_stop_watching_the_clock(tmp_p
     kernel.synchronise()
     clock.remember()
     assert clock.is_trusted()
+
+
+def test_a_clock_behind_the_witnesses_is_not_trusted_until_it_is_set_right(
+    kept_in: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel = ManualKernel()
+    kernel.synchronise()
+    clock = clock_of(kernel, kept_in)
+    clock.note_witnessed(NOON_MS + WITNESSES_AHEAD_MS)
+    assert clock.is_trusted()
+    clock.note_witnessed(NOON_MS + HOUR_MS)
+    assert not clock.is_trusted()
+    assert not clock.is_settled()
+    assert "3600 s behind what witnesses" in caplog.text
+    kernel.wall += HOUR_MS
+    kernel.synchronise()
+    assert clock.is_trusted()
+
+
+def test_the_witnesses_time_goes_on_by_the_monotonic_clock(kept_in: Path) -> None:
+    kernel = ManualKernel()
+    kernel.synchronise()
+    clock = clock_of(kernel, kept_in)
+    clock.note_witnessed(NOON_MS)
+    kernel.advance(3600)
+    assert clock.is_trusted()
+    kernel.wall -= HOUR_MS
+    kernel.synchronise()  # NTP lies
+    assert not clock.is_trusted()
+
+
+def test_an_older_word_of_the_witnesses_lowers_nothing(kept_in: Path) -> None:
+    kernel = ManualKernel()
+    kernel.synchronise()
+    clock = clock_of(kernel, kept_in)
+    clock.note_witnessed(NOON_MS + HOUR_MS)
+    clock.note_witnessed(NOON_MS)
+    assert not clock.is_trusted()
+    kernel.advance(60)
+    clock.note_witnessed(NOON_MS + HOUR_MS)
+    kernel.wall = NOON_MS + HOUR_MS + 60_000
+    kernel.synchronise()
+    assert clock.is_trusted()
+
+
+def test_whoever_vouches_for_the_time_is_held_to_the_witnesses_too() -> None:
+    kernel = ManualKernel()
+    clock = SystemClock(is_host_time_trusted=True, kernel=kernel)
+    clock.note_witnessed(NOON_MS + HOUR_MS)
+    assert not clock.is_trusted()
+
+
+def test_a_clock_behind_the_witnesses_remembers_nothing(kept_in: Path) -> None:
+    kernel = ManualKernel()
+    kernel.synchronise()
+    clock = clock_of(kernel, kept_in)
+    clock.note_witnessed(NOON_MS + HOUR_MS)
+    clock.remember()
+    assert not kept_in.exists()

@@ -73,6 +73,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.claim_file == tmp_path / "claim.json"
     assert config.camera.file == str(tmp_path / "door.mp4")
     assert config.panel.control_socket == str(tmp_path / "data" / "control.sock")
+    assert config.log.policy_path == tmp_path / "policy.txt"
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         ({"camera": {"rotation": 90}}, "camera.rotation", 90),
         ({"camera": {"fps": 10, "night_fps": 15}}, "camera.night_fps", 15),
         ({"camera": {"flicker_hz": 55}}, "camera.flicker_hz", 55),
+        ({"log": {"policy": ""}}, "log.policy", ""),
         ({"privacy": {"masks": [[[0, 0], [1, 0]]]}}, "privacy.masks", None),
         ({"privacy": {"masks": [[[0, 0], [1, 0], [1, 1.1]]]}}, "privacy.masks", None),
         ({"privacy": {"masks": [SQUARE] * 9}}, "privacy.masks", None),

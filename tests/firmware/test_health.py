@@ -83,6 +83,7 @@ class Bench:
         self.is_card_stuck = asyncio.Event()
         self.facts_error: OSError | None = None
         self.has_sound_failed = False
+        self.has_contradiction = False
         self.monitor = HealthMonitor(
             board=self.board,
             camera=self.camera,
@@ -94,6 +95,7 @@ class Bench:
             may_tell=lambda: self.has_owner,
             publish=self.published.append,
             has_sound_failed=lambda: self.has_sound_failed,
+            has_contradiction=lambda: self.has_contradiction,
             look_every_s=look_every_s,
             tell_patience_s=tell_patience_s,
         )
@@ -225,6 +227,17 @@ async def test_sound_that_fails_is_told_once_it_lasts_and_when_it_works_again() 
     bench.has_sound_failed = False
     await bench.look_for(60)
     assert bench.codes() == [("sound", False), ("sound", True)]
+
+
+async def test_a_register_that_contradicts_itself_is_told_at_once() -> None:
+    bench = Bench()
+    bench.has_contradiction = True
+    await bench.monitor.look()
+    assert bench.codes() == [("register", False)]
+    assert "keeps the proof" in bench.told[0].detail
+    bench.has_contradiction = False
+    await bench.look_for(90)
+    assert bench.codes() == [("register", False), ("register", True)]
 
 
 @pytest.mark.parametrize("code", get_args(TroubleCode))

@@ -8,14 +8,13 @@ import msgspec
 import pytest
 
 from firmware.clips.database import Database
-from firmware.clips.facts_store import FactsStore, KnownRequest, WaitingStatement
+from firmware.clips.facts_store import FactsStore, WaitingStatement
 from firmware.clips.schema import SCHEMA_VERSION
 from firmware.errors import StoreError
 from firmware.protocol.deletions import check_deletion
 from firmware.protocol.encoding import WireError, new_id, sha256_hex
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.passkeys import Assertion
-from firmware.protocol.requests import SignedCertificate, SignedRequest
 from tests.fakes.recording import DEVICE, Shelves, recording_rig
 from tests.fakes.shelf import SIGNED, end_of, keep, start_of
 
@@ -243,21 +242,6 @@ def test_only_one_of_two_decisions_about_a_statement_counts(database: Database) 
     assert facts.move_statement("a" * 64, from_state="waiting", to="refused")
     assert not facts.move_statement("a" * 64, from_state="waiting", to="confirmed")
     assert [s.digest for s in facts.statements_in("refused")] == ["a" * 64]
-
-
-def test_a_request_that_comes_twice_is_known_once(database: Database) -> None:
-    facts = FactsStore(database)
-    signed = SignedRequest(
-        request="{}",
-        assertion=ASSERTION,
-        officer=SignedCertificate(certificate="{}", signature="AA"),
-    )
-    request = KnownRequest(request_id=new_id(), digest="b" * 64, signed=signed, received_ms=NOW_MS)
-    assert facts.add_request(request)
-    assert not facts.add_request(request)
-    assert facts.requests() == [request]
-    facts.forget_requests_before(NOW_MS + 1)
-    assert facts.requests() == []
 
 
 async def test_a_clip_whose_event_was_not_accepted_is_told_after_the_next_start(

@@ -65,6 +65,11 @@ async def join_and_pair(world: World, device: str, page: Page) -> OwnerKeys:
 
 async def note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> None:
     """Let the doorbell tell the owner's browser something in a sealed note."""
+    await world.tell(keys.device, sealed_note(world, keys, owner, body))
+
+
+def sealed_note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody) -> Note:
+    """Return a note from the doorbell to the owner's browser."""
     text = OwnerNote(
         device=keys.device,
         id=new_id(),
@@ -75,5 +80,4 @@ async def note(world: World, keys: DeviceKeys, owner: OwnerKeys, body: NoteBody)
     signed = SignedNote(note=text.decode(), signature=b64u(keys.signer.sign(NOTE_TAG + text)))
     sealed = b64u(seal_note(signed, unb64u(owner.browser.viewing_key)))
     credential_id = owner.passkey.credential_id
-    told = Note(credential_id=credential_id, browser=owner.browser.id, sealed=sealed)
-    await world.tell(keys.device, told)
+    return Note(credential_id=credential_id, browser=owner.browser.id, sealed=sealed)

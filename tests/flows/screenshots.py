@@ -14,7 +14,9 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
+from tests.fakes.door_page import NUMBER
 from tests.flows import people
+from tests.flows.asking_doors import KNOCKS, RELEASES, WAITING, asking_door
 from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
 from tests.flows.hard_days import HardDays
@@ -88,6 +90,7 @@ class Story:
         await self._masks_are_set(owner.page)
         await self._days_are_hard(owner.page)
         await self._doors_are_sick(home.page)
+        await self._doors_ask(home.page)
         faults = faults_of(owner=owner, home=home, officer=officer, guest=guest)
         await self._second_browser_asks(owner, await sit_down(browser))
         stranger = await sit_down(browser)
@@ -309,6 +312,29 @@ class Story:
                 bell.shown = status
                 await home.goto(address)
                 await self._camera.take(home, f"door-{name}")
+
+    async def _doors_ask(self, home: Page) -> None:
+        """Every kind of statement, every step of a release, and the knock."""
+        take = self._camera.take
+        async with asking_door() as (bell, address):
+            await home.goto(f"{address}/knock")
+            await take(home, "door-knock-locked", languages=IN_ENGLISH_ONLY)
+            await home.goto(f"{address}/confirm")
+            await home.fill("[name=door_number]", NUMBER)
+            await home.click("form button")
+            await home.wait_for_selector("form[action='/lock']")
+            for name, waits in WAITING.items():
+                bell.waits = waits
+                await home.goto(f"{address}/confirm")
+                await take(home, f"door-ask-{name}")
+            for name, release in RELEASES.items():
+                bell.releases = [release]
+                await home.goto(f"{address}/releases/{release.digest}")
+                await take(home, f"door-release-{name}")
+            for name, knock in KNOCKS.items():
+                bell.hand = knock
+                await home.goto(f"{address}/knock")
+                await take(home, f"door-knock-{name}")
 
     async def _things_go_wrong(self, stranger: Page, owner: Person) -> None:
         take = self._camera.take

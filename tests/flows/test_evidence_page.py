@@ -11,32 +11,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from msgspec import UNSET
 from playwright.async_api import Page, expect
 
-from firmware.protocol.encoding import b64u, device_id_of, new_id, sha256_hex
-from firmware.protocol.footage import (
-    MANIFEST_TAG,
-    ClipManifest,
-    ClipTrigger,
-    SignedManifest,
-    merkle_root,
-)
-from firmware.protocol.grants import (
-    STATEMENT_TAG,
-    ClipRange,
-    GrantTerms,
-    Recipient,
-    SignedStatement,
-    Statement,
-)
+from firmware.protocol.encoding import new_id
+from firmware.protocol.footage import ClipTrigger
+from firmware.protocol.grants import Recipient
 from firmware.protocol.packages import seal_package
-from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import SignedRequest
 from firmware.sound.aac import SILENT_UNIT
+from relay.request.published import find_published
 from relay.store import packages
 from relay.store.packages import Package
 from tests.fakes.footage import HEIGHT, WIDTH
@@ -44,10 +27,9 @@ from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
 from tests.flows.serving import serving
-from tests.relay.evidence_files import Film, record, self_signed
-from tests.relay.http_people import Officer, certified_officer
+from tests.relay.evidence_files import Doorbell, Film, list_files, pack
+from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import BUCKET_ORIGIN, RELAY_URL, World, open_world
-from tests.story.authenticator import SoftPasskey
 
 pytestmark = pytest.mark.browser
 
@@ -76,61 +58,36 @@ def seal(
     heard: Heard | None = None,
 ) -> bytes:
     """Seal a recording that is masked, misses pictures and doesn't know its time."""
-    mp4, hasher = record() if heard is None else (heard.mp4, heard.film.gops())
-    gops = hasher.finish()
-    doorbell = ec.generate_private_key(ec.SECP256R1())
-    spki = doorbell.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    device = device_id_of(spki)
-    now_ms = world.clock.wall_ms()
-    manifest = ClipManifest(
-        clip_id=new_id(),
-        device=device,
-        boot_id=new_id(),
+    film = Film(with_sound=False) if heard is None else heard.film
+    doorbell, now_ms = Doorbell(), world.clock.wall_ms()
+    manifest = film.manifest(
+        doorbell.device,
         counter=42,
         started_ms=now_ms,
         is_clock_trusted=False,
-        duration_90k=180_000,
-        width=WIDTH,
-        height=HEIGHT,
-        pre_roll_90k=0,
-        ended="complete",
         lost_units=7,
         mask_digest="f" * 64,
         triggers=[ClipTrigger(event_id=new_id(), kind="pressed", at_90k=90_000)],
-        gops=gops,
-        video_root=merkle_root(gop.leaf for gop in gops),
-        sound=(heard and heard.film.track()) or UNSET,
-    ).encode()
-    clip = ClipRange(
-        clip_id=new_id(), manifest_digest=sha256_hex(manifest), from_ms=now_ms, to_ms=now_ms + 2000
     )
-    terms = GrantTerms(
-        request_digest=sha256_hex(request.request.encode()),
-        clips=[clip],
-        has_audio=heard is not None and heard.is_given,
+    packed = pack(
+        doorbell=doorbell,
+        film=film,
+        manifest=manifest,
+        request=request,
         recipient=Recipient(agency="lakeland", sealing_keys=world.agency.sealing_keys),
+        not_after_ms=now_ms,
+        has_audio=heard is not None and heard.is_given,
     )
-    statement = Statement(device=device, nonce=new_id(), not_after_ms=now_ms, terms=terms).encode()
-    owner = SoftPasskey.create(rp_id="owner.test", origin="http://owner.test")
-    signature = doorbell.sign(MANIFEST_TAG + manifest, ec.ECDSA(hashes.SHA256()))
+    mp4 = packed.files["clip-1.mp4"] if heard is None else heard.mp4
+    mp4 = Film(2.1, with_sound=False).mp4() if is_altered else mp4
+    files = packed.files | {"clip-1.mp4": mp4}
     return seal_package(
         package_id=package_id,
-        device=device,
+        device=doorbell.device,
         agency="lakeland",
-        grant_digest=sha256_hex(statement),
+        grant_digest=packed.grant_digest,
         recipients=world.agency.sealing_keys,
-        files={
-            "clip-1.mp4": record(seconds=2.1)[0] if is_altered else mp4,
-            "manifest-1.json": SignedManifest(
-                manifest=manifest.decode(), signature=b64u(signature)
-            ).encode(),
-            "request.json": request.encode(),
-            "grant.json": SignedStatement(
-                statement=statement.decode(),
-                assertion=owner.sign(challenge(STATEMENT_TAG, statement)),
-            ).encode(),
-            "device.pem": self_signed(doorbell),
-        },
+        files=list_files(doorbell, files, package_id, packed.grant_digest),
     )
 
 
@@ -138,8 +95,12 @@ async def deliver(
     world: World, officer: Officer, *, is_altered: bool = False, heard: Heard | None = None
 ) -> tuple[str, bytes]:
     """Ask, and let a sealed answer arrive; return its id and bytes."""
-    request = officer.sign(officer.write())
-    request_id = (await officer.publish(request)).json()["id"]
+    draft = officer.sign(officer.write())
+    assert (await officer.publish(draft)).is_success
+    request_id = id_of(draft)
+    published = find_published(await world.agencies.view(), request_id)
+    assert published is not None
+    request = published.signed
     package_id = new_id()
     sealed = seal(world, request, package_id, is_altered=is_altered, heard=heard)
     package = Package(

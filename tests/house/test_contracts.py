@@ -36,6 +36,8 @@ PLANTS = {
     "6": ("firmware/backoff.py", [*FIRMWARE_CLIENTS]),
     "7": ("provisioning/__init__.py", ["relay.clock"]),
     "8": ("firmware/viewer/errors.py", ["firmware.errors"]),
+    "9": ("relay/verify/checks.py", ["socket"]),
+    "10": ("relay/witness/folder.py", ["relay.config"]),
 }
 """By contract: where what is imported against it."""
 

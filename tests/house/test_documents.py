@@ -143,7 +143,7 @@ def test_a_decision_says_what_it_costs(decision: Path):
 @pytest.mark.parametrize("lock", sorted((REPOSITORY / "requirements").glob("*.txt")), ids=short)
 def test_every_locked_package_has_hashes(lock: Path):
     entries = re.split(r"\n(?=\S)", re.sub(r"^\s*#.*\n", "", lock.read_text(), flags=re.MULTILINE))
-    assert len(entries) > 10
+    assert len(entries) >= 5
     for entry in entries:
         assert re.match(r"[\w.-]+==\S+", entry), entry
         assert "--hash=sha256:" in entry, entry

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { clipsAsked, grantTerms } from "../../relay/owner_app/asked.js";
+import { clipsAsked, grantTerms, partsOf } from "../../relay/owner_app/asked.js";
 import { Household } from "../../relay/owner_app/household.js";
 
 const DOOR = "abcdefghijklmnopqrst";
@@ -31,24 +31,27 @@ async function household(...events) {
   return loaded;
 }
 
-const ids = (clips) => clips.map(({ body }) => body.clip_id);
+const ids = (offered) => offered.map(({ clip: { body } }) => body.clip_id);
 
-test("what lies wholly in the asked time can be given, oldest first; what reaches over can't", async () => {
+test("what lies in the asked time can be given, oldest first, and of what reaches over the part inside", async () => {
   const all = await household(
+    clip(0, "long before", NOW - 12_000),
     clip(1, "before", NOW - 1),
     clip(2, "first", NOW),
     clip(3, "last", NOW + 48_000),
     clip(4, "after", NOW + 48_001),
     clip(5, "away", NOW + 60_000),
   );
-  const { inside, partly } = clipsAsked(all, ASKED);
-  assert.deepEqual(ids(inside), ["first", "last"]);
-  assert.equal(partly, 2);
+  const offered = clipsAsked(all, ASKED);
+  assert.deepEqual(ids(offered), ["before", "first", "last", "after"]);
+  assert.deepEqual(offered.map(({ isCut }) => isCut), [true, false, false, true]);
+  assert.deepEqual(offered[0].span, { from_ms: NOW, to_ms: NOW + 11_999 });
+  assert.deepEqual(offered[3].span, { from_ms: NOW + 48_001, to_ms: NOW + 60_000 });
 });
 
 test("another door's recordings aren't asked for", async () => {
   const all = await household(clip(1, "theirs", NOW + 5, { device: "another" }));
-  assert.deepEqual(clipsAsked(all, ASKED), { inside: [], partly: 0 });
+  assert.deepEqual(clipsAsked(all, ASKED), []);
 });
 
 test("what was dated anew is given with the times and the manifest of its newest telling", async () => {
@@ -57,8 +60,7 @@ test("what was dated anew is given with the times and the manifest of its newest
     clip(1, "c", 1000, { ...untrusted, digest: "old" }),
     clip(2, "c", NOW + 1007, { digest: "new" }),
   );
-  const { inside } = clipsAsked(all, ASKED);
-  const [range, ...more] = grantTerms(all, ASKED, inside, { withSound: false }).clips;
+  const [range, ...more] = grantTerms(ASKED, clipsAsked(all, ASKED), { withSound: false }).clips;
   assert.deepEqual(more, []);
   const times = { from_ms: NOW + 1007, to_ms: NOW + 13_007 };
   assert.deepEqual(range, { clip_id: "c", manifest_digest: "new", ...times });
@@ -66,21 +68,48 @@ test("what was dated anew is given with the times and the manifest of its newest
 
 test("what was dated out of the asked time isn't offered any more", async () => {
   const all = await household(clip(1, "c", NOW + 1000), clip(2, "c", NOW - 90_000));
-  assert.deepEqual(clipsAsked(all, ASKED), { inside: [], partly: 0 });
+  assert.deepEqual(clipsAsked(all, ASKED), []);
 });
 
-test("the terms name the asking agency, its keys, no sound, and the clips in the order of time", async () => {
+test("the terms name the asking agency, its keys, no sound, nobody, and the clips in the order of time", async () => {
   const all = await household(clip(1, "late", NOW + 30_000), clip(2, "early", NOW + 1000));
-  const chosen = clipsAsked(all, ASKED).inside.toReversed();
-  const terms = grantTerms(all, ASKED, chosen, { withSound: false });
+  const chosen = clipsAsked(all, ASKED).toReversed();
+  const terms = grantTerms(ASKED, chosen, { withSound: false });
   assert.deepEqual(terms.clips.map(({ clip_id }) => clip_id), ["early", "late"]);
   assert.deepEqual(terms.recipient, { agency: "lakeland", sealing_keys: ["k"] });
+  assert.deepEqual(terms.identity, { name: "", address: "", contact: "" });
   assert.equal(terms.has_audio, false);
   assert.equal(terms.request_digest, "r");
 });
 
-test("sound is given only where the owner says so", async () => {
-  const all = await household(clip(1, "c", NOW + 1000));
-  const { inside } = clipsAsked(all, ASKED);
-  assert.equal(grantTerms(all, ASKED, inside, { withSound: true }).has_audio, true);
+test("sound and identity are given only where the owner says so", async () => {
+  const chosen = clipsAsked(await household(clip(1, "c", NOW + 1000)), ASKED);
+  const identity = { name: "Ada", address: "", contact: "" };
+  const terms = grantTerms(ASKED, chosen, { withSound: true, identity });
+  assert.equal(terms.has_audio, true);
+  assert.deepEqual(terms.identity, identity);
+});
+
+/** A recording whose groups of pictures begin at these times (90 kHz). */
+const manifest = (begins, duration_90k) => ({
+  started_ms: NOW,
+  duration_90k,
+  gops: begins.map((first_pts_90k) => ({ first_pts_90k })),
+});
+
+test("a part begins at a border rounded down and ends at one rounded up, and the last at the recording's end", () => {
+  const parts = partsOf(manifest([0, 90_001, 180_089], 270_089), { from_ms: NOW, to_ms: NOW + 60_000 });
+  assert.deepEqual(parts, [
+    { from_ms: NOW, to_ms: NOW + 1001 },
+    { from_ms: NOW + 1000, to_ms: NOW + 2001 },
+    { from_ms: NOW + 2000, to_ms: NOW + 3000 },
+  ]);
+});
+
+test("a part that reaches over the asked time by a millisecond can't be given", () => {
+  const clip = manifest([0, 90_000, 180_000], 270_000);
+  const begins = (asked) => partsOf(clip, asked).map(({ from_ms }) => from_ms - NOW);
+  assert.deepEqual(begins({ from_ms: NOW, to_ms: NOW + 3000 }), [0, 1000, 2000]);
+  assert.deepEqual(begins({ from_ms: NOW + 1, to_ms: NOW + 2999 }), [1000]);
+  assert.deepEqual(begins({ from_ms: NOW + 1500, to_ms: NOW + 2500 }), []);
 });

@@ -5,7 +5,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
+import { holdsOf, settingsOf } from "../../relay/owner_app/decided.js";
+import { followEmergencies } from "../../relay/owner_app/emergency.js";
 import { Household } from "../../relay/owner_app/household.js";
+import { compare } from "../../relay/owner_app/matching.js";
 import { Pictures } from "../../relay/owner_app/pictures.js";
 import { KeysDiffer, trustedKeys } from "../../relay/owner_app/trust.js";
 import { passkeyLogin } from "../../relay/owner_app/vendor/browser/passkey.js";
@@ -45,6 +49,7 @@ async function home() {
   globalThis.localStorage = {
     getItem: (key) => remembered.get(key) ?? null,
     setItem: (key, value) => remembered.set(key, value),
+    removeItem: (key) => remembered.delete(key),
   };
   const [doorbell, viewing] = [await Signer.create(), await newSealingPair()];
   const { device, identity: identity_key, sealing: sealing_key } = doorbell;
@@ -120,6 +125,106 @@ test("after a doorbell's first note the relay can't swap the key that statements
   said.doorbells[0].sealing_key = doorbell.sealing;
   await household.load();
   assert.equal(trustedKeys(household, doorbell.device).sealing_key, doorbell.sealing);
+});
+
+const MATCHED = { request_id: "r", request_digest: "d", agency_name: "Lakeland Police", is_emergency: false, is_reminder: false };
+const told = (...requests) => ({ type: "requests_matched", requests });
+const SHOWN = { request: { id: "r", danger: "" }, digest: "d", agency: { name: "Lakeland Police" } };
+
+test("a request counts as the one that the doorbell read only if nothing about it differs", async () => {
+  const { household, doorbell, carry } = await home();
+  await carry(await doorbell.signed(doorbell.note(told(MATCHED))));
+  await household.load();
+  const same = compare(household, "r", SHOWN);
+  assert.deepEqual([same.same.map(({ device }) => device), same.different], [[doorbell.device], []]);
+  for (const lie of [
+    { digest: "another text" },
+    { agency: { name: "Another Police" } },
+    { request: { id: "r", danger: "somebody" } },
+    { request: { id: "x", danger: "" } },
+  ]) {
+    const { same, different } = compare(household, "r", { ...SHOWN, ...lie });
+    assert.deepEqual([same.length, different.length], [0, 1], JSON.stringify(lie));
+  }
+  // The right text under another address.
+  const elsewhere = compare(household, "x", { ...SHOWN, request: { id: "r", danger: "" } });
+  assert.deepEqual([elsewhere.same.length, elsewhere.different.length], [0, 1]);
+  assert.deepEqual(compare(household, "y", { ...SHOWN, digest: "e" }), { same: [], different: [] });
+});
+
+test("a relay can't say that a request concerns a door, nor make it an emergency", async () => {
+  const { household, carry } = await home();
+  const relay = await Signer.create();
+  await carry(await relay.signed(relay.note(told({ ...MATCHED, is_emergency: true }))));
+  await household.load();
+  assert.deepEqual(household.matches, []);
+});
+
+test("a request that is told again is one, and a reminder is said so", async () => {
+  const { household, doorbell, carry } = await home();
+  await carry(await doorbell.signed(doorbell.note(told(MATCHED), { told_ms: NOW })));
+  await carry(await doorbell.signed(doorbell.note(told({ ...MATCHED, is_reminder: true }), { told_ms: NOW + 5 })));
+  await household.load();
+  assert.deepEqual(household.matches, [{ ...MATCHED, is_reminder: true, device: doorbell.device, told_ms: NOW }]);
+});
+
+test("an emergency is called for once, and only while it is fresh", async () => {
+  const { household, doorbell, carry } = await home();
+  const called = [];
+  followEmergencies(household, new AbortController().signal, ({ request_digest }) => called.push(request_digest));
+  const now = { told_ms: Date.now() };
+  const emergency = { ...MATCHED, is_emergency: true };
+  await carry(await doorbell.signed(doorbell.note(told({ ...emergency, request_digest: "old" }))));
+  await carry(await doorbell.signed(doorbell.note(told(emergency), now)));
+  await carry(await doorbell.signed(doorbell.note(told({ ...emergency, is_reminder: true }), now)));
+  await carry(await doorbell.signed(doorbell.note(told({ ...MATCHED, request_digest: "calm" }), now)));
+  await household.load();
+  assert.deepEqual(called, ["d"]);
+  assert.equal(isFirstTime("d"), false);
+});
+
+test("what is decided is kept by door and by the text that was read, not by what the relay calls it", async () => {
+  await home();
+  rememberDecision("door", "d", "grant", { digest: "g", signed_ms: NOW });
+  rememberDecision("door", "d", "hold", { digest: "h", signed_ms: NOW });
+  rememberDecision("door", "d", "hold", null);
+  assert.deepEqual(decisionsOn("door", "d"), { grant: { digest: "g", signed_ms: NOW } });
+  assert.deepEqual([decisionsOn("door", "e"), decisionsOn("back", "d")], [{}, {}]);
+});
+
+test("the settings that count are those with the highest number, whatever order they are carried in", async () => {
+  const { household, doorbell, carry } = await home();
+  const { device } = doorbell;
+  const now = (revision, refused) => ({
+    type: "settings_now",
+    statement_digest: "s",
+    settings: { revision, is_opted_in: revision === 2, has_reminder: false, masks: [] },
+    refused,
+  });
+  assert.deepEqual(settingsOf(household, device), { settings: null, refused: [], isTold: false });
+  await carry(await doorbell.signed(doorbell.note(now(2, ["lakeland"]), { told_ms: NOW + 9 })));
+  await carry(await doorbell.signed(doorbell.note(now(1, []), { told_ms: NOW })));
+  await household.load();
+  const { settings, refused, isTold } = settingsOf(household, device);
+  assert.deepEqual([settings.revision, settings.is_opted_in, refused, isTold], [2, true, ["lakeland"], true]);
+});
+
+test("holds are those that the doorbell told of last, and those that are over are none", async () => {
+  const { household, doorbell, carry } = await home();
+  const hold = (hold_digest, until_ms) => ({ hold_digest, from_ms: 1, to_ms: 2, until_ms });
+  const now = (...holds) => ({ type: "holds_now", statement_digest: "s", holds });
+  await carry(await doorbell.signed(doorbell.note(now(hold("a", NOW + 50), hold("b", NOW + 5)), { told_ms: NOW + 2 })));
+  await carry(await doorbell.signed(doorbell.note(now(hold("c", NOW + 50)), { told_ms: NOW + 1 })));
+  await household.load();
+  const digests = (nowMs) => holdsOf(household, doorbell.device, nowMs).map(({ hold_digest }) => hold_digest);
+  assert.deepEqual([digests(NOW), digests(NOW + 5)], [["b", "a"], ["a"]]);
+});
+
+test("a note that says nothing leaves no trace", async () => {
+  const { household, doorbell, carry } = await home();
+  for (let slot = 0; slot < 3; slot += 1) await carry(await doorbell.signed(doorbell.note({ type: "nothing" })));
+  await household.load();
+  assert.deepEqual([household.notes.size, household.told.size, household.unopenedNotes], [0, 0, 0]);
 });
 
 test("a picture is as old as the doorbell signed, whatever time the relay gives its event", async () => {

@@ -14,7 +14,7 @@ from firmware.protocol.thumbnails import (
     SignedFacts,
     seal_thumbnail,
 )
-from relay.ingest.carrying import carry
+from relay.ingest.carrying import NoCustody, carry
 from tests.relay.http_world import World
 
 JPEG = b"\xff\xd8 not much of a picture"
@@ -46,6 +46,6 @@ async def picture_of(world: World, device: str, event_id: str, sealed: SealedThu
         body=Thumbnail(for_event_id=event_id, sealed=sealed),
     )
     async with world.database.begin() as tx:
-        done = await carry(tx, event, received_ms=world.clock.wall_ms())
+        done = await carry(tx, event, received_ms=world.clock.wall_ms(), custody=NoCustody())
     if done.thumbnail_of is not None:
         world.hub.thumbnail_kept(device, done.thumbnail_of)

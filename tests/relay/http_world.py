@@ -15,16 +15,19 @@ from typing import Any
 import httpx2
 
 from firmware.enrolment.keys import DeviceKeys
-from firmware.protocol.claims import Agency, Enrolment, EnrolmentRequest
+from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.commands import Accepted, Command, CommandBody, Reply, ReplyBody
 from firmware.protocol.encoding import b64u, device_id_of, new_id
 from firmware.protocol.events import Event, EventBody
+from firmware.protocol.register.entries import Agreement, Delays, Limits
 from firmware.protocol.topics import subject
-from relay.agency.keys import AgencyKey, generate_agency
-from relay.agency.register import Register, add_agency
+from relay.agency.agencies import Agencies
+from relay.agency.register import RelayRegister
 from relay.api.services import ApiServices
 from relay.config import LiveConfig, PushConfig
+from relay.custody.happenings import Happenings
 from relay.errors import EnrolmentRefused
+from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.http import Health, HttpServices, build_http
@@ -40,17 +43,23 @@ from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
 from relay.people.viewers import ViewerTokens
+from relay.request.desk import Desk
+from relay.request.moderation import Moderation
 from relay.request.publishing import Publishing
 from relay.store import commands as command_rows
 from relay.store import events, fleet
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
+from relay.verify.agency_key import AgencyKey
 from relay.web.agency.services import AgencyServices
 from relay.web.pages import Pages
 from relay.web.public.app import PublicServices
+from tests.fakes.record import RememberingRecord
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.objects import RememberingBucket
+from tests.fakes.witnessed_log import WitnessedLog
+from tests.relay.register_town import EASY, NAME, QUICK, RegisterTown
 
 RELAY_URL = "http://relay.test"
 OWNER_ORIGIN = "http://owner.test"
@@ -79,13 +88,31 @@ class World:
     commands: Commands
     pairings: Pairings
     delivery: Delivery
+    log: WitnessedLog
+    register: RelayRegister
+    agencies: Agencies
+    desk: Desk
+    moderation: Moderation
     publishing: Publishing
+    town: RegisterTown
     app: Any
-    agency: Agency
-    agency_key: AgencyKey
     endpoints: Endpoints
     push_key: PushKey
     seq: dict[str, int] = field(default_factory=dict)
+    record: RememberingRecord = field(default_factory=RememberingRecord)
+
+    agreement: Agreement | None = None
+
+    @property
+    def agency(self) -> Agreement:
+        """The agreement of the one agency, lakeland."""
+        assert self.agreement is not None
+        return self.agreement
+
+    @property
+    def agency_key(self) -> AgencyKey:
+        """What lakeland signs and opens with."""
+        return self.town.keys["lakeland"].key
 
     def browser(self, origin: str = OWNER_ORIGIN) -> httpx2.AsyncClient:
         """A browser with a page of this origin open."""
@@ -205,38 +232,45 @@ async def open_world(
     has_demo_passkeys: bool = False,
     live: LiveConfig = LiveConfig(),  # noqa: B008 (frozen)
     push: PushConfig = PushConfig(),  # noqa: B008 (frozen)
+    name: str = NAME,
+    delays: Delays = QUICK,
+    limits: Limits | None = None,
 ) -> AsyncIterator[World]:
-    """Build a relay in `folder` with one agency, lakeland."""
+    """Build a relay in `folder` with one agency, lakeland, in an example town unless named."""
     clock = ManualClock()
     database = await Database.open(folder / "relay.sqlite3")
-    agency, key = generate_agency(
-        agency_id="lakeland",
-        name="Lakeland Police",
-        cells=CELLS,
-        agreement_until_ms=clock.wall_ms() + 365 * DAY_MS,
-    )
-    async with database.begin() as tx:
-        await add_agency(tx, agency)
+    log = WitnessedLog(clock)
+    register = RelayRegister(log, database, clock, origin=f"{name}/register")
+    hub = Hub()
     bus = RememberingBus()
     commands = Commands(bus=bus, database=database, clock=clock)
     world = World(
         database=database,
         clock=clock,
         bucket=RememberingBucket(),
-        hub=Hub(),
+        hub=hub,
         bus=bus,
         commands=commands,
         pairings=Pairings(database, clock),
         delivery=None,  # type: ignore[arg-type]  # set below
-        publishing=None,  # type: ignore[arg-type]
+        log=log,
+        register=register,
+        agencies=Agencies(register, database, clock),
+        desk=Desk(database, clock, register),
+        moderation=Moderation(database, clock, register),
+        publishing=Publishing(database, clock, register, hub),
+        town=RegisterTown(register),
         app=None,
-        agency=agency,
-        agency_key=key,
         endpoints=Endpoints(push, resolve=named),
         push_key=PushKey.create(),
     )
-    world.delivery = Delivery(database, clock, world.bucket, commands)
-    world.publishing = Publishing(database, clock, commands, world.hub)
+    world.delivery = Delivery(database, clock, world.bucket, commands, record=world.record)
+    rules = EASY if name.startswith("example.") else Limits()
+    await world.town.charter(delays=delays, limits=limits or rules)
+    world.agreement = await world.town.agree(
+        "lakeland", "Lakeland Police", cells=CELLS, begins_ms=clock.wall_ms()
+    )
+    await register.view()  # the witnesses see it now
     ice = IceServers.load(live, clock)
     world.app = build_http(_services(world, has_demo_passkeys=has_demo_passkeys, ice=ice))
     running = asyncio.create_task(commands.run(), name="commands")
@@ -260,7 +294,6 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
         rp_id="relay.test", origin=RELAY_URL, name="Relay", has_demo_passkeys=has_demo_passkeys
     )
     sessions = Sessions(database, clock)
-    register = Register(database, clock)
     pages = Pages(relay_name="Testtown")
     return HttpServices(
         api=ApiServices(
@@ -272,8 +305,8 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             sessions=sessions,
             viewers=ViewerTokens(database, clock),
             pairings=world.pairings,
-            register=register,
-            publishing=world.publishing,
+            agencies=world.agencies,
+            desk=world.desk,
             delivery=world.delivery,
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
@@ -288,15 +321,16 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             pages=pages,
             ceremonies=Ceremonies(database, clock, officers, role="officer"),
             sessions=sessions,
-            register=register,
-            publishing=world.publishing,
+            agencies=world.agencies,
+            desk=world.desk,
             delivery=world.delivery,
+            deletions=Deletions(database, Happenings(world.log), world.agencies),
             bucket_origin=BUCKET_ORIGIN,
         ),
         public=PublicServices(
             pages=pages,
-            register=register,
-            publishing=world.publishing,
+            agencies=world.agencies,
+            desk=world.desk,
             owner_origin=OWNER_ORIGIN,
         ),
         owner_origin=OWNER_ORIGIN,

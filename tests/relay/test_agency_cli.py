@@ -1,142 +1,244 @@
-"""`doorward-agency` on real files: keys, certificates, and evidence of a real recording."""
+"""`doorward-agency` on real files: keys, the agreement, officers' certificates, answers."""
 
 import stat
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
-from firmware.protocol.encoding import (
-    WireError,
-    decode,
-    unb64u,
+from firmware.protocol.custody import SignedDeletionAnswer, check_deletion_answer
+from firmware.protocol.encoding import WireError, decode, decode_canonical, new_id, unb64u
+from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.register.entries import (
+    Agreement,
+    Change,
+    ChangeLeaf,
+    OfficerRevoked,
+    SignedAgreement,
+    change_message,
 )
-from firmware.protocol.requests import (
-    SignedCertificate,
-    check_certificate,
+from firmware.protocol.requests import SignedCertificate, check_certificate
+from relay.agency.keys import (
+    AgencyEnrolment,
+    AgencyKeys,
+    OfficerFile,
+    certify,
+    check_agreement,
 )
-from relay.agency.keys import certify
-from relay.agency.mp4 import access_units
 from relay.agency_cli import main
-from tests.relay.evidence_files import (
-    CELL,
-    NOW_MS,
-    Evidence,
-    agency_of,
-    key_of,
-    make_evidence,
-    make_keys,
-    officer_file,
-    record,
-    self_signed,
-    sign_request,
-)
+from relay.verify.agency_key import AgencyKey, OpeningKey
+from tests.story.authenticator import SoftPasskey
+
+CELL = "8928308280fffff"
+ORIGIN = "example.lakeland/register"
+NOW_MS = 1_790_000_000_000
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
 
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
-    return make_keys(tmp_path)
+    folder = tmp_path / "keys"
+    also = ("--also-key", "recovery", "--also-key", "desk")
+    assert run("keygen", "--id", "lakeland", *also, "--out", folder) == 0
+    return folder
 
 
-def test_the_secret_key_is_for_its_owner_alone_and_not_in_the_public_file(keys: Path) -> None:
-    assert stat.S_IMODE((keys / "agency-key.json").stat().st_mode) == 0o600
-    public = (keys / "agency.json").read_text()
-    assert key_of(keys).sealing_private_key not in public
-    assert agency_of(keys).sealing_keys == [key_of(keys).sealing_public_key]
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "agreement.md"
+    path.write_text("We ask owners through Doorward, and in no other way.\n")
+    return path
+
+
+def key_of(keys: Path) -> AgencyKey:
+    return decode(AgencyKey, (keys / "agency-key.json").read_bytes())
+
+
+def public_of(keys: Path) -> AgencyKeys:
+    return decode(AgencyKeys, (keys / "agency-keys.json").read_bytes())
+
+
+def officer_file(**changes: object) -> OfficerFile:
+    passkey = SoftPasskey.create(rp_id="relay.test", origin="http://relay.test")
+    return replace(
+        OfficerFile(officer_id=new_id(), name="Officer Berg", passkey=passkey.key), **changes
+    )
+
+
+def agree(keys: Path, text: Path, *more: object) -> int:
+    return run(
+        *("agreement", "--keys", keys, "--name", "Lakeland Police", "--origin", ORIGIN),
+        *("--text", text, "--begins", "2026-12-10", "--cells", CELL),
+        *("--out", keys / "agreement.json", *more),
+    )
+
+
+# --- keys ---
+
+
+def test_secret_keys_are_for_their_owner_alone_and_not_in_the_public_file(keys: Path) -> None:
+    public = (keys / "agency-keys.json").read_text()
+    for name in ("agency-key", "sealing-key-recovery", "sealing-key-desk"):
+        assert stat.S_IMODE((keys / f"{name}.json").stat().st_mode) == 0o600
+        assert "private" not in public
+    opening = decode(OpeningKey, (keys / "sealing-key-recovery.json").read_bytes())
+    sealing_keys = [one.key for one in public_of(keys).sealing_keys]
+    assert key_of(keys).sealing_public_key in sealing_keys
+    assert opening.sealing_public_key in sealing_keys
+    assert len(set(sealing_keys)) == 3
+
+
+def test_a_key_for_opening_signs_nothing_in_the_agencys_name(keys: Path) -> None:
+    opening = (keys / "sealing-key-recovery.json").read_text()
+    assert "PRIVATE KEY" not in opening
+    assert decode(OpeningKey, opening.encode()).signing_key == public_of(keys).signing_key
 
 
 def test_a_key_is_never_overwritten(keys: Path) -> None:
     before = (keys / "agency-key.json").read_bytes()
-    arguments = ["keygen", "--id", "other", "--name", "Other", "--cells", CELL]
-    assert main([*arguments, "--out", str(keys)]) == 2
+    assert run("keygen", "--id", "other", "--out", keys) == 2
     assert (keys / "agency-key.json").read_bytes() == before
 
 
-def test_a_cell_that_is_none_is_refused(tmp_path: Path, capsys) -> None:
-    arguments = ["keygen", "--id", "lakeland", "--name", "Lakeland", "--cells", "here"]
-    assert main([*arguments, "--out", str(tmp_path / "new")]) == 2
-    assert "--cells" in capsys.readouterr().err
+@pytest.mark.parametrize("name", ["../evil", "", "Desk", "a b"])
+def test_a_key_of_a_strange_name_is_refused(tmp_path: Path, name: str) -> None:
+    assert run("keygen", "--id", "x1", "--also-key", name, "--out", tmp_path / "new") == 2
     assert not (tmp_path / "new").exists()
 
 
-def test_certifies_an_officers_passkey(keys: Path, tmp_path: Path) -> None:
+# --- the agreement ---
+
+
+def test_an_agreement_is_signed_and_bundled_with_its_text(
+    keys: Path, text: Path, tmp_path: Path, capsys
+) -> None:
+    assert agree(keys, text) == 0
+    out = tmp_path / "enrolment.json"
+    arguments = ("enrol", "--agreement", keys / "agreement.json", "--text", text, "--out", out)
+    assert run(*arguments) == 0
+    enrolment = decode(AgencyEnrolment, out.read_bytes())
+    agreement = check_agreement(enrolment.signed)
+    assert (agreement.agency, agreement.origin) == ("lakeland", ORIGIN)
+    assert agreement.sealing_keys == [one.key for one in public_of(keys).sealing_keys]
+    assert enrolment.text == text.read_text()
+    said = capsys.readouterr().out
+    assert all(one.fingerprint in said for one in public_of(keys).sealing_keys)
+
+
+def test_another_text_is_not_bundled_with_an_agreement(
+    keys: Path, text: Path, tmp_path: Path, capsys
+) -> None:
+    agree(keys, text)
+    text.write_text("Something else.\n")
+    arguments = ("--agreement", keys / "agreement.json", "--text", text)
+    assert run("enrol", *arguments, "--out", tmp_path / "enrolment.json") == 2
+    assert "isn't the text" in capsys.readouterr().err
+    assert not (tmp_path / "enrolment.json").exists()
+
+
+def test_an_agreement_that_was_altered_is_refused(keys: Path, text: Path) -> None:
+    agree(keys, text)
+    signed = decode(SignedAgreement, (keys / "agreement.json").read_bytes())
+    forged = replace(signed, agreement=signed.agreement.replace("Lakeland", "Lakewood"))
+    with pytest.raises(WireError, match="didn't sign"):
+        check_agreement(forged)
+
+
+@pytest.mark.parametrize(
+    "more", [("--cells", "here"), ("--days", "367"), ("--merged", "x,y"), ("--begins", "soon")]
+)
+def test_an_agreement_that_cannot_be_is_refused(keys: Path, text: Path, more, capsys) -> None:
+    assert agree(keys, text, *more) == 2
+    assert "doorward-agency: " in capsys.readouterr().err
+    assert not (keys / "agreement.json").exists()
+
+
+def test_cells_may_come_from_a_file(keys: Path, text: Path, tmp_path: Path) -> None:
+    cells = tmp_path / "cells.txt"
+    cells.write_text("8928308280bffff\n89283082873ffff\n")
+    assert agree(keys, text, "--cells-file", cells) == 0
+    signed = decode(SignedAgreement, (keys / "agreement.json").read_bytes())
+    agreement = decode_canonical(Agreement, signed.agreement.encode())
+    assert agreement.cells == [CELL, "8928308280bffff", "89283082873ffff"]
+
+
+# --- officers ---
+
+
+@pytest.mark.parametrize("role", ["officer", "approver"])
+def test_certifies_an_officers_passkey_in_a_role(keys: Path, tmp_path: Path, role: str) -> None:
     officer = officer_file()
     (tmp_path / "officer.json").write_bytes(officer.encode())
-    arguments = ["certify", "--key", str(keys / "agency-key.json")]
-    arguments += ["--officer", str(tmp_path / "officer.json"), "--out", str(tmp_path / "c.json")]
-    assert main(arguments) == 0
+    arguments = ("--key", keys / "agency-key.json", "--officer", tmp_path / "officer.json")
+    assert run("officer", *arguments, "--role", role, "--out", tmp_path / "c.json") == 0
     signed = decode(SignedCertificate, (tmp_path / "c.json").read_bytes())
-    certificate = check_certificate(signed, unb64u(agency_of(keys).signing_key))
-    assert certificate.passkey == officer.passkey
+    certificate = check_certificate(signed, unb64u(public_of(keys).signing_key))
+    assert (certificate.passkey, certificate.role) == (officer.passkey, role)
     assert certificate.agency == "lakeland"
 
 
+def test_certifies_a_passkey_of_windows_hello(keys: Path) -> None:
+    passkey = SoftPasskey.create(rp_id="relay.test", origin="http://relay.test", rsa_bits=2048)
+    signed = certify(key_of(keys), officer_file(passkey=passkey.key), not_after_ms=NOW_MS)
+    signing_key = unb64u(public_of(keys).signing_key)
+    assert check_certificate(signed, signing_key).passkey == passkey.key
+
+
+def test_a_passkey_that_is_too_small_is_not_certified(keys: Path) -> None:
+    passkey = SoftPasskey.create(rp_id="relay.test", origin="http://relay.test", rsa_bits=1024)
+    with pytest.raises(WireError, match="2048"):
+        certify(key_of(keys), officer_file(passkey=passkey.key), not_after_ms=NOW_MS)
+
+
 def test_a_file_that_is_something_else_is_refused_by_name(keys: Path, capsys) -> None:
-    arguments = ["certify", "--key", str(keys / "agency-key.json"), "--out", "/dev/null"]
-    assert main([*arguments, "--officer", str(keys / "agency.json")]) == 2
-    assert "agency.json" in capsys.readouterr().err
+    arguments = ("officer", "--key", keys / "agency-key.json", "--out", "/dev/null")
+    assert run(*arguments, "--officer", keys / "agency-keys.json") == 2
+    assert "agency-keys.json" in capsys.readouterr().err
 
 
-@pytest.fixture
-def evidence(keys: Path) -> Evidence:
-    return make_evidence(keys, *record())
+def test_an_officer_is_revoked_by_the_agencys_own_signature(keys: Path, tmp_path: Path) -> None:
+    officer_id, out = new_id(), tmp_path / "revocation.json"
+    arguments = ("--key", keys / "agency-key.json", "--officer-id", officer_id)
+    assert run("revoke-officer", *arguments, "--origin", ORIGIN, "--out", out) == 0
+    leaf = decode(ChangeLeaf, out.read_bytes())
+    change = decode_canonical(Change, leaf.change.encode())
+    assert change.body == OfficerRevoked(agency="lakeland", officer_id=officer_id)
+    (signature,) = leaf.signatures
+    message = change_message(leaf.change.encode())
+    key = unb64u(public_of(keys).signing_key)
+    assert (signature.by, verify_p256(key, unb64u(signature.signature), message)) == (
+        "lakeland",
+        True,
+    )
 
 
-def test_opens_evidence_and_every_check_holds(evidence: Evidence, tmp_path: Path, capsys) -> None:
-    package = evidence.seal(tmp_path / "package")
-    assert evidence.open(package, tmp_path / "out") == 0
-    assert (tmp_path / "out" / "clip-1.mp4").read_bytes() == evidence.files["clip-1.mp4"]
-    said = capsys.readouterr().out
-    assert "FAILS" not in said
-    assert "clip-1.mp4:\n  recording number 1 of this doorbell\n" in said
+def test_an_answer_to_a_deletion_is_signed(keys: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answer.json"
+    arguments = ("--key", keys / "agency-key.json", "--package", new_id(), "--out", out)
+    reason = ("--reason", "Kept by order of the court.")
+    assert run("deletion-answer", *arguments, "--kept", *reason) == 0
+    signed = decode(SignedDeletionAnswer, out.read_bytes())
+    answer = check_deletion_answer(signed, unb64u(public_of(keys).signing_key))
+    assert (answer.answer, answer.reason) == ("kept", "Kept by order of the court.")
 
 
-def test_another_recording_in_its_place_is_found_out(
-    evidence: Evidence, tmp_path: Path, capsys
-) -> None:
-    other, _ = record(seconds=2.1)
-    forged = bytearray(evidence.files["clip-1.mp4"])
-    forged[-200] ^= 1
-    for mp4 in (bytes(forged), other):
-        package = evidence.seal(tmp_path / "package", **{"clip-1.mp4": mp4})
-        assert evidence.open(package, tmp_path / "out") == 1
-        said = capsys.readouterr().out
-        assert "FAILS  clip-1.mp4" in said
-        # Seen to fail with `checked.append` moved above _check_footage.
-        assert "recording number" not in said  # what isn't proven isn't told as a fact
+def test_a_package_id_that_is_none_is_refused(keys: Path, capsys) -> None:
+    arguments = ("--key", keys / "agency-key.json", "--package", "../x", "--out", "/dev/null")
+    assert run("deletion-answer", *arguments, "--deleted", "--reason", "x") == 2
+    assert "--package" in capsys.readouterr().err
 
 
-def test_another_request_or_doorbell_in_its_place_is_found_out(
-    evidence: Evidence, tmp_path: Path
-) -> None:
-    other = ec.generate_private_key(ec.SECP256R1())
-    for name, data in (
-        ("request.json", sign_request(evidence.keys).encode()),
-        ("device.pem", self_signed(other)),
-        ("grant.json", b"{}"),
-    ):
-        package = evidence.seal(tmp_path / "package", **{name: data})
-        assert evidence.open(package, tmp_path / "out") == 1
-
-
-def test_an_altered_package_is_not_opened_at_all(evidence: Evidence, tmp_path: Path) -> None:
-    package = evidence.seal(tmp_path / "package")
-    data = bytearray(package.read_bytes())
-    data[-1] ^= 1
-    package.write_bytes(data)
-    assert evidence.open(package, tmp_path / "out") == 2
-    assert not (tmp_path / "out").exists()
-
-
-def test_any_cut_of_a_clip_is_an_error_in_words(evidence: Evidence) -> None:
-    mp4 = evidence.files["clip-1.mp4"]
-    for size in range(0, len(mp4), 97):
-        with pytest.raises(WireError):
-            access_units(mp4[:size])
-
-
-def test_an_unusual_key_is_refused(evidence: Evidence) -> None:
-    key = replace(key_of(evidence.keys), signing_key_pem="-----BEGIN NOTHING-----")
+def test_an_unusual_key_is_refused(keys: Path) -> None:
+    key = replace(key_of(keys), signing_key_pem="-----BEGIN NOTHING-----")
     with pytest.raises(WireError, match="signing key"):
         certify(key, officer_file(), not_after_ms=NOW_MS)
+
+
+@pytest.mark.parametrize("command", ["keygen", "agreement", "enrol", "officer", "revoke-officer"])
+def test_each_command_explains_itself(command: str, capsys) -> None:
+    with pytest.raises(SystemExit):
+        run(command, "--help")
+    assert "--out" in capsys.readouterr().out

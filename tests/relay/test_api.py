@@ -333,3 +333,52 @@ async def test_the_config_and_the_description_are_public(world: World) -> None:
     }
     paths = (await world.browser(RELAY_URL).get(f"{API}/openapi.json")).json()["paths"]
     assert "/doorbells/{device}/offer" in paths
+
+
+def sealed_note(owner: Owner, browser: str, sealed: str = "c2VhbGVk") -> Note:
+    return Note(credential_id=owner.passkey.key.credential_id, browser=browser, sealed=sealed)
+
+
+async def test_a_browser_gets_its_own_notes_oldest_first_and_then_only_new_ones(
+    world: World,
+) -> None:
+    device = await world.enrol()
+    owner, other = await paired_owner(world, device), await paired_owner(world, device, "Bo")
+    mine, another = owner.browser.keys.id, "b" * 20
+    first = await world.tell(device, sealed_note(owner, mine))
+    await world.tell(device, sealed_note(owner, another))
+    await world.tell(device, sealed_note(other, mine))
+    await world.tell(device, Pressed())
+    second = await world.tell(device, sealed_note(owner, mine))
+    page = (await owner.get(f"/notes?browser={mine}")).json()
+    assert [one["event"]["id"] for one in page["events"]] == [first.id, second.id]
+    assert not page["has_more"]
+    third = await world.tell(device, sealed_note(owner, mine))
+    after = (await owner.get(f"/notes?browser={mine}&after_seq={page['next_seq']}")).json()
+    assert [one["event"]["id"] for one in after["events"]] == [third.id]
+
+
+async def test_an_app_that_knows_more_than_a_relay_ever_counted_is_told_to_begin_anew(
+    world: World,
+) -> None:
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    mine = owner.browser.keys.id
+    await world.tell(device, sealed_note(owner, mine))
+    page = (await owner.get(f"/notes?browser={mine}&after_seq=9000")).json()
+    assert (page["events"], page["has_more"]) == ([], False)
+    assert page["next_seq"] < 9000
+
+
+async def test_owners_see_each_other_and_each_leaves_only_for_themselves(world: World) -> None:
+    device = await world.enrol()
+    ada, bo = await paired_owner(world, device), await paired_owner(world, device, "Bo")
+    stranger = Owner(world, "Eve")
+    await stranger.register()
+    owners = (await ada.get(f"/doorbells/{device}/owners")).json()["owners"]
+    assert [one["name"] for one in owners] == ["Ada", "Bo"]
+    assert (await stranger.get(f"/doorbells/{device}/owners")).status_code == 404
+    assert (await stranger.delete(f"/doorbells/{device}")).status_code == 404
+    assert (await bo.delete(f"/doorbells/{device}")).status_code == 204
+    assert (await bo.get("/doorbells")).json()["doorbells"] == []
+    assert len((await ada.get("/doorbells")).json()["doorbells"]) == 1

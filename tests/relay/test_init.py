@@ -6,7 +6,6 @@ import ssl
 import stat
 from pathlib import Path
 
-import msgspec
 import pytest
 from sqlalchemy import text
 
@@ -111,21 +110,12 @@ def test_an_owners_invitation_leads_to_the_owners_app(
     assert told["url"] == f"http://localhost:8401/#/join?invitation={told['invitation']}"
 
 
-def test_an_officers_invitation_wants_a_known_agency(
+def test_an_officers_invitation_wants_a_log_in_which_agencies_are_known(
     made: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = str(made / "relay.toml")
     assert main(["invite", "officer", "--config", config, "--agency", "nowhere"]) == 2
-    assert "doorward-relay agency add" in capsys.readouterr().err
-
-
-def test_an_agency_file_that_is_none_is_refused(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "agency.json"
-    path.write_bytes(msgspec.json.encode({"id": "x"}))
-    assert main(["agency", "add", str(path), "--config", str(made / "relay.toml")]) == 1
-    assert "Agency" in capsys.readouterr().err
+    assert "doorward-relay log init" in capsys.readouterr().err
 
 
 async def test_what_is_committed_is_on_disk_and_what_failed_is_not(made: Path) -> None:

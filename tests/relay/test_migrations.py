@@ -185,7 +185,10 @@ def run_sql(psql: list[str], script: str) -> list[str]:
 
 
 def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
-    names = ("doorbells", "events", "accounts", "schema_version")  # what the steps so far touch
+    names = (  # what the steps so far touch
+        *("doorbells", "events", "accounts", "schema_version", "agencies"),
+        *("officer_certificates", "requests", "packages", "downloads"),
+    )
     made = [
         statement.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "SERIAL PRIMARY KEY")
         for name in names
@@ -193,7 +196,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
             rf'^(?:CREATE TABLE {name} \(.*?^\);|INSERT INTO "{name}" [^\n]*)', V1, re.M | re.S
         )
     ]
-    assert len(made) == 4 + 1 + 3 + 1
+    assert len(made) == 9 + 1 + 3 + 1
     steps = [f"{statement};" for version in sorted(STEPS) for statement in STEPS[version]]
     run_sql(postgres, "\n".join([*made, *steps]))
     flags = "SELECT seq || ':' || is_clock_trusted FROM events ORDER BY seq;"
@@ -203,7 +206,10 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
         str(CreateTable(metadata.tables[name]).compile(dialect=postgresql.dialect())) + ";"
         for name in (
             *("doorbells", "events", "accounts", "doorbell_health", "carried_events"),
-            *("thumbnails", "push_subscriptions", "pushes", "viewer_tokens"),
+            *("thumbnails", "push_subscriptions", "pushes", "viewer_tokens", "agreement_texts"),
+            *("requests", "packages", "downloads", "log_heads", "log_entries", "log_checkpoints"),
+            *("release_commitments", "slot_commitments", "slot_trees", "received_counts"),
+            *("refusal_counts", "deletions"),
         )
     ]
     run_sql(postgres, "CREATE SCHEMA fresh; SET search_path TO fresh;" + "\n".join(fresh))

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import pytest
 
-from firmware.protocol.commands import UploadTicket
-from firmware.protocol.encoding import new_id
+from firmware.outbox.outgoing import MAX_PARTS
+from firmware.protocol.commands import Command, PackageArrived, PartTicket, UploadTicket
+from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
-from relay.agency.keys import generate_agency
-from relay.agency.register import add_agency
+from relay.config import BucketConfig
 from relay.evidence.delivery import PackageRefused
 from relay.store import packages
-from tests.relay.http_people import Officer, certified_officer
-from tests.relay.http_world import BUCKET_ORIGIN, DAY_MS, World, open_world
+from relay.store.objects import ObjectStore
+from tests.relay.http_people import Officer, certified_officer, officer_elsewhere
+from tests.relay.http_world import BUCKET_ORIGIN, World, open_world
 
 PART_BYTES = 5 * 1024 * 1024
 DIGESTS = ["a" * 64, "b" * 64]
@@ -57,21 +58,6 @@ async def case(tmp_path) -> AsyncIterator[Case]:
         yield Case(world, officer, await world.enrol(), ready)
 
 
-async def officer_of_another_agency(world: World) -> Officer:
-    agency, _ = generate_agency(
-        agency_id="elsewhere",
-        name="Elsewhere Police",
-        cells=[],
-        agreement_until_ms=world.clock.wall_ms() + DAY_MS,
-    )
-    async with world.database.begin() as tx:
-        await add_agency(tx, agency)
-    officer = Officer(world, "Officer Crow")
-    await officer.register(await world.invite_officer("elsewhere"))
-    await officer.take_csrf()
-    return officer
-
-
 async def test_an_announced_package_gets_a_ticket_for_each_part(case: Case) -> None:
     await case.world.delivery.take_ready(case.device, case.ready)
     [ticket] = await case.world.told(case.device)
@@ -96,8 +82,66 @@ async def test_an_uploaded_package_is_delivered_once(case: Case) -> None:
     assert package.state == "delivered"
 
 
+async def test_the_doorbell_hears_that_its_package_has_arrived(case: Case) -> None:
+    await case.deliver()
+    arrived = PackageArrived(package_id=case.ready.package_id)
+    assert (await case.world.told(case.device))[1:] == [arrived]
+    await case.world.delivery.take_ready(case.device, case.ready)  # it announces it again
+    await case.world.delivery.take_uploaded(case.device, case.uploaded)
+    assert (await case.world.told(case.device))[1:] == [arrived] * 3
+
+
+async def test_an_upload_that_the_bucket_lost_is_opened_anew(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    await case.world.delivery.take_ready(case.device, case.ready)
+    case.world.bucket.lose_uploads()
+    await case.world.delivery.take_ready(case.device, case.ready)
+    assert len(case.world.bucket.opened) == 2
+    first, second = await case.world.told(case.device)
+    assert "upload=upload-1&" in first.parts[0].url
+    assert "upload=upload-2&" in second.parts[0].url
+    assert "begins anew" in caplog.text
+
+
+async def test_an_upload_that_is_lost_behind_its_last_part_begins_anew(
+    case: Case, caplog: pytest.LogCaptureFixture
+) -> None:
+    await case.world.delivery.take_ready(case.device, case.ready)
+    case.world.bucket.lose_uploads()
+    await case.world.delivery.take_uploaded(case.device, case.uploaded)
+    assert await case.world.delivery.list_for_agency("lakeland") == []
+    assert "sends the package anew" in caplog.text
+    ticket = (await case.world.told(case.device))[-1]
+    assert isinstance(ticket, UploadTicket)
+    assert "upload=upload-2&" in ticket.parts[0].url
+    await case.world.delivery.take_uploaded(case.device, case.uploaded)
+    [package] = await case.world.delivery.list_for_agency("lakeland")
+    assert package.state == "delivered"
+
+
+async def test_a_relay_that_died_behind_the_completion_delivers_nonetheless(case: Case) -> None:
+    await case.world.delivery.take_ready(case.device, case.ready)
+    key = f"lakeland/{case.ready.package_id}"
+    await case.world.bucket.complete(key, "upload-1", case.uploaded.parts)
+    await case.world.delivery.take_ready(case.device, case.ready)
+    [package] = await case.world.delivery.list_for_agency("lakeland")
+    assert package.state == "delivered"
+    assert isinstance((await case.world.told(case.device))[-1], PackageArrived)
+
+
+async def test_an_object_of_another_size_than_announced_is_deleted(case: Case) -> None:
+    await case.world.delivery.take_ready(case.device, case.ready)
+    key = f"lakeland/{case.ready.package_id}"
+    case.world.bucket.sizes[key] = PART_BYTES
+    with pytest.raises(PackageRefused, match="bytes were uploaded"):
+        await case.world.delivery.take_uploaded(case.device, case.uploaded)
+    assert case.world.bucket.deleted == [key]
+    assert await case.world.delivery.list_for_agency("lakeland") == []
+
+
 async def test_a_package_must_answer_a_request_of_the_agency_it_names(case: Case) -> None:
-    await officer_of_another_agency(case.world)
+    await officer_elsewhere(case.world)
     for changes in ({"request_id": new_id()}, {"agency": "elsewhere"}):
         fields = {name: getattr(case.ready, name) for name in PackageReady.__struct_fields__}
         with pytest.raises(PackageRefused):
@@ -167,7 +211,7 @@ async def test_a_download_wants_the_csrf_token(case: Case) -> None:
 
 async def test_another_agency_finds_nothing(case: Case) -> None:
     await case.deliver()
-    other = await officer_of_another_agency(case.world)
+    other = await officer_elsewhere(case.world)
     path = f"/agency/evidence/{case.ready.package_id}"
     assert (await other.http.get(path)).status_code == 404
     assert (await other.http.post(f"{path}/download")).status_code == 404
@@ -180,3 +224,32 @@ async def test_the_opening_page_alone_may_fetch_from_the_bucket(case: Case) -> N
     listing = await case.officer.http.get("/agency/evidence")
     assert f"connect-src 'self' {BUCKET_ORIGIN};" in page.headers["content-security-policy"]
     assert BUCKET_ORIGIN not in listing.headers["content-security-policy"]
+
+
+async def test_the_ticket_of_the_largest_package_fits_into_a_message() -> None:
+    """With URLs as the real client signs them for the real S3 (which nothing is sent to)."""
+    bucket = BucketConfig(
+        endpoint="https://s3.dualstack.ap-northeast-1.amazonaws.com",
+        name="e" * 63,
+        access_key="A" * 32,
+        secret_key="s",
+    )
+    objects = ObjectStore(bucket)
+    upload_id = "u" * 280  # longer than S3's
+    key = f"{'agency' * 5}/{new_id()}"
+    parts = [
+        PartTicket(
+            number=number,
+            sha256="f" * 64,
+            url=await objects.presign_part(key, upload_id, number, "f" * 64, 24 * 3600),
+        )
+        for number in range(1, MAX_PARTS + 1)
+    ]
+    command = Command(
+        id=new_id(),
+        device="a" * 20,
+        time_ms=2**41,
+        expires_ms=2**41,
+        body=UploadTicket(package_id=new_id(), parts=parts),
+    )
+    assert len(command.encode()) < MAX_MQTT_BYTES - 1024

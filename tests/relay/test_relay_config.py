@@ -10,7 +10,7 @@ import pytest
 
 import relay
 from relay.__main__ import main
-from relay.config import LiveConfig, PushConfig, load, parse, parse_ice_url
+from relay.config import LiveConfig, LogConfig, PushConfig, load, parse, parse_ice_url
 from relay.errors import ConfigError
 
 EXAMPLE = Path(relay.__file__).parent / "relay.example.toml"
@@ -36,7 +36,7 @@ def test_the_example_explains_every_key() -> None:
         if is_explained and (match := re.match(r"([a-z_]+) = ", line)):
             explained.add(match[1])
     document = example()
-    tables = ("broker", "bucket", "live", "push")
+    tables = ("broker", "bucket", "live", "push", "log")
     keys = {key for key in document if key not in tables}
     assert explained == keys.union(*(document[table] for table in tables))
     for key in document:  # and there is no key that it leaves out
@@ -45,6 +45,7 @@ def test_the_example_explains_every_key() -> None:
         key.replace("_file", "_path") for key in document["live"]
     }
     assert len(fields(PushConfig)) == len(document["push"])
+    assert {field.name.removesuffix("_path") for field in fields(LogConfig)} == set(document["log"])
 
 
 def refuses_without(key: str) -> bool:
@@ -78,6 +79,13 @@ def refuses_without(key: str) -> bool:
         ("broker.mqtt_port", "8403"),
         ("broker.mqtt_host", "a\nb"),
         ("broker", 7),
+        ("log.name", "With Spaces"),
+        ("log.name", "ends.with."),
+        ("log.policy", ""),
+        ("log.bucket", "evidence"),
+        ("log.retention", "for ever"),
+        ("log.retention_days", 0),
+        ("log.unknown", "x"),
         ("bucket.name", "Evidence"),
         ("bucket.name", "a"),
         ("bucket.endpoint", "localhost:8405"),

@@ -12,7 +12,7 @@ import pytest
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import UploadedPart
 from relay.config import BucketConfig, Config
-from relay.errors import ObjectStoreError
+from relay.errors import ObjectStoreError, UploadLost
 from relay.store.objects import ObjectStore, checksum_of
 
 pytestmark = pytest.mark.services
@@ -96,6 +96,56 @@ async def test_a_url_is_for_one_part_of_one_object_for_a_time(objects: ObjectSto
     short = await objects.presign_part(key, upload_id, 1, sha256(data), 1)
     await asyncio.sleep(2.1 - time.time() % 1)
     assert (await asyncio.to_thread(put, short, data, headers))[0] == 403
+
+
+async def open_with_a_part(
+    objects: ObjectStore, key: str, data: bytes = b"a part"
+) -> tuple[str, UploadedPart]:
+    upload_id = await objects.create_multipart(key)
+    url = await objects.presign_part(key, upload_id, 1, sha256(data), 60)
+    headers = {"x-amz-checksum-sha256": checksum_of(sha256(data))}
+    status, etag = await asyncio.to_thread(put, url, data, headers)
+    assert status == 200
+    return upload_id, UploadedPart(number=1, etag=etag, sha256=sha256(data))
+
+
+async def test_a_dropped_upload_is_gone_with_its_parts(objects: ObjectStore) -> None:
+    key = f"agency/{new_id()}"
+    upload_id, part = await open_with_a_part(objects, key)
+    assert await objects.has_upload(key, upload_id)
+    [listed] = [each for each in await objects.list_uploads() if each.upload_id == upload_id]
+    assert listed.key == key
+    assert abs(listed.opened_ms - time.time() * 1000) < 60_000
+    await objects.abort(key, upload_id)
+    await objects.abort(key, upload_id)  # told twice, done once
+    assert not await objects.has_upload(key, upload_id)
+    assert upload_id not in {each.upload_id for each in await objects.list_uploads()}
+    with pytest.raises(UploadLost):
+        await objects.complete(key, upload_id, [part])
+    url = await objects.presign_part(key, upload_id, 1, part.sha256, 60)
+    headers = {"x-amz-checksum-sha256": checksum_of(part.sha256)}
+    assert (await asyncio.to_thread(put, url, b"a part", headers))[0] == 404
+
+
+async def test_a_part_that_never_came_is_a_lost_upload(objects: ObjectStore) -> None:
+    key = f"agency/{new_id()}"
+    upload_id, part = await open_with_a_part(objects, key, b"a" * PART_BYTES)
+    other = UploadedPart(number=2, etag=part.etag, sha256=part.sha256)
+    with pytest.raises(UploadLost):
+        await objects.complete(key, upload_id, [part, other])
+    assert await objects.head(key) is None
+
+
+async def test_an_object_that_is_deleted_is_gone_for_everybody(objects: ObjectStore) -> None:
+    key = f"agency/{new_id()}"
+    upload_id, part = await open_with_a_part(objects, key)
+    await objects.complete(key, upload_id, [part])
+    url = await objects.presign_get(key, 60)
+    assert (await asyncio.to_thread(get, url))[0] == 200
+    await objects.delete(key)
+    await objects.delete(key)
+    assert await objects.head(key) is None
+    assert (await asyncio.to_thread(get, url))[0] == 404
 
 
 async def test_nobody_reads_without_a_presigned_url(

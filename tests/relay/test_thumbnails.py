@@ -15,7 +15,7 @@ from firmware.protocol.thumbnails import (
     open_thumbnail,
 )
 from relay.api.stream import Audience, stream
-from relay.ingest.carrying import carry
+from relay.ingest.carrying import NoCustody, carry
 from relay.ingest.forgetting import Forgetting
 from relay.store import carried, events, thumbnails
 from tests.relay.event_pictures import FACTS, IDENTITY_SPKI, JPEG, picture_of, sealed_for
@@ -181,7 +181,7 @@ async def test_what_passed_is_forgotten_after_a_month(world: World) -> None:
         body=Thumbnail(for_event_id=new_id(), sealed=sealed_for(SoftBrowser.create().keys)),
     )
     async with world.database.begin() as tx:
-        await carry(tx, event, received_ms=world.clock.wall_ms())
+        await carry(tx, event, received_ms=world.clock.wall_ms(), custody=NoCustody())
     for seconds, expected in ((MONTH_S, {event.id: event.digest()}), (1, {})):
         world.clock.advance(seconds)
         await Forgetting(world.database, world.clock).forget()

@@ -140,7 +140,7 @@ def test_both_languages_have_the_same_texts_with_the_same_gaps() -> None:
 
 
 def test_modules_get_their_texts_without_prefix() -> None:
-    assert load_texts()["en"].for_modules()["published"] == "Published."
+    assert load_texts()["en"].for_modules()["cosigned"] == "Co-signed. A moderator is next."
 
 
 @pytest.mark.parametrize(

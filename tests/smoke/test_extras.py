@@ -19,6 +19,7 @@ FROM_PICTURES = (
     "firmware.capture.",
     "firmware.motion.",
 )
+COURT = "relay.verify.court_"
 package = importlib.import_module(sys.argv[1])
 names = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
 without = []
@@ -28,8 +29,10 @@ for name in names:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        # NumPy comes with Debian's picamera2 or the extra `vision`, Pillow with `replay`.
-        if error.name not in ("numpy", "PIL") or not name.startswith(FROM_PICTURES):
+        # NumPy comes with Debian's picamera2 or the extra `vision`, Pillow with `replay`,
+        # ReportLab with `court`.
+        is_picture = error.name in ("numpy", "PIL") and name.startswith(FROM_PICTURES)
+        if not is_picture and (error.name != "reportlab" or not name.startswith(COURT)):
             raise
         without.append(name)
 unwanted = [name for name in sys.argv[2:] if name in sys.modules]
@@ -68,6 +71,12 @@ def environment(folder: Path, extra: str) -> Path:
         ),
         ("relay", "relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app"]),
         ("view", "firmware.viewer", ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"]),
+        (
+            "verify",
+            "relay.verify",
+            ["reportlab", "relay.clock", "firmware.app", "starlette"],
+        ),
+        ("court", "relay.verify", ["relay.clock", "firmware.app", "starlette"]),
     ],
 )
 def test_each_side_imports_with_only_its_own_extra(tmp_path, extra, package, unwanted):

@@ -1,4 +1,4 @@
-"""A passkey in software: real ES256 keys and assertions, as a browser's authenticator makes them.
+"""A passkey in software: real ES256 or RS256 keys and assertions, as an authenticator makes them.
 
 Only the human is missing: it says that its user was present and verified. Formats follow Web
 Authentication Level 3: client data 5.8.1, authenticator data 6.1, attestation "none" 8.7.
@@ -11,7 +11,7 @@ from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from firmware.protocol.encoding import b64u, unb64u
 from firmware.protocol.passkeys import Assertion, PasskeyKey, login_challenge
@@ -21,6 +21,7 @@ Json = dict[str, Any]  # Any: WebAuthn's own JSON
 AAGUID = b"doorward-test-pk"
 FLAGS = 0x01 | 0x04  # user present, user verified
 FLAG_ATTESTED = 0x40
+PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 class SoftPasskey:
@@ -32,7 +33,7 @@ class SoftPasskey:
         rp_id: str,
         origin: str,
         credential_id: bytes,
-        private_key: ec.EllipticCurvePrivateKey,
+        private_key: PrivateKey,
         aaguid: bytes = AAGUID,
     ) -> None:
         self._private_key = private_key
@@ -46,13 +47,18 @@ class SoftPasskey:
         )
 
     @classmethod
-    def create(cls, *, rp_id: str, origin: str, aaguid: bytes = AAGUID) -> "SoftPasskey":
-        """Make a new key pair for a site."""
+    def create(
+        cls, *, rp_id: str, origin: str, aaguid: bytes = AAGUID, rsa_bits: int | None = None
+    ) -> "SoftPasskey":
+        """Make a new key pair for a site; with `rsa_bits` an RSA one, as Windows Hello does."""
+        key: PrivateKey = ec.generate_private_key(ec.SECP256R1())
+        if rsa_bits is not None:
+            key = rsa.generate_private_key(public_exponent=65537, key_size=rsa_bits)
         return cls(
             rp_id=rp_id,
             origin=origin,
             credential_id=secrets.token_bytes(32),
-            private_key=ec.generate_private_key(ec.SECP256R1()),
+            private_key=key,
             aaguid=aaguid,
         )
 
@@ -90,7 +96,7 @@ class SoftPasskey:
             credential_id=self.key.credential_id,
             authenticator_data=b64u(authenticator_data),
             client_data_json=b64u(client_data),
-            signature=b64u(self._private_key.sign(signed, ec.ECDSA(hashes.SHA256()))),
+            signature=b64u(self._sign(signed)),
         )
 
     def save(self) -> Json:
@@ -111,7 +117,7 @@ class SoftPasskey:
     def load(cls, saved: Json) -> "SoftPasskey":
         """Return the passkey that `save` wrote."""
         private_key = serialization.load_pem_private_key(saved["private_key"].encode(), None)
-        assert isinstance(private_key, ec.EllipticCurvePrivateKey)
+        assert isinstance(private_key, PrivateKey)
         return cls(
             rp_id=saved["rp_id"],
             origin=saved["origin"],
@@ -132,7 +138,17 @@ class SoftPasskey:
         rp_id_hash = hashlib.sha256(self.key.rp_id.encode()).digest()
         return rp_id_hash + bytes([flags]) + (0).to_bytes(4, "big")
 
+    def _sign(self, data: bytes) -> bytes:
+        if isinstance(self._private_key, rsa.RSAPrivateKey):
+            return self._private_key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        return self._private_key.sign(data, ec.ECDSA(hashes.SHA256()))
+
     def _cose_key(self) -> bytes:
+        if isinstance(self._private_key, rsa.RSAPrivateKey):
+            rsa_numbers = self._private_key.public_key().public_numbers()
+            n = rsa_numbers.n.to_bytes(self._private_key.key_size // 8, "big")
+            e = rsa_numbers.e.to_bytes(3, "big")
+            return cbor2.dumps({1: 3, 3: -257, -1: n, -2: e})  # RFC 8230 section 4
         numbers = self._private_key.public_key().public_numbers()
         x, y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
         return cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})  # RFC 9053 section 7.1.1

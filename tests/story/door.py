@@ -80,9 +80,10 @@ class Door:
         )
         return next(waiting for waiting in answer["waiting"] if waiting["digest"] == digest)
 
-    async def clip(self, clip_id: str) -> bytes:
-        """Return a clip as the unlocked page plays it: plain MP4."""
-        answer = await self.page.http.get(f"/clips/{clip_id}.mp4", headers={"Accept": "video/mp4"})
+    async def clip(self, digest: str, number: int = 1) -> bytes:
+        """Return what a waiting grant gives of its clip `number`, as the unlocked page plays it."""
+        path = f"/clips/{digest}/{number}.mp4"
+        answer = await self.page.http.get(path, headers={"Accept": "video/mp4"})
         if not answer.is_success:
             raise StoryError(f"the doorbell's page doesn't play the clip: {answer.status_code}")
         return answer.content

@@ -11,12 +11,13 @@ import httpx2
 from firmware.protocol.encoding import decode, new_id
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
+    COSIGN_TAG,
     REQUEST_TAG,
     EvidenceRequest,
+    OfficerRole,
     SignedCertificate,
-    SignedRequest,
 )
-from tests.story.api import Api, Json
+from tests.story.api import Api, Json, ask_until
 from tests.story.authenticator import SoftPasskey
 from tests.story.children import run_to_end
 from tests.story.servers import program
@@ -24,6 +25,7 @@ from tests.story.settings import StoryError
 
 MINUTE_MS = 60 * 1000
 DAY_MS = 24 * 60 * MINUTE_MS
+CERTIFIED_WITHIN_S = 30.0
 
 
 class Agency:
@@ -32,15 +34,17 @@ class Agency:
     def __init__(self, key_file: Path) -> None:
         self.key_file = key_file
 
-    async def certify(self, officer: Json, folder: Path) -> SignedCertificate:
+    async def certify(
+        self, officer: Json, folder: Path, *, role: OfficerRole = "officer"
+    ) -> SignedCertificate:
         """Certify one officer: {"officer_id", "name", "passkey"}."""
         asked = folder / f"officer-{officer['officer_id']}.json"
         answer = folder / f"certificate-{officer['officer_id']}.json"
         asked.write_text(json.dumps(officer))
         await run_to_end(
             [
-                program("doorward-agency"), "certify", "--key", str(self.key_file),
-                "--officer", str(asked), "--out", str(answer),
+                program("doorward-agency"), "officer", "--key", str(self.key_file),
+                "--officer", str(asked), "--role", role, "--out", str(answer),
             ]
         )  # fmt: skip
         return decode(SignedCertificate, answer.read_bytes())
@@ -91,16 +95,29 @@ class Officer:
         )
         await self._take_csrf_token()
 
-    async def get_certified(self, agency: Agency, folder: Path) -> None:
-        """Have the agency certify this officer's passkey and tell the relay."""
+    async def get_certified(
+        self, agency: Agency, folder: Path, *, role: OfficerRole = "officer"
+    ) -> None:
+        """Have the agency certify this officer's passkey, and wait until that counts."""
         officer = {
             "officer_id": self.officer_id,
             "name": self.name,
             "passkey": json.loads(self._passkey.key.encode()),
         }
-        self.certificate = await agency.certify(officer, folder)
+        self.certificate = await agency.certify(officer, folder, role=role)
         await self.send_certificate(self.officer_id, self.certificate)
         self._save()
+        await ask_until(
+            f"{self.name}'s certificate counts",
+            self.standing,
+            lambda state: state == "valid",
+            timeout_s=CERTIFIED_WITHIN_S,
+        )
+
+    async def standing(self) -> str:
+        """Return how this officer's certificate stands."""
+        told = await self.api.get(f"/agency/officers/{self.officer_id}")
+        return str(told["certificate"])
 
     async def send_certificate(self, officer_id: str, certificate: SignedCertificate) -> None:
         """Give the relay an officer's certificate."""
@@ -108,8 +125,10 @@ class Officer:
             f"/agency/officers/{officer_id}/certificate", json.loads(certificate.encode())
         )
 
-    async def publish_request(self, *, cells: list[str], case_number: str) -> EvidenceRequest:
-        """Write, sign and publish a request about the last hour in these cells."""
+    async def draft_request(
+        self, cosigner: "Officer", *, cells: list[str], case_number: str
+    ) -> EvidenceRequest:
+        """Write and sign a request about the last hour in these cells, for the other to co-sign."""
         if self.certificate is None:
             raise StoryError("this officer isn't certified")
         now_ms = time.time_ns() // 1_000_000
@@ -118,6 +137,8 @@ class Officer:
             agency=self.agency_id,
             officer_id=self.officer_id,
             officer_name=self.name,
+            cosigner_id=cosigner.officer_id,
+            cosigner_name=cosigner.name,
             contact="desk@lakeland.example",
             case_number=case_number,
             incident_type="theft",
@@ -131,13 +152,50 @@ class Officer:
             expires_ms=now_ms + DAY_MS,
         )
         text = request.encode()
-        signed = SignedRequest(
-            request=text.decode(),
-            assertion=self._passkey.sign(challenge(REQUEST_TAG, text)),
-            officer=self.certificate,
-        )
-        await self.api.post("/agency/requests", {"signed": json.loads(signed.encode())})
+        draft = {
+            "request": text.decode(),
+            "assertion": json.loads(self._passkey.sign(challenge(REQUEST_TAG, text)).encode()),
+            "officer": json.loads(self.certificate.encode()),
+        }
+        await self.api.post("/agency/requests", {"draft": draft})
         return request
+
+    async def cosign_request(self, request_id: str) -> EvidenceRequest:
+        """Read a colleague's draft on its page, all of it, and co-sign that very text."""
+        if self.certificate is None:
+            raise StoryError("this officer isn't certified")
+        page = await self._page(f"/agency/requests/{request_id}")
+        text = str(page_data(page, "to-sign")["request"]).encode()
+        request = decode(EvidenceRequest, text)
+        if request.cosigner_id != self.officer_id:
+            raise StoryError("the request on this page is for somebody else to co-sign")
+        cosigned = {
+            "cosignature": json.loads(self._passkey.sign(challenge(COSIGN_TAG, text)).encode()),
+            "cosigner": json.loads(self.certificate.encode()),
+        }
+        await self.api.post(f"/agency/requests/{request_id}/cosign", {"cosigned": cosigned})
+        return request
+
+    async def wait_until_open(self, request_id: str, *, timeout_s: float = 30.0) -> None:
+        """Wait until the request is in the register, and witnesses have seen it."""
+        await ask_until(
+            "the request is in the register",
+            lambda: self.request_state(request_id),
+            lambda state: state == "open",
+            timeout_s=timeout_s,
+        )
+
+    async def request_state(self, request_id: str) -> str:
+        """Return how a request stands, as its page says."""
+        page = await self._page(f"/agency/requests/{request_id}")
+        found = re.search(r'id="standing" data-state="([a-z_]+)"', page)
+        if found is None:
+            raise StoryError("the request's page doesn't say how it stands")
+        return found.group(1)
+
+    async def evidence_lists(self, package_id: str) -> bool:
+        """Tell whether a package is in the list of what arrived; a batch must be over for it."""
+        return package_id in await self._page("/agency/evidence")
 
     async def evidence_page(self, package_id: str) -> str:
         """Return the page of one delivered package as the officer sees it."""
@@ -186,3 +244,14 @@ class Officer:
         self._passkey = SoftPasskey.load(kept["passkey"])
         if kept["certificate"] is not None:
             self.certificate = decode(SignedCertificate, kept["certificate"].encode())
+
+
+def page_data(page: str, element_id: str) -> Json:
+    """Return the JSON that a page carries for its modules in the element of that id."""
+    found = re.search(
+        rf'<script type="application/json" id="{element_id}">(.*?)</script>', page, re.S
+    )
+    if found is None:
+        raise StoryError(f"the page carries no {element_id}")
+    data: Json = json.loads(found.group(1))
+    return data

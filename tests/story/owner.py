@@ -14,7 +14,6 @@ import msgspec
 
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.grants import (
-    SEAL_INFO,
     STATEMENT_TAG,
     AddOwner,
     ClipRange,
@@ -23,12 +22,13 @@ from firmware.protocol.grants import (
     Recipient,
     SignedStatement,
     Statement,
+    Terms,
+    seal_statement,
 )
 from firmware.protocol.live import LiveOffer, SignedLive, check_answer
-from firmware.protocol.notes import NoteBody, RequestMatched, StatementRefused, open_note
+from firmware.protocol.notes import NoteBody, RequestsMatched, StatementRefused, open_note
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.sealing import seal_to
 from tests.story.api import Api, Inbox, Json, Message, ask_until
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -157,7 +157,7 @@ class Owner:
             if body["browser"] != self.browser.keys.id:
                 return None
             note = self._opened(body["sealed"])
-            if _subject_of(note) != about:
+            if about not in _subjects_of(note):
                 return None
             if isinstance(note, StatementRefused):
                 raise StoryError(f"the doorbell refused: {note.reason}: {note.detail}")
@@ -253,7 +253,7 @@ class Owner:
             timeout_s=15.0,
         )
 
-    async def _send_statement(self, terms: GrantTerms | AddOwner) -> str:
+    async def _send_statement(self, terms: Terms) -> str:
         doorbell = self._paired()
         text = Statement(
             device=doorbell.device,
@@ -265,7 +265,7 @@ class Owner:
             statement=text.decode(),
             assertion=self._passkey.sign(challenge(STATEMENT_TAG, text)),
         )
-        sealed = seal_to(unb64u(doorbell.sealing_key), signed.encode(), SEAL_INFO)
+        sealed = seal_statement(signed, unb64u(doorbell.sealing_key))
         await self.api.post(
             f"{API}/doorbells/{doorbell.device}/statements", {"sealed": b64u(sealed)}
         )
@@ -302,8 +302,8 @@ def triggers_of(body: Json) -> list[str]:
     return [body["trigger_event_id"], *body["more_trigger_ids"]]
 
 
-def _subject_of(note: NoteBody) -> str | None:
-    """Return the request's id or the statement's digest that a note is about, if it has one."""
-    if isinstance(note, RequestMatched):
-        return note.request_id
-    return getattr(note, "statement_digest", None)
+def _subjects_of(note: NoteBody) -> list[str]:
+    """Return the requests' ids or the statement's digest that a note is about."""
+    if isinstance(note, RequestsMatched):
+        return [request.request_id for request in note.requests]
+    return [getattr(note, "statement_digest", "")]

@@ -10,13 +10,15 @@ import time
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import unb64u
-from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, RequestMatched
+from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, RequestsMatched
 from firmware.protocol.packages import read_header
+from firmware.protocol.requests import OfficerRole
 from tests.story.api import Json, ask_until
 from tests.story.door import Door
 from tests.story.evidence import is_first_frame_a_key_frame, verify_package
 from tests.story.officer import Agency, Officer
 from tests.story.owner import API, Owner, triggers_of
+from tests.story.register import pass_request
 from tests.story.servers import Servers
 from tests.story.settings import Settings, StoryError
 from tests.story.steps import Steps
@@ -28,6 +30,7 @@ PRE_ROLL_MS = 6000
 RING_FILL_S = 7.5
 """Pre-roll, and one GOP more: so long a doorbell must run before it can give all of it."""
 LIVE_FRAMES = 60
+OWNER = "Mary"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -36,6 +39,7 @@ class People:
 
     owner: Owner
     officer: Officer
+    cosigner: Officer
     agency: Agency
     door: Door
 
@@ -43,6 +47,7 @@ class People:
         """Close all their connections."""
         await self.owner.close()
         await self.officer.close()
+        await self.cosigner.close()
         await self.door.close()
 
 
@@ -50,9 +55,12 @@ def meet_people(settings: Settings) -> People:
     """Return the people, with what they keep from earlier starts."""
     folder = settings.people_dir
     return People(
-        owner=Owner(settings.relay_url, settings.app_url, folder / "owner.json", "Mary"),
+        owner=Owner(settings.relay_url, settings.app_url, folder / "owner.json", OWNER),
         officer=Officer(
             settings.relay_url, folder / "officer.json", "Officer J. Alvarez", AGENCY_ID
+        ),
+        cosigner=Officer(
+            settings.relay_url, folder / "cosigner.json", "Sergeant M. Ortiz", AGENCY_ID
         ),
         agency=Agency(settings.agency_key),
         door=Door(settings.door_url, settings.doorbell_dir / "control.sock"),
@@ -66,6 +74,7 @@ class Play:
         self._settings = settings
         self._owner = people.owner
         self._officer = people.officer
+        self._cosigner = people.cosigner
         self._agency = people.agency
         self._door = people.door
         self._servers = servers
@@ -146,19 +155,29 @@ class Play:
             )
 
     async def _ask(self) -> Json:
-        officer = self._officer
-        if officer.certificate is None:
-            invitation = await invite_officer(self._settings)
-            await officer.register(invitation["invitation"])
-            await officer.get_certified(self._agency, self._settings.people_dir)
-        else:
-            await officer.log_in()
+        officer, cosigner = self._officer, self._cosigner
+        await self._take_up_duty(officer, role="officer")
+        await self._take_up_duty(cosigner, role="approver")
         with self._steps.step("requested") as step:
             case_number = f"LPD-{time.time_ns() // 1_000_000 % 10**9}"
-            request = await officer.publish_request(cells=[DOORBELL_CELL], case_number=case_number)
-            await self._owner.wait_for_note(RequestMatched, request.id, timeout_s=15.0)
-            step.detail = f"case {case_number}, signed by {officer.name}; the doorbell told Mary"
+            request = await officer.draft_request(
+                cosigner, cells=[DOORBELL_CELL], case_number=case_number
+            )
+            await cosigner.cosign_request(request.id)
+            step.detail = f"case {case_number}, signed by {officer.name} and {cosigner.name}"
+        with self._steps.step("published") as step:
+            await pass_request(self._settings, request.id)
+            await self._owner.wait_for_note(RequestsMatched, request.id, timeout_s=30.0)
+            step.detail = f"in the public register; the doorbell read it there and told {OWNER}"
         return await self._owner.api.get(f"{API}/requests/{request.id}")
+
+    async def _take_up_duty(self, officer: Officer, *, role: OfficerRole) -> None:
+        if officer.certificate is not None:
+            await officer.log_in()
+            return
+        invitation = await invite_officer(self._settings)
+        await officer.register(invitation["invitation"])
+        await officer.get_certified(self._agency, self._settings.people_dir, role=role)
 
     async def _grant(self, request: Json, clip: Json) -> str:
         with self._steps.step("granted") as step:
@@ -174,7 +193,7 @@ class Play:
             case_number = json.loads(request["signed"]["request"])["case_number"]
             if (shown["agency"], shown["case_number"]) != (AGENCY_NAME, case_number):
                 raise StoryError(f"the door page names {shown['agency']}, {shown['case_number']}")
-            played = await self._door.clip(clip["clip_id"])
+            played = await self._door.clip(digest)
             if not await asyncio.to_thread(is_first_frame_a_key_frame, played):
                 raise StoryError("the door page's clip doesn't begin with a key frame")
             await self._door.confirm(digest)
@@ -183,7 +202,9 @@ class Play:
     async def _check(self, digest: str) -> str:
         with self._steps.step("checked") as step:
             done = await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=20.0)
-            step.detail = f"the doorbell checked all again and sealed it for {AGENCY_NAME}"
+            step.detail = (
+                f"in the public log, checked all again by the doorbell, sealed for {AGENCY_NAME}"
+            )
         return done.package_id
 
     async def _upload(self, package_id: str) -> None:
@@ -201,6 +222,12 @@ class Play:
         package = folder.with_suffix(".dwpkg")
         folder.parent.mkdir(exist_ok=True)
         with self._steps.step("downloaded") as step:
+            await ask_until(
+                "the agency's pages list it with their next batch",
+                lambda: self._officer.evidence_lists(package_id),
+                lambda is_listed: is_listed,
+                timeout_s=30.0,
+            )
             sealed = await self._officer.download(package_id)
             package.write_bytes(sealed)
             header, _ = read_header(sealed)

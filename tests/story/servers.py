@@ -1,4 +1,4 @@
-"""The servers of the story: broker, object store, relay, owner's app, doorbell; in this order.
+"""The servers of the story: broker, object store, witnesses, relay, owner's app, doorbell.
 
 The broker's and the store's configuration is written by `doorward-relay init`. The store wants
 nine more ports for itself, all on 127.0.0.1; they are chosen anew where one is taken.
@@ -8,10 +8,12 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
+from firmware.protocol.tlog.policy import parse_policy
 from tests.story.children import (
     Children,
     Program,
@@ -20,6 +22,7 @@ from tests.story.children import (
 )
 from tests.story.settings import Settings, free_ports, is_port_free
 
+WITNESSES = ("witness1", "witness2", "witness3")
 STORE_PORT_FLAGS = (
     "-master.port",
     "-master.port.grpc",
@@ -39,7 +42,7 @@ def program(name: str) -> str:
 
 
 class Servers:
-    """Starts and restarts the five servers of one data folder."""
+    """Starts and restarts the servers of one data folder."""
 
     def __init__(self, settings: Settings, children: Children) -> None:
         self._settings = settings
@@ -47,12 +50,13 @@ class Servers:
         self._store_ports = _store_ports(
             settings.data_dir / "store-ports.json", asdict(settings.ports).values()
         )
-        self._by_name = {
+        self._by_name: dict[str, Callable[[], Program]] = {
             "broker": self._broker,
             "store": self._store,
             "relay": self._relay,
             "app": self._app,
             "doorbell": self._doorbell,
+            **{name: partial(self._witness, number) for number, name in enumerate(WITNESSES, 1)},
         }
 
     async def start(self, name: str) -> None:
@@ -63,7 +67,7 @@ class Servers:
         """Start all but the doorbell."""
         try:
             async with asyncio.TaskGroup() as group:
-                for name in ("broker", "store", "app"):
+                for name in ("broker", "store", "app", *WITNESSES):
                     group.create_task(self.start(name), name=name)
         except ExceptionGroup as group_error:
             raise group_error.exceptions[0] from None
@@ -137,6 +141,22 @@ class Servers:
             ],
             is_ready=answers_http(f"{self._settings.app_url}/"),
         )
+
+    def _witness(self, number: int) -> Program:
+        port = self._settings.ports.witnesses[number - 1]
+        folder = self._settings.witness_dir(number)
+        logs = [log.key.vkey for log in parse_policy(self._settings.policy.read_bytes()).logs]
+        return Program(
+            name=f"witness{number}",
+            command=[
+                program("doorward-witness"), "serve",
+                "--key", str(folder / "witness.key"),
+                "--data", str(folder / "signed"),
+                "--listen", f"127.0.0.1:{port}",
+                "--log", *logs,
+            ],
+            is_ready=answers_http(f"http://127.0.0.1:{port}/"),
+        )  # fmt: skip
 
     def _doorbell(self) -> Program:
         config = self._settings.doorbell_dir / "doorbell.toml"

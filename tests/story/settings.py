@@ -36,6 +36,14 @@ class Ports:
     mqtt: int = 8403
     nats: int = 8404
     s3: int = 8405
+    witness1: int = 8406
+    witness2: int = 8407
+    witness3: int = 8408
+
+    @property
+    def witnesses(self) -> tuple[int, ...]:
+        """Where the three witnesses of the public logs listen."""
+        return self.witness1, self.witness2, self.witness3
 
 
 PORT_NAMES = tuple(port.name for port in fields(Ports))
@@ -80,6 +88,15 @@ class Settings:
     def doorbell_dir(self) -> Path:
         """What would be the doorbell's card."""
         return self.data_dir / "doorbell"
+
+    @property
+    def policy(self) -> Path:
+        """Whom to believe about the public logs: on the doorbell's card, and at the agency's."""
+        return self.data_dir / "policy.txt"
+
+    def witness_dir(self, number: int) -> Path:
+        """The folder of one of the three witnesses, counted from 1."""
+        return self.data_dir / "witnesses" / str(number)
 
     @property
     def agency_key(self) -> Path:

@@ -15,6 +15,7 @@ STEP_NAMES = (
     "clip",
     "live",
     "requested",
+    "published",
     "granted",
     "confirmed",
     "checked",

@@ -9,8 +9,9 @@ import shutil
 from pathlib import Path
 
 from tests.story.children import run_to_end
+from tests.story.register import LOG_NAME, make_admins, make_agency, make_charter
 from tests.story.servers import program
-from tests.story.settings import BadSetting, Settings, StoryError, remember_ports
+from tests.story.settings import BadSetting, Settings, remember_ports
 
 AGENCY_ID = "lakeland"
 AGENCY_NAME = "Lakeland Police"
@@ -24,7 +25,7 @@ AGENCY_CELLS = (
     "89441a5ac77ffff",
 )
 MARKER = "town.json"
-OWN_FOLDERS = ("relay", "doorbell", "agency", "people", "store")
+OWN_FOLDERS = ("relay", "doorbell", "admins", "agency", "people", "store", "witnesses")
 
 
 def check_folder_is_ours(data_dir: Path) -> None:
@@ -48,7 +49,10 @@ async def make_town(settings: Settings) -> bool:
         shutil.rmtree(settings.data_dir / name, ignore_errors=True)
     settings.people_dir.mkdir(mode=0o700)
     await _make_relay(settings)
-    await _make_agency(settings)
+    await _make_logs(settings)
+    await make_admins(settings)
+    await make_charter(settings)
+    await make_agency(settings, AGENCY_ID, AGENCY_NAME, AGENCY_CELLS)
     await _make_card(settings)
     marker.write_text('{"is_made": true}\n')
     return True
@@ -92,6 +96,9 @@ url = "{settings.door_url}"
 [clock]
 is_host_time_trusted = true
 
+[log]
+policy = {json.dumps(str(settings.policy))}
+
 [place]
 cell = "{DOORBELL_CELL}"
 is_opted_in = true
@@ -116,25 +123,33 @@ async def _make_relay(settings: Settings) -> None:
     )  # fmt: skip
 
 
-async def _make_agency(settings: Settings) -> None:
-    folder = settings.agency_key.parent
+async def _make_logs(settings: Settings) -> None:
+    """Make the keys of both logs and of three witnesses, and the policy that names them."""
+    config = ("--config", str(settings.relay_toml))
+    await run_to_end(
+        [program("doorward-relay"), "log", "init", *config, "--name", LOG_NAME, "--example"]
+    )
+    witnesses = []
+    for number, port in enumerate(settings.ports.witnesses, 1):
+        folder = settings.witness_dir(number)
+        folder.mkdir(parents=True)
+        vkey = await run_to_end(
+            [
+                program("doorward-witness"), "keygen",
+                "--name", f"witness{number}.example",
+                "--key", str(folder / "witness.key"),
+                "--data", str(folder / "signed"),
+            ]
+        )  # fmt: skip
+        name = f"witness{number}={vkey.strip()}@http://127.0.0.1:{port}/"
+        witnesses += ["--witness", name]
     await run_to_end(
         [
-            program("doorward-agency"), "keygen",
-            "--id", AGENCY_ID,
-            "--name", AGENCY_NAME,
-            "--cells", *AGENCY_CELLS,
-            "--out", str(folder),
+            program("doorward-relay"), "log", "policy", *config, *witnesses,
+            "--quorum", "2", "--out", str(settings.policy),
         ]
     )  # fmt: skip
-    if not settings.agency_key.exists():
-        raise StoryError(f"doorward-agency keygen wrote no {settings.agency_key}")
-    await run_to_end(
-        [
-            program("doorward-relay"), "agency", "add", str(folder / "agency.json"),
-            "--config", str(settings.relay_toml),
-        ]
-    )  # fmt: skip
+    shutil.copyfile(settings.policy, settings.relay_dir / settings.policy.name)
 
 
 async def _make_card(settings: Settings) -> None:

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from firmware.protocol import footage, notes, packages, pairing, requests
+from firmware.protocol import footage, notes, packages, pairing
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex, unb64u
 from firmware.protocol.grants import (
@@ -36,7 +36,7 @@ from firmware.protocol.grants import (
     Recipient,
     Statement,
 )
-from firmware.protocol.passkeys import Assertion, PasskeyKey, challenge
+from firmware.protocol.passkeys import PasskeyKey, challenge
 from firmware.protocol.sealing import seal_to
 from firmware.vault.recovery_words import RecoveryKey, make_recovery_key
 from firmware.vault.sealed_file import Cipher, Kind, Vault
@@ -57,7 +57,6 @@ def main() -> None:
         "encoding": encoding_vectors(),
         "pairing": pairing_vectors(),
         "statements": statement_vectors(),
-        "requests": request_vectors(),
         "footage": footage_vectors(),
         "vault": vault_vectors(),
     }.items():
@@ -127,41 +126,6 @@ def statement_vectors() -> dict[str, Any]:
         "note": b64u(notes.seal_note(_note(identity, public), public)),
         "package": b64u(package),
         "files": {name: sha256_hex(data) for name, data in files.items()},
-    }
-
-
-def request_vectors() -> dict[str, Any]:
-    """A request that an officer signed, and the agency that certified the officer."""
-    agency_key = ec.generate_private_key(ec.SECP256R1())
-    officer_key = ec.generate_private_key(ec.SECP256R1())
-    passkey = _passkey(officer_key.public_key())
-    certificate = requests.OfficerCertificate(
-        agency="lakeland",
-        officer_id=AN_ID,
-        name="Sgt. Öberg",
-        passkey=passkey,
-        not_after_ms=1_900_000_000_000,
-    ).encode()
-    request = _request().encode()
-    signed = requests.SignedRequest(
-        request=request.decode(),
-        assertion=_assert(officer_key, passkey, challenge(requests.REQUEST_TAG, request)),
-        officer=requests.SignedCertificate(
-            certificate=certificate.decode(),
-            signature=b64u(_sign(agency_key, requests.certificate_message(certificate))),
-        ),
-    )
-    return {
-        "agency": {
-            "id": "lakeland",
-            "name": "Lakeland Police",
-            "signing_key": b64u(_spki(agency_key.public_key())),
-            "sealing_keys": [b64u(bytes(32))],
-            "agreement_until_ms": 1_900_000_000_000,
-            "cells": ["8908aa6a003ffff"],
-        },
-        "signed": json.loads(signed.encode()),
-        "digest": sha256_hex(request),
     }
 
 
@@ -300,7 +264,16 @@ def _note(identity: ec.EllipticCurvePrivateKey, sealing_key: bytes) -> notes.Sig
         id=AN_ID,
         told_ms=1_790_000_000_000,
         sealing_key=b64u(sealing_key),
-        body=notes.RequestMatched(request_id=ANOTHER_ID),
+        body=notes.RequestsMatched(
+            requests=[
+                notes.MatchedRequest(
+                    request_id=ANOTHER_ID,
+                    request_digest="e" * 64,
+                    agency_name="Lakeland Police",
+                    is_emergency=False,
+                )
+            ]
+        ),
     ).encode()
     signature = b64u(_sign(identity, notes.NOTE_TAG + text))
     return notes.SignedNote(note=text.decode(), signature=signature)
@@ -311,26 +284,6 @@ def _grant(public_key: bytes) -> Statement:
     recipient = Recipient(agency="lakeland", sealing_keys=[b64u(public_key)])
     terms = GrantTerms(request_digest="e" * 64, clips=[clip], has_audio=False, recipient=recipient)
     return Statement(device=DEVICE, nonce=AN_ID, not_after_ms=1_790_000_000_000, terms=terms)
-
-
-def _request() -> requests.EvidenceRequest:
-    return requests.EvidenceRequest(
-        id=ANOTHER_ID,
-        agency="lakeland",
-        officer_id=AN_ID,
-        officer_name="Sgt. Öberg",
-        contact="+1 555 0100",
-        case_number="LP-2026/114",
-        incident_type="burglary",
-        text="A blue van stood\nin Elm Street.",
-        cells=["8908aa6a003ffff"],
-        from_ms=1_790_000_000_000,
-        to_ms=1_790_003_600_000,
-        retention_days=90,
-        onward_sharing="prosecutor",
-        created_ms=1_790_010_000_000,
-        expires_ms=1_790_600_000_000,
-    )
 
 
 def _owner(viewing_key: bytes) -> OwnerKeys:
@@ -353,17 +306,6 @@ def _passkey(key: ec.EllipticCurvePublicKey) -> PasskeyKey:
         public_key=b64u(_spki(key)),
         rp_id="localhost",
         origin=ORIGIN,
-    )
-
-
-def _assert(key: ec.EllipticCurvePrivateKey, passkey: PasskeyKey, expected: bytes) -> Assertion:
-    client_data = canonical({"type": "webauthn.get", "challenge": b64u(expected), "origin": ORIGIN})
-    data = hashlib.sha256(b"localhost").digest() + b"\x05" + bytes(4)
-    return Assertion(
-        credential_id=passkey.credential_id,
-        authenticator_data=b64u(data),
-        client_data_json=b64u(client_data),
-        signature=b64u(_sign(key, data + hashlib.sha256(client_data).digest())),
     )
 
 

@@ -48,10 +48,10 @@ def main() -> None:
     path.write_text(json.dumps(vectors, indent=1) + "\n", "utf-8")
 
 
-def units_of_sound() -> list[SoundUnit]:
+def units_of_sound(seconds: float = SECONDS) -> list[SoundUnit]:
     """Encode a tone as the doorbell does."""
     encoder = ClipEncoder(90_000_000)
-    data = [unit for frame in tone(90_000_000, SECONDS) for unit in encoder.add(frame)]
+    data = [unit for frame in tone(90_000_000, seconds) for unit in encoder.add(frame)]
     data += encoder.finish()
     step = footage.SOUND_UNIT_90K
     return [SoundUnit(pts_90k=(n - 1) * step, data=unit) for n, unit in enumerate(data)]

@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,14 @@ from firmware.protocol.footage import (
     SoundTrack,
     check_manifest,
 )
-from relay.agency.mp4 import access_units, sound_units
-from tests.relay.evidence_files import Evidence, Film, make_evidence, make_keys
+from relay.verify.checks import Exit, Result
+from relay.verify.evidence import evidence_of_folder
+from relay.verify.facts import facts_of
+from relay.verify.mp4 import access_units, sound_units
+from relay.verify.report import Report, check_evidence
+from tests.relay.evidence_files import Doorbell, Film, make_evidence
 
 VECTOR = json.loads((Path(__file__).parents[1] / "vectors/sound.json").read_text("utf-8"))
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> Path:
-    return make_keys(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +31,30 @@ def film() -> Film:
     return Film()
 
 
-def opened(evidence: Evidence, folder: Path) -> int:
-    return evidence.open(evidence.seal(folder / "sealed"), folder / "out")
+def look(film: Film, mp4: bytes, *, is_given: bool) -> Report:
+    """Check a recording that the doorbell signed as it was filmed, with another file in place."""
+    evidence = make_evidence(film=film, has_audio=is_given)
+    files = evidence.listed(**{"clip-1.mp4": mp4})
+    return check_evidence(evidence_of_folder(files), evidence.given)
 
 
-def test_given_sound_is_checked_and_named(film: Film, keys: Path, tmp_path: Path, capsys) -> None:
-    assert opened(film.evidence(keys, film.mp4(), is_given=True), tmp_path) == 0
-    out = capsys.readouterr().out
-    assert "FAILS" not in out
-    assert "with sound" in out
+def found_out(report: Report) -> str:
+    """Return why the sound fails; nothing else does."""
+    (failed,) = (check for check in report.checks if check.result is Result.FAILS)
+    assert failed.kind is Exit.SOUND
+    return failed.detail
 
 
-def test_a_release_without_its_sound_verifies_and_says_so(
-    film: Film,
-    keys: Path,
-    tmp_path: Path,
-    capsys,
-) -> None:
-    assert opened(film.evidence(keys, film.mp4([]), is_given=False), tmp_path) == 0
-    assert "recorded with sound, released without it" in capsys.readouterr().out
+def test_given_sound_is_checked_and_named(film: Film) -> None:
+    report = look(film, film.mp4(), is_given=True)
+    assert report.exit_code is Exit.HOLDS
+    assert "with sound" in facts_of(report.recordings[0])
+
+
+def test_a_release_without_its_sound_verifies_and_says_so(film: Film) -> None:
+    report = look(film, film.mp4([]), is_given=False)
+    assert report.exit_code is Exit.HOLDS
+    assert "recorded with sound, released without it" in facts_of(report.recordings[0])
 
 
 def swapped(film: Film) -> bytes:
@@ -73,7 +78,7 @@ def with_edit(mp4: bytes, begin: int) -> bytes:
     ("alter", "is_given", "reason"),
     [
         (swapped, True, "the sound differs from what was signed"),
-        (shifted, True, "the sound differs from what was signed"),
+        (shifted, True, "the sound lies at another time than was signed"),
         (lambda film: film.mp4(film.sound[:-1]), True, "the sound differs from what was signed"),
         (lambda film: film.mp4([]), True, "its sound was given, and is missing"),
         (lambda film: film.mp4(), False, "it has sound, which the owner didn't give"),
@@ -81,27 +86,16 @@ def with_edit(mp4: bytes, begin: int) -> bytes:
     ],
 )
 def test_other_sound_than_was_signed_and_given_is_found_out(
-    film: Film,
-    keys: Path,
-    tmp_path: Path,
-    capsys,
-    alter,
-    is_given: bool,
-    reason: str,
+    film: Film, alter: Callable[[Film], bytes], is_given: bool, reason: str
 ) -> None:
-    assert opened(film.evidence(keys, alter(film), is_given=is_given), tmp_path) == 1
-    assert reason in capsys.readouterr().out
+    assert reason in found_out(look(film, alter(film), is_given=is_given))
 
 
-def test_sound_where_none_was_recorded_is_found_out(
-    film: Film,
-    keys: Path,
-    tmp_path: Path,
-    capsys,
-) -> None:
-    evidence = make_evidence(keys, film.mp4(), film.gops(), has_audio=True)
-    assert opened(evidence, tmp_path) == 1
-    assert "the doorbell recorded none" in capsys.readouterr().out
+def test_sound_where_none_was_recorded_is_found_out(film: Film) -> None:
+    silent = Film(with_sound=False)
+    silent.units = film.units
+    report = look(silent, film.mp4(), is_given=True)
+    assert "the doorbell recorded none" in found_out(report)
 
 
 @pytest.mark.parametrize(("at", "byte"), [(36, 0x90), (39, 0x80), (17, 0x6B)])
@@ -139,10 +133,11 @@ def test_the_golden_clip_gives_its_signed_sound() -> None:
     assert sound_units(unb64u(VECTOR["without_sound"])) is None
 
 
-def test_a_manifest_whose_sound_root_is_another_is_refused(film: Film, keys: Path) -> None:
-    track = film.track()
+def test_a_manifest_whose_sound_root_is_another_is_refused(film: Film) -> None:
+    track, doorbell = film.track(), Doorbell()
     assert track is not None
     lying = SoundTrack(lost_90k=0, spans=track.spans[:-1], root=track.root)
-    evidence = make_evidence(keys, film.mp4(), film.gops(), sound=lying, has_audio=True)
-    package = evidence.seal(keys / "sealed")
-    assert evidence.open(package, keys / "out") == 1
+    manifest = film.manifest(doorbell.device, sound=lying)
+    evidence = make_evidence(doorbell=doorbell, film=film, manifest=manifest, has_audio=True)
+    report = check_evidence(evidence_of_folder(evidence.listed()), evidence.given)
+    assert report.exit_code is Exit.DEVICE

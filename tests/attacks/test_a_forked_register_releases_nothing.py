@@ -1,0 +1,169 @@
+"""A register of which two versions are signed, by log and witnesses together, is believed in none.
+
+That takes a quorum of witnesses who sign what they must not: the doorbell still holds to the
+version that it read first, keeps both checkpoints as proof, and releases nothing meanwhile.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from firmware.consent.request_rules import RequestRefused, check_request
+from firmware.following.errors import LogContradicts, LogUnreadable
+from firmware.following.follower import RegisterFollower
+from tests.fakes.followers import Followers
+from tests.fakes.log_town import CELL, DAY_MS, NOW_MS, Town, TownLog, make_town
+
+
+@pytest.fixture
+def followers(tmp_path: Path) -> Followers:
+    return Followers(tmp_path)
+
+
+def fork_of(town: Town, how: str) -> TownLog:
+    """Return a version of the register without the cosigner's certificate, or with more."""
+    fork = town.register_log.fork(size=3)
+    for number in range({"smaller": 1, "as large": 2, "larger": 400}[how]):
+        fork.append(b'{"other":%d}' % number, at_ms=town.now_ms)
+    return fork
+
+
+async def forked(followers: Followers, town: Town, how: str) -> RegisterFollower:
+    """Let a doorbell read one version, and then be served the other."""
+    follower = followers.of(town)
+    await follower.read()
+    town.register_log, honest = fork_of(town, how), town.register_log
+    with pytest.raises(LogContradicts):
+        await follower.read()
+    town.register_log = honest
+    return follower
+
+
+@pytest.mark.parametrize("how", ["smaller", "as large", "larger"])
+async def test_what_was_read_first_stays_and_nothing_is_released(
+    followers: Followers, how: str
+) -> None:
+    town = make_town()
+    digest = town.publish().request_digest
+    before = town.facts()
+    follower = await forked(followers, town, how)
+    facts = follower.facts()
+    assert (facts.size, facts.requests) == (before.size, before.requests)
+    assert follower.has_contradiction
+    with pytest.raises(RequestRefused, match="register"):
+        check_request(digest, facts, now_ms=NOW_MS, cell=CELL, refused=frozenset())
+
+
+@pytest.mark.parametrize("how", ["smaller", "as large", "larger"])
+async def test_both_checkpoints_are_kept_as_proof_and_outlive_a_restart(
+    followers: Followers, how: str
+) -> None:
+    town = make_town()
+    town.publish()
+    await forked(followers, town, how)
+    again = followers.of(town)
+    await again.start()
+    (kept,) = again.contradictions
+    known = town.policy.check(kept.known.encode(), origin=town.register_log.origin)
+    other = town.policy.check(kept.other.encode(), origin=town.register_log.origin)
+    assert known.checkpoint.root == town.register_log.tree.root()
+    assert other.checkpoint.root != town.register_log.tree.root(other.checkpoint.size % 6)
+    assert again.has_contradiction
+    assert again.facts().fresh_ms == 0
+
+
+async def test_the_same_contradiction_served_again_is_kept_once(followers: Followers) -> None:
+    town = make_town()
+    town.publish()
+    follower = followers.of(town)
+    await follower.read()
+    town.register_log = fork_of(town, "as large")
+    for _ in range(12):
+        with pytest.raises(LogContradicts):
+            await follower.read()
+    assert len(follower.contradictions) == 1
+
+
+async def test_many_contradictions_dont_push_out_the_first(followers: Followers) -> None:
+    town = make_town()
+    town.publish()
+    follower = followers.of(town)
+    await follower.read()
+    first = ""
+    for number in range(12):
+        fork = town.register_log.fork(size=3)
+        for _ in range(2):
+            fork.append(b"%d" % number, at_ms=town.now_ms)
+        town.register_log, honest = fork, town.register_log
+        with pytest.raises(LogContradicts):
+            await follower.read()
+        town.register_log = honest
+        first = first or follower.contradictions[0].other
+    assert follower.contradictions[0].other == first
+    assert len(follower.contradictions) == 8
+    assert follower.has_contradiction
+
+
+async def test_it_is_over_with_a_later_checkpoint_of_the_first_version(
+    followers: Followers,
+) -> None:
+    town = make_town()
+    digest = town.publish().request_digest
+    follower = await forked(followers, town, "larger")
+    await follower.read()
+    assert follower.has_contradiction, "an old checkpoint, served again, proves nothing"
+    town.wind(hours=0.25)
+    await follower.read()
+    assert not follower.has_contradiction
+    assert len(follower.contradictions) == 1
+    check_request(digest, follower.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
+
+
+async def test_a_stamp_of_another_version_is_a_contradiction_too(followers: Followers) -> None:
+    town = make_town()
+    town.register_log.stamps[1] = fork_of(town, "smaller").checkpoint
+    follower = followers.of(town)
+    with pytest.raises(LogContradicts):
+        await follower.read()
+    assert follower.facts().fresh_ms == 0
+
+
+async def test_a_stamp_of_a_larger_version_makes_nothing_older(followers: Followers) -> None:
+    town = make_town()
+    fork = town.register_log.fork(size=4)
+    fork.append(b"other", at_ms=NOW_MS - 300 * DAY_MS)
+    town.register_log.stamps.append(fork.checkpoint)
+    follower = followers.of(town)
+    await follower.read()
+    assert follower.facts().agreements["lakeland-police"][0].seen_ms == NOW_MS - 10 * DAY_MS
+    town.publish()
+    with pytest.raises(LogContradicts):
+        await follower.read()
+
+
+async def test_a_card_that_lost_its_entries_still_knows_what_it_had_read(
+    followers: Followers,
+) -> None:
+    town = make_town()
+    town.publish()
+    await followers.of(town).read()
+    (followers.folder / "entries").unlink()
+    for how, error in (("larger", LogContradicts), ("smaller", LogUnreadable)):
+        follower = followers.of(town)
+        town.register_log, honest = fork_of(town, how), town.register_log
+        with pytest.raises(error):
+            await follower.read()
+        assert follower.facts().size == 0
+        town.register_log = honest
+
+
+async def test_a_bad_copy_is_not_called_a_contradiction(followers: Followers) -> None:
+    town = make_town()
+    follower = followers.of(town)
+    await follower.read()
+    town.publish()
+    town.register_log.pinned["tile/entries/000.p/5"] = b"\x00\x01x" * 5
+    with pytest.raises(LogUnreadable):
+        await follower.read()
+    assert not follower.has_contradiction
+    assert follower.facts().fresh_ms == NOW_MS

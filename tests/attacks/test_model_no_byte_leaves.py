@@ -1,0 +1,513 @@
+"""Whatever owners, thieves, relay, clock and power do: no byte leaves without its grant.
+
+A model plays them at random against a real desk with a real card, real keys and real logs, and
+keeps books of its own. Each package that is about to be kept must have, by these books: an owner's
+statement for this doorbell and these clips, in its time; their yes at the door within ten minutes;
+a fresh proof that the log holds it; a request that stands; no word that took it back. And each
+grant has one package at most. DOORWARD_MODEL_EXAMPLES sets how many lives of 50 steps are played.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from firmware.protocol.commands import ReleaseLogged
+from firmware.protocol.decisions import (
+    AddApprover,
+    ChangeSettings,
+    Confirm,
+    Decline,
+    EnrolBrowser,
+    Hold,
+    OwnerSettings,
+    RefuseAgency,
+    RemoveOwner,
+    Revoke,
+)
+from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted
+from firmware.protocol.tlog.policy import Witnessed
+from firmware.releasing import package_id_of
+from firmware.statements import StatementDesk
+from tests.fakes.consent_world import MINUTE_MS, NOW_MS, new_owner_passkey
+from tests.fakes.desk import DeskRig, PowerCut, desk_rig, digest_of
+from tests.fakes.fuse import Fuse, FusedOutgoing, FusedStore
+from tests.fakes.recording import Shelves
+from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
+
+EXAMPLES = os.environ.get("DOORWARD_MODEL_EXAMPLES")
+STEPS = 50 if EXAMPLES else 30
+HOUR_MS = 60 * MINUTE_MS
+AGENCY = "lakeland-police"
+
+Wrong = Literal["", "device", "stranger", "over", "too long", "agency", "clip", "range", "audio"]
+
+
+@dataclass
+class Signed:
+    """One statement that somebody signed."""
+
+    data: bytes
+    what: str
+    by: str
+    about: Any = None
+    """The grant that it is a word on, or whom it lets in."""
+    is_right: bool = True
+    not_after_ms: int = 0
+    came_ms: list[int] = field(default_factory=list)
+    yes_ms: list[int] = field(default_factory=list)
+    was_taken_back: bool = False
+
+    @property
+    def digest(self) -> str:
+        return digest_of(self.data)
+
+    def was_confirmed(self) -> bool:
+        """Tell whether somebody said yes within ten minutes of when it first came."""
+        return any(
+            0 <= yes - came <= 10 * MINUTE_MS for came in self.came_ms for yes in self.yes_ms
+        )
+
+
+class CheckedOutgoing(FusedOutgoing):
+    """Asks the books before anything is kept."""
+
+    def __init__(self, folder: Path, fuse: Fuse, books: "Books") -> None:
+        super().__init__(folder, fuse)
+        self._books = books
+
+    def put(self, **package: Any) -> PackageReady:  # type: ignore[override]
+        self._books.on_put(package["package_id"])
+        return super().put(**package)
+
+
+class Books:
+    """What happened, as an honest bystander would write it down."""
+
+    def __init__(self, rig: DeskRig) -> None:
+        self.rig = rig
+        self.true_ms = NOW_MS
+        self.statements: dict[str, Signed] = {}
+        self.proofs: list[tuple[str, int]] = []
+        """What was rightly logged and told to the doorbell, and by when witnesses had seen it."""
+        self.is_request_over = False
+        self.wrong: list[str] = []
+        self.announced: dict[str, PackageReady] = {}
+
+    def on_put(self, package_id: str) -> None:
+        """A package is about to be kept: may it be?"""
+        grants = [
+            one
+            for one in self.statements.values()
+            if one.what == "grant" and package_id_of(one.digest) == package_id
+        ]
+        if len(grants) != 1:
+            self.wrong.append("a package of nobody's grant")
+            return
+        (grant,) = grants
+        rig, digest = self.rig, grant.digest
+        kept = rig.store.statement(digest)
+        record = None if kept is None else kept.release_record
+        checks = {
+            "it is right": grant.is_right,
+            "its owner is one": rig.owners.find(grant.by) is not None,
+            "it is in time": rig.is_time_known and rig.now_ms < grant.not_after_ms,
+            "the time is right": rig.now_ms == self.true_ms,
+            "it was confirmed": grant.was_confirmed(),
+            "it wasn't taken back": not grant.was_taken_back,
+            "the request stands": not self.is_request_over,
+            "the agency may ask": AGENCY not in rig.household.refused_agencies(),
+            "the register is fresh": (
+                0 <= rig.now_ms - rig.world.facts.register.fresh_ms <= HOUR_MS
+            ),
+            "it is logged": record is not None
+            and record.grant_digest == digest
+            and any(
+                commitment == record.digest() and rig.now_ms - seen_ms <= HOUR_MS
+                for commitment, seen_ms in self.proofs
+            ),
+            "it is used up": digest in rig.store.spent(),
+            "it has no package yet": package_id not in self.announced,
+        }
+        self.wrong += [name for name, holds in checks.items() if not holds]
+
+    def on_told(self, body: EventBody) -> None:
+        """The doorbell tells something."""
+        if isinstance(body, PackageReady):
+            before = self.announced.setdefault(body.package_id, body)
+            if before != body:
+                self.wrong.append("two packages of one grant")
+            if body.package_id not in self.rig.kept():
+                self.wrong.append("a package was announced that isn't kept")
+
+    def may_be(self, what: str) -> set[str]:
+        """Return what was let in by a statement that somebody confirmed."""
+        return {
+            one.about
+            for one in self.statements.values()
+            if one.what == what and one.was_confirmed()
+        }
+
+
+class Life(RuleBasedStateMachine):
+    """One doorbell's life."""
+
+    statements = Bundle("statements")
+    grants = Bundle("grants")
+    template: Path
+    packages: ClassVar[list[int]] = []
+    """How many were announced in each life."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.stack = contextlib.ExitStack()
+        folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory())) / "card"
+        shutil.copytree(self.template, folder)
+        shelves = Shelves(folder)
+        self.stack.callback(shelves.database.close)
+        self.rig = DeskRig(folder, shelves.library, shelves.playback, shelves.database)
+        self.fuse = Fuse()
+        self.rig.store = FusedStore(self.rig.store, self.fuse)  # type: ignore[assignment]
+        self.books = Books(self.rig)
+        self.people = {"Ada": self.rig.world.owner}
+        self.approvers: dict[str, SoftPasskey] = {}
+        self.desk: StatementDesk = self.start()
+
+    def teardown(self) -> None:
+        self.packages += [len(self.books.announced)]
+        self.runner.close()
+        self.stack.close()
+
+    # --- how it is done ---
+
+    def start(self) -> StatementDesk:
+        self.fuse.set(None)
+        self.desk = self.rig.desk(
+            outgoing=CheckedOutgoing(self.rig.folder / "outgoing", self.fuse, self.books),
+            tell=self.tell,
+        )
+        return self.desk
+
+    async def tell(self, body: EventBody) -> None:
+        self.fuse.begin("tell")
+        self.rig.told.append(body)
+        self.books.on_told(body)
+        self.fuse.end()
+
+    def do(self, action: Awaitable[Any]) -> bool:
+        """Do it; tell whether the power lasted. If not, the doorbell starts again."""
+
+        async def done() -> Any:
+            return await action
+
+        try:
+            self.runner.run(done())
+        except PowerCut:
+            self.start()
+            self.runner.run(self.desk.resume())
+            return False
+        return True
+
+    def sign(self, what: str, terms: Any, by: str = "Ada", **changes: Any) -> Signed:
+        rig = self.rig
+        person = self.people.get(by) or self.approvers[by]
+        life_ms = changes.pop("life_ms", HOUR_MS)
+        statement = rig.world.statement(
+            terms,
+            device=changes.pop("device", rig.keys.device),
+            not_after_ms=self.books.true_ms + life_ms,
+        )
+        one = Signed(
+            data=rig.world.sign(statement, by=changes.pop("forger", person)),
+            what=what,
+            by=person.key.credential_id,
+            not_after_ms=statement.not_after_ms,
+            **changes,
+        )
+        self.books.statements[one.digest] = one
+        return one
+
+    # --- owners, and who would like to be one ---
+
+    @initialize(target=grants)
+    def first_grant(self) -> Signed:
+        return self.sign("grant", self.rig.terms())
+
+    @rule(
+        target=grants,
+        wrong=st.sampled_from(
+            [
+                "",
+                "",
+                "",
+                "device",
+                "stranger",
+                "over",
+                "too long",
+                "agency",
+                "clip",
+                "range",
+                "audio",
+            ]
+        ),
+        by=st.sampled_from(["Ada", "Bo"]),
+        life_ms=st.sampled_from([11 * MINUTE_MS, HOUR_MS, 24 * HOUR_MS]),
+    )
+    def sign_grant(self, wrong: Wrong, by: str, life_ms: int) -> Signed:
+        terms = self.rig.terms()
+        (clip,) = terms.clips
+        changes: dict[str, Any] = {"life_ms": life_ms, "is_right": wrong == ""}
+        match wrong:
+            case "device":
+                changes["device"] = "z" * 20
+            case "stranger":
+                changes["forger"] = new_owner_passkey()
+            case "over":
+                changes["life_ms"] = -1
+            case "too long":
+                changes["life_ms"] = 24 * HOUR_MS + 11 * MINUTE_MS
+                changes["is_right"] = True  # until it is less than a day away, it is refused
+            case "agency":
+                recipient = msgspec.structs.replace(terms.recipient, agency="elsewhere")
+                terms = msgspec.structs.replace(terms, recipient=recipient)
+            case "clip":
+                other = msgspec.structs.replace(clip, manifest_digest="cd" * 32)
+                terms = msgspec.structs.replace(terms, clips=[other])
+            case "range":
+                other = msgspec.structs.replace(clip, to_ms=clip.to_ms + 1)
+                terms = msgspec.structs.replace(terms, clips=[other])
+            case "audio":
+                terms = msgspec.structs.replace(terms, has_audio=True)
+        return self.sign("grant", terms, by=by if by in self.people else "Ada", **changes)
+
+    @rule(target=statements, grant=grants, by=st.sampled_from(["Ada", "Bo"]))
+    def sign_revocation(self, grant: Signed, by: str) -> Signed:
+        by = by if by in self.people else "Ada"
+        return self.sign("revoke", Revoke(grant_digest=grant.digest), by, about=grant)
+
+    @rule(target=statements, kind=st.sampled_from(["owner", "browser", "approver", "go"]))
+    def sign_admission(self, kind: str) -> Any:
+        if kind == "owner":
+            if "Bo" in self.people:
+                return multiple()
+            self.people["Bo"] = new_owner_passkey()
+            key = self.people["Bo"].key
+            return self.sign("owner", self.rig.newcomer(passkey=key), about=key.credential_id)
+        if kind == "browser":
+            keys = SoftBrowser.create("Laptop").keys
+            return self.sign("browser", EnrolBrowser(browser=keys), about=keys.id)
+        if kind == "approver":
+            if self.approvers:
+                return multiple()
+            key = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
+            self.approvers["Desk"] = key
+            terms = AddApprover(name="Desk", key=key.key)
+            return self.sign("approver", terms, about=key.key.credential_id)
+        if "Bo" not in self.people:
+            return multiple()
+        bo = self.people["Bo"].key.credential_id
+        return self.sign("go", RemoveOwner(credential_id=bo), about=bo)
+
+    @rule(target=statements, kind=st.sampled_from(["no", "yes", "decline", "hold", "settings"]))
+    def sign_else(self, kind: str) -> Signed:
+        now = self.rig.household.settings()
+        terms = {
+            "no": RefuseAgency(agency=AGENCY, is_refused=True),
+            "yes": RefuseAgency(agency=AGENCY, is_refused=False),
+            "decline": Decline(request_digest="ab" * 32),
+            "hold": Hold(from_ms=NOW_MS - HOUR_MS, to_ms=NOW_MS),
+            "settings": ChangeSettings(
+                settings=OwnerSettings(revision=1 if now is None else now.revision + 1)
+            ),
+        }[kind]
+        return self.sign(kind, terms)
+
+    @rule(
+        target=statements,
+        grant=grants,
+        answer=st.sampled_from(["yes", "yes", "no"]),
+        by=st.sampled_from(["Desk", "Ada"]),
+    )
+    @precondition(lambda self: bool(self.approvers))
+    def sign_word(self, grant: Signed, answer: Literal["yes", "no"], by: str) -> Signed:
+        terms = Confirm(statement_digest=grant.digest, answer=answer)
+        return self.sign(f"word {answer}", terms, by, about=grant, is_right=by == "Desk")
+
+    # --- the relay ---
+
+    @rule(one=st.one_of(grants, statements), times=st.sampled_from([1, 1, 1, 2]))
+    def deliver(self, one: Signed, times: int) -> None:
+        rig = self.rig
+        for _ in range(times):
+            is_owner = rig.owners.find(one.by) is not None
+            is_approver = one.by in rig.household.approvers()
+            one.came_ms.append(rig.now_ms)
+            if one.what == "word yes" and is_approver and one.is_right:
+                one.about.yes_ms.append(rig.now_ms)
+            lasted = self.do(self.desk.on_statement(rig.seal(one.data)))
+            if one.what == "revoke" and is_owner and lasted:
+                one.about.was_taken_back = True
+
+    @rule(lie=st.sampled_from(["", "", "", "junk", "another's", "alone", "held back"]))
+    def log(self, lie: str) -> None:
+        town = self.rig.world.town
+        for committed in self.rig.told_of(ReleaseCommitted)[-3:]:
+            town.wind(ms=self.books.true_ms - town.now_ms)
+            logged = town.log_release(committed.commitment)
+            if lie == "junk":
+                logged = ReleaseLogged(commitment=committed.commitment, proof="no")
+            elif lie == "another's":
+                proof = town.log_release("ab" * 32).proof
+                logged = ReleaseLogged(commitment=committed.commitment, proof=proof)
+            elif lie == "alone":
+                town.custody_log.cosign(at_ms=town.now_ms, by=("north",))
+                proof = town.custody_log.proof(town.custody_log.size - 1)
+                logged = ReleaseLogged(commitment=committed.commitment, proof=proof)
+            if lie in ("", "held back"):
+                witnessed: Witnessed = town.custody_log.witnessed()
+                self.books.proofs.append((committed.commitment, witnessed.fresh_ms))
+            if lie == "held back":
+                self.pass_time(61)
+            self.do(self.desk.on_release_logged(logged))
+
+    @rule(what=st.sampled_from(["withdraw", "suspend"]), dice=st.integers(0, 7))
+    def end_the_request(self, what: str, dice: int) -> None:
+        if dice or self.books.is_request_over:
+            return
+        town = self.rig.world.town
+        town.withdraw(self.rig.world.signed_request) if what == "withdraw" else town.suspend()
+        self.rig.read_register()
+        self.books.is_request_over = True
+
+    # --- the door ---
+
+    @rule(one=st.one_of(grants, statements), way=st.sampled_from(["door_page", "knock"]))
+    def say_yes(self, one: Signed, way: Literal["door_page", "knock"]) -> None:
+        one.yes_ms.append(self.rig.now_ms)
+        self.do(self.desk.confirm(one.digest, way))
+
+    @rule(one=grants)
+    def say_no(self, one: Signed) -> None:
+        with contextlib.suppress(PowerCut):
+            self.desk.refuse(one.digest)
+
+    @rule(one=grants)
+    def all_goes_well(self, one: Signed) -> None:
+        """Now and then the whole way in one, so that packages do come about."""
+        self.find_time()
+        self.rig.read_register()
+        self.deliver(one, 1)
+        self.say_yes(one, "door_page")
+        self.log("")
+
+    # --- time and power ---
+
+    @rule(minutes=st.sampled_from([0.1, 5, 9.9, 11, 50, 65, 700]), is_read=st.booleans())
+    def wait(self, minutes: float, is_read: bool) -> None:
+        self.pass_time(minutes)
+        if is_read:
+            self.rig.read_register()
+
+    def pass_time(self, minutes: float) -> None:
+        self.books.true_ms += round(minutes * MINUTE_MS)
+        self.rig.now_ms += round(minutes * MINUTE_MS)
+        town = self.rig.world.town
+        town.wind(ms=self.books.true_ms - town.now_ms)
+
+    @rule(off_minutes=st.sampled_from([-100_000, -30, 30, 100_000]))
+    def lose_time(self, off_minutes: int) -> None:
+        self.rig.is_time_known = False
+        self.rig.now_ms = self.books.true_ms + off_minutes * MINUTE_MS
+
+    @rule()
+    def find_time(self) -> None:
+        self.rig.now_ms = self.books.true_ms
+        self.rig.is_time_known = True
+
+    @rule(step=st.integers(0, 8), is_after=st.booleans())
+    def let_the_power_go_soon(self, step: int, is_after: bool) -> None:
+        self.fuse.set(step, is_after=is_after)
+
+    @rule()
+    def start_again(self) -> None:
+        self.start()
+        self.do(self.desk.resume())
+
+    @rule()
+    def tick(self) -> None:
+        self.do(self.desk.end_what_is_over())
+
+    # --- what always holds ---
+
+    @invariant()
+    def nothing_has_left_that_may_not(self) -> None:
+        assert self.books.wrong == []
+
+    @invariant()
+    def nobody_was_let_in_that_may_not(self) -> None:
+        rig, books = self.rig, self.books
+        ada = self.people["Ada"].key.credential_id
+        owners = {owner.passkey.credential_id for owner in rig.owners.owners}
+        assert owners <= {ada} | books.may_be("owner")
+        assert ada in owners
+        assert set(rig.household.approvers()) <= books.may_be("approver")
+        browsers = {browser.keys.id for browser in rig.browsers.all()}
+        newcomers = {rig.browser.keys.id} | books.may_be("browser")
+        assert len(browsers - newcomers) <= len(books.may_be("owner")), "Bo's own"
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A card on which one clip was filmed."""
+    folder = tmp_path_factory.mktemp("card")
+
+    async def film() -> None:
+        async with desk_rig(folder):
+            pass
+
+    asyncio.run(film())
+    for name in ("keys", "owners.json", "browsers.json", "outgoing"):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return folder
+
+
+def test_no_byte_leaves_without_a_valid_confirmed_and_logged_grant(template: Path) -> None:
+    """Seen to fail with each of these out of the verifier or the desk: confirmation, log, revoked,
+    time, freshness, spent; and with a package sealed again after it was announced.
+    """
+    Life.template = template
+    run_state_machine_as_test(
+        Life,
+        settings=settings(
+            max_examples=int(EXAMPLES or 40),
+            stateful_step_count=STEPS,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            database=None,
+            print_blob=False,
+        ),
+    )
+    assert any(Life.packages), "no life came to a package"

@@ -1,0 +1,162 @@
+"""Both logs of a relay on a real database, with real witnesses behind HTTP; the bucket is memory.
+
+What is faked is the network and the store. `MemoryBucket` keeps what the real one does: an object
+that is there isn't written again by `put_new`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
+from firmware.protocol.tlog.signed_note import NoteSigner
+from relay.clock import Clock, SystemClock
+from relay.custody.logs import LogName, Logs, refreshing
+from relay.custody.shelf import Bucket, Retention, Shelf
+from relay.custody.witnesses import Witnesses
+from relay.custody.writer import LogWriter
+from relay.errors import ObjectStoreError
+from relay.store.database import Database
+from relay.store.objects import ObjectLock
+from relay.witness.cosigning import Cosigning
+from relay.witness.folder import WitnessFolder, make_folder
+from relay.witness.server import build_server
+
+NAME = "example.lakeland"
+WITNESS_NAMES = ("ann", "bea", "cem")
+
+
+@dataclass
+class MemoryBucket:
+    """Implements `relay.custody.shelf.Bucket`; a test may take it away."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    locks: dict[str, ObjectLock] = field(default_factory=dict)
+    written: list[str] = field(default_factory=list)
+    is_lockable: bool = True
+    is_away: bool = False
+
+    async def ensure_lockable(self) -> bool:
+        return self.is_lockable
+
+    async def put_new(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        content_type: str,  # noqa: ARG002 (as the real one)
+        lock: ObjectLock | None = None,
+    ) -> bool:
+        self._check()
+        if key in self.files:
+            return False
+        self.files[key] = data
+        self.written.append(key)
+        if lock is not None:
+            self.locks[key] = lock
+        return True
+
+    async def put(self, key: str, data: bytes, *, content_type: str) -> None:  # noqa: ARG002
+        self._check()
+        self.files[key] = data
+        self.written.append(key)
+
+    async def get(self, key: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
+        self._check()
+        return self.files.get(key)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise ObjectStoreError("the bucket is away")
+
+
+@dataclass
+class LogKeys:
+    """The logs' keys, three witnesses on disk, and the policy that names them all."""
+
+    signers: dict[LogName, NoteSigner]
+    cosignings: dict[str, Cosigning]
+    policy: Policy
+    policy_text: bytes
+    away: set[str] = field(default_factory=set)
+
+    def http(self) -> httpx2.AsyncClient:
+        """Return a client that reaches the witnesses, and nobody else."""
+        apps = {
+            f"{name}.test": httpx2.ASGITransport(app=build_server(cosigning))
+            for name, cosigning in self.cosignings.items()
+        }
+        return httpx2.AsyncClient(transport=_Apps(apps, self.away))
+
+
+class _Apps(httpx2.AsyncBaseTransport):
+    def __init__(self, apps: dict[str, httpx2.ASGITransport], away: set[str]) -> None:
+        self._apps, self._away = apps, away
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        host = request.url.host
+        if host.removesuffix(".test") in self._away or host not in self._apps:
+            raise httpx2.ConnectError("nobody is there")
+        return await self._apps[host].handle_async_request(request)
+
+
+def make_keys(
+    folder: Path, *, name: str = NAME, clock: Clock | None = None, threshold: int = 2
+) -> LogKeys:
+    """Make both logs' keys and three witnesses that watch them."""
+    signers: dict[LogName, NoteSigner] = {
+        "register": NoteSigner.generate(f"{name}/register", "ed25519"),
+        "custody": NoteSigner.generate(f"{name}/custody", "ed25519"),
+    }
+    watched = {signer.key.name: [signer.key] for signer in signers.values()}
+    keys = {w: NoteSigner.generate(f"{w}.test/witness", "cosignature") for w in WITNESS_NAMES}
+    cosignings = {}
+    for witness, signer in keys.items():
+        make_folder(folder / witness, signer.key)
+        cosignings[witness] = Cosigning(
+            signer=signer,
+            logs=watched,
+            folder=WitnessFolder.open(folder / witness, signer.key),
+            clock=clock or SystemClock(),
+        )
+    text = policy_text(
+        logs=[signer.key for signer in signers.values()],
+        witnesses={witness: signer.key for witness, signer in keys.items()},
+        threshold=threshold,
+        urls={witness: f"http://{witness}.test" for witness in keys},
+    )
+    return LogKeys(
+        signers=signers, cosignings=cosignings, policy=parse_policy(text), policy_text=text
+    )
+
+
+def make_logs(
+    keys: LogKeys,
+    database: Database,
+    bucket: Bucket,
+    *,
+    clock: Clock | None = None,
+    http: httpx2.AsyncClient | None = None,
+    retention: Retention | None = None,
+    reach: Callable[[str], None] = lambda _point: None,
+) -> Logs:
+    """Put both logs together, as relay/app.py does."""
+    clock = clock or SystemClock()
+    shelf = Shelf(bucket, clock, retention or Retention())
+    witnesses = Witnesses(keys.policy, http=http or keys.http())
+    writers = {
+        name: LogWriter(
+            name,
+            signer=signer,
+            database=database,
+            shelf=shelf,
+            witnesses=witnesses,
+            clock=clock,
+            refresh_ms=refreshing(database),
+            reach=reach,
+        )
+        for name, signer in keys.signers.items()
+    }
+    return Logs(database=database, writers=writers, policy=keys.policy)

@@ -1,0 +1,58 @@
+"""Both logs of a relay as a program of its own, to be killed: `log_process.py relay.toml [POINT]`.
+
+With a POINT it kills itself the first time that the sequencer gets there.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from relay.clock import SystemClock
+from relay.config import load
+from relay.custody.keys import read_key_file, read_policy_file
+from relay.custody.logs import LOGS, Logs, refreshing
+from relay.custody.shelf import Retention, Shelf
+from relay.custody.witnesses import Witnesses
+from relay.custody.writer import LogWriter
+from relay.store.database import Database
+from relay.store.objects import ObjectStore
+
+
+async def run(config_path: Path, point: str) -> None:
+    config = load(config_path)
+    assert config.log is not None
+    policy = read_policy_file(config.log)
+    paths = {"register": config.log.register_key_path, "custody": config.log.custody_key_path}
+
+    def reach(name: str) -> None:
+        if name == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    database = await Database.open(config.database_path)
+    clock = SystemClock()
+    bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
+    shelf = Shelf(bucket, clock, Retention(mode="governance", days=1))
+    await shelf.prepare()
+    witnesses = Witnesses(policy)
+    writers = {
+        name: LogWriter(
+            name,
+            signer=read_key_file(paths[name], f"{config.log.name}/{name}", policy),
+            database=database,
+            shelf=shelf,
+            witnesses=witnesses,
+            clock=clock,
+            refresh_ms=refreshing(database),
+            reach=reach,
+        )
+        for name in LOGS
+    }
+    print("ready", flush=True)
+    await Logs(database=database, writers=writers, policy=policy).run()
+
+
+if __name__ == "__main__":
+    asyncio.run(run(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""))

@@ -1,0 +1,393 @@
+"""What owners may decide besides giving clips away, and what of it waits for the door (R10c)."""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import msgspec
+import pytest
+
+from firmware.consent.facts import ApproverFact, BrowserFact, Decided, Decision
+from firmware.consent.household_rules import (
+    MAX_APPROVERS,
+    MAX_HOLDS,
+    MAX_REFUSED_AGENCIES,
+    TIMELESS,
+    Forbidden,
+    check_decision,
+    is_widening,
+)
+from firmware.consent.verifier import decide, judge
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.decisions import (
+    MAX_HOLD_WINDOW_MS,
+    AddApprover,
+    ChangeSettings,
+    Confirm,
+    Decline,
+    EndApprover,
+    EndBrowser,
+    EnrolBrowser,
+    Hold,
+    Knock,
+    OwnerSettings,
+    RecoveryKeys,
+    RefuseAgency,
+    RemoveOwner,
+    Revoke,
+    SetRecovery,
+    Unhold,
+)
+from firmware.protocol.encoding import b64u
+from firmware.protocol.grants import AddOwner, GrantTerms, Terms
+from firmware.protocol.passkeys import PasskeyKey
+from tests.fakes.consent_world import (
+    NOW_MS,
+    ConsentWorld,
+    make_world,
+    new_owner_passkey,
+    reason,
+)
+from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
+
+DIGEST = "ab" * 32
+MASK = [[0, 0], [100, 0], [100, 100]]
+OTHER_MASK = [[0, 0], [200, 0], [200, 200]]
+BROWSER = SoftBrowser.create()
+
+
+@pytest.fixture
+def world() -> ConsentWorld:
+    return make_world()
+
+
+def ada(world: ConsentWorld) -> str:
+    return world.owner.key.credential_id
+
+
+def knowing(world: ConsentWorld, keys: BrowserKeys, credential_id: str) -> ConsentWorld:
+    fact = BrowserFact(credential_id=credential_id, keys=keys)
+    return world.with_facts(browsers={**world.facts.browsers, keys.id: fact})
+
+
+def approver_key() -> PasskeyKey:
+    return SoftPasskey.create(rp_id="approve.example", origin="https://approve.example").key
+
+
+def recovery(world: ConsentWorld, **changes: str) -> SetRecovery:
+    keys = RecoveryKeys(
+        sealing_key=BROWSER.keys.viewing_key, signing_key=world.owner.key.public_key
+    )
+    return SetRecovery(keys=msgspec.structs.replace(keys, **changes))
+
+
+def prepared(world: ConsentWorld) -> ConsentWorld:
+    """A world in which each kind of decision can be made."""
+    world, _ = world.with_owner()
+    world = knowing(world, BROWSER.keys, ada(world))
+    key = approver_key()
+    fact = ApproverFact(credential_id=ada(world), name="Laptop", key=key)
+    return world.with_household(
+        holds=frozenset({DIGEST}),
+        approvers={key.credential_id: fact},
+        waiting={DIGEST: ada(world)},
+        settings=OwnerSettings(revision=1, masks=[MASK]),
+    )
+
+
+def one_of_each(world: ConsentWorld) -> dict[str, tuple[Any, bool]]:
+    """Return right terms of each kind, and whether they widen."""
+    approver = next(iter(world.facts.household.approvers))
+    other = world.facts.owners[1].passkey.credential_id
+    masked = OwnerSettings(revision=2, masks=[MASK, OTHER_MASK])
+    return {
+        "AddOwner": (world.newcomer(), True),
+        "RemoveOwner": (RemoveOwner(credential_id=other), True),
+        "RemoveOwner, oneself": (RemoveOwner(credential_id=ada(world)), False),
+        "EnrolBrowser": (EnrolBrowser(browser=SoftBrowser.create().keys), True),
+        "EnrolBrowser, renewed": (EnrolBrowser(browser=BROWSER.keys), False),
+        "EndBrowser": (EndBrowser(browser=BROWSER.keys.id), False),
+        "Hold": (Hold(from_ms=1, to_ms=2), False),
+        "Unhold": (Unhold(hold_digest=DIGEST), False),
+        "Revoke": (Revoke(grant_digest=DIGEST), False),
+        "Decline": (Decline(request_digest=DIGEST), False),
+        "RefuseAgency": (RefuseAgency(agency="lakeland-police", is_refused=True), False),
+        "RefuseAgency, again after all": (
+            RefuseAgency(agency="lakeland-police", is_refused=False),
+            True,
+        ),
+        "ChangeSettings": (ChangeSettings(settings=masked), False),
+        "ChangeSettings, a mask less": (ChangeSettings(settings=OwnerSettings(revision=2)), True),
+        "SetRecovery": (recovery(world), True),
+        "AddApprover": (AddApprover(name="Desk", key=approver_key()), True),
+        "EndApprover": (EndApprover(credential_id=approver), False),
+        "Knock": (Knock(statement_digest=DIGEST, language="en"), False),
+    }
+
+
+KINDS = sorted(one_of_each(prepared(make_world())))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_is_decided_at_once_or_waits_for_the_door(world, kind):
+    world = prepared(world)
+    terms, widens = one_of_each(world)[kind]
+    decision = world.decision(terms)
+    assert decision.is_widening is widens
+    answer = decide(decision, None, world.facts)
+    assert reason(answer) == ("not_confirmed" if widens else None)
+    confirmation = world.confirmation(decision.digest)
+    assert isinstance(decide(decision, confirmation, world.facts), Decided)
+
+
+def test_no_kind_is_forgotten():
+    told = {type(terms) for terms, _ in one_of_each(prepared(make_world())).values()}
+    assert told == set(get_args(Terms)) - {GrantTerms, Confirm}
+
+
+def test_no_owner_decides_for_another_doorbell_or_without_a_known_time(world):
+    world = prepared(world)
+    for terms, _ in one_of_each(world).values():
+        elsewhere = world.sign(world.statement(terms, device="z" * 20))
+        assert reason(judge(elsewhere, world.facts)) == "device"
+        dark = replace(world.facts, is_clock_trusted=False)
+        told = judge(world.sign(world.statement(terms)), dark)
+        assert reason(told) == (None if isinstance(terms, TIMELESS) else "clock")
+
+
+def test_what_counts_without_a_known_time_only_narrows(world):
+    world = prepared(world)
+    for terms, widens in one_of_each(world).values():
+        if isinstance(terms, TIMELESS):
+            assert not widens
+    assert len(TIMELESS) == 4
+
+
+def test_what_has_no_time_is_used_once_all_the_same(world):
+    statement = world.statement(Hold(from_ms=1, to_ms=2), not_after_ms=1)
+    assert isinstance(judge(world.sign(statement), world.facts), Decision)
+    spent = world.with_facts(spent=frozenset({statement.digest()}))
+    assert reason(judge(spent.sign(statement), spent.facts)) == "spent"
+
+
+# Owners
+
+
+def test_nobody_is_made_an_owner_twice_under_whichever_name(world):
+    known = world.owner.key
+    again = world.newcomer(passkey=known)
+    assert reason(world.judged(again)) == "already_owner"
+    renamed = msgspec.structs.replace(known, credential_id="b3RoZXI")
+    assert reason(world.judged(world.newcomer(passkey=renamed))) == "already_owner"
+    reused = msgspec.structs.replace(new_owner_passkey().key, credential_id=known.credential_id)
+    assert reason(world.judged(world.newcomer(passkey=reused))) == "already_owner"
+
+
+def test_a_key_that_confirms_is_made_no_owner(world):
+    world, key = world.with_approver()
+    assert reason(world.judged(world.newcomer(passkey=key.key))) == "approver"
+
+
+def test_a_newcomer_brings_a_browser_of_their_own(world):
+    world = knowing(world, BROWSER.keys, ada(world))
+    assert reason(world.judged(world.newcomer(browser=BROWSER.keys))) == "browser"
+
+
+@pytest.mark.parametrize("key", ["A", "AAAA", b64u(b"\x30\x00")])
+def test_a_newcomer_whose_passkey_cant_be_used_is_refused(world, key):
+    passkey = msgspec.structs.replace(new_owner_passkey().key, public_key=key)
+    assert reason(world.judged(world.newcomer(passkey=passkey))) == "form"
+
+
+def test_nobody_removes_a_stranger_or_the_last_owner(world):
+    assert reason(world.judged(RemoveOwner(credential_id="c3RyYW5nZXI"))) == "owner"
+    assert reason(world.judged(RemoveOwner(credential_id=ada(world)))) == "last_owner"
+
+
+# Browsers
+
+
+@pytest.mark.parametrize("key", ["session_key", "viewing_key"])
+@pytest.mark.parametrize("value", ["", "AAAA", "A" * 44, "A" * 43])
+def test_a_browser_whose_keys_cant_be_used_is_refused(world, key, value):
+    keys = msgspec.structs.replace(SoftBrowser.create().keys, **{key: value})
+    assert reason(world.judged(EnrolBrowser(browser=keys))) == "form"
+
+
+@pytest.mark.parametrize("terms_of", [EnrolBrowser, EndBrowser])
+def test_nobody_takes_or_ends_another_owners_browser(world, terms_of):
+    world = knowing(world, BROWSER.keys, "c29tZWJvZHk")
+    terms = terms_of(browser=BROWSER.keys if terms_of is EnrolBrowser else BROWSER.keys.id)
+    assert reason(world.judged(terms)) == "browser"
+
+
+def test_nobody_ends_a_browser_that_isnt_there(world):
+    assert reason(world.judged(EndBrowser(browser="a" * 20))) == "browser"
+
+
+@pytest.mark.parametrize("name", ["name", "viewing_key"])
+def test_a_known_browser_with_anything_changed_is_asked_about(world, name):
+    world = knowing(world, BROWSER.keys, ada(world))
+    changed = {"name": "Another", "viewing_key": SoftBrowser.create().keys.viewing_key}[name]
+    keys = msgspec.structs.replace(BROWSER.keys, **{name: changed})
+    assert world.decision(EnrolBrowser(browser=keys)).is_widening
+
+
+# Holds and revocations (R12, R14)
+
+
+@pytest.mark.parametrize(
+    ("window_ms", "expected"),
+    [
+        (0, "hold"),
+        (1, None),
+        (MAX_HOLD_WINDOW_MS, None),
+        (MAX_HOLD_WINDOW_MS + 1, "hold"),
+        (-1, "hold"),
+    ],
+)
+def test_a_hold_is_for_a_day_at_most(world, window_ms, expected):
+    terms = Hold(from_ms=NOW_MS, to_ms=NOW_MS + window_ms)
+    assert reason(world.judged(terms)) == expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(MAX_HOLDS - 1, None), (MAX_HOLDS, "hold")])
+def test_there_are_so_many_holds_at_most(world, count, expected):
+    world = world.with_household(holds=frozenset(f"{n:064x}" for n in range(count)))
+    assert reason(world.judged(Hold(from_ms=1, to_ms=2))) == expected
+
+
+def test_only_a_hold_that_there_is_can_end(world):
+    assert reason(world.judged(Unhold(hold_digest=DIGEST))) == "hold"
+
+
+def test_a_grant_is_taken_back_once(world):
+    taken = world.with_household(revoked=frozenset({DIGEST}))
+    assert reason(taken.judged(Revoke(grant_digest=DIGEST))) == "revoked"
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("before", "revision", "expected"),
+    [
+        (None, 1, None),
+        (None, 2, "settings"),
+        (1, 2, None),
+        (1, 1, "settings"),
+        (1, 3, "settings"),
+        (5, 4, "settings"),
+    ],
+)
+def test_each_settings_follow_the_last_ones(world, before, revision, expected):
+    if before is not None:
+        world = world.with_household(settings=OwnerSettings(revision=before))
+    terms = ChangeSettings(settings=OwnerSettings(revision=revision))
+    assert reason(world.judged(terms)) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "widens"),
+    [
+        (None, [], False),
+        (None, [MASK], False),
+        ([], [MASK], False),
+        ([MASK], [MASK], False),
+        ([MASK], [OTHER_MASK, MASK], False),
+        ([MASK], [OTHER_MASK], True),
+        ([MASK, OTHER_MASK], [MASK], True),
+        ([MASK], [], True),
+    ],
+)
+def test_a_mask_less_is_asked_about(world, before, after, widens):
+    if before is not None:
+        world = world.with_household(settings=OwnerSettings(revision=1, masks=before))
+    revision = 1 if before is None else 2
+    terms = ChangeSettings(settings=OwnerSettings(revision=revision, masks=after))
+    assert world.decision(terms).is_widening is widens
+
+
+def test_so_many_agencies_can_be_refused(world):
+    full = frozenset(f"agency-{n}" for n in range(MAX_REFUSED_AGENCIES))
+    world = world.with_household(refused_agencies=full)
+    assert reason(world.judged(RefuseAgency(agency="one-more", is_refused=True))) == "settings"
+    assert reason(world.judged(RefuseAgency(agency="agency-1", is_refused=True))) is None
+    assert reason(world.judged(RefuseAgency(agency="one-more", is_refused=False))) is None
+    one_less = world.with_household(refused_agencies=full - {"agency-1"})
+    assert reason(one_less.judged(RefuseAgency(agency="one-more", is_refused=True))) is None
+
+
+# Recovery and approvers
+
+
+@pytest.mark.parametrize("which", ["sealing_key", "signing_key"])
+@pytest.mark.parametrize("value", ["", "AAAA", "A"])
+def test_a_recovery_key_that_cant_be_used_is_refused(world, which, value):
+    assert reason(world.judged(recovery(world, **{which: value}))) == "recovery"
+
+
+@pytest.mark.parametrize("value", ["", "AAAA", "A"])
+def test_an_approver_whose_key_cant_be_used_is_refused(world, value):
+    key = msgspec.structs.replace(approver_key(), public_key=value)
+    assert reason(world.judged(AddApprover(name="Desk", key=key))) == "approver"
+
+
+@pytest.mark.parametrize("field", ["credential_id", "public_key"])
+def test_neither_an_owners_passkey_nor_a_known_key_is_made_an_approver(world, field):
+    world, known = world.with_approver()
+    for key in (world.owner.key, known.key):
+        taken = msgspec.structs.replace(approver_key(), **{field: getattr(key, field)})
+        assert reason(world.judged(AddApprover(name="Desk", key=taken))) == "approver"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"), [(MAX_APPROVERS - 1, None), (MAX_APPROVERS, "approver")]
+)
+def test_there_are_so_many_approvers_at_most(world, count, expected):
+    for _ in range(count):
+        world, _ = world.with_approver()
+    assert reason(world.judged(AddApprover(name="Desk", key=approver_key()))) == expected
+
+
+def test_nobody_ends_another_owners_approver(world):
+    world, key = world.with_approver(of="c29tZWJvZHk")
+    assert reason(world.judged(EndApprover(credential_id=key.key.credential_id))) == "approver"
+    assert reason(world.judged(EndApprover(credential_id="bm9uZQ"))) == "approver"
+
+
+# The last word
+
+
+@pytest.mark.parametrize("whose", [None, "c29tZWJvZHk"])
+def test_a_last_word_is_for_a_statement_of_ones_own_that_waits(world, whose):
+    world, key = world.with_approver()
+    if whose is not None:
+        world = world.with_household(waiting={DIGEST: whose})
+    assert reason(world.judged(Knock(statement_digest=DIGEST, language="sv"))) == "not_waiting"
+    confirm = Confirm(statement_digest=DIGEST, answer="yes")
+    assert reason(world.judged(confirm, by=key)) == "not_waiting"
+    mine = world.with_household(waiting={DIGEST: ada(world)})
+    assert reason(mine.judged(confirm, by=key)) is None
+    assert reason(mine.judged(Knock(statement_digest=DIGEST, language="sv"))) is None
+
+
+def test_a_last_word_widens_nothing_by_itself(world):
+    world, key = world.with_approver()
+    world = world.with_household(waiting={DIGEST: ada(world)})
+    answer = world.judged(Confirm(statement_digest=DIGEST, answer="no"), by=key)
+    assert isinstance(answer, Decision)
+    assert not answer.is_widening
+
+
+def test_what_these_rules_do_not_name_is_forbidden_and_would_wait(world):
+    with pytest.raises(Forbidden, match="form"):
+        check_decision(world.terms(), ada(world), world.facts)
+    assert is_widening(world.terms(), ada(world), world.facts)
+
+
+def test_a_refusal_says_the_check_and_why(world):
+    with pytest.raises(Forbidden, match=r"^hold: there is no such hold$") as caught:
+        check_decision(Unhold(hold_digest=DIGEST), ada(world), world.facts)
+    assert (caught.value.reason, caught.value.detail) == ("hold", "there is no such hold")
+    assert isinstance(world.newcomer(), AddOwner)

@@ -1,0 +1,136 @@
+"""firmware.outbox.outgoing: sealed packages lie whole on the card, whatever their size."""
+
+import hashlib
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from firmware.errors import StoreError
+from firmware.outbox.outgoing import MAX_PARTS, PART_BYTES, Outgoing, part_bytes_for
+from firmware.protocol.commands import Command, PartTicket, UploadTicket
+from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
+from firmware.protocol.events import MAX_PACKAGE_BYTES, Event, PackageUploaded, UploadedPart
+
+MIB = 1024 * 1024
+AWS_URL_CHARS = 1150
+"""Longer than a URL of S3 with temporary credentials' usual parameters and a long upload id."""
+
+
+@pytest.fixture
+def outgoing(tmp_path: Path) -> Outgoing:
+    return Outgoing(tmp_path / "outgoing")
+
+
+def put(outgoing: Outgoing, sealed: Iterator[bytes] | list[bytes] | bytes):
+    return outgoing.put(package_id=new_id(), request_id=new_id(), agency="lakeland", sealed=sealed)
+
+
+def test_pieces_become_the_same_package_as_the_whole(outgoing: Outgoing) -> None:
+    whole = bytes(range(256)) * 4 * 1024 * 9  # 9 MiB
+    one = put(outgoing, whole)
+    other = put(outgoing, (whole[i : i + 1000] for i in range(0, len(whole), 1000)))
+    assert one.part_sha256 == other.part_sha256
+    assert one.size_bytes == other.size_bytes == len(whole)
+    assert one.part_sha256[1] == hashlib.sha256(whole[PART_BYTES:]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "size_bytes",
+    [1, PART_BYTES, 100 * PART_BYTES, 100 * PART_BYTES + 1, 1_500_000_000, MAX_PACKAGE_BYTES],
+)
+def test_a_package_has_no_more_parts_than_a_message_can_name(size_bytes: int) -> None:
+    part_bytes = part_bytes_for(size_bytes)
+    count = -(-size_bytes // part_bytes)
+    assert count <= MAX_PARTS
+    assert PART_BYTES <= part_bytes <= 64 * MIB
+    assert (count - 1) * part_bytes < size_bytes <= count * part_bytes
+
+
+def test_the_longest_ticket_and_the_longest_answer_fit_into_a_message() -> None:
+    package_id, digest = new_id(), "f" * 64
+    parts = [
+        PartTicket(number=n, sha256=digest, url="https://" + "u" * (AWS_URL_CHARS - 8))
+        for n in range(1, MAX_PARTS + 1)
+    ]
+    command = Command(
+        id=new_id(),
+        device="a" * 20,
+        time_ms=2**41,
+        expires_ms=2**41,
+        body=UploadTicket(package_id=package_id, parts=parts),
+    )
+    assert len(command.encode()) <= MAX_MQTT_BYTES - 1024
+    uploaded = [
+        UploadedPart(number=n, etag="e" * 200, sha256=digest) for n in range(1, MAX_PARTS + 1)
+    ]
+    event = Event(
+        id=new_id(),
+        device="a" * 20,
+        seq=2**50,
+        time_ms=2**41,
+        is_clock_trusted=True,
+        body=PackageUploaded(package_id=package_id, parts=uploaded),
+    )
+    assert len(event.encode()) <= MAX_MQTT_BYTES - 1024
+
+
+def test_a_package_larger_than_allowed_is_refused_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("firmware.outbox.outgoing.MAX_PACKAGE_BYTES", MIB)
+    outgoing = Outgoing(tmp_path / "outgoing")
+    with pytest.raises(StoreError, match="release fewer clips"):
+        put(outgoing, [b"x" * MIB, b"y"])
+    with pytest.raises(StoreError, match="empty"):
+        put(outgoing, b"")
+    assert list((tmp_path / "outgoing").iterdir()) == []
+
+
+def test_a_source_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
+    def failing() -> Iterator[bytes]:
+        yield b"x" * MIB
+        raise OSError("the clip can't be read")
+
+    outgoing = Outgoing(tmp_path / "outgoing")
+    with pytest.raises(OSError, match="the clip"):
+        put(outgoing, failing())
+    assert list((tmp_path / "outgoing").iterdir()) == []
+
+
+def test_a_start_clears_away_what_never_became_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "outgoing"
+    outgoing = Outgoing(folder)
+    ready = put(outgoing, b"whole")
+    (folder / "aaaa.bin.new").write_bytes(b"half")
+    (folder / "bbbb.bin").write_bytes(b"never announced")
+    assert Outgoing(folder).waiting() == [ready]
+    assert {path.name for path in folder.iterdir()} == {
+        f"{ready.package_id}.bin",
+        f"{ready.package_id}.json",
+    }
+
+
+def test_a_part_is_found_to_have_rotted(tmp_path: Path) -> None:
+    outgoing = Outgoing(tmp_path / "outgoing")
+    ready = put(outgoing, b"x" * (PART_BYTES + 10))
+    path = tmp_path / "outgoing" / f"{ready.package_id}.bin"
+    with path.open("r+b") as file:
+        file.seek(PART_BYTES + 3)
+        file.write(b"y")
+    assert outgoing.is_intact(ready, 1)
+    assert not outgoing.is_intact(ready, 2)
+    with path.open("r+b") as file:
+        file.truncate(PART_BYTES - 1)
+    assert not outgoing.is_intact(ready, 1)
+
+
+def test_keeping_and_reading_a_package_needs_no_memory_of_its_size(outgoing: Outgoing) -> None:
+    piece = b"x" * MIB
+    put(outgoing, [piece])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    ready = put(outgoing, (piece for _ in range(200)))
+    assert all(outgoing.is_intact(ready, n) for n in range(1, len(ready.part_sha256) + 1))
+    grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    assert grown_mib < 50

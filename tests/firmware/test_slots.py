@@ -1,0 +1,373 @@
+"""firmware.slots: one commitment and one note a browser in every slot, and proofs of the clips."""
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firmware.clips.slot_store import MAX_UNLOGGED
+from firmware.protocol.custody import (
+    CaptureProof,
+    clip_commitment,
+    slot_entry,
+    slot_root,
+)
+from firmware.protocol.encoding import WireError, b64u, unb64u
+from firmware.protocol.events import MAX_SLOT_NOTES
+from firmware.protocol.notes import Nothing, RequestsMatched
+from firmware.protocol.tlog.proof import check_proof
+from tests.fakes.log_town import EXAMPLE_DELAYS, make_town
+from tests.fakes.slot_house import SlotHouse
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> SlotHouse:
+    house = SlotHouse(tmp_path)
+    house.add_owner()
+    return house
+
+
+def check(house: SlotHouse, proof: CaptureProof, manifest_digest: str) -> None:
+    """Check a capture proof as who verifies evidence does."""
+    record = proof.record
+    assert clip_commitment(manifest_digest, unb64u(proof.clip_salt)) in record.clips
+    root = slot_root(record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
+    check_proof(
+        proof.proof.encode(),
+        entry=slot_entry(record.slot, root),
+        policy=house.town.policy,
+        origin=house.town.custody_log.origin,
+    )
+
+
+async def test_a_clip_is_committed_to_in_the_slot_in_which_it_was_finished(
+    house: SlotHouse,
+) -> None:
+    clip = house.film()
+    slot = house.clock.wall_ms() // house.slot_ms
+    told = await house.pass_slot()
+    assert told is not None
+    assert told.slot == slot
+    assert house.slots.capture_proof(clip.clip_id) is None
+    await house.answer()
+    proof = house.slots.capture_proof(clip.clip_id)
+    assert proof is not None
+    assert proof.record.digest() == told.commitment
+    check(house, proof, clip.manifest_digest)
+
+
+async def test_a_proof_outlives_a_restart(house: SlotHouse) -> None:
+    clip = house.film()
+    await house.pass_slot()
+    house.restart()
+    await house.answer()
+    house.restart()
+    proof = house.slots.capture_proof(clip.clip_id)
+    assert proof is not None
+    check(house, proof, clip.manifest_digest)
+
+
+async def test_a_clip_is_committed_to_once_if_the_log_answers(house: SlotHouse) -> None:
+    house.film()
+    await house.pass_and_answer()
+    house.film()
+    await house.pass_and_answer()
+    record = house.store.record(house.told[-1][1].slot)
+    assert record is not None
+    assert len(record.clips) == 1
+
+
+async def test_clips_are_in_the_order_in_which_they_were_recorded(house: SlotHouse) -> None:
+    clips = [house.film() for _ in range(3)]
+    await house.pass_and_answer()
+    for place, clip in enumerate(clips):
+        proof = house.slots.capture_proof(clip.clip_id)
+        assert proof is not None
+        salted = clip_commitment(clip.manifest_digest, unb64u(proof.clip_salt))
+        assert proof.record.clips.index(salted) == place
+
+
+async def test_a_clip_of_a_slot_that_is_never_logged_comes_in_a_later_one(
+    house: SlotHouse,
+) -> None:
+    clip = house.film()
+    for _ in range(4):
+        await house.pass_slot()
+        house.receive()
+    assert house.slots.capture_proof(clip.clip_id) is None
+    await house.answer()
+    proof = house.slots.capture_proof(clip.clip_id)
+    assert proof is not None
+    check(house, proof, clip.manifest_digest)
+
+
+async def test_an_empty_slot_is_told_like_any_other(house: SlotHouse) -> None:
+    first = await house.pass_and_answer()
+    second = await house.pass_and_answer()
+    assert first is not None
+    assert second is not None
+    assert first.commitment != second.commitment
+    assert second.slot == first.slot + 1
+
+
+async def test_no_two_commitments_are_alike(house: SlotHouse) -> None:
+    clip = house.film()
+    for _ in range(4):  # twice the same clip, since nobody answers
+        await house.pass_slot()
+        house.receive()
+    records = [house.store.record(told.slot) for _, told in house.told]
+    clips = [one for record in records if record is not None for one in record.clips]
+    assert len(clips) >= 2
+    assert len(set(clips)) == len(clips)
+    assert clip.manifest_digest not in clips
+
+
+async def test_the_salts_are_on_the_card_before_the_commitment_is_told(tmp_path: Path) -> None:
+    house = SlotHouse(tmp_path)
+    clip = house.film()
+    known = []
+
+    async def tell(body: object, *, event_id: str | None = None) -> object:
+        record = house.store.record(body.slot)  # type: ignore[attr-defined]
+        known.append((record is not None and record.digest() == body.commitment, event_id))  # type: ignore[attr-defined]
+        raise OSError("the power fails")
+
+    house.slots._tell = tell  # type: ignore[assignment]
+    with pytest.raises(OSError, match="power"):
+        await house.pass_slot()
+    assert known == [(True, house.store.event_ids(count=1)[0])]
+    house.restart()
+    for _ in range(3):
+        await house.pass_slot()
+        house.receive()
+    await house.answer()
+    assert house.slots.capture_proof(clip.clip_id) is not None
+
+
+async def test_a_slot_is_told_after_its_end_and_before_the_relay_closes_it(
+    house: SlotHouse,
+) -> None:
+    for _ in range(3):
+        await house.pass_and_answer()
+    after_end = {told_ms - (told.slot + 1) * house.slot_ms for told_ms, told in house.told}
+    assert len(after_end) == 1
+    assert 0 < after_end.pop() <= 30_000
+
+
+async def test_doorbells_tell_their_slots_at_different_moments(tmp_path: Path) -> None:
+    moments = set()
+    for seed in range(5):
+        (tmp_path / str(seed)).mkdir()
+        house = SlotHouse(tmp_path / str(seed), seed=seed)
+        await house.pass_slot()
+        moments.add(house.told[0][0])
+    assert len(moments) == 5
+
+
+async def test_each_browser_of_every_owner_has_one_note(house: SlotHouse) -> None:
+    house.add_owner("Bo", phones=2)
+    told = await house.pass_slot()
+    assert told is not None
+    assert sorted(note.browser for note in told.notes) == sorted(
+        phone.keys.id for phone in house.phones
+    )
+    assert [house.notes_to(phone) for phone in house.phones] == [[Nothing()]] * 3
+
+
+async def test_without_owners_a_slot_is_told_too(tmp_path: Path) -> None:
+    house = SlotHouse(tmp_path)
+    told = await house.pass_slot()
+    assert told is not None
+    assert told.notes == []
+
+
+async def test_more_browsers_than_a_message_holds_take_turns(house: SlotHouse) -> None:
+    house.add_owner("Bo", phones=40)
+    signed = house.town.publish()
+    told: dict[str, int] = {}
+    for _ in range(4):
+        slot = await house.pass_and_answer()
+        assert slot is not None
+        assert len(slot.notes) == MAX_SLOT_NOTES
+        for phone in house.phones:
+            for body in house.notes_to(phone):
+                if isinstance(body, RequestsMatched):
+                    assert body.requests[0].request_digest == signed.request_digest
+                    told[phone.keys.id] = told.get(phone.keys.id, 0) + 1
+    assert told == {phone.keys.id: 1 for phone in house.phones}
+
+
+async def test_while_there_is_no_receipt_two_slots_wait_and_no_more(house: SlotHouse) -> None:
+    clip = house.film()
+    for _ in range(10):
+        await house.pass_slot()
+    assert len(house.outbox.pending(100)) == 2
+    house.receive()
+    assert await house.pass_and_answer() is not None
+    proof = house.slots.capture_proof(clip.clip_id)
+    assert proof is not None
+    check(house, proof, clip.manifest_digest)
+
+
+async def test_slots_that_were_never_logged_dont_pile_up_on_the_card(house: SlotHouse) -> None:
+    for _ in range(3 * MAX_UNLOGGED):
+        await house.pass_slot()
+        house.receive()
+    assert len(house.store.event_ids(count=1000)) == MAX_UNLOGGED
+
+
+async def test_a_slot_is_told_once_also_after_a_restart_within_it(house: SlotHouse) -> None:
+    slot = house.clock.wall_ms() // house.slot_ms
+    await house.pass_slot()
+    house.restart()
+    assert not await house.slots.commit(slot, house.slot_ms)
+    assert len(house.told) == 1
+
+
+async def test_with_a_clip_its_proof_goes_and_then_its_slot(house: SlotHouse) -> None:
+    clip, other = house.film(), house.film()
+    await house.pass_and_answer()
+    slot = house.told[0][1].slot
+    house.shelves.library.remove([clip.clip_id], "age")
+    await house.pass_and_answer()
+    assert house.slots.capture_proof(clip.clip_id) is None
+    assert house.slots.capture_proof(other.clip_id) is not None
+    house.shelves.library.remove([other.clip_id], "age")
+    await house.pass_and_answer()
+    assert house.store.record(slot) is None
+
+
+async def test_a_clip_that_was_sealed_anew_is_committed_to_anew(house: SlotHouse) -> None:
+    clip = house.film()
+    await house.pass_and_answer()
+    with house.shelves.database.write() as connection:
+        connection.execute("UPDATE clips SET manifest_digest = ?", ("cd" * 32,))
+    assert house.slots.capture_proof(clip.clip_id) is None
+    await house.pass_and_answer()
+    proof = house.slots.capture_proof(clip.clip_id)
+    assert proof is not None
+    check(house, proof, "cd" * 32)
+
+
+@pytest.mark.parametrize(
+    "what", ["index", "size", "hashes", "slot", "proof", "other log", "no quorum", "text"]
+)
+async def test_an_answer_that_proves_nothing_is_refused_and_not_kept(
+    house: SlotHouse, what: str
+) -> None:
+    clip = house.film()
+    told = await house.pass_slot()
+    assert told is not None
+    town = house.town
+    house._wind_town()
+    logged = town.log_slot(told.slot, [told.commitment])[told.commitment]
+    release = town.log_release("ab" * 32)
+    changes = {
+        "index": {"index": (logged.index + 1) % logged.size},
+        "size": {"size": logged.size + 1},
+        "hashes": {"hashes": [*logged.hashes[:-1], b64u(bytes(32))]},
+        "slot": {"slot": told.slot},
+        "proof": {"proof": release.proof},
+        "other log": {"proof": town.register_log.proof(0)},
+        "no quorum": {},
+        "text": {"proof": "junk"},
+    }[what]
+    if what == "slot":  # the same tree, logged for another slot
+        other = town.log_slot(told.slot + 1, [told.commitment])[told.commitment]
+        changes = {"index": other.index, "hashes": other.hashes, "proof": other.proof}
+    if what == "no quorum":
+        town.custody_log.cosign(at_ms=town.now_ms, by=["north"])
+        changes = {"proof": town.custody_log.proof(town.custody_log.size - 2)}
+    with pytest.raises(WireError):
+        await house.slots.on_logged(msgspec.structs.replace(logged, **changes))
+    assert house.slots.capture_proof(clip.clip_id) is None
+    await house.slots.on_logged(logged)
+    assert house.slots.capture_proof(clip.clip_id) is not None
+
+
+async def test_an_answer_for_a_slot_that_is_not_known_is_taken_and_forgotten(
+    house: SlotHouse,
+) -> None:
+    logged = house.town.log_slot(1, ["ab" * 32])["ab" * 32]
+    await house.slots.on_logged(logged)
+    assert house.store.record(1) is None
+
+
+async def test_an_answer_that_comes_twice_changes_nothing(house: SlotHouse) -> None:
+    clip = house.film()
+    await house.pass_slot()
+    logged = await house.answer()
+    before = house.slots.capture_proof(clip.clip_id)
+    house.town.wind(hours=1)
+    again = house.town.log_slot(logged.slot, [house.told[-1][1].commitment])
+    await house.slots.on_logged(again[house.told[-1][1].commitment])
+    assert house.slots.capture_proof(clip.clip_id) == before
+
+
+async def test_it_runs_from_slot_to_slot(tmp_path: Path) -> None:
+    house = SlotHouse(tmp_path, make_town(kind="example"))
+    slots = []
+
+    async def tell(body: object, *, event_id: str | None = None) -> object:
+        slots.append(body.slot)  # type: ignore[attr-defined]
+        if len(slots) == 4:
+            running.cancel()
+        return None
+
+    house.slots._tell = tell  # type: ignore[assignment]
+    first = house.clock.wall_ms() // EXAMPLE_DELAYS.slot_ms
+    running = asyncio.create_task(house.slots.run())
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert slots == [first, first + 1, first + 2, first + 3]
+
+
+@pytest.mark.parametrize("why", ["no register", "no trusted clock"])
+async def test_nothing_is_told_while_the_slots_or_the_time_arent_known(
+    house: SlotHouse, why: str
+) -> None:
+    looks = 0
+
+    async def sleep(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        house.clock.advance(seconds)
+        if looks == 500:
+            running.cancel()
+        await asyncio.sleep(0)
+
+    house.slots._sleep = sleep
+    if why == "no register":
+        house.slots._slot_ms = lambda: None
+    else:
+        house.clock.trusted = False
+    running = asyncio.create_task(house.slots.run())
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert house.told == []
+
+
+@pytest.mark.parametrize("by_ms", [-3_600_000, 3_600_000])
+async def test_a_slot_isnt_told_late_or_early_when_the_clock_is_set(
+    house: SlotHouse, by_ms: int
+) -> None:
+    slot = house.clock.wall_ms() // house.slot_ms
+
+    async def sleep(seconds: float) -> None:
+        house.clock.advance(seconds)
+        house.clock.set_wall_ms(house.clock.wall_ms() + by_ms)
+
+    house.clock.set_wall_ms((slot + 1) * house.slot_ms)
+    house.slots._sleep = sleep
+    assert not await house.slots.commit(slot, house.slot_ms)
+    assert house.told == []
+
+
+async def test_a_browser_that_cant_be_sealed_to_changes_no_count(house: SlotHouse) -> None:
+    phone = house.phones[0]
+    broken = msgspec.structs.replace(phone.keys, viewing_key=b64u(bytes(32)))
+    house.browsers.enrol(broken, house.owners.owners[0].passkey.credential_id, 1)
+    told = await house.pass_slot()
+    assert told is not None
+    assert [len(note.sealed) for note in told.notes] == [3478]

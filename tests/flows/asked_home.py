@@ -1,0 +1,242 @@
+"""An owner in Chromium whom the police ask, at the relay's real HTTP side, and their doorbell.
+
+The relay, the register, the passkey and all keys are real; what a doorbell tells is committed as
+ingest does it, and what it would make of a statement its own verifier says.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from playwright.async_api import Browser, Page
+
+from firmware.consent.facts import (
+    BrowserFact,
+    ClipFact,
+    Facts,
+    HouseholdFacts,
+    Judged,
+    Refusal,
+    UnverifiedStatement,
+)
+from firmware.consent.verifier import judge
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.encoding import decode, new_id, sha256_hex, unb64u
+from firmware.protocol.events import ClipReady, Event, Motion, Pressed, SlotCommitted
+from firmware.protocol.grants import OwnerKeys, SignedStatement, Statement, open_statement
+from firmware.protocol.notes import (
+    ConfirmationWanted,
+    MatchedRequest,
+    NoteBody,
+    RequestsMatched,
+)
+from relay.request.published import PublishedRequest
+from relay.store import events
+from tests.fakes.log_town import make_town
+from tests.fakes.waiting import in_time
+from tests.flows.browser import Person, sit_down
+from tests.flows.household import PHONE, app_browser, join_and_pair, note, sealed_note
+from tests.relay.http_people import Officer, certified_officer, id_of
+from tests.relay.http_world import CELLS, HOUR_MS, OWNER_ORIGIN, World, asked_of
+
+AGENCY = "Lakeland Police"
+DOOR_PAGE = "http://door.test/confirm"
+UNTIL_SOMETHING_IS_KEPT = """async () => {
+  const { loadAccount } = await import("/account.js");
+  const { readKey } = await import("/vendor/browser/key_store.js");
+  const kept = () => readKey(`snapshot:${loadAccount().owner.credential_id}`);
+  while (!((await kept())?.tolds.length > 0)) await new Promise((done) => setTimeout(done, 50));
+}"""
+
+
+@dataclass
+class Home:
+    """An owner with the app open, and their doorbell."""
+
+    world: World
+    person: Person
+    device: str
+    keys: DeviceKeys
+    owner: OwnerKeys
+    officer: Officer
+    library: dict[str, ClipFact] = field(default_factory=dict)
+    household: HouseholdFacts = field(
+        default_factory=lambda: HouseholdFacts(approvers={}, waiting={})
+    )
+
+    @property
+    def page(self) -> Page:
+        return self.person.page
+
+    async def ask(self, **changes: Any) -> PublishedRequest:
+        """Let the officers ask, and their request be published."""
+        draft = self.officer.sign(self.officer.write(**changes))
+        answer = await self.officer.publish(draft)
+        assert answer.is_success, answer.text
+        published = await self.world.desk.find(id_of(draft))
+        assert published is not None
+        return published
+
+    async def hear(self, asked: PublishedRequest, **changes: Any) -> None:
+        """Let the doorbell tell that a request concerns it."""
+        fields: dict[str, Any] = {
+            "request_id": asked.id,
+            "request_digest": asked.digest,
+            "agency_name": AGENCY,
+            "is_emergency": asked.request.is_emergency,
+        }
+        matched = MatchedRequest(**(fields | changes))
+        await self.tell(RequestsMatched(requests=[matched]))
+
+    async def tell(self, body: NoteBody) -> None:
+        """Let the doorbell tell this browser something."""
+        await note(self.world, self.keys, self.owner, body)
+
+    async def tell_in_slot(self, *bodies: NoteBody) -> None:
+        """Let it tell something in its slots' messages, one each."""
+        for slot, body in enumerate(bodies):
+            sealed = sealed_note(self.world, self.keys, self.owner, body)
+            seq = self.world.seq[self.device] = self.world.seq.get(self.device, 0) + 1
+            told = Event(
+                id=new_id(),
+                device=self.device,
+                seq=seq,
+                time_ms=self.world.clock.wall_ms(),
+                is_clock_trusted=True,
+                body=SlotCommitted(slot=slot, commitment="c" * 64, notes=[sealed]),
+            )
+            async with self.world.database.begin() as tx:
+                rows = await events.add_slot_notes(
+                    tx, told, [sealed], received_ms=self.world.clock.wall_ms()
+                )
+            for row in rows:
+                self.world.hub.event_committed(row)
+
+    async def record(self, clip: ClipReady, *, has_sound: bool = True, **how: Any) -> ClipReady:
+        """Let the doorbell have a clip in its library, and tell it."""
+        self.library[clip.clip_id] = ClipFact(
+            manifest_digest=clip.manifest_digest,
+            started_ms=clip.started_ms,
+            ended_ms=clip.started_ms + clip.duration_ms,
+            has_sound=has_sound,
+        )
+        await self.world.tell(self.device, clip, **how)
+        return clip
+
+    async def visitor(self, *, minutes_ago: float = 90, **changes: Any) -> ClipReady:
+        """Let somebody ring, and be recorded."""
+        rang_ms = self.world.clock.wall_ms() - int(minutes_ago * 60_000)
+        ring = await self.world.tell(self.device, Pressed(), time_ms=rang_ms)
+        return await self.record(clip_of(ring.id, rang_ms - 6_000, **changes))
+
+    async def sent(self) -> SignedStatement:
+        """Wait for the one statement that was sent, and take it from the relay."""
+        command = await asked_of(self.world, self.device)
+        assert isinstance(command, SealedStatement)
+        await self.world.answer(self.device)
+        data = open_statement(unb64u(command.sealed), self.keys.sealing_private_key)
+        return decode(SignedStatement, data)
+
+    async def judged(self, signed: SignedStatement) -> Judged | Refusal:
+        """Return what the doorbell makes of a statement."""
+        return judge(UnverifiedStatement(signed.encode()), await self.facts())
+
+    async def facts(self) -> Facts:
+        now_ms = self.world.clock.wall_ms()
+        view = await self.world.register.view()
+        return Facts(
+            device=self.device,
+            cell=CELLS[0],
+            now_ms=now_ms,
+            is_clock_trusted=True,
+            owners=(self.owner.owner,),
+            register=replace(view.facts, fresh_ms=now_ms),
+            policy=make_town().policy,
+            custody_origin="example.testtown/custody",
+            clips=self.library,
+            spent=frozenset(),
+            browsers={
+                self.owner.browser.id: BrowserFact(
+                    credential_id=self.owner.passkey.credential_id, keys=self.owner.browser
+                )
+            },
+            household=self.household,
+        )
+
+    async def wants_confirmation(self, signed: SignedStatement) -> None:
+        """Let the doorbell tell that a statement waits at its own page."""
+        await self.tell(ConfirmationWanted(statement_digest=digest_of(signed), door_page=DOOR_PAGE))
+
+    def address(self, asked: PublishedRequest) -> str:
+        return f"{OWNER_ORIGIN}/#/requests/{asked.id}"
+
+    async def open(self, asked: PublishedRequest) -> None:
+        """Open a request as one who comes back."""
+        await self.page.goto(self.address(asked))
+        await self.page.reload()
+        await self.page.wait_for_selector("#release, #different")
+
+    async def close_for(self, hours: int) -> None:
+        """Close the app for so many hours."""
+        await self.world.tell(self.device, Motion(zones=[]))
+        await in_time(self.page.evaluate(UNTIL_SOMETHING_IS_KEPT))
+        await self.page.goto("about:blank")
+        self.world.clock.advance(hours * HOUR_MS / 1000)
+        await set_time(self.page, self.world)
+
+
+@asynccontextmanager
+async def a_home(world: World, *, browser: Browser, **window: Any) -> AsyncIterator[Home]:
+    """Let an owner join in a browser and pair a doorbell, and an officer be there to ask."""
+    with TemporaryDirectory() as folder:
+        keys = load_or_make_keys(Path(folder))
+    await world.enrol_online(keys)
+    person = await sit_down(browser, **({"viewport": PHONE} | window))
+    await set_time(person.page, world)
+    owner = await join_and_pair(world, keys.device, person.page)
+    officer = await certified_officer(world)
+    home = Home(world, person, keys.device, keys, owner, officer)
+    yield home
+    assert person.faults == []
+    await person.context.close()
+
+
+@asynccontextmanager
+async def home_in_browser(world: World, **window: Any) -> AsyncIterator[Home]:
+    """The same, in a browser of its own."""
+    async with app_browser(world) as browser, a_home(world, browser=browser, **window) as home:
+        yield home
+
+
+async def set_time(page: Page, world: World) -> None:
+    """Set the page's clock to the relay's."""
+    await page.clock.set_fixed_time(datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC))
+
+
+def clip_of(trigger_event_id: str, started_ms: int, **changes: Any) -> ClipReady:
+    """Return a clip as it is told."""
+    fields: dict[str, Any] = {
+        "clip_id": new_id(),
+        "manifest_digest": "5" * 64,
+        "trigger_event_id": trigger_event_id,
+        "started_ms": started_ms,
+        "duration_ms": 12_345,
+        "pre_roll_ms": 6_000,
+        "is_cut_short": False,
+    }
+    return ClipReady(**(fields | changes))
+
+
+def terms_of(signed: SignedStatement) -> Any:
+    """Return what was signed."""
+    return decode(Statement, signed.statement.encode()).terms
+
+
+def digest_of(signed: SignedStatement) -> str:
+    """Return by what a doorbell names a statement."""
+    return sha256_hex(signed.statement.encode())

@@ -1,0 +1,71 @@
+"""`doorward-agency open`: the files, what holds, and an exit code if anything fails."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from relay.agency_cli import SAVED_PAGE, main
+from relay.verify.agency_key import OpeningKey
+from relay.verify.checks import Exit
+from tests.relay.evidence_files import Evidence, Film, Written, make_evidence
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return make_evidence(has_audio=True)
+
+
+def opened(written: Written, key: Path | None = None) -> int:
+    out = str(written.folder / "out")
+    return main(["open", str(written.package), "--key", str(key or written.key), "--out", out])
+
+
+def test_opens_evidence_into_files_that_verify(evidence, tmp_path: Path, capsys) -> None:
+    written = evidence.write(tmp_path)
+    assert opened(written) == 0
+    assert (tmp_path / "out/clip-1.mp4").read_bytes() == evidence.files["clip-1.mp4"]
+    said = capsys.readouterr().out
+    assert "FAILS" not in said
+    assert "clip-1.mp4:\n  recording number 7 of this doorbell\n" in said
+    assert written.verify(tmp_path / "out") == 0
+
+
+def test_a_key_that_can_only_open_does(evidence: Evidence, tmp_path: Path) -> None:
+    key = evidence.key
+    only_opens = OpeningKey(
+        agency=key.agency,
+        signing_key=evidence.town.agreement.signing_key,
+        sealing_private_key=key.sealing_private_key,
+        sealing_public_key=key.sealing_public_key,
+    )
+    (tmp_path / "sealing-key-desk.json").write_bytes(only_opens.encode())
+    assert opened(evidence.write(tmp_path), tmp_path / "sealing-key-desk.json") == 0
+
+
+def test_evidence_that_fails_ends_with_what_fails(evidence, tmp_path: Path, capsys) -> None:
+    written = evidence.write(tmp_path)
+    forged = evidence.listed(**{"clip-1.mp4": Film(2.1).mp4()})
+    written.package.write_bytes(evidence.sealed(forged))
+    assert opened(written) == Exit.PICTURES
+    said = capsys.readouterr().out
+    assert "FAILS        clip-1.mp4: its pictures" in said
+    assert "recording number 7 of" not in said  # what isn't proven isn't told as a fact
+
+
+def test_an_altered_package_is_not_opened_at_all(evidence: Evidence, tmp_path: Path) -> None:
+    written = evidence.write(tmp_path)
+    data = bytearray(written.package.read_bytes())
+    data[-1] ^= 1
+    written.package.write_bytes(data)
+    assert opened(written) == Exit.PACKAGE
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_saved_page_is_written_once_with_its_digest(tmp_path: Path, capsys) -> None:
+    if not SAVED_PAGE.exists():
+        pytest.skip("the page isn't built: `npm run vendor`")
+    out = tmp_path / "verify.html"
+    assert main(["page", "--out", str(out)]) == 0
+    assert hashlib.sha256(out.read_bytes()).hexdigest() in capsys.readouterr().out
+    assert main(["page", "--out", str(out)]) == 2  # never over what is there

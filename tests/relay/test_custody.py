@@ -1,0 +1,458 @@
+"""The desk of the logs: releases and slots go in, proofs come back, evidence leaves its traces."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from firmware.protocol.commands import Accepted, RegisterGrew, ReleaseLogged, Reply, SlotLogged
+from firmware.protocol.custody import (
+    CustodyBody,
+    CustodyLeaf,
+    DeletionAnswer,
+    DownloadLeaf,
+    ErasedLeaf,
+    ReceivedLeaf,
+    RefusalsLeaf,
+    ReleaseRecord,
+    SignedDeletionAnswer,
+    deletion_message,
+    new_salt,
+    package_commitment,
+    parse_custody_leaf,
+    release_entry,
+    slot_entry,
+    slot_root,
+)
+from firmware.protocol.encoding import b64u, new_id
+from firmware.protocol.events import (
+    Event,
+    Note,
+    RefusalsCounted,
+    ReleaseCommitted,
+    SlotCommitted,
+)
+from firmware.protocol.tlog.proof import check_proof
+from relay.custody.desk import CustodyDesk
+from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms, quarter_of
+from relay.custody.logs import LogEntries
+from relay.custody.shelf import Retention, Shelf
+from relay.custody.slots import padded
+from relay.fleet.commands import Commands
+from relay.ingest.carrying import carry
+from relay.store import events, fleet
+from relay.store.database import Database
+from relay.store.fleet import DoorbellRow
+from tests.fakes.bus import RememberingBus
+from tests.fakes.clock import ManualClock
+from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
+
+DEVICES = ["a" * 20, "b" * 20, "c" * 20]
+CUSTODY = "example.lakeland/custody"
+SLOT_MS = 600_000
+
+
+class House:
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.clock = ManualClock()
+        self.database = database
+        self.bus = RememberingBus()
+        self.commands = Commands(bus=self.bus, database=database, clock=self.clock)
+        self.bucket = MemoryBucket()
+        self.keys = make_keys(folder, clock=self.clock)
+        self.logs = make_logs(self.keys, database, self.bucket, clock=self.clock)
+        self.desk = CustodyDesk(
+            logs=self.logs,
+            shelf=Shelf(self.bucket, self.clock, Retention()),
+            database=database,
+            commands=self.commands,
+            clock=self.clock,
+        )
+
+    async def take(self, device: str, body, *, seq: int = 1) -> None:
+        event = Event(
+            id=new_id(),
+            device=device,
+            seq=seq,
+            time_ms=self.clock.wall_ms(),
+            is_clock_trusted=True,
+            body=body,
+        )
+        async with self.database.begin() as tx:
+            await carry(tx, event, received_ms=self.clock.wall_ms(), custody=self.desk)
+        self.desk.wake()
+
+    async def told(self, kind: type, device: str, *, count: int = 1) -> list:
+        for _ in range(400):
+            bodies = [
+                command.body
+                for command in self.bus.commands.values()
+                if command.device == device and isinstance(command.body, kind)
+            ]
+            if len(bodies) >= count:
+                return bodies
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"{device} wasn't told {kind.__name__}")
+
+    async def custody(self) -> list[CustodyBody]:
+        async with self.database.read() as tx:
+            entries = await self.logs.added(tx, "custody", 0)
+        return [parse_custody_leaf(entry).body for entry in entries]
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    database = await Database.open(tmp_path / "relay.sqlite3")
+    async with database.begin() as tx:
+        for device in DEVICES:
+            await fleet.add(
+                tx,
+                DoorbellRow(
+                    device=device,
+                    name=device[0],
+                    identity_key="",
+                    sealing_key="",
+                    certificate_pem="",
+                    enrolled_ms=0,
+                    revoked_ms=None,
+                    state="online",
+                    state_since_ms=0,
+                    last_seq=0,
+                ),
+            )
+    house = House(tmp_path / "witnesses", database)
+    tasks = [asyncio.create_task(part()) for part in (house.desk.run, house.commands.run)]
+    yield house
+    for task in tasks:
+        task.cancel()
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    await database.close()
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes), outcomes
+
+
+def a_record(device: str) -> ReleaseRecord:
+    return ReleaseRecord(device=device, grant_digest="ab" * 32, salt=new_salt(b"s" * 32))
+
+
+async def test_a_doorbell_hears_that_its_release_is_logged(house: House) -> None:
+    record = a_record(DEVICES[0])
+    await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    (told,) = await house.told(ReleaseLogged, DEVICES[0])
+    assert told.commitment == record.digest()
+    check_proof(
+        told.proof.encode(),
+        entry=release_entry(record),
+        policy=house.keys.policy,
+        origin=CUSTODY,
+    )
+
+
+async def test_nothing_of_whose_release_it_was_stays(house: House) -> None:
+    record = a_record(DEVICES[0])
+    await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    await house.told(ReleaseLogged, DEVICES[0])
+    async with house.database.read() as tx:
+        left = await tx.exec_driver_sql("SELECT count(*) FROM release_commitments")
+        assert left.scalar_one() == 0
+        kept = await tx.exec_driver_sql("SELECT count(*) FROM events")
+        assert kept.scalar_one() == 0
+
+
+async def test_the_same_commitment_again_has_one_entry_and_two_answers(house: House) -> None:
+    record = a_record(DEVICES[0])
+    for _ in range(2):
+        await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+        await house.told(ReleaseLogged, DEVICES[0])
+    await house.told(ReleaseLogged, DEVICES[0], count=2)
+    assert len(await house.custody()) <= 1 + 1  # and perhaps a slot
+
+
+async def test_without_witnesses_no_doorbell_hears_anything(house: House) -> None:
+    house.keys.away |= {"ann", "bea"}
+    record = a_record(DEVICES[0])
+    await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    await asyncio.sleep(0.7)
+    assert not [c for c in house.bus.commands.values() if isinstance(c.body, ReleaseLogged)]
+    house.keys.away.clear()
+    await house.told(ReleaseLogged, DEVICES[0])
+
+
+async def test_a_doorbell_that_commits_without_end_does_not_fill_the_log(house: House) -> None:
+    for number in range(60):
+        await house.take(DEVICES[0], ReleaseCommitted(commitment=f"{number:064x}"), seq=number + 1)
+    assert len([one for one in await house.custody() if hasattr(one, "commitment")]) == 30
+
+
+def current_slot(house: House) -> int:
+    return house.clock.wall_ms() // SLOT_MS
+
+
+async def test_each_doorbell_of_a_slot_gets_its_own_way_to_the_one_entry(house: House) -> None:
+    slot = current_slot(house)
+    commitments = {device: f"{number:064x}" for number, device in enumerate(DEVICES, 7)}
+    for device in DEVICES[:2]:
+        await house.take(device, SlotCommitted(slot=slot, commitment=commitments[device], notes=[]))
+    house.clock.advance(SLOT_MS / 1000 + 61)
+    for device in DEVICES[:2]:
+        told = (await house.told(SlotLogged, device))[0]
+        assert told.size == 8
+        root = slot_root(commitments[device], index=told.index, size=told.size, hashes=told.hashes)
+        check_proof(
+            told.proof.encode(),
+            entry=slot_entry(slot, root),
+            policy=house.keys.policy,
+            origin=CUSTODY,
+        )
+    assert not [c for c in house.bus.commands.values() if c.device == DEVICES[2]]
+
+
+async def test_a_slot_without_a_doorbell_has_its_entry_too(house: House) -> None:
+    slots = []
+    for _ in range(3):
+        house.clock.advance(SLOT_MS / 1000)
+        house.logs.wake()
+        await house.desk._slots.close_due()
+    slots = [body.slot for body in await house.custody()]
+    assert len(slots) >= 3
+    assert slots == list(range(slots[0], slots[0] + len(slots)))
+    roots = [body.root for body in await house.custody()]
+    assert len(set(roots)) == len(roots)
+
+
+async def test_a_commitment_that_comes_too_late_or_too_early_is_not_taken(house: House) -> None:
+    slot = current_slot(house)
+    house.clock.advance(SLOT_MS / 1000 + 61)
+    await house.desk._slots.close_due()
+    await house.take(DEVICES[0], SlotCommitted(slot=slot, commitment="11" * 32, notes=[]))
+    await house.take(DEVICES[1], SlotCommitted(slot=slot + 9, commitment="22" * 32, notes=[]))
+    async with house.database.read() as tx:
+        count = await tx.exec_driver_sql("SELECT count(*) FROM slot_commitments")
+        assert count.scalar_one() == 0
+
+
+async def test_a_second_word_for_the_same_slot_changes_nothing(house: House) -> None:
+    slot = current_slot(house)
+    for commitment in ("11" * 32, "22" * 32):
+        await house.take(DEVICES[0], SlotCommitted(slot=slot, commitment=commitment, notes=[]))
+    async with house.database.read() as tx:
+        kept = await tx.exec_driver_sql("SELECT commitment FROM slot_commitments")
+        assert kept.scalars().all() == ["11" * 32]
+
+
+async def test_the_notes_of_a_slot_are_for_their_owners_and_not_among_the_events(
+    house: House,
+) -> None:
+    notes = [
+        Note(credential_id=one, browser="b" * 20, sealed="AAAA") for one in ("ann", "ann", "bea")
+    ]
+    slot = current_slot(house)
+    told = SlotCommitted(slot=slot, commitment="11" * 32, notes=notes)
+    await house.take(DEVICES[0], told)
+    async with house.database.read() as tx:
+        mine = await events.notes_for(tx, DEVICES, credential_ids=["ann"])
+        assert [row.event.body for row in mine] == notes[:2]
+        assert len({row.event.id for row in mine}) == 2
+        assert await events.newest(tx, DEVICES, credential_ids=["ann", "bea"]) == []
+        newer = await events.notes_for(
+            tx, DEVICES, credential_ids=["ann"], after_seq=mine[0].relay_seq
+        )
+        assert newer == mine[1:]
+    async with house.database.begin() as tx:
+        await events.forget_slot_notes(tx, before_ms=house.clock.wall_ms() + 1)
+        assert await events.notes_for(tx, DEVICES, credential_ids=["ann"]) == []
+
+
+def test_the_size_of_a_slots_tree_says_little() -> None:
+    sizes = {count: len(padded([f"{n:064x}" for n in range(count)])) for count in range(20)}
+    assert [sizes[count] for count in (0, 1, 8, 9, 16, 17)] == [8, 8, 8, 16, 16, 32]
+    leaves = padded(["33" * 32, "11" * 32])
+    assert list(leaves) == sorted(leaves)
+
+
+async def test_every_doorbell_hears_that_the_register_grew_and_only_the_newest(
+    house: House,
+) -> None:
+    for number in range(3):
+        async with house.database.begin() as tx:
+            pending = await house.logs.add(tx, "register", f"{number}".encode(), key=f"{number}")
+        await house.logs.logged(pending)
+    for device in DEVICES:
+        for _ in range(200):
+            told = await house.told(RegisterGrew, device)
+            if told[-1].size == 3:
+                break
+            await asyncio.sleep(0.02)
+        assert told[-1].size == 3
+        waiting = [
+            one.command.body
+            for one in house.commands._pending.values()
+            if one.command.device == device
+        ]
+        assert [body.size for body in waiting if isinstance(body, RegisterGrew)] == [3]
+
+
+async def test_what_is_told_is_not_kept_and_no_longer_repeated_once_it_is_answered(
+    house: House,
+) -> None:
+    async with house.database.begin() as tx:
+        await house.logs.add(tx, "register", b"x", key="x")
+    house.logs.wake()
+    await house.told(RegisterGrew, DEVICES[0])
+    (command,) = [c for c in house.bus.commands.values() if c.device == DEVICES[0]]
+    assert isinstance(command.body, RegisterGrew)
+    reply = Reply(
+        id=new_id(),
+        device=DEVICES[0],
+        in_reply_to=command.id,
+        time_ms=house.clock.wall_ms(),
+        body=Accepted(),
+    )
+    other = Reply(
+        id=new_id(),
+        device=DEVICES[1],
+        in_reply_to=command.id,
+        time_ms=house.clock.wall_ms(),
+        body=Accepted(),
+    )
+    await house.commands.take_reply(f"dw.{DEVICES[1]}.reply", other.encode())
+    assert command.id in house.commands._pending
+    await house.commands.take_reply(f"dw.{DEVICES[0]}.reply", reply.encode())
+    assert command.id not in house.commands._pending
+    async with house.database.read() as tx:
+        kept = await tx.exec_driver_sql("SELECT count(*) FROM commands")
+        assert kept.scalar_one() == 0
+
+
+# --- evidence ----------------------------------------------------------------------------------
+
+
+async def test_arrivals_are_public_as_bands_only(house: House) -> None:
+    happenings = Happenings(LogEntries())
+    for _ in range(9):
+        async with house.database.begin() as tx:
+            await happenings.received(tx, agency="lakeland-pd", now_ms=house.clock.wall_ms())
+    bodies = [body for body in await house.custody() if isinstance(body, ReceivedLeaf)]
+    assert [body.band for body in bodies] == ["1-4", "5+"]
+
+
+async def test_a_download_is_logged_before_anybody_may_act(house: House) -> None:
+    package = new_id()
+    async with house.database.begin() as tx:
+        pending = await house.desk.record.downloading(
+            tx, agency="lakeland-pd", package_id=package, download_id=new_id()
+        )
+    logged = await house.logs.logged(pending)
+    leaf = DownloadLeaf(agency="lakeland-pd", package=package_commitment(package))
+    entry = CustodyLeaf(body=leaf).encode()
+    check_proof(logged.proof, entry=entry, policy=house.keys.policy, origin=CUSTODY)
+
+
+async def test_an_erasure_is_logged_once(house: House) -> None:
+    package = new_id()
+    for _ in range(2):
+        async with house.database.begin() as tx:
+            await house.desk.record.erasing(tx, package_id=package, why="withdrawn")
+    found = [body for body in await house.custody() if isinstance(body, ErasedLeaf)]
+    assert found == [ErasedLeaf(package=package_commitment(package), why="withdrawn")]
+
+
+def signed_answer(key: ec.EllipticCurvePrivateKey, package: str, **changes) -> SignedDeletionAnswer:
+    values = {
+        "agency": "lakeland-pd",
+        "package": package_commitment(package),
+        "answer": "deleted",
+        "reason": "erased from the case file",
+        "answered_ms": 1_790_000_000_000,
+        **changes,
+    }
+    text = DeletionAnswer(**values).encode()
+    signature = key.sign(deletion_message(text), ec.ECDSA(hashes.SHA256()))
+    return SignedDeletionAnswer(answer=text.decode(), signature=b64u(signature))
+
+
+async def test_only_the_agencys_own_key_answers_a_deletion(house: House) -> None:
+    package, happenings = "a" * 26, house.desk.record
+    key, other = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+    async def answer(signed: SignedDeletionAnswer) -> None:
+        async with house.database.begin() as tx:
+            await happenings.deletion_answered(
+                tx, signed, package_id=package, agency="lakeland-pd", signing_key=spki
+            )
+
+    with pytest.raises(AnswerRefused, match="nobody asked"):
+        await answer(signed_answer(key, package))
+    async with house.database.begin() as tx:
+        await tx.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        await tx.exec_driver_sql("DROP TABLE deletions")
+        await tx.exec_driver_sql(
+            "CREATE TABLE deletions (package_id TEXT PRIMARY KEY, agency TEXT NOT NULL,"
+            " asked_ms BIGINT NOT NULL, answer_by_ms BIGINT NOT NULL, answer TEXT)"
+        )  # without its reference to a package, which isn't this test's
+        await happenings.deletion_asked(
+            tx, agency="lakeland-pd", package_id=package, now_ms=house.clock.wall_ms()
+        )
+    with pytest.raises(AnswerRefused, match="didn't sign"):
+        await answer(signed_answer(other, package))
+    with pytest.raises(AnswerRefused, match="another package"):
+        await answer(signed_answer(key, "b" * 26))
+    await answer(signed_answer(key, package))
+    await answer_twice(answer, signed_answer(key, package, answer="kept"))
+    kinds = [type(body).__name__ for body in await house.custody()]
+    assert kinds.count("DeletionAskedLeaf") == kinds.count("DeletionAnsweredLeaf") == 1
+
+
+async def answer_twice(answer, signed: SignedDeletionAnswer) -> None:
+    with pytest.raises(AnswerRefused, match="answered before"):
+        await answer(signed)
+
+
+# --- refusals ----------------------------------------------------------------------------------
+
+
+async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house: House) -> None:
+    quarter = quarter_of(house.clock.wall_ms())
+    end_ms = quarter_end_ms(quarter)
+    told = RefusalsCounted(quarter=quarter, counts={"window": 2, "odd text": 1})
+    await house.take(DEVICES[0], told)  # it isn't over
+    house.clock.set_wall_ms(end_ms + 1000)
+    async with house.database.begin() as tx:
+        for name in "defgh":
+            await fleet.add(
+                tx,
+                DoorbellRow(
+                    device=name * 20,
+                    name=name,
+                    identity_key="",
+                    sealing_key="",
+                    certificate_pem="",
+                    enrolled_ms=0,
+                    revoked_ms=None,
+                    state="online",
+                    state_since_ms=0,
+                    last_seq=0,
+                ),
+            )
+    for name in "defg":
+        await house.take(name * 20, RefusalsCounted(quarter=quarter, counts={"window": 1}))
+    house.clock.set_wall_ms(end_ms + 15 * 24 * 3600 * 1000)
+    await house.desk._refusals.log_due()
+    assert not [one for one in await house.custody() if isinstance(one, RefusalsLeaf)]  # only four
+    await house.take("h" * 20, told)
+    await house.desk._refusals.log_due()
+    (leaf,) = [one for one in await house.custody() if isinstance(one, RefusalsLeaf)]
+    assert leaf == RefusalsLeaf(quarter=quarter, counts={"other": 1, "window": 6})
+    await house.take(DEVICES[1], told)  # too late
+    await house.desk._refusals.log_due()
+    assert len([one for one in await house.custody() if isinstance(one, RefusalsLeaf)]) == 1
+
+
+def test_quarters_follow_each_other() -> None:
+    assert quarter_of(quarter_end_ms("2026-Q4")) == "2027-Q1"
+    assert quarter_of(quarter_end_ms("2026-Q4") - 1) == "2026-Q4"
+    assert quarter_of(quarter_end_ms("2026-Q1")) == "2026-Q2"

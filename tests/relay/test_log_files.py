@@ -1,0 +1,181 @@
+"""The logs' files: what is served to anybody, what may be cached, and what the store keeps."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+from botocore.exceptions import ClientError
+from starlette.applications import Starlette
+
+from firmware.protocol.encoding import new_id
+from firmware.protocol.tlog.merkle import Tree, leaf_hash
+from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
+from relay.clock import SystemClock
+from relay.config import Config
+from relay.custody.errors import LogContradicts
+from relay.custody.serving import LogFiles
+from relay.custody.shelf import Retention, Shelf
+from relay.store.objects import ObjectStore
+from tests.fakes.log_house import MemoryBucket
+
+GOVERNANCE = Retention(mode="governance", days=2)
+
+
+@pytest.fixture
+def bucket() -> MemoryBucket:
+    files = {
+        "register/checkpoint": b"a checkpoint",
+        "register/stamps/count": b"1\n",
+        "register/tile/0/000": b"hashes",
+        "register/tile/entries/000.p/3": b"entries",
+        "agency/package": b"sealed evidence",
+        "secrets": b"nothing of anybody's business",
+    }
+    return MemoryBucket(files=files)
+
+
+@pytest.fixture
+async def http(bucket: MemoryBucket) -> AsyncIterator[httpx2.AsyncClient]:
+    files = LogFiles(Shelf(bucket, SystemClock(), Retention()), cache_bytes=20)
+    transport = httpx2.ASGITransport(app=Starlette(routes=[*files.routes()]))
+    async with httpx2.AsyncClient(transport=transport, base_url="http://relay.test") as client:
+        yield client
+
+
+async def test_what_never_changes_may_be_cached_for_ever(http: httpx2.AsyncClient) -> None:
+    for path in ("register/tile/0/000", "register/tile/entries/000.p/3"):
+        answer = await http.get(f"/log/{path}")
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["access-control-allow-origin"] == "*"
+
+
+async def test_what_changes_is_asked_for_each_time(
+    http: httpx2.AsyncClient, bucket: MemoryBucket
+) -> None:
+    for path in ("register/checkpoint", "register/stamps/count"):
+        assert (await http.get(f"/log/{path}")).headers["cache-control"] == "no-cache"
+    bucket.files["register/checkpoint"] = b"a newer one"
+    assert (await http.get("/log/register/checkpoint")).content == b"a newer one"
+
+
+async def test_what_is_not_there_yet_is_not_remembered_as_missing(
+    http: httpx2.AsyncClient, bucket: MemoryBucket
+) -> None:
+    answer = await http.get("/log/register/tile/0/001")
+    assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+    bucket.files["register/tile/0/001"] = b"now"
+    assert (await http.get("/log/register/tile/0/001")).content == b"now"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "agency/package",
+        "secrets",
+        "",
+        "register/",
+        "register/../secrets",
+        "register/%2e%2e/secrets",
+        "register/tile/entries/..%2f..%2f..%2fsecrets",
+        "register%2fcheckpoint/../../secrets",
+    ],
+)
+async def test_nothing_but_the_logs_is_served(http: httpx2.AsyncClient, path: str) -> None:
+    answer = await http.get(f"/log/{path}")
+    assert answer.status_code == 404
+    assert b"nothing of" not in answer.content
+    assert b"sealed" not in answer.content
+
+
+async def test_nobody_writes_there(http: httpx2.AsyncClient) -> None:
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        assert (await http.request(method, "/log/register/checkpoint")).status_code == 405
+
+
+async def test_a_store_that_is_away_is_said_to_be(
+    http: httpx2.AsyncClient, bucket: MemoryBucket
+) -> None:
+    await http.get("/log/register/tile/0/000")
+    bucket.is_away = True
+    assert (await http.get("/log/register/tile/0/000")).status_code == 200  # it was kept
+    assert (await http.get("/log/register/checkpoint")).status_code == 503
+
+
+async def test_only_as_much_is_kept_as_fits(http: httpx2.AsyncClient, bucket: MemoryBucket) -> None:
+    for number in range(8):
+        path = f"register/tile/0/00{number}"
+        bucket.files[path] = b"12345678"
+        assert (await http.get(f"/log/{path}")).content == b"12345678"
+    bucket.is_away = True
+    kept = [(await http.get(f"/log/register/tile/0/00{number}")).status_code for number in range(8)]
+    assert kept == [503] * 6 + [200] * 2
+
+
+async def test_a_file_that_has_other_bytes_is_a_contradiction_and_stays(
+    bucket: MemoryBucket,
+) -> None:
+    shelf = Shelf(bucket, SystemClock(), Retention())
+    (tile,) = tiles_grown(0, 1)
+    tree = Tree([leaf_hash(b"x")])
+    await shelf.put_tile("custody", tile, tree)
+    await shelf.put_tile("custody", tile, tree)  # the same again is fine
+    with pytest.raises(LogContradicts, match="other bytes"):
+        await shelf.put_tile("custody", tile, Tree([leaf_hash(b"y")]))
+    assert bucket.files[f"custody/{tile.path}"] == tile.hashes_in(tree)
+
+
+async def test_a_store_that_cannot_lock_is_named_at_the_start(
+    bucket: MemoryBucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.is_lockable = False
+    shelf = Shelf(bucket, SystemClock(), GOVERNANCE)
+    await shelf.prepare()
+    assert "no Object Lock" in caplog.text
+    await shelf.put_text(b"an agreement")  # and works all the same
+    assert bucket.locks == {}
+
+
+# --- on the real object store ------------------------------------------------------------------
+
+
+@pytest.fixture
+def objects(object_server: Config) -> ObjectStore:
+    return ObjectStore(replace(object_server.bucket, name=f"log-{new_id()[:8]}"))
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("mode", ["governance", "compliance"])
+async def test_the_store_itself_refuses_to_delete_a_tile(objects: ObjectStore, mode: Any) -> None:
+    shelf = Shelf(objects, SystemClock(), Retention(mode=mode, days=2))
+    await shelf.prepare()
+    entries = [b"entry %d" % number for number in range(256)]
+    (bundle,) = bundles_grown(0, 256)
+    await shelf.put_bundle("custody", bundle, entries)
+    key = f"custody/{bundle.path}"
+    client = objects._client
+    version = client.head_object(Bucket=objects._bucket, Key=key)["VersionId"]
+    with pytest.raises(ClientError, match="AccessDenied"):
+        client.delete_object(Bucket=objects._bucket, Key=key, VersionId=version)
+    assert await shelf.fetch(key) is not None
+
+
+@pytest.mark.services
+async def test_the_real_store_keeps_what_is_there(objects: ObjectStore) -> None:
+    assert await objects.ensure_lockable()
+    assert await objects.put_new("register/tile/0/000", b"first", content_type="text/plain")
+    assert not await objects.put_new("register/tile/0/000", b"second", content_type="text/plain")
+    assert await objects.get("register/tile/0/000", max_bytes=10) == b"first"
+    assert await objects.get("register/tile/0/001", max_bytes=10) is None
+    await objects.put("register/checkpoint", b"one", content_type="text/plain")
+    await objects.put("register/checkpoint", b"two", content_type="text/plain")
+    assert await objects.get("register/checkpoint", max_bytes=10) == b"two"
+
+
+@pytest.mark.services
+async def test_a_bucket_without_lock_is_used_as_it_is(object_server: Config) -> None:
+    objects = ObjectStore(replace(object_server.bucket, name=f"plain-{new_id()[:8]}"))
+    objects._client.create_bucket(Bucket=objects._bucket)
+    assert not await objects.ensure_lockable()

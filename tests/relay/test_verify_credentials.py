@@ -1,0 +1,86 @@
+"""A clip with real C2PA content credentials: the same pictures, and the claim that is named."""
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec.structs import replace
+
+from firmware.evidence.provenance import Claim, Provenance
+from firmware.protocol.encoding import decode
+from firmware.protocol.footage import ReleasedPart
+from relay.verify.checks import Check, Exit, Result
+from relay.verify.evidence import evidence_of_folder
+from relay.verify.report import check_evidence
+from relay.verify.trim import trim
+from tests.relay.evidence_files import Doorbell, Evidence, make_evidence
+
+pytest.importorskip("c2pa", reason="c2pa-python isn't installed")
+
+
+class Signer:
+    """The doorbell's identity key, as the doorbell's own code asks for it."""
+
+    def __init__(self, doorbell: Doorbell) -> None:
+        self._key = doorbell.key
+
+    def sign(self, data: bytes) -> bytes:
+        return self._key.sign(data, ec.ECDSA(hashes.SHA256()))
+
+
+@pytest.fixture(scope="module")
+def evidence() -> Evidence:
+    return make_evidence(has_audio=True)
+
+
+@pytest.fixture(scope="module")
+def credited(evidence: Evidence) -> dict[str, bytes]:
+    """The files with credentials in the clip, as the doorbell makes them."""
+    part = decode(ReleasedPart, evidence.files["part-1.json"])
+    claim = Claim(
+        part=part,
+        manifest_digest="ab" * 32,
+        grant_digest=evidence.grant_digest,
+        is_trimmed=False,
+    )
+    provenance = Provenance(signer=Signer(evidence.doorbell), certificate_pem=evidence.doorbell.pem)
+    made = provenance.credit(evidence.files["clip-1.mp4"], claim)
+    named = replace(part, provenance=made.provenance)
+    return {"clip-1.mp4": made.mp4, "part-1.json": named.encode()}
+
+
+def checks_of(evidence: Evidence, files: dict[str, bytes]) -> list[Check]:
+    return list(check_evidence(evidence_of_folder(files), evidence.given).checks)
+
+
+def failing(checks: list[Check]) -> set[Exit]:
+    return {check.kind for check in checks if check.result is Result.FAILS}
+
+
+def test_a_clip_with_credentials_holds_and_its_claim_is_named(evidence, credited) -> None:
+    checks = checks_of(evidence, evidence.listed(**credited))
+    assert failing(checks) == set()
+    (provenance,) = (check for check in checks if check.kind is Exit.PROVENANCE)
+    assert provenance.detail == "a claim, for a C2PA tool and the fleet's CA to check"
+
+
+def test_credentials_that_are_not_named_or_named_and_not_there_are_found(
+    evidence, credited
+) -> None:
+    for name in credited:
+        one = {name: credited[name]}
+        assert failing(checks_of(evidence, evidence.listed(**one))) == {Exit.PROVENANCE}
+
+
+def test_something_else_in_the_claims_place_is_found(evidence, credited) -> None:
+    mp4 = credited["clip-1.mp4"]
+    at = mp4.index(b"uuid") + 4
+    other = mp4[:at] + bytes(16) + mp4[at + 16 :]
+    files = evidence.listed(**credited | {"clip-1.mp4": other})
+    assert failing(checks_of(evidence, files)) == {Exit.PROVENANCE}
+
+
+def test_a_trim_leaves_the_credentials_out_and_says_so(evidence, credited) -> None:
+    trimmed = trim(evidence.listed(**credited), 1, from_s=0, to_s=1.5)
+    assert failing(checks_of(evidence, trimmed.files)) == set()
+    assert trimmed.part.provenance == "none: trimmed after the release"
+    assert b"jumb" not in trimmed.files["clip-1.mp4"]

@@ -1,0 +1,134 @@
+"""Writes the golden vectors for everything that an owner decides, and for what a doorbell answers.
+
+    python tests/vectors/make_decisions.py
+
+All comes from firmware.protocol; tests/js/decisions.test.mjs reads it.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from firmware.protocol import decisions, grants, notes, pairing
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.encoding import b64u, sha256_hex
+from firmware.protocol.passkeys import PasskeyKey
+
+HERE = Path(__file__).parent
+AN_ID = "a" * 26
+DEVICE = "c" * 20
+NOW_MS = 1_790_000_000_000
+DIGEST = "d" * 64
+MASK = [[0, 0], [250, 0], [250, 1000], [0, 1000]]
+
+
+def main() -> None:
+    """Write the file."""
+    text = json.dumps(vectors(), indent=1, ensure_ascii=False, sort_keys=True)
+    (HERE / "decisions.json").write_text(text + "\n", "utf-8")
+
+
+def vectors() -> dict[str, Any]:
+    """Return a statement of each kind, a note of each type, and the codes that owners paste."""
+    key = PasskeyKey(
+        credential_id=b64u(b"approver"), public_key=b64u(_spki(7)), rp_id="a.example", origin="a"
+    )
+    recovery = decisions.RecoveryKeys(sealing_key=b64u(bytes(32)), signing_key=b64u(_spki(11)))
+    approver = decisions.AddApprover(name="Åsas nyckel", key=key)
+    return {
+        "statements": {kind: _statement(terms) for kind, terms in _terms(key, recovery).items()},
+        "notes": {type(body).__struct_config__.tag: _note(body) for body in _bodies()},
+        "approver": {
+            "key": json.loads(key.encode()),
+            "name": approver.name,
+            "words": list(pairing.approver_words(key)),
+        },
+        "recovery": {
+            "keys": json.loads(recovery.encode()),
+            "words": list(pairing.recovery_key_words(recovery)),
+        },
+        "limits": {
+            "hold_ms": decisions.MAX_HOLD_MS,
+            "hold_window_ms": decisions.MAX_HOLD_WINDOW_MS,
+            "statement_step_bytes": grants.STATEMENT_STEP_BYTES,
+        },
+    }
+
+
+def _terms(key: PasskeyKey, recovery: decisions.RecoveryKeys) -> dict[str, grants.Terms]:
+    browser = BrowserKeys(
+        name="Åsas telefon", session_key=b64u(b"\x02" + bytes(32)), viewing_key=b64u(bytes(32))
+    )
+    owner = grants.OwnerKeys(name="Åsa", passkey=key, browser=browser)
+    settings = decisions.OwnerSettings(revision=7, is_opted_in=True, masks=[MASK])
+    terms: list[grants.Terms] = [
+        grants.GrantTerms(
+            request_digest=DIGEST,
+            clips=[
+                grants.ClipRange(
+                    clip_id=AN_ID, manifest_digest="e" * 64, from_ms=NOW_MS, to_ms=NOW_MS + 1
+                )
+            ],
+            has_audio=True,
+            identity=decisions.IdentityGiven(name="Åsa Öberg", address="Elm Street 5\nLakeland"),
+            recipient=grants.Recipient(agency="lakeland", sealing_keys=[b64u(bytes(32))]),
+        ),
+        grants.AddOwner(pairing_id=AN_ID, owner=owner),
+        decisions.RemoveOwner(credential_id=key.credential_id),
+        decisions.EnrolBrowser(browser=browser),
+        decisions.EndBrowser(browser=browser.id),
+        decisions.Hold(from_ms=NOW_MS, to_ms=NOW_MS + 3_600_000),
+        decisions.Unhold(hold_digest=DIGEST),
+        decisions.Revoke(grant_digest=DIGEST),
+        decisions.Decline(request_digest=DIGEST),
+        decisions.RefuseAgency(agency="lakeland", is_refused=True),
+        decisions.ChangeSettings(settings=settings),
+        decisions.SetRecovery(keys=recovery),
+        decisions.AddApprover(name="Åsas nyckel", key=key),
+        decisions.EndApprover(credential_id=key.credential_id),
+        decisions.Confirm(statement_digest=DIGEST, answer="yes"),
+        decisions.Knock(statement_digest=DIGEST, language="sv"),
+    ]
+    return {str(type(one).__struct_config__.tag): one for one in terms}
+
+
+def _statement(terms: grants.Terms) -> dict[str, str]:
+    statement = grants.Statement(device=DEVICE, nonce=AN_ID, not_after_ms=NOW_MS, terms=terms)
+    text = statement.encode()
+    return {"text": text.decode(), "digest": sha256_hex(text)}
+
+
+def _bodies() -> list[notes.NoteBody]:
+    matched = notes.MatchedRequest(
+        request_id=AN_ID, request_digest=DIGEST, agency_name="Lakeland Police", is_emergency=True
+    )
+    hold = notes.HeldTime(hold_digest=DIGEST, from_ms=1, to_ms=2, until_ms=3)
+    settings = decisions.OwnerSettings(revision=1)
+    return [
+        notes.Nothing(),
+        notes.RequestsMatched(requests=[matched]),
+        notes.StatementDone(statement_digest=DIGEST, kind="decline"),
+        notes.SettingsNow(statement_digest=DIGEST, settings=settings, refused=["lakeland"]),
+        notes.HoldsNow(statement_digest=DIGEST, holds=[hold]),
+        notes.OwnerRemoved(name="Bo", by_name="Åsa"),
+        notes.RecoveryUsed(name="Åsa", at_ms=NOW_MS),
+    ]
+
+
+def _note(body: notes.NoteBody) -> str:
+    note = notes.OwnerNote(
+        device=DEVICE, id=AN_ID, told_ms=NOW_MS, sealing_key=b64u(bytes(32)), body=body
+    )
+    return note.encode().decode()
+
+
+def _spki(secret: int) -> bytes:
+    key = ec.derive_private_key(secret, ec.SECP256R1()).public_key()
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,203 @@
+"""Writes packages/*.json: evidence, what is at hand to check it, and what comes out of each change.
+
+    python -m tests.vectors.make_packages
+
+Read by tests/relay/test_verify_vectors.py and tests/js/verify.test.mjs, so that the command line
+and the page in a browser say the same of the same files. Keys and signatures are fresh each time.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from firmware.protocol.encoding import b64u
+from relay.verify.evidence import evidence_of_folder
+from relay.verify.report import Given, Report, check_evidence
+from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
+from tests.fakes.footage import TinyCamera, clip_units
+from tests.fakes.log_town import make_town
+from tests.relay.evidence_files import Evidence, Film, make_evidence
+from tests.vectors.make_sound import units_of_sound
+
+HERE = Path(__file__).parent / "packages"
+Files = dict[str, bytes]
+ALL = ("agency", "policy", "fleet_ca")
+FORGED = (
+    "two files swapped", "a file taken out", "the list of files taken out", "a file added",
+    "cut off", "appended", "GOPs in another order", "a GOP taken out", "one picture later",
+    "another recording", "another doorbell's certificate", "another grant",
+    "another request", "a grant that says more",
+    "another release", "another capture", "another part of the register", "another list of files",
+    "the sound taken out",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Record, pack, change, and write down what is found."""
+    evidence = make_evidence(film=film(), has_audio=True)
+    neighbour = make_evidence(town=evidence.town, film=film(later_s=2), has_audio=True)
+    opened = evidence.listed()
+    crime = _Frozen(evidence, neighbour, opened, neighbour.listed())
+    write("given", given_of(evidence))
+    write("package", {"sealed": b64u(evidence.sealed(opened)), "files": encoded(opened)})
+    cases = [case(evidence, opened, name, opened, given) for name, given in GIVEN.items()]
+    cases += [case(evidence, opened, name, FORGERIES[name](crime)) for name in FORGED]
+    cases += [case(evidence, opened, name, make(opened)) for name, make in SHOWN.items()]
+    cases += [of_its_own(name, make()) for name, make in OTHERS.items()]
+    write("cases", cases)
+
+
+class _Frozen(Crime):
+    """The same crime, with signatures that stay the same: the doorbell's differ each time."""
+
+    def __init__(self, evidence: Evidence, neighbour: Evidence, mine: Files, theirs: Files) -> None:
+        super().__init__(evidence, _Listed(neighbour, theirs))
+        object.__setattr__(self, "_mine", mine)
+
+    @property
+    def files(self) -> Files:
+        return dict(self._mine)  # type: ignore[attr-defined]
+
+
+class _Listed(Evidence):
+    """Evidence whose list of files was signed already."""
+
+    def __init__(self, evidence: Evidence, listed: Files) -> None:
+        super().__init__(**{name: getattr(evidence, name) for name in evidence.__dict__})
+        self._listed = listed
+
+    def listed(self, **changes: bytes | None) -> Files:
+        assert not changes
+        return dict(self._listed)
+
+
+def film(*, later_s: float = 0) -> Film:
+    """Film for two seconds; the camera has filmed something else before, if told so."""
+    filmed, camera = Film(2, with_sound=False), TinyCamera()
+    camera.film(later_s)
+    filmed.units, filmed.sound = clip_units(camera.film(2)), units_of_sound(2)
+    return filmed
+
+
+GIVEN: dict[str, tuple[str, ...]] = {
+    "all at hand": ALL,
+    "nothing at hand": (),
+    "only the agency": ("agency",),
+    "only the policy": ("policy",),
+    "no policy": ("agency", "fleet_ca"),
+}
+
+
+def patched(find: bytes, offset: int, data: bytes) -> Callable[[Files], Files]:
+    """Return what puts other bytes where `find` stands in the clip."""
+
+    def patch(files: Files) -> Files:
+        mp4 = files["clip-1.mp4"]
+        at = mp4.index(find, 40) + offset
+        return files | {"clip-1.mp4": mp4[:at] + data + mp4[at + len(data) :]}
+
+    return patch
+
+
+SHOWN: dict[str, Callable[[Files], Files]] = {
+    "a byte that nobody hashes": patched(b"VideoHandler", 0, b"w"),
+    "turned": patched(b"tkhd", 44, b"\0\0\0\0\0\1\0\0"),
+    "shown smaller": patched(b"tkhd", 80, b"\0\x20\0\0"),
+    "faster": patched(b"mvhd", 24, b"\0\2\0\0"),
+    "an end left out": patched(b"elst", 12, b"\0\0\0\x09"),
+    "other parameters": patched(b"avcC", 17, b"\xff"),
+    "fragments behind": lambda files: (
+        files | {"clip-1.mp4": files["clip-1.mp4"] + b"\0\0\0\x10moof" + bytes(8)}
+    ),
+    "a foreign box": lambda files: (
+        files | {"clip-1.mp4": files["clip-1.mp4"] + b"\0\0\0\x18uuid" + bytes(16)}
+    ),
+}
+
+
+def of_part() -> Evidence:
+    """Of a recording of three seconds, the owner gave the second, with its sound."""
+    filmed = Film(3, with_sound=False)
+    filmed.sound = units_of_sound(3)
+    return make_evidence(film=filmed, has_audio=True, given_s=(0.5, 2.5))
+
+
+OTHERS: dict[str, Callable[[], Evidence]] = {
+    "a part of a recording": of_part,
+    "an invented town": lambda: make_evidence(
+        town=make_town(kind="example"), film=Film(1, with_sound=False)
+    ),
+    "without its sound": lambda: make_evidence(film=film(), has_audio=False),
+}
+
+
+def case(
+    evidence: Evidence, opened: Files, name: str, files: Files, given: tuple[str, ...] = ALL
+) -> dict[str, Any]:
+    """Say what changed, and what is found."""
+    changes = {
+        one: None if one not in files else change_of(opened.get(one, b""), files[one])
+        for one in sorted(opened.keys() | files.keys())
+        if opened.get(one) != files.get(one)
+    }
+    said = told(check_evidence(evidence_of_folder(files), given_by(evidence, given)))
+    return {"name": name, "given": given, "changes": changes, **said}
+
+
+def change_of(old: bytes, new: bytes) -> dict[str, Any]:
+    """Say what is new: so many bytes of the old, then `bytes`, then so many of the old's end."""
+    most = min(len(old), len(new))
+    first = next((at for at in range(most) if old[at] != new[at]), most)
+    last = next((at for at in range(most - first) if old[-1 - at] != new[-1 - at]), most - first)
+    return {"first": first, "bytes": b64u(new[first : len(new) - last]), "last": last}
+
+
+def of_its_own(name: str, evidence: Evidence) -> dict[str, Any]:
+    """Say what is found of other evidence, which brings what is given along."""
+    opened = evidence.listed()
+    said = told(check_evidence(evidence_of_folder(opened), evidence.given))
+    own = {"files": encoded(opened), "given": given_of(evidence)}
+    return {"name": name, "own": own, "given": ALL, "changes": {}, **said}
+
+
+def told(report: Report) -> dict[str, Any]:
+    """What both sides must say alike."""
+    checks = [[check.kind.value, check.result.value.lower()] for check in report.checks]
+    return {"code": report.exit_code.value, "checks": checks, "example": report.example}
+
+
+def given_by(evidence: Evidence, names: tuple[str, ...]) -> Given:
+    """What is at hand."""
+    every = evidence.given
+    return Given(
+        agency=every.agency if "agency" in names else None,
+        policy=every.policy if "policy" in names else None,
+        fleet_ca=every.fleet_ca if "fleet_ca" in names else None,
+    )
+
+
+def given_of(evidence: Evidence) -> dict[str, Any]:
+    """What the reader brings along, as files."""
+    town = evidence.town
+    return {
+        "key": json.loads(evidence.key.encode()),
+        "agreement": json.loads(town.sign_agreement(town.agreement).signed.encode()),
+        "policy": town.policy_text.decode(),
+        "fleet_ca": evidence.doorbell.authority.pem,
+    }
+
+
+def encoded(files: Files) -> dict[str, str]:
+    """Files in base64url."""
+    return {name: b64u(data) for name, data in sorted(files.items())}
+
+
+def write(name: str, vectors: object) -> None:
+    """Write one file."""
+    text = json.dumps(vectors, indent=1, ensure_ascii=False)
+    (HERE / f"{name}.json").write_text(text + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
