@@ -87,6 +87,7 @@ class Consenting:
             notes=household.notes,
             events=events,
             tell=tell,
+            has_owner=household.has_owner,
             source=source,
         )
         bucket = Bucket(enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
@@ -206,8 +207,7 @@ class Consenting:
             await self._take_settings(settings)
 
     async def start(self) -> None:
-        """Take up what the card knows: the register, and what was confirmed."""
-        await self.record.start()
+        """Take up what was confirmed before the start."""
         await self.desk.resume()
 
     async def keep_in_order(self) -> None:

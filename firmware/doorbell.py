@@ -279,6 +279,7 @@ class Doorbell:
             may_tell=household.has_owner,
             publish=lambda health: self._link.set_health(health),
             has_sound_failed=lambda: self._sounding.has_failed,
+            has_contradiction=lambda: self._consenting.record.has_contradiction,
         )
         self._clock_watch = ClockWatch(
             clock=clock,

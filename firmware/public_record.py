@@ -7,6 +7,7 @@ Only putting together belongs here. Without a policy on the card (config `[log] 
 believed: nothing is followed, nothing can be released, and all else goes on.
 """
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,6 @@ from firmware.clips.household_store import HouseholdStore
 from firmware.clips.slot_store import SlotStore
 from firmware.clock import SystemClock
 from firmware.enrolment.browsers import BrowserStore
-from firmware.errors import DoorwardError
 from firmware.following.errors import LogAway
 from firmware.following.follower import RegisterFollower
 from firmware.following.policy_file import Logs
@@ -34,6 +34,8 @@ from firmware.protocol.tlog.policy import Policy
 from firmware.request_desk import RequestDesk
 from firmware.slots import Slots, WaitingEvents
 from firmware.telling import Tell
+
+LOOK_AGAIN_S = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +63,10 @@ class PublicRecord:
         notes: Notes,
         events: WaitingEvents,
         tell: Tell,
+        has_owner: Callable[[], bool],
         source: random.Random,
     ) -> None:
+        self._has_owner = has_owner
         self._store = SlotStore(database)
         self.policy: Policy | None = None if logs is None else logs.policy
         self.custody_origin = "" if logs is None else logs.custody_origin
@@ -105,10 +109,14 @@ class PublicRecord:
 
     @property
     def parts(self) -> dict[str, Part]:
-        """What has to run as long as the doorbell does."""
+        """What has to run as long as the doorbell does, once it has an owner."""
         if self._follower is None or self._slots is None:
             return {}
-        return {"register": self._follower.run, "slots": self._slots.run}
+        follower, slots = self._follower, self._slots
+        return {
+            "register": lambda: self._once_owned(follower.run),
+            "slots": lambda: self._once_owned(slots.run),
+        }
 
     @property
     def has_contradiction(self) -> bool:
@@ -137,10 +145,8 @@ class PublicRecord:
         """The relay says that a slot is in the custody log."""
         return Accepted() if self._slots is None else await self._slots.on_logged(command)
 
-    async def start(self) -> None:
-        """Take what the card has of the register, checked anew."""
-        if self._follower is not None:
-            try:
-                await self._follower.start()
-            except (DoorwardError, OSError) as error:
-                log.warning("the register on the card can't be used, it is read anew: %s", error)
+    async def _once_owned(self, part: Part) -> None:
+        """Run a part from the pairing on: before, nothing is written to the card."""
+        while not self._has_owner():  # noqa: ASYNC110 (asked for once a second, till the pairing)
+            await asyncio.sleep(LOOK_AGAIN_S)
+        await part()
