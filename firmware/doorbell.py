@@ -130,6 +130,7 @@ class Doorbell:
             may_record=has_owner,
             on_card=lambda state: self._health.set_card(state),
             tell=tell,
+            newest_checkpoint=lambda: self._consenting.record.newest_checkpoint,
             sound_feed=self._sounding.microphone if config.sound.is_in_clips else None,
         )
         self._pictures = EventPictures(

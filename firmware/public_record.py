@@ -123,6 +123,11 @@ class PublicRecord:
         """Whether the register was seen to contradict itself, so that nothing is released."""
         return self._follower is not None and self._follower.has_contradiction
 
+    @property
+    def newest_checkpoint(self) -> str | None:
+        """The newest witnessed checkpoint of the register: what a clip that begins now names."""
+        return None if self._follower is None else self._follower.newest_checkpoint
+
     def facts(self) -> RegisterFacts:
         """Return what may be counted on of the register."""
         return no_register("") if self._follower is None else self._follower.facts()

@@ -53,9 +53,10 @@ class Recording:
         may_record: Callable[[], bool],
         on_card: Callable[[CardState], None],
         tell: Tell,
+        newest_checkpoint: Callable[[], str | None] = lambda: None,
         sound_feed: SoundFeed | None = None,
     ) -> None:
-        """`sound_feed` is the microphone, if clips carry sound."""
+        """`newest_checkpoint` is the register's; `sound_feed` the microphone, if clips have sound."""
         self.database = Database(config.data_dir / "library.sqlite3")
         self.library = Library(
             self.database,
@@ -104,6 +105,7 @@ class Recording:
             on_card=on_card,
             make_thumbnail=self._thumbnails.make,
             mask_digest=filming.mask_digest,
+            newest_checkpoint=newest_checkpoint,
             sound=self.sound,
         )
 

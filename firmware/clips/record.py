@@ -43,6 +43,8 @@ class ClipStart(Document, frozen=True, kw_only=True):
     pre_roll_90k: int
     mask_digest: Digest
     triggers: list[ClipTrigger]
+    witnessed: str | None = None
+    """The newest checkpoint of the register that was known then, with its cosignatures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ class Recorder:
         on_card: Callable[[CardState], None] = lambda _: None,
         make_thumbnail: Callable[[ClipRecord], object] = lambda _: None,
         mask_digest: Callable[[], str] = lambda: NO_MASK_DIGEST,
+        newest_checkpoint: Callable[[], str | None] = lambda: None,
         longest_s: float = LONGEST_CLIP_S,
         queue_max_bytes: int | None = None,
         sound: ClipSound | None = None,
@@ -109,6 +110,7 @@ class Recorder:
         self._on_card = on_card
         self._make_thumbnail = make_thumbnail
         self._mask_digest = mask_digest
+        self._newest_checkpoint = newest_checkpoint
         self._loop = asyncio.get_running_loop()
         self._card = Card(lambda state: self._on_loop(lambda: self._on_card(state)))
         self._writer = ClipWriter(
@@ -254,6 +256,7 @@ class Recorder:
             pre_roll_90k=min(mark.at_90k for mark in marks),
             mask_digest=self._mask_digest(),
             triggers=marks,
+            witnessed=self._newest_checkpoint(),
         )
         recording = _Recording(
             start, first.pts_90k, first.pts_90k - 1, list(triggers), wanted_to_90k

@@ -53,4 +53,5 @@ class ManifestSigner:
             gops=end.gops,
             video_root=merkle_root(gop.leaf for gop in end.gops),
             sound=end.sound or msgspec.UNSET,
+            witnessed=start.witnessed or msgspec.UNSET,
         )

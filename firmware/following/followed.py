@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from firmware.following.errors import LogContradicts, LogUnreadable
 from firmware.protocol.encoding import WireError
+from firmware.protocol.footage import MAX_WITNESSED_BYTES
 from firmware.protocol.register.facts import (
     RegisterFacts,
     Stamps,
@@ -80,6 +81,7 @@ class Followed:
         self._tree = Tree()
         self._edge = Frontier()
         self._newest: Witnessed | None = None
+        self._newest_note: str | None = None
         self._bound: Witnessed | None = None
 
     @property
@@ -91,6 +93,11 @@ class Followed:
     def newest(self) -> Witnessed | None:
         """The newest checkpoint that was accepted."""
         return self._newest
+
+    @property
+    def newest_note(self) -> str | None:
+        """That checkpoint as text, with the signatures that count; None if it is too long."""
+        return self._newest_note
 
     @property
     def known(self) -> Witnessed | None:
@@ -154,6 +161,8 @@ class Followed:
         self._stamps.add(checkpoint.size, witnessed.aged_ms)
         if not self._is_known_fresher(witnessed):
             self._newest = witnessed
+            note = self._policy.only_known(witnessed.note)
+            self._newest_note = note.decode() if len(note) <= MAX_WITNESSED_BYTES else None
 
     def stamp(self, note: bytes) -> bool:
         """Take since when so many entries were witnessed; False if they aren't all here yet.

@@ -118,6 +118,11 @@ class RegisterFollower:
         """How long a slot of the custody log is; None as long as the register wasn't read."""
         return self._followed.slot_ms
 
+    @property
+    def newest_checkpoint(self) -> str | None:
+        """The newest checkpoint that was accepted, with the signatures that count, as text."""
+        return self._followed.newest_note
+
     def facts(self) -> RegisterFacts:
         """Return what may be counted on. Cheap: made when something changed."""
         return self._facts

@@ -108,7 +108,7 @@ class AskedChannel:
                 household = await self._desk.household(self._browser)
                 await self._send("household", household.encode())
             case PartWanted():
-                part = await self._desk.part(self._browser, wish.digest, wish.number)
+                part = await self._desk.part(self._browser, wish.statement_digest, wish.number)
                 if part is None:
                     raise LiveError("not_found", "no grant of yours waits that gives such a clip")
                 await self._send("part", part)

@@ -112,7 +112,7 @@ class AskedLine:
 def _line(statement: WaitingStatement) -> WaitingLine:
     facts: dict[str, Any] = asdict(statement.asked)  # Any: JSON values
     told = {
-        "digest": statement.digest,
+        "statement_digest": statement.digest,
         "signer_name": statement.signer_name,
         "expires_ms": statement.expires_ms,
         "asked": {"kind": statement.kind, **facts},

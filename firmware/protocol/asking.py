@@ -2,9 +2,9 @@
 
 Spoken between the doorbell and `doorward approve`, end to end: the relay, which carries the
 signalling, sees neither a request nor what was decided. A program says one `Wish` a message. The
-doorbell answers by a JSON text with a `type`: `waiting`, `part` and `household` announce `size` bytes
-that follow in chunks of CHUNK_BYTES and an `end`; `confirmed` and `refused` end a confirmation; `error`
-says why nothing comes. One answer at a time, in order.
+doorbell answers by a JSON text with a `type`: `waiting`, `part` and `household` announce `size`
+bytes that follow in chunks of CHUNK_BYTES, and then an `end`; `confirmed` and `refused` answer a
+confirmation; `error` says why nothing comes. One answer at a time, in order.
 
 What waits is as the doorbell's own page shows it (door/shown.py): both are made of the same facts.
 """
@@ -21,7 +21,7 @@ ASKED_LABEL = "asked"
 CHUNK_BYTES = 16 * 1024
 MAX_WISH_BYTES = 4096
 MAX_LIST_BYTES = 512 * 1024
-MAX_PART_BYTES = 512 * 1024 * 1024
+MAX_PART_BYTES = 256 * 1024 * 1024
 
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 Words = Annotated[list[Line], msgspec.Meta(max_length=6)]
@@ -37,7 +37,7 @@ class WaitingWanted(Document, frozen=True, kw_only=True, tag="waiting", tag_fiel
 class PartWanted(Document, frozen=True, kw_only=True, tag="part", tag_field="type"):
     """Send exactly what would leave of a waiting grant's clip `number`, as MP4."""
 
-    digest: Digest
+    statement_digest: Digest
     number: PartNumber
 
 
@@ -158,7 +158,7 @@ Asked = (
 class WaitingLine(Document, frozen=True, kw_only=True):
     """One statement that waits."""
 
-    digest: Digest
+    statement_digest: Digest
     signer_name: Text
     expires_ms: WallTimeMs
     asked: Asked

@@ -48,7 +48,11 @@ SOUND_SLACK_90K = 4
 """How far sound in a file may lie from its exact time: MP4 counts it in 1/48,000 s (44 µs)."""
 TICKS_PER_MS = 90
 MAX_NAL_UNITS = 0xFFFF
+MAX_WITNESSED_BYTES = 4096
 NO_MASK_DIGEST = hashlib.sha256(b"[]").hexdigest()
+
+
+WitnessedText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_WITNESSED_BYTES)]
 
 
 class Gop(Document, frozen=True, kw_only=True):
@@ -94,7 +98,9 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     much video there is before the first trigger. `ended` is "cut_short" where the recording was
     broken off; then `duration_90k` says where. `lost_units` were dropped for a slow card.
     `mask_digest` is SHA-256 over the privacy mask's canonical JSON (`NO_MASK_DIGEST`: none).
-    `sound` is left out where none was recorded.
+    `sound` is left out where none was recorded. `witnessed` is the newest checkpoint of the public
+    register that the doorbell knew when the clip began, with its cosignatures (a note as text): so
+    the description wasn't made before witnesses signed that. It is left out where none was known.
     """
 
     v: Literal[1] = 1
@@ -116,11 +122,17 @@ class ClipManifest(Document, frozen=True, kw_only=True):
     gops: Annotated[list[Gop], msgspec.Meta(min_length=1, max_length=1000)]
     video_root: Digest
     sound: SoundTrack | msgspec.UnsetType = msgspec.UNSET
+    witnessed: WitnessedText | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def sound_track(self) -> SoundTrack | None:
         """Return the description of the sound, or None where none was recorded."""
         return None if isinstance(self.sound, msgspec.UnsetType) else self.sound
+
+    @property
+    def witnessed_note(self) -> bytes | None:
+        """Return the checkpoint that was known when the clip began, or None if none was."""
+        return None if isinstance(self.witnessed, msgspec.UnsetType) else self.witnessed.encode()
 
 
 class SignedManifest(Document, frozen=True, kw_only=True):

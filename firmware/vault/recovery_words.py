@@ -97,9 +97,7 @@ def _public_keys(secret: bytes) -> RecoveryKeys:
     spki = (
         _signing_key(secret)
         .public_key()
-        .public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
     return RecoveryKeys(sealing_key=public_text_of(_private_key(secret)), signing_key=b64u(spki))
 

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from firmware.protocol.encoding import WireError, new_id, unb64u
 from firmware.protocol.live import (
@@ -37,6 +37,8 @@ from firmware.viewer.sdp_fragment import Fragment, ufrags_of
 MAX_SESSIONS = 8
 """A further one ends the oldest: players that lost their line come again without saying goodbye."""
 CLOSE_S = 5.0
+
+Purpose = Literal["live", "clips"]
 
 logger = logging.getLogger(__name__)
 
@@ -93,13 +95,16 @@ class Gateway:
         relay: Signalling,
         wall_ms: Callable[[], int],
         monotonic_s: Callable[[], float],
+        purpose: Purpose = "live",
     ) -> None:
+        """`purpose` "clips": for recordings and what waits only, so nobody is told of watching."""
         self._keys = keys
         self._setup = setup
         self._identity_spki = unb64u(setup.identity_key)
         self._relay = relay
         self._wall_ms = wall_ms
         self._monotonic_s = monotonic_s
+        self._purpose: Purpose = purpose
         self._sessions: dict[str, _Session] = {}
         self._opening = 0
 
@@ -192,7 +197,7 @@ class Gateway:
             session_id=new_id(),
             nonce=await self._relay.nonce(),
             browser=self._keys.public.id,
-            purpose="live",
+            purpose=self._purpose,
             sdp=sdp,
         )
 

@@ -178,8 +178,8 @@ class Logs(LogEntries):
         return stamps
 
 
-async def delays_of(tx: Transaction) -> Delays:
-    """Return the delays of the register's charter; the rules' own as long as there is none."""
+async def charter_delays(tx: Transaction) -> Delays | None:
+    """Return the delays of the register's charter; None as long as there is none."""
     for entry in await logs.entries(tx, "register", 0, 1):
         try:
             leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
@@ -190,7 +190,7 @@ async def delays_of(tx: Transaction) -> Delays:
                     return change.body.delays
         except WireError:
             break
-    return Delays()
+    return None
 
 
 def refresh_ms_of(delays: Delays) -> int:
@@ -203,6 +203,6 @@ def refreshing(database: Database) -> Callable[[], Awaitable[int]]:
 
     async def refresh_ms() -> int:
         async with database.read() as tx:
-            return refresh_ms_of(await delays_of(tx))
+            return refresh_ms_of(await charter_delays(tx) or Delays())
 
     return refresh_ms

@@ -19,7 +19,7 @@ from firmware.protocol.encoding import b64u
 from firmware.protocol.events import SlotCommitted
 from firmware.protocol.tlog.merkle import Tree
 from relay.clock import Clock
-from relay.custody.logs import LogEntries, Logs, Pending, delays_of
+from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import logs as rows
@@ -32,6 +32,7 @@ MAX_CATCH_UP = 144
 """A relay that was away makes up for so many slots; doorbells' words for them may have waited."""
 MIN_TOLD_LIFE_MS = 10_000
 MAX_WAIT_S = 5.0
+NO_CHARTER_S = 0.5
 SLOT_DIGITS = 16
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,9 @@ class Slots:
 
     async def take(self, tx: Transaction, device: str, told: SlotCommitted) -> bool:
         """Keep a doorbell's commitment; False if its slot isn't open."""
-        slot_ms = (await delays_of(tx)).slot_ms
+        slot_ms = await slot_ms_of(tx)
+        if slot_ms is None:
+            return False
         last = await last_closed(tx)
         newest = self._clock.wall_ms() // slot_ms + 1  # its clock may be a little ahead
         if told.slot > newest or (last is not None and told.slot <= last):
@@ -67,7 +70,10 @@ class Slots:
         """Close each slot when its time has come, until cancelled."""
         while True:
             async with self._database.read() as tx:
-                slot_ms = (await delays_of(tx)).slot_ms
+                slot_ms = await slot_ms_of(tx)
+            if slot_ms is None:
+                await asyncio.sleep(NO_CHARTER_S)
+                continue
             await self.close_due()
             closes_ms = (self._newest_over(slot_ms) + 2) * slot_ms + grace_ms(slot_ms)
             wait_s = (closes_ms - self._clock.wall_ms()) / 1000
@@ -76,8 +82,10 @@ class Slots:
     async def close_due(self) -> None:
         """Close every slot that is over and isn't closed."""
         async with self._database.read() as tx:
-            slot_ms = (await delays_of(tx)).slot_ms
+            slot_ms = await slot_ms_of(tx)
             last = await last_closed(tx)
+        if slot_ms is None:
+            return
         over = self._newest_over(slot_ms)
         first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
         if last is not None and first > last + 1:
@@ -92,7 +100,7 @@ class Slots:
         """Send their paths to the doorbells of those slots that are logged by now."""
         async with self._database.read() as tx:
             trees = await rows.list_slot_trees(tx)
-            slot_ms = (await delays_of(tx)).slot_ms
+            slot_ms = await slot_ms_of(tx) or 0
         for tree in trees:
             logged = await self._logs.find(Pending(log="custody", number=tree.number))
             if logged is None:
@@ -123,6 +131,12 @@ class Slots:
     def _newest_over(self, slot_ms: int) -> int:
         """Return the newest slot that is over and whose grace is too."""
         return (self._clock.wall_ms() - grace_ms(slot_ms)) // slot_ms - 1
+
+
+async def slot_ms_of(tx: Transaction) -> int | None:
+    """Return how long a slot is; there are none before the register's charter says so."""
+    delays = await charter_delays(tx)
+    return None if delays is None else delays.slot_ms
 
 
 async def last_closed(tx: Transaction) -> int | None:

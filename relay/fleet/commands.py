@@ -183,10 +183,9 @@ class Commands:
     def _is_told(self, reply: Reply) -> bool:
         """Tell whether this answers a command that isn't kept."""
         pending = self._pending.get(reply.in_reply_to)
-        if pending is None or pending.command.device != reply.device:
+        if pending is None:
             return False
-        kind = (reply.device, type(pending.command.body))
-        return self._told.get(kind) == reply.in_reply_to
+        return self._told.get((reply.device, type(pending.command.body))) == reply.in_reply_to
 
     def _schedule(self, command: Command) -> None:
         self._pending[command.id] = _Pending(command=command, data=command.encode(), next_at=0.0)

@@ -115,6 +115,7 @@ class App {
     const { name, parts, query } = address();
     const route = ROUTES[name] ?? ROUTES[""];
     if (this.household === null && !route.isOpen) return go("welcome");
+    if (name === "release") fill(element("asked")); // it is being read
     this.#frame(route.nav);
     const context = /** @type {Context} */ ({
       relay: this.relay,

@@ -40,7 +40,7 @@ ALGORITHMS = [
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
     COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
 ]
-"""In the order in which an authenticator is asked for them; Windows Hello may have the second only."""
+"""In the order in which they are asked for; Windows Hello may have the second only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,6 +161,8 @@ def notes_of(files: Files) -> Iterator[NamedNote]:
     for number in clip_numbers(files):
         if (name := f"capture-{number}.json") in files:
             yield _named(f"clip-{number}", document_of(CaptureProof, files, name).proof)
+        if (before := manifest_unverified(files, number).witnessed_note) is not None:
+            yield _of_note(f"the register before clip-{number}", before)
 
 
 def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
@@ -187,7 +189,10 @@ def _packed(files: Files, name: str, policy: Policy | None) -> str:
 
 
 def _named(where: str, proof: str) -> NamedNote:
-    note = parse_proof(proof.encode()).note
+    return _of_note(where, parse_proof(proof.encode()).note)
+
+
+def _of_note(where: str, note: bytes) -> NamedNote:
     return NamedNote(where=where, note=note, origin=parse_checkpoint(parse_note(note).text).origin)
 
 

@@ -9,7 +9,7 @@ from firmware.protocol.footage import ClipManifest
 from firmware.protocol.grants import Statement
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
-from relay.verify import log_checks, paper_checks, recordings
+from relay.verify import date_checks, log_checks, paper_checks, recordings
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Check, Exit, Result, exit_code_of, run
 from relay.verify.evidence import Evidence
@@ -188,6 +188,11 @@ def _recording_checks(
             Exit.CAPTURE,
             "it was committed to when it was recorded",
             lambda: log_checks.check_capture(files, number, policy),
+        ),
+        (
+            Exit.CAPTURE,
+            "its date lies between two moments that witnesses saw",
+            lambda: date_checks.check_date(files, number, policy),
         ),
         (
             Exit.PROVENANCE,

@@ -51,7 +51,9 @@ async def test_a_statement_is_asked_for_once_however_often_it_comes(rig):
 
 
 async def test_a_released_grant_is_spent_whatever_bytes_carry_it_and_after_a_restart(rig):
-    """Seen to fail with `_is_known` gone from statements.py and "spent" from the verifier."""
+    """Seen to fail with `_is_known` gone from statements.py, "spent" from the verifier, and
+    `add_waiting` putting one in another's place: any of the three holds alone.
+    """
     desk, signed = rig.desk(), rig.sign()
     digest = await rig.release(desk, signed)
     before = rig.kept()

@@ -174,7 +174,7 @@ def test_what_has_no_time_is_used_once_all_the_same(world):
 
 
 def test_nobody_is_made_an_owner_twice_under_whichever_name(world):
-    known = world.owner.key
+    world, known = world.with_owner()[0], world.owner.key
     again = world.newcomer(passkey=known)
     assert reason(world.judged(again)) == "already_owner"
     renamed = msgspec.structs.replace(known, credential_id="b3RoZXI")
@@ -185,6 +185,7 @@ def test_nobody_is_made_an_owner_twice_under_whichever_name(world):
 
 def test_a_key_that_confirms_is_made_no_owner(world):
     world, key = world.with_approver()
+    world, _ = world.with_approver()
     assert reason(world.judged(world.newcomer(passkey=key.key))) == "approver"
 
 
@@ -335,7 +336,8 @@ def test_an_approver_whose_key_cant_be_used_is_refused(world, value):
 
 @pytest.mark.parametrize("field", ["credential_id", "public_key"])
 def test_neither_an_owners_passkey_nor_a_known_key_is_made_an_approver(world, field):
-    world, known = world.with_approver()
+    world, known = world.with_owner()[0].with_approver()
+    world, _ = world.with_approver()
     for key in (world.owner.key, known.key):
         taken = msgspec.structs.replace(approver_key(), **{field: getattr(key, field)})
         assert reason(world.judged(AddApprover(name="Desk", key=taken))) == "approver"

@@ -1,4 +1,4 @@
-"""The release screen in Chromium: what the owner signs there, the doorbell's own verifier accepts."""
+"""The release screen in Chromium: what is signed there, the doorbell's own verifier accepts."""
 
 import asyncio
 import base64

@@ -54,10 +54,10 @@ from relay.verify.agency_key import AgencyKey
 from relay.web.agency.services import AgencyServices
 from relay.web.pages import Pages
 from relay.web.public.app import PublicServices
-from tests.fakes.record import RememberingRecord
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.objects import RememberingBucket
+from tests.fakes.record import RememberingRecord
 from tests.fakes.witnessed_log import WitnessedLog
 from tests.relay.register_town import EASY, NAME, QUICK, RegisterTown
 

@@ -50,6 +50,7 @@ from relay.store.fleet import DoorbellRow
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
+from tests.fakes.log_town import make_town
 
 DEVICES = ["a" * 20, "b" * 20, "c" * 20]
 CUSTODY = "example.lakeland/custody"
@@ -125,7 +126,11 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
                 ),
             )
     house = House(tmp_path / "witnesses", database)
+    charter = make_town().register_log.entries[0]
+    async with database.begin() as tx:
+        pending = await house.logs.add(tx, "register", charter, key="charter")
     tasks = [asyncio.create_task(part()) for part in (house.desk.run, house.commands.run)]
+    await house.logs.logged(pending)
     yield house
     for task in tasks:
         task.cancel()
@@ -207,7 +212,8 @@ async def test_each_doorbell_of_a_slot_gets_its_own_way_to_the_one_entry(house: 
             policy=house.keys.policy,
             origin=CUSTODY,
         )
-    assert not [c for c in house.bus.commands.values() if c.device == DEVICES[2]]
+    told_others = [c for c in house.bus.commands.values() if c.device == DEVICES[2]]
+    assert not [c for c in told_others if isinstance(c.body, SlotLogged)]
 
 
 async def test_a_slot_without_a_doorbell_has_its_entry_too(house: House) -> None:
@@ -221,6 +227,18 @@ async def test_a_slot_without_a_doorbell_has_its_entry_too(house: House) -> None
     assert slots == list(range(slots[0], slots[0] + len(slots)))
     roots = [body.root for body in await house.custody()]
     assert len(set(roots)) == len(roots)
+
+
+async def test_there_are_no_slots_before_the_charter_says_how_long_they_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "other").mkdir()
+    database = await Database.open(tmp_path / "other" / "relay.sqlite3")
+    house = House(tmp_path / "other" / "witnesses", database)
+    await house.take(DEVICES[0], SlotCommitted(slot=1, commitment="11" * 32, notes=[]))
+    await house.desk._slots.close_due()
+    assert await house.custody() == []
+    await database.close()
 
 
 async def test_a_commitment_that_comes_too_late_or_too_early_is_not_taken(house: House) -> None:
@@ -283,24 +301,21 @@ async def test_every_doorbell_hears_that_the_register_grew_and_only_the_newest(
     for device in DEVICES:
         for _ in range(200):
             told = await house.told(RegisterGrew, device)
-            if told[-1].size == 3:
+            if told[-1].size == 4:
                 break
             await asyncio.sleep(0.02)
-        assert told[-1].size == 3
+        assert told[-1].size == 4
         waiting = [
             one.command.body
             for one in house.commands._pending.values()
             if one.command.device == device
         ]
-        assert [body.size for body in waiting if isinstance(body, RegisterGrew)] == [3]
+        assert [body.size for body in waiting if isinstance(body, RegisterGrew)] == [4]
 
 
 async def test_what_is_told_is_not_kept_and_no_longer_repeated_once_it_is_answered(
     house: House,
 ) -> None:
-    async with house.database.begin() as tx:
-        await house.logs.add(tx, "register", b"x", key="x")
-    house.logs.wake()
     await house.told(RegisterGrew, DEVICES[0])
     (command,) = [c for c in house.bus.commands.values() if c.device == DEVICES[0]]
     assert isinstance(command.body, RegisterGrew)

@@ -94,6 +94,7 @@ async def test_the_doorbell_hears_that_its_package_has_arrived(case: Case) -> No
 async def test_an_upload_that_the_bucket_lost_is_opened_anew(
     case: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING")  # a command line that ran before may have silenced it
     await case.world.delivery.take_ready(case.device, case.ready)
     case.world.bucket.lose_uploads()
     await case.world.delivery.take_ready(case.device, case.ready)
@@ -107,6 +108,7 @@ async def test_an_upload_that_the_bucket_lost_is_opened_anew(
 async def test_an_upload_that_is_lost_behind_its_last_part_begins_anew(
     case: Case, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("WARNING")  # a command line that ran before may have silenced it
     await case.world.delivery.take_ready(case.device, case.ready)
     case.world.bucket.lose_uploads()
     await case.world.delivery.take_uploaded(case.device, case.uploaded)

@@ -12,11 +12,17 @@ its newline, because a text that was cut off there could name another group.
 
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.checkpoint import Checkpoint, open_checkpoint
-from firmware.protocol.tlog.signed_note import KeyKind, NoteKey, NoteRefused, parse_key
+from firmware.protocol.tlog.signed_note import (
+    KeyKind,
+    NoteKey,
+    NoteRefused,
+    parse_key,
+    parse_note,
+)
 
 MAX_POLICY_BYTES = 64 * 1024
 MAX_LINES_OF_A_KIND = 64
@@ -91,6 +97,13 @@ class Policy:
             aged_ms=self._time_of_quorum(by_time),
             fresh_ms=self._time_of_quorum(by_time[::-1]),
         )
+
+    def only_known(self, note: bytes) -> bytes:
+        """Return the note without the signatures of which nothing is known: so it stays small."""
+        parsed = parse_note(note)
+        keys = [*(log.key for log in self.logs), *(witness.key for witness in self.witnesses)]
+        kept = [one for one in parsed.signatures if any(one.is_of(key) for key in keys)]
+        return replace(parsed, signatures=tuple(kept)).encode()
 
     def is_met_by(self, names: Set[str]) -> bool:
         """Tell whether these witnesses alone are a quorum."""

@@ -39,11 +39,7 @@ export function answers(context, asked) {
       done: () => refusedForEver(context, asked),
     },
   ];
-  return [
-    h("h2", {}, t("answer.title")),
-    h("p", {}, t("answer.ignore")),
-    ...all.map((answer) => place(context, { device, digest }, answer)),
-  ];
+  return all.map((answer) => place(context, { device, digest }, answer));
 }
 
 /** For a request that can't be trusted: a no counts all the same. @param {Context} context @param {Which} which */

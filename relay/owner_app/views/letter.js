@@ -20,18 +20,18 @@ import { guarded, terms } from "./parts.js";
 
 const FINGERPRINT_CHARS = 16;
 
-/** @param {Context} context @param {Asked} asked */
-export function letter(context, asked) {
+/** @param {Context} context @param {Asked} asked @param {Node[]} others the answers beside giving, which weigh the same */
+export function letter(context, asked, others) {
   const place = h("div");
-  draw(context, asked, place, null);
+  draw(context, asked, { place, others, words: null });
   return [place];
 }
 
 /**
- * @param {Context} context @param {Asked} asked @param {HTMLElement} place
- * @param {Node | null} words said under the button
+ * @param {Context} context @param {Asked} asked
+ * @param {{place: HTMLElement, others: Node[], words: Node | null}} how `words` are said under the button
  */
-function draw(context, asked, place, words) {
+function draw(context, asked, { place, others, words }) {
   const { household, ready, left } = context;
   const reader = new ClipReader(ready, asked.device);
   left.addEventListener("abort", () => reader.close());
@@ -49,7 +49,8 @@ function draw(context, asked, place, words) {
     if (why !== null) return fill(said, no(why));
     if (!chosen.every(({ clip }) => household.isNewest(clip))) {
       reader.close();
-      return draw(context, asked, place, no(t("release.changed"))); // what is signed is what was read
+      const words = no(t("release.changed")); // what is signed is what was read
+      return draw(context, asked, { place, others, words });
     }
     const choice = { withSound: sound.checked, identity: identity.given };
     const granted = grantTerms(asked, chosen, choice);
@@ -73,10 +74,15 @@ function draw(context, asked, place, words) {
       ["release.signature", t("release.holds", { time: timeText(Date.now() + STATEMENT_LIFE_MS, "clock") })],
       ["release.back", t("release.way_back")],
     ]),
+    h("h2", {}, t("answer.title")),
+    h("p", {}, t("answer.ignore")),
     summary,
-    h("p", { class: "muted" }, t("release.next")),
-    h("div", { class: "choice" }, h("button", { id: "give", onclick: give }, t("release.give"))),
-    said,
+    h(
+      "div",
+      { class: "choice answers" },
+      h("div", { class: "answer" }, h("button", { id: "give", onclick: give }, t("release.give")), h("p", { class: "muted" }, t("release.next")), said),
+      others,
+    ),
   );
 }
 

@@ -58,7 +58,7 @@ function door(context, asked, { isOver, isOnly }) {
     { "data-device": asked.device },
     !isOnly && h("h2", {}, name),
     givenOr(context, asked, () =>
-      isOver ? [h("p", { class: "notice", id: "is-over" }, t("release.over"))] : [...letter(context, asked), ...answers(context, asked)],
+      isOver ? [h("p", { class: "notice", id: "is-over" }, t("release.over"))] : letter(context, asked, answers(context, asked)),
     ),
   );
 }

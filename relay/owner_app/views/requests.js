@@ -145,7 +145,7 @@ function hiddenRow({ agency_name, told_ms }) {
       "div",
       { class: "grow sentence" },
       h("strong", {}, t("requests.hidden", { agency: agency_name })),
-      h("span", { class: "muted" }, t("requests.hidden_help"), " ", time(told_ms)),
+      h("span", { class: "muted" }, t("requests.hidden_help"), " · ", time(told_ms)),
     ),
   );
 }

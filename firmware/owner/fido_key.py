@@ -1,0 +1,244 @@
+"""An approver's key in a FIDO2 key (USB, NFC): the only importer of python-fido2.
+
+The private half never leaves it, and it asks for a touch and its PIN (or finger) each time. Which key
+it is, is kept beside the program (`approver.json`): public halves only. The device is looked for when
+it is needed, and no earlier.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from fido2.client import (
+    ClientError,
+    DefaultClientDataCollector,
+    Fido2Client,
+    PinRequiredError,
+    UserInteraction,
+)
+from fido2.cose import ES256
+from fido2.ctap import CtapDevice, CtapError
+from fido2.ctap2.pin import ClientPin
+from fido2.hid import CtapHidDevice
+from fido2.webauthn import (
+    AuthenticatorSelectionCriteria,
+    PublicKeyCredentialCreationOptions,
+    PublicKeyCredentialDescriptor,
+    PublicKeyCredentialParameters,
+    PublicKeyCredentialRequestOptions,
+    PublicKeyCredentialRpEntity,
+    PublicKeyCredentialType,
+    PublicKeyCredentialUserEntity,
+    ResidentKeyRequirement,
+    UserVerificationRequirement,
+)
+
+from firmware.durable import write_atomic
+from firmware.owner.errors import KeyRefused
+from firmware.protocol.encoding import WireError, b64u, decode_canonical, unb64u
+from firmware.protocol.owner_codes import APPROVER_ORIGIN, APPROVER_RP_ID, ApproverCode
+from firmware.protocol.passkeys import Assertion, PasskeyKey
+
+TIMEOUT_MS = 60_000
+MAX_FILE_BYTES = 4096
+
+T = TypeVar("T")
+Devices = Callable[[], Iterable[CtapDevice]]
+
+_HELP = {
+    CtapError.ERR.PIN_INVALID: "the PIN is wrong",
+    CtapError.ERR.PIN_BLOCKED: "the PIN is blocked: too many wrong tries; the key must be reset",
+    CtapError.ERR.PIN_AUTH_BLOCKED: "too many wrong PINs: take the key out, put it in, try again",
+    CtapError.ERR.PIN_NOT_SET: "the key has no PIN yet: set one with its maker's program",
+    CtapError.ERR.NO_CREDENTIALS: "this FIDO2 key isn't the one that was enrolled here",
+    CtapError.ERR.OPERATION_DENIED: "the key refused",
+    CtapError.ERR.ACTION_TIMEOUT: "the key wasn't touched in time",
+    CtapError.ERR.USER_ACTION_TIMEOUT: "the key wasn't touched in time",
+    CtapError.ERR.KEEPALIVE_CANCEL: "the key wasn't touched in time",
+    CtapError.ERR.UV_BLOCKED: "the key doesn't take the finger any more: use its PIN",
+    CtapError.ERR.UNSUPPORTED_ALGORITHM: "the key can't sign by ES256",
+}
+
+
+class Person(UserInteraction):
+    """Who is asked for a touch and the PIN."""
+
+    def __init__(self, *, say: Callable[[str], None], ask_pin: Callable[[], str]) -> None:
+        self._say = say
+        self._ask_pin = ask_pin
+
+    def prompt_up(self) -> None:
+        """The key waits for a touch."""
+        self._say("Touch your FIDO2 key.")
+
+    def request_pin(
+        self,
+        permissions: ClientPin.PERMISSION,  # noqa: ARG002
+        rp_id: str | None,  # noqa: ARG002
+    ) -> str | None:
+        """The key wants its PIN; none: cancelled."""
+        return self._ask_pin() or None
+
+    def request_uv(
+        self,
+        permissions: ClientPin.PERMISSION,  # noqa: ARG002
+        rp_id: str | None,  # noqa: ARG002
+    ) -> bool:
+        """The key asks for the finger."""
+        self._say("Your FIDO2 key asks for your finger.")
+        return True
+
+
+class FidoKey:
+    """Implements `approver.ApproverKey`."""
+
+    def __init__(self, code: ApproverCode, person: Person, devices: Devices) -> None:
+        self._code = code
+        self._person = person
+        self._devices = devices
+
+    @property
+    def code(self) -> ApproverCode:
+        """Its public half, and what it is called."""
+        return self._code
+
+    def sign(self, challenge: bytes) -> Assertion:
+        """Sign as a passkey does, or raise KeyRefused; waits for a touch."""
+        key = self._code.key
+        options = PublicKeyCredentialRequestOptions(
+            challenge=challenge,
+            timeout=TIMEOUT_MS,
+            rp_id=key.rp_id,
+            allow_credentials=[
+                PublicKeyCredentialDescriptor(
+                    type=PublicKeyCredentialType.PUBLIC_KEY, id=unb64u(key.credential_id)
+                )
+            ],
+            user_verification=UserVerificationRequirement.REQUIRED,
+        )
+        with _only(self._devices) as device:
+            answer = _told(lambda: _client(device, self._person).get_assertion(options))
+            response = answer.get_response(0)
+        return Assertion(
+            credential_id=key.credential_id,
+            authenticator_data=b64u(bytes(response.response.authenticator_data)),
+            client_data_json=b64u(bytes(response.response.client_data)),
+            signature=b64u(response.response.signature),
+        )
+
+
+def hid_devices() -> Iterable[CtapDevice]:
+    """Return the FIDO2 keys that are plugged in."""
+    return CtapHidDevice.list_devices()
+
+
+def enrol_fido_key(
+    path: Path, *, name: str, person: Person, devices: Devices = hid_devices
+) -> FidoKey:
+    """Make a credential in the FIDO2 key that is plugged in, and keep its public half at `path`."""
+    options = PublicKeyCredentialCreationOptions(
+        rp=PublicKeyCredentialRpEntity(id=APPROVER_RP_ID, name="Doorward"),
+        user=PublicKeyCredentialUserEntity(id=secrets.token_bytes(16), name=name),
+        challenge=secrets.token_bytes(32),
+        pub_key_cred_params=[
+            PublicKeyCredentialParameters(
+                type=PublicKeyCredentialType.PUBLIC_KEY, alg=ES256.ALGORITHM
+            )
+        ],
+        timeout=TIMEOUT_MS,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.DISCOURAGED,
+            user_verification=UserVerificationRequirement.REQUIRED,
+        ),
+    )
+    with _only(devices) as device:
+        made = _told(lambda: _client(device, person).make_credential(options))
+    credential = made.response.attestation_object.auth_data.credential_data
+    if credential is None or not isinstance(credential.public_key, ES256):
+        raise KeyRefused("the key made no ES256 key; take another FIDO2 key")
+    code = ApproverCode(
+        name=name,
+        key=PasskeyKey(
+            credential_id=b64u(credential.credential_id),
+            public_key=b64u(_spki(credential.public_key)),
+            rp_id=APPROVER_RP_ID,
+            origin=APPROVER_ORIGIN,
+        ),
+    )
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, code.encode())
+    except OSError as error:
+        raise KeyRefused(f"{path} can't be written: {error.strerror}") from error
+    return FidoKey(code, person, devices)
+
+
+def load_fido_key(path: Path, *, person: Person, devices: Devices = hid_devices) -> FidoKey:
+    """Return the key that was enrolled here, or raise KeyRefused."""
+    try:
+        with path.open("rb") as file:
+            code = decode_canonical(ApproverCode, file.read(MAX_FILE_BYTES + 1))
+    except FileNotFoundError as error:
+        text = "no FIDO2 key was enrolled on this machine: doorward approve --enrol --name NAME"
+        raise KeyRefused(text) from error
+    except (OSError, WireError) as error:
+        raise KeyRefused(f"{path} can't be used: {error}") from error
+    return FidoKey(code, person, devices)
+
+
+def _only(devices: Devices) -> CtapDevice:
+    try:
+        found = list(devices())
+    except (OSError, CtapError) as error:
+        raise KeyRefused(f"the FIDO2 key can't be reached: {error}") from error
+    if len(found) == 1:
+        return found[0]
+    for device in found:
+        device.close()
+    if found:
+        raise KeyRefused("several FIDO2 keys are plugged in; leave only yours in")
+    raise KeyRefused(
+        "no FIDO2 key is plugged in, or this user may not use it (on Linux: udev rules for it)"
+    )
+
+
+def _client(device: CtapDevice, person: Person) -> Fido2Client:
+    # No extensions: nothing but a signature is wanted of the key.
+    return Fido2Client(device, DefaultClientDataCollector(APPROVER_ORIGIN), person, extensions=[])
+
+
+def _told(work: Callable[[], T]) -> T:
+    """Do something with the key; raise KeyRefused in words that help."""
+    try:
+        return work()
+    except PinRequiredError as error:
+        raise KeyRefused("the key wants its PIN, and none was given") from error
+    except ClientError as error:
+        raise KeyRefused(_why(error)) from error
+    except (CtapError, OSError, ValueError) as error:
+        raise KeyRefused(f"the FIDO2 key failed: {error}") from error
+
+
+def _why(error: ClientError) -> str:
+    cause = error.cause
+    if isinstance(cause, CtapError):
+        return _HELP.get(cause.code, f"the FIDO2 key failed: {cause}")
+    if error.code == ClientError.ERR.CONFIGURATION_UNSUPPORTED:
+        return "the key can't check who you are: set a PIN with its maker's program"
+    if error.code == ClientError.ERR.TIMEOUT:
+        return "the key wasn't touched in time"
+    return f"the FIDO2 key failed: {cause or error.code.name}"
+
+
+def _spki(key: ES256) -> bytes:
+    x, y = (int.from_bytes(key[coordinate], "big") for coordinate in (-2, -3))
+    try:
+        public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    except ValueError as error:
+        raise KeyRefused("the key made a public key that isn't one") from error
+    return public.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )

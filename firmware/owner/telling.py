@@ -1,0 +1,196 @@
+"""What waits, in words for a terminal. Everything that decides, and nothing that isn't known.
+
+An officer's text is somebody else's: what a terminal would obey (escape sequences, marks that turn the
+direction of writing) is taken out, so that no text can paint over what would be released.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from datetime import datetime, tzinfo
+
+from firmware.protocol.asking import (
+    AgencyAsked,
+    ApproverAsked,
+    BrowserAsked,
+    GrantAsked,
+    HouseholdNow,
+    OwnerAsked,
+    RecoveryAsked,
+    RemovalAsked,
+    SettingsAsked,
+    WaitingLine,
+)
+
+WIDTH = 96
+TIMES = {
+    "trusted": "",
+    "corrected": " (its clock was wrong then, and set right later)",
+    "unknown": " (its clock was wrong then: the time isn't sure)",
+}
+INTENTS = {
+    "grant": "Release recordings",
+    "add_owner": "Let somebody be an owner too",
+    "remove_owner": "Send an owner away",
+    "session": "Let a browser or player watch",
+    "refuse_agency": "Let an agency ask again",
+    "settings": "Change settings, so that more is seen",
+    "recovery": "Let a recovery key count",
+    "add_approver": "Let a key confirm your statements from anywhere",
+}
+
+
+def plain(text: str) -> str:
+    """Return a text that a terminal only shows."""
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+
+
+def title_of(line: WaitingLine) -> str:
+    """Return what it is, in one line."""
+    asked = line.asked
+    title = INTENTS[_kind(line)]
+    match asked:
+        case GrantAsked():
+            return f"{title} to {_one_line(asked.agency)}"
+        case SettingsAsked() | RecoveryAsked():
+            return title
+        case _:
+            return f"{title}: {_one_line(asked.name)}"
+
+
+def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
+    """Return all that an owner must know before they say yes."""
+    asked = line.asked
+    head = [title_of(line), f"Signed by {_one_line(line.signer_name)}; waits until "
+            f"{_time(line.expires_ms, zone)}.", ""]  # fmt: skip
+    match asked:
+        case GrantAsked():
+            return [*head, *_grant(asked, zone)]
+        case OwnerAsked() | BrowserAsked() | ApproverAsked():
+            return [*head, *_words(asked.words, "Their own screen shows the same six words:")]
+        case RecoveryAsked():
+            first = [] if asked.is_first else ["It takes the place of the one that counts now."]
+            return [*head, *first, *_words(asked.words, "The paper has the same six words:")]
+        case RemovalAsked():
+            return [*head, "All their browsers end at once, and their keys confirm nothing more."]
+        case AgencyAsked():
+            return [*head, "Its requests will be told here again."]
+        case SettingsAsked():
+            return [*head, *_settings(asked)]
+
+
+def household_lines(household: HouseholdNow, zone: tzinfo | None) -> list[str]:
+    """Return who lives there."""
+    lines = ["Owners:"]
+    lines += [f"  {_one_line(o.name)}{' (you)' if o.is_you else ''}" for o in household.owners]
+    lines += ["", "Your browsers and players:"]
+    for browser in household.browsers:
+        until = "" if browser.expires_ms is None else f", until {_time(browser.expires_ms, zone)}"
+        lines.append(
+            f"  {_one_line(browser.name)}{' (this one)' if browser.is_this else ''}{until}"
+        )
+    lines += ["", "Your keys that confirm from anywhere:"]
+    lines += [f"  {_one_line(one.name)}: {' '.join(one.words)}" for one in household.approvers]
+    if not household.approvers:
+        lines.append("  none")
+    words = " ".join(household.recovery_words)
+    lines += ["", f"Recovery key: {words or 'none: make one with `doorward recovery`'}"]
+    return lines
+
+
+def _grant(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
+    example = ["THIS IS AN INVENTED TOWN'S REGISTER: an example, not the police.", ""]
+    danger = ["EMERGENCY. The danger that they state:", *_indented(asked.danger), ""]
+    minutes, seconds = divmod(sum(c.to_ms - c.from_ms for c in asked.clips) // 1000, 60)
+    lines = [
+        *(example if asked.is_example else []),
+        *(danger if asked.danger else []),
+        f"Agency:    {_one_line(asked.agency)}",
+        f"Officers:  {_one_line(asked.officer_name)}, and {_one_line(asked.cosigner_name)}",
+        f"Contact:   {_one_line(asked.contact)}",
+        f"Case:      {_one_line(asked.case_number)} ({asked.incident_type.replace('_', ' ')})",
+        f"Asked for: {_time(asked.asked_from_ms, zone)} to {_time(asked.asked_to_ms, zone)}",
+        "What they write:",
+        *_indented(asked.text),
+    ]
+    if asked.reason:
+        lines += ["Why they ask for so long a time:", *_indented(asked.reason)]
+    shared = "with a prosecutor" if asked.onward_sharing == "prosecutor" else "with nobody"
+    lines += [
+        f"They promise to keep it for {asked.retention_days} days at most, and share it {shared}.",
+        "",
+        f"WHAT LEAVES: {minutes} min {seconds} s, {'WITH SOUND' if asked.has_audio else 'no sound'}",
+    ]
+    for number, clip in enumerate(asked.clips, 1):
+        whole = "the whole recording" if clip.is_whole else "a part of the recording"
+        sound = ", with sound" if clip.has_sound else ""
+        lines.append(
+            f"  {number}. {_time(clip.from_ms, zone)} to {_time(clip.to_ms, zone)}: "
+            f"{whole}{sound}{TIMES[clip.time]}"
+        )
+        if clip.problem:
+            lines.append(f"     CAN'T BE GIVEN: {_one_line(clip.problem)}")
+    given = [
+        f"{what} {_one_line(value)}"
+        for what, value in (
+            ("name", asked.given_name),
+            ("address", asked.given_address),
+            ("contact", asked.given_contact),
+        )
+        if value
+    ]
+    return [
+        *lines,
+        f"Of yourself:  {'; '.join(given) or 'nothing'}",
+        "Who can open it: "
+        f"{len(asked.key_fingerprints)} keys of {_one_line(asked.agency)}, and nobody else:",
+        f"  {', '.join(asked.key_fingerprints)}",
+        "",
+        "If you say yes, a number that nobody can read is written in the public log; then it is",
+        f"sealed and sent, by {_time(asked.not_after_ms, zone)} or never. You can take it back in the",
+        "app. What the agency has downloaded by then, it can only be asked to delete.",
+    ]
+
+
+def _settings(asked: SettingsAsked) -> list[str]:
+    lines = [
+        f"A mask that was there would be gone: {_corners(polygon)}" for polygon in asked.removed
+    ]
+    lines += [f"A new mask: {_corners(polygon)}" for polygon in asked.added]
+    lines += [f"A mask that stays: {_corners(polygon)}" for polygon in asked.kept]
+    if asked.is_opted_in != asked.was_opted_in:
+        lines.append(f"Requests of police: {'may' if asked.is_opted_in else 'may not'} be told here")
+    if asked.has_reminder != asked.had_reminder:
+        lines.append(f"Reminder: {'one' if asked.has_reminder else 'none'}")
+    return [*lines, "Corners are x,y in thousandths of the picture, from the top left."]
+
+
+def _words(words: Sequence[str], says: str) -> list[str]:
+    return [says, "", f"  {' '.join(_one_line(word) for word in words)}", "",
+            "Say yes only if they are the same."]  # fmt: skip
+
+
+def _corners(polygon: Sequence[tuple[int, int]]) -> str:
+    return " ".join(f"{x},{y}" for x, y in polygon)
+
+
+def _indented(text: str) -> list[str]:
+    lines = plain(text).splitlines() or [""]
+    return [
+        piece
+        for line in lines
+        for piece in textwrap.wrap(line, WIDTH, initial_indent="  | ", subsequent_indent="  | ")
+        or ["  |"]
+    ]
+
+
+def _one_line(text: str) -> str:
+    return plain(text).replace("\n", " ")
+
+
+def _time(wall_ms: int, zone: tzinfo | None) -> str:
+    moment = datetime.fromtimestamp(wall_ms / 1000, zone).astimezone(zone)
+    return moment.strftime("%a %Y-%m-%d %H:%M:%S %Z").strip()
+
+
+def _kind(line: WaitingLine) -> str:
+    return str(type(line.asked).__struct_config__.tag)
