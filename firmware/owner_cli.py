@@ -1,7 +1,7 @@
 """`doorward`: what an owner does at their own machine, or at the one that plays the doorbell.
 
 `press` and `show` talk to the control socket of a doorbell with mocked pins: one JSON line each
-way. `recovery` makes a recovery key; its secret is shown once and kept nowhere.
+way. The owner's own commands are in `firmware.owner.cli`.
 """
 
 import argparse
@@ -14,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from firmware.errors import ControlError, VaultError
-from firmware.vault.recovery_words import (
-    RecoveryKey,
-    make_recovery_key,
-    parse_recovery_secret,
-    public_text_of,
-)
+from firmware.owner.cli import add_commands
+from firmware.owner.errors import OwnerError
+from firmware.protocol.encoding import WireError
+from firmware.viewer.errors import ViewerError
 
 DEFAULT_DATA_DIR = Path("demo-data/doorbell")
 SOCKET_NAME = "control.sock"
@@ -35,16 +33,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code (1: it didn't work, 2: wrong use)."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "recovery":
-            done = _check_recovery() if options.check else _new_recovery()
-        else:
-            order, done = _order(options)
-            send_order(options.data / SOCKET_NAME, order)
-    except (ControlError, VaultError) as error:
+        done: int = options.run(options)
+    except (ControlError, VaultError, OwnerError, ViewerError, WireError) as error:
         print(f"doorward: {error}", file=sys.stderr)
         return 1
-    print(done)
-    return 0
+    except KeyboardInterrupt:
+        return 130
+    return done
 
 
 def send_order(path: Path, order: dict[str, Any]) -> None:  # Any: JSON values
@@ -73,7 +68,8 @@ def send_order(path: Path, order: dict[str, Any]) -> None:  # Any: JSON values
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward",
-        description="Make a recovery key, or play at the door of a doorbell that has mocked pins.",
+        description="What an owner does at their own machine; and play at the door of a doorbell "
+        "that has mocked pins.",
     )
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND")
     press = commands.add_parser("press", help="press the bell")
@@ -87,13 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument(
         "--seconds", type=_seconds, default=10.0, metavar="N", help="for how long (10)"
     )
-    recovery = commands.add_parser(
-        "recovery", help="make a key that opens your clips when the doorbell has died"
-    )
-    recovery.add_argument(
-        "--check", action="store_true", help="type the words of a key that you have, to test them"
-    )
+    add_commands(commands)
     for command in (press, show):
+        command.set_defaults(run=_play)
         command.add_argument(
             "--data",
             type=Path,
@@ -111,6 +103,13 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _play(options: argparse.Namespace) -> int:
+    order, done = _order(options)
+    send_order(options.data / SOCKET_NAME, order)
+    print(done)
+    return 0
+
+
 def _order(options: argparse.Namespace) -> tuple[dict[str, Any], str]:  # Any: JSON values
     if options.command == "show":
         order = {
@@ -123,49 +122,6 @@ def _order(options: argparse.Namespace) -> tuple[dict[str, Any], str]:  # Any: J
         order = {"do": "press", "pin": "service", "hold_s": SERVICE_HOLD_S}
         return order, "The service button was held."
     return {"do": "press", "pin": "bell"}, "The bell was pressed."
-
-
-def _new_recovery() -> str:
-    key = make_recovery_key()
-    lines = [
-        "These words open your clips when the doorbell has died. They are shown once and kept",
-        "nowhere: write them down and lay them where you keep papers, not beside the doorbell.",
-        "",
-        *_numbered(key.words),
-        "",
-        *_qr_lines(key),
-        "The doorbell needs only the public key. Put this into its doorbell.toml:",
-        "",
-        "[storage]",
-        f'recovery_key = "{key.public_text}"',
-        "",
-        "Clips that are recorded from then on can be opened with the words. Test what you wrote",
-        "down: doorward recovery --check. Then clear this window.",
-    ]
-    return "\n".join(lines)
-
-
-def _numbered(words: Sequence[str]) -> list[str]:
-    cells = [f"{number:2}. {word:9}" for number, word in enumerate(words, 1)]
-    return ["  " + " ".join(cells[i : i + 3]).rstrip() for i in range(0, len(cells), 3)]
-
-
-def _qr_lines(key: RecoveryKey) -> list[str]:
-    if not sys.stdout.isatty() or sys.stdout.encoding.lower() != "utf-8":
-        return []
-    from firmware.capture.qr import draw_qr  # loads a C library
-
-    return ["The same words, for a printer or another screen:", draw_qr(" ".join(key.words)), ""]
-
-
-def _check_recovery() -> str:
-    if sys.stdin.isatty():
-        print("Type the words (in one or more lines), then an empty line:")
-    lines = []
-    while line := sys.stdin.readline().strip():
-        lines.append(line)
-    public = public_text_of(parse_recovery_secret(" ".join(lines)))
-    return f'The words are right. They belong to recovery_key = "{public}"'
 
 
 def _read_picture(path: Path) -> bytes:

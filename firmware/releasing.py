@@ -120,7 +120,12 @@ class Releasing:
         record = self._library.find(granted.clip_id)
         if record is None:
             raise ClipMismatchError(f"clip {granted.clip_id} is gone")
-        part = granted_part(record.signed_manifest, granted, has_audio=grant.terms.has_audio)
+        part = granted_part(
+            record.signed_manifest,
+            granted,
+            has_audio=grant.terms.has_audio,
+            corrected_ms=record.corrected_ms,
+        )
         claim = Claim(
             part=part,
             manifest_digest=granted.manifest_digest,

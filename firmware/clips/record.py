@@ -87,6 +87,11 @@ class ClipRecord:
         """The wall time of the clip's last moment."""
         return self.started_ms + self.duration_ms
 
+    @property
+    def corrected_ms(self) -> int:
+        """How much later it began than its manifest says; 0 if the clock was right."""
+        return self.started_ms - self.told_ms
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardState:

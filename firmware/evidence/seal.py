@@ -47,9 +47,17 @@ class ClipMismatchError(Exception):
 
 
 def granted_part(
-    manifest: SignedManifest, granted: ClipRange, *, has_audio: bool, provenance: str = "none: -"
+    manifest: SignedManifest,
+    granted: ClipRange,
+    *,
+    has_audio: bool,
+    corrected_ms: int,
+    provenance: str = "none: -",
 ) -> ReleasedPart:
-    """Return which part of a clip the grant gives; ClipMismatchError if it gives none."""
+    """Return which part of a clip the grant gives; ClipMismatchError if it gives none.
+
+    `corrected_ms` is how much later it began than its manifest says (`ReleasedPart`).
+    """
     try:
         return part_within(
             manifest_of(manifest),
@@ -57,6 +65,7 @@ def granted_part(
             to_ms=granted.to_ms,
             with_sound=has_audio,
             provenance=provenance,
+            corrected_ms=corrected_ms,
         )
     except WireError as error:
         raise ClipMismatchError(f"clip {granted.clip_id} can't be given: {error}") from error
@@ -116,7 +125,13 @@ def _check_clip(clip: ReleasedClip, granted: ClipRange, *, has_audio: bool) -> N
     """Return if the bytes hold what the grant gives of this clip and nothing else."""
     if not has_audio and has_sound(clip.mp4):
         raise ClipMismatchError("a clip has sound, which the grant doesn't give")
-    due = granted_part(clip.manifest, granted, has_audio=has_audio, provenance=clip.part.provenance)
+    due = granted_part(
+        clip.manifest,
+        granted,
+        has_audio=has_audio,
+        corrected_ms=clip.part.corrected_ms,
+        provenance=clip.part.provenance,
+    )
     if clip.part != due:
         raise ClipMismatchError("a clip holds another part than the grant gives")
     try:

@@ -91,7 +91,12 @@ class Showing:
         if record is None or record.manifest_digest != granted.manifest_digest:
             return None
         try:
-            part = granted_part(record.signed_manifest, granted, has_audio=grant.terms.has_audio)
+            part = granted_part(
+                record.signed_manifest,
+                granted,
+                has_audio=grant.terms.has_audio,
+                corrected_ms=record.corrected_ms,
+            )
             return self._playback.plain_part(record, part)
         except (ClipMismatchError, OSError, VaultError) as error:
             log.warning("clip %s can't be played: %s", granted.clip_id, error)
@@ -159,7 +164,12 @@ class Showing:
         if record is None:  # deleted since it was judged, a moment ago
             return _lost(granted, "It isn't here any more.")
         try:
-            part = granted_part(record.signed_manifest, granted, has_audio=has_audio)
+            part = granted_part(
+                record.signed_manifest,
+                granted,
+                has_audio=has_audio,
+                corrected_ms=record.corrected_ms,
+            )
         except (ClipMismatchError, VaultError) as error:
             return _lost(granted, str(error))
         return _clip(record, manifest_of(record.signed_manifest), part)

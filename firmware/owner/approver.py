@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from firmware.protocol.decisions import Confirm
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.grants import STATEMENT_TAG, SignedStatement, Statement
-from firmware.protocol.owner_codes import APPROVER_ORIGIN, ApproverCode
+from firmware.protocol.owner_codes import ApproverCode
 from firmware.protocol.passkeys import Assertion, PasskeyKey, challenge
 
 WORD_LIFE_MS = 10 * 60 * 1000
@@ -65,6 +65,3 @@ def client_data(signed_challenge: bytes, key: PasskeyKey) -> bytes:
 def new_credential_id() -> str:
     """Return a fresh credential id for a key that has none of its own."""
     return b64u(secrets.token_bytes(16))
-
-
-__all__ = ["APPROVER_ORIGIN", "ApproverKey", "client_data", "new_credential_id", "sign_word"]

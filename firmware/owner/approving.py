@@ -5,6 +5,7 @@ owner sees all of it here, says yes or no, and their own key signs that for exac
 """
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Literal
 
 from firmware.owner.approver import ApproverKey, sign_word
 from firmware.owner.asking import Asking
-from firmware.owner.errors import KeyRefused, LineFailed, OwnerError
+from firmware.owner.errors import OwnerError
 from firmware.owner.telling import lines_of, title_of
 from firmware.protocol.asking import GrantAsked, WaitingLine
 
@@ -154,7 +155,10 @@ def _done(line: WaitingLine, word: Word) -> str:
     if word == "no":
         return "Your doorbell took your no. Nothing of it happens."
     if isinstance(line.asked, GrantAsked):
-        return "Your doorbell took your yes. It has it logged, then seals and sends it; the app shows how far."
+        return (
+            "Your doorbell took your yes. It has it logged, then seals and sends it; "
+            "the app shows how far."
+        )
     return "Your doorbell took your yes. It is done."
 
 
@@ -165,16 +169,8 @@ def _has_problem(line: WaitingLine) -> bool:
 def _write(path: Path, data: bytes) -> None:
     try:
         path.unlink(missing_ok=True)
-        with path.open("xb", opener=_private) as file:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
             file.write(data)
     except OSError as error:
         raise OwnerError(f"{path} can't be written: {error.strerror}") from error
-
-
-def _private(name: str, flags: int) -> int:
-    import os
-
-    return os.open(name, flags, 0o600)
-
-
-__all__ = ["Approving", "KeyRefused", "LineFailed", "Terminal", "player_here"]

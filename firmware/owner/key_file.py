@@ -1,4 +1,4 @@
-"""An approver's key in a file: for who has no FIDO2 key. It is as safe as the file and its passphrase.
+"""An approver's key in a file: for who has no FIDO2 key. As safe as the file and its passphrase.
 
 With a passphrase the private scalar is sealed (AES-256-GCM under scrypt of it); without one it lies
 there in the clear. A file that others may read is refused. The key can't see whether a person is

@@ -1,8 +1,9 @@
-"""A line to the doorbell: WebRTC with one data channel, "asked". The program's importer of aiortc.
+"""A line to the doorbell: WebRTC with one data channel, "asked". The one importer of aiortc here.
 
-Whoever is at the other end is proved before anything is said: the answer to our offer counts only if
-the doorbell's pinned key signed it, and the certificate it names is the one that DTLS then demands
-(`firmware.viewer.gateway`). Video is offered because every session of a doorbell has it; none comes.
+Whoever is at the other end is proved before anything is said: the answer to our offer counts only
+if the doorbell's pinned key signed it, and the certificate it names is the one that DTLS then
+demands (`firmware.viewer.gateway`). Video is offered because every session of a doorbell has it;
+none comes.
 """
 
 import asyncio

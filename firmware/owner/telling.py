@@ -1,7 +1,7 @@
 """What waits, in words for a terminal. Everything that decides, and nothing that isn't known.
 
-An officer's text is somebody else's: what a terminal would obey (escape sequences, marks that turn the
-direction of writing) is taken out, so that no text can paint over what would be released.
+An officer's text is somebody else's: what a terminal would obey (escape sequences, marks that turn
+the direction of writing) is taken out, so that no text can paint over what would be released.
 """
 
 import textwrap
@@ -60,8 +60,8 @@ def title_of(line: WaitingLine) -> str:
 def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
     """Return all that an owner must know before they say yes."""
     asked = line.asked
-    head = [title_of(line), f"Signed by {_one_line(line.signer_name)}; waits until "
-            f"{_time(line.expires_ms, zone)}.", ""]  # fmt: skip
+    until = _time(line.expires_ms, zone)
+    head = [title_of(line), f"Signed by {_one_line(line.signer_name)}; waits until {until}.", ""]
     match asked:
         case GrantAsked():
             return [*head, *_grant(asked, zone)]
@@ -114,18 +114,19 @@ def _grant(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
     ]
     if asked.reason:
         lines += ["Why they ask for so long a time:", *_indented(asked.reason)]
+    sound = "WITH SOUND" if asked.has_audio else "no sound"
     shared = "with a prosecutor" if asked.onward_sharing == "prosecutor" else "with nobody"
     lines += [
         f"They promise to keep it for {asked.retention_days} days at most, and share it {shared}.",
         "",
-        f"WHAT LEAVES: {minutes} min {seconds} s, {'WITH SOUND' if asked.has_audio else 'no sound'}",
+        f"WHAT LEAVES: {minutes} min {seconds} s, {sound}",
     ]
     for number, clip in enumerate(asked.clips, 1):
         whole = "the whole recording" if clip.is_whole else "a part of the recording"
-        sound = ", with sound" if clip.has_sound else ""
+        heard = ", with sound" if clip.has_sound else ""
         lines.append(
             f"  {number}. {_time(clip.from_ms, zone)} to {_time(clip.to_ms, zone)}: "
-            f"{whole}{sound}{TIMES[clip.time]}"
+            f"{whole}{heard}{TIMES[clip.time]}"
         )
         if clip.problem:
             lines.append(f"     CAN'T BE GIVEN: {_one_line(clip.problem)}")
@@ -141,13 +142,12 @@ def _grant(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
     return [
         *lines,
         f"Of yourself:  {'; '.join(given) or 'nothing'}",
-        "Who can open it: "
-        f"{len(asked.key_fingerprints)} keys of {_one_line(asked.agency)}, and nobody else:",
+        f"Who can open it: {_one_line(asked.agency)}'s keys, and nobody else:",
         f"  {', '.join(asked.key_fingerprints)}",
         "",
         "If you say yes, a number that nobody can read is written in the public log; then it is",
-        f"sealed and sent, by {_time(asked.not_after_ms, zone)} or never. You can take it back in the",
-        "app. What the agency has downloaded by then, it can only be asked to delete.",
+        f"sealed and sent, by {_time(asked.not_after_ms, zone)} or never. You can take it back in",
+        "the app. What the agency has downloaded by then, it can only be asked to delete.",
     ]
 
 
@@ -158,7 +158,9 @@ def _settings(asked: SettingsAsked) -> list[str]:
     lines += [f"A new mask: {_corners(polygon)}" for polygon in asked.added]
     lines += [f"A mask that stays: {_corners(polygon)}" for polygon in asked.kept]
     if asked.is_opted_in != asked.was_opted_in:
-        lines.append(f"Requests of police: {'may' if asked.is_opted_in else 'may not'} be told here")
+        lines.append(
+            f"Requests of police: {'may' if asked.is_opted_in else 'may not'} be told here"
+        )
     if asked.has_reminder != asked.had_reminder:
         lines.append(f"Reminder: {'one' if asked.has_reminder else 'none'}")
     return [*lines, "Corners are x,y in thousandths of the picture, from the top left."]

@@ -154,6 +154,8 @@ class ReleasedPart(Document, frozen=True, kw_only=True):
     The spans lie inside the pictures; `span_count` is 0 without sound. It isn't signed: the
     manifest and the grant give the same numbers (`part_within`), and the leaves prove them.
     `provenance` is "c2pa" if the file carries C2PA content credentials, else "none: " and why.
+    `corrected_ms` is how much later the clip began than its manifest says, as the doorbell learnt
+    once it knew the time; 0 for a clip that was recorded by a clock that was right.
     """
 
     v: Literal[1] = 1
@@ -163,6 +165,7 @@ class ReleasedPart(Document, frozen=True, kw_only=True):
     first_span: Annotated[int, msgspec.Meta(ge=0, le=1000)]
     span_count: Annotated[int, msgspec.Meta(ge=0, le=1000)]
     provenance: Provenance
+    corrected_ms: Annotated[int, msgspec.Meta(ge=-(2**53 - 1), le=2**53 - 1)] = 0
 
 
 class Picture(Protocol):
@@ -332,15 +335,24 @@ def check_manifest(signed: SignedManifest, identity_spki: bytes) -> ClipManifest
 
 
 def part_within(
-    manifest: ClipManifest, *, from_ms: int, to_ms: int, with_sound: bool, provenance: str
+    manifest: ClipManifest,
+    *,
+    from_ms: int,
+    to_ms: int,
+    with_sound: bool,
+    provenance: str,
+    corrected_ms: int = 0,
 ) -> ReleasedPart:
     """Return the whole GOPs between two wall times, and their sound; WireError if there is none.
 
     A range that reaches the clip's last millisecond reaches its end. Sound outside the pictures
     is left out, since no player would play it: spans are rounded inwards once more.
     """
-    begin_90k = (from_ms - manifest.started_ms) * TICKS_PER_MS
-    end_90k = (to_ms - manifest.started_ms) * TICKS_PER_MS
+    if manifest.is_clock_trusted and corrected_ms:
+        raise WireError("a clip whose clock was right has no other time than its own")
+    started_ms = manifest.started_ms + corrected_ms
+    begin_90k = (from_ms - started_ms) * TICKS_PER_MS
+    end_90k = (to_ms - started_ms) * TICKS_PER_MS
     is_to_end = end_90k >= manifest.duration_90k // TICKS_PER_MS * TICKS_PER_MS
     borders = [*(gop.first_pts_90k for gop in manifest.gops), manifest.duration_90k]
     gops = [
@@ -359,6 +371,7 @@ def part_within(
         first_span=spans[0] if spans else 0,
         span_count=len(spans),
         provenance=provenance,
+        corrected_ms=corrected_ms,
     )
 
 

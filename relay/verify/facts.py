@@ -31,7 +31,7 @@ def odd_facts_of(recording: Recording) -> list[str]:
     manifest, sound = recording.manifest, recording.manifest.sound_track
     facts = []
     if not manifest.is_clock_trusted:
-        facts.append("the doorbell's clock wasn't set: the date and time may be wrong")
+        facts.append(_undated(recording))
     if manifest.ended == "cut_short":
         facts.append("it ends early: the doorbell was interrupted while it recorded")
     if manifest.lost_units:
@@ -42,6 +42,14 @@ def odd_facts_of(recording: Recording) -> list[str]:
     if manifest.mask_digest != NO_MASK_DIGEST:
         facts.append("part of the picture was masked by the owner")
     return facts
+
+
+def _undated(recording: Recording) -> str:
+    corrected_ms = recording.part.corrected_ms
+    if not corrected_ms:
+        return "the doorbell's clock wasn't set: the date and time may be wrong"
+    begun = moment(recording.manifest.started_ms + corrected_ms)
+    return f"the doorbell's clock wasn't set; when it was, the doorbell put the begin at {begun}"
 
 
 def _part_facts(recording: Recording) -> list[str]:

@@ -42,6 +42,7 @@ from relay.verify.papers import (
     Files,
     clip_numbers,
     document_of,
+    manifest_unverified,
     request_unverified,
     signed_grant,
     signed_manifest,

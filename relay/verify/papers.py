@@ -9,7 +9,12 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.protocol.encoding import D, WireError, decode, decode_canonical
-from firmware.protocol.footage import ReleasedPart, SignedManifest
+from firmware.protocol.footage import (
+    MAX_MANIFEST_BYTES,
+    ClipManifest,
+    ReleasedPart,
+    SignedManifest,
+)
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
 from firmware.protocol.requests import EvidenceRequest, SignedRequest, parse_request
 
@@ -95,6 +100,12 @@ def terms_unverified(files: Files) -> GrantTerms:
 def signed_manifest(files: Files, number: int) -> SignedManifest:
     """Return the manifest of one clip with its signature."""
     return document_of(SignedManifest, files, f"manifest-{number}.json")
+
+
+def manifest_unverified(files: Files, number: int) -> ClipManifest:
+    """Return what the manifest of one clip says; who signed it isn't looked at here."""
+    text = signed_manifest(files, number).manifest.encode()
+    return decode_canonical(ClipManifest, text, max_bytes=MAX_MANIFEST_BYTES)
 
 
 def released_of(files: Files, number: int) -> ReleasedPart:

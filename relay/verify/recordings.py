@@ -86,6 +86,7 @@ def check_range(files: Files, number: int) -> str:
         to_ms=given.to_ms,
         with_sound=terms_unverified(files).has_audio,
         provenance=released.provenance,
+        corrected_ms=released.corrected_ms,
     )
     if released != wanted:
         raise WireError("more or less of it is here than the owner gave")

@@ -186,7 +186,7 @@ def _recording_checks(
         (Exit.SOUND, "its sound is what was recorded and given, or left out", listen),
         (
             Exit.CAPTURE,
-            "it was committed to when it was recorded",
+            "it was committed to in the custody log",
             lambda: log_checks.check_capture(files, number, policy),
         ),
         (

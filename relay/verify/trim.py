@@ -63,10 +63,11 @@ def _chosen(
     last_ms = -(-min(begin_90k + round(to_s * 90_000), end_90k) // TICKS_PER_MS)
     part = part_within(
         manifest,
-        from_ms=manifest.started_ms + first_ms,
-        to_ms=manifest.started_ms + last_ms,
+        from_ms=manifest.started_ms + here.corrected_ms + first_ms,
+        to_ms=manifest.started_ms + here.corrected_ms + last_ms,
         with_sound=with_sound,
         provenance="none: trimmed after the release",
+        corrected_ms=here.corrected_ms,
     )
     check_within(part, here)
     return part

@@ -12,13 +12,14 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -45,6 +46,7 @@ from firmware.protocol.decisions import (
     RemoveOwner,
     Revoke,
 )
+from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted
 from firmware.protocol.tlog.policy import Witnessed
 from firmware.releasing import package_id_of
@@ -61,7 +63,16 @@ STEPS = 50 if EXAMPLES else 30
 HOUR_MS = 60 * MINUTE_MS
 AGENCY = "lakeland-police"
 
-Wrong = Literal["", "device", "stranger", "over", "too long", "agency", "clip", "range", "audio"]
+WRONG = st.sampled_from([
+    "", "", "", "device", "stranger", "forged", "over", "too long", "agency", "clip", "range",
+    "audio",
+])  # fmt: skip
+PEOPLE = st.sampled_from(["Ada", "Bo"])
+LIVES_MS = st.sampled_from([11 * MINUTE_MS, HOUR_MS, 24 * HOUR_MS])
+SPOILT = st.sampled_from([
+    "", "late yes", "another's yes", "log", "log", "taken back", "stale register", "time lost",
+    "power at the yes", "power at the log", "power at the log",
+])  # fmt: skip
 
 
 @dataclass
@@ -82,6 +93,11 @@ class Signed:
     @property
     def digest(self) -> str:
         return digest_of(self.data)
+
+    @property
+    def about_by(self) -> str:
+        """Who signed the grant that this is a word on."""
+        return self.about.by if isinstance(self.about, Signed) else ""
 
     def was_confirmed(self) -> bool:
         """Tell whether somebody said yes within ten minutes of when it first came."""
@@ -255,33 +271,16 @@ class Life(RuleBasedStateMachine):
     def first_grant(self) -> Signed:
         return self.sign("grant", self.rig.terms())
 
-    @rule(
-        target=grants,
-        wrong=st.sampled_from(
-            [
-                "",
-                "",
-                "",
-                "device",
-                "stranger",
-                "over",
-                "too long",
-                "agency",
-                "clip",
-                "range",
-                "audio",
-            ]
-        ),
-        by=st.sampled_from(["Ada", "Bo"]),
-        life_ms=st.sampled_from([11 * MINUTE_MS, HOUR_MS, 24 * HOUR_MS]),
-    )
-    def sign_grant(self, wrong: Wrong, by: str, life_ms: int) -> Signed:
+    @rule(target=grants, wrong=WRONG, by=PEOPLE, life_ms=LIVES_MS)
+    def sign_grant(self, wrong: str, by: str, life_ms: int) -> Signed:
         terms = self.rig.terms()
         (clip,) = terms.clips
         changes: dict[str, Any] = {"life_ms": life_ms, "is_right": wrong == ""}
         match wrong:
             case "device":
                 changes["device"] = "z" * 20
+            case "forged":
+                changes["forger"] = self.forger(by)
             case "stranger":
                 changes["forger"] = new_owner_passkey()
             case "over":
@@ -301,6 +300,16 @@ class Life(RuleBasedStateMachine):
             case "audio":
                 terms = msgspec.structs.replace(terms, has_audio=True)
         return self.sign("grant", terms, by=by if by in self.people else "Ada", **changes)
+
+    def forger(self, by: str) -> SoftPasskey:
+        """Return another key under an owner's name."""
+        known = self.people.get(by, self.people["Ada"]).key
+        return SoftPasskey(
+            rp_id=known.rp_id,
+            origin=known.origin,
+            credential_id=unb64u(known.credential_id),
+            private_key=ec.generate_private_key(ec.SECP256R1()),
+        )
 
     @rule(target=statements, grant=grants, by=st.sampled_from(["Ada", "Bo"]))
     def sign_revocation(self, grant: Signed, by: str) -> Signed:
@@ -324,7 +333,8 @@ class Life(RuleBasedStateMachine):
             key = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
             self.approvers["Desk"] = key
             terms = AddApprover(name="Desk", key=key.key)
-            return self.sign("approver", terms, about=key.key.credential_id)
+            whose = "Bo" if "Bo" in self.people else "Ada"
+            return self.sign("approver", terms, whose, about=key.key.credential_id)
         if "Bo" not in self.people:
             return multiple()
         bo = self.people["Bo"].key.credential_id
@@ -362,9 +372,10 @@ class Life(RuleBasedStateMachine):
         rig = self.rig
         for _ in range(times):
             is_owner = rig.owners.find(one.by) is not None
-            is_approver = one.by in rig.household.approvers()
+            approver = rig.household.approvers().get(one.by)
+            is_theirs = approver is not None and approver.credential_id == one.about_by
             one.came_ms.append(rig.now_ms)
-            if one.what == "word yes" and is_approver and one.is_right:
+            if one.what == "word yes" and is_theirs and one.is_right:
                 one.about.yes_ms.append(rig.now_ms)
             lasted = self.do(self.desk.on_statement(rig.seal(one.data)))
             if one.what == "revoke" and is_owner and lasted:
@@ -385,6 +396,8 @@ class Life(RuleBasedStateMachine):
                 town.custody_log.cosign(at_ms=town.now_ms, by=("north",))
                 proof = town.custody_log.proof(town.custody_log.size - 1)
                 logged = ReleaseLogged(commitment=committed.commitment, proof=proof)
+            elif lie == "none":
+                continue
             if lie in ("", "held back"):
                 witnessed: Witnessed = town.custody_log.witnessed()
                 self.books.proofs.append((committed.commitment, witnessed.fresh_ms))
@@ -413,14 +426,43 @@ class Life(RuleBasedStateMachine):
         with contextlib.suppress(PowerCut):
             self.desk.refuse(one.digest)
 
-    @rule(one=grants)
-    def all_goes_well(self, one: Signed) -> None:
-        """Now and then the whole way in one, so that packages do come about."""
+    @rule(
+        one=grants,
+        spoilt=SPOILT,
+        step=st.integers(0, 8),
+        is_after=st.booleans(),
+        lie=st.sampled_from(["junk", "another's", "alone", "held back", "none"]),
+    )
+    def go_the_whole_way(
+        self, one: Signed, spoilt: str, step: int, is_after: bool, lie: str
+    ) -> None:
+        """All that a release takes, one after the other, but for one thing."""
         self.find_time()
         self.rig.read_register()
         self.deliver(one, 1)
-        self.say_yes(one, "door_page")
+        self.spoil(spoilt == "late yes", lambda: self.pass_time(11))
+        self.spoil(spoilt == "power at the yes", lambda: self.fuse.set(step, is_after=is_after))
+        if spoilt == "another's yes":
+            one.yes_ms, kept = [], one.yes_ms
+            self.do(self.desk.confirm(one.digest[::-1]))
+            one.yes_ms = kept
+        else:
+            self.say_yes(one, "door_page")
+        if spoilt == "taken back":
+            self.deliver(self.sign_revocation_of(one), 1)
+        self.spoil(spoilt == "stale register", lambda: self.pass_time(61))
+        self.spoil(spoilt == "time lost", lambda: self.lose_time(5))
+        self.spoil(spoilt == "power at the log", lambda: self.fuse.set(step, is_after=is_after))
+        self.log(lie if spoilt == "log" else "")
+        self.spoil(spoilt.startswith("power"), self.start_again)
         self.log("")
+
+    def spoil(self, is_spoilt: bool, how: Callable[[], object]) -> None:
+        if is_spoilt:
+            how()
+
+    def sign_revocation_of(self, grant: Signed) -> Signed:
+        return self.sign("revoke", Revoke(grant_digest=grant.digest), about=grant)
 
     # --- time and power ---
 

@@ -126,6 +126,7 @@ def test_nothing_is_sealed_if_sound_comes_along_that_was_not_granted(kept: Kept)
             kept.clip.signed_manifest,
             kept.released(has_audio=True).grant.terms.clips[0],
             has_audio=True,
+            corrected_ms=0,
         ),
         mp4=kept.shelves.playback.plain_mp4(kept.clip),
         manifest=kept.clip.signed_manifest,

@@ -39,7 +39,9 @@ class Given:
         return SimpleNamespace(grant=grant)
 
     def clip(self, mp4: bytes | None = None, **changes: object) -> ReleasedClip:
-        part = granted_part(SIGNED, self.terms.clips[0], has_audio=self.terms.has_audio)
+        part = granted_part(
+            SIGNED, self.terms.clips[0], has_audio=self.terms.has_audio, corrected_ms=0
+        )
         return ReleasedClip(
             mp4=FILM.mp4(part) if mp4 is None else mp4,
             part=msgspec.structs.replace(part, **changes),

@@ -315,15 +315,22 @@ def make_evidence(
     given_s: tuple[float, float] | None = None,
     request: SignedRequest | None = None,
     text: str = "A garage was broken into.",
+    said_ms: int = NOW_MS - 30 * 60_000,
+    known_ms: int = NOW_MS - 31 * 60_000,
+    is_register_known: bool = True,
 ) -> Evidence:
-    """Record, be asked, grant, commit and pack; of the recording only `given_s` of it."""
+    """Record, be asked, grant, commit and pack; of the recording only `given_s` of it.
+
+    It says that it began at `said_ms`, and names a checkpoint that was witnessed at `known_ms`.
+    """
     town, doorbell, film = town or make_town(), doorbell or Doorbell(), film or Film()
+    known = town.register_log.note(at_ms=known_ms).decode() if is_register_known else msgspec.UNSET
     request = request or town.publish(text=text)
     agreement = town.agreement
     packed = pack(
         doorbell=doorbell,
         film=film,
-        manifest=manifest or film.manifest(doorbell.device),
+        manifest=manifest or film.manifest(doorbell.device, started_ms=said_ms, witnessed=known),
         request=request,
         recipient=Recipient(agency=agreement.agency, sealing_keys=agreement.sealing_keys),
         not_after_ms=town.now_ms + 3_600_000,

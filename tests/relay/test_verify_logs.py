@@ -17,7 +17,7 @@ from relay.verify.evidence import evidence_of_folder
 from relay.verify.log_checks import notes_of
 from relay.verify.report import Given, check_evidence
 from tests.fakes.log_town import CELL, Town, make_town
-from tests.relay.evidence_files import Evidence, make_evidence
+from tests.relay.evidence_files import Evidence, Film, make_evidence
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +213,9 @@ def test_a_policy_that_knows_other_logs_is_found(evidence: Evidence) -> None:
 
 def test_a_package_without_any_proof_fails_a_reader_who_brings_a_policy(evidence) -> None:
     files = dict.fromkeys(("release.json", "register.json", "capture-1.json"))
-    assert set(failed(evidence, **files)) == {Exit.LOG, Exit.POLICY, Exit.CAPTURE}
+    assert set(failed(evidence, **files)) == {Exit.LOG, Exit.CAPTURE}
+    plain = make_evidence(film=Film(1, with_sound=False), is_register_known=False)
+    assert set(failed(plain, **files)) == {Exit.LOG, Exit.POLICY, Exit.CAPTURE}
 
 
 def test_every_proof_in_the_package_is_put_to_the_policy(evidence: Evidence) -> None:
@@ -224,6 +226,7 @@ def test_every_proof_in_the_package_is_put_to_the_policy(evidence: Evidence) -> 
         "the co-signer",
         "the request",
         "clip-1",
+        "the register before clip-1",
     ]
 
 

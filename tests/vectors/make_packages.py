@@ -16,7 +16,7 @@ from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import Given, Report, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.fakes.footage import TinyCamera, clip_units
-from tests.fakes.log_town import make_town
+from tests.fakes.log_town import HOUR_MS, MINUTE_MS, NOW_MS, make_town
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 from tests.vectors.make_sound import units_of_sound
 
@@ -123,11 +123,23 @@ def of_part() -> Evidence:
     return make_evidence(film=filmed, has_audio=True, given_s=(0.5, 2.5))
 
 
+def silent(**said: Any) -> Evidence:
+    """Of one second, whose description says something about its date."""
+    return make_evidence(film=Film(1, with_sound=False), **said)
+
+
 OTHERS: dict[str, Callable[[], Evidence]] = {
     "a part of a recording": of_part,
     "an invented town": lambda: make_evidence(
         town=make_town(kind="example"), film=Film(1, with_sound=False)
     ),
+    "a date that was put back": lambda: silent(said_ms=NOW_MS - 26 * HOUR_MS),
+    "a date before a checkpoint that it names": lambda: silent(
+        said_ms=NOW_MS - 40 * MINUTE_MS, known_ms=NOW_MS - 31 * MINUTE_MS
+    ),
+    "a date after its commitment": lambda: silent(said_ms=NOW_MS + 5 * MINUTE_MS),
+    "a checkpoint younger than the commitment": lambda: silent(known_ms=NOW_MS + 5 * MINUTE_MS),
+    "before the register was known": lambda: silent(is_register_known=False),
     "without its sound": lambda: make_evidence(film=film(), has_audio=False),
 }
 

@@ -149,6 +149,7 @@
  * @property {Gop[]} gops
  * @property {string} video_root
  * @property {SoundTrack} [sound] left out where none was recorded
+ * @property {string} [witnessed] the newest checkpoint that was known when it began, as a note
  *
  * @typedef {{manifest: string, signature: string}} SignedManifest
  * @module

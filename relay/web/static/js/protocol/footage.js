@@ -27,12 +27,15 @@ const SOUND_TAG = utf8("doorward/sound/v1\0");
 const SPAN_UNITS = 48;
 const MANIFEST_TAG = utf8("doorward/clip/v1\0");
 const NAL_TYPE_IDR = 5;
+const MAX_WITNESSED = 4096;
 
 const MANIFEST_FIELDS = [
   ...["v", "domain", "clip_id", "device", "boot_id", "counter", "started_ms", "is_clock_trusted"],
   ...["duration_90k", "width", "height", "pre_roll_90k", "ended", "lost_units", "mask_digest"],
   ...["triggers", "gops", "video_root"],
 ].sort();
+
+const OPTIONAL_FIELDS = ["sound", "witnessed"];
 
 /** `mask_digest` of a clip without a privacy mask: SHA-256 over `[]`. */
 export const NO_MASK_DIGEST = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";
@@ -134,13 +137,16 @@ export async function checkManifest(signed, identitySpki) {
   }
   const manifest = /** @type {ClipManifest} */ (parseCanonical(signed.manifest));
   // A page that took another version's manifest would say wrong things about its clip.
-  const fields = Object.keys(manifest).filter((field) => field !== "sound");
+  const fields = Object.keys(manifest).filter((field) => !OPTIONAL_FIELDS.includes(field));
   if (String(fields.sort()) !== String(MANIFEST_FIELDS)) {
     throw new WireError("the clip manifest has other fields than are known here");
   }
   if ((await merkleRoot(manifest.gops.map((gop) => gop.leaf))) !== manifest.video_root) {
     throw new WireError("the clip manifest's root doesn't match its own leaves");
   }
+  const { witnessed } = manifest;
+  const isNote = typeof witnessed === "string" && witnessed.length > 0 && witnessed.length <= MAX_WITNESSED;
+  if (witnessed !== undefined && !isNote) throw new WireError("the clip manifest's checkpoint isn't one");
   if (manifest.sound !== undefined) await checkSoundTrack(manifest.sound);
   return manifest;
 }

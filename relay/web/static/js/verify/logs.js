@@ -12,12 +12,13 @@ import {
   documentOf,
   grantDigest,
   manifestDigest,
+  manifestUnverified,
   must,
   requestUnverified,
   signedRequest,
   statementUnverified,
 } from "./papers.js";
-import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof } from "./tlog.js";
+import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
 
 /** @typedef {import("./papers.js").Files} Files */
 /** @typedef {import("./papers.js").KnownAgency} KnownAgency */
@@ -27,6 +28,9 @@ import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof } f
 const AGREEMENT_TAG = utf8("doorward/agreement/v1\0");
 const CLIP_TAG = utf8("doorward/clip-in-slot/v1\0");
 const EXAMPLE_PREFIX = "example.";
+const TICKS_PER_MS = 90;
+const SKEW_MS = 2 * 60_000;
+const LATEST_MS = 60 * 60_000;
 const EXTRACT = ["agreement", "officer", "cosigner", "request"];
 
 /** This very release was committed to in the custody log. @param {Files} files @param {Policy | null} policy */
@@ -51,6 +55,38 @@ export async function checkCapture(files, number, policy) {
   const leaf = await leafHash(unhex(await sha256Hex(utf8(canonical(record)))));
   const root = hex(await inclusionRoot({ index, size, leaf, hashes: hashes.map(unb64u) }));
   await checkInclusion(proof, custodyEntry({ type: "slot", slot: record.slot, root }));
+}
+
+/**
+ * Its date lies between two moments that witnesses saw: relay/verify/date_checks.py.
+ * @param {Files} files @param {number} number @param {Policy | null} policy
+ */
+export async function checkDate(files, number, policy) {
+  const name = `capture-${number}.json`;
+  if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
+  if (!files.has(name)) throw new NotCheckable(`without ${name} nothing says by when it was there`);
+  const manifest = manifestUnverified(files, number);
+  const by = await checkWitnessed(policy, parseProof(documentOf(files, name).proof));
+  const { witnessed } = manifest;
+  const since = witnessed === undefined ? null : await checkWitnessed(policy, parseWitnessed(witnessed));
+  checkOrder(manifest, { since, by });
+  return since === null ? `– ${moment(by)}` : `${moment(since)} – ${moment(by)}`;
+}
+
+/** @param {any} manifest @param {{since: number | null, by: number}} seen */
+function checkOrder({ is_clock_trusted, started_ms, pre_roll_90k, duration_90k }, { since, by }) {
+  must(since === null || since <= by + SKEW_MS, "its description names a checkpoint that is younger than its commitment");
+  if (!is_clock_trusted) return;
+  const begun = started_ms + Math.floor(pre_roll_90k / TICKS_PER_MS);
+  const ended = started_ms + Math.floor(duration_90k / TICKS_PER_MS);
+  must(since === null || begun + SKEW_MS >= since, "it is back-dated: its description names a checkpoint that is younger");
+  must(ended <= by + SKEW_MS, "its date is wrong: witnesses had seen its commitment before");
+  if (by - ended > LATEST_MS) throw new NotCheckable(`it was committed to only by ${moment(by)}: its date isn't proven`);
+}
+
+/** @param {number} wall_ms */
+function moment(wall_ms) {
+  return new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ");
 }
 
 /** @param {Record<string, unknown>} body */
@@ -115,9 +151,9 @@ export async function checkAgreement(signed) {
 /** Each checkpoint is its log's, and enough witnesses cosigned it. @param {Files} files @param {Policy | null} policy */
 export async function checkWitnesses(files, policy) {
   if (policy === null) throw new NotCheckable("no policy is at hand: who signed the logs isn't known");
-  const proofs = proofsOf(files);
-  must(proofs.length > 0, "the package holds no proof from a log");
-  const times = await Promise.all(proofs.map((proof) => checkWitnessed(policy, parseProof(proof))));
+  const notes = [...proofsOf(files).map(parseProof), ...checkpointsBefore(files)];
+  must(notes.length > 0, "the package holds no proof from a log");
+  const times = await Promise.all(notes.map((note) => checkWitnessed(policy, note)));
   return new Date(Math.max(...times)).toISOString().slice(0, 19).replace("T", " ");
 }
 
@@ -142,6 +178,12 @@ export function exampleOrigin(files) {
   } catch {
     return null;
   }
+}
+
+/** The checkpoints that descriptions name. @param {Files} files */
+function checkpointsBefore(files) {
+  const named = clipNumbers(files).map((number) => manifestUnverified(files, number).witnessed);
+  return named.filter((note) => note !== undefined).map(parseWitnessed);
 }
 
 /** @param {Files} files @returns {string[]} */

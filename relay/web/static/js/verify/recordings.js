@@ -12,7 +12,7 @@ import { checkShown } from "./shown.js";
 
 /** @typedef {import("./papers.js").Files} Files */
 /** @typedef {import("../protocol/documents.js").ClipManifest} ClipManifest */
-/** @typedef {{v: 1, clip_id: string, first_gop: number, gop_count: number, first_span: number, span_count: number, provenance: string}} ReleasedPart */
+/** @typedef {{v: 1, clip_id: string, first_gop: number, gop_count: number, first_span: number, span_count: number, provenance: string, corrected_ms: number}} ReleasedPart */
 
 const TICKS_PER_MS = 90;
 const SOUND_UNIT_90K = 1920;
@@ -36,7 +36,7 @@ export async function checkRange(files, number) {
   const given = terms.clips.filter((/** @type {any} */ clip) => clip.manifest_digest === digest);
   must(given.length === 1, "no grant names this recording");
   const released = partOf(files, number);
-  const wanted = partWithin(manifest, given[0], terms.has_audio, released.provenance);
+  const wanted = partWithin(manifest, given[0], terms.has_audio, released);
   must(canonical(released) === canonical(wanted), "more or less of it is here than the owner gave");
 }
 
@@ -49,10 +49,12 @@ export function partOf(files, number) {
 /**
  * Returns the whole GOPs between two wall times, and their sound, as firmware/protocol/footage.py does.
  * @param {ClipManifest} manifest @param {{from_ms: number, to_ms: number}} given
- * @param {boolean} withSound @param {string} provenance @returns {ReleasedPart}
+ * @param {boolean} withSound @param {ReleasedPart} released @returns {ReleasedPart}
  */
-function partWithin(manifest, { from_ms, to_ms }, withSound, provenance) {
-  const { clip_id, started_ms, duration_90k, gops } = manifest;
+function partWithin(manifest, { from_ms, to_ms }, withSound, { provenance, corrected_ms }) {
+  const { clip_id, is_clock_trusted, duration_90k, gops } = manifest;
+  must(!is_clock_trusted || corrected_ms === 0, "a clip whose clock was right has no other time");
+  const started_ms = manifest.started_ms + corrected_ms;
   const begin = (from_ms - started_ms) * TICKS_PER_MS;
   const end = (to_ms - started_ms) * TICKS_PER_MS;
   const isToEnd = end >= Math.floor(duration_90k / TICKS_PER_MS) * TICKS_PER_MS;
@@ -64,7 +66,7 @@ function partWithin(manifest, { from_ms, to_ms }, withSound, provenance) {
   must(inside.length > 0, "no whole group of pictures lies between these times");
   const spans = withSound ? spansWithin(manifest, inside[0], inside[inside.length - 1]) : [];
   const sound = { first_span: spans[0] ?? 0, span_count: spans.length };
-  return { v: 1, clip_id, first_gop: inside[0], gop_count: inside.length, ...sound, provenance };
+  return { v: 1, clip_id, corrected_ms, first_gop: inside[0], gop_count: inside.length, ...sound, provenance };
 }
 
 /** @param {ClipManifest} manifest @param {number} firstGop @param {number} lastGop */

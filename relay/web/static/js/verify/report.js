@@ -3,7 +3,7 @@
  * @module
  */
 import { CODE, codeOf, run } from "./checks.js";
-import { checkCapture, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
+import { checkCapture, checkDate, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
 import * as papers from "./paper_checks.js";
 import { clipNumbers } from "./papers.js";
 import * as recordings from "./recordings.js";
@@ -60,6 +60,7 @@ async function recordingChecks({ files }, number, policy) {
     await run(CODE.PICTURES, "footage", () => recordings.checkPictures(files, number), where),
     await run(CODE.SOUND, "sound", async () => void (await recordings.checkSound(files, number)), where),
     await run(CODE.CAPTURE, "capture", () => checkCapture(files, number, policy), where),
+    await run(CODE.CAPTURE, "date", () => checkDate(files, number, policy), where),
     await run(CODE.PROVENANCE, "provenance", () => recordings.checkProvenance(files, number), where),
   ];
 }

@@ -63,6 +63,12 @@ export function parseProof(proof) {
   return { index: parseSize(index.slice(6)), hashes, note, checkpoint: parseCheckpoint(note.text) };
 }
 
+/** A checkpoint that isn't part of a proof. @param {string} data @returns {{note: Note, checkpoint: Checkpoint}} */
+export function parseWitnessed(data) {
+  const note = parseNote(data);
+  return { note, checkpoint: parseCheckpoint(note.text) };
+}
+
 /** Checks that an entry is under the checkpoint that its proof brings; whose it is, isn't. @param {string} proof @param {Uint8Array} entry */
 export async function checkInclusion(proof, entry) {
   const { index, hashes, checkpoint } = parseProof(proof);
@@ -145,7 +151,7 @@ async function parseKey(vkey, kind) {
 
 /**
  * Checks that the log signed and a quorum cosigned; returns by when a quorum had (ms).
- * @param {Policy} policy @param {Proof} proof
+ * @param {Policy} policy @param {{note: Note, checkpoint: Checkpoint}} proof
  */
 export async function checkWitnessed(policy, { note, checkpoint }) {
   const logs = policy.logs.filter((log) => log.name === checkpoint.origin);

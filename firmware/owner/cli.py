@@ -1,0 +1,226 @@
+"""The commands of `doorward` for an owner at their own machine: what they take, and what runs them.
+
+aiortc, fido2 and the servers are imported when a command needs them, so that the others need none.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import os
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx2
+
+from firmware.owner.approver import ApproverKey
+from firmware.owner.approving import Approving, Terminal
+from firmware.owner.asking import Asking
+from firmware.owner.errors import KeyRefused, OwnerError
+from firmware.owner.key_file import load_key_file, make_key_file
+from firmware.owner.qr import draw_qr, is_drawable
+from firmware.owner.recovery import check_recovery, new_recovery
+from firmware.owner.telling import household_lines
+from firmware.protocol.owner_codes import ApproverCode, approver_code_text
+from firmware.protocol.pairing import approver_words
+from firmware.viewer.folder import Folder
+from firmware.viewer.gateway import Gateway
+from firmware.viewer.relay import TIMEOUT_S, RelayClient
+
+if TYPE_CHECKING:
+    from firmware.owner.fido_key import Person
+
+MAX_NAME_CHARS = 60
+APPROVER_NAME = "approver.json"
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the owner's commands; each has a `run` that takes the options."""
+    recovery = commands.add_parser(
+        "recovery",
+        help="make a key for when the doorbell has died, or all passkeys are lost",
+    )
+    recovery.add_argument(
+        "--check", action="store_true", help="type the words of a key that you have, to test them"
+    )
+    recovery.set_defaults(run=_recovery)
+    approve = commands.add_parser(
+        "approve", help="say yes or no, from anywhere, to what waits at your doorbell"
+    )
+    approve.add_argument(
+        "digest", nargs="?", default="", help="of the statement (its beginning); all that waits"
+    )
+    approve.add_argument(
+        "--enrol", action="store_true", help="let the FIDO2 key that is plugged in be such a key"
+    )
+    approve.add_argument("--new-key", type=Path, metavar="FILE", help="make such a key in a file")
+    approve.add_argument("--key-file", type=Path, metavar="FILE", help="sign with a key in a file")
+    approve.add_argument("--name", type=_name, default="", help="what the new key is called")
+    approve.add_argument(
+        "--save", type=Path, metavar="DIR", help="keep the clips there (else they are deleted)"
+    )
+    approve.set_defaults(run=_approve)
+    owners = commands.add_parser(
+        "owners", help="show who owns the doorbell, and your browsers and keys there"
+    )
+    owners.set_defaults(run=_owners)
+    for command in (approve, owners):
+        command.add_argument(
+            "--data",
+            type=Path,
+            default=_default_folder(),
+            metavar="DIR",
+            help="the folder of `doorward-view`, which is set up first (%(default)s)",
+        )
+
+
+def _recovery(options: argparse.Namespace) -> int:
+    print(check_recovery() if options.check else new_recovery())
+    return 0
+
+
+def _approve(options: argparse.Namespace) -> int:
+    folder = Folder(options.data)
+    if options.new_key is not None:
+        passphrase = _new_passphrase()
+        key = make_key_file(options.new_key, name=_wanted_name(options), passphrase=passphrase)
+        if not key.has_passphrase:
+            print("This file has no passphrase: whoever can read it can say yes in your name.")
+        print(_code_help(key.code))
+        return 0
+    if options.enrol:
+        from firmware.owner.fido_key import enrol_fido_key
+
+        path = folder.path / APPROVER_NAME
+        name = _wanted_name(options)
+        print(_code_help(enrol_fido_key(path, name=name, person=_person()).code))
+        return 0
+    setup = folder.setup()
+    with _clip_folder(options.save) as clips:
+        approving = Approving(
+            device=setup.device,
+            key=_key(options),
+            terminal=Terminal(say=print, ask=_ask),
+            folder=clips,
+            wall_ms=_wall_ms,
+        )
+        asyncio.run(approving.run(lambda: open_desk(folder), options.digest))
+    return 0
+
+
+def _owners(options: argparse.Namespace) -> int:
+    async def shown() -> list[str]:
+        async with open_desk(Folder(options.data)) as desk:
+            return household_lines(await desk.household(), None)
+
+    print("\n".join(asyncio.run(shown())))
+    return 0
+
+
+@asynccontextmanager
+async def open_desk(folder: Folder) -> AsyncIterator[Asking]:
+    """Open a line to the doorbell that the folder is set up for."""
+    from firmware.owner.line import open_line
+
+    keys, setup = folder.keys(), folder.setup()
+    async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
+        relay = RelayClient(http, setup)
+        gateway = Gateway(
+            keys=keys,
+            setup=setup,
+            relay=relay,
+            wall_ms=_wall_ms,
+            monotonic_s=time.monotonic,
+            purpose="clips",
+        )
+        servers = (await relay.ice()).ice_servers
+        async with open_line(gateway, servers) as line:
+            yield Asking(line)
+
+
+def _key(options: argparse.Namespace) -> ApproverKey:
+    if options.key_file is not None:
+        return load_key_file(options.key_file, lambda: getpass.getpass("Passphrase of the key: "))
+    from firmware.owner.fido_key import load_fido_key
+
+    return load_fido_key(options.data / APPROVER_NAME, person=_person())
+
+
+def _person() -> "Person":
+    from firmware.owner.fido_key import Person
+
+    return Person(say=print, ask_pin=lambda: getpass.getpass("PIN of the FIDO2 key: "))
+
+
+def _code_help(code: ApproverCode) -> str:
+    text = approver_code_text(code)
+    drawn = [draw_qr(text), ""] if is_drawable() else []
+    return "\n".join(
+        (
+            "Paste this code in the owner's app, under Settings, Keys that confirm from anywhere:",
+            "",
+            text,
+            "",
+            *drawn,
+            "The app and the doorbell's own page show these six words. Confirm only if they are",
+            "the same:",
+            "",
+            f"  {' '.join(approver_words(code.key))}",
+        )
+    )
+
+
+def _new_passphrase() -> str:
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    passphrase = getpass.getpass("A passphrase for the key (empty: none): ")
+    if getpass.getpass("Once more: ") != passphrase:
+        raise KeyRefused("the two passphrases differ; begin again")
+    return passphrase
+
+
+def _wanted_name(options: argparse.Namespace) -> str:
+    if not options.name:
+        raise OwnerError("give the key a name that you will know it by: --name NAME")
+    name: str = options.name
+    return name
+
+
+@contextlib.contextmanager
+def _clip_folder(saved: Path | None) -> Iterator[Path]:
+    if saved is None:
+        with tempfile.TemporaryDirectory(prefix="doorward-") as folder:
+            yield Path(folder)
+        return
+    try:
+        saved.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OwnerError(f"{saved} can't be made: {error.strerror}") from error
+    yield saved
+
+
+def _ask(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except EOFError as error:
+        raise OwnerError("nobody answers here; run this in a terminal") from error
+
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _name(text: str) -> str:
+    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"one line of at most {MAX_NAME_CHARS} characters")
+    return text
+
+
+def _default_folder() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "doorward-view"

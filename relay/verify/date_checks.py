@@ -1,0 +1,86 @@
+"""Checks a recording's date: does what the doorbell says lie between two witnessed moments?
+
+It can't have been described before witnesses signed the checkpoint that its description names, and
+not have been made after they had seen its commitment. Whoever holds a doorbell's key can name an
+older checkpoint, but none that wasn't signed yet; and can't commit in a slot that is over. So an
+earlier date than the true one shows as a commitment that came late.
+
+Witnesses' clocks and a doorbell's may differ by `SKEW_MS`. A commitment comes in the slot after the
+recording's end; a doorbell that has no network makes it later, which isn't wrong, but doesn't prove
+the date: only that the recording isn't younger.
+"""
+
+from firmware.protocol.custody import CaptureProof
+from firmware.protocol.encoding import WireError
+from firmware.protocol.footage import TICKS_PER_MS, ClipManifest
+from firmware.protocol.tlog.checkpoint import parse_checkpoint
+from firmware.protocol.tlog.policy import Policy
+from firmware.protocol.tlog.proof import parse_proof
+from firmware.protocol.tlog.signed_note import parse_note
+from relay.verify.errors import NotCheckable
+from relay.verify.papers import Files, document_of, manifest_unverified
+from relay.verify.wall_time import moment
+
+SKEW_MS = 2 * 60_000
+LATEST_MS = 60 * 60_000
+"""So long after its end an honest doorbell that is on line has committed: six slots."""
+MINUTE_MS = 60_000
+
+
+def check_date(files: Files, number: int, policy: Policy | None) -> str:
+    """The recording's date lies between two moments that witnesses saw."""
+    name = f"capture-{number}.json"
+    if policy is None:
+        raise NotCheckable("no policy was given (--policy): whose times to believe isn't known")
+    if name not in files:
+        raise NotCheckable(f"without {name} nothing says by when it was there")
+    manifest = manifest_unverified(files, number)
+    proof = document_of(CaptureProof, files, name).proof
+    by_ms = _seen_ms(parse_proof(proof.encode()).note, policy)
+    note = manifest.witnessed_note
+    since_ms = None if note is None else _seen_ms(note, policy)
+    _check_order(manifest, since_ms=since_ms, by_ms=by_ms)
+    if since_ms is None:
+        return f"there by {moment(by_ms)}; since when isn't proven"
+    return f"made between {moment(since_ms)} and {moment(by_ms)}"
+
+
+def _seen_ms(note: bytes, policy: Policy) -> int:
+    origin = parse_checkpoint(parse_note(note).text).origin
+    return policy.check(note, origin=origin).aged_ms
+
+
+def _check_order(manifest: ClipManifest, *, since_ms: int | None, by_ms: int) -> None:
+    if since_ms is not None and since_ms > by_ms + SKEW_MS:
+        raise WireError(
+            f"its description names a checkpoint that witnesses signed {moment(since_ms)}, after "
+            f"they had seen its commitment ({moment(by_ms)})"
+        )
+    if not manifest.is_clock_trusted:
+        return  # it doesn't claim to know the date
+    begun_ms = manifest.started_ms + manifest.pre_roll_90k // TICKS_PER_MS
+    ended_ms = manifest.started_ms + manifest.duration_90k // TICKS_PER_MS
+    if since_ms is not None and begun_ms + SKEW_MS < since_ms:
+        raise WireError(
+            f"it is back-dated: it says {moment(begun_ms)}, but its description names a checkpoint "
+            f"that witnesses signed {moment(since_ms)}"
+        )
+    if ended_ms > by_ms + SKEW_MS:
+        raise WireError(
+            f"its date is wrong: it says that it ended {moment(ended_ms)}, but witnesses had seen "
+            f"its commitment by {moment(by_ms)}"
+        )
+    if by_ms - ended_ms > LATEST_MS:
+        raise NotCheckable(
+            f"it says that it ended {moment(ended_ms)}, but was committed to only by "
+            f"{moment(by_ms)}, {_words(by_ms - ended_ms)} later: the doorbell was off line, or the "
+            "date is false; that it is as old as it says isn't proven"
+        )
+
+
+def _words(duration_ms: int) -> str:
+    minutes = duration_ms // MINUTE_MS
+    if minutes < 2 * 60:
+        return f"{minutes} minutes"
+    hours = minutes // 60
+    return f"{hours} hours" if hours < 48 else f"{hours // 24} days"
