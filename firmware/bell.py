@@ -126,7 +126,9 @@ class Bell:
 
     def _on_service(self) -> None:
         if not self._pairing.press_service(self._clock.monotonic_ns() // 1_000_000):
-            log.warning("the service button does nothing: this doorbell has an owner")
+            log.warning(
+                "the service button does nothing: this doorbell has an owner and no recovery key"
+            )
 
     async def _move(self, gpio: MockGpio, pin: ButtonName, hold_s: float) -> None:
         """Move a mock contact; return once the presses that it made are accepted."""

@@ -22,6 +22,7 @@ from firmware.door import door_app, serve
 from firmware.door.guard import own_origins
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.tries import Tries
 from firmware.following.policy_file import load_logs_if_any
 from firmware.gathering import Gathering
 from firmware.holding import Holding
@@ -34,6 +35,7 @@ from firmware.protocol.claims import Enrolment
 from firmware.protocol.decisions import OwnerSettings
 from firmware.public_record import PublicRecord
 from firmware.recording import Recording
+from firmware.recovering import Recovering
 from firmware.releasing import Releasing
 from firmware.slots import WaitingEvents
 from firmware.statements import StatementDesk
@@ -99,6 +101,32 @@ class Consenting:
             library=recording.library,
             clock=clock,
         )
+        deciding = Deciding(
+            admitting=household.admitting,
+            owners=household.owners,
+            household=self._household,
+            holding=self._holding,
+            notes=household.notes,
+            clock=clock,
+            tell=tell,
+            take_back=lambda digest: self.desk.take_back(digest),
+            on_settings=self._take_settings,
+            on_recovery=lambda keys: self._recovering.on_keys(keys),
+        )
+        door_number = DoorNumber(config.data_dir / "door.json", monotonic_s=_seconds(clock))
+        self._recovering = Recovering(
+            device=keys.device,
+            pairing=household.pairing,
+            tries=Tries(config.data_dir / "recovery.json", monotonic_s=_seconds(clock)),
+            door_number=door_number,
+            admitting=household.admitting,
+            deciding=deciding,
+            household=self._household,
+            notes=household.notes,
+            clock=clock,
+            tell=tell,
+            seal_clips_to=recording.use_recovery_key,
+        )
         self.desk = StatementDesk(
             keys=keys,
             clock=clock,
@@ -124,17 +152,7 @@ class Consenting:
                 household=self._household,
                 library=recording.library,
             ),
-            deciding=Deciding(
-                admitting=household.admitting,
-                owners=household.owners,
-                household=self._household,
-                holding=self._holding,
-                notes=household.notes,
-                clock=clock,
-                tell=tell,
-                take_back=lambda digest: self.desk.take_back(digest),
-                on_settings=self._take_settings,
-            ),
+            deciding=deciding,
             releasing=Releasing(
                 keys=keys,
                 certificate_pem=enrolment.certificate_pem.encode(),
@@ -164,14 +182,13 @@ class Consenting:
             household=self._household,
         )
         self._page = OwnPage(
-            device=keys.device,
+            keys=keys,
             desk=self.desk,
             pairing=household.pairing,
+            recovering=self._recovering,
             owners=household.owners,
             admitting=household.admitting,
-            door_number=DoorNumber(
-                config.data_dir / "door.json", monotonic_s=lambda: clock.monotonic_ns() / 1e9
-            ),
+            door_number=door_number,
             library=recording.library,
             showing=showing,
             progress=Progress(
@@ -201,7 +218,11 @@ class Consenting:
         await serve(app, door.listen_host, door.listen_port)
 
     async def take_settings(self) -> None:
-        """Take the owners' settings from the card; before anything is filmed, for their masks."""
+        """Take the owners' settings from the card; before anything is filmed, for their masks.
+
+        And for their recovery key, to which clips are sealed.
+        """
+        await self._recovering.start()
         settings = await asyncio.to_thread(self._household.settings)
         if settings is not None:
             await self._take_settings(settings)
@@ -223,3 +244,7 @@ class Consenting:
         await self._on_masks(
             [tuple((x / 1000, y / 1000) for x, y in mask) for mask in settings.masks]
         )
+
+
+def _seconds(clock: SystemClock) -> Callable[[], float]:
+    return lambda: clock.monotonic_ns() / 1e9

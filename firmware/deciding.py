@@ -28,6 +28,7 @@ from firmware.protocol.decisions import (
     EnrolBrowser,
     Hold,
     OwnerSettings,
+    RecoveryKeys,
     RefuseAgency,
     RemoveOwner,
     Revoke,
@@ -58,6 +59,7 @@ class Deciding:
         tell: Callable[[EventBody], Awaitable[object]],
         take_back: TakeBack,
         on_settings: Callable[[OwnerSettings], Awaitable[None]],
+        on_recovery: Callable[[RecoveryKeys | None], None] = lambda _: None,
     ) -> None:
         self._admitting = admitting
         self._owners = owners
@@ -68,6 +70,7 @@ class Deciding:
         self._tell = tell
         self._take_back = take_back
         self._on_settings = on_settings
+        self._on_recovery = on_recovery
 
     async def carry_out(self, decided: Decided) -> Refusal | None:
         """Make it so, durably, then tell the owners; a refusal says what the card didn't take."""
@@ -105,6 +108,7 @@ class Deciding:
                 await self._tell_done(digest, "decline")
             case SetRecovery():
                 await asyncio.to_thread(self._household.set_recovery, terms.keys)
+                self._on_recovery(terms.keys)
                 await self._tell_done(digest, "recovery")
             case AddApprover() | EndApprover():
                 await self._change_approvers(terms, credential_id)
@@ -140,7 +144,7 @@ class Deciding:
         if refusal is None:
             await self.tell_added(terms)
             credential_id = terms.owner.passkey.credential_id
-            await self._tell_what_counts(digest, terms.owner.browser, credential_id)
+            await self.tell_what_counts(digest, terms.owner.browser, credential_id)
         return refusal
 
     async def _enrol_browser(
@@ -148,10 +152,10 @@ class Deciding:
     ) -> Refusal | None:
         refusal = await self._admitting.enrol_browser(browser, credential_id)
         if refusal is None:
-            await self._tell_what_counts(digest, browser, credential_id)
+            await self.tell_what_counts(digest, browser, credential_id)
         return refusal
 
-    async def _tell_what_counts(
+    async def tell_what_counts(
         self, digest: str, browser: BrowserKeys, credential_id: str
     ) -> None:
         """Tell a browser that is new what was decided before it: it couldn't change it else."""

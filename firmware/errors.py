@@ -15,6 +15,9 @@
     │   ├── DoorNumberInvalid   not six digits
     │   ├── DoorNumberWrong     how many tries are left
     │   └── DoorNumberLocked    for how long
+    ├── RecoveryError
+    │   ├── RecoveryWrong       not the recovery code that counts: how many tries are left
+    │   └── RecoveryLocked      for how long
     ├── EventRefused            an event that the outbox can't take
     ├── TooMuchToTell           the card takes nothing, and too many events wait in memory
     ├── LinkError
@@ -136,6 +139,26 @@ class DoorNumberWrong(DoorNumberError):
 
 
 class DoorNumberLocked(DoorNumberError):
+    """Too many wrong tries."""
+
+    def __init__(self, wait_s: int) -> None:
+        super().__init__(f"too many wrong tries; wait {-(-wait_s // 60)} minutes")
+        self.wait_s = wait_s
+
+
+class RecoveryError(DoorwardError):
+    """The recovery code lets nobody in."""
+
+
+class RecoveryWrong(RecoveryError):
+    """Not the code that counts here, or not for this pairing."""
+
+    def __init__(self, tries_left: int) -> None:
+        super().__init__(f"not the recovery code that counts here, {tries_left} tries left")
+        self.tries_left = tries_left
+
+
+class RecoveryLocked(RecoveryError):
     """Too many wrong tries."""
 
     def __init__(self, wait_s: int) -> None:

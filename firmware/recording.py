@@ -64,9 +64,10 @@ class Recording:
             sign_deletion=DeletionSigner(keys.signer.sign, keys.device, clock).sign,
         )
         self._news = ClipNews(self.library, tell, boot_id=boot_id)
+        self._file_recovery_keys = recovery_keys_of(config.storage)
         vault = Vault(
             LateKey(config.storage, config.data_dir),
-            recovery_keys=recovery_keys_of(config.storage),
+            recovery_keys=self._file_recovery_keys,
         )
         self._vault = vault
         self._retention = Retention(
@@ -108,6 +109,14 @@ class Recording:
             newest_checkpoint=newest_checkpoint,
             sound=self.sound,
         )
+
+    def use_recovery_key(self, sealing_key: bytes | None) -> None:
+        """Seal every clip from now on to the owners' recovery key, besides the file's; None: none.
+
+        VaultError if nothing can be sealed to it.
+        """
+        own = () if sealing_key is None else (sealing_key,)
+        self._vault.use_recovery_keys(tuple(dict.fromkeys((*self._file_recovery_keys, *own))))
 
     async def recover(self) -> None:
         """Close what a dead process left open."""

@@ -22,12 +22,13 @@ log = logging.getLogger(__name__)
 MARKER = "reset.begun"
 KEYS = ("storage.key", "identity.key", "sealing.key")
 """Overwritten before they are removed, the one that seals the clips first."""
-FOLDERS = ("clips", "outgoing", "replies")
+FOLDERS = ("clips", "outgoing", "register", "replies")
 FILES = (
     "owners.json",
     "browsers.json",
     "door.json",
     "knock.json",
+    "recovery.json",
     "enrolment.json",
     "certificate.pem",
     "ca.pem",

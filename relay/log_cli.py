@@ -116,7 +116,7 @@ async def _show(config: Config, log: LogConfig, policy: Policy) -> None:
         async with database.read() as tx:
             for name in LOGS:
                 head = await rows.get_head(tx, name)
-                waiting = len(await rows.waiting(tx, name, limit=1_000_000))
+                waiting = len(await rows.waiting(tx, name, now_ms=2**62, limit=1_000_000))
                 print(f"{name}: {head.published_size} entries published", end="")
                 print(f", {head.size - head.published_size + waiting} on their way", end="")
                 if head.published is None:

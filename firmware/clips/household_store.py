@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from firmware.clips.database import Database
+from firmware.protocol.custody import KeyChangeRecord
 from firmware.protocol.decisions import OwnerSettings, RecoveryKeys
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import PasskeyKey
@@ -59,6 +60,22 @@ class HouseholdStore:
         data = None if keys is None else keys.encode()
         with self._database.write() as connection:
             connection.execute("UPDATE household SET recovery_json = ?", (data,))
+
+    def spend_recovery(self, record: KeyChangeRecord) -> None:
+        """The recovery key let somebody in: it counts no more, and what is logged of it is kept."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE household SET recovery_json = NULL")
+            connection.execute(
+                "INSERT INTO key_changes VALUES (?, ?)", (record.changed_ms, record.encode())
+            )
+
+    def key_changes(self) -> list[KeyChangeRecord]:
+        """Return what recovery keys did here, the oldest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT record_json FROM key_changes ORDER BY rowid"
+            ).fetchall()
+        return [decode(KeyChangeRecord, row[0]) for row in rows]
 
     def refused_agencies(self) -> frozenset[str]:
         """Return the agencies that may never ask here."""

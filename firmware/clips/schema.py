@@ -183,7 +183,15 @@ CREATE TABLE slot_requests (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5)
+# New owners by the printed recovery code.
+_V6 = """
+CREATE TABLE key_changes (
+    changed_ms  INTEGER NOT NULL,
+    record_json BLOB NOT NULL                    -- custody.KeyChangeRecord: its digest is told
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -46,6 +46,7 @@ def door_app(
         Route("/", home.status),
         Route("/pair", home.pair),
         Route("/pair", home.complete_pairing, methods=["POST"]),
+        Route("/recover", home.recover, methods=["POST"]),
         Route("/confirm", confirming.show),
         Route("/unlock", confirming.unlock, methods=["POST"]),
         Route("/lock", confirming.lock, methods=["POST"]),

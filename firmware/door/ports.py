@@ -47,11 +47,22 @@ class MicrophoneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairingView:
-    """Where pairing stands; `words` are six in state "words" and none otherwise."""
+    """Where pairing stands; `words` are six in state "words" and none otherwise.
+
+    `is_recovery`: there is an owner, and whoever pairs now needs the printed recovery code.
+    `may_recover`: the service button would open that. `code` is the text of the code that the
+    camera read, for a program that compares the words itself; the keys are the doorbell's.
+    """
 
     state: Literal["closed", "open", "words", "paired"]
     words: Sequence[str] = ()
     owner_name: str = ""
+    is_recovery: bool = False
+    may_recover: bool = False
+    device: str = ""
+    code: str = ""
+    identity_key: str = ""
+    sealing_key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +123,10 @@ class DoorPorts(Protocol):
 
     async def complete_pairing(self, door_number: str) -> Outcome:
         """Make the owner of the six words the owner here; `door_number` is six digits."""
+        ...
+
+    async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
+        """Make the owner of the six words an owner, by the printed words or what its key signed."""
         ...
 
     async def waiting(self) -> Sequence[WaitingStatement]:

@@ -1,15 +1,17 @@
 """The pairing state machine: pure, with the time passed in.
 
     closed ──service button──► open ──QR code read──► words ──confirmed──► paired
-                                 ▲  10 minutes           │ 10 minutes        (final)
-                                 └──service button───────┘──► closed
+                                 ▲  10 minutes           │ 10 minutes
+                                 └──service button───────┘──► closed, or paired as it was
 
-It opens only while the doorbell has no owner, and only by the service button inside the case.
+It opens only by the service button inside the case: while the doorbell has no owner, or, if its
+owners have set a recovery key, to let somebody in who holds the printed code (`is_recovery`).
 The first code read in the window counts; whoever sees other words than the owner's app shows
 presses the service button again. Times are monotonic milliseconds. Storing owners and the door
 number, and telling events, is the caller's.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -31,6 +33,7 @@ class Open:
     """The camera looks for a pairing code."""
 
     until_ms: int
+    is_recovery: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +43,12 @@ class Words:
     code: PairingCode
     words: tuple[str, ...]
     until_ms: int
+    is_recovery: bool
 
 
 @dataclass(frozen=True, slots=True)
 class HasOwner:
-    """Paired: final until a reset."""
+    """Paired: final until a reset, but for a recovery."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,8 @@ class PairingView:
     words: tuple[str, ...] = ()
     owner_name: str = ""
     left_ms: int = 0
+    is_recovery: bool = False
+    """There is an owner; whoever pairs now needs the printed recovery code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +78,18 @@ class Pairing:
         self._identity_key = identity_key
         self._sealing_key = sealing_key
         self._state: Closed | Open | Words | HasOwner = HasOwner() if has_owner else Closed()
+        self._may_recover: Callable[[], bool] = lambda: False
+
+    def recover_if(self, may_recover: Callable[[], bool]) -> None:
+        """From now on this tells whether a recovery key counts here."""
+        self._may_recover = may_recover
 
     def press_service(self, now_ms: int) -> bool:
-        """Open the window, or begin again; False if the doorbell has an owner."""
-        if isinstance(self._state, HasOwner):
+        """Open the window, or begin again; False if there is an owner and no recovery key."""
+        is_recovery = _has_owner(self._at(now_ms))
+        if is_recovery and not self._may_recover():
             return False
-        self._state = Open(until_ms=now_ms + WINDOW_MS)
+        self._state = Open(until_ms=now_ms + WINDOW_MS, is_recovery=is_recovery)
         return True
 
     def is_reading(self, now_ms: int) -> bool:
@@ -100,38 +112,54 @@ class Pairing:
         words = six_words(code, identity_key=self._identity_key, sealing_key=self._sealing_key)
         if self._state is not state:
             return None  # the button or another code came while a thread computed the words
-        self._state = Words(code=code, words=tuple(words), until_ms=now_ms + WINDOW_MS)
+        self._state = Words(
+            code=code,
+            words=tuple(words),
+            until_ms=now_ms + WINDOW_MS,
+            is_recovery=state.is_recovery,
+        )
         return PairingAnswer(
             pairing_id=code.pairing_id,
             identity_key=self._identity_key,
             sealing_key=self._sealing_key,
         )
 
-    def confirm(self, now_ms: int) -> Confirmed | None:
-        """The owner agreed to the words: return whom to store, or None outside of `words`."""
+    def code(self, now_ms: int) -> PairingCode | None:
+        """Return the code that was read, while its words are compared."""
+        state = self._at(now_ms)
+        return state.code if isinstance(state, Words) else None
+
+    def confirm(self, now_ms: int, *, recovered: PairingCode | None = None) -> Confirmed | None:
+        """The owner agreed to the words: return whom to store, or None outside of `words`.
+
+        A recovery is confirmed only by the code that the recovery key has signed for: `recovered`.
+        """
         state = self._at(now_ms)
         if not isinstance(state, Words):
+            return None
+        if recovered != (state.code if state.is_recovery else None):
             return None
         self._state = HasOwner()
         credential_id = state.code.owner.passkey.credential_id
         event = Paired(pairing_id=state.code.pairing_id, credential_id=credential_id)
         return Confirmed(owner=state.code.owner, event=event)
 
-    def undo(self) -> None:
-        """The owner could not be stored: nobody is paired, and the button opens it again."""
-        self._state = Closed()
+    def undo(self, *, is_recovery: bool = False) -> None:
+        """The owner could not be stored: all is as it was, and the button opens it again."""
+        self._state = HasOwner() if is_recovery else Closed()
 
     def view(self, now_ms: int) -> PairingView:
         """Return what to show."""
         match self._at(now_ms):
-            case Open(until_ms=until_ms):
-                return PairingView(state="open", left_ms=until_ms - now_ms)
-            case Words(code=code, words=words, until_ms=until_ms):
+            case Open(until_ms=until_ms, is_recovery=is_recovery):
+                return PairingView(state="open", left_ms=until_ms - now_ms, is_recovery=is_recovery)
+            case Words(code=code, words=words, until_ms=until_ms, is_recovery=is_recovery):
                 return PairingView(
                     state="words",
                     words=words,
                     owner_name=code.owner.name,
                     left_ms=until_ms - now_ms,
+                    is_recovery=is_recovery,
                 )
             case HasOwner():
                 return PairingView(state="paired")
@@ -139,6 +167,11 @@ class Pairing:
                 return PairingView(state="closed")
 
     def _at(self, now_ms: int) -> Closed | Open | Words | HasOwner:
-        if isinstance(self._state, Open | Words) and now_ms >= self._state.until_ms:
-            self._state = Closed()
+        state = self._state
+        if isinstance(state, Open | Words) and now_ms >= state.until_ms:
+            self._state = HasOwner() if state.is_recovery else Closed()
         return self._state
+
+
+def _has_owner(state: Closed | Open | Words | HasOwner) -> bool:
+    return isinstance(state, HasOwner) or (isinstance(state, Open | Words) and state.is_recovery)

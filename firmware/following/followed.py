@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from firmware.following.errors import LogContradicts, LogUnreadable
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import MAX_WITNESSED_BYTES
+from firmware.protocol.register.entries import ProgramReleased
 from firmware.protocol.register.facts import (
     RegisterFacts,
     Stamps,
@@ -113,6 +114,11 @@ class Followed:
     def slot_ms(self) -> int | None:
         """How long a slot is; None as long as the charter wasn't read."""
         return self._register.delays.slot_ms if self._register.limits else None
+
+    @property
+    def programs(self) -> tuple[ProgramReleased, ...]:
+        """The programs whose release the register holds, in its order."""
+        return tuple(self._register.programs)
 
     def check(self, note: bytes) -> Witnessed:
         """Return a checkpoint of this register that a quorum signed, or raise LogUnreadable."""

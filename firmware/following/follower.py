@@ -123,6 +123,12 @@ class RegisterFollower:
         """The newest checkpoint that was accepted, with the signatures that count, as text."""
         return self._followed.newest_note
 
+    @property
+    def programs(self) -> tuple[ProgramReleased, ...]:
+        """The programs whose release the register holds, in its order."""
+        with self._lock:
+            return self._followed.programs
+
     def facts(self) -> RegisterFacts:
         """Return what may be counted on. Cheap: made when something changed."""
         return self._facts

@@ -1,7 +1,7 @@
 """What waits for an owner's word, over the data channel "asked" (protocol/asking.py).
 
-Serving only: what a browser may know, and what a confirmation leads to, is decided behind `AskedDesk`
-and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
+Serving only: what a browser may know, and what a confirmation leads to, is decided behind
+`AskedDesk` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
 """
 
 import logging

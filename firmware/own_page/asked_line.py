@@ -1,4 +1,4 @@
-"""What waits, for an owner's own program far from the door: implements `live.asked_channel.AskedDesk`.
+"""What waits, for an owner's own program far from the door: a `live.asked_channel.AskedDesk`.
 
 The same facts and the same bytes as the page has, but of one owner alone: whose browser asks sees
 what that owner signed, never another's.

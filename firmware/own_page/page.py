@@ -20,16 +20,33 @@ from firmware.door.ports import (
 )
 from firmware.door.shown import ReleaseProgress, WaitingStatement
 from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.errors import DoorNumberInvalid, DoorNumberLocked, DoorNumberWrong
+from firmware.errors import (
+    DoorNumberInvalid,
+    DoorNumberLocked,
+    DoorNumberWrong,
+    RecoveryLocked,
+    RecoveryWrong,
+    VaultError,
+)
 from firmware.own_page.progress import Progress
 from firmware.own_page.showing import Showing
 from firmware.own_page.switches import Ear, KnockSwitch
 from firmware.panel.pattern import PressKind
+from firmware.protocol.encoding import WireError
 from firmware.protocol.events import Health, TroubleCode
+from firmware.protocol.recovery import (
+    RecoveryUse,
+    SignedRecoveryUse,
+    is_recovery_use_text,
+    parse_recovery_use_text,
+)
+from firmware.recovering import Recovering
 from firmware.statements import StatementDesk
 from firmware.telling import Tell
+from firmware.vault.recovery_words import sign_recovery_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +64,10 @@ class OwnPage:
     def __init__(
         self,
         *,
-        device: str,
+        keys: DeviceKeys,
         desk: StatementDesk,
         pairing: Pairing,
+        recovering: Recovering,
         owners: OwnerStore,
         admitting: Admitting,
         door_number: DoorNumber,
@@ -63,9 +81,10 @@ class OwnPage:
         how_it_is: HowItIs,
         ear: Ear,
     ) -> None:
-        self._device = device
+        self._keys = keys
         self._desk = desk
         self._pairing = pairing
+        self._recovering = recovering
         self._owners = owners
         self._admitting = admitting
         self._door_number = door_number
@@ -85,7 +104,7 @@ class OwnPage:
         """Return how the doorbell is."""
         health = self._how_it_is.health()
         return DoorStatus(
-            device=self._device,
+            device=self._keys.device,
             is_paired=bool(self._owners.owners),
             is_online=self._how_it_is.is_online(),
             is_clock_trusted=self._clock.is_trusted(),
@@ -100,8 +119,19 @@ class OwnPage:
 
     def pairing_view(self) -> PairingView:
         """Return where pairing stands."""
-        view = self._pairing.view(self._monotonic_ms())
-        return PairingView(state=view.state, words=view.words, owner_name=view.owner_name)
+        now_ms = self._monotonic_ms()
+        view, code = self._pairing.view(now_ms), self._pairing.code(now_ms)
+        return PairingView(
+            state=view.state,
+            words=view.words,
+            owner_name=view.owner_name,
+            is_recovery=view.is_recovery,
+            may_recover=self._recovering.may_recover,
+            device=self._keys.device,
+            code="" if code is None else code.encode().decode(),
+            identity_key=self._keys.identity_key,
+            sealing_key=self._keys.sealing_key,
+        )
 
     async def complete_pairing(self, door_number: str) -> Outcome:
         """Store the door number, then the owner, then tell; a crash between leaves it unpaired.
@@ -112,7 +142,8 @@ class OwnPage:
             return await self._complete_pairing(door_number)
 
     async def _complete_pairing(self, door_number: str) -> Outcome:
-        if self._pairing.view(self._monotonic_ms()).state != "words":
+        view = self._pairing.view(self._monotonic_ms())
+        if view.state != "words" or view.is_recovery:  # before the door number is touched
             return Outcome(is_done=False, detail="Nobody is pairing. Hold the service button.")
         try:
             await asyncio.to_thread(self._door_number.choose, door_number)
@@ -128,6 +159,22 @@ class OwnPage:
         await self._tell(confirmed.event)
         await self._admitting.tell_browsers(confirmed.event.credential_id)
         return Outcome(is_done=True)
+
+    async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
+        """Make the owner of the six words an owner, by the printed words or what its key signed."""
+        use = self._recovering.wanted()
+        if use is None:
+            return Outcome(is_done=False, detail="Nobody is recovering. Hold the service button.")
+        try:
+            signed = await asyncio.to_thread(_signed_use, recovery, use)
+            problem = await self._recovering.recover(signed, door_number)
+        except (VaultError, WireError, DoorNumberInvalid) as error:
+            return Outcome(is_done=False, detail=str(error))
+        except RecoveryWrong as error:
+            return WrongNumber(tries_left=error.tries_left)
+        except RecoveryLocked as error:
+            return Locked(wait_s=error.wait_s)
+        return Outcome(is_done=problem is None, detail=problem or "")
 
     async def waiting(self) -> Sequence[WaitingStatement]:
         """Return the statements that wait and have not expired."""
@@ -189,3 +236,10 @@ class OwnPage:
 
     def _monotonic_ms(self) -> int:
         return self._clock.monotonic_ns() // 1_000_000
+
+
+def _signed_use(recovery: str, use: RecoveryUse) -> SignedRecoveryUse:
+    """Take what the owner's own program signed, or sign with the printed words."""
+    if is_recovery_use_text(recovery):
+        return parse_recovery_use_text(recovery)
+    return sign_recovery_use(recovery, use)

@@ -1,8 +1,8 @@
 """An approver's key in a FIDO2 key (USB, NFC): the only importer of python-fido2.
 
 The private half never leaves it, and it asks for a touch and its PIN (or finger) each time. Which
-key it is, is kept beside the program (`approver.json`): public halves only. The device is looked for
-when it is needed, and no earlier.
+key it is, is kept beside the program (`approver.json`): public halves only. The device is looked
+for when it is needed, and no earlier.
 """
 
 import secrets

@@ -68,6 +68,20 @@ class SlotRecord(Document, frozen=True, kw_only=True):
     clips: Annotated[list[Digest], msgspec.Meta(max_length=MAX_CLIPS_IN_SLOT)]
 
 
+class KeyChangeRecord(Document, frozen=True, kw_only=True):
+    """What a doorbell commits to when the printed recovery code let a new passkey in.
+
+    Its owners can open it; to all others it says that somewhere this happened.
+    """
+
+    v: Literal[1] = 1
+    domain: Literal["doorward/key-change/v1"] = "doorward/key-change/v1"
+    device: DeviceId
+    credential_id: ShortB64u
+    changed_ms: WallTimeMs
+    salt: ShortB64u
+
+
 class CaptureProof(Document, frozen=True, kw_only=True):
     """That a clip's manifest was committed to in a slot: it goes into the package.
 
@@ -94,6 +108,12 @@ class ReleaseProof(Document, frozen=True, kw_only=True):
 
 class ReleaseLeaf(Document, frozen=True, kw_only=True, tag="release", tag_field="type"):
     """Some doorbell is about to release something: the digest of a `ReleaseRecord`."""
+
+    commitment: Digest
+
+
+class KeyChangedLeaf(Document, frozen=True, kw_only=True, tag="key_changed", tag_field="type"):
+    """Some doorbell has a new owner by its recovery code: the digest of a `KeyChangeRecord`."""
 
     commitment: Digest
 
@@ -185,6 +205,7 @@ class RefusalsLeaf(Document, frozen=True, kw_only=True, tag="refusals", tag_fiel
 
 CustodyBody = (
     ReleaseLeaf
+    | KeyChangedLeaf
     | SlotLeaf
     | ReceivedLeaf
     | DownloadLeaf

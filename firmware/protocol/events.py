@@ -159,6 +159,14 @@ class ReleaseCommitted(
     commitment: Digest
 
 
+class KeyChangeCommitted(
+    Document, frozen=True, kw_only=True, tag="key_change_committed", tag_field="type"
+):
+    """Log this: the digest of a `custody.KeyChangeRecord`. Nothing waits for it."""
+
+    commitment: Digest
+
+
 class PackageWithdrawn(
     Document, frozen=True, kw_only=True, tag="package_withdrawn", tag_field="type"
 ):
@@ -242,6 +250,7 @@ EventBody = (
     | Note
     | SlotCommitted
     | ReleaseCommitted
+    | KeyChangeCommitted
     | PackageReady
     | PackageUploaded
     | PackageWithdrawn

@@ -15,6 +15,7 @@ from firmware.protocol.encoding import (
     Document,
     ShortB64u,
     WireError,
+    b64u,
     decode_canonical,
     unb64u,
 )
@@ -22,6 +23,7 @@ from firmware.protocol.pairing import PairingCode
 from firmware.protocol.passkeys import verify_p256
 
 RECOVERY_TAG = b"doorward/recovery/v1\x00"
+USE_PREFIX = "DWU1:"
 
 
 class RecoveryUse(Document, frozen=True, kw_only=True):
@@ -39,6 +41,22 @@ class SignedRecoveryUse(Document, frozen=True, kw_only=True):
 
     use: Annotated[str, msgspec.Meta(max_length=512)]
     signature: ShortB64u
+
+
+def recovery_use_text(signed: SignedRecoveryUse) -> str:
+    """Return what is sent in the place of the words, by a program that signed with them itself."""
+    return USE_PREFIX + b64u(signed.encode())
+
+
+def is_recovery_use_text(text: str) -> bool:
+    """Tell whether a text is meant to be one, rather than words."""
+    return text.strip().startswith(USE_PREFIX)
+
+
+def parse_recovery_use_text(text: str) -> SignedRecoveryUse:
+    """Parse one, or raise WireError; nothing is checked yet."""
+    encoded = text.strip().removeprefix(USE_PREFIX)
+    return decode_canonical(SignedRecoveryUse, unb64u(encoded), max_bytes=2048)
 
 
 def recovery_message(use: RecoveryUse) -> bytes:

@@ -125,14 +125,16 @@ class Vault:
 
         VaultError if nothing can be sealed to one of them: better now than at the first clip.
         """
-        if len(recovery_keys) > MAX_RECOVERY_KEYS:
-            raise VaultError(f"at most {MAX_RECOVERY_KEYS} recovery keys, not {len(recovery_keys)}")
-        for public in recovery_keys:
-            _seal_to_recovery_key(public, bytes(32), b"")
+        _check_recovery_keys(recovery_keys)
         self._key = key
         self._known_name = ""
         self._recovery_keys = tuple(recovery_keys)
         self._cipher: Cipher = cipher or fastest_cipher()
+
+    def use_recovery_keys(self, recovery_keys: Sequence[bytes]) -> None:
+        """Seal every file that begins from now on to these; VaultError if that can't be."""
+        _check_recovery_keys(recovery_keys)
+        self._recovery_keys = tuple(recovery_keys)
 
     @property
     def is_key_off_card(self) -> bool:
@@ -358,6 +360,13 @@ def open_plain(path: Path) -> BinaryIO:
         os.close(descriptor)
         raise VaultError(f"{path.name} is not a plain file")
     return os.fdopen(descriptor, "rb")
+
+
+def _check_recovery_keys(recovery_keys: Sequence[bytes]) -> None:
+    if len(recovery_keys) > MAX_RECOVERY_KEYS:
+        raise VaultError(f"at most {MAX_RECOVERY_KEYS} recovery keys, not {len(recovery_keys)}")
+    for public in recovery_keys:
+        _seal_to_recovery_key(public, bytes(32), b"")
 
 
 def _seal_to_recovery_key(public: bytes, data_key: bytes, context: bytes) -> bytes:

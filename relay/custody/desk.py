@@ -9,12 +9,19 @@ import contextlib
 import logging
 
 from firmware.protocol.commands import RegisterGrew
-from firmware.protocol.events import Event, RefusalsCounted, ReleaseCommitted, SlotCommitted
+from firmware.protocol.events import (
+    Event,
+    KeyChangeCommitted,
+    RefusalsCounted,
+    ReleaseCommitted,
+    SlotCommitted,
+)
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.clock import Clock
 from relay.config import LogConfig
 from relay.custody.errors import contradiction_in
 from relay.custody.happenings import Record
+from relay.custody.key_changes import KeyChanges
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.logs import LogName, Logs, refreshing
 from relay.custody.refusals import Refusals
@@ -59,6 +66,7 @@ class CustodyDesk:
         self._releases = Releases(logs=logs, database=database, commands=commands, clock=clock)
         self._slots = Slots(logs=logs, database=database, commands=commands, clock=clock)
         self._refusals = Refusals(logs=logs, database=database, clock=clock)
+        self._key_changes = KeyChanges(logs=logs, clock=clock)
         self._wake = asyncio.Event()
         self._register_size = 0
         logs.on_published("register", self._on_register)
@@ -71,6 +79,8 @@ class CustodyDesk:
                 await self._releases.take(tx, event.device, told)
             case SlotCommitted() as told:
                 await self._slots.take(tx, event.device, told)
+            case KeyChangeCommitted() as told:
+                await self._key_changes.take(tx, event.device, told)
             case RefusalsCounted() as told:
                 await self._refusals.take(tx, event.device, told)
             case _:

@@ -1,7 +1,9 @@
 """What is logged of evidence, of owners' wishes and of the law, by those who know of it.
 
 Each takes the transaction in which the thing is decided and gives what to wait for before it is
-done. Nobody's home is named: a package is its commitment, an arrival only a band.
+done. Nobody's home is named: a package is its commitment, an arrival only a band. What comes of an
+owner's doing is public at the end of its batch only, so that the log tells an officer no more of
+when than the agency's pages do (R9).
 """
 
 from datetime import UTC, datetime
@@ -21,8 +23,9 @@ from firmware.protocol.custody import (
     package_commitment,
 )
 from firmware.protocol.encoding import WireError, new_id
+from firmware.protocol.register.entries import Delays
 from relay.custody.errors import LogError, LogUnavailable
-from relay.custody.logs import LogEntries, Logs, Pending
+from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
 from relay.store import logs as rows
 from relay.store.database import Transaction
 
@@ -50,7 +53,8 @@ class Happenings:
         if count not in (1, 5):
             return None
         leaf = ReceivedLeaf(agency=agency, quarter=quarter, band="1-4" if count == 1 else "5+")
-        return await self._add(tx, leaf, key=f"received:{agency}:{quarter}:{leaf.band}")
+        key = f"received:{agency}:{quarter}:{leaf.band}"
+        return await self._add_later(tx, leaf, key=key, now_ms=now_ms)
 
     async def downloading(
         self, tx: Transaction, *, agency: str, package_id: str, download_id: str
@@ -60,11 +64,16 @@ class Happenings:
         return await self._add(tx, leaf, key=f"download:{download_id}")
 
     async def erasing(
-        self, tx: Transaction, *, package_id: str, why: Literal["withdrawn", "unopened"]
+        self,
+        tx: Transaction,
+        *,
+        package_id: str,
+        why: Literal["withdrawn", "unopened"],
+        now_ms: int,
     ) -> Pending:
         """An object is about to be erased: wait for this before it is."""
         leaf = ErasedLeaf(package=package_commitment(package_id), why=why)
-        return await self._add(tx, leaf, key=f"erased:{package_id}")
+        return await self._add_later(tx, leaf, key=f"erased:{package_id}", now_ms=now_ms)
 
     async def erasure(self, tx: Transaction, *, package_id: str) -> Pending | None:
         """Return what to wait for of an erasure that was begun; None if none was."""
@@ -91,7 +100,7 @@ class Happenings:
         leaf = DeletionAskedLeaf(
             agency=agency, package=package_commitment(package_id), answer_by_ms=answer_by_ms
         )
-        return await self._add(tx, leaf, key=f"deletion:{package_id}")
+        return await self._add_later(tx, leaf, key=f"deletion:{package_id}", now_ms=now_ms)
 
     async def deletion_answered(
         self,
@@ -125,6 +134,15 @@ class Happenings:
         leaf = LegalProcessLeaf(quarter=quarter_of(now_ms), kind=kind, yielded=yielded)
         return await self._add(tx, leaf, key=f"legal process:{new_id()}")
 
+    async def _add_later(
+        self, tx: Transaction, body: CustodyBody, *, key: str, now_ms: int
+    ) -> Pending:
+        """Add what an owner's doing caused, for the end of the batch under way (R9)."""
+        entry = CustodyLeaf(body=body).encode()
+        batch_ms = (await charter_delays(tx) or Delays()).batch_ms
+        end_ms = now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
+        return await self._logs.add(tx, "custody", entry, key=key, not_before_ms=end_ms)
+
     async def _add(self, tx: Transaction, body: CustodyBody, *, key: str) -> Pending:
         return await self._logs.add(tx, "custody", CustodyLeaf(body=body).encode(), key=key)
 
@@ -140,6 +158,10 @@ class Record(Happenings):
         """Return once the entry is witnessed and published, or raise LogUnavailable."""
         await self._waiting.logged(pending)
 
+    async def is_logged(self, pending: Pending) -> bool:
+        """Tell whether the entry is witnessed and published by now."""
+        return await self._waiting.find(pending) is not None
+
 
 class NoRecord(Record):
     """A relay without logs: what must be logged first is never done."""
@@ -150,6 +172,10 @@ class NoRecord(Record):
     async def logged(self, pending: Pending) -> None:  # noqa: ARG002
         """Refuse."""
         raise LogUnavailable("this relay keeps no log (doorward-relay log init), so it can't do so")
+
+    async def is_logged(self, pending: Pending) -> bool:  # noqa: ARG002
+        """Say no."""
+        return False
 
 
 def quarter_of(time_ms: int) -> str:

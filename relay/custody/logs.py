@@ -60,8 +60,13 @@ class LoggedEntry:
 class LogEntries:
     """Adds entries, and reads those that were added: all that a program without keys can do."""
 
-    async def add(self, tx: Transaction, log: LogName, entry: bytes, *, key: str) -> Pending:
-        """Keep an entry in the transaction that wants it; the same `key` is the same entry."""
+    async def add(
+        self, tx: Transaction, log: LogName, entry: bytes, *, key: str, not_before_ms: int = 0
+    ) -> Pending:
+        """Keep an entry in the transaction that wants it; the same `key` is the same entry.
+
+        It gets no place before `not_before_ms`; others may overtake it, so not in the register.
+        """
         if len(entry) > MAX_ENTRY_BYTES:
             raise ValueError(f"an entry has at most {MAX_ENTRY_BYTES} bytes, not {len(entry)}")
         text = entry.decode()
@@ -71,7 +76,9 @@ class LogEntries:
                 raise KeyTaken(f"another entry was added to the {log} log as {key}")
             return Pending(log=log, number=known.number)
         hashed = leaf_hash(entry).hex()
-        number = await logs.add_entry(tx, log, key=key, entry=text, leaf_hash=hashed)
+        number = await logs.add_entry(
+            tx, log, key=key, entry=text, leaf_hash=hashed, not_before_ms=not_before_ms
+        )
         return Pending(log=log, number=number)
 
     async def added(self, tx: Transaction, log: LogName, since: int) -> list[bytes]:

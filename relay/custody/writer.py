@@ -151,7 +151,8 @@ class LogWriter:
         """Give waiting entries their places; return the head, and whether more wait."""
         async with self._growing, self._database.begin() as tx:
             head = await logs.get_head(tx, self.name)
-            waiting = await logs.waiting(tx, self.name, limit=MAX_BATCH)
+            now_ms = self._clock.wall_ms()
+            waiting = await logs.waiting(tx, self.name, now_ms=now_ms, limit=MAX_BATCH)
             if not waiting:
                 return head, False
             await self._read_tree(tx, head.size)

@@ -20,6 +20,7 @@ from typing import Protocol
 from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from relay.clock import Clock
+from relay.custody.errors import LogUnavailable
 from relay.custody.happenings import Record
 from relay.errors import RelayError, UploadLost
 from relay.store import packages, requests
@@ -160,7 +161,10 @@ class Delivery:
         await self._say_arrived(package)
 
     async def take_withdrawn(self, device: str, told: PackageWithdrawn) -> None:
-        """The owner takes it back (R14): erase it; where it was downloaded, ask the agency too."""
+        """The owner takes it back (R14): erase it; where it was downloaded, ask the agency too.
+
+        Nobody gets it from here on. It is erased once that is public, at the end of the batch.
+        """
         async with self._database.begin() as tx:
             package = await packages.find_package(tx, told.package_id)
             if package is None:
@@ -177,28 +181,31 @@ class Delivery:
                 )
             if package.state in ("delivered", "downloaded"):
                 await packages.set_erasing(tx, package.package_id, from_state=package.state)
-                await self._record.erasing(tx, package_id=package.package_id, why="withdrawn")
-        if not is_on_its_way:
-            await self.finish_erasing(package)
-        elif package.upload_id is not None:
+                await self._record.erasing(
+                    tx,
+                    package_id=package.package_id,
+                    why="withdrawn",
+                    now_ms=self._clock.wall_ms(),
+                )
+        if is_on_its_way and package.upload_id is not None:
             await self._objects.abort(_key_of(package), package.upload_id)
 
     async def erase_unopened(self, package: Package) -> None:
-        """Erase a package that nobody fetched; nothing happens if somebody did meanwhile."""
+        """Begin to erase a package that nobody fetched; nothing if somebody did meanwhile."""
         async with self._database.begin() as tx:
             package_id = package.package_id
             if not await packages.set_erasing(tx, package_id, from_state="delivered"):
                 return
-            await self._record.erasing(tx, package_id=package_id, why="unopened")
-        await self.finish_erasing(package)
+            await self._record.erasing(
+                tx, package_id=package_id, why="unopened", now_ms=self._clock.wall_ms()
+            )
 
     async def finish_erasing(self, package: Package) -> None:
-        """Erase what everybody can see is erased."""
+        """Erase what is to be erased, if everybody can see by now that it is."""
         async with self._database.read() as tx:
             pending = await self._record.erasure(tx, package_id=package.package_id)
-        if pending is None:
+        if pending is None or not await self._record.is_logged(pending):
             return
-        await self._record.logged(pending)
         async with self._database.begin() as tx:
             await packages.set_erased(tx, package.package_id)
         await self._objects.delete(_key_of(package))
@@ -221,7 +228,7 @@ class Delivery:
             package = await packages.find_package(tx, package_id)
         if package is None or package.agency != agency:
             return None
-        return package if _can_be_fetched(package) else None
+        return package if _is_there(package) else None
 
     async def download(self, officer: Account, package_id: str) -> Download | None:
         """Log the download, then return where the package is; None if it isn't theirs.
@@ -232,8 +239,10 @@ class Delivery:
         agency = officer.agency or ""
         async with self._database.begin() as tx:
             package = await packages.find_package(tx, package_id)
-            if package is None or package.agency != agency or not _can_be_fetched(package):
+            if package is None or package.agency != agency or not _is_there(package):
                 return None
+            if package.state == "erasing":  # that isn't public yet, and not told here either
+                raise LogUnavailable("this can't be logged just now, so ask again in a minute")
             download_id = await packages.add_download(
                 tx, package_id, officer.id, self._clock.wall_ms()
             )
@@ -334,8 +343,8 @@ class Delivery:
         return UploadTicket(package_id=package.package_id, parts=parts)
 
 
-def _can_be_fetched(package: Package) -> bool:
-    return package.state in ("delivered", "downloaded") and package.object_key is not None
+def _is_there(package: Package) -> bool:
+    return package.state in packages.ARRIVED_STATES and package.object_key is not None
 
 
 def _key_of(package: Package) -> str:

@@ -4,7 +4,7 @@
                         on its way for a day             ─► a new ticket (the old one ran out)
                         an open upload for a week        ─► dropped with its parts
                         arrived 30 days ago, unopened    ─► logged, then erased (trust.md, R19)
-                        to be erased                     ─► gone on with, once that is in the log
+    every few seconds   to be erased, and that is public ─► erased
 
 Each step may happen twice: a relay may die between any two.
 """
@@ -23,6 +23,7 @@ from relay.store.objects import OpenUpload
 from relay.store.packages import Package
 
 EACH_S = 600.0
+ERASING_EACH_S = 3.0
 DAY_MS = 24 * 3600 * 1000
 UPLOAD_LIFE_MS = 7 * DAY_MS
 UNOPENED_LIFE_MS = 30 * DAY_MS
@@ -64,9 +65,20 @@ class Sweeping:
 
     async def run(self) -> None:
         """Sweep until cancelled."""
+        next_s = 0.0
         while True:
-            await self.sweep()
-            await asyncio.sleep(EACH_S)
+            if asyncio.get_running_loop().time() >= next_s:
+                await self.sweep()
+                next_s = asyncio.get_running_loop().time() + EACH_S
+            await self.erase()
+            await asyncio.sleep(ERASING_EACH_S)
+
+    async def erase(self) -> None:
+        """Go on with what is to be erased, and public by now."""
+        async with self._database.read() as tx:
+            erasing = await packages.list_erasing(tx)
+        for package in erasing:
+            await self._try("erase", package, self._delivery.finish_erasing)
 
     async def sweep(self) -> None:
         """Do all that is due by now. What fails is logged, and due again."""
@@ -75,13 +87,11 @@ class Sweeping:
             unopened = await packages.list_unopened(
                 tx, before_ms=self._clock.wall_ms() - UNOPENED_LIFE_MS
             )
-            erasing = await packages.list_erasing(tx)
         for package in on_their_way:
             await self._try("go on with", package, self._go_on)
         for package in unopened:
             await self._try("erase", package, self._erase)
-        for package in erasing:
-            await self._try("erase", package, self._delivery.finish_erasing)
+        await self.erase()
         async with self._database.read() as tx:
             erased = await packages.list_erased_objects(tx)
         for package in erased:

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from firmware.protocol.events import (
     Event,
+    KeyChangeCommitted,
     PushWanted,
     RefusalsCounted,
     ReleaseCommitted,
@@ -67,7 +68,13 @@ NOTHING = Carried()
 def is_carried(event: Event) -> bool:
     """Tell whether an event passes through instead of being kept among the events."""
     return isinstance(
-        event.body, Thumbnail | PushWanted | SlotCommitted | ReleaseCommitted | RefusalsCounted
+        event.body,
+        Thumbnail
+        | PushWanted
+        | SlotCommitted
+        | ReleaseCommitted
+        | KeyChangeCommitted
+        | RefusalsCounted,
     )
 
 
@@ -93,7 +100,7 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
             await custody.take(tx, event)
             notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)
             return Carried(notes=tuple(notes))
-        case ReleaseCommitted() | RefusalsCounted():
+        case ReleaseCommitted() | KeyChangeCommitted() | RefusalsCounted():
             await custody.take(tx, event)
         case _:
             pass

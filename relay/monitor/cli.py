@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.tlog.policy import Policy, parse_policy
+from firmware.protocol.tlog.policy import parse_policy
 from relay.monitor.errors import LogDishonest, MonitorError
 from relay.monitor.memory import Memory
 from relay.monitor.report import as_json, as_markdown
@@ -25,10 +25,15 @@ HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE = 0, 1, 2, 3, 4, 5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Look once; return the exit code."""
     options = _parser().parse_args(arguments)
+    try:
+        policy = parse_policy(options.policy.read_bytes())
+    except (OSError, WireError) as error:
+        print(f"doorward-monitor: --policy {options.policy}: {error}", file=sys.stderr)
+        return BAD_ARGUMENT
     memory = Memory(options.state)
     source = HttpSource(options.log)
     try:
-        seen = look(source, options.policy, memory)
+        seen = look(source, policy, memory)
     except LogDishonest as error:
         print(f"doorward-monitor: {error}", file=sys.stderr)
         for path in memory.keep_proof(error):
@@ -67,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "cosigned it lately.",
     )
     parser.add_argument(
-        "--policy", type=_policy, required=True, metavar="FILE",
+        "--policy", type=Path, required=True, metavar="FILE",
         help="whom to believe: the file that doorbells have, not from the relay itself",
     )  # fmt: skip
     parser.add_argument("--log", required=True, metavar="URL", help="such as https://relay/log")
@@ -75,13 +80,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")
     return parser
-
-
-def _policy(text: str) -> Policy:
-    try:
-        return parse_policy(Path(text).read_bytes())
-    except (OSError, WireError) as error:
-        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 if __name__ == "__main__":

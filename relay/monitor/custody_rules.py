@@ -17,6 +17,7 @@ from firmware.protocol.custody import (
     DeletionAskedLeaf,
     DownloadLeaf,
     ErasedLeaf,
+    KeyChangedLeaf,
     LegalProcessLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
@@ -53,6 +54,7 @@ class CustodyState:
     """What the entries add up to."""
 
     releases: int = 0
+    key_changes: int = 0
     slots: int = 0
     first_slot: int | None = None
     last_slot: int | None = None
@@ -99,6 +101,7 @@ class CustodyRules:
     def _take(self, index: int, body: CustodyBody) -> Iterator[str]:
         taking: dict[type, Callable[..., Iterator[str]]] = {
             ReleaseLeaf: self._release,
+            KeyChangedLeaf: self._key_changed,
             SlotLeaf: self._slot,
             ReceivedLeaf: self._received,
             DownloadLeaf: self._download,
@@ -114,6 +117,12 @@ class CustodyRules:
         self.state.releases += 1
         if leaf.commitment in self._commitments:
             yield "a release that was committed to before"
+        self._commitments.add(leaf.commitment)
+
+    def _key_changed(self, _index: int, leaf: KeyChangedLeaf) -> Iterator[str]:
+        self.state.key_changes += 1
+        if leaf.commitment in self._commitments:
+            yield "a key change that was committed to before"
         self._commitments.add(leaf.commitment)
 
     def _slot(self, index: int, leaf: SlotLeaf) -> Iterator[str]:

@@ -40,6 +40,7 @@ def make_report(
         },
         "custody": {
             "releases": state.releases,
+            "key_changes": state.key_changes,
             "downloads": state.downloads.total(),
             "erased": dict(sorted(Counter(state.erased.values()).items())),
             "slots": {"logged": state.slots, "missing": state.missing_slots},
@@ -113,6 +114,7 @@ def _custody_lines(report: Report) -> list[str]:
         "## The relay",
         "",
         f"- releases that doorbells committed to: {custody['releases']}",
+        f"- owners let in by a recovery code: {custody['key_changes']}",
         f"- downloads: {custody['downloads']}",
         f"- slots: {custody['slots']['logged']}, missing {custody['slots']['missing']}",
         f"- changes of limits: {register['limit_changes']}",

@@ -50,11 +50,12 @@ export function spanOf(household, clip) {
 
 /**
  * Returns the parts that can be given of a checked recording, one a group of pictures, in order: the
- * times to be signed for each, those wholly in the asked time only.
- * @param {ClipManifest} manifest @param {Span} asked
+ * times to be signed for each, those wholly in the asked time only. When it began is what the doorbell
+ * told last: the manifest is from before its clock was set, where that was set late.
+ * @param {ClipManifest} manifest @param {number} started_ms @param {Span} asked
  * @returns {Span[]}
  */
-export function partsOf({ started_ms, duration_90k, gops }, asked) {
+export function partsOf({ duration_90k, gops }, started_ms, asked) {
   const end_ms = started_ms + Math.floor(duration_90k / TICKS_PER_MS);
   return gops
     .map(({ first_pts_90k }, number) => {

@@ -58,6 +58,8 @@ export class Household extends EventTarget {
     this.hasHeard = false;
     /** @type {Promise<void> | null} */
     this.hearing = null;
+    /** The reading of notes that is under way; one after another, and never a reason to fail. */
+    this.reading = Promise.resolve();
     this.hasContact = true;
     this.lostContactMs = 0;
     this.isComplete = false;
@@ -112,8 +114,16 @@ export class Household extends EventTarget {
       .sort((a, b) => a.time_ms - b.time_ms);
   }
 
-  /** Waits for a first load from the relay, whoever began it: what was kept from before may lack what is asked for. */
-  heard() {
+  /**
+   * Waits for a first load from the relay, whoever began it, and for the notes: what was kept from before
+   * may lack what is asked for.
+   */
+  async heard() {
+    await this.#loaded();
+    await this.reading;
+  }
+
+  #loaded() {
     this.hearing ??= this.load().catch((error) => {
       this.hearing = null;
       throw error;
@@ -136,8 +146,7 @@ export class Household extends EventTarget {
     if (known > 0) await this.#closeGap(events, known);
     this.isLoaded = true;
     this.#tell("change");
-    await this.#loadNotes();
-    this.#tell("change");
+    this.reading = this.reading.then(() => this.#loadNotes());
   }
 
   /** Reads the notes that were kept, and those that came since: what was asked mustn't be missed. */
@@ -153,6 +162,7 @@ export class Household extends EventTarget {
         if (!has_more) break;
       }
       await this.book.write();
+      this.#tell("change");
     } catch (error) {
       console.warn("notes", error);
     }
@@ -239,7 +249,7 @@ export class Household extends EventTarget {
   async follow(signal) {
     for (let tries = 0; !signal.aborted; ) {
       try {
-        await this.heard();
+        await this.#loaded();
         for await (const message of this.relay.stream(signal)) {
           if (message.event !== "hello") {
             await this.#hear(message);

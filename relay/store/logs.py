@@ -82,14 +82,24 @@ async def find_by_number(tx: Transaction, log: str, number: int) -> Entry | None
     return None if row is None else _entry(row)
 
 
-async def add_entry(tx: Transaction, log: str, *, key: str, entry: str, leaf_hash: str) -> int:
+async def add_entry(
+    tx: Transaction, log: str, *, key: str, entry: str, leaf_hash: str, not_before_ms: int = 0
+) -> int:
     """Keep a new entry; return its number. Until the commit no other transaction adds one."""
     await ensure_head(tx, log)
     row = log_heads.c.log == log
     await tx.execute(update(log_heads).where(row).values(added=log_heads.c.added + 1))
     number = int((await tx.execute(select(log_heads.c.added).where(row))).scalar_one())
-    values = {"number": number, "key": key, "entry": entry, "leaf_hash": leaf_hash}
-    await tx.execute(insert(log_entries).values(log=log, **values))
+    await tx.execute(
+        insert(log_entries).values(
+            log=log,
+            number=number,
+            key=key,
+            entry=entry,
+            leaf_hash=leaf_hash,
+            not_before_ms=not_before_ms,
+        )
+    )
     return number
 
 
@@ -117,11 +127,15 @@ async def let_go(tx: Transaction, log: str, *, holder: str) -> None:
     await tx.execute(update(log_heads).where(mine).values(holder=None, held_until_ms=0))
 
 
-async def waiting(tx: Transaction, log: str, *, limit: int) -> list[Entry]:
-    """Return the entries without a place, in the order in which they came."""
+async def waiting(tx: Transaction, log: str, *, now_ms: int, limit: int) -> list[Entry]:
+    """Return the entries without a place that may have one now, in the order of arrival."""
     query = (
         select(log_entries)
-        .where(log_entries.c.log == log, log_entries.c.leaf_index.is_(None))
+        .where(
+            log_entries.c.log == log,
+            log_entries.c.leaf_index.is_(None),
+            log_entries.c.not_before_ms <= now_ms,
+        )
         .order_by(log_entries.c.number)
         .limit(limit)
     )
@@ -185,7 +199,8 @@ async def entries(tx: Transaction, log: str, from_index: int, to_index: int) -> 
 async def added(tx: Transaction, log: str, since: int) -> list[bytes]:
     """Return the entries with a number above `since`, placed or not, in order.
 
-    Numbers have no gaps, and places are given in their order: entry n gets the index n - 1.
+    Numbers have no gaps, and places are given in their order: where none has to wait for a time of
+    its own, as in the register, entry n gets the index n - 1.
     """
     query = (
         select(log_entries.c.entry)

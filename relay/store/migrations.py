@@ -169,6 +169,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
             key TEXT NOT NULL,
             entry TEXT NOT NULL,
             leaf_hash TEXT NOT NULL,
+            not_before_ms BIGINT NOT NULL,
             leaf_index BIGINT,
             PRIMARY KEY (log, number),
             UNIQUE (log, key),

@@ -15,6 +15,10 @@ MAX_TOLD_READ = 50
 """A package whose arrival was told that many arrivals ago is announced anew by its doorbell."""
 
 
+ARRIVED_STATES = ("delivered", "downloaded", "erasing")
+"""What an agency sees: one that is about to be erased until that is public."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
     """One sealed package.
@@ -195,7 +199,7 @@ async def list_delivered(tx: Transaction, agency: str) -> list[Package]:
     """Return what has arrived for an agency, newest first."""
     query = (
         select(packages)
-        .where(packages.c.agency == agency, packages.c.state.in_(("delivered", "downloaded")))
+        .where(packages.c.agency == agency, packages.c.state.in_(ARRIVED_STATES))
         .order_by(packages.c.at_ms.desc())
     )
     return [_package(row) for row in await tx.execute(query)]

@@ -345,6 +345,7 @@ log_entries = Table(
     Column("key", Text, nullable=False),  # the caller's name for it: one entry a key
     Column("entry", Text, nullable=False),  # canonical JSON
     Column("leaf_hash", Text, nullable=False),  # hexadecimal
+    Column("not_before_ms", BigInteger, nullable=False),  # it gets no place earlier
     Column("leaf_index", BigInteger),
     UniqueConstraint("log", "key"),
     UniqueConstraint("log", "leaf_index"),

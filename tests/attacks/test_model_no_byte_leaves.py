@@ -28,7 +28,6 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -69,6 +68,12 @@ WRONG = st.sampled_from([
 ])  # fmt: skip
 PEOPLE = st.sampled_from(["Ada", "Bo"])
 LIVES_MS = st.sampled_from([11 * MINUTE_MS, HOUR_MS, 24 * HOUR_MS])
+OTHERS = st.sampled_from([
+    "revoke", "owner", "browser", "approver", "go", "word yes", "word yes", "word no",
+    "word of a passkey", "no", "yes", "decline", "hold", "settings",
+])  # fmt: skip
+POWER = st.tuples(st.integers(0, 8), st.booleans())
+LIES = st.sampled_from(["junk", "another's", "alone", "held back", "none"])
 SPOILT = st.sampled_from([
     "", "late yes", "another's yes", "log", "log", "taken back", "stale register", "time lost",
     "power at the yes", "power at the log", "power at the log",
@@ -311,37 +316,15 @@ class Life(RuleBasedStateMachine):
             private_key=ec.generate_private_key(ec.SECP256R1()),
         )
 
-    @rule(target=statements, grant=grants, by=st.sampled_from(["Ada", "Bo"]))
-    def sign_revocation(self, grant: Signed, by: str) -> Signed:
+    @rule(target=statements, what=OTHERS, grant=grants, by=PEOPLE)
+    def sign_else(self, what: str, grant: Signed, by: str) -> Any:
         by = by if by in self.people else "Ada"
-        return self.sign("revoke", Revoke(grant_digest=grant.digest), by, about=grant)
-
-    @rule(target=statements, kind=st.sampled_from(["owner", "browser", "approver", "go"]))
-    def sign_admission(self, kind: str) -> Any:
-        if kind == "owner":
-            if "Bo" in self.people:
-                return multiple()
-            self.people["Bo"] = new_owner_passkey()
-            key = self.people["Bo"].key
-            return self.sign("owner", self.rig.newcomer(passkey=key), about=key.credential_id)
-        if kind == "browser":
-            keys = SoftBrowser.create("Laptop").keys
-            return self.sign("browser", EnrolBrowser(browser=keys), about=keys.id)
-        if kind == "approver":
-            if self.approvers:
-                return multiple()
-            key = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
-            self.approvers["Desk"] = key
-            terms = AddApprover(name="Desk", key=key.key)
-            whose = "Bo" if "Bo" in self.people else "Ada"
-            return self.sign("approver", terms, whose, about=key.key.credential_id)
-        if "Bo" not in self.people:
-            return multiple()
-        bo = self.people["Bo"].key.credential_id
-        return self.sign("go", RemoveOwner(credential_id=bo), about=bo)
-
-    @rule(target=statements, kind=st.sampled_from(["no", "yes", "decline", "hold", "settings"]))
-    def sign_else(self, kind: str) -> Signed:
+        if what == "revoke":
+            return self.sign("revoke", Revoke(grant_digest=grant.digest), by, about=grant)
+        if what in ("owner", "browser", "approver", "go"):
+            return self.sign_admission(what, by)
+        if what.startswith("word"):
+            return self.sign_word(what, grant)
         now = self.rig.household.settings()
         terms = {
             "no": RefuseAgency(agency=AGENCY, is_refused=True),
@@ -351,17 +334,33 @@ class Life(RuleBasedStateMachine):
             "settings": ChangeSettings(
                 settings=OwnerSettings(revision=1 if now is None else now.revision + 1)
             ),
-        }[kind]
-        return self.sign(kind, terms)
+        }[what]
+        return self.sign(what, terms, by)
 
-    @rule(
-        target=statements,
-        grant=grants,
-        answer=st.sampled_from(["yes", "yes", "no"]),
-        by=st.sampled_from(["Desk", "Ada"]),
-    )
-    @precondition(lambda self: bool(self.approvers))
-    def sign_word(self, grant: Signed, answer: Literal["yes", "no"], by: str) -> Signed:
+    def sign_admission(self, what: str, by: str) -> Any:
+        if what == "owner" and "Bo" not in self.people:
+            self.people["Bo"] = new_owner_passkey()
+            key = self.people["Bo"].key
+            return self.sign("owner", self.rig.newcomer(passkey=key), about=key.credential_id)
+        if what == "browser":
+            keys = SoftBrowser.create("Laptop").keys
+            return self.sign("browser", EnrolBrowser(browser=keys), by, about=keys.id)
+        if what == "approver" and not self.approvers:
+            made = SoftPasskey.create(rp_id="approve.example", origin="https://approve.example")
+            self.approvers["Desk"] = made
+            key = made.key
+            terms = AddApprover(name="Desk", key=key)
+            return self.sign("approver", terms, by, about=key.credential_id)
+        if what == "go" and "Bo" in self.people:
+            bo = self.people["Bo"].key.credential_id
+            return self.sign("go", RemoveOwner(credential_id=bo), by, about=bo)
+        return multiple()
+
+    def sign_word(self, what: str, grant: Signed) -> Any:
+        answer: Literal["yes", "no"] = "no" if what == "word no" else "yes"
+        by = "Ada" if what == "word of a passkey" else "Desk"
+        if by not in self.approvers and by == "Desk":
+            return multiple()
         terms = Confirm(statement_digest=grant.digest, answer=answer)
         return self.sign(f"word {answer}", terms, by, about=grant, is_right=by == "Desk")
 
@@ -405,43 +404,36 @@ class Life(RuleBasedStateMachine):
                 self.pass_time(61)
             self.do(self.desk.on_release_logged(logged))
 
-    @rule(what=st.sampled_from(["withdraw", "suspend"]), dice=st.integers(0, 7))
-    def end_the_request(self, what: str, dice: int) -> None:
-        if dice or self.books.is_request_over:
-            return
-        town = self.rig.world.town
-        town.withdraw(self.rig.world.signed_request) if what == "withdraw" else town.suspend()
-        self.rig.read_register()
-        self.books.is_request_over = True
-
     # --- the door ---
 
-    @rule(one=st.one_of(grants, statements), way=st.sampled_from(["door_page", "knock"]))
+    @rule(one=st.one_of(grants, statements), answer=st.sampled_from(["door_page", "knock", "no"]))
+    def answer(self, one: Signed, answer: Literal["door_page", "knock", "no"]) -> None:
+        if answer == "no":
+            with contextlib.suppress(PowerCut):
+                self.desk.refuse(one.digest)
+        else:
+            self.say_yes(one, answer)
+
     def say_yes(self, one: Signed, way: Literal["door_page", "knock"]) -> None:
         one.yes_ms.append(self.rig.now_ms)
         self.do(self.desk.confirm(one.digest, way))
 
-    @rule(one=grants)
-    def say_no(self, one: Signed) -> None:
-        with contextlib.suppress(PowerCut):
-            self.desk.refuse(one.digest)
-
-    @rule(
-        one=grants,
-        spoilt=SPOILT,
-        step=st.integers(0, 8),
-        is_after=st.booleans(),
-        lie=st.sampled_from(["junk", "another's", "alone", "held back", "none"]),
-    )
-    def go_the_whole_way(
-        self, one: Signed, spoilt: str, step: int, is_after: bool, lie: str
+    @rule(wrong=WRONG, by=PEOPLE, life_ms=LIVES_MS, spoilt=SPOILT, power=POWER, lie=LIES)
+    def live_through_a_grant(
+        self, wrong: str, by: str, life_ms: int, spoilt: str, power: tuple[int, bool], lie: str
     ) -> None:
+        """A grant of its own, as it should be but for one thing."""
+        one = self.sign_grant(wrong if not spoilt else "", by, life_ms)
+        self.go_the_whole_way(one, spoilt, power, lie)
+
+    @rule(one=grants, spoilt=SPOILT, power=POWER, lie=LIES)
+    def go_the_whole_way(self, one: Signed, spoilt: str, power: tuple[int, bool], lie: str) -> None:
         """All that a release takes, one after the other, but for one thing."""
-        self.find_time()
+        self.change_the_clock(None)
         self.rig.read_register()
         self.deliver(one, 1)
         self.spoil(spoilt == "late yes", lambda: self.pass_time(11))
-        self.spoil(spoilt == "power at the yes", lambda: self.fuse.set(step, is_after=is_after))
+        self.spoil(spoilt == "power at the yes", lambda: self.fuse.set(power[0], is_after=power[1]))
         if spoilt == "another's yes":
             one.yes_ms, kept = [], one.yes_ms
             self.do(self.desk.confirm(one.digest[::-1]))
@@ -449,10 +441,11 @@ class Life(RuleBasedStateMachine):
         else:
             self.say_yes(one, "door_page")
         if spoilt == "taken back":
-            self.deliver(self.sign_revocation_of(one), 1)
+            taking_back = Revoke(grant_digest=one.digest)
+            self.deliver(self.sign("revoke", taking_back, about=one), 1)
         self.spoil(spoilt == "stale register", lambda: self.pass_time(61))
-        self.spoil(spoilt == "time lost", lambda: self.lose_time(5))
-        self.spoil(spoilt == "power at the log", lambda: self.fuse.set(step, is_after=is_after))
+        self.spoil(spoilt == "time lost", lambda: self.change_the_clock(5))
+        self.spoil(spoilt == "power at the log", lambda: self.fuse.set(power[0], is_after=power[1]))
         self.log(lie if spoilt == "log" else "")
         self.spoil(spoilt.startswith("power"), self.start_again)
         self.log("")
@@ -461,12 +454,19 @@ class Life(RuleBasedStateMachine):
         if is_spoilt:
             how()
 
-    def sign_revocation_of(self, grant: Signed) -> Signed:
-        return self.sign("revoke", Revoke(grant_digest=grant.digest), about=grant)
+    # --- register, time and power ---
 
-    # --- time and power ---
+    @rule(what=st.sampled_from(["read", "read", "read", "read", "withdraw", "suspend"]))
+    def read_register(self, what: str) -> None:
+        town = self.rig.world.town
+        if what == "withdraw" and not self.books.is_request_over:
+            town.withdraw(self.rig.world.signed_request)
+        elif what == "suspend":
+            town.suspend()
+        self.books.is_request_over |= what != "read"
+        self.rig.read_register()
 
-    @rule(minutes=st.sampled_from([0.1, 5, 9.9, 11, 50, 65, 700]), is_read=st.booleans())
+    @rule(minutes=st.sampled_from([5, 9.9, 11, 50, 65, 700]), is_read=st.booleans())
     def wait(self, minutes: float, is_read: bool) -> None:
         self.pass_time(minutes)
         if is_read:
@@ -478,28 +478,24 @@ class Life(RuleBasedStateMachine):
         town = self.rig.world.town
         town.wind(ms=self.books.true_ms - town.now_ms)
 
-    @rule(off_minutes=st.sampled_from([-100_000, -30, 30, 100_000]))
-    def lose_time(self, off_minutes: int) -> None:
-        self.rig.is_time_known = False
-        self.rig.now_ms = self.books.true_ms + off_minutes * MINUTE_MS
+    @rule(off_minutes=st.sampled_from([-100_000, -30, 5, 30, 100_000, None]))
+    def change_the_clock(self, off_minutes: int | None) -> None:
+        """It is lost, and wrong by so much; None: it is known again."""
+        self.rig.is_time_known = off_minutes is None
+        self.rig.now_ms = self.books.true_ms + (off_minutes or 0) * MINUTE_MS
 
-    @rule()
-    def find_time(self) -> None:
-        self.rig.now_ms = self.books.true_ms
-        self.rig.is_time_known = True
+    @rule(power=POWER, what=st.sampled_from(["soon", "now", "never"]))
+    def let_the_power_go(self, power: tuple[int, bool], what: str) -> None:
+        if what == "soon":
+            self.fuse.set(power[0], is_after=power[1])
+        elif what == "now":
+            self.start_again()
+        else:
+            self.do(self.desk.end_what_is_over())
 
-    @rule(step=st.integers(0, 8), is_after=st.booleans())
-    def let_the_power_go_soon(self, step: int, is_after: bool) -> None:
-        self.fuse.set(step, is_after=is_after)
-
-    @rule()
     def start_again(self) -> None:
         self.start()
         self.do(self.desk.resume())
-
-    @rule()
-    def tick(self) -> None:
-        self.do(self.desk.end_what_is_over())
 
     # --- what always holds ---
 

@@ -22,6 +22,7 @@ from firmware.protocol.register.entries import (
     Limits,
     LimitsChanged,
     OfficerLeaf,
+    ProgramReleased,
     SignedAgreement,
 )
 from firmware.protocol.register.facts import agreement_in_force
@@ -33,6 +34,7 @@ from tests.relay.http_world import CELLS, DAY_MS, World, open_world
 from tests.relay.register_town import QUICK
 
 LOOSE = LimitsChanged(limits=Limits(max_per_case=100))
+PROGRAM = ProgramReleased(program="firmware", version="2.0", sha256="0" * 64)
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def agreement(world: World, agency: str = "newtown", **changes: object) -> Signe
 # --- one administrator ---
 
 
-@pytest.mark.parametrize("what", ["limits", "admins", "agreement"])
+@pytest.mark.parametrize("what", ["limits", "admins", "agreement", "program"])
 async def test_one_administrator_widens_nothing(world: World, what: str) -> None:
     ann = world.town.admins[0]
     mine = [ann.public(), generate_admin("me2", "Ann again").public()]
@@ -96,6 +98,7 @@ async def test_one_administrator_widens_nothing(world: World, what: str) -> None
         "limits": LOOSE,
         "admins": AdminsChanged(admins=mine),
         "agreement": AgreementMade(signed=agreement(world)),
+        "program": PROGRAM,
     }[what]
     # Seen to fail with at_least=1 in firmware/protocol/register/replay.py.
     await has_no_effect(world, world.town.signed(body, ann))

@@ -1,7 +1,7 @@
 """A relay that shows an owner's app something else than the doorbell read in the public register.
 
-What was asked comes in the doorbell's own sealed note: the digest of the request, who asks, whether it
-is an emergency. The app shows the relay's text only if it is that very one.
+What was asked comes in the doorbell's own sealed note: the digest of the request, who asks, whether
+it is an emergency. The app shows the relay's text only if it is that very one.
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Route, expect
 
 from firmware.consent.facts import Refusal
 from firmware.protocol.decisions import Decline
@@ -28,18 +28,21 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-async def lie(page: Page, bend: Callable[[Any], None]) -> None:
+async def lie(home: Home, bend: Callable[[Any], None]) -> None:
     """Let the relay answer otherwise about any request."""
 
     async def bent(route: Route) -> None:
-        answer = await route.fetch()
-        body = json.loads(await answer.text())
+        token = await route.request.header_value("authorization") or ""
+        async with home.world.browser() as http:
+            answer = await http.get(route.request.url, headers={"Authorization": token})
+        body = answer.json()
         for one in body.get("requests", [body]):
             bend(one)
-        await route.fulfill(response=answer, json=body)
+        headers = {"Access-Control-Allow-Origin": OWNER_ORIGIN}
+        await route.fulfill(status=answer.status_code, headers=headers, json=body)
 
-    await page.route("**/api/v1/requests*", bent)
-    await page.route("**/api/v1/requests/*", bent)
+    await home.page.route("**/api/v1/requests*", bent)
+    await home.page.route("**/api/v1/requests/*", bent)
 
 
 async def assert_nothing_can_be_given(home: Home) -> None:
@@ -69,7 +72,7 @@ async def test_another_text_by_the_same_officers_is_not_shown_in_its_place(world
         def bend(one: Any) -> None:
             one["signed"] = signed
 
-        await lie(home.page, bend)
+        await lie(home, bend)
         await home.open(asked)
         await assert_nothing_can_be_given(home)
         await expect(home.page.locator("main")).not_to_contain_text("meeting")
@@ -91,7 +94,7 @@ async def test_another_agencys_name_is_not_believed(world: World) -> None:
         def bend(one: Any) -> None:
             one["agency"]["name"] = "Children's Hospital"
 
-        await lie(home.page, bend)
+        await lie(home, bend)
         await home.open(asked)
         await assert_nothing_can_be_given(home)
         await expect(home.page.locator("#different")).to_contain_text("Lakeland Police")
@@ -127,7 +130,7 @@ async def test_a_key_that_the_relay_slips_in_is_shown_and_the_doorbell_gives_it_
         def bend(one: Any) -> None:
             one["agency"]["sealing_keys"].append(own_key)
 
-        await lie(home.page, bend)
+        await lie(home, bend)
         await home.open(asked)
         keys = home.page.locator("#keys li")
         await expect(keys).to_have_count(len(world.agency.sealing_keys) + 1)
@@ -144,7 +147,8 @@ async def test_a_request_that_the_relay_hides_is_known_all_the_same(world: World
         await home.hear(asked)
 
         async def empty(route: Route) -> None:
-            await route.fulfill(json={"requests": []})
+            headers = {"Access-Control-Allow-Origin": OWNER_ORIGIN}
+            await route.fulfill(headers=headers, json={"requests": []})
 
         await home.page.route("**/api/v1/requests", empty)
         await home.page.goto(f"{OWNER_ORIGIN}/#/requests")

@@ -50,7 +50,8 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         on_browser_ended=forget,
     )
     page = OwnPage(
-        device="a" * 20,
+        keys=load_or_make_keys(tmp_path / "keys"),
+        recovering=None,  # type: ignore[arg-type]
         desk=None,  # type: ignore[arg-type]
         pairing=pairing,
         owners=owners,

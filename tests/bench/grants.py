@@ -8,8 +8,8 @@ from firmware.consent.verifier import judge
 from tests.bench.measuring import Goal, Result, Size, in_turns, timed
 from tests.fakes.consent_world import make_world
 
-SIGNATURES = 3
-"""Of the owner, of the officer, and of the agency on the officer's certificate."""
+SIGNATURES = 5
+"""Of the owner, of both officers, and of the agency on both officers' certificates."""
 
 
 def measure(size: Size) -> Result:

@@ -126,6 +126,9 @@ class Doorbell:
     )
     waits: list[WaitingStatement] = field(default_factory=lambda: [GRANT])
     outcome: Outcome = field(default_factory=lambda: Outcome(is_done=True))
+    recovered: Outcome | WrongNumber | Locked = field(
+        default_factory=lambda: Outcome(is_done=True)
+    )
     wrong_tries: int = 0
     told: list[str] = field(default_factory=list)
     ear: MicrophoneView = EAR
@@ -149,6 +152,10 @@ class Doorbell:
         self.told.append(f"pair {door_number}")
         self.view = PairingView(state="paired")
         return self.outcome
+
+    async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
+        self.told.append(f"recover {door_number}")
+        return self.recovered
 
     async def waiting(self) -> list[WaitingStatement]:
         return self.waits

@@ -28,6 +28,7 @@ from firmware.clock import SystemClock
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
+from firmware.live.asked_channel import AskedDesk
 from firmware.live.feed import ClipFile, ClipLine, ClipReel, ClipShelf, Unit
 from firmware.live.nonces import Nonces
 from firmware.live.session import LiveLimits
@@ -161,6 +162,7 @@ async def porch(
     note_pause_s: float = 0.0,
     source: QuickSource | None = None,
     main_bps: int = 1_000_000,
+    asked: Callable[[], AskedDesk | None] = lambda: None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.session.LiveLimits`."""
@@ -210,6 +212,7 @@ async def porch(
             sound=sound,
             limits=LiveLimits(max_viewers=max_viewers, **limits),
             note_pause_s=note_pause_s,
+            asked=asked,
         )
         source.start(hub.put, lambda _: None)
         here = Porch(source, hub, viewing, keys, owners, browsers, told, desk)

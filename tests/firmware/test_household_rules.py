@@ -358,6 +358,10 @@ def test_nobody_ends_another_owners_approver(world):
     assert reason(world.judged(EndApprover(credential_id="bm9uZQ"))) == "approver"
 
 
+def test_the_numbers_are_those_that_owners_are_told():
+    assert (MAX_HOLDS, MAX_APPROVERS, MAX_REFUSED_AGENCIES) == (10, 5, 20)
+
+
 # The last word
 
 
@@ -383,7 +387,7 @@ def test_a_last_word_widens_nothing_by_itself(world):
 
 
 def test_what_these_rules_do_not_name_is_forbidden_and_would_wait(world):
-    with pytest.raises(Forbidden, match="form"):
+    with pytest.raises(Forbidden, match="^form: "):
         check_decision(world.terms(), ada(world), world.facts)
     assert is_widening(world.terms(), ada(world), world.facts)
 

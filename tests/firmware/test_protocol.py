@@ -237,7 +237,7 @@ def _signed_note(identity: FileSigner, body: notes.NoteBody) -> notes.SignedNote
 def test_a_note_has_one_size_and_opens_only_for_its_owner():
     key, other = X25519PrivateKey.generate(), X25519PrivateKey.generate()
     identity, stranger = (FileSigner(ec.generate_private_key(ec.SECP256R1())) for _ in range(2))
-    short = notes.RequestMatched(request_id=new_id())
+    short = notes.Nothing()
     long = notes.StatementRefused(statement_digest="ab" * 32, reason="x" * 50, detail="y" * 200)
     public = key.public_key().public_bytes_raw()
     sealed = [notes.seal_note(_signed_note(identity, body), public) for body in (short, long)]

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from firmware.consent.facts import Grant
-from firmware.consent.request_rules import check_request, is_fresh
+from firmware.consent.request_rules import RequestRefused, check_request, is_fresh
 from firmware.consent.verifier import judge
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.register.facts import OfficerFact, RequestFact, no_register
@@ -335,6 +335,15 @@ def test_an_emergency_that_no_approver_cosigned_is_none(world):
 
 
 # What it gives back
+
+
+def test_a_refusal_says_the_check_and_why(world):
+    with pytest.raises(RequestRefused, match=r"^request_unknown: no such request") as caught:
+        check_request(
+            "00" * 32, world.facts.register, now_ms=NOW_MS, cell=CELL, refused=frozenset()
+        )
+    assert caught.value.reason == "request_unknown"
+    assert caught.value.detail == "no such request is in the register"
 
 
 def test_it_returns_the_request_and_the_agreement_it_is_made_under(world):

@@ -14,7 +14,14 @@ from pathlib import Path
 
 from playwright.async_api import Browser, Page
 
-from firmware.consent.facts import BrowserFact, Facts
+from firmware.consent.facts import (
+    BrowserFact,
+    Facts,
+    HouseholdFacts,
+    Judged,
+    Refusal,
+    UnverifiedStatement,
+)
 from firmware.consent.verifier import judge
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import (
@@ -29,11 +36,12 @@ from firmware.protocol.commands import (
     SealedStatement,
 )
 from firmware.protocol.encoding import new_id, unb64u
-from firmware.protocol.grants import SEAL_INFO, OwnerKeys
+from firmware.protocol.grants import OwnerKeys, open_statement
 from firmware.protocol.notes import BrowserEnrolled, NoteBody
-from firmware.protocol.sealing import open_sealed
+from firmware.protocol.register.facts import no_register
 from firmware.protocol.topics import subject
 from relay.web.app_server import BUNDLE
+from tests.fakes.log_town import make_town
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually
 from tests.flows.browser import Person, sit_down
@@ -158,27 +166,30 @@ def enrolled(browser: str, name: str) -> BrowserEnrolled:
     return BrowserEnrolled(browser=browser, name=name, until_ms=until_ms)
 
 
-async def judged(at: Visit) -> object:
+async def judged(at: Visit) -> Judged | Refusal:
     """Return what the doorbell makes of the newest statement that the relay carried."""
 
     def statements() -> list[SealedStatement]:
         return [body for body in at.carrier.seen if isinstance(body, SealedStatement)]
 
     await eventually(lambda: bool(statements()))
-    data = open_sealed(at.here.keys.sealing_private_key, unb64u(statements()[-1].sealed), SEAL_INFO)
+    sealed = unb64u(statements()[-1].sealed)
+    data = open_statement(sealed, at.here.keys.sealing_private_key)
     facts = Facts(
         device=at.device,
         cell=CELLS[0],
         now_ms=at.world.clock.wall_ms(),
         is_clock_trusted=True,
-        owners=(at.owner,),
-        agencies=(),
-        requests={},
+        owners=(at.owner.owner,),
+        register=no_register("example.testtown/register"),
+        policy=make_town().policy,
+        custody_origin="example.testtown/custody",
         clips={},
         spent=frozenset(),
         browsers={
             known.keys.id: BrowserFact(credential_id=known.credential_id, keys=known.keys)
             for known in at.here.browsers.all()
         },
+        household=HouseholdFacts(approvers={}, waiting={}),
     )
-    return judge(data, facts)
+    return judge(UnverifiedStatement(data), facts)

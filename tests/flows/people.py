@@ -9,10 +9,12 @@ from playwright.async_api import Page, expect
 
 from tests.story.door import Door
 from tests.story.officer import Agency
+from tests.story.register import pass_request
 from tests.story.settings import Settings
 from tests.story.town import DOORBELL_CELL, invite, invite_officer
 
 DOOR_NUMBER = "314159"
+OFFICER, COLLEAGUE = "Officer J. Alvarez", "Sergeant M. Ortiz"
 CODE_SHOWN_S = 20.0
 RING_FILL_S = 7.5
 """How long the doorbell films before a press has all its pre-roll."""
@@ -96,16 +98,16 @@ async def ring_and_see_it(page: Page, door: Door) -> str:
     return clip_id
 
 
-async def open_officer_invitation(page: Page, settings: Settings) -> None:
+async def open_officer_invitation(page: Page, settings: Settings, name: str = OFFICER) -> None:
     """Open an officer's invitation and fill in the name."""
     invitation = await invite_officer(settings)
     await page.goto(invitation["url"])
-    await page.fill("#name", "Officer J. Alvarez")
+    await page.fill("#name", name)
 
 
-async def join_as_officer(page: Page, settings: Settings) -> None:
+async def join_as_officer(page: Page, settings: Settings, name: str = OFFICER) -> None:
     """Open an officer's invitation, add a passkey, and have the agency certify it."""
-    await open_officer_invitation(page, settings)
+    await open_officer_invitation(page, settings, name)
     await get_certified(page, settings, await add_officer_passkey(page))
 
 
@@ -120,21 +122,33 @@ async def add_officer_passkey(page: Page) -> dict[str, object]:
 
 
 async def get_certified(page: Page, settings: Settings, officer: dict[str, object]) -> None:
-    """Have the agency certify the officer, and tell the relay."""
+    """Have the agency certify the officer, tell the relay, and wait until that counts."""
     certificate = await Agency(settings.agency_key).certify(officer, settings.people_dir)
+    address = f"{settings.relay_url}/agency/officers/{officer['officer_id']}"
     sent = await page.request.post(
-        f"{settings.relay_url}/agency/officers/{officer['officer_id']}/certificate",
+        f"{address}/certificate",
         data=certificate.encode(),
         headers={"Origin": settings.relay_url, "Content-Type": "application/json"},
     )
     assert sent.ok, await sent.text()
+    for _ in range(60):
+        standing = await (await page.request.get(address)).json()
+        if standing["certificate"] == "valid":
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"the certificate doesn't count: {standing}")
 
 
 async def write_request(page: Page, settings: Settings) -> str:
     """Fill in a request for the last twenty minutes; return its case number."""
+    await page.goto(f"{settings.relay_url}/agency/requests/new")
+    return await fill_in_request(page)
+
+
+async def fill_in_request(page: Page) -> str:
+    """Fill in the open form for the last twenty minutes; return the case number."""
     case_number = f"LPD-{time.time_ns() // 1_000_000 % 10**6}"
     now = datetime.now(UTC)
-    await page.goto(f"{settings.relay_url}/agency/requests/new")
     await page.fill("#case_number", case_number)
     await page.select_option("#incident_type", "theft")
     await page.fill("#text", "A parcel was taken from a porch.")
@@ -147,18 +161,39 @@ async def write_request(page: Page, settings: Settings) -> str:
     return case_number
 
 
-async def ask(page: Page, settings: Settings) -> str:
-    """Write, sign and publish a request; return its case number."""
+async def ask(page: Page, colleague: Page, settings: Settings) -> str:
+    """Write, sign and have a colleague co-sign a request; return its case number once it stands."""
     case_number = await write_request(page, settings)
     await publish(page)
     await expect(page.locator("main")).to_contain_text(case_number)
+    await cosign(colleague, settings, page.url)
+    await get_published(page, settings)
     return case_number
 
 
 async def publish(page: Page) -> None:
-    """Sign and publish the request that is filled in."""
+    """Sign the request that is filled in; it waits for the colleague then."""
     await page.click("#publish")
     await page.wait_for_url(lambda url: not url.endswith("/new"))
+
+
+async def cosign(page: Page, settings: Settings, request_url: str) -> None:
+    """Find a colleague's request on the start page, and sign it too."""
+    await page.goto(f"{settings.relay_url}/agency")
+    await page.click(f"#to-cosign a[href$='{request_url.rpartition('/')[2]}']")
+    await page.click("#cosign")
+    await expect(page.locator("#standing")).to_have_attribute("data-state", "moderation")
+
+
+async def get_published(page: Page, settings: Settings) -> None:
+    """Have the request of this page passed; reload until it stands in the register."""
+    await pass_request(settings, page.url.rpartition("/")[2])
+    for _ in range(60):
+        await page.reload()
+        if await page.locator("#standing[data-state=open]").count():
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError("the request doesn't stand in the register")
 
 
 async def give(page: Page, case_number: str) -> None:

@@ -76,12 +76,12 @@ class Story:
 
     async def play(self, browser: Browser) -> list[str]:
         """Play all of it; return what the consoles complained about."""
-        owner, home, officer, guest = [await sit_down(browser) for _ in range(4)]
+        owner, home, officer, colleague, guest = [await sit_down(browser) for _ in range(5)]
         await self._owner_joins(owner.page)
         await self._owner_pairs(owner.page, home.page)
         await self._somebody_rings(owner.page)
         await self._officer_joins(officer.page)
-        case_number = await self._officer_asks(officer.page)
+        case_number = await self._officers_ask(officer.page, colleague.page)
         await self._everybody_reads(guest.page)
         await self._owner_decides(owner.page, case_number)
         await self._owner_confirms(home.page, owner.page)
@@ -91,7 +91,9 @@ class Story:
         await self._days_are_hard(owner.page)
         await self._doors_are_sick(home.page)
         await self._doors_ask(home.page)
-        faults = faults_of(owner=owner, home=home, officer=officer, guest=guest)
+        faults = faults_of(
+            owner=owner, home=home, officer=officer, colleague=colleague, guest=guest
+        )
         await self._second_browser_asks(owner, await sit_down(browser))
         stranger = await sit_down(browser)
         await self._things_go_wrong(stranger.page, owner)
@@ -191,16 +193,25 @@ class Story:
             await page.goto(f"{self._relay}/agency{path}")
             await take(page, f"agency-{name}")
 
-    async def _officer_asks(self, page: Page) -> str:
+    async def _officers_ask(self, page: Page, colleague: Page) -> str:
         take = self._camera.take
 
         async def write(page: Page) -> None:
             written.append(await people.write_request(page, self._settings))
 
         written: list[str] = []
+        await people.join_as_officer(colleague, self._settings, people.COLLEAGUE)
         await page.goto(f"{self._relay}/agency/requests/new")
         await take(page, "agency-request-new", redo=write)
         await people.publish(page)
+        await take(page, "agency-request-waiting")
+        await colleague.goto(f"{self._relay}/agency")
+        await take(colleague, "agency-to-cosign")
+        await colleague.goto(page.url)
+        await take(colleague, "agency-request-cosign")
+        await people.cosign(colleague, self._settings, page.url)
+        await take(colleague, "agency-request-moderation")
+        await people.get_published(page, self._settings)
         await take(page, "agency-request")
         await page.goto(f"{self._relay}/agency/requests")
         await take(page, "agency-requests")

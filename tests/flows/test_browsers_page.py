@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from firmware.consent.facts import BrowserEnding, BrowserEnrolment
+from firmware.consent.facts import Decision
+from firmware.protocol.decisions import EndBrowser, EnrolBrowser
 from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from firmware.protocol.pairing import browser_words
 from tests.flows.camera import WIDER_THAN_SCREEN
@@ -23,8 +24,8 @@ async def test_a_browser_that_was_let_in_at_the_doorbell_sees_the_door(tmp_path:
         await at.page.reload()
         await at.page.click("[data-testid=enrol]")
         checked = await judged(at)
-        assert isinstance(checked, BrowserEnrolment), checked
-        assert checked.terms.browser == at.owner.browser
+        assert isinstance(checked, Decision), checked
+        assert checked.terms == EnrolBrowser(browser=at.owner.browser)
         words = at.page.locator("[data-testid=browser-words] li")
         await expect(words).to_have_text(browser_words(at.device, at.owner.browser))
         await at.note(ConfirmationWanted(statement_digest=checked.digest, door_page="http://door"))
@@ -51,7 +52,8 @@ async def test_a_browser_is_ended_from_the_list(tmp_path: Path) -> None:
         await expect(rows.filter(has_text="this one")).to_have_count(1)
         await at.page.click(f"#end-{old.id}")
         checked = await judged(at)
-        assert isinstance(checked, BrowserEnding), checked
+        assert isinstance(checked, Decision), checked
+        assert checked.terms == EndBrowser(browser=old.id)
         await at.note(BrowserEnded(browser=old.id, name=old.name))
         await expect(rows).to_have_count(1)
         assert await at.page.evaluate(WIDER_THAN_SCREEN) == []

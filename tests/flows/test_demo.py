@@ -16,6 +16,7 @@ from playwright.async_api import expect
 
 from tests.flows.browser import chromium
 from tests.flows.demo import Demo, refusal_of
+from tests.flows.people import fill_in_request
 from tests.story.children import Children
 from tests.story.servers import Servers
 from tests.story.settings import PORT_NAMES, REPOSITORY, Ports, Settings, free_ports
@@ -23,7 +24,7 @@ from tests.story.steps import STEP_NAMES
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-STORY_TIMEOUT_S = 120
+STORY_TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +118,7 @@ async def test_a_newcomer_without_authenticator_becomes_an_owner_by_a_demo_passk
 
 
 @pytest.mark.browser
-async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_may_ask(
+async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_asks(
     staying: Demo,
 ) -> None:
     url = _invitation(staying.said.read_text(), "join as officer")
@@ -135,6 +136,27 @@ async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_may_ask(
                 break
             await asyncio.sleep(0.5)
         assert await publish.is_enabled(), "the story's agency certified nobody"
+        await fill_in_request(page)
+        await publish.click()
+        await page.wait_for_url(lambda told: not told.endswith("/new"))
+        for _ in range(60):  # co-signed, passed, logged and witnessed
+            if await page.locator("#standing[data-state=open]").count():
+                break
+            await asyncio.sleep(0.5)
+            await page.reload()
+        await expect(page.locator("#standing")).to_have_attribute("data-state", "open")
+
+
+def test_the_commands_that_it_prints_check_its_logs_and_its_evidence(staying: Demo) -> None:
+    said = staying.said.read_text()
+    for title, holds in (("check both", ""), ("check the evidence", "result 0")):
+        found = re.search(rf"{title}\s+(\S.*)", said)
+        assert found is not None, said
+        ran = subprocess.run(
+            shlex.split(found[1]), cwd=REPOSITORY, capture_output=True, text=True, timeout=60
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert holds in ran.stdout
 
 
 def test_a_port_in_use_is_named_by_its_setting(tmp_path: Path) -> None:

@@ -165,10 +165,9 @@ async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world:
     async with home_in_browser(world, service_workers="block") as home:
         asked = await home.ask()
         await home.hear(asked)
-        started_ms = world.clock.wall_ms() - 90 * 60_000
         clip = await home.visitor(duration_ms=1_200)
         manifest = json.loads(VECTORS["signed"]["manifest"])
-        manifest |= {"clip_id": clip.clip_id, "started_ms": clip.started_ms}
+        manifest |= {"clip_id": clip.clip_id, "started_ms": WRONG_MS}  # its clock was set later
         mp4 = VECTORS["plain_mp4"]
         stub = CLIPS_STUB % (json.dumps(manifest), b64(unb64u(mp4)))
 
@@ -190,7 +189,6 @@ async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world:
         (given,) = (await granted(home)).terms.clips
         begin_ms = clip.started_ms
         assert (given.from_ms, given.to_ms) == (begin_ms + 500, begin_ms + 1_000)
-        assert started_ms > begin_ms
 
 
 async def test_what_reaches_over_the_asked_time_is_given_only_as_far_as_it_lies_in_it(
@@ -246,8 +244,10 @@ async def test_a_clip_that_is_told_anew_while_the_owner_reads_must_be_chosen_aga
         await home.page.check("[data-testid=choose-clip]")
         right_ms = told.started_ms + 1_000
         await home.record(msgspec.structs.replace(told, started_ms=right_ms))
-        await world.tell(home.device, Pressed())  # announced, so the page has heard both
-        await expect(home.page.locator("#announcer")).not_to_be_empty()
+        async with asyncio.timeout(10):
+            while not await home.page.inner_text("#announcer"):
+                await world.tell(home.device, Pressed())  # announced, so the page has heard both
+                await asyncio.sleep(0.2)
         await home.page.click("#give")
         await expect(home.page.locator("#release [role=alert]")).to_contain_text(
             "told of them anew"

@@ -1,4 +1,4 @@
-"""An owner's settings in Chromium: each change is one the doorbell takes, and none is lost unseen."""
+"""Settings in Chromium: each change is one that the doorbell takes, and none is lost unseen."""
 
 import json
 from collections.abc import AsyncIterator
@@ -240,6 +240,7 @@ async def test_keys_that_are_pasted_show_the_words_that_their_own_programs_show(
         added = await home.sent()
         assert terms_of(added) == AddApprover(name="My desk", key=key)
         words = home.page.locator("[data-testid=approver-words] li")
+        await expect(words).to_have_count(6)
         assert await words.all_inner_texts() == list(approver_words(key))
         await home.tell(StatementDone(statement_digest=digest_of(added), kind="approver"))
         await expect(home.page.locator("#approvers")).to_contain_text("My desk")
@@ -248,10 +249,13 @@ async def test_keys_that_are_pasted_show_the_words_that_their_own_programs_show(
         await home.page.click("#add-recovery")
         assert terms_of(await home.sent()) == SetRecovery(keys=keys)
         words = home.page.locator("[data-testid=recovery-words] li")
+        await expect(words).to_have_count(6)
         assert await words.all_inner_texts() == list(recovery_key_words(keys))
         await home.page.fill("#recovery-code", "DWR1:nonsense")
         await home.page.click("#add-recovery")
-        await expect(home.page.locator("[role=alert]")).to_contain_text("isn't what it should be")
+        await expect(home.page.locator("main [role=alert]")).to_contain_text(
+            "isn't what it should be"
+        )
         assert await world.told(home.device) == []
 
 

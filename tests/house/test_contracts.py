@@ -37,7 +37,7 @@ PLANTS = {
     "7": ("provisioning/__init__.py", ["relay.clock"]),
     "8": ("firmware/viewer/errors.py", ["firmware.errors"]),
     "9": ("relay/verify/checks.py", ["socket"]),
-    "10": ("relay/witness/folder.py", ["relay.config"]),
+    "10": ("relay/monitor/memory.py", ["relay.config"]),
 }
 """By contract: where what is imported against it."""
 

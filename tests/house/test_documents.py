@@ -104,12 +104,19 @@ def test_the_guide_shows_a_command_of_every_script_that_people_start():
     assert len(all_commands()) >= 10
 
 
+def real_words(words: list[str]) -> list[str]:
+    """Return a command's words without the flags whose value stands for one, or is read at once."""
+    standing = {number for number, word in enumerate(words) if "…" in word or word.endswith(".txt")}
+    left_out = standing | {number - 1 for number in standing}
+    return [word for number, word in enumerate(words) if number not in left_out]
+
+
 @pytest.mark.parametrize("command", all_commands(), ids=" ".join)
 def test_a_command_of_the_guide_is_understood(
     command: list[str], capsys: pytest.CaptureFixture[str]
 ):
     name, *words = command
-    helps = answer_to_help(name, [], capsys) + answer_to_help(name, words, capsys)
+    helps = answer_to_help(name, [], capsys) + answer_to_help(name, real_words(words), capsys)
     for flag in [word.partition("=")[0] for word in words if word.startswith("--")]:
         assert re.search(rf"{flag}\b", helps), f"{name} knows no {flag}"
 

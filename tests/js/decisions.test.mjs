@@ -79,7 +79,7 @@ test("anything else that is pasted is refused", () => {
   const { name, key } = vectors.approver;
   const { sealing_key, signing_key } = vectors.recovery.keys;
   for (const pasted of [
-    "", "DWA1:", "DWA1:!!", code("DWR1:", { name, key }), code("DWA1:", [name, key]), code("DWA1:", { key }),
+    "", "DWA1:", "DWA1:!!", "DWA1:nonsense", code("DWR1:", { name, key }), code("DWA1:", [name, key]), code("DWA1:", { key }),
     code("DWA1:", { name, key, more: "x" }), code("DWA1:", { name: 7, key }), code("DWA1:", { name: "two\nlines", key }),
     code("DWA1:", { name, key: { ...key, credential_id: 1 } }), code("DWA1:", { name, key: { ...key, more: "x" } }),
     code("DWA1:", { name, key: "x" }), `DWA1:${b64u(utf8(JSON.stringify({ name, key })))}`, code("DWA1:", { name, key }) + "A".repeat(3000),

@@ -68,7 +68,7 @@ async function home() {
   const visit = async () => {
     const household = new Household({ get }, { credential_id: "c" });
     household.browser = { id: "mine", pairs: { viewing } };
-    await household.load();
+    await household.heard();
     return household;
   };
   return { visit, tell, asked, said, notes, database };
@@ -130,6 +130,7 @@ test("two loads at once read no note twice", async () => {
   const household = await visit();
   await tell(matched("e"));
   await Promise.all([household.load(), household.load()]);
+  await household.reading;
   assert.deepEqual(digests(household), ["d", "e"]);
   assert.equal(household.unopenedNotes, 0);
 });

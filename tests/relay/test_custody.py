@@ -16,10 +16,12 @@ from firmware.protocol.custody import (
     DeletionAnswer,
     DownloadLeaf,
     ErasedLeaf,
+    KeyChangedLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
     ReleaseRecord,
     SignedDeletionAnswer,
+    SlotLeaf,
     deletion_message,
     new_salt,
     package_commitment,
@@ -31,6 +33,7 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import (
     Event,
+    KeyChangeCommitted,
     Note,
     RefusalsCounted,
     ReleaseCommitted,
@@ -41,7 +44,7 @@ from relay.custody.desk import CustodyDesk
 from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms, quarter_of
 from relay.custody.logs import LogEntries
 from relay.custody.shelf import Retention, Shelf
-from relay.custody.slots import padded
+from relay.custody.slots import close, padded
 from relay.fleet.commands import Commands
 from relay.ingest.carrying import carry
 from relay.store import events, fleet
@@ -174,6 +177,14 @@ async def test_the_same_commitment_again_has_one_entry_and_two_answers(house: Ho
         await house.told(ReleaseLogged, DEVICES[0])
     await house.told(ReleaseLogged, DEVICES[0], count=2)
     assert len(await house.custody()) <= 1 + 1  # and perhaps a slot
+
+
+async def test_a_key_change_is_logged_once_and_nobody_waits_for_it(house: House) -> None:
+    for _ in range(2):
+        await house.take(DEVICES[0], KeyChangeCommitted(commitment="e" * 64))
+    bodies = await house.custody()
+    assert bodies.count(KeyChangedLeaf(commitment="e" * 64)) == 1
+    assert {type(one.body) for one in house.bus.commands.values()} <= {RegisterGrew}
 
 
 async def test_without_witnesses_no_doorbell_hears_anything(house: House) -> None:
@@ -354,6 +365,38 @@ async def test_arrivals_are_public_as_bands_only(house: House) -> None:
     assert [body.band for body in bodies] == ["1-4", "5+"]
 
 
+async def test_what_an_owners_doing_caused_is_public_at_the_end_of_its_batch_only(
+    house: House,
+) -> None:
+    batch_ms = 15 * 60 * 1000
+    house.clock.set_wall_ms(house.clock.wall_ms() // batch_ms * batch_ms + 1000)
+    record, now_ms = house.desk.record, house.clock.wall_ms()
+    async with house.database.begin() as tx:
+        pending = [
+            await record.received(tx, agency="lakeland-pd", now_ms=now_ms),
+            await record.erasing(tx, package_id=new_id(), why="withdrawn", now_ms=now_ms),
+        ]
+        download = await record.downloading(
+            tx, agency="lakeland-pd", package_id=new_id(), download_id=new_id()
+        )
+    await house.logs.logged(download)  # what an officer does is public at once
+    assert [await record.is_logged(one) for one in pending] == [False, False]
+    house.clock.advance(batch_ms / 1000 - 2)
+    house.logs.wake()
+    await asyncio.sleep(0.3)
+    assert [await record.is_logged(one) for one in pending] == [False, False]
+    house.clock.advance(1)
+    for one in pending:
+        await house.logs.logged(one)
+
+
+async def test_two_relays_close_a_slot_once(house: House) -> None:
+    for _ in range(2):
+        async with house.database.begin() as tx:
+            await close(tx, house.logs, 7)
+    assert [one.slot for one in await house.custody() if isinstance(one, SlotLeaf)] == [7]
+
+
 async def test_a_download_is_logged_before_anybody_may_act(house: House) -> None:
     package = new_id()
     async with house.database.begin() as tx:
@@ -370,7 +413,7 @@ async def test_an_erasure_is_logged_once(house: House) -> None:
     package = new_id()
     for _ in range(2):
         async with house.database.begin() as tx:
-            await house.desk.record.erasing(tx, package_id=package, why="withdrawn")
+            await house.desk.record.erasing(tx, package_id=package, why="withdrawn", now_ms=9)
     found = [body for body in await house.custody() if isinstance(body, ErasedLeaf)]
     assert found == [ErasedLeaf(package=package_commitment(package), why="withdrawn")]
 

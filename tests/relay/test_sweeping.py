@@ -170,7 +170,6 @@ async def test_nothing_is_erased_before_everybody_can_see_it(case: Case) -> None
     await case.sweep()
     assert case.world.bucket.deleted == []
     assert await case.state() == "erasing"
-    assert await case.world.delivery.find_for_agency("lakeland", case.ready.package_id) is None
     case.world.record.is_away = False
     await case.sweep()
     assert case.world.bucket.deleted == [case.key]
@@ -195,10 +194,11 @@ def withdrawn(case: Case) -> PackageWithdrawn:
 
 async def test_what_is_taken_back_before_a_download_is_logged_and_erased(case: Case) -> None:
     await case.deliver()
-    await case.world.delivery.take_withdrawn(case.device, withdrawn(case))
-    await case.world.delivery.take_withdrawn(case.device, withdrawn(case))
+    for _ in range(2):
+        await case.world.delivery.take_withdrawn(case.device, withdrawn(case))
+        await case.sweep()
     assert [one.why for one in await case.erasures()] == ["withdrawn"]
-    assert case.world.bucket.deleted == [case.key] * 2  # told twice; the second finds nothing
+    assert case.world.bucket.deleted == [case.key]
     assert not await case.bodies(DeletionAskedLeaf)
     assert await case.state() == "erased"
 
@@ -207,6 +207,7 @@ async def test_what_is_taken_back_after_a_download_is_asked_to_be_deleted_too(ca
     await case.deliver()
     await case.officer.http.post(f"/agency/evidence/{case.ready.package_id}/download")
     await case.world.delivery.take_withdrawn(case.device, withdrawn(case))
+    await case.sweep()
     (asked,) = await case.bodies(DeletionAskedLeaf)
     assert asked.answer_by_ms == case.world.clock.wall_ms() + 14 * 24 * 3600 * 1000
     assert case.world.bucket.deleted == [case.key]
@@ -223,6 +224,24 @@ async def test_what_is_taken_back_on_its_way_never_arrives(case: Case) -> None:
     assert case.world.bucket.uploads == []
     await case.world.delivery.take_uploaded(case.device, case.uploaded)
     assert await case.state() == "erased"
+    assert await case.world.delivery.list_for_agency("lakeland") == []
+
+
+async def test_until_it_is_public_the_agency_sees_no_difference_and_gets_nothing(
+    case: Case,
+) -> None:
+    await case.deliver()
+    before = await case.world.delivery.list_for_agency("lakeland")
+    await case.world.delivery.take_withdrawn(case.device, withdrawn(case))
+    case.world.record.is_away = True  # as until the batch is over
+    await case.sweep()
+    after = await case.world.delivery.list_for_agency("lakeland")
+    assert [one.package_id for one in after] == [one.package_id for one in before]
+    with pytest.raises(LogUnavailable, match="ask again in a minute"):
+        await case.world.delivery.download(await case.account(), case.ready.package_id)
+    assert not await case.bodies(DownloadLeaf)
+    case.world.record.is_away = False
+    await case.sweep()
     assert await case.world.delivery.list_for_agency("lakeland") == []
 
 

@@ -19,7 +19,7 @@ FROM_PICTURES = (
     "firmware.capture.",
     "firmware.motion.",
 )
-COURT = "relay.verify.court_"
+LATER = {"reportlab": "relay.verify.court_", "fido2": "firmware.owner.fido_key"}
 package = importlib.import_module(sys.argv[1])
 names = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
 without = []
@@ -30,9 +30,9 @@ for name in names:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
         # NumPy comes with Debian's picamera2 or the extra `vision`, Pillow with `replay`,
-        # ReportLab with `court`.
+        # ReportLab with `court`, python-fido2 with `approve`.
         is_picture = error.name in ("numpy", "PIL") and name.startswith(FROM_PICTURES)
-        if not is_picture and (error.name != "reportlab" or not name.startswith(COURT)):
+        if not is_picture and not name.startswith(LATER.get(error.name, "-")):
             raise
         without.append(name)
 unwanted = [name for name in sys.argv[2:] if name in sys.modules]

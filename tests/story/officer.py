@@ -193,6 +193,22 @@ class Officer:
             raise StoryError("the request's page doesn't say how it stands")
         return found.group(1)
 
+    async def requests_to_cosign(self) -> list[str]:
+        """Return the ids of the drafts that wait for this officer's signature."""
+        page = await self._page("/agency")
+        found = re.search(r'<section[^>]*id="to-cosign".*?</section>', page, re.S)
+        return [] if found is None else re.findall(r'href="/agency/requests/([^"/]+)"', found[0])
+
+    async def requests_in(self, state: str) -> list[str]:
+        """Return the ids of the agency's requests in that state, as their list says it."""
+        rows = (await self._page("/agency/requests")).split("<tr>")
+        return [
+            found[1]
+            for row in rows
+            if f'data-state="{state}"' in row
+            and (found := re.search(r'href="/agency/requests/([^"/]+)"', row))
+        ]
+
     async def evidence_lists(self, package_id: str) -> bool:
         """Tell whether a package is in the list of what arrived; a batch must be over for it."""
         return package_id in await self._page("/agency/evidence")

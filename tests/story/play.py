@@ -96,7 +96,7 @@ class Play:
             await self._watch_live()
             request = await self._ask()
             digest = await self._grant(request, clip)
-            await self._confirm(digest, request, clip)
+            await self._confirm(digest, request)
             package_id = await self._check(digest)
             await self._upload(package_id)
             await self._take_evidence(package_id)
@@ -186,7 +186,7 @@ class Play:
             step.detail = f"signed by {self._owner.name}'s passkey, sealed to the doorbell"
         return digest
 
-    async def _confirm(self, digest: str, request: Json, clip: Json) -> None:
+    async def _confirm(self, digest: str, request: Json) -> None:
         with self._steps.step("confirmed") as step:
             await self._door.unlock(DOOR_NUMBER)
             shown = await self._door.wait_for_statement(digest)

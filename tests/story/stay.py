@@ -1,7 +1,9 @@
-"""After the story: what there is to look at, and the story's owner and agency helping newcomers.
+"""After the story: what there is to look at, and the story's people helping newcomers.
 
 A newcomer with the owner's invitation is signed in by the story's owner as a co-owner, and
-confirmed with the story's door number; a newcomer officer is certified with the agency's key.
+confirmed with the story's door number; a newcomer officer is certified with the agency's key, as an
+approver, so that two newcomers can do all that two officers must. A request that one of the story's
+own officers is to co-sign is co-signed, and what waits for moderation is passed.
 """
 
 import asyncio
@@ -15,8 +17,10 @@ from firmware.protocol.encoding import decode
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, newcomer_words
 from tests.story.api import Json
+from tests.story.officer import Officer
 from tests.story.owner import API
 from tests.story.play import DOOR_NUMBER, People
+from tests.story.register import pass_request
 from tests.story.servers import program
 from tests.story.settings import Settings, StoryError, has_only_loopback
 from tests.story.town import AGENCY_NAME, invite, invite_officer
@@ -24,7 +28,10 @@ from tests.story.town import AGENCY_NAME, invite, invite_officer
 POLL_S = 1.0
 INVITATIONS = """\
 Each invitation is for one person, once. No passkey at hand? The pages offer a demo passkey,
-marked as such; a relay that no demo started refuses it."""
+marked as such; a relay that no demo started refuses it.
+A request takes two officers: join as both, or choose one of the story's as the second, who signs
+whatever is asked here. Moderators read each request before it is published; here it is passed at
+once, so that you needn't wait for anybody."""
 PORCH = """
 The camera shows a rendered porch, and somebody walks up to it every 24 seconds: that is motion,
 told and recorded as a ring is. In the long run it is too much of it: then the doorbell says so,
@@ -38,14 +45,27 @@ async def print_addresses(settings: Settings, people: People) -> None:
     """Tell where everything is, and give one-time invitations."""
     device = people.owner.doorbell.device if people.owner.doorbell else ""
     owner = await invite(settings, "owner", "--device", device)
-    officer = await invite_officer(settings)
+    officer, colleague = await invite_officer(settings), await invite_officer(settings)
+    log_url = f"{settings.relay_url}/log"
+    policy = _short(str(settings.policy))
     addresses = {
         "owner's app": settings.app_url,
         "  join as owner": owner["url"],
         "agency's pages": f"{settings.relay_url}/agency",
         "  join as officer": officer["url"],
+        "  and a colleague": colleague["url"],
         "  key file": str(settings.agency_key),
         "public pages": settings.relay_url,
+        "public logs": f"{log_url}/register/checkpoint and {log_url}/custody/checkpoint",
+        "  their witnesses": ", ".join(
+            f"http://localhost:{port}/" for port in settings.ports.witnesses
+        ),
+        "  check both": f"{_short(program('doorward-monitor'))} --policy {policy} --log {log_url}",
+        "check the evidence": (
+            f"{_short(program('doorward-verify'))} {_short(str(_newest_evidence(settings)))}"
+            f" --agreement {_short(str(settings.agency_key.with_name('agreement.json')))}"
+            f" --policy {policy} --fleet-ca {_short(str(settings.relay_dir / 'ca.pem'))}"
+        ),
         "the doorbell's page": f"{settings.door_url}   (door number {DOOR_NUMBER})",
         "ring the bell": f"{_short(program('doorward'))} press --data {settings.doorbell_dir}",
         "logs": str(settings.data_dir / "logs"),
@@ -69,6 +89,7 @@ async def help_newcomers(settings: Settings, people: People) -> None:
     await asyncio.gather(
         _again_and_again(lambda: _let_owners_in(people, seen)),
         _again_and_again(lambda: _certify_officers(settings, people, seen)),
+        _again_and_again(lambda: _bring_requests_on(settings, people, seen)),
     )
 
 
@@ -81,7 +102,7 @@ async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
         except StoryError as error:
             if str(error) != trouble:
                 trouble = str(error)
-                print(f"a newcomer couldn't be let in: {trouble}", file=sys.stderr, flush=True)
+                print(f"a newcomer couldn't be helped: {trouble}", file=sys.stderr, flush=True)
         await asyncio.sleep(POLL_S)
 
 
@@ -105,9 +126,30 @@ async def _certify_officers(settings: Settings, people: People, seen: set[str]) 
         if officer["officer_id"] in seen:
             continue
         seen.add(officer["officer_id"])
-        certificate = await people.agency.certify(officer, settings.people_dir)
+        certificate = await people.agency.certify(officer, settings.people_dir, role="approver")
         await people.officer.send_certificate(officer["officer_id"], certificate)
         print(f"{AGENCY_NAME} certified {officer['name']}", file=sys.stderr, flush=True)
+
+
+async def _bring_requests_on(settings: Settings, people: People, seen: set[str]) -> None:
+    for officer in (people.officer, people.cosigner):
+        await _cosign_for(officer, seen)
+    for request_id in await people.officer.requests_in("moderation"):
+        if request_id in seen:
+            continue
+        seen.add(request_id)
+        await pass_request(settings, request_id)
+        print("a moderator passed a request", file=sys.stderr, flush=True)
+
+
+async def _cosign_for(officer: Officer, seen: set[str]) -> None:
+    for request_id in await officer.requests_to_cosign():
+        if (mark := f"cosigned {request_id}") in seen:
+            continue
+        seen.add(mark)
+        request = await officer.cosign_request(request_id)
+        said = f"{officer.name} co-signed {request.case_number} of {request.officer_name}"
+        print(said, file=sys.stderr, flush=True)
 
 
 async def _awaiting(people: People) -> list[Json]:
@@ -118,6 +160,13 @@ def words_of(join: Json) -> list[str]:
     """Return the six words that the newcomer's own app shows."""
     owner = decode(OwnerKeys, json.dumps(join["owner"]).encode())
     return list(newcomer_words(PairingCode(pairing_id=join["pairing_id"], owner=owner)))
+
+
+def _newest_evidence(settings: Settings) -> Path:
+    """Return the folder of what the story's officer opened last."""
+    folder = settings.agency_key.parent / "evidence"
+    opened = [path for path in folder.iterdir() if path.is_dir()]
+    return max(opened, key=lambda path: path.stat().st_mtime_ns)
 
 
 def _short(path: str) -> str:

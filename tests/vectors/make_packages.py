@@ -134,6 +134,9 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
         town=make_town(kind="example"), film=Film(1, with_sound=False)
     ),
     "a date that was put back": lambda: silent(said_ms=NOW_MS - 26 * HOUR_MS),
+    "a commitment that came late": lambda: silent(
+        said_ms=NOW_MS - 26 * HOUR_MS, known_ms=NOW_MS - 27 * HOUR_MS
+    ),
     "a date before a checkpoint that it names": lambda: silent(
         said_ms=NOW_MS - 40 * MINUTE_MS, known_ms=NOW_MS - 31 * MINUTE_MS
     ),

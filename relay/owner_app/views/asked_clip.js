@@ -3,7 +3,7 @@
  * Where it can be cut is known once it was fetched and checked; until then all of it is chosen.
  * @module
  */
-import { partsOf } from "../asked.js";
+import { partsOf, spanOf } from "../asked.js";
 import { fill, h } from "../dom.js";
 import { triggersOf } from "../happenings.js";
 import { currentLocale, durationText, t, timeText } from "../i18n.js";
@@ -25,6 +25,7 @@ export class AskedClip {
     this.clip = offered.clip;
     this.span = offered.span;
     this.asked = asked;
+    this.startedMs = spanOf(context.household, offered.clip).from_ms;
     this.onChange = onChange;
     const { clip_id, duration_ms, is_cut_short } = offered.clip.body;
     const told = /** @type {Told} */ (context.household.told.get(offered.clip.id));
@@ -54,7 +55,7 @@ export class AskedClip {
 
   /** @param {ClipManifest} manifest @param {HTMLVideoElement} video */
   #checked(manifest, video) {
-    const parts = partsOf(manifest, this.asked);
+    const parts = partsOf(manifest, this.startedMs, this.asked);
     if (parts.length === 0) {
       this.box.checked = false;
       this.box.disabled = true;
@@ -73,7 +74,7 @@ export class AskedClip {
     const [from, to] = [slider("from", 0), slider("to", last)];
     const words = h("p", { class: "muted", role: "status" });
     let isPlayingPart = false;
-    const atS = (/** @type {number} */ ms) => (ms - manifest.started_ms) / 1000;
+    const atS = (/** @type {number} */ ms) => (ms - this.startedMs) / 1000;
     const moved = (/** @type {HTMLInputElement | null} */ by) => {
       if (Number(from.value) > Number(to.value)) (by === from ? to : from).value = (by ?? from).value;
       const [first, end] = [parts[Number(from.value)], parts[Number(to.value)]];

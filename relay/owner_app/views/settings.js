@@ -156,6 +156,7 @@ class SettingsForm {
         h("div", { class: "actions" }, h("button", { class: "primary", id: "save-settings" }, t("settings.save"))),
       ),
     );
+    if (proposed !== undefined) touched();
   }
 
   #isConflict() {
@@ -170,7 +171,6 @@ class SettingsForm {
     const useMine = () => {
       this.sent = null;
       this.#form(now, mine);
-      this.isTouched = true;
       this.shown = JSON.stringify([now?.revision, null]);
     };
     const sides = [said("settings.yours", mine), ...(isKnown && now ? [said("settings.theirs", now)] : [])];

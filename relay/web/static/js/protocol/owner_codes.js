@@ -43,7 +43,17 @@ function documentOf(pasted, prefix, fields) {
   if (joined.length > MAX_CODE_CHARS || !joined.startsWith(prefix)) {
     throw new WireError(`the code begins with ${prefix}`);
   }
-  return withFields(parseCanonical(text(unb64u(joined.slice(prefix.length)))), fields);
+  return withFields(parseCanonical(textIn(joined.slice(prefix.length))), fields);
+}
+
+/** @param {string} encoded */
+function textIn(encoded) {
+  const data = unb64u(encoded);
+  try {
+    return text(data);
+  } catch {
+    throw new WireError("the code isn't whole");
+  }
 }
 
 /** @param {any} document @param {string[]} fields in alphabetical order @returns {any} */

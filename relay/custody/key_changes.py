@@ -1,0 +1,36 @@
+"""New owners by a printed recovery code: logged, so that nobody comes in unseen; nobody waits for it.
+
+The commitment says nothing of whose door it was; its owners hold what opens it.
+"""
+
+import logging
+
+from firmware.protocol.custody import CustodyLeaf, KeyChangedLeaf
+from firmware.protocol.events import KeyChangeCommitted
+from relay.allowances import Allowances, AskedTooOften, Rate
+from relay.clock import Clock
+from relay.custody.logs import LogEntries
+from relay.store.database import Transaction
+
+CHANGES = Rate(at_once=5, each_s=3600)
+"""A doorbell gone wrong may not fill the public log."""
+
+log = logging.getLogger(__name__)
+
+
+class KeyChanges:
+    """Logs commitments."""
+
+    def __init__(self, *, logs: LogEntries, clock: Clock) -> None:
+        self._logs = logs
+        self._allowances = Allowances(clock)
+
+    async def take(self, tx: Transaction, device: str, told: KeyChangeCommitted) -> None:
+        """Add what a doorbell commits to; the same commitment again is one entry."""
+        try:
+            self._allowances.take(device, CHANGES)
+        except AskedTooOften:
+            log.warning("a doorbell changes its owners' keys without end: one isn't logged")
+            return
+        entry = CustodyLeaf(body=KeyChangedLeaf(commitment=told.commitment)).encode()
+        await self._logs.add(tx, "custody", entry, key=f"key-change:{told.commitment}")

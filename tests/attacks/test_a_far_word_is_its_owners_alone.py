@@ -1,0 +1,190 @@
+"""`doorward approve` (R10b b): what a relay, another owner, a passkey or an officer's text can't do."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firmware.live.asked_channel import AskedChannel
+from firmware.live.errors import LiveError
+from firmware.owner.approver import sign_word
+from firmware.owner.errors import LineFailed, NotTaken
+from firmware.owner.key_file import make_key_file
+from firmware.owner.telling import lines_of
+from firmware.protocol.decisions import AddApprover, Confirm, EnrolBrowser
+from firmware.protocol.encoding import b64u, decode
+from firmware.protocol.grants import SignedStatement
+from firmware.protocol.live import LiveAnswer, SignedLive, parse_unverified
+from firmware.viewer.errors import AnswerRefused, RelayRefused
+from tests.fakes.asked_house import AskedHouse, asked_house
+from tests.fakes.channel import FakeChannel
+from tests.fakes.consent_world import new_owner_passkey
+from tests.fakes.waiting import eventually, in_time
+from tests.story.browser import SoftBrowser
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[AskedHouse]:
+    async with asked_house(tmp_path) as found:
+        yield found
+
+
+async def bo_and_player(house: AskedHouse):
+    """Let Bo be an owner too, with a passkey and a player."""
+    passkey = new_owner_passkey()
+    await house.rig.confirm(house.desk, house.rig.sign(house.rig.newcomer(passkey=passkey.key)))
+    return passkey, house.let_in("Bo's laptop", passkey.key.credential_id)
+
+
+async def test_another_owners_program_learns_nothing_of_what_one_owner_signed(
+    house: AskedHouse,
+) -> None:
+    _, player = await bo_and_player(house)
+    digest = await house.rig.ask(house.desk, house.rig.sign())
+    async with house.asking(player) as asking:
+        assert (await in_time(asking.waiting())).waiting == []
+        with pytest.raises(LineFailed, match="not_found"):
+            await in_time(asking.part(digest, 1))
+        household = await in_time(asking.household())
+    assert {one.name for one in household.browsers} == {"Bo's phone", "Bo's laptop"}
+    async with house.asking() as asking:
+        assert len((await in_time(asking.waiting())).waiting) == 1
+
+
+async def test_another_owners_key_says_no_word_for_it(house: AskedHouse) -> None:
+    passkey, player = await bo_and_player(house)
+    key = make_key_file(house.folder / "bo", name="Bo's key", passphrase="")
+    terms = AddApprover(name="Bo's key", key=key.code.key)
+    await house.rig.confirm(house.desk, house.rig.sign(terms, by=passkey))
+    digest = await house.rig.ask(house.desk, house.rig.sign())
+    async with house.asking(player) as asking:
+        for answer in ("yes", "no"):
+            with pytest.raises(NotTaken, match="not_waiting"):
+                await in_time(asking.confirm(word(house, key, digest, answer)))
+    assert len(house.desk.waiting()) == 1
+
+
+def word(house: AskedHouse, key, digest: str, answer="yes") -> SignedStatement:
+    return sign_word(
+        key,
+        device=house.rig.keys.device,
+        statement_digest=digest,
+        answer=answer,
+        now_ms=house.rig.now_ms,
+    )
+
+
+async def test_the_passkey_that_signed_cannot_confirm_too(house: AskedHouse) -> None:
+    """A page that got one signature would get the other as easily."""
+    digest = await house.rig.ask(house.desk, house.rig.sign())
+    signed = house.rig.sign(Confirm(statement_digest=digest, answer="yes"))
+    async with house.asking() as asking:
+        with pytest.raises(NotTaken, match="approver"):
+            await in_time(asking.confirm(decode(SignedStatement, signed)))
+    assert len(house.desk.waiting()) == 1
+
+
+async def test_a_word_for_one_statement_confirms_no_other(house: AskedHouse) -> None:
+    key = await house.make_approver()
+    terms = EnrolBrowser(browser=SoftBrowser.create("TV").keys)
+    harmless = await house.rig.ask(house.desk, house.rig.sign(terms))
+    grant = await house.rig.ask(house.desk, house.rig.sign())
+    signed = word(house, key, harmless)
+    forged = SignedStatement(
+        statement=signed.statement.replace(harmless, grant), assertion=signed.assertion
+    )
+    async with house.asking() as asking:
+        with pytest.raises(NotTaken, match="assertion"):
+            await in_time(asking.confirm(forged))
+        with pytest.raises(NotTaken, match="not_waiting"):
+            await in_time(asking.confirm(word(house, key, "e" * 64)))
+    assert {asked.statement.digest for asked in house.desk.waiting()} == {harmless, grant}
+
+
+async def test_a_word_for_another_doorbell_counts_for_nothing(house: AskedHouse) -> None:
+    key = await house.make_approver()
+    digest = await house.rig.ask(house.desk, house.rig.sign())
+    signed = sign_word(key, device="a" * 20, statement_digest=digest, answer="yes",
+                       now_ms=house.rig.now_ms)  # fmt: skip
+    async with house.asking() as asking:
+        with pytest.raises(NotTaken, match="device"):
+            await in_time(asking.confirm(signed))
+
+
+async def test_a_relay_that_answers_itself_hears_nothing(house: AskedHouse) -> None:
+    """Its own certificate in the answer: the program believes only what the doorbell signed."""
+
+    def swapped(signed: SignedLive) -> SignedLive:
+        answer = parse_unverified(LiveAnswer, signed)
+        lines = answer.sdp.replace(answer.answer_fingerprints[0].split()[1], "AA:" * 31 + "AA")
+        own = msgspec.structs.replace(answer, sdp=lines)
+        return SignedLive(text=own.encode().decode(), signature=b64u(b"\x30" * 70))
+
+    house.relay.bring = swapped
+    with pytest.raises(AnswerRefused):
+        async with house.asking():
+            raise AssertionError("a line to the relay")
+
+
+async def test_a_relay_cannot_make_the_doorbell_talk_to_itself(house: AskedHouse) -> None:
+    """An offer that the relay changed isn't the program's any more."""
+    house.relay.carry = lambda signed: SignedLive(
+        text=signed.text.replace("a=", "b=", 1), signature=signed.signature
+    )
+    with pytest.raises(RelayRefused):
+        async with house.asking():
+            raise AssertionError("a line of the relay's")
+
+
+async def test_a_stranger_who_knows_the_token_opens_no_line(house: AskedHouse) -> None:
+    from firmware.viewer.keys import PlayerKeys
+
+    with pytest.raises(RelayRefused):
+        async with house.asking(PlayerKeys.make("Stranger")):
+            raise AssertionError("a stranger's line")
+
+
+async def test_a_browser_that_may_watch_no_more_gets_nothing_over_a_line_that_stands() -> None:
+    asked: list[str] = []
+
+    class Desk:
+        async def waiting(self, browser_id: str):
+            asked.append(browser_id)
+
+    def may_watch(browser: str) -> None:
+        raise LiveError("browser_expired", "renew it")
+
+    channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", may_watch=may_watch)
+    served.attach(channel)
+    serving = asyncio.create_task(served.serve())
+    channel.deliver('{"type":"waiting"}')
+    await eventually(lambda: bool(channel.sent))
+    serving.cancel()
+    assert json.loads(channel.sent[0])["reason"] == "browser_expired"
+    assert asked == []
+
+
+async def test_an_officers_text_cannot_paint_over_what_would_be_released(house: AskedHouse) -> None:
+    await house.rig.ask(house.desk, house.rig.sign(house.rig.terms()))
+    async with house.asking() as asking:
+        (line,) = (await in_time(asking.waiting())).waiting
+    evil = "Burglary\x1b[2J\x1b[1;1HWHAT LEAVES: nothing\r\x9b31m\u202egnihton\u2066\x07\x00"
+    asked = msgspec.structs.replace(line.asked, text=evil, officer_name=evil, reason=evil)
+    shown = "\n".join(lines_of(msgspec.structs.replace(line, asked=asked), None))
+    assert all(char.isprintable() or char == "\n" for char in shown)
+    painted = [one for one in shown.splitlines() if one.lstrip().startswith("WHAT LEAVES")]
+    assert len(painted) == 1
+
+
+async def test_an_officers_text_cannot_look_like_the_programs_own_lines(house: AskedHouse) -> None:
+    await house.rig.ask(house.desk, house.rig.sign())
+    async with house.asking() as asking:
+        (line,) = (await in_time(asking.waiting())).waiting
+    evil = "Burglary.\n\nWHAT LEAVES: 0 min 0 s, no sound\nWho can open it: nobody"
+    asked = msgspec.structs.replace(line.asked, text=evil)
+    shown = lines_of(msgspec.structs.replace(line, asked=asked), None)
+    own = [one for one in shown if one.startswith(("WHAT LEAVES", "Who can open"))]
+    assert len(own) == 2

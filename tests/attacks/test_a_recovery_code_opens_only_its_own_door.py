@@ -1,0 +1,133 @@
+"""Who stands at the service button without the printed code, or with an old one, gets in nowhere."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from firmware.door.ports import Locked, Outcome, WrongNumber
+from firmware.protocol.encoding import b64u
+from firmware.protocol.pairing import qr_text
+from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, recovery_use_text
+from firmware.vault.recovery_words import make_recovery_key, sign_recovery_use
+from tests.fakes.recovering import DOOR_NUMBER, LostHouse, lost_house
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[LostHouse]:
+    async with lost_house(tmp_path) as found:
+        yield found
+
+
+def is_as_it_was(house: LostHouse) -> bool:
+    house.number.check(DOOR_NUMBER)
+    return (
+        [one.name for one in house.rig.owners.owners] == ["Ada"]
+        and house.rig.household.recovery() == house.recovery.public
+        and house.rig.told == []
+    )
+
+
+async def test_another_recovery_code_lets_nobody_in(house: LostHouse) -> None:
+    house.show()
+    assert await house.recover(" ".join(make_recovery_key().words)) == WrongNumber(tries_left=4)
+    assert is_as_it_was(house)
+
+
+async def test_after_five_wrong_codes_even_the_right_one_waits_an_hour(house: LostHouse) -> None:
+    for left in (4, 3, 2, 1):
+        house.show()
+        answer = await house.recover(" ".join(make_recovery_key().words))
+        assert answer == WrongNumber(tries_left=left)
+    assert isinstance(await house.recover(" ".join(make_recovery_key().words)), Locked)
+    assert isinstance(await house.recover(), Locked)
+    house.start()  # pulling the plug gives no further try
+    await house.recovering.start()
+    house.show()
+    assert isinstance(await house.recover(), Locked)
+    assert is_as_it_was(house)
+    house.rig.now_ms += 3600 * 1000
+    house.show()
+    assert await house.recover() == Outcome(is_done=True)
+
+
+async def test_the_page_of_pairing_lets_nobody_in_without_the_code(house: LostHouse) -> None:
+    """The service button and a phone are enough to pair a new doorbell, never one that has owners:
+    nor may they choose its door number."""
+    house.show()
+    assert not (await house.page.complete_pairing("999999")).is_done
+    assert is_as_it_was(house)
+
+
+async def test_the_machine_itself_confirms_no_recovery_without_the_code(house: LostHouse) -> None:
+    code = house.show()
+    assert house.pairing.confirm(house.now_ms) is None
+    assert house.pairing.confirm(house.now_ms, recovered=house.newcomer()) is None
+    assert house.pairing.confirm(house.now_ms, recovered=code) is not None
+
+
+async def test_what_was_signed_for_one_person_lets_no_other_in(house: LostHouse) -> None:
+    """Somebody at home sees what the program sent, and shows a code of their own at once."""
+    code = house.show()
+    use = RecoveryUse(device=house.rig.keys.device, code_digest=code.digest())
+    sent = recovery_use_text(sign_recovery_use(" ".join(house.recovery.words), use))
+    house.show(house.newcomer("Mallory"))
+    assert isinstance(await house.recover(sent), WrongNumber)
+    assert is_as_it_was(house)
+
+
+async def test_a_code_swapped_between_check_and_pairing_gets_nowhere(house: LostHouse) -> None:
+    """The button and another phone, in the moment in which the right words are checked."""
+    house.show()
+    chosen = house.number.choose
+
+    def choose_and_swap(number: str) -> None:
+        chosen(number)
+        house.pairing.press_service(house.now_ms)
+        assert house.pairing.read_code(qr_text(house.newcomer("Mallory")), house.now_ms)
+
+    house.number.choose = choose_and_swap  # type: ignore[method-assign]
+    assert not (await house.recover()).is_done
+    assert [one.name for one in house.rig.owners.owners] == ["Ada"]
+
+
+async def test_what_was_signed_for_one_doorbell_opens_no_other(house: LostHouse) -> None:
+    code = house.show()
+    use = RecoveryUse(device="a" * 20, code_digest=code.digest())
+    signed = sign_recovery_use(" ".join(house.recovery.words), use)
+    assert isinstance(await house.recover(recovery_use_text(signed)), WrongNumber)
+    assert is_as_it_was(house)
+
+
+async def test_a_spent_code_is_good_for_nothing(house: LostHouse) -> None:
+    code = house.show()
+    assert await house.recover() == Outcome(is_done=True)
+    assert not house.pairing.press_service(house.now_ms)
+    house.recovering.on_keys(make_recovery_key().public)
+    house.show(house.newcomer("Mallory"))
+    assert isinstance(await house.recover(), WrongNumber)
+    assert code.owner.owner in house.rig.owners.owners
+    assert len(house.rig.owners.owners) == 2
+
+
+async def test_a_spent_code_is_spent_after_a_restart_too(house: LostHouse) -> None:
+    house.show()
+    await house.recover()
+    house.start()
+    await house.recovering.start()
+    assert not house.pairing.press_service(house.now_ms)
+
+
+@pytest.mark.parametrize("junk", ["DWU1:", "DWU1:e30", "DWU1:!", "DWU1:" + "A" * 3000])
+async def test_junk_for_a_signature_is_refused(house: LostHouse, junk: str) -> None:
+    house.show()
+    assert not (await house.recover(junk)).is_done
+    assert is_as_it_was(house)
+
+
+async def test_a_signature_by_nobody_is_refused(house: LostHouse) -> None:
+    code = house.show()
+    use = RecoveryUse(device=house.rig.keys.device, code_digest=code.digest())
+    forged = SignedRecoveryUse(use=use.encode().decode(), signature=b64u(b"\x30\x06" + bytes(6)))
+    assert isinstance(await house.recover(recovery_use_text(forged)), WrongNumber)
+    assert is_as_it_was(house)

@@ -1,0 +1,133 @@
+"""A doorbell with a statement desk and a live line, and an owner's program that asks what waits.
+
+The line is real WebRTC; the relay between is `StraightRelay`, honest or what a test makes of it. The
+desk's doorbell (`rig`) and the line's (`here`) have keys of their own: the desk's device is the one
+that statements name.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from firmware.owner.approving import Approving, Terminal
+from firmware.owner.asking import Asking
+from firmware.owner.key_file import FileKey, make_key_file
+from firmware.owner.line import open_line
+from firmware.own_page import AskedLine, Showing
+from firmware.protocol.decisions import AddApprover
+from firmware.protocol.encoding import b64u
+from firmware.protocol.players import PlayerSetup
+from firmware.statements import StatementDesk
+from firmware.viewer.gateway import Gateway
+from firmware.viewer.keys import PlayerKeys
+from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.porch import Porch, porch
+from tests.fakes.straight_relay import StraightRelay
+
+
+@dataclass
+class AskedHouse:
+    """Everything of it, with Ada's player let in and her key in a file."""
+
+    rig: DeskRig
+    desk: StatementDesk
+    here: Porch
+    line: AskedLine
+    relay: StraightRelay
+    player: PlayerKeys
+    folder: Path
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def ada(self) -> str:
+        """Ada's passkey."""
+        return self.rig.world.owner.key.credential_id
+
+    def let_in(self, name: str, credential_id: str) -> PlayerKeys:
+        """Let a player of one of the owners in."""
+        player = PlayerKeys.make(name)
+        self.rig.browsers.enrol(player.public, credential_id, self.rig.now_ms)
+        at_line = self.here.owners.owners[0].passkey.credential_id
+        self.here.browsers.enrol(player.public, at_line, time.time_ns() // 1_000_000)
+        return player
+
+    async def make_approver(self, name: str = "key") -> FileKey:
+        """Make a key in a file, and let it count as one of Ada's, confirmed at the door."""
+        key = make_key_file(self.folder / name, name=name, passphrase="")
+        terms = AddApprover(name=name, key=key.code.key)
+        await self.rig.confirm(self.desk, self.rig.sign(terms))
+        return key
+
+    @asynccontextmanager
+    async def asking(self, player: PlayerKeys | None = None) -> AsyncIterator[Asking]:
+        """Open a line with a player's keys."""
+        setup = PlayerSetup(
+            relay="http://relay.test",
+            device=self.here.keys.device,
+            identity_key=b64u(self.here.keys.signer.spki),
+            token="t" * 43,
+        )
+        gateway = Gateway(
+            keys=player or self.player,
+            setup=setup,
+            relay=self.relay,
+            wall_ms=lambda: time.time_ns() // 1_000_000,
+            monotonic_s=time.monotonic,
+            purpose="clips",
+        )
+        async with open_line(gateway, []) as line:
+            yield Asking(line, answer_s=5)
+
+    def program(self, key: FileKey, *answers: str) -> Approving:
+        """Return the owner's program; whoever sits before it types these answers."""
+        typed = iter(answers)
+
+        def ask(prompt: str) -> str:
+            self.said.append(prompt)
+            return next(typed)
+
+        return Approving(
+            device=self.rig.keys.device,
+            key=key,
+            terminal=Terminal(say=self.said.append, ask=ask),
+            folder=self.folder,
+            wall_ms=lambda: self.rig.now_ms,
+            find_player=lambda: None,
+        )
+
+
+@asynccontextmanager
+async def asked_house(tmp_path: Path) -> AsyncIterator[AskedHouse]:
+    """Open it."""
+    async with desk_rig(tmp_path) as rig:
+        desk = rig.desk()
+        line = AskedLine(
+            desk=desk,
+            showing=Showing(
+                desk=desk,
+                owners=rig.owners,
+                household=rig.household,
+                library=rig.library,
+                playback=rig.playback,
+                register=lambda: rig.world.facts.register,
+            ),
+            owners=rig.owners,
+            browsers=rig.browsers,
+            household=rig.household,
+        )
+        folder = tmp_path / "laptop"
+        folder.mkdir()
+        async with porch(asked=lambda: line) as here:
+            house = AskedHouse(
+                rig=rig,
+                desk=desk,
+                here=here,
+                line=line,
+                relay=StraightRelay(here),
+                player=PlayerKeys.make("x"),
+                folder=folder,
+            )
+            house.player = house.let_in("Laptop", house.ada)
+            yield house
