@@ -36,6 +36,7 @@ from firmware.protocol.decisions import OwnerSettings
 from firmware.public_record import PublicRecord
 from firmware.recording import Recording
 from firmware.recovering import Recovering
+from firmware.refusal_counts import RefusalCounts
 from firmware.releasing import Releasing
 from firmware.slots import WaitingEvents
 from firmware.statements import StatementDesk
@@ -100,6 +101,9 @@ class Consenting:
             statements=statements,
             library=recording.library,
             clock=clock,
+        )
+        self._refusal_counts = RefusalCounts(
+            household=self._household, clock=clock, tell=tell, chance=source
         )
         deciding = Deciding(
             admitting=household.admitting,
@@ -236,8 +240,13 @@ class Consenting:
         while True:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
-            now_ms = self._clock.wall_ms()
-            await asyncio.to_thread(self._household.forget_declined_before, now_ms - FORGOTTEN_MS)
+            if self._clock.is_settled():  # a wrong time would forget a no, and ask again
+                now_ms = self._clock.wall_ms()
+                await asyncio.to_thread(
+                    self._household.forget_declined_before, now_ms - FORGOTTEN_MS
+                )
+                await asyncio.to_thread(self.record.requests.forget_old)
+                await self._refusal_counts.tell_due()
             await asyncio.sleep(LOOKED_AT_EVERY_S)
 
     async def _take_settings(self, settings: OwnerSettings) -> None:

@@ -155,9 +155,7 @@ class Deciding:
             await self.tell_what_counts(digest, browser, credential_id)
         return refusal
 
-    async def tell_what_counts(
-        self, digest: str, browser: BrowserKeys, credential_id: str
-    ) -> None:
+    async def tell_what_counts(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
         """Tell a browser that is new what was decided before it: it couldn't change it else."""
         owner = self._owners.find(credential_id)
         if owner is not None:

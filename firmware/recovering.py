@@ -2,10 +2,10 @@
 
     service button ─► code before the camera ─► words compared ─► recovery code ─► owner
 
-The new passkey becomes an owner beside those that there are; clips and settings stay. Every owner is
-told, and the public log gets a salted commitment, so that nobody comes in unseen. The code is spent.
-Order: door number, owner, code spent, told. After a crash in between the code still counts, or the
-owner is in; never neither.
+The new passkey becomes an owner beside those that there are; clips and settings stay. Every owner
+is told, and the public log gets a salted commitment, so that nobody comes in unseen. The code is
+spent. Order: door number, owner, code spent, told. After a crash in between the code still counts,
+or the owner is in; never neither.
 """
 
 import asyncio

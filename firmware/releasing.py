@@ -25,6 +25,7 @@ from firmware.evidence.seal import (
 )
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.custody import CaptureProof
+from firmware.protocol.encoding import WireError
 from firmware.protocol.events import EventBody, PackageReady, PackageWithdrawn
 from firmware.protocol.grants import ClipRange
 from firmware.protocol.register.extract import RegisterExtract
@@ -112,7 +113,7 @@ class Releasing:
                     sealed=sealed,
                 )
             )
-        except (ClipMismatchError, DoorwardError, OSError) as error:
+        except (ClipMismatchError, DoorwardError, OSError, WireError) as error:
             log.exception("a confirmed release could not be sealed")
             return Refusal(reason="clip_unknown", detail=f"it could not be sealed: {error}")
 

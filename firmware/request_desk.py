@@ -120,9 +120,6 @@ class RequestDesk:
                 ]
         return Tellings(bodies=bodies, told=tuple(kept))
 
-    async def tell_standing(self, _newcomer: object) -> None:
-        """Nothing is to be done: a new owner's browsers hear of what stands in their next slot."""
-
     def forget_old(self) -> None:
         """Forget who was told of requests that are over for certain."""
         self._slots.forget_told_before(self._clock.wall_ms() - TOLD_FOR_MS)

@@ -31,6 +31,7 @@ from firmware.protocol.custody import (
     CaptureProof,
     SlotRecord,
     clip_commitment,
+    fill_up,
     new_salt,
     slot_entry,
     slot_root,
@@ -140,9 +141,12 @@ class Slots:
         return self._clock.is_trusted()
 
     def _may_tell(self, slot: int) -> bool:
-        newest = self._store.newest_slot()
-        if newest is not None and slot <= newest:
-            return False  # before a restart, or before the clock was set back
+        newest = self._store.newest_slot() or 0
+        if slot <= newest <= slot + 1:
+            return False  # before a restart, or before the clock was set back a little
+        if newest > slot:
+            log.warning("the clock was ahead: what was committed to then is forgotten")
+            self._store.forget_after(slot)
         waiting = self._events.still_waiting(self._store.event_ids(count=MAX_WAITING))
         if waiting >= MAX_WAITING:
             log.info("the relay gives no receipts: slot %d is left out", slot)
@@ -157,7 +161,10 @@ class Slots:
             device=self._device,
             slot=slot,
             salt=new_salt(self._random_bytes(32)),
-            clips=[clip_commitment(clip.manifest_digest, clip.salt) for clip in clips],
+            clips=fill_up(
+                [clip_commitment(clip.manifest_digest, clip.salt) for clip in clips],
+                self._random_bytes,
+            ),
         )
         kept = SlotKept(record=record, event_id=new_id(), clips=clips, told=tellings.told)
         return kept, notes

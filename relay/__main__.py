@@ -93,7 +93,11 @@ def _run_init(options: argparse.Namespace) -> int:
     if "turn_config" in written:
         print(f"  turnserver -c {written['turn_config']}  (on {options.turn_host})")
     print(f"  doorward-relay serve --config {written['config']}")
-    print("then: doorward-relay invite doorbell | owner | officer")
+    print("then: doorward-relay invite doorbell | owner")
+    print("Nobody can ask for footage before there are public logs and two administrators:")
+    print(
+        f"  doorward-relay log init --name NAME --config {written['config']}, and what it says next"
+    )
     return 0
 
 

@@ -50,7 +50,7 @@ from relay.clock import SystemClock
 from relay.config import Config, load
 from relay.custody.logs import LogEntries
 from relay.errors import ConfigError
-from relay.request.moderation import CATEGORIES, Moderation, parse_category
+from relay.request.moderation import CATEGORIES, Moderation, describe_waiting, parse_category
 from relay.store import requests
 from relay.store.database import Database
 from relay.verify.reading import read_document
@@ -157,6 +157,7 @@ def _write_proposal(options: argparse.Namespace, proposed: ProposedChange) -> in
     write_new_file(options.out, proposed.encode(), mode=0o644)
     print("\n".join(describe(proposed)))
     print(f"{options.out}: to be signed: doorward-relay admin sign {options.out} --key ID.key.json")
+    print(f"and then: doorward-relay admin submit {options.out} --config relay.toml")
     return 0
 
 
@@ -217,16 +218,7 @@ def _moderate_list(options: argparse.Namespace) -> int:
             print(msgspec.json.encode(waiting).decode())
             return
         for row in rows:
-            request = row.request
-            print(f"{row.id}  {request.agency}  case {request.case_number}")
-            print(
-                f"  {request.incident_type}, {len(request.cells)} cells, by {request.officer_name}"
-            )
-            print(f"  co-signed by {request.cosigner_name}")
-            if request.is_emergency:
-                print(f"  EMERGENCY: {request.danger}")
-            for line in request.text.splitlines():
-                print(f"  | {_printable(line)}")
+            print("\n".join(describe_waiting(row)))
         print(f"{len(rows)} wait" if rows else "nothing waits", file=sys.stderr)
 
     asyncio.run(_with_register(load(options.config), show))
@@ -264,11 +256,6 @@ async def _with_register(
         await use(database, register)
     finally:
         await database.close()
-
-
-def _printable(text: str) -> str:
-    """Return a line that can't steer the terminal it is read in."""
-    return "".join(char if char.isprintable() else "�" for char in text)
 
 
 # --- the command line ---

@@ -116,7 +116,7 @@ class Relay:
         self._publishing = Publishing(database, clock, self._register, self._hub)
         record = NoRecord() if self._custody is None else self._custody.record
         self._delivery = Delivery(database, clock, self._objects, self._commands, record=record)
-        self._deletions = Deletions(database, record, self._agencies)
+        self._deletions = Deletions(database, clock, record, self._agencies)
         self._sweeping = Sweeping(
             database=database,
             clock=clock,
@@ -185,6 +185,7 @@ class Relay:
             await self._revocations.start()
             await self._bus.serve_callout(self._callout.respond)
             for name, part in {
+                "revocations": self._revocations.run,
                 "commands": self._commands.run,
                 "events": self._events.run,
                 "statuses": self._statuses.run,
@@ -276,6 +277,7 @@ class Relay:
                 pages=pages,
                 agencies=self._agencies,
                 desk=self._desk,
+                deletions=self._deletions,
                 owner_origin=config.owner_origin,
             ),
             owner_origin=config.owner_origin,

@@ -96,6 +96,12 @@ def _run_policy(options: argparse.Namespace) -> int:
     else:
         options.out.write_bytes(text)
         print(f"{options.out}: the same file goes to every doorbell's card", file=sys.stderr)
+        print(
+            "Start the relay again. The register begins with its charter, which two administrators "
+            "sign:\n  doorward-relay admin keygen --help\n  doorward-relay admin charter "
+            f"--origin {log.name}/register --admin ID.json --admin ID.json --out charter.json",
+            file=sys.stderr,
+        )
     return 0
 
 

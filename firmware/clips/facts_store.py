@@ -4,15 +4,18 @@ Lies in the library's database, so that one commit makes a fact durable. Only st
 belong here; what the facts mean is judged in firmware.consent.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from firmware.clips.database import Database
 from firmware.protocol.custody import ReleaseRecord
-from firmware.protocol.encoding import decode
+from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
 
 MAX_STATEMENT_BYTES = 128 * 1024
+
+log = logging.getLogger(__name__)
 
 StatementState = Literal["waiting", "confirmed", "refused", "done"]
 Way = Literal["door_page", "approver", "knock"]
@@ -161,13 +164,17 @@ class FactsStore:
             rows = connection.execute(
                 "SELECT statement FROM waiting_statements WHERE kind = 'grant'"
             ).fetchall()
-        terms = [
-            decode(Statement, signed.statement.encode()).terms
-            for signed in (
-                decode(SignedStatement, row[0], max_bytes=MAX_STATEMENT_BYTES) for row in rows
-            )
-        ]
-        return frozenset(one.request_digest for one in terms if isinstance(one, GrantTerms))
+        found = set()
+        for row in rows:
+            try:
+                signed = decode(SignedStatement, row[0], max_bytes=MAX_STATEMENT_BYTES)
+                terms = decode(Statement, signed.statement.encode()).terms
+            except WireError as error:  # of another version: it mustn't keep all else untold
+                log.warning("a grant of earlier can't be read: %s", error)
+                continue
+            if isinstance(terms, GrantTerms):
+                found.add(terms.request_digest)
+        return frozenset(found)
 
     def statements_in(self, state: StatementState) -> list[WaitingStatement]:
         """Return all in one state, oldest first: `confirmed` ones are to be carried out still."""

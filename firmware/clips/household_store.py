@@ -201,6 +201,11 @@ class HouseholdStore:
             ).fetchall()
         return {row[0]: row[1] for row in rows}
 
+    def forget_refusals_before(self, quarter: str) -> None:
+        """Forget the counts of earlier quarters."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM refusals WHERE quarter < ?", (quarter,))
+
     def _document(self, kind: type[D], column: Column) -> D | None:
         with self._database.read() as connection:
             row = connection.execute(f"SELECT {column} FROM household").fetchone()  # noqa: S608

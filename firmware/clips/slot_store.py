@@ -98,6 +98,12 @@ class SlotStore:
             )
             _prune(connection)
 
+    def forget_after(self, slot: int) -> None:
+        """Forget all later slots: the clock had leapt ahead, and their clips have no true one."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM slots WHERE slot > ?", (slot,))
+            _prune(connection)
+
     def record(self, slot: int) -> SlotRecord | None:
         """Return what was committed to in a slot."""
         with self._database.read() as connection:

@@ -1,7 +1,7 @@
 """Tries that are counted durably: so many wrong ones, then an hour's pause.
 
-A try is written down before it is judged, so that pulling the plug gives no further one. The hour is
-monotonic and begins again at a restart: neither a wrong wall clock nor a reboot shortens it.
+A try is written down before it is judged, so that pulling the plug gives no further one. The hour
+is monotonic and begins again at a restart: neither a wrong wall clock nor a reboot shortens it.
 """
 
 from collections.abc import Callable

@@ -184,7 +184,7 @@ class Followed:
 
     def places(self, request_digest: str, *, now_ms: int) -> Places | None:
         """Return where the entries are that gave a request its right; None if it has none now."""
-        facts = self.facts(requests_since_ms=0)
+        facts = self.facts(requests_since_ms=now_ms)  # of it, only the agreements are needed
         record = self._register.requests.get(request_digest)
         if record is None:
             return None

@@ -31,6 +31,7 @@ from firmware.following.source import LogSource
 from firmware.following.store import MAX_CONTRADICTIONS, Contradiction, RegisterStore
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import ProgramReleased
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
@@ -46,6 +47,8 @@ POLL_EVERY_S = 600.0
 POLLS_IN_FRESHNESS = 4
 """Where a register must be fresher than usual, it is read so often in that time."""
 FIRST_RETRY_S = 5.0
+UNREADABLE_MAX_RETRY_S = 3600.0
+"""A log that serves what doesn't fit costs the card up to MAX_REGISTER_BYTES a try."""
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
 """A fleet that is told of an entry doesn't come in the same moment."""
@@ -177,19 +180,30 @@ class RegisterFollower:
         await self._tell_news()
 
     async def run(self) -> None:
-        """Read now and then, and when told to, until cancelled."""
+        """Read now and then, and when told to, until cancelled.
+
+        After a log that doesn't fit together no word of the relay's makes it read sooner.
+        """
         if self._store is None:
             await self.start()
         backoff = Backoff(first_s=FIRST_RETRY_S, max_s=self._poll_every_s, source=self._chance)
+        unreadable = Backoff(
+            first_s=FIRST_RETRY_S, max_s=UNREADABLE_MAX_RETRY_S, source=self._chance
+        )
         while True:
             self._is_wanted.clear()
             try:
                 await self.read()
+            except (LogUnreadable, LogContradicts) as error:
+                log.warning("the register isn't as it should be: %s", error)
+                await asyncio.sleep(unreadable.next_s())
+                continue
             except (FollowError, OSError) as error:
                 log.warning("the register couldn't be read: %s", error)
                 wait_s = backoff.next_s()
             else:
                 backoff.reset()
+                unreadable.reset()
                 wait_s = self._poll_s() * (0.5 + self._chance.random() / 2)
             with suppress(TimeoutError):
                 async with asyncio.timeout(max(wait_s, LEAST_PAUSE_S)):
@@ -333,6 +347,7 @@ class RegisterFollower:
             raise LogUnreadable("a stamp of the register is too large")
         with self._lock:
             notes = list(takewhile(partial(reading.take_stamp, self._followed), notes))
+        reading.check_room(store, notes)
         store.stamps.append(notes)
         store.stamps.sync()
         store.stamp_count += len(notes)

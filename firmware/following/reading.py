@@ -100,16 +100,25 @@ def new_entries(bundle: Bundle, data: bytes) -> list[bytes]:
 
 def keep_pending(store: RegisterStore, growth: Growth, entries: list[bytes]) -> None:
     """Try entries, and keep them for the case that they are the right ones. Blocks."""
-    if store.entries.size_bytes + sum(map(len, entries)) > MAX_REGISTER_BYTES:
-        raise LogUnreadable("the register is larger than this doorbell can follow")
+    check_room(store, entries)
     growth.take(entries)
     store.entries.append(entries)
 
 
+def check_room(store: RegisterStore, records: list[bytes]) -> None:
+    """Raise LogUnreadable if entries and stamps would take more of the card than they may."""
+    if store.entries.size_bytes + store.stamps.size_bytes + bytes_of(records) > MAX_REGISTER_BYTES:
+        raise LogUnreadable("the register is larger than this doorbell can follow")
+
+
 def accept(store: RegisterStore, followed: Followed, witnessed: Witnessed) -> None:
-    """Let the entries in the store count up to this checkpoint, which they lead to. Blocks."""
+    """Let the entries in the store count up to this checkpoint, which they lead to. Blocks.
+
+    What an interrupted read has left beyond it stays on trial.
+    """
     store.entries.sync()
-    followed.accept(witnessed, _counting(store, store.pending()))
+    due = witnessed.checkpoint.size - followed.size
+    followed.accept(witnessed, _counting(store, islice(store.pending(), due)))
     store.keep_checkpoint(witnessed.note)
 
 

@@ -17,17 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx2
+import msgspec
 
 from firmware.owner.approver import ApproverKey
 from firmware.owner.approving import Approving, Terminal
 from firmware.owner.asking import Asking
+from firmware.owner.door_page import TIMEOUT_S as PAGE_TIMEOUT_S
+from firmware.owner.door_page import DoorPage
 from firmware.owner.errors import KeyRefused, OwnerError
 from firmware.owner.key_file import load_key_file, make_key_file
 from firmware.owner.qr import draw_qr, is_drawable
-from firmware.owner.recovery import check_recovery, new_recovery
+from firmware.owner.recovery import check_recovery, new_recovery, pair_again
 from firmware.owner.telling import household_lines
 from firmware.protocol.owner_codes import ApproverCode, approver_code_text
 from firmware.protocol.pairing import approver_words
+from firmware.protocol.players import RelayUrl
 from firmware.viewer.folder import Folder
 from firmware.viewer.gateway import Gateway
 from firmware.viewer.relay import TIMEOUT_S, RelayClient
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from firmware.owner.fido_key import Person
 
 MAX_NAME_CHARS = 60
+APP_PORT = 8420
 APPROVER_NAME = "approver.json"
 
 
@@ -47,6 +52,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     recovery.add_argument(
         "--check", action="store_true", help="type the words of a key that you have, to test them"
+    )
+    recovery.add_argument(
+        "--pair", action="store_true", help="let a new app in with the words, at home"
+    )
+    recovery.add_argument(
+        "--door", default="http://doorbell.local:8080", metavar="URL", help="its own page"
     )
     recovery.set_defaults(run=_recovery)
     approve = commands.add_parser(
@@ -60,7 +71,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     approve.add_argument("--new-key", type=Path, metavar="FILE", help="make such a key in a file")
     approve.add_argument("--key-file", type=Path, metavar="FILE", help="sign with a key in a file")
-    approve.add_argument("--name", type=_name, default="", help="what the new key is called")
+    approve.add_argument("--name", type=_name, help="what the new key is called")
     approve.add_argument(
         "--save", type=Path, metavar="DIR", help="keep the clips there (else they are deleted)"
     )
@@ -69,6 +80,23 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "owners", help="show who owns the doorbell, and your browsers and keys there"
     )
     owners.set_defaults(run=_owners)
+    app = commands.add_parser(
+        "app", help="serve the owner's app from this machine, and say which one it is"
+    )
+    app.add_argument("--relay", type=_origin, metavar="URL", help="such as https://relay.example")
+    app.add_argument("--port", type=int, default=APP_PORT, metavar="N", help="(%(default)s)")
+    app.add_argument("--bundle", type=Path, metavar="DIR", help="another copy of the app")
+    app.add_argument(
+        "--list", action="store_true", help="print each file's SHA-256, as sha256sum does, and end"
+    )
+    app.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="the log's policy: serve only what that public register knows (with --log)",
+    )
+    app.add_argument("--log", metavar="URL", help="where the register is, such as https://…/log")
+    app.set_defaults(run=_app)
     for command in (approve, owners):
         command.add_argument(
             "--data",
@@ -80,6 +108,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _recovery(options: argparse.Namespace) -> int:
+    if options.pair:
+        with httpx2.Client(timeout=PAGE_TIMEOUT_S, trust_env=False) as http:
+            page = DoorPage(http, options.door)
+            pair_again(page, Terminal(say=print, ask=_ask), ask_secret=getpass.getpass)
+        return 0
     print(check_recovery() if options.check else new_recovery())
     return 0
 
@@ -119,6 +152,32 @@ def _owners(options: argparse.Namespace) -> int:
             return household_lines(await desk.household(), None)
 
     print("\n".join(asyncio.run(shown())))
+    return 0
+
+
+def _app(options: argparse.Namespace) -> int:
+    from firmware.owner import bundle as app
+
+    bundle = options.bundle or app.find_bundle()
+    listing = app.listing_of(bundle)
+    if options.list:
+        print(listing, end="")
+        return 0
+    digest = app.digest_of(listing)
+    print(f"The app's digest: {digest}")
+    if (options.policy is None) != (options.log is None):
+        raise OwnerError("give --policy and --log together")
+    if options.policy is not None:
+        programs = asyncio.run(app.released_programs(options.policy, options.log))
+        print(f"The register knows it: version {app.version_in(programs, digest)}.")
+    else:
+        print("Nobody has compared it: give --policy and --log to compare it with the register.")
+    if options.relay is None:
+        raise OwnerError("give your relay's address: --relay https://…")
+    from firmware.owner.app_server import build_app, serve
+
+    print(f"The owner's app: http://localhost:{options.port} (its relay: {options.relay})")
+    asyncio.run(serve(build_app(options.relay, bundle=bundle), options.port))
     return 0
 
 
@@ -162,7 +221,7 @@ def _code_help(code: ApproverCode) -> str:
     drawn = [draw_qr(text), ""] if is_drawable() else []
     return "\n".join(
         (
-            "Paste this code in the owner's app, under Settings, Keys that confirm from anywhere:",
+            "Paste this code in the owner's app, under Settings, Confirm from anywhere:",
             "",
             text,
             "",
@@ -219,6 +278,13 @@ def _name(text: str) -> str:
     if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
         raise argparse.ArgumentTypeError(f"one line of at most {MAX_NAME_CHARS} characters")
     return text
+
+
+def _origin(text: str) -> str:
+    try:
+        return msgspec.convert(text.rstrip("/"), RelayUrl)
+    except msgspec.ValidationError as error:
+        raise argparse.ArgumentTypeError("https://, a name, and nothing behind it") from error
 
 
 def _default_folder() -> Path:

@@ -78,7 +78,10 @@ async def open_line(
     gateway: Gateway, servers: Sequence[IceServer], *, connect_s: float = CONNECT_S
 ) -> AsyncIterator[Line]:
     """Connect, or raise LineFailed or a ViewerError; all is closed at the end."""
-    connection = RTCPeerConnection(_configuration(servers))
+    try:
+        connection = RTCPeerConnection(_configuration(servers))
+    except ValueError as error:
+        raise LineFailed(f"the relay names a STUN or TURN server that is none: {error}") from error
     key = ""
     try:
         line = Line(connection.createDataChannel(ASKED_LABEL))

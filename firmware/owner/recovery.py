@@ -1,12 +1,21 @@
-"""`doorward recovery`: a recovery key, shown once and kept nowhere."""
+"""`doorward recovery`: a recovery key, shown once and kept nowhere; and used, when it is needed."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from firmware.owner.approving import Terminal
+from firmware.owner.door_page import DoorPage
+from firmware.owner.errors import OwnerError, PageFailed
 from firmware.owner.qr import draw_qr, is_drawable
+from firmware.owner.telling import plain
 from firmware.protocol.owner_codes import recovery_code_text
 from firmware.protocol.pairing import recovery_key_words
-from firmware.vault.recovery_words import make_recovery_key, recovery_keys_of_words
+from firmware.protocol.recovery import RecoveryUse, recovery_use_text
+from firmware.vault.recovery_words import (
+    make_recovery_key,
+    recovery_keys_of_words,
+    sign_recovery_use,
+)
 
 
 def new_recovery() -> str:
@@ -71,3 +80,33 @@ def _numbered(words: Sequence[str]) -> list[str]:
 
 def _drawn(says: str, text: str) -> list[str]:
     return [says, draw_qr(text), ""] if is_drawable() else []
+
+
+def pair_again(page: DoorPage, terminal: Terminal, *, ask_secret: Callable[[str], str]) -> None:
+    """Let a new app in with the recovery words, at a doorbell whose service button was held.
+
+    Raises PageFailed, VaultError or OwnerError. The words never leave this machine.
+    """
+    shown = page.pairing()
+    if shown.state != "words" or not shown.is_recovery:
+        raise PageFailed(
+            "nobody is recovering there: hold the service button inside the case for three "
+            "seconds, show the new app's code to the camera, and run this again"
+        )
+    code = shown.pairing_code()
+    terminal.say(f"“{plain(code.owner.name)}” wants to be an owner. Six words:")
+    terminal.say(f"\n  {' '.join(shown.words())}\n")
+    question = "Does the new app show the same, in the same order? (yes/no) "
+    if terminal.ask(question).strip() != "yes":
+        raise OwnerError("then somebody is in between: stop here, and begin again")
+    words = ask_secret("The 18 recovery words: ")
+    use = RecoveryUse(device=shown.device, code_digest=code.digest())
+    signed = sign_recovery_use(words, use)
+    number = ask_secret("A new door number (six digits): ")
+    if ask_secret("The same once more: ") != number:
+        raise OwnerError("the two numbers differ; begin again")
+    page.recover(recovery_use_text(signed), number)
+    terminal.say(
+        "Done: the new app's passkey is an owner, and every owner is told. This recovery code "
+        "counts no more. Print a new one: doorward recovery"
+    )

@@ -8,7 +8,7 @@ What a commitment is of, `ReleaseRecord` and `SlotRecord`, stays on the doorbell
 away inside a package.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -34,7 +34,9 @@ from firmware.protocol.register.entries import MAX_LEAF_BYTES
 from firmware.protocol.tlog.merkle import inclusion_root, leaf_hash
 
 DELETION_TAG = b"doorward/deletion/v1"
-MAX_CLIPS_IN_SLOT = 500
+MIN_CLIPS_IN_SLOT = 8
+MAX_CLIPS_IN_SLOT = 512
+"""Both powers of two: a slot's record is filled up to one."""
 
 Quarter = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-Q[1-4]\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
@@ -57,7 +59,8 @@ class ReleaseRecord(Document, frozen=True, kw_only=True):
 class SlotRecord(Document, frozen=True, kw_only=True):
     """What a doorbell commits to in one slot: the clips that it finished, each salted by itself.
 
-    `clips` are `clip_commitment`s in the order in which they were finished; none is as usual.
+    `clips` are `clip_commitment`s, filled up with random ones (`fill_up`) and in order of their
+    values: whoever is given the record with one clip learns nearly nothing of the others.
     """
 
     v: Literal[1] = 1
@@ -257,6 +260,15 @@ def slot_root(commitment: str, *, index: int, size: int, hashes: Sequence[str]) 
 def clip_commitment(manifest_digest: str, salt: bytes) -> str:
     """Return what stands for a clip in a slot: SHA-256 over tag, salt and manifest digest."""
     return sha256_hex(b"doorward/clip-in-slot/v1\x00" + salt + bytes.fromhex(manifest_digest))
+
+
+def fill_up(commitments: Sequence[str], random_bytes: Callable[[int], bytes]) -> list[str]:
+    """Return a slot's commitments among random ones: a power of two of them, in order of value."""
+    size = MIN_CLIPS_IN_SLOT
+    while size < len(commitments):
+        size *= 2
+    others = [random_bytes(32).hex() for _ in range(size - len(commitments))]
+    return sorted([*commitments, *others])
 
 
 def package_commitment(package_id: Id) -> str:

@@ -38,7 +38,7 @@ PACKAGE_INFO = b"doorward/package/v1\x00"
 CHUNK_BYTES = 64 * 1024
 TAG_BYTES = 16
 
-FileName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
 
 
 class WrappedKey(Document, frozen=True, kw_only=True):

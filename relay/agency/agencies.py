@@ -19,7 +19,7 @@ from firmware.protocol.register.entries import (
     OfficerRevoked,
 )
 from firmware.protocol.register.facts import agreement_in_force
-from firmware.protocol.register.replay import OfficerRecord
+from firmware.protocol.register.records import OfficerRecord
 from firmware.protocol.requests import OfficerCertificate, OfficerRole, SignedCertificate
 from relay.agency.keys import OfficerFile
 from relay.agency.register import RegisterView, RelayRegister
@@ -171,11 +171,13 @@ def agency_of(view: RegisterView, agency_id: str) -> Agency | None:
             state = "suspended"
         elif view.now_ms >= newest.agreement.ends_ms:
             state = "ended"
-        elif newest.seen_ms is not None:
+        elif newest.seen_ms is not None and facts[0].seen_ms is not None:
             delays = view.facts.delays
-            is_first = len(facts) == 1
-            age_ms = max(delays.key_age_ms, delays.agreement_age_ms if is_first else 0)
-            counts_from_ms = max(newest.seen_ms + age_ms, newest.agreement.begins_ms)
+            counts_from_ms = max(
+                facts[0].seen_ms + delays.agreement_age_ms,
+                newest.seen_ms + delays.key_age_ms,
+                newest.agreement.begins_ms,
+            )
     return Agency(
         id=agency_id,
         agreement=in_force or newest.agreement,

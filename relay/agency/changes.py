@@ -147,11 +147,17 @@ def describe(proposed: ProposedChange) -> list[str]:
     """Return in words what the change would do: what its signers read."""
     change = proposed.parsed()
     signed = ", ".join(one.by for one in proposed.signatures) or "nobody yet"
-    return [
+    lines = [
         f"register    {change.origin}",
         *_describe_body(change.body),
         f"signed by   {signed} (whether they may is checked when it is submitted)",
     ]
+    return [printable(line) for line in lines]
+
+
+def printable(text: str) -> str:
+    """Return a line that can't steer the terminal it is read in, nor be read backwards."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _describe_body(body: ChangeBody) -> list[str]:

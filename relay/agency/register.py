@@ -53,7 +53,11 @@ class RegisterLog(RegisterEntries, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterView:
-    """The register at one moment: its state, and what of it may be counted on."""
+    """The register at one moment: its state, and what of it may be counted on.
+
+    Requests are in `register` only (relay/request/published.py reads them): every page takes a
+    view, and there are many.
+    """
 
     register: Register
     stamps: Stamps
@@ -125,7 +129,7 @@ class RelayRegister(RegisterDesk):
             register = await self.replayed(tx)
             stamps = await self._stamped.stamps(tx, LOG)
         now_ms = self._clock.wall_ms()
-        facts = facts_of(register, stamps, fresh_ms=now_ms, requests_since_ms=now_ms)
+        facts = facts_of(register, stamps, fresh_ms=now_ms, requests_since_ms=None)
         return RegisterView(register=register, stamps=stamps, facts=facts, now_ms=now_ms)
 
 

@@ -29,6 +29,7 @@ from relay.custody.releases import Releases
 from relay.custody.serving import LogFiles
 from relay.custody.shelf import Bucket, Retention, Shelf
 from relay.custody.slots import Slots
+from relay.custody.texts import Texts
 from relay.custody.witnesses import Witnesses
 from relay.custody.writer import LogWriter
 from relay.errors import UnknownDoorbell
@@ -67,6 +68,7 @@ class CustodyDesk:
         self._slots = Slots(logs=logs, database=database, commands=commands, clock=clock)
         self._refusals = Refusals(logs=logs, database=database, clock=clock)
         self._key_changes = KeyChanges(logs=logs, clock=clock)
+        self._texts = Texts(shelf=shelf, database=database)
         self._wake = asyncio.Event()
         self._register_size = 0
         logs.on_published("register", self._on_register)
@@ -116,6 +118,7 @@ class CustodyDesk:
             self._wake.clear()
             await self._releases.tell()
             await self._slots.tell()
+            await self._texts.publish()
             if self._register_size > told_size:
                 told_size = self._register_size
                 await self._tell_all(told_size)

@@ -7,7 +7,7 @@ when than the agency's pages do (R9).
 """
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, NoReturn
 
 from firmware.protocol.custody import (
     CustodyBody,
@@ -26,11 +26,13 @@ from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.register.entries import Delays
 from relay.custody.errors import LogError, LogUnavailable
 from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
+from relay.store import custody
 from relay.store import logs as rows
 from relay.store.database import Transaction
 
 ANSWER_WITHIN_MS = 14 * 24 * 3600 * 1000
 """R14."""
+NO_LOG = "this relay keeps no log (doorward-relay log init), so it can't do so"
 
 LegalKind = Literal["subpoena", "court_order", "search_warrant", "other"]
 LegalYield = Literal["nothing", "account_metadata", "sealed_blobs"]
@@ -49,7 +51,7 @@ class Happenings:
     async def received(self, tx: Transaction, *, agency: str, now_ms: int) -> Pending | None:
         """One more package arrived; logged only where the count passes into another band (R18)."""
         quarter = quarter_of(now_ms)
-        count = await rows.count_received(tx, agency, quarter)
+        count = await custody.count_received(tx, agency, quarter)
         if count not in (1, 5):
             return None
         leaf = ReceivedLeaf(agency=agency, quarter=quarter, band="1-4" if count == 1 else "5+")
@@ -83,22 +85,25 @@ class Happenings:
     async def deletion_asked(
         self, tx: Transaction, *, agency: str, package_id: str, now_ms: int
     ) -> Pending:
-        """The owner wants deleted what was downloaded; the agency has 14 days to answer."""
-        known = await rows.find_deletion(tx, package_id)
-        answer_by_ms = now_ms + ANSWER_WITHIN_MS if known is None else known.answer_by_ms
+        """The owner wants deleted what was downloaded; the agency has 14 days to answer.
+
+        It counts as asked when the batch is over: till then nothing shows it, nor when it was.
+        """
+        known = await custody.find_deletion(tx, package_id)
         if known is None:
-            await rows.put_deletion(
-                tx,
-                rows.Deletion(
-                    package_id=package_id,
-                    agency=agency,
-                    asked_ms=now_ms,
-                    answer_by_ms=answer_by_ms,
-                    answer=None,
-                ),
+            asked_ms = await _batch_end_ms(tx, now_ms)
+            known = custody.Deletion(
+                package_id=package_id,
+                agency=agency,
+                asked_ms=asked_ms,
+                answer_by_ms=asked_ms + ANSWER_WITHIN_MS,
+                answer=None,
             )
+            await custody.put_deletion(tx, known)
         leaf = DeletionAskedLeaf(
-            agency=agency, package=package_commitment(package_id), answer_by_ms=answer_by_ms
+            agency=agency,
+            package=package_commitment(package_id),
+            answer_by_ms=known.answer_by_ms,
         )
         return await self._add_later(tx, leaf, key=f"deletion:{package_id}", now_ms=now_ms)
 
@@ -110,6 +115,7 @@ class Happenings:
         package_id: str,
         agency: str,
         signing_key: bytes,
+        now_ms: int,
     ) -> Pending:
         """The agency answers by its own key (the newest agreement's), or raise AnswerRefused."""
         try:
@@ -118,12 +124,12 @@ class Happenings:
             raise AnswerRefused(str(error)) from error
         if answer.agency != agency or answer.package != package_commitment(package_id):
             raise AnswerRefused("the answer is about another package, or another agency's")
-        known = await rows.find_deletion(tx, package_id)
-        if known is None or known.agency != agency:
+        known = await custody.find_deletion(tx, package_id)
+        if known is None or known.agency != agency or known.asked_ms > now_ms:
             raise AnswerRefused("nobody asked this agency to delete this package")
         if known.answer is not None and known.answer != signed:
             raise AnswerRefused("this was answered before, and the answer is public")
-        await rows.answer_deletion(tx, package_id, signed)
+        await custody.answer_deletion(tx, package_id, signed)
         leaf = DeletionAnsweredLeaf(signed=signed)
         return await self._add(tx, leaf, key=f"deletion answered:{package_id}")
 
@@ -138,9 +144,7 @@ class Happenings:
         self, tx: Transaction, body: CustodyBody, *, key: str, now_ms: int
     ) -> Pending:
         """Add what an owner's doing caused, for the end of the batch under way (R9)."""
-        entry = CustodyLeaf(body=body).encode()
-        batch_ms = (await charter_delays(tx) or Delays()).batch_ms
-        end_ms = now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
+        entry, end_ms = CustodyLeaf(body=body).encode(), await _batch_end_ms(tx, now_ms)
         return await self._logs.add(tx, "custody", entry, key=key, not_before_ms=end_ms)
 
     async def _add(self, tx: Transaction, body: CustodyBody, *, key: str) -> Pending:
@@ -158,6 +162,10 @@ class Record(Happenings):
         """Return once the entry is witnessed and published, or raise LogUnavailable."""
         await self._waiting.logged(pending)
 
+    async def never_logged(self) -> NoReturn:
+        """Raise what `logged` raises while the witnesses are away, and after as long."""
+        await self._waiting.never_logged("custody")
+
     async def is_logged(self, pending: Pending) -> bool:
         """Tell whether the entry is witnessed and published by now."""
         return await self._waiting.find(pending) is not None
@@ -171,11 +179,21 @@ class NoRecord(Record):
 
     async def logged(self, pending: Pending) -> None:  # noqa: ARG002
         """Refuse."""
-        raise LogUnavailable("this relay keeps no log (doorward-relay log init), so it can't do so")
+        raise LogUnavailable(NO_LOG)
+
+    async def never_logged(self) -> NoReturn:
+        """Refuse in the same words."""
+        raise LogUnavailable(NO_LOG)
 
     async def is_logged(self, pending: Pending) -> bool:  # noqa: ARG002
         """Say no."""
         return False
+
+
+async def _batch_end_ms(tx: Transaction, now_ms: int) -> int:
+    """Return when the batch under way is over (R9)."""
+    batch_ms = (await charter_delays(tx) or Delays()).batch_ms
+    return now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
 
 
 def quarter_of(time_ms: int) -> str:

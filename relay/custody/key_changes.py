@@ -1,4 +1,4 @@
-"""New owners by a printed recovery code: logged, so that nobody comes in unseen; nobody waits for it.
+"""New owners by a printed recovery code: logged, so that nobody comes in unseen. Nothing waits.
 
 The commitment says nothing of whose door it was; its owners hold what opens it.
 """

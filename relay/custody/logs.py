@@ -10,7 +10,7 @@ logged = await logs.logged(pending)      # LogUnavailable: try again later, it s
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.register.entries import (
@@ -23,7 +23,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.facts import Stamps
 from firmware.protocol.tlog.merkle import leaf_hash
-from firmware.protocol.tlog.policy import Policy
+from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.tiles import MAX_ENTRY_BYTES
 from relay.custody.errors import KeyTaken, LogUnavailable
 from relay.custody.writer import LogWriter, Published
@@ -34,6 +34,8 @@ from relay.store.logs import Head
 LogName = Literal["register", "custody"]
 LOGS: tuple[LogName, ...] = ("register", "custody")
 LOGGED_WITHIN_S = 10.0
+MANY = 200
+"""More new stamps than this are checked beside the loop; that is at the start only."""
 LOOK_AGAIN_S = 0.5
 """Another relay may have published what is waited for here."""
 REFRESH_MS = 15 * 60 * 1000
@@ -103,6 +105,7 @@ class Logs(LogEntries):
         self._writers = writers
         self._policy = policy
         self._stamps: dict[LogName, tuple[Stamps, int]] = {}
+        self._stamping = asyncio.Lock()
 
     @property
     def policy(self) -> Policy:
@@ -139,11 +142,13 @@ class Logs(LogEntries):
                 return found
             left_s = end - asyncio.get_running_loop().time()
             if left_s <= 0:
-                raise LogUnavailable(
-                    f"this isn't in a witnessed checkpoint of {writer.origin} yet; it is tried on, "
-                    "so ask again in a minute"
-                )
+                raise self._not_yet(pending.log)
             await writer.changed(min(left_s, LOOK_AGAIN_S))
+
+    async def never_logged(self, log: LogName) -> NoReturn:
+        """Do as `logged` does for what no witness has seen: as long, and in the same words."""
+        await asyncio.sleep(LOGGED_WITHIN_S)
+        raise self._not_yet(log)
 
     async def find(self, pending: Pending) -> LoggedEntry | None:
         """Return an entry's place and proof if it is published."""
@@ -167,6 +172,12 @@ class Logs(LogEntries):
         head, proof = proved
         return LoggedEntry(index=index, size=head.published_size, proof=proof)
 
+    def _not_yet(self, log: LogName) -> LogUnavailable:
+        return LogUnavailable(
+            f"this isn't in a witnessed checkpoint of {self.origin(log)} yet; it is tried on, "
+            "so ask again in a minute"
+        )
+
     async def head(self, tx: Transaction, log: LogName) -> Head:
         """Return how far a log has come: `size` has places, `published_size` the world has seen."""
         return await logs.get_head(tx, log)
@@ -176,13 +187,22 @@ class Logs(LogEntries):
 
         It grows with the log: what was read before isn't checked again. Don't change it.
         """
-        stamps, known = self._stamps.get(log, (Stamps(), 0))
-        count = await logs.count_stamps(tx, log)
-        for note in await logs.stamps(tx, log, known, count):
-            witnessed = self._policy.check(note, origin=self.origin(log))
-            stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
-        self._stamps[log] = (stamps, max(known, count))
-        return stamps
+        async with self._stamping:
+            stamps, known = self._stamps.get(log, (Stamps(), 0))
+            count = await logs.count_stamps(tx, log)
+            notes = await logs.stamps(tx, log, known, count)
+            origin = self.origin(log)
+            if len(notes) > MANY:
+                checked = await asyncio.to_thread(self._check_all, notes, origin)
+            else:
+                checked = self._check_all(notes, origin)
+            for witnessed in checked:
+                stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
+            self._stamps[log] = (stamps, max(known, count))
+            return stamps
+
+    def _check_all(self, notes: list[bytes], origin: str) -> list[Witnessed]:
+        return [self._policy.check(note, origin=origin) for note in notes]
 
 
 async def charter_delays(tx: Transaction) -> Delays | None:

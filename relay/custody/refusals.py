@@ -12,6 +12,7 @@ from firmware.protocol.events import RefusalsCounted
 from relay.clock import Clock
 from relay.custody.happenings import quarter_end_ms
 from relay.custody.logs import LogEntries
+from relay.store import custody
 from relay.store import logs as rows
 from relay.store.database import Database, Transaction
 
@@ -36,13 +37,13 @@ class Refusals:
         is_logged = await rows.find_by_key(tx, "custody", _key(told.quarter)) is not None
         if is_logged or not end_ms <= now_ms < end_ms + FORGET_AFTER_MS:
             return
-        await rows.put_refusals(tx, quarter=told.quarter, device=device, counts=told.counts)
+        await custody.put_refusals(tx, quarter=told.quarter, device=device, counts=told.counts)
 
     async def log_due(self) -> None:
         """Log the sums of those quarters that are over for long enough."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
-            for quarter, told in (await rows.refusals(tx)).items():
+            for quarter, told in (await custody.refusals(tx)).items():
                 end_ms = quarter_end_ms(quarter)
                 if now_ms < end_ms + TELL_WITHIN_MS:
                     continue
@@ -52,7 +53,7 @@ class Refusals:
                     await self._logs.add(tx, "custody", entry, key=_key(quarter))
                 elif now_ms < end_ms + FORGET_AFTER_MS:
                     continue
-                await rows.forget_refusals(tx, [quarter])
+                await custody.forget_refusals(tx, [quarter])
         self._logs.wake("custody")
 
 

@@ -21,6 +21,8 @@ from relay.custody.errors import LogUnavailable
 
 TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 16 * 1024
+PLAIN = {"accept-encoding": "identity"}
+"""A few compressed bytes could fill the memory."""
 LATE_S = 0.25
 """How long the others are waited for once there is a quorum."""
 
@@ -127,8 +129,8 @@ class Witnesses:
         url = witness.url.rstrip("/") + wire.PATH
         body = bytearray()
         try:
-            async with self._http.stream("POST", url, content=request) as answer:
-                async for chunk in answer.aiter_bytes():
+            async with self._http.stream("POST", url, content=request, headers=PLAIN) as answer:
+                async for chunk in answer.aiter_raw():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
                         raise WitnessUnusable(f"{witness.name} answers too much")

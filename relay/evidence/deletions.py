@@ -6,11 +6,12 @@ An answer needs no login: it is signed by the agency's own key, and goes into th
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import unb64u
 from relay.agency.agencies import Agencies
+from relay.clock import Clock
 from relay.custody.errors import LogError
 from relay.custody.happenings import Happenings
-from relay.store import logs, packages
+from relay.store import custody, packages
+from relay.store.custody import Deletion
 from relay.store.database import Database
-from relay.store.logs import Deletion
 
 
 class DeletionUnknown(LogError):
@@ -18,17 +19,28 @@ class DeletionUnknown(LogError):
 
 
 class Deletions:
-    """Shows an agency what it is asked to delete, and takes its answers."""
+    """Shows what agencies are asked to delete, and takes their answers.
 
-    def __init__(self, database: Database, happenings: Happenings, agencies: Agencies) -> None:
+    Both from the end of the batch in which an owner asked (R9), as the log does.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, happenings: Happenings, agencies: Agencies
+    ) -> None:
         self._database = database
+        self._clock = clock
         self._happenings = happenings
         self._agencies = agencies
 
     async def list(self, agency: str) -> list[Deletion]:
         """Return what an agency is asked to delete, the most urgent first."""
         async with self._database.read() as tx:
-            return await logs.list_deletions(tx, agency)
+            return await custody.list_deletions(tx, agency, asked_until_ms=self._clock.wall_ms())
+
+    async def count_overdue(self) -> dict[str, int]:
+        """Return how many deletions each agency has left unanswered for 14 days: for everybody."""
+        async with self._database.read() as tx:
+            return await custody.count_overdue_deletions(tx, now_ms=self._clock.wall_ms())
 
     async def answer(self, package_id: str, signed: SignedDeletionAnswer) -> None:
         """Log an answer by the key of the package's agency, or raise LogError."""
@@ -44,4 +56,5 @@ class Deletions:
                 package_id=package_id,
                 agency=agency.id,
                 signing_key=unb64u(agency.agreement.signing_key),
+                now_ms=self._clock.wall_ms(),
             )

@@ -20,7 +20,6 @@ from typing import Protocol
 from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from relay.clock import Clock
-from relay.custody.errors import LogUnavailable
 from relay.custody.happenings import Record
 from relay.errors import RelayError, UploadLost
 from relay.store import packages, requests
@@ -241,15 +240,17 @@ class Delivery:
             package = await packages.find_package(tx, package_id)
             if package is None or package.agency != agency or not _is_there(package):
                 return None
-            if package.state == "erasing":  # that isn't public yet, and not told here either
-                raise LogUnavailable("this can't be logged just now, so ask again in a minute")
-            download_id = await packages.add_download(
-                tx, package_id, officer.id, self._clock.wall_ms()
-            )
-            await packages.set_downloaded(tx, package_id)
-            pending = await self._record.downloading(
-                tx, agency=agency, package_id=package_id, download_id=download_id
-            )
+            pending = None
+            if package.state != "erasing":
+                download_id = await packages.add_download(
+                    tx, package_id, officer.id, self._clock.wall_ms()
+                )
+                await packages.set_downloaded(tx, package_id)
+                pending = await self._record.downloading(
+                    tx, agency=agency, package_id=package_id, download_id=download_id
+                )
+        if pending is None:  # taken back, which isn't public yet and isn't told here either
+            await self._record.never_logged()
         await self._record.logged(pending)
         url = await self._objects.presign_get(_key_of(package), DOWNLOAD_LIFE_S)
         return Download(url=url, size_bytes=package.size_bytes)

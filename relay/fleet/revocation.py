@@ -2,9 +2,13 @@
 
 First the database, then a word to every relay: each takes the doorbell into its set in memory
 and throws it off. So the callout never waits for the database, and a doorbell that slipped in
-between is thrown off too. A relay that lost the broker reads the set anew when it is back.
+between is thrown off too. A relay that lost the broker, or wasn't running, may have missed the word
+while the doorbell stayed connected: when it is back it reads the set anew, and throws off whom it
+didn't know of. What can't be thrown off now is tried again.
 """
 
+import asyncio
+import contextlib
 import logging
 
 from relay.bus import Bus
@@ -12,6 +16,9 @@ from relay.clock import Clock
 from relay.errors import BusUnavailable, UnknownDoorbell
 from relay.store import fleet
 from relay.store.database import Database
+
+AT_ONCE = 16
+AGAIN_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +31,9 @@ class Revocations:
         self._database = database
         self._clock = clock
         self._devices: frozenset[str] = frozenset()
+        self._connected: set[str] = set()
+        """Who may be connected still."""
+        self._wake = asyncio.Event()
 
     def is_revoked(self, device: str) -> bool:
         """Tell whether a doorbell is to be refused."""
@@ -36,9 +46,23 @@ class Revocations:
         await self._bus.on_revocation(self._take)
 
     async def reload(self) -> None:
-        """Read the set from the database."""
+        """Read the set from the database; whoever is new in it is to be thrown off."""
         async with self._database.read() as tx:
-            self._devices = await fleet.revoked_devices(tx)
+            devices = await fleet.revoked_devices(tx)
+        self._connected |= devices - self._devices
+        self._devices = devices
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Throw off whoever may be connected still, until cancelled."""
+        while True:
+            self._wake.clear()
+            left = sorted(self._connected)
+            for first in range(0, len(left), AT_ONCE):
+                await asyncio.gather(*map(self._throw_off, left[first : first + AT_ONCE]))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_S if self._connected else None):
+                    await self._wake.wait()
 
     async def revoke(self, device: str) -> None:
         """Revoke a doorbell for good, or raise UnknownDoorbell."""
@@ -46,12 +70,18 @@ class Revocations:
 
     async def _take(self, device: str) -> None:
         self._devices |= {device}
+        self._connected.add(device)
+        self._wake.set()
+
+    async def _throw_off(self, device: str) -> None:
         try:
             kicked = await self._bus.kick(device)
         except BusUnavailable as error:
             log.error("revoked doorbell %s may still be connected: %s", device, error)
             return
-        log.info("revoked doorbell %s, connections thrown off: %d", device, kicked)
+        self._connected.discard(device)
+        if kicked:
+            log.info("revoked doorbell %s, connections thrown off: %d", device, kicked)
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:

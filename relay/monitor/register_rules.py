@@ -16,11 +16,8 @@ from firmware.protocol.register.entries import (
     ChangeLeaf,
     Leaf,
 )
-from firmware.protocol.register.replay import (
-    AgreementRecord,
-    Register,
-    RequestRecord,
-)
+from firmware.protocol.register.records import AgreementRecord, RequestRecord
+from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import MAX_SKEW_MS
 from relay.monitor.reading import ReadLog
 from relay.monitor.violations import Violation
@@ -41,13 +38,15 @@ class Replayed:
         """Return the agreement that counted at a time, with so much slack for clocks."""
         found = None
         delays = self.register.delays
-        for number, record in enumerate(self.register.agreements.get(agency, ())):
+        records = self.register.agreements.get(agency, [])
+        for record in records:
             if before_index is not None and record.index >= before_index:
                 break
-            age_ms = delays.key_age_ms
-            if number == 0:
-                age_ms = max(age_ms, delays.agreement_age_ms)
-            counts_ms = max(self.log.seen_ms(record.index) + age_ms, record.agreement.begins_ms)
+            counts_ms = max(
+                self.log.seen_ms(records[0].index) + delays.agreement_age_ms,
+                self.log.seen_ms(record.index) + delays.key_age_ms,
+                record.agreement.begins_ms,
+            )
             if counts_ms <= time_ms + slack_ms and not self._is_suspended(record, time_ms):
                 found = record
         if found is None or time_ms - slack_ms >= found.agreement.ends_ms:

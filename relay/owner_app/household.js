@@ -97,7 +97,7 @@ export class Household extends EventTarget {
     return matchesIn(this.notes.values());
   }
 
-  /** Tells whether the owner's notes so far were sealed to other browsers only. */
+  /** Whether the owner's notes so far were sealed to other browsers only. */
   get isUntold() {
     return this.notesElsewhere > 0 && this.notes.size === 0;
   }
@@ -114,10 +114,7 @@ export class Household extends EventTarget {
       .sort((a, b) => a.time_ms - b.time_ms);
   }
 
-  /**
-   * Waits for a first load from the relay, whoever began it, and for the notes: what was kept from before
-   * may lack what is asked for.
-   */
+  /** Waits for a first load from the relay, whoever began it, and for the notes: what was kept from before may lack what is asked for. */
   async heard() {
     await this.#loaded();
     await this.reading;

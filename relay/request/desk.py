@@ -22,6 +22,8 @@ from relay.store.database import Database
 from relay.store.people import Account
 from relay.store.requests import Cosigned, DeskRow, DeskState, Draft
 
+MAX_ON_DESK = 20
+"""So many unpublished requests of one officer may wait: moderators are people."""
 UNPUBLISHED: frozenset[DeskState] = frozenset({"waiting", "moderation", "passed"})
 
 
@@ -44,6 +46,8 @@ class Desk:
                     raise RequestRefused("id_taken", "another request has this id; make a new one")
                 return before.id
             request = check_draft(draft, officer, view)
+            if await requests.count_of(tx, officer.id, UNPUBLISHED) >= MAX_ON_DESK:
+                raise RequestRefused("open_limit", f"{MAX_ON_DESK} of your requests wait already")
             await requests.add_draft(
                 tx,
                 draft,

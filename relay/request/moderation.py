@@ -4,8 +4,11 @@ Refused is what the rules list, and each refusal is logged by its category, with
 that nobody can be kept silent in secret, nor let through without a trace.
 """
 
+from datetime import UTC, datetime
+
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
+from relay.agency.changes import printable
 from relay.agency.register import RegisterDesk
 from relay.clock import Clock
 from relay.request.rules import RequestRefused
@@ -64,6 +67,32 @@ class Moderation:
         if row.state != "moderation":
             raise RequestRefused("state", f"the request isn't waiting for a moderator: {row.state}")
         return row
+
+
+def describe_waiting(row: DeskRow) -> list[str]:
+    """Return all that a moderator has to judge: what officers wrote can't pass for these words."""
+    request = row.request
+    begin, end = (_date(time_ms) for time_ms in (request.from_ms, request.to_ms))
+    renews = [] if request.renewed_id is None else [f"  renews {request.renewed_id}"]
+    lines = [
+        f"{row.id}  {request.agency}  case {request.case_number}  {request.incident_type}",
+        f"  by {request.officer_name}, co-signed by {request.cosigner_name}: {request.contact}",
+        f"  {begin} to {end}, in {len(request.cells)} cells: {' '.join(request.cells)}",
+        f"  kept for {request.retention_days} days, shared onwards: {request.onward_sharing}",
+        *renews,
+    ]
+    for label, text in (
+        ("EMERGENCY", request.danger),
+        ("more than 2 hours, because", request.reason),
+        ("asks", request.text),
+    ):
+        if text:
+            lines += [f"  {label}", *(f"  | {line}" for line in text.splitlines())]
+    return [printable(line) for line in lines]
+
+
+def _date(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def parse_category(text: str) -> RefusedCategory:

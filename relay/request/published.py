@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from firmware.protocol.register.replay import RequestRecord
+from firmware.protocol.register.facts import agreement_in_force
+from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from relay.agency.register import RegisterView
 
-PublishedState = Literal["logging", "open", "renewed", "withdrawn", "expired"]
-"""logging: in the log, but no quorum of witnesses has seen it yet, so no doorbell answers it."""
+PublishedState = Literal["logging", "open", "suspended", "renewed", "withdrawn", "expired"]
+"""logging: in the log, but no quorum of witnesses has seen it yet, so no doorbell answers it.
+suspended: nor while its agency's agreement doesn't count (R20), or an officer of it is revoked.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +59,33 @@ def _published(view: RegisterView, record: RequestRecord, now_ms: int | None) ->
         digest=record.signed.request_digest,
         signed=record.signed,
         request=record.request,
-        state=_state(record, seen_ms, view.now_ms if now_ms is None else now_ms),
+        state=_state(view, record, seen_ms, view.now_ms if now_ms is None else now_ms),
         published_ms=seen_ms,
         renewed_by=None if renewal is None else renewal.request.id,
     )
 
 
-def _state(record: RequestRecord, seen_ms: int | None, now_ms: int) -> PublishedState:
+def _state(
+    view: RegisterView, record: RequestRecord, seen_ms: int | None, now_ms: int
+) -> PublishedState:
     if record.is_withdrawn:
         return "withdrawn"
     if record.renewed_by is not None:
         return "renewed"
     if now_ms >= record.request.expires_ms:
         return "expired"
-    return "logging" if seen_ms is None else "open"
+    if seen_ms is None:
+        return "logging"
+    return "open" if _has_standing(view, record, now_ms) else "suspended"
+
+
+def _has_standing(view: RegisterView, record: RequestRecord, now_ms: int) -> bool:
+    """Tell whether those who ask still may; each doorbell judges that by itself."""
+    officers = [
+        view.register.officer_of(signed)
+        for signed in (record.signed.officer, record.signed.cosigner)
+    ]
+    agency = record.request.agency
+    return agreement_in_force(view.facts, agency, now_ms) is not None and not any(
+        officer is None or officer.is_revoked for officer in officers
+    )

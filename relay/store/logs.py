@@ -7,21 +7,16 @@ does no harm.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, bindparam, delete, func, insert, or_, select, update
 
-from firmware.protocol.custody import SignedDeletionAnswer
-from firmware.protocol.encoding import decode
 from relay.store.database import Transaction
 from relay.store.schema import (
-    deletions,
     log_checkpoints,
     log_entries,
     log_heads,
-    received_counts,
-    refusal_counts,
     release_commitments,
     slot_commitments,
     slot_trees,
@@ -368,103 +363,6 @@ async def forget_slots(tx: Transaction, *, up_to: int) -> None:
     """Forget the slots up to this one: they are told, or nobody will be told of them."""
     await tx.execute(delete(slot_trees).where(slot_trees.c.slot <= up_to))
     await tx.execute(delete(slot_commitments).where(slot_commitments.c.slot <= up_to))
-
-
-# --- deletions ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deletion:
-    """An owner's wish that an agency deletes a package, and its answer."""
-
-    package_id: str
-    agency: str
-    asked_ms: int
-    answer_by_ms: int
-    answer: SignedDeletionAnswer | None
-
-
-async def put_deletion(tx: Transaction, deletion: Deletion) -> None:
-    """Keep a wish."""
-    await tx.execute(
-        insert(deletions).values(
-            package_id=deletion.package_id,
-            agency=deletion.agency,
-            asked_ms=deletion.asked_ms,
-            answer_by_ms=deletion.answer_by_ms,
-        )
-    )
-
-
-async def find_deletion(tx: Transaction, package_id: str) -> Deletion | None:
-    """Return the wish about a package."""
-    query = select(deletions).where(deletions.c.package_id == package_id)
-    row = (await tx.execute(query)).first()
-    return None if row is None else _deletion(row)
-
-
-async def list_deletions(tx: Transaction, agency: str) -> list[Deletion]:
-    """Return the wishes that an agency is asked, the oldest first."""
-    query = select(deletions).where(deletions.c.agency == agency).order_by(deletions.c.answer_by_ms)
-    return [_deletion(row) for row in await tx.execute(query)]
-
-
-async def answer_deletion(tx: Transaction, package_id: str, answer: SignedDeletionAnswer) -> None:
-    """Keep the agency's answer."""
-    await tx.execute(
-        update(deletions)
-        .where(deletions.c.package_id == package_id)
-        .values(answer=answer.encode().decode())
-    )
-
-
-# --- what is counted ---------------------------------------------------------------------------
-
-
-async def count_received(tx: Transaction, agency: str, quarter: str) -> int:
-    """Count one more package for an agency; return how many there are in the quarter."""
-    row = (received_counts.c.agency == agency) & (received_counts.c.quarter == quarter)
-    known = (await tx.execute(select(received_counts.c.count).where(row))).scalar_one_or_none()
-    if known is None:
-        await tx.execute(insert(received_counts).values(agency=agency, quarter=quarter, count=1))
-        return 1
-    await tx.execute(update(received_counts).where(row).values(count=known + 1))
-    return int(known) + 1
-
-
-async def put_refusals(
-    tx: Transaction, *, quarter: str, device: str, counts: dict[str, int]
-) -> None:
-    """Keep what a doorbell refused in a quarter; its first word counts."""
-    row = (refusal_counts.c.quarter == quarter) & (refusal_counts.c.device == device)
-    if (await tx.execute(select(refusal_counts.c.device).where(row))).first() is None:
-        await tx.execute(
-            insert(refusal_counts).values(quarter=quarter, device=device, counts=json.dumps(counts))
-        )
-
-
-async def refusals(tx: Transaction) -> dict[str, list[dict[str, int]]]:
-    """Return what was told of quarters that aren't logged, one mapping a doorbell."""
-    told: dict[str, list[dict[str, int]]] = {}
-    for row in await tx.execute(select(refusal_counts)):
-        told.setdefault(row.quarter, []).append(json.loads(row.counts))
-    return told
-
-
-async def forget_refusals(tx: Transaction, quarters: Iterable[str]) -> None:
-    """The quarters' sums are logged."""
-    await tx.execute(delete(refusal_counts).where(refusal_counts.c.quarter.in_(list(quarters))))
-
-
-def _deletion(row: Row[tuple[object, ...]]) -> Deletion:
-    text = row.answer
-    return Deletion(
-        package_id=row.package_id,
-        agency=row.agency,
-        asked_ms=row.asked_ms,
-        answer_by_ms=row.answer_by_ms,
-        answer=None if text is None else decode(SignedDeletionAnswer, text.encode()),
-    )
 
 
 def _entry(row: Row[tuple[object, ...]]) -> Entry:

@@ -4,11 +4,12 @@ A row ends where the register begins: it is `logged` together with its entry, an
 register says if it is open, withdrawn, renewed or over.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, cast
 
 import msgspec
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from firmware.protocol.encoding import Document, decode
@@ -143,6 +144,14 @@ async def list_requests(
     return [_desk_row(row) for row in await tx.execute(query)]
 
 
+async def count_of(tx: Transaction, account_id: str, states: Collection[DeskState]) -> int:
+    """Return how many requests an officer drafted that are in one of these states."""
+    query = select(func.count()).where(
+        requests.c.account_id == account_id, requests.c.state.in_(states)
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
 async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
     """Return what moderators passed before this time, in the order in which they did."""
     query = (
@@ -157,6 +166,11 @@ async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
     """Keep an agreement's text, to be shown beside the register."""
     statement = upsert(agreement_texts).values(sha256=sha256, text=text)
     await tx.execute(statement.on_conflict_do_nothing(index_elements=[agreement_texts.c.sha256]))
+
+
+async def list_agreement_texts(tx: Transaction) -> list[str]:
+    """Return the SHA-256 of every text that is kept."""
+    return list((await tx.execute(select(agreement_texts.c.sha256))).scalars())
 
 
 async def find_agreement_text(tx: Transaction, sha256: str) -> str | None:

@@ -1,7 +1,8 @@
-"""`doorward approve` (R10b b): what a relay, another owner, a passkey or an officer's text can't do."""
+"""`doorward approve` (R10b b): what a relay, another owner, a passkey or a text can't do."""
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from firmware.owner.errors import LineFailed, NotTaken
 from firmware.owner.key_file import make_key_file
 from firmware.owner.telling import lines_of
 from firmware.protocol.decisions import AddApprover, Confirm, EnrolBrowser
-from firmware.protocol.encoding import b64u, decode
+from firmware.protocol.encoding import decode
 from firmware.protocol.grants import SignedStatement
-from firmware.protocol.live import LiveAnswer, SignedLive, parse_unverified
+from firmware.protocol.live import LiveAnswer, LiveOffer, SignedLive, parse_unverified
 from firmware.viewer.errors import AnswerRefused, RelayRefused
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
@@ -114,14 +115,23 @@ async def test_a_word_for_another_doorbell_counts_for_nothing(house: AskedHouse)
             await in_time(asking.confirm(signed))
 
 
+OWN_FINGERPRINT = "sha-256 " + "AA:" * 31 + "AA"
+
+
+def own_certificate(sdp: str) -> str:
+    """Put the relay's own certificate in the place of the one that is named."""
+    return re.sub(r"a=fingerprint:.*", f"a=fingerprint:{OWN_FINGERPRINT}\r", sdp)
+
+
 async def test_a_relay_that_answers_itself_hears_nothing(house: AskedHouse) -> None:
     """Its own certificate in the answer: the program believes only what the doorbell signed."""
 
     def swapped(signed: SignedLive) -> SignedLive:
         answer = parse_unverified(LiveAnswer, signed)
-        lines = answer.sdp.replace(answer.answer_fingerprints[0].split()[1], "AA:" * 31 + "AA")
-        own = msgspec.structs.replace(answer, sdp=lines)
-        return SignedLive(text=own.encode().decode(), signature=b64u(b"\x30" * 70))
+        own = msgspec.structs.replace(
+            answer, sdp=own_certificate(answer.sdp), answer_fingerprints=[OWN_FINGERPRINT]
+        )
+        return SignedLive(text=own.encode().decode(), signature=signed.signature)
 
     house.relay.bring = swapped
     with pytest.raises(AnswerRefused):
@@ -131,9 +141,13 @@ async def test_a_relay_that_answers_itself_hears_nothing(house: AskedHouse) -> N
 
 async def test_a_relay_cannot_make_the_doorbell_talk_to_itself(house: AskedHouse) -> None:
     """An offer that the relay changed isn't the program's any more."""
-    house.relay.carry = lambda signed: SignedLive(
-        text=signed.text.replace("a=", "b=", 1), signature=signed.signature
-    )
+
+    def swapped(signed: SignedLive) -> SignedLive:
+        offer = parse_unverified(LiveOffer, signed)
+        own = msgspec.structs.replace(offer, sdp=own_certificate(offer.sdp))
+        return SignedLive(text=own.encode().decode(), signature=signed.signature)
+
+    house.relay.carry = swapped
     with pytest.raises(RelayRefused):
         async with house.asking():
             raise AssertionError("a line of the relay's")

@@ -485,7 +485,7 @@ async def test_the_relays_own_browser_watches_nothing(here: Siege) -> None:
             Offer(session_id=session_id, signed=browser.sign(offer), ice_servers=[])
         )
         assert isinstance(answer, Refused)
-        assert answer.reason in {"unknown_browser", "bad_signature", "not_enrolled"}, answer
+        assert answer.reason in {"unknown_browser", "signature"}, answer
 
 
 # --- at the end ---
@@ -516,13 +516,12 @@ async def test_nothing_readable_and_no_key_has_left_in_any_direction(
     here: Siege, committed: str
 ) -> None:
     """Every byte that the broker and both HTTP servers got, and the broker's own store."""
-    needles = [*pieces_of(here.card), *FILE_MARKS, *secrets_of(here.card)]
-    assert len(needles) > 100
+    pieces = random.Random(7).sample(pieces_of(here.card), 400)
+    needles = [*pieces, *FILE_MARKS, *secrets_of(here.card)]
     stored = [path.read_bytes() for path in (here.folder / "store").rglob("*") if path.is_file()]
     assert len(here.messages) > 50
-    for data in [*here.taken, *stored]:
-        found = [needle for needle in needles if needle in data]
-        assert found == []
+    left = b"\n".join([*here.taken, *stored])
+    assert [needle for needle in needles if needle in left] == []
 
 
 # --- what the tests are made of ---

@@ -1,4 +1,4 @@
-"""Who stands at the service button without the printed code, or with an old one, gets in nowhere."""
+"""Who stands at the service button without the printed code, or with an old one, stays out."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

@@ -1,8 +1,8 @@
 """A doorbell with a statement desk and a live line, and an owner's program that asks what waits.
 
-The line is real WebRTC; the relay between is `StraightRelay`, honest or what a test makes of it. The
-desk's doorbell (`rig`) and the line's (`here`) have keys of their own: the desk's device is the one
-that statements name.
+The line is real WebRTC; the relay between is `StraightRelay`, honest or what a test makes of it.
+The desk's doorbell (`rig`) and the line's (`here`) have keys of their own: the desk's device is the
+one that statements name.
 """
 
 import time
@@ -11,11 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firmware.own_page import AskedLine, Showing
 from firmware.owner.approving import Approving, Terminal
 from firmware.owner.asking import Asking
 from firmware.owner.key_file import FileKey, make_key_file
 from firmware.owner.line import open_line
-from firmware.own_page import AskedLine, Showing
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup

@@ -126,9 +126,7 @@ class Doorbell:
     )
     waits: list[WaitingStatement] = field(default_factory=lambda: [GRANT])
     outcome: Outcome = field(default_factory=lambda: Outcome(is_done=True))
-    recovered: Outcome | WrongNumber | Locked = field(
-        default_factory=lambda: Outcome(is_done=True)
-    )
+    recovered: Outcome | WrongNumber | Locked = field(default_factory=lambda: Outcome(is_done=True))
     wrong_tries: int = 0
     told: list[str] = field(default_factory=list)
     ear: MicrophoneView = EAR
@@ -154,7 +152,7 @@ class Doorbell:
         return self.outcome
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
-        self.told.append(f"recover {door_number}")
+        self.told.append(f"recover {len(recovery.split())} {door_number}")
         return self.recovered
 
     async def waiting(self) -> list[WaitingStatement]:

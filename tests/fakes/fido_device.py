@@ -124,7 +124,9 @@ class FidoKeyFake(CtapHidConnection):
             case 1:
                 return {3: self.pins_left}
             case 2:
-                return {1: dict(ES256.from_cryptography_key(self._agreement.public_key())) | {3: -25}}
+                return {
+                    1: dict(ES256.from_cryptography_key(self._agreement.public_key())) | {3: -25}
+                }
             case 5 | 9:
                 return {2: self._pin_token(given)}
         raise AssertionError(given)

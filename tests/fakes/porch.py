@@ -163,6 +163,7 @@ async def porch(
     source: QuickSource | None = None,
     main_bps: int = 1_000_000,
     asked: Callable[[], AskedDesk | None] = lambda: None,
+    keys: DeviceKeys | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.session.LiveLimits`."""
@@ -174,7 +175,7 @@ async def porch(
         told.append(body)
 
     with tempfile.TemporaryDirectory() as folder:
-        keys = load_or_make_keys(Path(folder))
+        keys = keys or load_or_make_keys(Path(folder))
         owners = OwnerStore(Path(folder) / "owners.json")
         browsers = BrowserStore(Path(folder) / "browsers.json", owners)
 

@@ -1,5 +1,7 @@
 """Where evidence is logged, without a log: entries go into the database, and count at once."""
 
+from typing import NoReturn
+
 from firmware.protocol.custody import CustodyBody, parse_custody_leaf
 from relay.custody.errors import LogUnavailable
 from relay.custody.happenings import Happenings, Record
@@ -20,6 +22,9 @@ class RememberingRecord(Record):
         if self.is_away:
             raise LogUnavailable("the witnesses are away")
         self.waited_for.append(pending)
+
+    async def never_logged(self) -> NoReturn:
+        raise LogUnavailable("the witnesses are away")
 
     async def is_logged(self, pending: Pending) -> bool:  # noqa: ARG002
         return not self.is_away

@@ -206,6 +206,14 @@ class SlotHouse:
         await self.answer()
         return told
 
+    def committed(self) -> dict[str, int]:
+        """Return how many slots have each clip."""
+        with self.shelves.database.read() as connection:
+            rows = connection.execute(
+                "SELECT clip_id, count(*) FROM slot_clips GROUP BY clip_id"
+            ).fetchall()
+        return {row[0]: row[1] for row in rows}
+
     def notes_to(self, phone: SoftBrowser, slot: SlotCommitted | None = None) -> list[NoteBody]:
         """Return what a browser reads in a slot's message, by default in the last."""
         slot = slot or self.told[-1][1]

@@ -81,7 +81,7 @@ class Relay:
             broker_host="localhost",
             broker_port=8403,
             bucket_origin="http://localhost:8405",
-            agencies=[],
+            log_url="http://localhost:8400/log",
         )
 
     device = ""

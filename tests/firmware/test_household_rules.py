@@ -387,7 +387,7 @@ def test_a_last_word_widens_nothing_by_itself(world):
 
 
 def test_what_these_rules_do_not_name_is_forbidden_and_would_wait(world):
-    with pytest.raises(Forbidden, match="^form: "):
+    with pytest.raises(Forbidden, match=r"^form: "):
         check_decision(world.terms(), ada(world), world.facts)
     assert is_widening(world.terms(), ada(world), world.facts)
 

@@ -208,9 +208,7 @@ class Script:
 
 
 def head(kind: str, data: bytes, **changes: object) -> str:
-    return json.dumps(
-        {"type": kind, "size": len(data), "sha256": sha256_hex(data), **changes}
-    )
+    return json.dumps({"type": kind, "size": len(data), "sha256": sha256_hex(data), **changes})
 
 
 END = '{"type":"end"}'

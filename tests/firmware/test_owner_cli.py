@@ -15,10 +15,18 @@ from pathlib import Path
 import pytest
 
 from firmware.capture.packets import LumaFrame
-from firmware.capture.qr import draw_qr, read_texts
+from firmware.capture.qr import read_texts
 from firmware.config import parse_config
+from firmware.owner.qr import draw_qr
 from firmware.owner_cli import main
-from firmware.vault.recovery_words import make_recovery_key, parse_recovery_secret, public_text_of
+from firmware.protocol.owner_codes import parse_recovery_code
+from firmware.protocol.pairing import recovery_key_words
+from firmware.vault.recovery_words import (
+    make_recovery_key,
+    parse_recovery_secret,
+    public_text_of,
+    recovery_keys_of_words,
+)
 
 
 class Listener:
@@ -116,6 +124,10 @@ def test_recovery_shows_words_that_belong_to_the_public_key(
     assert public is not None
     assert public_text_of(parse_recovery_secret(" ".join(words))) == public[1]
     assert parse_config({"storage": {"recovery_key": public[1]}}, Path()).storage.recovery_key
+    code = re.search(r"^  (DWR1:\S+)$", shown, re.M)
+    assert code is not None
+    assert parse_recovery_code(code[1]) == recovery_keys_of_words(" ".join(words))
+    assert " ".join(recovery_key_words(parse_recovery_code(code[1]))) in shown
 
 
 def number(match: tuple[str, str]) -> int:

@@ -112,9 +112,7 @@ def test_a_fido_key_signs_what_the_verifier_takes(tmp_path: Path) -> None:
     fake = FidoKeyFake()
     fido(tmp_path, fake)
     said: list[str] = []
-    key = load_fido_key(
-        tmp_path / "approver.json", person=person(said), devices=fake.plugged_in
-    )
+    key = load_fido_key(tmp_path / "approver.json", person=person(said), devices=fake.plugged_in)
     assert key.code.key.rp_id == APPROVER_RP_ID
     assert check(word_of(key), key.code) == Confirm(statement_digest=DIGEST, answer="yes")
     assert fake.is_closed
@@ -148,9 +146,7 @@ def test_no_pin_means_no(tmp_path: Path) -> None:
 def test_another_fido_key_than_the_enrolled_one_is_refused(tmp_path: Path) -> None:
     fido(tmp_path, FidoKeyFake())
     other = FidoKeyFake()
-    key = load_fido_key(
-        tmp_path / "approver.json", person=person([]), devices=other.plugged_in
-    )
+    key = load_fido_key(tmp_path / "approver.json", person=person([]), devices=other.plugged_in)
     with pytest.raises(KeyRefused, match="isn't the one"):
         word_of(key)
 
@@ -159,9 +155,7 @@ def test_a_key_that_is_not_touched_signs_nothing(tmp_path: Path) -> None:
     fake = FidoKeyFake()
     fido(tmp_path, fake)
     fake.is_touched = False
-    key = load_fido_key(
-        tmp_path / "approver.json", person=person([]), devices=fake.plugged_in
-    )
+    key = load_fido_key(tmp_path / "approver.json", person=person([]), devices=fake.plugged_in)
     with pytest.raises(KeyRefused, match="the key refused"):
         word_of(key)
 

@@ -161,5 +161,3 @@ def test_the_code_for_the_app_is_what_the_app_parses() -> None:
     text = recovery_code_text(keys)
     assert text.startswith("DWR1:")
     assert parse_recovery_code(f" {text[:30]}\n {text[30:]}\n") == keys
-
-

@@ -21,6 +21,9 @@ from tests.fakes.consent_world import (
 )
 from tests.fakes.log_town import DAY_MS, HOUR_MS, OTHER_CELL, TownOfficer
 
+OTHER_KEY = "CQ" + "A" * 41
+"""X25519's base point: a key to which one can seal."""
+
 
 @pytest.fixture
 def world() -> ConsentWorld:
@@ -150,10 +153,10 @@ def test_an_agencys_first_agreement_is_public_for_a_week_before_it_counts(world,
 
 def test_a_new_key_of_the_agency_opens_nothing_for_72_hours_and_then_does(world):
     old = world.agreement
-    world.town.make_agreement(sealing_keys=["A" * 43])
+    world.town.make_agreement(sealing_keys=[OTHER_KEY])
     world = world.read_register()
     terms = world.terms()
-    assert terms.recipient.sealing_keys == ["A" * 43]
+    assert terms.recipient.sealing_keys == [OTHER_KEY]
     assert reason(world.judged(terms)) == "recipient"
     keys = msgspec.structs.replace(terms.recipient, sealing_keys=list(old.sealing_keys))
     assert isinstance(world.judged(world.terms(recipient=keys)), Grant)
@@ -356,3 +359,12 @@ def test_it_returns_the_request_and_the_agreement_it_is_made_under(world):
     )
     assert fact == fact_of(world)
     assert agreement == world.agreement
+
+
+@pytest.mark.parametrize("key", ["A" * 43, "A" * 42])
+def test_a_key_that_nothing_can_be_sealed_to_makes_no_agreement(world, key):
+    """Seen to fail without `seal_to` in replay.py: a grant would be spent before it showed."""
+    version = len(world.town.register.agreements[world.agreement.agency])
+    world.town.make_agreement(sealing_keys=[*world.agreement.sealing_keys, key])
+    assert "X25519" in world.town.register.voids[-1].why
+    assert len(world.town.register.agreements[world.agreement.agency]) == version

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from firmware.clips.mp4 import plain_mp4
 from firmware.evidence.provenance import Claim, Provenance
 from firmware.evidence.seal import ClipMismatchError, ReleasedClip, granted_part, seal_release
+from firmware.protocol.contents import SignedContents, check_contents
+from firmware.protocol.custody import ReleaseProof, ReleaseRecord, new_salt
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex
 from firmware.protocol.footage import ReleasedPart, SignedManifest
 from firmware.protocol.grants import ClipRange, GrantTerms, Recipient
@@ -21,6 +23,10 @@ from tests.fakes.footage import HEIGHT, WIDTH
 
 FILM = Film()
 SIGNED = SignedManifest(manifest=FILM.manifest.encode().decode(), signature="AA")
+DEVICE, GRANT_DIGEST = "abcdefghijklmnop2345", "ef" * 32
+IDENTITY = Identity()
+PAPER = SimpleNamespace(encode=lambda: b"{}")
+"""What sealing packs and doesn't look at."""
 
 
 @dataclass
@@ -32,11 +38,11 @@ class Given:
 
     @property
     def release(self) -> Any:
-        paper = SimpleNamespace(encode=lambda: b"{}")
         grant = SimpleNamespace(
-            terms=self.terms, digest="ef" * 32, signed=paper, signed_request=paper
+            terms=self.terms, digest=GRANT_DIGEST, signed=PAPER, signed_request=PAPER
         )
-        return SimpleNamespace(grant=grant)
+        record = ReleaseRecord(device=DEVICE, grant_digest=GRANT_DIGEST, salt=new_salt(bytes(32)))
+        return SimpleNamespace(grant=grant, logged=SimpleNamespace(record=record, proof=b"-"))
 
     def clip(self, mp4: bytes | None = None, **changes: object) -> ReleasedClip:
         part = granted_part(
@@ -50,12 +56,15 @@ class Given:
 
     def seal(self, *clips: ReleasedClip) -> dict[str, bytes]:
         """Seal as the doorbell does, and open as the agency does."""
+        extract: Any = PAPER
         sealed = seal_release(
             self.release,
             clips,
             package_id=new_id(),
-            device="abcdefghijklmnop2345",
+            device=DEVICE,
             certificate_pem=b"-",
+            extract=extract,
+            signer=IDENTITY,
         )
         public = self.key.public_key().public_bytes_raw()
         return open_package(b"".join(sealed), self.key.private_bytes_raw(), public)
@@ -89,6 +98,15 @@ def test_a_package_says_beside_each_clip_which_part_it_is(part: Given) -> None:
     assert (said.clip_id, said.first_gop, said.gop_count) == (FILM.manifest.clip_id, 2, 4)
     assert said.span_count > 0
     FILM.check(said, files["clip-1.mp4"])
+
+
+def test_a_package_says_what_stands_in_the_log_and_lists_all_its_files_signed(part: Given) -> None:
+    files = part.seal(part.clip())
+    proof = decode(ReleaseProof, files["release.json"])
+    assert (proof.record.device, proof.record.grant_digest) == (DEVICE, GRANT_DIGEST)
+    listed = check_contents(decode(SignedContents, files.pop("contents.json")), IDENTITY.spki)
+    named = {file.name: file.sha256 for file in listed.files}
+    assert named == {name: sha256_hex(data) for name, data in files.items()}
 
 
 def test_a_whole_clip_says_so_too() -> None:

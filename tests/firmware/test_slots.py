@@ -1,6 +1,7 @@
 """firmware.slots: one commitment and one note a browser in every slot, and proofs of the clips."""
 
 import asyncio
+import secrets
 from pathlib import Path
 
 import msgspec
@@ -8,8 +9,11 @@ import pytest
 
 from firmware.clips.slot_store import MAX_UNLOGGED
 from firmware.protocol.custody import (
+    MAX_CLIPS_IN_SLOT,
+    MIN_CLIPS_IN_SLOT,
     CaptureProof,
     clip_commitment,
+    fill_up,
     slot_entry,
     slot_root,
 )
@@ -17,7 +21,7 @@ from firmware.protocol.encoding import WireError, b64u, unb64u
 from firmware.protocol.events import MAX_SLOT_NOTES
 from firmware.protocol.notes import Nothing, RequestsMatched
 from firmware.protocol.tlog.proof import check_proof
-from tests.fakes.log_town import EXAMPLE_DELAYS, make_town
+from tests.fakes.log_town import DAY_MS, EXAMPLE_DELAYS, make_town
 from tests.fakes.slot_house import SlotHouse
 
 
@@ -69,23 +73,37 @@ async def test_a_proof_outlives_a_restart(house: SlotHouse) -> None:
 
 
 async def test_a_clip_is_committed_to_once_if_the_log_answers(house: SlotHouse) -> None:
-    house.film()
+    first = house.film()
     await house.pass_and_answer()
-    house.film()
+    second = house.film()
     await house.pass_and_answer()
-    record = house.store.record(house.told[-1][1].slot)
-    assert record is not None
-    assert len(record.clips) == 1
+    assert house.committed() == {first.clip_id: 1, second.clip_id: 1}
 
 
-async def test_clips_are_in_the_order_in_which_they_were_recorded(house: SlotHouse) -> None:
-    clips = [house.film() for _ in range(3)]
-    await house.pass_and_answer()
-    for place, clip in enumerate(clips):
-        proof = house.slots.capture_proof(clip.clip_id)
-        assert proof is not None
-        salted = clip_commitment(clip.manifest_digest, unb64u(proof.clip_salt))
-        assert proof.record.clips.index(salted) == place
+async def test_who_is_given_one_clips_proof_cant_tell_how_many_there_were(
+    house: SlotHouse,
+) -> None:
+    """Seen to fail with the commitments alone, and with them in the order of recording."""
+    sizes, places = set(), set()
+    for count in (1, 3, 8):
+        clips = [house.film() for _ in range(count)]
+        await house.pass_and_answer()
+        for clip in clips:
+            proof = house.slots.capture_proof(clip.clip_id)
+            assert proof is not None
+            check(house, proof, clip.manifest_digest)
+            assert proof.record.clips == sorted(set(proof.record.clips))
+            sizes.add(len(proof.record.clips))
+            salted = clip_commitment(clip.manifest_digest, unb64u(proof.clip_salt))
+            places.add(proof.record.clips.index(salted))
+    assert sizes == {MIN_CLIPS_IN_SLOT}
+    assert len(places) > 3
+
+
+def test_more_clips_than_that_are_filled_up_to_the_next_power_of_two() -> None:
+    digests = [f"{number:064x}" for number in range(MAX_CLIPS_IN_SLOT)]
+    sizes = [len(fill_up(digests[:count], secrets.token_bytes)) for count in (0, 8, 9, 100, 512)]
+    assert sizes == [8, 8, 16, 128, MAX_CLIPS_IN_SLOT]
 
 
 async def test_a_clip_of_a_slot_that_is_never_logged_comes_in_a_later_one(
@@ -223,6 +241,27 @@ async def test_a_slot_is_told_once_also_after_a_restart_within_it(house: SlotHou
     house.restart()
     assert not await house.slots.commit(slot, house.slot_ms)
     assert len(house.told) == 1
+
+
+async def test_a_clock_that_leapt_ahead_silences_no_slot_once_it_is_right_again(
+    house: SlotHouse,
+) -> None:
+    """Whoever lies once about the time mustn't keep clips unproved and owners untold for years."""
+    clip = house.film()
+    right_ms = house.clock.wall_ms()
+    house.clock.set_wall_ms(right_ms + 10 * 365 * DAY_MS)
+    for _ in range(MAX_UNLOGGED + 1):
+        await house.pass_slot()
+        house.receive()
+    house.clock.set_wall_ms(right_ms)
+    told = await house.pass_and_answer()
+    assert told is not None
+    assert told.slot == right_ms // house.slot_ms
+    proof = house.slots.capture_proof(clip.clip_id)
+    assert proof is not None
+    assert proof.record.slot == told.slot
+    check(house, proof, clip.manifest_digest)
+    assert await house.pass_and_answer() is not None
 
 
 async def test_with_a_clip_its_proof_goes_and_then_its_slot(house: SlotHouse) -> None:

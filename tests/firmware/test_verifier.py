@@ -221,6 +221,15 @@ def test_refuses_sound_that_no_clip_has(world):
     assert isinstance(judge(data, with_sound.facts), Grant)
 
 
+def test_sound_may_be_given_if_one_of_the_clips_has_any(world):
+    fact, other = world.facts.clips[world.clip_id], new_id()
+    world = world.with_facts(clips={world.clip_id: fact, other: replace(fact, has_sound=True)})
+    clip = world.terms().clips[0]
+    second = msgspec.structs.replace(clip, clip_id=other)
+    assert world.granted(clips=[clip, second], has_audio=True).terms.has_audio
+    assert reason(world.judged(world.terms(clips=[clip], has_audio=True))) == "audio"
+
+
 def test_a_clips_sound_need_not_be_given(world):
     fact = world.facts.clips[world.clip_id]
     world = world.with_facts(clips={world.clip_id: replace(fact, has_sound=True)})

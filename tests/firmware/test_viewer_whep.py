@@ -1,6 +1,7 @@
 """WHEP as players speak it, who may speak it, and where the gateway listens."""
 
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
@@ -222,7 +223,7 @@ def test_refuses_an_address_that_is_none(text: str):
 
 
 def test_says_that_somebody_listens_there_already():
-    with listen(parse_address("127.0.0.1:48480", is_network_allowed=False)) as first:
+    with socket.create_server(("127.0.0.1", 0)) as first:
         address = parse_address(f"127.0.0.1:{first.getsockname()[1]}", is_network_allowed=False)
         with pytest.raises(ListenError, match="can't be listened at"):
             listen(address)

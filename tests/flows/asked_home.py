@@ -183,6 +183,7 @@ class Home:
 
     async def close_for(self, hours: int) -> None:
         """Close the app for so many hours."""
+        await self.page.reload()  # the relay tells it of this doorbell from now on
         await self.world.tell(self.device, Motion(zones=[]))
         await in_time(self.page.evaluate(UNTIL_SOMETHING_IS_KEPT))
         await self.page.goto("about:blank")

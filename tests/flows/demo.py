@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.story.settings import PORT_NAMES, REPOSITORY, free_ports
@@ -56,16 +57,14 @@ class Demo:
 
     def processes(self) -> list[str]:
         """Return the command lines of all processes whose temporary files would be in the data."""
-        mark = f"TMPDIR={self.data_dir}/".encode()
-        found = []
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdecimal():
-                try:
-                    if mark in (folder / "environ").read_bytes():
-                        found.append((folder / "cmdline").read_text().replace("\0", " "))
-                except OSError:
-                    continue  # it ended, or isn't ours
-        return found
+        return list(_processes_with(f"TMPDIR={self.data_dir}/").values())
+
+    def end(self) -> None:
+        """Kill what a test that failed has left running, the demo itself first."""
+        for mark in (f"TMPDIR={self.tmp}\0", f"TMPDIR={self.data_dir}/"):
+            for number in _processes_with(mark):
+                with suppress(ProcessLookupError):
+                    os.kill(number, signal.SIGKILL)
 
     def files_outside(self) -> list[str]:
         """Return what lies in the home and temporary folders, and the store's sockets in /tmp."""
@@ -74,6 +73,20 @@ class Demo:
         return left + [
             str(path) for n in numbers for path in Path("/tmp").glob(f"seaweedfs-*-{n}.sock")
         ]
+
+
+def _processes_with(mark: str) -> dict[int, str]:
+    """Return the command lines of all processes with this in their environment, by number."""
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                if mark.encode() in (folder / "environ").read_bytes():
+                    words = (folder / "cmdline").read_text().replace("\0", " ")
+                    found[int(folder.name)] = words
+            except OSError:
+                continue  # it ended, or isn't ours
+    return found
 
 
 def refusal_of(*options: str) -> tuple[int, str]:

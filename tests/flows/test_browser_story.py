@@ -19,6 +19,7 @@ from tests.flows.browser import (
     unpaired_town,
 )
 from tests.flows.people import (
+    COLLEAGUE,
     PLAYS,
     RING_FILL_S,
     ask,
@@ -67,15 +68,16 @@ async def play(browser: Browser, door: Door, settings: Settings) -> None:
     clip_id = await ring_and_see_it(owner.page, door)
     await watch_live(owner.page)
     await play_clip(owner.page, clip_id)
-    officer = await sit_down(browser)
+    officer, colleague = await sit_down(browser), await sit_down(browser)
     await join_as_officer(officer.page, settings)
-    case_number = await ask(officer.page, settings)
+    await join_as_officer(colleague.page, settings, COLLEAGUE)
+    case_number = await ask(officer.page, colleague.page, settings)
     await may_ignore(owner.page, case_number)
     await give(owner.page, case_number)
     await confirm(home.page, settings, case_number)
     digests = await open_evidence(officer.page, settings)
     assert digests == gop_digests(settings, clip_id)
-    for person in (owner, officer, home):
+    for person in (owner, officer, colleague, home):
         assert_no_faults(person)
 
 

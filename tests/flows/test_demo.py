@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import socket
@@ -28,8 +29,17 @@ STORY_TIMEOUT_S = 240
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    return Demo(tmp_path_factory.mktemp("d"))
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    demo = Demo(tmp_path_factory.mktemp("d"))
+    yield demo
+    demo.end()
+
+
+@pytest.fixture
+def own_demo(tmp_path: Path) -> Iterator[Demo]:
+    demo = Demo(tmp_path)
+    yield demo
+    demo.end()
 
 
 @pytest.fixture(scope="module")
@@ -191,10 +201,10 @@ def test_a_folder_that_holds_something_else_is_refused_untouched(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_ctrl_c_in_the_middle_ends_every_process(tmp_path: Path) -> None:
-    demo = Demo(tmp_path)
+def test_ctrl_c_in_the_middle_ends_every_process(own_demo: Demo) -> None:
+    demo = own_demo
     process = demo.start()
-    demo.wait_until_said(process, "Starting on new data", 20)
+    demo.wait_until_said(process, "Starting on new data", STORY_TIMEOUT_S)
     time.sleep(2.0)
     assert demo.processes() != []
     code = demo.press_ctrl_c(process)
@@ -210,15 +220,15 @@ def _invitation(said: str, title: str) -> str:
     return found.group(1)
 
 
-def test_the_story_plays_with_only_loopback_up(tmp_path: Path) -> None:
+def test_the_story_plays_with_only_loopback_up(own_demo: Demo) -> None:
     alone = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c"]
     if subprocess.run([*alone, "ip link set lo up"], capture_output=True).returncode != 0:
         pytest.skip("this machine lets nobody make a network namespace (unshare)")
-    demo = Demo(tmp_path)
-    words = [sys.executable, "-m", "tests.story", *demo.arguments(), "--once", "--json"]
+    words = [sys.executable, "-m", "tests.story", *own_demo.arguments(), "--once", "--json"]
     played = subprocess.run(
         [*alone, f"ip link set lo up && exec {shlex.join(words)}"],
         cwd=REPOSITORY,
+        env={**os.environ, "TMPDIR": str(own_demo.tmp)},
         capture_output=True,
         text=True,
         timeout=STORY_TIMEOUT_S,

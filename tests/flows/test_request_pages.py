@@ -132,6 +132,38 @@ async def test_a_request_is_written_co_signed_published_renewed_and_withdrawn(
         assert berg.faults == dahl.faults == []
 
 
+async def test_who_co_signs_reads_the_text_that_is_signed_whatever_the_relay_drew(
+    tmp_path: Path,
+) -> None:
+    async with relay_and_browser(tmp_path) as (world, browser):
+        berg = await join(world, browser, "Officer Berg")
+        dahl = await join(world, browser, "Officer Dahl")
+        await write(berg.page)
+        await berg.page.click("#publish")
+        await state_of(berg.page, "waiting")
+        await draw_a_lie(dahl.page, "line('text').textContent = 'A dog was taken.'")
+        await dahl.page.goto(berg.page.url)
+        assert await dahl.page.evaluate("window.hasLied")
+        # Seen to fail with drawTerms taken out of relay/web/static/js/request_signing.js.
+        await expect(dahl.page.locator("[data-term=text]")).to_have_text("A bicycle was taken.")
+        await expect(dahl.page.locator("#cosign")).to_be_enabled()
+
+        await draw_a_lie(dahl.page, "line('cells').remove()")
+        await dahl.page.reload()
+        await expect(dahl.page.locator("#status")).to_contain_text("isn't the request")
+        await expect(dahl.page.locator("#cosign")).to_be_disabled()
+
+
+async def draw_a_lie(page: Page, lie: str) -> None:
+    """Have the page say something else than the text that is to be signed, before modules run."""
+    await page.add_init_script(
+        "document.addEventListener('readystatechange', () => {"
+        " if (document.readyState !== 'interactive') return;"
+        " const line = (name) => document.querySelector(`[data-term=${name}]`);"
+        f" {lie}; window.hasLied = true; }});"
+    )
+
+
 async def test_the_form_says_what_is_missing_before_anything_is_signed(tmp_path: Path) -> None:
     async with relay_and_browser(tmp_path) as (world, browser):
         berg = await join(world, browser, "Officer Berg")

@@ -56,6 +56,17 @@ def commands(document: Path) -> list[list[str]]:
     return found
 
 
+def table_rows(document: Path) -> list[list[str]]:
+    """Return the cells of every row of a document's tables, without their headings."""
+    lines = document.read_text().splitlines()
+    headings = {number - 1 for number, line in enumerate(lines) if line.startswith("|-")}
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for number, line in enumerate(lines)
+        if line.startswith("| ") and number not in headings
+    ]
+
+
 def make_targets(document: Path) -> list[str]:
     """Return the make targets that a document tells people to use."""
     return _MAKE.findall(document.read_text())

@@ -17,11 +17,14 @@ from tests.house.documents import (
     make_targets,
     named_tests,
     relative_links,
+    table_rows,
     tracked_files,
 )
 from tests.story.settings import Ports
 
 README = REPOSITORY / "README.md"
+SECURITY = REPOSITORY / "SECURITY.md"
+ATTACKS = sorted((REPOSITORY / "tests/attacks").glob("test_*.py"))
 GUIDE = sorted((REPOSITORY / "docs/guide").glob("*.md"))
 DECISIONS = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
 SCRIPTS = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
@@ -55,18 +58,43 @@ def test_every_make_target_that_is_named_exists(document: Path):
     assert set(make_targets(document)) <= set(targets)
 
 
-@pytest.mark.parametrize("file", [README, REPOSITORY / "SECURITY.md"], ids=short)
+@pytest.mark.parametrize("file", [README, SECURITY], ids=short)
 def test_every_promise_is_shown_by_a_test(file: Path):
-    rows = [line for line in file.read_text().splitlines() if line.startswith("| ")][1:]
-    assert len(rows) >= 5
-    for row in rows:
-        *_, shown_by, _ = row.split("|")
+    rows = table_rows(file)
+    assert len(rows) >= 10
+    for *_, shown_by in rows:
         names = named_tests(shown_by)
-        assert names, f"nothing shows: {row}"
+        assert names, f"nothing shows: {shown_by}"
         for name in names:
             path = REPOSITORY / name
-            assert path.is_file(), f"{name} isn't there, and shows: {row}"
-            assert functions_of(path), f"{name} has no test, and shows: {row}"
+            assert path.is_file(), f"{name} isn't there"
+            assert functions_of(path), f"{name} has no test"
+
+
+def test_each_of_the_six_promises_is_attacked_by_two_files_at_least():
+    promises = {
+        found.group(1): set(named_tests(attacked_by))
+        for promise, attacked_by in table_rows(README)
+        if (found := re.match(r"\*\*(\d)\. ", promise))
+    }
+    assert sorted(promises) == list("123456")
+    for number, names in promises.items():
+        assert len(names) >= 2, number
+        assert all(name.startswith("tests/attacks/") for name in names), number
+
+
+def test_every_attack_is_named_where_a_reader_looks():
+    told = named_tests(README.read_text()) + named_tests(SECURITY.read_text())
+    assert {short(path) for path in ATTACKS} <= set(told)
+
+
+def test_the_threat_model_has_rows_for_everybody_it_names():
+    before = SECURITY.read_text().partition("## What does not hold")[0]
+    parts = re.split(r"^## (.+)\n", before, flags=re.MULTILINE)[1:]
+    actors = dict(zip(parts[::2], parts[1::2], strict=True))
+    del actors["Whom we don't trust"]
+    assert len(actors) >= 15
+    assert not [actor for actor, text in actors.items() if "\n| " not in text]
 
 
 def test_every_folder_of_tests_says_what_it_is_for():

@@ -1,6 +1,6 @@
 """Do the verifier's tests notice if any part of it is wrong? Run as a program: the whole answer.
 
-    python -m tests.mutation.verifier [--every N] [--seed S] [--show]
+    python -m tests.mutation.verifier [--every N] [--seed S] [--at-least PERCENT]
 
 Each mutant runs in a forked child: the three modules of rules are made anew with the one change,
 then their tests run against them until the first that fails. What survives is printed.
@@ -134,6 +134,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--at-least", type=float, default=90, help="percent, or it is a failure")
     arguments = parser.parse_args()
     if is_noticed(None):
         print("the tests fail without any change")
@@ -147,7 +148,7 @@ def main() -> int:
         print(f"survived: {trial}", flush=True)
     score = 100 * (1 - len(alive) / len(chosen))
     print(f"{len(chosen) - len(alive)} of {len(chosen)} mutants noticed: {score:.1f} %")
-    return 0
+    return 0 if score >= arguments.at_least else 1
 
 
 if __name__ == "__main__":

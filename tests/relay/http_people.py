@@ -246,11 +246,12 @@ async def certified_officer(world: World, name: str = "Officer Berg") -> Officer
 
 
 async def officer_elsewhere(world: World) -> Officer:
-    """Return an officer of another agency, elsewhere, who is signed in."""
+    """Return an officer of another agency, elsewhere, who is signed in and certified there."""
     await world.town.agree(
         "elsewhere", "Elsewhere Police", cells=CELLS[1:], begins_ms=world.clock.wall_ms()
     )
     officer = Officer(world, "Officer Crow", agency="elsewhere")
     await officer.register()
+    await officer.get_certified()
     await officer.take_csrf()
     return officer

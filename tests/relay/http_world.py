@@ -295,6 +295,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     )
     sessions = Sessions(database, clock)
     pages = Pages(relay_name="Testtown")
+    deletions = Deletions(database, clock, Happenings(world.log), world.agencies)
     return HttpServices(
         api=ApiServices(
             database=database,
@@ -324,13 +325,14 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             desk=world.desk,
             delivery=world.delivery,
-            deletions=Deletions(database, Happenings(world.log), world.agencies),
+            deletions=deletions,
             bucket_origin=BUCKET_ORIGIN,
         ),
         public=PublicServices(
             pages=pages,
             agencies=world.agencies,
             desk=world.desk,
+            deletions=deletions,
             owner_origin=OWNER_ORIGIN,
         ),
         owner_origin=OWNER_ORIGIN,

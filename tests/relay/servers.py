@@ -29,6 +29,7 @@ from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrol import Enrolling
 from relay.fleet.revocation import Revocations
+from relay.ingest.carrying import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
 from relay.ingest.statuses import StatusIngest
 from relay.init import InitSettings, init
@@ -126,6 +127,7 @@ async def run_relay(
     tls: ssl.SSLContext | None = None,
     is_ingesting: bool = True,
     has_loopback_push: bool = False,
+    custody: Custody | None = None,
 ) -> AsyncIterator[Relay]:
     config = replace(config, push=PushConfig(is_loopback_allowed=has_loopback_push))
     clock = SystemClock()
@@ -156,6 +158,7 @@ async def run_relay(
         notices=hub,
         pusher=web_push.pusher,
         hooks=[run_hooks],
+        custody=custody or NoCustody(),
     )
     statuses = StatusIngest(
         bus=bus,
@@ -168,6 +171,7 @@ async def run_relay(
     await revocations.start()
     await bus.serve_callout(callout.respond)
     parts = (ingest, statuses, commands, web_push.pusher) if is_ingesting else (commands,)
+    parts = (*parts, revocations)
     tasks = [asyncio.create_task(part.run()) for part in parts]
     try:
         yield Relay(

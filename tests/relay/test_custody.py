@@ -1,6 +1,7 @@
 """The desk of the logs: releases and slots go in, proofs come back, evidence leaves its traces."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from firmware.protocol.events import (
     ReleaseCommitted,
     SlotCommitted,
 )
+from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.proof import check_proof
 from relay.custody.desk import CustodyDesk
 from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms, quarter_of
@@ -47,7 +49,7 @@ from relay.custody.shelf import Retention, Shelf
 from relay.custody.slots import close, padded
 from relay.fleet.commands import Commands
 from relay.ingest.carrying import carry
-from relay.store import events, fleet
+from relay.store import events, fleet, requests
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
 from tests.fakes.bus import RememberingBus
@@ -140,6 +142,21 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     await database.close()
     assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes), outcomes
+
+
+async def test_an_agreements_text_is_published_under_its_hash_beside_the_logs(
+    house: House,
+) -> None:
+    text = "What we agree to."
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    async with house.database.begin() as tx:
+        await requests.put_agreement_text(tx, sha256, text)
+    house.desk.wake()
+    shelf = Shelf(house.bucket, house.clock, Retention())
+    async with asyncio.timeout(10):
+        # Seen to fail with Texts taken out of relay/custody/desk.py.
+        while await shelf.fetch(f"texts/{sha256}") != text.encode():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 def a_record(device: str) -> ReleaseRecord:
@@ -440,7 +457,12 @@ async def test_only_the_agencys_own_key_answers_a_deletion(house: House) -> None
     async def answer(signed: SignedDeletionAnswer) -> None:
         async with house.database.begin() as tx:
             await happenings.deletion_answered(
-                tx, signed, package_id=package, agency="lakeland-pd", signing_key=spki
+                tx,
+                signed,
+                package_id=package,
+                agency="lakeland-pd",
+                signing_key=spki,
+                now_ms=house.clock.wall_ms(),
             )
 
     with pytest.raises(AnswerRefused, match="nobody asked"):
@@ -453,7 +475,10 @@ async def test_only_the_agencys_own_key_answers_a_deletion(house: House) -> None
             " asked_ms BIGINT NOT NULL, answer_by_ms BIGINT NOT NULL, answer TEXT)"
         )  # without its reference to a package, which isn't this test's
         await happenings.deletion_asked(
-            tx, agency="lakeland-pd", package_id=package, now_ms=house.clock.wall_ms()
+            tx,
+            agency="lakeland-pd",
+            package_id=package,
+            now_ms=house.clock.wall_ms() - Delays().batch_ms,  # the batch is over
         )
     with pytest.raises(AnswerRefused, match="didn't sign"):
         await answer(signed_answer(other, package))

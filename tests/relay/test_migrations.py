@@ -27,6 +27,16 @@ from tests.relay.servers import Broker
 
 V1 = (Path(__file__).parent / "schema_v1.sql").read_text()
 DEVICE = "abcdefghijklmnopqrst"
+ASKED = """
+INSERT INTO accounts VALUES ('o', 'officer', 'lakeland', 'Officer Berg', 1);
+INSERT INTO agencies VALUES ('lakeland', '{}');
+INSERT INTO officer_certificates VALUES ('o', 'lakeland', '{}');
+INSERT INTO requests VALUES ('r', 'lakeland', 'o', 'd', '{}', 1, 2, 'open');
+INSERT INTO packages VALUES
+  ('p', 'r', 'abcdefghijklmnopqrst', 'lakeland', 1, 1, '[]', NULL, 'k', 'downloaded', 1);
+INSERT INTO downloads VALUES ('n', 'p', 'o', 1);
+"""
+"""What one officer alone had asked, and was given."""
 
 
 @pytest.fixture
@@ -88,6 +98,17 @@ async def test_what_an_older_database_held_is_still_there(old: Path) -> None:
         flags = await tx.exec_driver_sql("SELECT seq, is_clock_trusted FROM events ORDER BY seq")
         assert flags.all() == [(1, 0), (2, 1)]
     await database.close()
+
+
+async def test_what_one_officer_asked_alone_is_dropped_and_the_officer_stays(old: Path) -> None:
+    with sqlite3.connect(old) as raw:
+        raw.executescript(ASKED)
+    await (await Database.open(old, is_migrating=True)).close()
+    with sqlite3.connect(old) as raw:
+        for table in ("requests", "packages", "downloads"):
+            assert raw.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
+        assert raw.execute("SELECT name FROM accounts").fetchall() == [("Officer Berg",)]
+        assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
 async def test_it_is_brought_forward_once_and_then_only_opened(old: Path) -> None:
@@ -198,7 +219,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
     ]
     assert len(made) == 9 + 1 + 3 + 1
     steps = [f"{statement};" for version in sorted(STEPS) for statement in STEPS[version]]
-    run_sql(postgres, "\n".join([*made, *steps]))
+    run_sql(postgres, "\n".join([*made, ASKED, *steps]))
     flags = "SELECT seq || ':' || is_clock_trusted FROM events ORDER BY seq;"
     assert run_sql(postgres, flags) == ["1:false", "2:true"]
     # And they make the tables that schema.py would make.

@@ -8,7 +8,7 @@ import pytest
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.register.entries import Delays, Leaf, OfficerRevoked, RefusedLeaf
 from relay.request.batches import next_boundary_ms, seen_until_ms, shown_ms
-from relay.request.moderation import parse_category
+from relay.request.moderation import describe_waiting, parse_category
 from relay.request.rules import RequestRefused
 from relay.store import requests
 from relay.store.requests import DeskRow
@@ -53,6 +53,20 @@ async def test_a_moderator_sees_what_both_officers_signed(world: World) -> None:
     (row,) = await world.moderation.list()
     assert (row.id, row.request.text) == (request_id, "A bicycle was taken.")
     assert row.signed is not None
+
+
+async def test_a_moderator_reads_every_word_and_none_can_steer_their_terminal(world: World) -> None:
+    danger = "A child.\x1b[2J\n  asks\n  | harmless\u202e"
+    _, request_id = await waiting(world, danger=danger)
+    (row,) = await world.moderation.list()
+    shown = describe_waiting(row)
+    request = row.request
+    told = "\n".join(shown)
+    for word in (request_id, request.contact, request.officer_name, *request.cells):
+        assert word in told
+    # Seen to fail without `printable`, and with the danger printed as it came.
+    assert all(line.isprintable() for line in shown)
+    assert sum(line == "  asks" for line in shown) == 1
 
 
 async def test_a_refusal_tells_the_register_agency_and_category_alone(world: World) -> None:

@@ -9,6 +9,7 @@ from firmware.outbox.outgoing import MAX_PARTS
 from firmware.protocol.commands import Command, PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
+from firmware.protocol.register.entries import AgencySuspended
 from relay.config import BucketConfig
 from relay.evidence.delivery import PackageRefused
 from relay.store import packages
@@ -202,6 +203,16 @@ async def test_a_download_is_written_down_before_the_url_is_given(case: Case) ->
     assert log == [case.officer.officer_id]
     assert package is not None
     assert package.state == "downloaded"
+
+
+async def test_an_agency_without_an_agreement_in_force_downloads_nothing(case: Case) -> None:
+    await case.deliver()
+    await case.world.town.change(AgencySuspended(agency="lakeland"), case.world.town.admins[0])
+    answer = await case.officer.http.post(f"/agency/evidence/{case.ready.package_id}/download")
+    # Seen to fail with the look at the agency's state taken out of relay/web/agency/evidence.py.
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "agreement")
+    async with case.world.database.read() as tx:
+        assert await packages.list_downloads(tx, case.ready.package_id) == []
 
 
 async def test_a_download_wants_the_csrf_token(case: Case) -> None:

@@ -21,9 +21,15 @@ from firmware.protocol.register.entries import (
     OfficerRevoked,
 )
 from relay.__main__ import main
-from relay.admin_cli import _printable
 from relay.agency.agencies import standing_of
-from relay.agency.changes import ProposedChange, describe, generate_admin, propose, sign_change
+from relay.agency.changes import (
+    ProposedChange,
+    describe,
+    generate_admin,
+    printable,
+    propose,
+    sign_change,
+)
 from relay.agency.keys import revoke_officer
 from relay.agency.register import NoLog, RegisterRefused, RelayRegister
 from relay.agency_cli import main as agency_main
@@ -387,4 +393,4 @@ def test_moderators_read_and_decide_by_command_lines(town: Town, capsys) -> None
 
 
 def test_what_a_moderator_reads_cannot_steer_their_terminal() -> None:
-    assert _printable("a\x1b[2Jb\u202ec") == "a\ufffd[2Jb\ufffdc"
+    assert printable("a\x1b[2Jb\u202ec") == "a\ufffd[2Jb\ufffdc"

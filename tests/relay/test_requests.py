@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.register.entries import AgencySuspended, Delays, Limits
+from firmware.protocol.register.entries import AgencySuspended, Delays, Limits, OfficerRevoked
 from firmware.protocol.requests import COSIGN_TAG, REQUEST_TAG
 from relay.store import requests
 from tests.relay.http_people import Officer, certified_officer, id_of
@@ -342,6 +342,28 @@ async def test_no_request_after_the_agreement_nor_of_a_suspended_agency(
     assert (await officer.hand_in(draft)).status_code == 201
     world.clock.advance(3600)
     assert await refusal(officer) == "agreement"
+
+
+async def test_a_lapse_suspends_what_was_published_until_a_new_agreement_counts(
+    world: World, officer: Officer
+) -> None:
+    request = officer.write()
+    await officer.publish(officer.sign(request))
+
+    async def stands(state: str) -> bool:
+        found = await world.desk.find(request.id)
+        page = (await officer.http.get(f"/agency/requests/{request.id}")).text
+        return found is not None and found.state == state and f'data-state="{state}"' in page
+
+    assert await stands("open")
+    await world.town.change(AgencySuspended(agency="lakeland"), world.town.admins[0])
+    # Seen to fail with _has_standing taken out of relay/request/published.py.
+    assert await stands("suspended")
+    await world.town.agree("lakeland", "Lakeland", cells=CELLS, begins_ms=world.clock.wall_ms())
+    assert await stands("open")
+    gone = OfficerRevoked(agency="lakeland", officer_id=request.cosigner_id)
+    await world.town.change(gone, world.town.admins[0])
+    assert await stands("suspended")
 
 
 async def test_two_requests_a_case_and_five_an_officer(world: World, officer: Officer) -> None:

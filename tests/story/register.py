@@ -7,6 +7,7 @@ example, so that what takes days elsewhere takes seconds here.
 from datetime import UTC, datetime
 from pathlib import Path
 
+from firmware.protocol.register.entries import Limits
 from tests.story.children import run_to_end
 from tests.story.servers import program
 from tests.story.settings import Settings
@@ -14,6 +15,8 @@ from tests.story.settings import Settings
 LOG_NAME = "example.lakeland"
 REGISTER_ORIGIN = f"{LOG_NAME}/register"
 ADMINS = {"ann": "Ann Berg", "bob": "Bob Ek"}
+LIMITS = Limits(area_quiet_ms=0, max_open_per_officer=100)
+"""The story is played again and again, at one door; elsewhere an area is left alone for a day."""
 DELAYS = ("--key-age", "2s", "--agreement-age", "2s", "--slot", "2s", "--batch", "1s")
 AGREEMENT_TEXT = """\
 # Agreement between Lakeland Police and the relay of the example town
@@ -36,13 +39,19 @@ async def make_admins(settings: Settings) -> None:
 
 async def make_charter(settings: Settings) -> None:
     """Begin the register: who administers it, and how long things take in it."""
-    charter = settings.data_dir / "charter.json"
+    charter, limits = settings.data_dir / "charter.json", settings.data_dir / "limits.json"
+    limits.write_bytes(LIMITS.encode())
     public = [
         word for admin in ADMINS for word in ("--admin", str(_admins(settings) / f"{admin}.json"))
     ]
     await _relay(
-        "admin", "charter", "--origin", REGISTER_ORIGIN, *public, *DELAYS, "--out", str(charter)
-    )
+        "admin", "charter",
+        "--origin", REGISTER_ORIGIN,
+        *public,
+        *DELAYS,
+        "--limits", str(limits),
+        "--out", str(charter),
+    )  # fmt: skip
     await sign_and_submit(settings, charter)
 
 

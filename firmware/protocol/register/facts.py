@@ -113,9 +113,9 @@ def no_register(origin: str) -> RegisterFacts:
 
 
 def facts_of(
-    register: Register, stamps: Stamps, *, fresh_ms: int, requests_since_ms: int = 0
+    register: Register, stamps: Stamps, *, fresh_ms: int, requests_since_ms: int | None = 0
 ) -> RegisterFacts:
-    """Return the facts; requests that ended before `requests_since_ms` are left out."""
+    """Return the facts; requests that ended before `requests_since_ms` are left out, all if None."""
     return RegisterFacts(
         origin=register.origin,
         is_example=register.is_example,
@@ -134,7 +134,9 @@ def facts_of(
             )
             for agency, records in register.agreements.items()
         },
-        requests={
+        requests={}
+        if requests_since_ms is None
+        else {
             digest: RequestFact(
                 request=record.request,
                 signed=record.signed,
@@ -153,14 +155,14 @@ def facts_of(
 def agreement_in_force(facts: RegisterFacts, agency: str, now_ms: int) -> Agreement | None:
     """Return the agreement under which an agency may ask now, or None.
 
-    It is old enough by the witnesses' clocks (R17, R20), begun, not over, and not suspended; a
-    newer one takes an older one's place only once it counts itself.
+    It is old enough by the witnesses' clocks (R17), begun, not over, and not suspended; a newer one
+    takes an older one's place only once it counts itself. None counts before the agency's first
+    was public for long enough (R20): else a second one, published with it, would come sooner.
     """
-    counting = [
-        fact
-        for number, fact in enumerate(facts.agreements.get(agency, ()))
-        if _counts(fact, facts.delays, now_ms, is_first=number == 0)
-    ]
+    known = facts.agreements.get(agency, ())
+    if not known or not is_old_enough(known[0].seen_ms, facts.delays.agreement_age_ms, now_ms):
+        return None
+    counting = [fact for fact in known if _counts(fact, facts.delays, now_ms)]
     if not counting or now_ms >= counting[-1].agreement.ends_ms:
         return None
     return counting[-1].agreement
@@ -171,12 +173,11 @@ def is_old_enough(seen_ms: int | None, age_ms: int, now_ms: int) -> bool:
     return seen_ms is not None and now_ms - seen_ms >= age_ms
 
 
-def _counts(fact: AgreementFact, delays: Delays, now_ms: int, *, is_first: bool) -> bool:
-    age_ms = max(delays.key_age_ms, delays.agreement_age_ms) if is_first else delays.key_age_ms
+def _counts(fact: AgreementFact, delays: Delays, now_ms: int) -> bool:
     return (
         not fact.is_suspended
         and fact.agreement.begins_ms <= now_ms
-        and is_old_enough(fact.seen_ms, age_ms, now_ms)
+        and is_old_enough(fact.seen_ms, delays.key_age_ms, now_ms)
     )
 
 

@@ -8,13 +8,17 @@ Not here: whether the log is the right one (protocol/tlog), and since when an en
 counted on (facts.py).
 """
 
-from bisect import bisect_right, insort
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from firmware.protocol.encoding import WireError, decode_canonical, unb64u
 from firmware.protocol.passkeys import load_p256, load_passkey, verify_p256
+from firmware.protocol.register.administering import (
+    admins_by_id,
+    check_signers,
+    keeps_the_rules,
+)
+from firmware.protocol.register.counting import Counts
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     MAX_AGREEMENT_MS,
@@ -31,7 +35,6 @@ from firmware.protocol.register.entries import (
     Charter,
     Delays,
     Leaf,
-    Limits,
     LimitsChanged,
     OfficerLeaf,
     OfficerRevoked,
@@ -41,6 +44,14 @@ from firmware.protocol.register.entries import (
     WithdrawnLeaf,
     agreement_message,
     change_message,
+)
+from firmware.protocol.register.records import (
+    AgreementRecord,
+    EntryVoid,
+    LimitsRecord,
+    OfficerRecord,
+    RequestRecord,
+    Void,
 )
 from firmware.protocol.register.rules import (
     RuleBroken,
@@ -52,92 +63,15 @@ from firmware.protocol.requests import (
     EvidenceRequest,
     OfficerCertificate,
     SignedCertificate,
-    SignedRequest,
     check_certificate,
     check_signatures,
     check_withdrawal,
     parse_request,
 )
+from firmware.protocol.sealing import seal_to
 
-SEALING_KEY_BYTES = 32
-
-
-class EntryVoid(WireError):
-    """Nobody had the right to make this entry; it has no effect."""
-
-
-@dataclass(slots=True, kw_only=True)
-class AgreementRecord:
-    """One agreement of an agency, and where it stands in the log."""
-
-    index: int
-    agreement: Agreement
-    is_suspended: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class OfficerRecord:
-    """One certificate of an officer; `signing_key` (base64url) is the agency's that made it."""
-
-    index: int
-    certificate: OfficerCertificate
-    signed: SignedCertificate
-    signing_key: str
-    is_revoked: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class RequestRecord:
-    """One published request."""
-
-    index: int
-    request: EvidenceRequest
-    signed: SignedRequest
-    is_withdrawn: bool = False
-    renewed_by: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class LimitsRecord:
-    """Limits, and since which entry."""
-
-    index: int
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Void:
-    """An entry without effect."""
-
-    index: int
-    why: str
-
-
-@dataclass(slots=True)
-class _Counts:
-    """What R4 counts, in order, so that a long register is replayed in nearly linear time.
-
-    `by_officer` and `emergencies` go by when a request expires, `by_cell` by when it was made.
-    """
-
-    by_case: Counter[tuple[str, str]] = field(default_factory=Counter)
-    by_officer: dict[tuple[str, str], list[RequestRecord]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    by_cell: dict[tuple[str, str], list[RequestRecord]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    emergencies: dict[str, list[RequestRecord]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, record: RequestRecord) -> None:
-        request = record.request
-        if request.renewed_id is None:
-            self.by_case[request.agency, request.case_number] += 1
-        insort(self.by_officer[request.agency, request.officer_id], record, key=_expires_ms)
-        for cell in request.cells:
-            insort(self.by_cell[request.agency, cell], record, key=_created_ms)
-        if request.is_emergency:
-            insort(self.emergencies[request.agency], record, key=_expires_ms)
+MAX_WHY_CHARS = 300
+"""Of an entry that doesn't parse, the reason can quote the whole; a follower keeps them all."""
 
 
 class Register:
@@ -161,7 +95,7 @@ class Register:
         self.voids: list[Void] = []
         self._digests: dict[str, str] = {}
         self._nonces: set[str] = set()
-        self._counts = _Counts()
+        self._counts = Counts()
 
     def apply(self, entry: bytes) -> Void | None:
         """Take the next entry; tell if it is void."""
@@ -170,7 +104,7 @@ class Register:
         try:
             self._apply(index, decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES))
         except WireError as error:
-            void = Void(index=index, why=str(error))
+            void = Void(index=index, why=str(error)[:MAX_WHY_CHARS])
             self.voids.append(void)
             return void
         return None
@@ -242,7 +176,7 @@ class Register:
                 return self._prepare_charter(index, body, signatures, message)
             case AdminsChanged():
                 self._check_admins(signatures, message, at_least=2)
-                admins = _admins_by_id(body.admins)
+                admins = admins_by_id(body.admins)
                 if set(admins) & set(self.agreements):
                     raise EntryVoid("an agency has an administrator's id")
                 return lambda: setattr(self, "admins", admins)
@@ -271,10 +205,10 @@ class Register:
             raise EntryVoid(
                 f'a log is an example if, and only if, its name begins with "{EXAMPLE_PREFIX}"'
             )
-        if not self.is_example and not _keeps_the_rules(charter):
+        if not self.is_example and not keeps_the_rules(charter):
             raise EntryVoid("shorter delays or looser limits than the rules allow")
-        admins = _admins_by_id(charter.admins)
-        _check_signers(signatures, message, keys={a.id: a.key for a in charter.admins}, at_least=2)
+        admins = admins_by_id(charter.admins)
+        check_signers(signatures, message, keys={a.id: a.key for a in charter.admins}, at_least=2)
 
         def take() -> None:
             self.admins = admins
@@ -292,8 +226,8 @@ class Register:
             raise EntryVoid("the agency didn't sign its agreement")
         if agreement.origin != self.origin:
             raise EntryVoid("the agreement was made for another log")
-        if any(len(unb64u(one)) != SEALING_KEY_BYTES for one in agreement.sealing_keys):
-            raise EntryVoid(f"a sealing key is {SEALING_KEY_BYTES} bytes (X25519)")
+        for one in agreement.sealing_keys:
+            seal_to(unb64u(one), b"", b"")  # else a grant would fail once it is spent
         if not 0 < agreement.ends_ms - agreement.begins_ms <= MAX_AGREEMENT_MS:
             raise EntryVoid("an agreement holds for twelve months at most")
         if agreement.agency in self.admins:
@@ -322,7 +256,7 @@ class Register:
         newest = self.newest_agreement(body.agency)
         if newest is not None:
             keys[body.agency] = newest.agreement.signing_key
-        _check_signers(signatures, message, keys=keys, at_least=1)
+        check_signers(signatures, message, keys=keys, at_least=1)
         known = self.officers.get((body.agency, body.officer_id))
         if known is None:
             raise EntryVoid("no such officer is certified")
@@ -337,7 +271,7 @@ class Register:
         self, signatures: list[ChangeSignature], message: bytes, *, at_least: int
     ) -> None:
         keys = {admin.id: admin.key for admin in self.admins.values()}
-        _check_signers(signatures, message, keys=keys, at_least=at_least)
+        check_signers(signatures, message, keys=keys, at_least=at_least)
 
     # --- agencies and their requests ---
 
@@ -387,7 +321,8 @@ class Register:
         self._check_agency(request, officer.signing_key)
         limits = self.limits[-1].limits
         check_limits(request, limits)
-        renewed = self._check_counts(request, limits)
+        renewed = self._renewed(request)
+        self._counts.check(request, limits, renewed=renewed)
         record = RequestRecord(index=index, request=request, signed=signed)
 
         def take() -> None:
@@ -412,37 +347,11 @@ class Register:
 
     def check_counts(self, request: EvidenceRequest) -> None:
         """Raise RuleBroken if R4, R13 or R15 would keep such a request out now, signed or not."""
-        self._check_counts(request, self.limits[-1].limits)
-
-    def _check_counts(self, request: EvidenceRequest, limits: Limits) -> RequestRecord | None:
-        """Check R4, R13 and R15 against what was published before; return what is renewed."""
-        agency, now_ms = request.agency, request.created_ms
-        renewed = self._renewed(request)
-        counts = self._counts
-        if renewed is None and (counts.by_case[agency, request.case_number] >= limits.max_per_case):
-            raise RuleBroken(
-                "case_limit", f"a case may have {limits.max_per_case} requests at most"
-            )
-        mine = _standing(counts.by_officer.get((agency, request.officer_id), []), now_ms)
-        is_open = [record for record in mine if record is not renewed]
-        if len(is_open) >= limits.max_open_per_officer:
-            raise RuleBroken(
-                "open_limit",
-                f"an officer may have {limits.max_open_per_officer} open requests at most",
-            )
-        if renewed is not None:
-            return renewed
-        for cell in request.cells:
-            if _is_any_near(counts.by_cell.get((agency, cell), []), now_ms, limits.area_quiet_ms):
-                hours = limits.area_quiet_ms // 3_600_000
-                raise RuleBroken(
-                    "area_quiet", f"the same place may be asked about once in {hours} hours"
-                )
-        if request.is_emergency and _standing(counts.emergencies.get(agency, []), now_ms):
-            raise RuleBroken("emergency", "an agency may have one open emergency at most")
-        return None
+        limits = self.limits[-1].limits
+        self._counts.check(request, limits, renewed=self._renewed(request))
 
     def _renewed(self, request: EvidenceRequest) -> RequestRecord | None:
+        """Return what a request renews, if it does; RuleBroken if it can't."""
         if request.renewed_id is None:
             return None
         renewed = self.request_by_id(request.renewed_id)
@@ -463,74 +372,18 @@ class Register:
             raise EntryVoid("the agency published no such request")
         if record.is_withdrawn:
             raise EntryVoid("this request was withdrawn before")
-        return lambda: setattr(record, "is_withdrawn", True)
+        renewed_id = record.request.renewed_id
+        renewed = None if renewed_id is None else self.request_by_id(renewed_id)
+
+        def take() -> None:
+            for one in (record, renewed):
+                if one is not None:
+                    one.is_withdrawn = True
+
+        return take
 
     def _prepare_refusal(self, leaf: RefusedLeaf) -> Callable[[], None]:
         if leaf.agency not in self.agreements:
             raise EntryVoid(f"no agency {leaf.agency!r} is known")
         key = (leaf.agency, leaf.category)
         return lambda: self.refusals.update([key])
-
-
-def _standing(records: list[RequestRecord], now_ms: int) -> list[RequestRecord]:
-    """Return which of these, in order of their expiry, still stand."""
-    unexpired = records[bisect_right(records, now_ms, key=_expires_ms) :]
-    return [one for one in unexpired if not one.is_withdrawn and one.renewed_by is None]
-
-
-def _is_any_near(records: list[RequestRecord], now_ms: int, quiet_ms: int) -> bool:
-    """Tell whether one of these, in order of their making, was made so close to that time."""
-    at = bisect_right(records, now_ms - quiet_ms, key=_created_ms)
-    return at < len(records) and _created_ms(records[at]) < now_ms + quiet_ms
-
-
-def _expires_ms(record: RequestRecord) -> int:
-    return record.request.expires_ms
-
-
-def _created_ms(record: RequestRecord) -> int:
-    return record.request.created_ms
-
-
-def _admins_by_id(admins: list[Admin]) -> dict[str, Admin]:
-    for admin in admins:
-        load_p256(unb64u(admin.key))
-    by_id = {admin.id: admin for admin in admins}
-    if len(by_id) != len(admins) or len({admin.key for admin in admins}) != len(admins):
-        raise EntryVoid("each administrator has an id and a key of their own")
-    return by_id
-
-
-def _check_signers(
-    signatures: list[ChangeSignature], message: bytes, *, keys: dict[str, str], at_least: int
-) -> None:
-    """Raise EntryVoid unless so many different people signed, and nobody else."""
-    for one in signatures:
-        key = keys.get(one.by)
-        if key is None:
-            raise EntryVoid(f"{one.by!r} has no right to sign this")
-        if not verify_p256(unb64u(key), unb64u(one.signature), message):
-            raise EntryVoid(f"the signature of {one.by!r} doesn't match")
-    if len({one.by for one in signatures}) < at_least:
-        raise EntryVoid(f"{at_least} administrators must sign this")
-
-
-def _keeps_the_rules(charter: Charter) -> bool:
-    """Tell whether delays are as the rules say or longer, and limits as they are or stricter."""
-    delays, rules = charter.delays, Delays()
-    limits, most = charter.limits, Limits()
-    return (
-        delays.key_age_ms >= rules.key_age_ms
-        and delays.agreement_age_ms >= rules.agreement_age_ms
-        and delays.freshness_ms <= rules.freshness_ms
-        and delays.slot_ms == rules.slot_ms
-        and delays.batch_ms >= rules.batch_ms
-        and limits.min_window_ms >= most.min_window_ms
-        and limits.max_window_ms <= most.max_window_ms
-        and limits.long_window_ms <= most.long_window_ms
-        and limits.max_age_ms <= most.max_age_ms
-        and limits.max_life_ms <= most.max_life_ms
-        and limits.max_per_case <= most.max_per_case
-        and limits.max_open_per_officer <= most.max_open_per_officer
-        and limits.area_quiet_ms >= most.area_quiet_ms
-    )

@@ -46,6 +46,8 @@ def check_limits(request: EvidenceRequest, limits: Limits) -> None:
         )
     if request.to_ms > request.created_ms + MAX_SKEW_MS:
         raise RuleBroken("future", "a request may not ask for a time that isn't over")
+    if request.is_emergency and not request.danger.strip():
+        raise RuleBroken("emergency", "an emergency says what the danger is")
     if request.from_ms < request.created_ms - limits.max_age_ms:
         raise RuleBroken("age", f"a request may go back {limits.max_age_ms // DAY_MS} days at most")
     _check_long_window(request, limits, window_ms)
@@ -86,3 +88,5 @@ def check_renewal(renewal: EvidenceRequest, renewed: EvidenceRequest) -> None:
         raise RuleBroken("renewal", "a renewal asks for the same case, place and time")
     if not renewed.created_ms <= renewal.created_ms <= renewed.expires_ms:
         raise RuleBroken("renewal", "a request can be renewed while it stands")
+    if renewal.expires_ms < renewed.expires_ms:
+        raise RuleBroken("renewal", "a renewal stands as long as what it renews, or longer")

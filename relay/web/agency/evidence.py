@@ -8,14 +8,20 @@ from firmware.protocol.custody import SignedDeletionAnswer
 from relay.agency.agencies import public_agency
 from relay.request.published import find_published
 from relay.web.agency.arrived import find_arrived, list_arrived
-from relay.web.agency.session import require_officer, require_officer_post, services_of
-from relay.web.answers import not_found, read_json
+from relay.web.agency.session import (
+    require_certified,
+    require_officer,
+    require_officer_post,
+    services_of,
+)
+from relay.web.answers import PageError, not_found, read_json
 from relay.web.security import page_policy
 
 
 async def list_page(request: Request) -> Response:
     """GET /agency/evidence."""
     officer = await require_officer(request)
+    await require_certified(request, officer)
     services = services_of(request)
     view = await services.agencies.view()
     rows = await services.desk.list_rows(officer.agency.id)
@@ -33,6 +39,7 @@ async def list_page(request: Request) -> Response:
 async def open_page(request: Request) -> Response:
     """GET /agency/evidence/{package_id}: choose the key file, fetch, open, verify."""
     officer = await require_officer(request)
+    await require_certified(request, officer)
     services = services_of(request)
     view = await services.agencies.view()
     package = await find_arrived(
@@ -56,8 +63,14 @@ async def open_page(request: Request) -> Response:
 
 
 async def download(request: Request) -> Response:
-    """POST /agency/evidence/{package_id}/download: written down, then a URL for ten minutes."""
+    """POST /agency/evidence/{package_id}/download: written down, then a URL for ten minutes.
+
+    Only while an agreement is in force: a monitor would call everything else a breach.
+    """
     officer = await require_officer_post(request)
+    await require_certified(request, officer)
+    if officer.agency.state != "in_force":
+        raise PageError(403, "agreement", "your agency's agreement doesn't count now")
     services = services_of(request)
     package_id = request.path_params["package_id"]
     view = await services.agencies.view()

@@ -103,6 +103,7 @@ async def renew_page(request: Request) -> Response:
         officer=officer,
         shown=shown,
         renewed=msgspec.to_builtins(shown.request),
+        incident_types=INCIDENT_TYPES,
         limits=view.facts.limits,
         **_signing(officer, view),
     )
@@ -158,6 +159,7 @@ async def show_page(request: Request) -> Response:
         officer=officer,
         shown=shown,
         publishes_ms=next_boundary_ms(view.now_ms, batch_ms_of(view)),
+        incident_types=INCIDENT_TYPES,
         is_drafter=shown.row.account_id == officer.account.id,
         is_cosigner=shown.row.cosigner_id == officer.account.id,
         to_sign={

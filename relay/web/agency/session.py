@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from relay.agency.agencies import Agency
+from relay.agency.agencies import Agency, OfficerState, standing_of
 from relay.store.people import Account
 from relay.web.agency.services import AgencyServices
 from relay.web.answers import PageError
@@ -49,9 +49,26 @@ async def require_officer(request: Request) -> Officer:
     officer = await find_officer(request)
     if officer is None:
         raise PageError(401, "unauthenticated", "sign in first")
+    await _check_open(request, officer)
+    return officer
+
+
+async def require_certified(request: Request, officer: Officer) -> None:
+    """Raise 403 unless the officer's agency, not only this relay, says that they are one."""
+    if await _standing(request, officer) not in ("valid", "waiting"):
+        raise PageError(403, "uncertified", "your agency hasn't certified your passkey")
+
+
+async def _check_open(request: Request, officer: Officer) -> None:
     if is_before_first_day(officer.agency):
         raise PageError(403, "agreement", "the agreement isn't public for long enough yet")
-    return officer
+    if await _standing(request, officer) == "revoked":
+        raise PageError(403, "revoked", "your certificate was revoked")
+
+
+async def _standing(request: Request, officer: Officer) -> OfficerState:
+    view = await services_of(request).agencies.view()
+    return standing_of(view, officer.agency.id, officer.account.id).state
 
 
 def is_before_first_day(agency: Agency) -> bool:
@@ -61,8 +78,17 @@ def is_before_first_day(agency: Agency) -> bool:
 
 async def require_officer_post(request: Request) -> Officer:
     """The same for what changes something: also demands the session's CSRF token."""
+    officer = await require_session_post(request)
+    await _check_open(request, officer)
+    return officer
+
+
+async def require_session_post(request: Request) -> Officer:
+    """Return who is signed in, open to them or not: signing out always is."""
     check_origin(request)
-    officer = await require_officer(request)
+    officer = await find_officer(request)
+    if officer is None:
+        raise PageError(401, "unauthenticated", "sign in first")
     token = request.headers.get(CSRF_HEADER, "")
     if not secrets.compare_digest(token.encode(), officer.csrf.encode()):
         raise PageError(403, "csrf", "the page is out of date; load it again")

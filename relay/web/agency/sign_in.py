@@ -20,7 +20,7 @@ from relay.web.agency.session import (
     find_officer,
     is_before_first_day,
     require_officer,
-    require_officer_post,
+    require_session_post,
     services_of,
     set_session,
 )
@@ -56,13 +56,14 @@ async def home(request: Request) -> Response:
     view = await services.agencies.view()
     rows = await services.desk.list_rows(officer.agency.id)
     published = list_published(view, agency=officer.agency.id)
+    standing = standing_of(view, officer.agency.id, officer.account.id)
     return services.pages.render(
         request,
         "agency/dashboard.html",
         csrf=officer.csrf,
         officer=officer,
-        is_open=not is_before_first_day(officer.agency),
-        standing=standing_of(view, officer.agency.id, officer.account.id),
+        is_open=not is_before_first_day(officer.agency) and standing.state != "revoked",
+        standing=standing,
         open_count=sum(row.state == "open" for row in published),
         to_cosign=[
             row for row in rows if row.state == "waiting" and row.cosigner_id == officer.account.id
@@ -115,7 +116,7 @@ async def login_verify(request: Request) -> Response:
 
 async def logout(request: Request) -> Response:
     """POST /agency/logout."""
-    await require_officer_post(request)
+    await require_session_post(request)
     await services_of(request).sessions.end(request.cookies[COOKIE])
     response = JSONResponse({"ok": True})
     clear_session(response)

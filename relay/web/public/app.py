@@ -8,6 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relay.agency.agencies import Agencies
+from relay.evidence.deletions import Deletions
 from relay.request.desk import Desk
 from relay.web.pages import Pages
 
@@ -19,6 +20,7 @@ class PublicServices:
     pages: Pages
     agencies: Agencies
     desk: Desk
+    deletions: Deletions
     owner_origin: str
 
 
@@ -44,6 +46,7 @@ class PublicFace:
             request,
             "public/index.html",
             agencies=list(agencies.values()),
+            overdue=await self._services.deletions.count_overdue(),
             owner_origin=self._services.owner_origin,
         )
 

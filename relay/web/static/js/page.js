@@ -83,7 +83,7 @@ function reason(error) {
 }
 
 /** Shows times in the reader's zone, which stands on hover. */
-function showLocalTimes() {
+export function showLocalTimes() {
   const { lang } = document.documentElement;
   const locale = navigator.languages.find((code) => code.startsWith(lang)) ?? lang;
   const short = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });

@@ -7,6 +7,7 @@ import { signDocument } from "./browser/passkey.js";
 import { Refused, guarded, pageData, post, say, t } from "./page.js";
 import { canonical, newId, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
+import { drawTerms } from "./terms.js";
 
 /** @typedef {import("./protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("./protocol/documents.js").OfficerCertificate} OfficerCertificate */
@@ -121,6 +122,7 @@ function prepareWindow() {
 }
 
 if (renewed === null) prepareWindow();
+else drawTerms(/** @type {HTMLElement} */ (document.querySelector("dl.terms")), renewed);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   const button = /** @type {HTMLButtonElement} */ (document.getElementById("publish"));

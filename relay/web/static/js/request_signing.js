@@ -1,8 +1,8 @@
 /**
  * A request's own page: co-sign it, take it back before it is published, or withdraw it after.
  *
- * What is signed is the text that was handed in, word by word. It is compared with what the page
- * shows by its digest only; the terms above are drawn by the relay, whose pages an agency trusts.
+ * What is signed is the text that was handed in, word by word; and who is to co-sign reads what was
+ * drawn from that text here, not what the relay drew (terms.js). Before that the button is dead.
  * @module
  */
 import { signDocument } from "./browser/passkey.js";
@@ -15,6 +15,7 @@ import {
   requestDigest,
   withdrawalText,
 } from "./protocol/requests.js";
+import { drawTerms } from "./terms.js";
 
 /** @typedef {import("./protocol/documents.js").OfficerCertificate} OfficerCertificate */
 /** @typedef {import("./protocol/documents.js").SignedCertificate} SignedCertificate */
@@ -38,10 +39,19 @@ async function sign(tag, document) {
   return { assertion, certificate: officer.certificate };
 }
 
-async function cosign() {
+/** Draws what is to be co-signed from the text itself, and lets the officer sign that. */
+async function showWhatIsSigned() {
+  const button = /** @type {HTMLButtonElement} */ (document.getElementById("cosign"));
+  const list = /** @type {HTMLElement} */ (document.querySelector("dl.terms"));
   const request = parseRequestUnverified(asked);
   const isSame = (await requestDigest(asked)) === asked.digest && request.id === asked.id;
-  if (!isSame || request.cosigner_id !== officer.officer_id) throw new Refused(t("changed"));
+  const isMine = request.cosigner_id === officer.officer_id && request.agency === officer.agency;
+  if (!isSame || !isMine) throw new Refused(t("changed"));
+  drawTerms(list, request);
+  button.disabled = button.dataset.maySign !== "true";
+}
+
+async function cosign() {
   const { assertion, certificate } = await sign(COSIGN_TAG, asked.request);
   const cosigned = { cosignature: assertion, cosigner: certificate };
   await post(`${path}/cosign`, { cosigned });
@@ -65,6 +75,12 @@ async function withdraw() {
   location.reload();
 }
 
+if (document.getElementById("cosign") !== null) {
+  showWhatIsSigned().catch((error) => {
+    console.warn(error);
+    say(t("changed"), { isBad: true });
+  });
+}
 for (const [id, action] of Object.entries({ cosign, "take-back": takeBack, withdraw })) {
   const button = /** @type {HTMLButtonElement | null} */ (document.getElementById(id));
   button?.addEventListener("click", () => guarded(button, action));

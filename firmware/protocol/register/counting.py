@@ -1,0 +1,92 @@
+"""How often an agency, an officer or a case may ask (R4, R13, R15), counted as replay goes on.
+
+Times are the requests' own. What one request may ask for by itself is in rules.py.
+"""
+
+from bisect import bisect_right, insort
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from firmware.protocol.register.entries import Limits
+from firmware.protocol.register.records import RequestRecord
+from firmware.protocol.register.rules import RuleBroken
+from firmware.protocol.requests import EvidenceRequest
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was published, in order, so that a long register is replayed in nearly linear time.
+
+    `by_officer` and `emergencies` go by when a request expires, `by_cell` by when it was made.
+    """
+
+    by_case: Counter[tuple[str, str]] = field(default_factory=Counter)
+    by_officer: dict[tuple[str, str], list[RequestRecord]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    by_cell: dict[tuple[str, str], list[RequestRecord]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    emergencies: dict[str, list[RequestRecord]] = field(default_factory=lambda: defaultdict(list))
+
+    def check(
+        self, request: EvidenceRequest, limits: Limits, *, renewed: RequestRecord | None
+    ) -> None:
+        """Raise RuleBroken if it is one too many; `renewed` is what it renews."""
+        agency, now_ms = request.agency, request.created_ms
+        if renewed is None and self.by_case[agency, request.case_number] >= limits.max_per_case:
+            raise RuleBroken(
+                "case_limit", f"a case may have {limits.max_per_case} requests at most"
+            )
+        mine = _standing(self.by_officer.get((agency, request.officer_id), []), now_ms)
+        is_open = [record for record in mine if record is not renewed]
+        if len(is_open) >= limits.max_open_per_officer:
+            raise RuleBroken(
+                "open_limit",
+                f"an officer may have {limits.max_open_per_officer} open requests at most",
+            )
+        if renewed is not None:
+            return
+        for cell in request.cells:
+            if _is_any_near(self.by_cell.get((agency, cell), []), now_ms, limits.area_quiet_ms):
+                hours = limits.area_quiet_ms // 3_600_000
+                raise RuleBroken(
+                    "area_quiet", f"the same place may be asked about once in {hours} hours"
+                )
+        if request.is_emergency and _standing(self.emergencies.get(agency, []), now_ms):
+            raise RuleBroken("emergency", "an agency may have one open emergency at most")
+
+    def add(self, record: RequestRecord) -> None:
+        """Count a request that is published."""
+        request = record.request
+        if request.renewed_id is None:
+            self.by_case[request.agency, request.case_number] += 1
+        insort(self.by_officer[request.agency, request.officer_id], record, key=_expires_ms)
+        for cell in request.cells:
+            insort(self.by_cell[request.agency, cell], record, key=_created_ms)
+        if request.is_emergency:
+            insort(self.emergencies[request.agency], record, key=_expires_ms)
+
+
+def _standing(records: list[RequestRecord], now_ms: int) -> list[RequestRecord]:
+    """Return which of these, in order of their expiry, still stand.
+
+    One that was renewed isn't counted besides its renewal, which outlasts it: it ends no earlier
+    (`check_renewal`), and takes it along when it is withdrawn.
+    """
+    unexpired = records[bisect_right(records, now_ms, key=_expires_ms) :]
+    return [one for one in unexpired if not one.is_withdrawn and one.renewed_by is None]
+
+
+def _is_any_near(records: list[RequestRecord], now_ms: int, quiet_ms: int) -> bool:
+    """Tell whether one of these, in order of their making, was made so close to that time."""
+    at = bisect_right(records, now_ms - quiet_ms, key=_created_ms)
+    return at < len(records) and _created_ms(records[at]) < now_ms + quiet_ms
+
+
+def _expires_ms(record: RequestRecord) -> int:
+    return record.request.expires_ms
+
+
+def _created_ms(record: RequestRecord) -> int:
+    return record.request.created_ms

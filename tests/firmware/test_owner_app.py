@@ -1,0 +1,126 @@
+"""`doorward app`: the same app and headers, only on this machine, and known by its digest."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from firmware.owner.app_server import build_app
+from firmware.owner.bundle import (
+    digest_of,
+    find_bundle,
+    listing_of,
+    released_programs,
+    version_in,
+)
+from firmware.owner.errors import BundleRefused
+from firmware.owner_cli import main
+from firmware.protocol.register.entries import ProgramReleased
+from relay.web.app_server import build_app_server
+from tests.fakes.clock import ManualClock
+from tests.fakes.log_town import NOW_MS, make_town
+
+RELAY = "https://relay.example"
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "app"
+    (folder / "views").mkdir(parents=True)
+    (folder / "index.html").write_text("<!doctype html>")
+    (folder / "views" / "a.js").write_text("export {};")
+    return folder
+
+
+def test_it_serves_what_the_relays_own_app_server_serves(bundle: Path) -> None:
+    here = TestClient(build_app(RELAY, bundle=bundle), base_url="http://localhost:8420")
+    there = TestClient(build_app_server(RELAY, bundle=bundle), base_url="http://localhost:8420")
+    volatile = {"date"}
+    for path in ("/", "/views/a.js", "/config.json", "/missing"):
+        one, other = here.get(path), there.get(path)
+        assert one.status_code == other.status_code
+        assert one.content == other.content
+        assert {k: v for k, v in one.headers.items() if k not in volatile} == {
+            k: v for k, v in other.headers.items() if k not in volatile
+        }
+
+
+def test_another_machines_name_is_not_answered(bundle: Path) -> None:
+    """A page elsewhere that points its own name here (DNS rebinding) gets nothing."""
+    app = build_app(RELAY, bundle=bundle)
+    assert TestClient(app, base_url="http://evil.example").get("/").status_code == 400
+
+
+def test_the_digest_is_that_of_sha256sums_listing(bundle: Path) -> None:
+    files = {"index.html": b"<!doctype html>", "views/a.js": b"export {};"}
+    expected = "".join(
+        f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files.items()
+    )
+    assert listing_of(bundle) == expected
+    (bundle / "views" / "a.js").write_text("export {}; ")
+    assert digest_of(listing_of(bundle)) != digest_of(expected)
+
+
+def test_an_added_file_changes_the_digest(bundle: Path) -> None:
+    before = digest_of(listing_of(bundle))
+    (bundle / "views" / ".hidden.js").write_text("")
+    assert digest_of(listing_of(bundle)) != before
+
+
+def test_a_link_in_the_bundle_is_refused(bundle: Path) -> None:
+    (bundle / "views" / "b.js").symlink_to("/etc/hostname")
+    with pytest.raises(BundleRefused, match="link"):
+        listing_of(bundle)
+
+
+def test_only_an_app_that_the_register_knows_is_taken() -> None:
+    app = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
+    firmware = ProgramReleased(program="firmware", version="9", sha256="b" * 64)
+    assert version_in([app, firmware], "a" * 64) == "1.2"
+    for digest in ("b" * 64, "c" * 64):
+        with pytest.raises(BundleRefused, match=r"doesn't know this app .*newest is 1.2"):
+            version_in([app, firmware], digest)
+
+
+async def test_the_register_is_read_and_checked_by_its_witnesses(tmp_path: Path) -> None:
+    town, clock = make_town(), ManualClock(wall_ms=NOW_MS)
+    policy = tmp_path / "policy.txt"
+    policy.write_bytes(town.policy_text)
+    app = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
+    town.append(town.change(app))
+    with town.served() as log_url:
+        assert await released_programs(policy, log_url, clock=clock) == (app,)
+        policy.write_bytes(make_town().policy_text)
+        with pytest.raises(BundleRefused, match="can't be read"):
+            await released_programs(policy, log_url, clock=clock)
+
+
+async def test_an_app_released_by_one_person_is_not_known(tmp_path: Path) -> None:
+    town, clock = make_town(), ManualClock(wall_ms=NOW_MS)
+    policy = tmp_path / "policy.txt"
+    policy.write_bytes(town.policy_text)
+    app = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
+    town.append(town.change(app, by=["ann"]))
+    with town.served() as log_url:
+        assert await released_programs(policy, log_url, clock=clock) == ()
+
+
+async def test_an_old_copy_of_the_register_is_refused(tmp_path: Path) -> None:
+    town, clock = make_town(), ManualClock(wall_ms=NOW_MS + 3 * 3600 * 1000)
+    policy = tmp_path / "policy.txt"
+    policy.write_bytes(town.policy_text)
+    with town.served() as log_url:
+        with pytest.raises(BundleRefused, match="old copy"):
+            await released_programs(policy, log_url, clock=clock)
+
+
+def test_the_installed_app_is_found_and_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert (find_bundle() / "index.html").exists()
+    assert main(["app", "--list"]) == 0
+    assert "  index.html\n" in capsys.readouterr().out
+
+
+def test_without_a_relay_it_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["app"]) == 1
+    assert "--relay" in capsys.readouterr().err
