@@ -29,6 +29,7 @@ from firmware.holding import Holding
 from firmware.household import Household
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
 from firmware.own_page import AskedLine, Ear, HowItIs, KnockSwitch, OwnPage, Progress, Showing
 from firmware.protocol.claims import Enrolment
@@ -36,7 +37,6 @@ from firmware.protocol.decisions import OwnerSettings
 from firmware.public_record import PublicRecord
 from firmware.recording import Recording
 from firmware.recovering import Recovering
-from firmware.refusal_counts import RefusalCounts
 from firmware.releasing import Releasing
 from firmware.slots import WaitingEvents
 from firmware.statements import StatementDesk

@@ -199,6 +199,10 @@ class Relay:
 
     async def _prepare_bucket(self) -> None:
         await self._objects.ensure_bucket(self._config.public_url)
+        try:
+            await self._objects.check_forgets()
+        except ObjectStoreError as error:
+            log.error("%s", error)
 
     async def _on_event(self, row: EventRow) -> None:
         """Hand what an event asks for to the part that does it."""

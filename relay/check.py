@@ -83,7 +83,9 @@ async def _check_broker(config: Config) -> str:
 
 
 async def _check_bucket(config: Config) -> str:
-    await ObjectStore(config.bucket).check()
+    store = ObjectStore(config.bucket)
+    await store.check()
+    await store.check_forgets()
     return f"{config.bucket.endpoint}/{config.bucket.name}"
 
 

@@ -1,4 +1,4 @@
-"""Follows the register: fetches what is new, lets it count once it is proved, tells who listens.
+"""Follows the register: fetches what is new, and lets it count once it is proved.
 
 One read at a time: the checkpoint, by the policy; each new entry; the root over all of them; then
 since when witnesses have seen them. Whatever fails, what was read before stays. A checkpoint that
@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
 from functools import partial
@@ -58,8 +58,6 @@ ENTRIES, STAMPS = "tile/entries/", "stamps/"
 
 log = logging.getLogger(__name__)
 
-OnNews = Callable[[], Awaitable[None]]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -70,7 +68,7 @@ class Progress:
 
 
 class RegisterFollower:
-    """Follows one register. `start` once, then `run`; `on_news` hears of each new entry."""
+    """Follows one register. `start` once, then `run`."""
 
     def __init__(
         self,
@@ -95,7 +93,6 @@ class RegisterFollower:
         self._followed = Followed(policy=logs.policy, origin=logs.register_origin)
         self._contradictions: list[Contradiction] = []
         self._facts = no_register(logs.register_origin)
-        self._listeners: list[OnNews] = []
         self._one_at_a_time = asyncio.Lock()
         self._lock = threading.Lock()  # of `_followed`, between threads
         self._is_wanted = asyncio.Event()
@@ -169,15 +166,10 @@ class RegisterFollower:
                 request=proven(places.request),
             )
 
-    def listen(self, on_news: OnNews) -> None:
-        """Call `on_news` after each read that changed the facts, and at the start."""
-        self._listeners.append(on_news)
-
     async def start(self) -> None:
         """Take what the card has, checked anew."""
         async with self._one_at_a_time:
             await asyncio.to_thread(self._load)
-        await self._tell_news()
 
     async def run(self) -> None:
         """Read now and then, and when told to, until cancelled.
@@ -229,7 +221,6 @@ class RegisterFollower:
             finally:
                 self._progress = None
                 await asyncio.to_thread(self._refresh)
-        await self._tell_news()
 
     # --- one read ---
 
@@ -396,10 +387,6 @@ class RegisterFollower:
         since_ms = self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS
         facts = self._followed.facts(requests_since_ms=max(0, since_ms))
         self._facts = replace(facts, fresh_ms=0) if self.has_contradiction else facts
-
-    async def _tell_news(self) -> None:
-        for on_news in self._listeners:
-            await on_news()
 
     def _poll_s(self) -> float:
         return min(self._poll_every_s, self._followed.freshness_ms / 1000 / POLLS_IN_FRESHNESS)

@@ -90,6 +90,23 @@ class ObjectStore:
         """Raise ObjectStoreError unless the bucket answers."""
         await self._call("reach", lambda: self._client.head_bucket(Bucket=self._bucket))
 
+    async def check_forgets(self) -> None:
+        """Raise ObjectStoreError if what is deleted here stays as an older version (R14, R19)."""
+        if await self._call("read the settings", self._keeps_versions):
+            raise ObjectStoreError(
+                f"{self._bucket} keeps versions, so that what owners take back isn't erased: "
+                "packages need a bucket without versioning"
+            )
+
+    def _keeps_versions(self) -> bool:
+        try:
+            answer = self._client.get_bucket_versioning(Bucket=self._bucket)
+        except ClientError as error:
+            if _code(error) in {"NotImplemented", "NoSuchBucketVersioning"}:
+                return False
+            raise
+        return answer.get("Status") is not None  # suspended ones keep what they had
+
     async def create_multipart(self, key: str) -> str:
         """Open a multipart upload with a SHA-256 for each part; return its id."""
 

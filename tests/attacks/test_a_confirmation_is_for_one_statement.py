@@ -139,7 +139,6 @@ def yes(rig: DeskRig, digest: str, by: SoftPasskey) -> bytes:
 
 
 async def test_a_yes_that_came_before_its_statement_is_none(rig):
-    """Seen to succeed with `_check_waiting` out of household_rules.py and the word remembered."""
     desk = rig.desk()
     key = await with_approver(rig, desk)
     signed = rig.sign()

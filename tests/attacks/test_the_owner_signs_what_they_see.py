@@ -70,7 +70,7 @@ async def test_nothing_leaves_when_the_owner_sees_it_at_the_door_and_says_no(rig
 
 @pytest.mark.parametrize("lie", LIES)
 async def test_nothing_leaves_when_nobody_looks_at_the_door(rig, lie):
-    """Seen to succeed with `release` called where `judge` is."""
+    """Seen to fail with a desk that confirms by itself what it lets wait."""
     desk = rig.desk()
     digest = await rig.ask(desk, rig.sign(signed_instead(rig, lie)))
     rig.wind(minutes=10.01)

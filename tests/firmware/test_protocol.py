@@ -17,6 +17,7 @@ from firmware.protocol import (
     encoding,
     events,
     notes,
+    packages,
     pairing,
     passkeys,
     requests,
@@ -367,3 +368,12 @@ def test_what_writes_documents_is_loaded_at_the_start_not_from_a_card_that_may_f
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["clip-1.mp4\n", "../clip", "", "Clip", "a" * 65])
+def test_a_file_in_a_package_has_a_plain_name(name):
+    """Seen to fail with `$`, before which Python lets a line feed pass."""
+    text = packages.ContentFile(name="clip-1.mp4", size_bytes=1, sha256="0" * 64)
+    told = msgspec.structs.replace(text, name=name).encode()
+    with pytest.raises(WireError):
+        decode(packages.ContentFile, told)

@@ -1,4 +1,4 @@
-"""firmware.refusal_counts: each quarter's counts are told once it is over, by every doorbell."""
+"""firmware.outbox.refusal_counts: each quarter is told once it is over, by every doorbell."""
 
 import random
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from firmware.clips.household_store import HouseholdStore
+from firmware.outbox.refusal_counts import DAY_MS, TELL_FOR_MS, RefusalCounts, quarter_begin_ms
 from firmware.protocol.events import Event, EventBody, RefusalsCounted
-from firmware.refusal_counts import DAY_MS, TELL_FOR_MS, RefusalCounts, quarter_begin_ms
 from tests.fakes.clock import ManualClock
 from tests.fakes.recording import Shelves
 

@@ -6,6 +6,7 @@ import hashlib
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,21 @@ async def test_a_package_of_two_parts_goes_in_and_comes_out(objects: ObjectStore
     assert stored.size_bytes == PART_BYTES + 8
     url = await objects.presign_get(key, 60)
     assert await asyncio.to_thread(get, url) == (200, b"".join(parts))
+
+
+async def test_a_bucket_that_keeps_what_is_erased_is_no_bucket_for_packages(
+    object_server: Config,
+) -> None:
+    objects = ObjectStore(replace(object_server.bucket, name=f"versions-{new_id()}"))
+    await objects.ensure_bucket(object_server.public_url)
+    await objects.check_forgets()
+    await asyncio.to_thread(
+        lambda: objects._client.put_bucket_versioning(
+            Bucket=objects._bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+    )
+    with pytest.raises(ObjectStoreError, match="isn't erased"):
+        await objects.check_forgets()
 
 
 async def test_other_bytes_than_were_announced_are_refused(objects: ObjectStore) -> None:

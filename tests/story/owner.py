@@ -188,6 +188,10 @@ class Owner:
         )
         return await self._send_statement(terms)
 
+    async def decide(self, terms: Terms) -> str:
+        """Sign any other decision, and hand it to the relay sealed; return its digest."""
+        return await self._send_statement(terms)
+
     async def packages(self) -> dict[str, str]:
         """Return the state of each evidence package of the own doorbells, by id."""
         packages = (await self.api.get(f"{API}/packages"))["packages"]

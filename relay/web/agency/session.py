@@ -45,11 +45,16 @@ async def find_officer(request: Request) -> Officer | None:
 
 
 async def require_officer(request: Request) -> Officer:
-    """Return who is signed in, or raise 401."""
-    officer = await find_officer(request)
-    if officer is None:
-        raise PageError(401, "unauthenticated", "sign in first")
-    await _check_open(request, officer)
+    """Return who is signed in and isn't revoked, or raise 401, 403."""
+    officer = await require_known(request)
+    await _check_standing(request, officer)
+    return officer
+
+
+async def require_known(request: Request) -> Officer:
+    """Return who is signed in, revoked or not: for what tells them how they stand themselves."""
+    officer = await _require_session(request)
+    _check_first_day(officer)
     return officer
 
 
@@ -59,40 +64,50 @@ async def require_certified(request: Request, officer: Officer) -> None:
         raise PageError(403, "uncertified", "your agency hasn't certified your passkey")
 
 
-async def _check_open(request: Request, officer: Officer) -> None:
-    if is_before_first_day(officer.agency):
-        raise PageError(403, "agreement", "the agreement isn't public for long enough yet")
-    if await _standing(request, officer) == "revoked":
-        raise PageError(403, "revoked", "your certificate was revoked")
-
-
-async def _standing(request: Request, officer: Officer) -> OfficerState:
-    view = await services_of(request).agencies.view()
-    return standing_of(view, officer.agency.id, officer.account.id).state
-
-
 def is_before_first_day(agency: Agency) -> bool:
     """Tell whether an agency's first agreement doesn't count yet: nothing is open to it (R20)."""
     return agency.state == "waiting" and agency.agreement.version == 1
 
 
 async def require_officer_post(request: Request) -> Officer:
-    """The same for what changes something: also demands the session's CSRF token."""
+    """As require_officer, for what changes something: also demands the session's CSRF token."""
     officer = await require_session_post(request)
-    await _check_open(request, officer)
+    _check_first_day(officer)
+    await _check_standing(request, officer)
     return officer
 
 
 async def require_session_post(request: Request) -> Officer:
-    """Return who is signed in, open to them or not: signing out always is."""
+    """Return who is signed in, whatever is open to them: signing out always is."""
     check_origin(request)
-    officer = await find_officer(request)
-    if officer is None:
-        raise PageError(401, "unauthenticated", "sign in first")
+    officer = await _require_session(request)
     token = request.headers.get(CSRF_HEADER, "")
     if not secrets.compare_digest(token.encode(), officer.csrf.encode()):
         raise PageError(403, "csrf", "the page is out of date; load it again")
     return officer
+
+
+async def _require_session(request: Request) -> Officer:
+    officer = await find_officer(request)
+    if officer is None:
+        raise PageError(401, "unauthenticated", "sign in first")
+    return officer
+
+
+def _check_first_day(officer: Officer) -> None:
+    if is_before_first_day(officer.agency):
+        raise PageError(403, "agreement", "the agreement isn't public for long enough yet")
+
+
+async def _check_standing(request: Request, officer: Officer) -> None:
+    if await _standing(request, officer) == "revoked":
+        words = "your certificate was revoked, or your agency has another key: ask it for a new one"
+        raise PageError(403, "officer", words)
+
+
+async def _standing(request: Request, officer: Officer) -> OfficerState:
+    view = await services_of(request).agencies.view()
+    return standing_of(view, officer.agency.id, officer.account.id).state
 
 
 def check_origin(request: Request) -> None:

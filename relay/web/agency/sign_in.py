@@ -19,6 +19,7 @@ from relay.web.agency.session import (
     clear_session,
     find_officer,
     is_before_first_day,
+    require_known,
     require_officer,
     require_session_post,
     services_of,
@@ -148,7 +149,7 @@ async def list_uncertified(request: Request) -> Response:
 
 async def get_officer(request: Request) -> Response:
     """GET /agency/officers/{officer_id}: the officer's own certificate and its state."""
-    officer = await require_officer(request)
+    officer = await require_known(request)
     services = services_of(request)
     if request.path_params["officer_id"] != officer.account.id:
         raise not_found("officer")

@@ -8,13 +8,13 @@ relay counts a doorbell's quarter once.
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from firmware.clips.household_store import HouseholdStore
 from firmware.clock import Clock
 from firmware.protocol.custody import quarter_of
-from firmware.protocol.events import RefusalsCounted
-from firmware.telling import Tell
+from firmware.protocol.events import EventBody, RefusalsCounted
 
 DAY_MS = 24 * 3600 * 1000
 TELL_FOR_MS = 13 * DAY_MS
@@ -25,7 +25,12 @@ class RefusalCounts:
     """The counts of one doorbell. Call `tell_due` now and then, while the time is known."""
 
     def __init__(
-        self, *, household: HouseholdStore, clock: Clock, tell: Tell, chance: random.Random
+        self,
+        *,
+        household: HouseholdStore,
+        clock: Clock,
+        tell: Callable[[EventBody], Awaitable[object]],
+        chance: random.Random,
     ) -> None:
         self._household = household
         self._clock = clock

@@ -1,0 +1,185 @@
+"""Every parser that a stranger's bytes reach, with what is well formed to begin with.
+
+A parser takes any bytes: it returns, or raises WireError. Whatever else comes out of it is a
+finding. What it takes and can write again, it writes as the same bytes: nobody can say one thing
+in two ways where a digest or a signature stands for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from firmware.consent.facts import UnverifiedStatement
+from firmware.consent.verifier import judge
+from firmware.protocol.custody import CaptureProof, ReleaseProof, parse_custody_leaf
+from firmware.protocol.encoding import (
+    Document,
+    WireError,
+    b64u,
+    decode,
+    decode_canonical,
+    new_id,
+)
+from firmware.protocol.grants import SignedStatement, Statement
+from firmware.protocol.packages import read_header, seal_package
+from firmware.protocol.register.entries import MAX_LEAF_BYTES, Leaf
+from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
+from firmware.protocol.requests import SignedRequest, parse_request
+from firmware.protocol.tlog.checkpoint import parse_checkpoint
+from firmware.protocol.tlog.policy import parse_policy
+from firmware.protocol.tlog.proof import parse_proof
+from firmware.protocol.tlog.signed_note import parse_key, parse_note
+from firmware.protocol.tlog.tiles import HASH_BYTES, encode_bundle, parse_bundle, parse_tile
+from firmware.protocol.tlog.witness import AddCheckpoint, parse_add_checkpoint
+from relay.verify.mp4 import access_units, sound_units
+from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
+from tests.fakes.film_parts import STARTED_MS, Film
+from tests.fakes.log_town import Town, make_town
+
+Again = Callable[[bytes], bytes | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parser:
+    """What takes bytes from outside."""
+
+    seeds: tuple[bytes, ...]
+    parse: Again
+    """Returns what it makes of them in bytes again, if that must be the same; None otherwise."""
+    refusals: tuple[type[Exception], ...] = (WireError,)
+
+    def try_one(self, data: bytes) -> bool:
+        """Tell whether it takes `data`; raise whatever it must not raise."""
+        try:
+            again = self.parse(data)
+        except self.refusals:
+            return False
+        if again is not None and again != data:
+            raise AssertionError("it takes this, and writes it in another way")
+        return True
+
+
+def _canonical(kind: type[Document], max_bytes: int) -> Again:
+    return lambda data: decode_canonical(kind, data, max_bytes=max_bytes).encode()
+
+
+def _request(data: bytes) -> None:
+    parse_request(decode(SignedRequest, data))
+
+
+def _statement(data: bytes) -> bytes:
+    signed = decode_canonical(SignedStatement, data)
+    decode_canonical(Statement, signed.statement.encode())
+    return signed.encode()
+
+
+def _text(parse: Callable[[str], object]) -> Again:
+    """Parse what comes as text: whatever UTF-8 can say."""
+
+    def parsed(data: bytes) -> None:
+        parse(data.decode(errors="replace"))
+
+    return parsed
+
+
+def _judged(world: ConsentWorld) -> Again:
+    """The verifier itself: it answers whatever it is given."""
+
+    def judged(data: bytes) -> None:
+        judge(UnverifiedStatement(data), world.facts)
+
+    return judged
+
+
+def _replayed(town: Town) -> Again:
+    """The register's replay: it answers whatever entry stands in the log."""
+    register = town.register
+
+    def replayed(data: bytes) -> None:
+        register.would_refuse(data)
+
+    return replayed
+
+
+def _policy(data: bytes) -> None:
+    parse_policy(data)
+
+
+def _package() -> bytes:
+    key = X25519PrivateKey.generate().public_key().public_bytes_raw()
+    return seal_package(
+        package_id=new_id(),
+        device=DEVICE,
+        agency="lakeland-police",
+        grant_digest="ab" * 32,
+        recipients=[b64u(key)],
+        files={"clip-1.mp4": bytes(64)},
+    )
+
+
+def _mp4(data: bytes) -> None:
+    access_units(data)
+    sound_units(data)
+
+
+def _header(data: bytes) -> bytes:
+    header, begin = read_header(data)
+    text = header.encode()
+    return data[:8] + len(text).to_bytes(4, "big") + text + data[begin:]
+
+
+@cache
+def parsers() -> dict[str, Parser]:
+    """Return each parser by its name; the seeds are made anew in each process."""
+    world, town = make_world(), make_town()
+    statement = world.sign(world.statement())
+    signed = town.publish()
+    release = town.release_proof(device=DEVICE, grant_digest="ab" * 32)
+    capture = town.capture_proof(device=DEVICE, manifest_digest="cd" * 32)
+    leaves = tuple(town.register_log.entries)
+    note = town.register_log.checkpoint
+    text = parse_note(note).text
+    proof = town.register_log.proof(2).encode()
+    film = Film()
+    mp4 = film.mp4(film.within(STARTED_MS, film.ended_ms))
+    keys = [log.key.vkey.encode() for log in town.policy.logs]
+    return {
+        "statement": Parser(seeds=(statement,), parse=_statement),
+        "verifier": Parser(seeds=(statement,), parse=_judged(world), refusals=()),
+        "request": Parser(seeds=(signed.encode(),), parse=_request),
+        "register-leaf": Parser(seeds=leaves, parse=_canonical(Leaf, MAX_LEAF_BYTES)),
+        "register": Parser(seeds=leaves, parse=_replayed(town), refusals=()),
+        "custody-leaf": Parser(
+            seeds=tuple(town.custody_log.entries), parse=lambda d: parse_custody_leaf(d).encode()
+        ),
+        "release-proof": Parser(
+            seeds=(release.encode(),), parse=_canonical(ReleaseProof, MAX_EXTRACT_BYTES)
+        ),
+        "capture-proof": Parser(
+            seeds=(capture.encode(),), parse=_canonical(CaptureProof, MAX_EXTRACT_BYTES)
+        ),
+        "extract": Parser(
+            seeds=(town.extract(signed).encode(),),
+            parse=_canonical(RegisterExtract, MAX_EXTRACT_BYTES),
+        ),
+        "note": Parser(seeds=(note,), parse=lambda d: parse_note(d).encode()),
+        "note-key": Parser(seeds=tuple(keys), parse=_text(parse_key)),
+        "checkpoint": Parser(seeds=(text,), parse=lambda d: parse_checkpoint(d).encode()),
+        "add-checkpoint": Parser(
+            seeds=(AddCheckpoint(old_size=0, hashes=(), note=note).encode(),),
+            parse=lambda d: parse_add_checkpoint(d).encode(),
+        ),
+        "proof": Parser(seeds=(proof,), parse=lambda d: parse_proof(d).encode()),
+        "policy": Parser(seeds=(town.policy_text,), parse=_policy),
+        "bundle": Parser(
+            seeds=(encode_bundle(leaves),), parse=lambda d: encode_bundle(parse_bundle(d))
+        ),
+        "tile": Parser(
+            seeds=(bytes(range(256)),),
+            parse=lambda d: b"".join(parse_tile(d, width=len(d) // HASH_BYTES)),
+        ),
+        "package-header": Parser(seeds=(_package(),), parse=_header),
+        "mp4": Parser(seeds=(mp4,), parse=_mp4),
+    }
