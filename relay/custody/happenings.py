@@ -21,6 +21,7 @@ from firmware.protocol.custody import (
     SignedDeletionAnswer,
     check_deletion_answer,
     package_commitment,
+    quarter_of,
 )
 from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.register.entries import Delays
@@ -91,7 +92,7 @@ class Happenings:
         """
         known = await custody.find_deletion(tx, package_id)
         if known is None:
-            asked_ms = await _batch_end_ms(tx, now_ms)
+            asked_ms = await batch_end_ms(tx, now_ms)
             known = custody.Deletion(
                 package_id=package_id,
                 agency=agency,
@@ -144,7 +145,7 @@ class Happenings:
         self, tx: Transaction, body: CustodyBody, *, key: str, now_ms: int
     ) -> Pending:
         """Add what an owner's doing caused, for the end of the batch under way (R9)."""
-        entry, end_ms = CustodyLeaf(body=body).encode(), await _batch_end_ms(tx, now_ms)
+        entry, end_ms = CustodyLeaf(body=body).encode(), await batch_end_ms(tx, now_ms)
         return await self._logs.add(tx, "custody", entry, key=key, not_before_ms=end_ms)
 
     async def _add(self, tx: Transaction, body: CustodyBody, *, key: str) -> Pending:
@@ -190,16 +191,10 @@ class NoRecord(Record):
         return False
 
 
-async def _batch_end_ms(tx: Transaction, now_ms: int) -> int:
+async def batch_end_ms(tx: Transaction, now_ms: int) -> int:
     """Return when the batch under way is over (R9)."""
     batch_ms = (await charter_delays(tx) or Delays()).batch_ms
     return now_ms if batch_ms == 0 else now_ms - now_ms % batch_ms + batch_ms
-
-
-def quarter_of(time_ms: int) -> str:
-    """Return the quarter (UTC) in which a time lies, such as 2026-Q4."""
-    time = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return f"{time.year:04}-Q{(time.month + 2) // 3}"
 
 
 def quarter_end_ms(quarter: str) -> int:

@@ -8,7 +8,6 @@ deletion is asked and answered in time and by the agency's own key. Times are th
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from firmware.protocol.custody import (
     CustodyBody,
@@ -25,6 +24,7 @@ from firmware.protocol.custody import (
     SlotLeaf,
     check_deletion_answer,
     parse_custody_leaf,
+    quarter_of,
 )
 from firmware.protocol.encoding import WireError, decode, unb64u
 from relay.monitor.reading import ReadLog
@@ -238,9 +238,3 @@ class CustodyRules:
         seen_ms = self._log.seen_ms(index)
         if self._register.agreement_at(agency, seen_ms, slack_ms=slack_ms) is None:
             yield f"{agency} {what}, and no agreement with it was in force"
-
-
-def quarter_of(time_ms: int) -> str:
-    """Return the quarter (UTC) in which a time lies."""
-    time = datetime.fromtimestamp(time_ms / 1000, UTC)
-    return f"{time.year:04}-Q{(time.month + 2) // 3}"

@@ -118,15 +118,18 @@ async def test_an_officers_session_withdraws_nothing(world: World, officer: Offi
 async def test_an_officers_session_brings_no_passkey_of_its_own(
     world: World, officer: Officer
 ) -> None:
-    """Seen to succeed without the agency's signature under a certificate."""
+    """Seen to succeed without the agency's signature under a certificate, where the passkey is the
+    account's own; another passkey is refused by the account as well.
+    """
     thief = thief_of(officer)
     before = await published(world)
-    forged = thief.certify()
+    forged, promoted = thief.certify(), officer.certify(role="approver")
     stranger = ec.generate_private_key(ec.SECP256R1())
     signature = stranger.sign(forged.certificate.encode(), ec.ECDSA(hashes.SHA256()))
     for certificate in (
         msgspec.structs.replace(forged, signature=b64u(signature)),
         msgspec.structs.replace(forged, signature=officer.certificate.signature),  # type: ignore[union-attr]
+        msgspec.structs.replace(promoted, signature=b64u(signature)),
     ):
         answer = await thief.http.post(
             f"/agency/officers/{officer.officer_id}/certificate",

@@ -5,7 +5,9 @@ The story is the whole one, and then the owner grants with name and address, dec
 The same search finds each needle where it belongs: at the doorbell, the agency or the owner.
 """
 
+import base64
 import json
+import random
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,8 +178,21 @@ def keys_of(*files: Path) -> list[bytes]:
 # --- what is looked for ---
 
 
+@pytest.mark.parametrize("before", [b"", b"x", b"xy"])
+async def test_the_search_finds_what_lies_there_in_any_spelling(
+    tmp_path: Path, before: bytes
+) -> None:
+    """Of text and of keys, wherever in a longer text they begin."""
+    loot, secret = Loot(tmp_path, b""), random.Random(3).randbytes(32)
+    (tmp_path / "planted").mkdir()
+    for kept, needles in ((NAME.encode(), texts(NAME)), (secret, list(spellings(secret[:24])))):
+        for spelled in (kept, kept.hex().encode(), base64.b64encode(before + kept + before)):
+            (tmp_path / "planted" / "file").write_bytes(b"..." + spelled + b"...")
+            assert loot.found(needles, "planted")
+
+
 async def test_no_picture_and_no_video(loot: Loot) -> None:
-    pieces = pieces_of(loot.folder / "doorbell")
+    pieces = random.Random(7).sample(pieces_of(loot.folder / "doorbell"), 400)
     assert loot.found(pieces, "agency"), "the search finds nothing where there is much"
     assert loot.found([*pieces, *FILE_MARKS], *PLACES) == []
 

@@ -131,7 +131,7 @@ async def test_nothing_was_revoked_and_it_leaves(house: House) -> None:
 async def test_with_an_honest_relay_what_is_confirmed_ends_within_a_minute(
     house: House, end: End
 ) -> None:
-    """Seen to succeed without `_is_wanted.set()` in `on_grown`, and without each entry's check."""
+    """Seen to succeed without `_is_wanted.set()` in `on_grown`, and without each check of them."""
     desk = await house.committed()
     end(house.town, house.rig.world.signed_request)
     assert await house.hear() < AT_MOST_S
@@ -143,7 +143,7 @@ async def test_with_an_honest_relay_what_is_confirmed_ends_within_a_minute(
 async def test_with_an_honest_relay_what_waits_can_no_longer_be_confirmed(
     house: House, end: End
 ) -> None:
-    """Seen to succeed without the second `_judge` in `release`."""
+    """Seen to succeed without what request_rules.py asks of each of them."""
     desk = house.rig.desk()
     digest = await house.rig.ask(desk, house.rig.sign())
     end(house.town, house.rig.world.signed_request)
@@ -187,7 +187,7 @@ async def test_a_restart_doesnt_make_a_withheld_register_fresh(house: House) -> 
 async def test_one_witness_who_signs_the_old_register_again_makes_it_no_fresher(
     house: House,
 ) -> None:
-    """Seen to succeed with a quorum of one: the relay has one witness in its pocket."""
+    """Seen to succeed where the latest cosignature of all is what counts as fresh."""
     house.served = house.town.copy()
     house.town.revoke(house.town.cosigner)
     house.rig.now_ms += 60 * 60_000 + 1

@@ -559,3 +559,17 @@ def test_a_policy_of_anything_else_is_refused(tmp_path: Path) -> None:
         load_logs(tmp_path / "nowhere.txt")
     with pytest.raises(WireError):
         logs_of(other.policy.__class__(logs=(), witnesses=(), groups=(), quorum="x"))
+
+
+async def test_the_newest_checkpoint_is_given_with_the_signatures_that_count(
+    followers: Followers,
+) -> None:
+    """What a clip that begins now names; a relay can't add lines to it that nobody knows."""
+    town = make_town()
+    honest, log = town.register_log.checkpoint.decode(), town.register_log
+    stranger = make_town("elsewhere").register_log.note(at_ms=NOW_MS)
+    log.checkpoint += stranger.rpartition(b"\n\n")[2] * 3
+    follower = followers.of(town)
+    assert follower.newest_checkpoint is None
+    await follower.read()
+    assert follower.newest_checkpoint == honest

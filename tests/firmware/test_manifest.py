@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import av
+import msgspec
 import pytest
 from msgspec import convert
 
@@ -67,6 +68,16 @@ def test_a_manifest_says_what_was_recorded_and_holds_under_the_doorbells_key() -
     assert (manifest.pre_roll_90k, manifest.duration_90k) == (45_000, 180_000)
     assert (manifest.counter, manifest.lost_units) == (7, 3)
     assert manifest.mask_digest == "ab" * 32
+
+
+def test_a_manifest_names_the_checkpoint_that_was_known_when_the_clip_began() -> None:
+    signer = SoftSigner()
+    start, end = described(TinyCamera().film(1))
+    plain = check_manifest(ManifestSigner(signer, DEVICE).sign(start, end), signer.spki)
+    assert plain.witnessed_note is None
+    start = msgspec.structs.replace(start, witnessed="lakeland/register\n")
+    named = check_manifest(ManifestSigner(signer, DEVICE).sign(start, end), signer.spki)
+    assert named.witnessed_note == b"lakeland/register\n"
 
 
 def test_another_doorbells_key_refutes_it() -> None:

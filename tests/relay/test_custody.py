@@ -27,6 +27,7 @@ from firmware.protocol.custody import (
     new_salt,
     package_commitment,
     parse_custody_leaf,
+    quarter_of,
     release_entry,
     slot_entry,
     slot_root,
@@ -43,7 +44,7 @@ from firmware.protocol.events import (
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.proof import check_proof
 from relay.custody.desk import CustodyDesk
-from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms, quarter_of
+from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms
 from relay.custody.logs import LogEntries
 from relay.custody.shelf import Retention, Shelf
 from relay.custody.slots import close, padded
@@ -60,6 +61,7 @@ from tests.fakes.log_town import make_town
 DEVICES = ["a" * 20, "b" * 20, "c" * 20]
 CUSTODY = "example.lakeland/custody"
 SLOT_MS = 600_000
+BATCH_S = 15 * 60
 
 
 class House:
@@ -166,6 +168,7 @@ def a_record(device: str) -> ReleaseRecord:
 async def test_a_doorbell_hears_that_its_release_is_logged(house: House) -> None:
     record = a_record(DEVICES[0])
     await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    house.clock.advance(BATCH_S)
     (told,) = await house.told(ReleaseLogged, DEVICES[0])
     assert told.commitment == record.digest()
     check_proof(
@@ -176,9 +179,21 @@ async def test_a_doorbell_hears_that_its_release_is_logged(house: House) -> None
     )
 
 
+async def test_a_release_is_not_in_the_log_before_its_batch_is_over(house: House) -> None:
+    """Seen to fail with `not_before_ms` taken out of relay/custody/releases.py."""
+    house.clock.set_wall_ms(house.clock.wall_ms() // (1000 * BATCH_S) * 1000 * BATCH_S + 1000)
+    record = a_record(DEVICES[0])
+    await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    await asyncio.sleep(0.7)
+    assert not [c for c in house.bus.commands.values() if isinstance(c.body, ReleaseLogged)]
+    house.clock.advance(BATCH_S)
+    await house.told(ReleaseLogged, DEVICES[0])
+
+
 async def test_nothing_of_whose_release_it_was_stays(house: House) -> None:
     record = a_record(DEVICES[0])
     await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    house.clock.advance(BATCH_S)
     await house.told(ReleaseLogged, DEVICES[0])
     async with house.database.read() as tx:
         left = await tx.exec_driver_sql("SELECT count(*) FROM release_commitments")
@@ -191,6 +206,7 @@ async def test_the_same_commitment_again_has_one_entry_and_two_answers(house: Ho
     record = a_record(DEVICES[0])
     for _ in range(2):
         await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+        house.clock.advance(BATCH_S)
         await house.told(ReleaseLogged, DEVICES[0])
     await house.told(ReleaseLogged, DEVICES[0], count=2)
     assert len(await house.custody()) <= 1 + 1  # and perhaps a slot
@@ -208,6 +224,7 @@ async def test_without_witnesses_no_doorbell_hears_anything(house: House) -> Non
     house.keys.away |= {"ann", "bea"}
     record = a_record(DEVICES[0])
     await house.take(DEVICES[0], ReleaseCommitted(commitment=record.digest()))
+    house.clock.advance(BATCH_S)
     await asyncio.sleep(0.7)
     assert not [c for c in house.bus.commands.values() if isinstance(c.body, ReleaseLogged)]
     house.keys.away.clear()
@@ -217,6 +234,7 @@ async def test_without_witnesses_no_doorbell_hears_anything(house: House) -> Non
 async def test_a_doorbell_that_commits_without_end_does_not_fill_the_log(house: House) -> None:
     for number in range(60):
         await house.take(DEVICES[0], ReleaseCommitted(commitment=f"{number:064x}"), seq=number + 1)
+    house.clock.advance(BATCH_S)
     assert len([one for one in await house.custody() if hasattr(one, "commitment")]) == 30
 
 

@@ -11,11 +11,11 @@ from firmware.protocol.custody import (
     LegalProcessLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
+    quarter_of,
     slot_entry,
 )
 from firmware.protocol.register.entries import RefusedLeaf
 from relay.monitor import cli
-from relay.monitor.custody_rules import quarter_of
 from relay.monitor.memory import Memory
 from relay.monitor.watching import look
 from tests.fakes.hostile_log import rolled_back
