@@ -51,7 +51,7 @@ from firmware.protocol.encoding import b64u, new_id, sha256_hex
 from firmware.protocol.events import PackageReady, PackageUploaded, ReleaseCommitted, SlotCommitted
 from firmware.protocol.grants import AddOwner, OwnerKeys, Recipient, SignedStatement, Statement
 from firmware.protocol.live import LiveOffer
-from firmware.protocol.notes import RequestsMatched
+from firmware.protocol.notes import RequestsMatched, StatementRefused
 from firmware.protocol.register.entries import Leaf, LeafBody, OfficerLeaf, RequestLeaf
 from firmware.protocol.requests import EvidenceRequest, SignedRequest
 from firmware.protocol.tlog.proof import TlogProof
@@ -199,9 +199,11 @@ async def test_recipients_that_the_register_doesnt_know_get_nothing(
 async def test_what_was_held_back_until_it_was_over_is_over(
     here: Siege, request_: SignedRequest
 ) -> None:
-    """Seen to succeed without `not_after_ms`."""
+    """Seen to succeed without `_check_time`; what waits ends by itself then, too."""
     signed = here.sign(here.grant(request_), not_after_ms=wall_ms() - 1)
     await carry_for_nothing(here, signed)
+    told = [note for note in here.notes() if isinstance(note, StatementRefused)]
+    assert (digest_of(signed), "expired") in [(one.statement_digest, one.reason) for one in told]
 
 
 async def test_a_right_grant_without_the_door_gives_nothing_however_often_it_is_said(

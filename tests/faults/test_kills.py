@@ -99,13 +99,13 @@ async def _kill_again_and_again(town: Town, dice: random.Random) -> None:
 async def _all_events(town: Town, ringer: Ringer) -> list[Json]:
     """Return all events at the owner's, oldest first, once every taken press is among them."""
 
-    async def ask() -> list[Json]:
-        return await town.people.owner.all_events()
+    async def ask() -> tuple[list[Ring], list[Json]]:
+        events = await town.people.owner.all_events()
+        return [ring for ring in ringer.taken if not _presses_in(events, ring)], events
 
-    def has_all(events: list[Json]) -> bool:
-        return all(_presses_in(events, ring) for ring in ringer.taken)
-
-    return await ask_until("every accepted press has arrived", ask, has_all, timeout_s=30.0)
+    what = "every accepted press has arrived (the answer begins with those that haven't)"
+    _, events = await ask_until(what, ask, lambda told: not told[0], timeout_s=30.0)
+    return events
 
 
 def _presses_in(events: list[Json], ring: Ring) -> list[Json]:

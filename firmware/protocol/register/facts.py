@@ -115,7 +115,7 @@ def no_register(origin: str) -> RegisterFacts:
 def facts_of(
     register: Register, stamps: Stamps, *, fresh_ms: int, requests_since_ms: int | None = 0
 ) -> RegisterFacts:
-    """Return the facts; requests that ended before `requests_since_ms` are left out, all if None."""
+    """Return the facts, without requests that ended before `requests_since_ms` (None: none)."""
     return RegisterFacts(
         origin=register.origin,
         is_example=register.is_example,
