@@ -56,7 +56,7 @@ class Recording:
         newest_checkpoint: Callable[[], str | None] = lambda: None,
         sound_feed: SoundFeed | None = None,
     ) -> None:
-        """`newest_checkpoint` is the register's, `sound_feed` the microphone if clips have sound."""
+        """`newest_checkpoint` is the register's; `sound_feed` is of clips that have sound."""
         self.database = Database(config.data_dir / "library.sqlite3")
         self.library = Library(
             self.database,
