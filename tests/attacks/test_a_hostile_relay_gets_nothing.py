@@ -408,7 +408,7 @@ async def test_junk_of_every_kind_does_nothing(here: Siege) -> None:
 
 
 async def test_sealed_junk_is_refused(here: Siege) -> None:
-    """Seen to succeed (no answer) without the catch of what can't be opened."""
+    """Whatever it is, the answer says nothing of what was in it, and no session is opened."""
     dice = random.Random(5)
     for size in (0, 31, 32, 48, 5000):
         junk = b64u(dice.randbytes(size))

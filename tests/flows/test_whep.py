@@ -19,7 +19,8 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from firmware.consent.facts import BrowserEnrolment
+from firmware.consent.facts import Decision
+from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.players import PlayerSetup, parse_code_text
 from firmware.viewer.folder import Folder
 from firmware.viewer.gateway import Gateway
@@ -101,7 +102,7 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
     await at.page.fill("#player-code", code)
     await at.page.click("#let-player-in")
     checked = await judged(at)
-    assert isinstance(checked, BrowserEnrolment), checked
+    assert isinstance(checked, Decision) and isinstance(checked.terms, EnrolBrowser), checked
     assert checked.terms.browser == parse_code_text(code)
     shown = at.page.locator("[data-testid=player-words] li")
     await expect(shown).to_have_count(6)
