@@ -102,7 +102,8 @@ async def let_in(at: Visit, folder: Path) -> PlayerSetup:
     await at.page.fill("#player-code", code)
     await at.page.click("#let-player-in")
     checked = await judged(at)
-    assert isinstance(checked, Decision) and isinstance(checked.terms, EnrolBrowser), checked
+    assert isinstance(checked, Decision), checked
+    assert isinstance(checked.terms, EnrolBrowser), checked
     assert checked.terms.browser == parse_code_text(code)
     shown = at.page.locator("[data-testid=player-words] li")
     await expect(shown).to_have_count(6)
