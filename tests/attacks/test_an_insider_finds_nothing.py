@@ -224,7 +224,7 @@ async def test_the_logs_keys_lie_in_their_own_files_alone(loot: Loot) -> None:
     keys = sorted((loot.folder / "relay").rglob("*.key"))
     signing = [file for file in keys if b"PRIVATE+KEY+" in file.read_bytes()]
     assert len(signing) == 2
-    needles = [file.read_bytes().strip().rpartition(b"+")[2] for file in signing]
+    needles = [file.read_bytes().strip().split(b"+", 4)[4] for file in signing]  # "+" is base64
     assert len(loot.found(needles, "relay")) == 2
     assert loot.found(needles, "store", "logs", "doorbell", "people", "agency", "witnesses") == []
 
