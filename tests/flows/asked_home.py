@@ -6,7 +6,7 @@ ingest does it, and what it would make of a statement its own verifier says.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,6 +35,7 @@ from firmware.protocol.notes import (
     NoteBody,
     RequestsMatched,
 )
+from firmware.protocol.register.facts import facts_of
 from relay.request.published import PublishedRequest
 from relay.store import events
 from tests.fakes.log_town import make_town
@@ -155,7 +156,7 @@ class Home:
             now_ms=now_ms,
             is_clock_trusted=True,
             owners=(self.owner.owner,),
-            register=replace(view.facts, fresh_ms=now_ms),
+            register=facts_of(view.register, view.stamps, fresh_ms=now_ms),
             policy=make_town().policy,
             custody_origin="example.testtown/custody",
             clips=self.library,
