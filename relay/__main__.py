@@ -19,9 +19,7 @@ import uvicorn
 from firmware.protocol.encoding import WireError
 from relay.admin_cli import add_admin_commands
 from relay.agency.register import RegisterDesk
-from relay.app import serve
 from relay.bus import Bus
-from relay.check import check
 from relay.clock import SystemClock
 from relay.config import ORIGIN_EXPECTED, Address, Config, load, parse_address, parse_origin
 from relay.custody.logs import LogEntries
@@ -35,7 +33,6 @@ from relay.log_cli import add_log_commands
 from relay.people.invitations import invite_officer, invite_owner
 from relay.store.database import Database, Transaction
 from relay.store.schema import SCHEMA_VERSION
-from relay.web.app_server import build_app_server
 
 DEFAULT_LISTEN = "127.0.0.1:8400"
 DEFAULT_APP_LISTEN = "127.0.0.1:8401"
@@ -102,11 +99,15 @@ def _run_init(options: argparse.Namespace) -> int:
 
 
 def _run_serve(options: argparse.Namespace) -> int:
+    from relay.app import serve  # most commands are short, and shouldn't load a web server
+
     asyncio.run(serve(load(options.config)))
     return 0
 
 
 def _run_check(options: argparse.Namespace) -> int:
+    from relay.check import check
+
     logging.getLogger().setLevel(logging.CRITICAL)  # the findings say it in words
     findings = asyncio.run(check(load(options.config)))
     for finding in findings:
@@ -213,6 +214,8 @@ async def _revoke(config: Config, device: str) -> None:
 
 
 def _run_app(options: argparse.Namespace) -> int:
+    from relay.web.app_server import build_app_server
+
     listen = _address(options.listen)
     try:
         relay_url = parse_origin(options.relay_url)
