@@ -19,7 +19,6 @@ from firmware.protocol.requests import IncidentType
 
 ASKED_LABEL = "asked"
 CHUNK_BYTES = 16 * 1024
-MAX_WISH_BYTES = 4096
 MAX_LIST_BYTES = 512 * 1024
 MAX_PART_BYTES = 256 * 1024 * 1024
 

@@ -35,6 +35,7 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.tlog.merkle import Tree, leaf_hash
 
 GOP_TAG = b"doorward/gop/v1\x00"
 SOUND_TAG = b"doorward/sound/v1\x00"
@@ -308,16 +309,7 @@ class SoundHasher:
 
 def merkle_root(leaves: Iterable[str]) -> str:
     """Return the RFC 6962 tree hash over leaf data given in hexadecimal."""
-    level = [hashlib.sha256(b"\x00" + bytes.fromhex(leaf)).digest() for leaf in leaves]
-    if not level:
-        return hashlib.sha256(b"").hexdigest()
-    while len(level) > 1:
-        paired = [
-            hashlib.sha256(b"\x01" + level[i] + level[i + 1]).digest()
-            for i in range(0, len(level) - 1, 2)
-        ]
-        level = paired + ([level[-1]] if len(level) % 2 else [])
-    return level[0].hex()
+    return Tree(leaf_hash(bytes.fromhex(leaf)) for leaf in leaves).root().hex()
 
 
 def check_manifest(signed: SignedManifest, identity_spki: bytes) -> ClipManifest:

@@ -164,14 +164,6 @@ class Logs(LogEntries):
         head, proof = proved
         return LoggedEntry(index=entry.leaf_index, size=head.published_size, proof=proof)
 
-    async def proof_at(self, log: LogName, index: int) -> LoggedEntry | None:
-        """Return the proof of a published entry by its index."""
-        proved = await self._writers[log].proof(index)
-        if proved is None:
-            return None
-        head, proof = proved
-        return LoggedEntry(index=index, size=head.published_size, proof=proof)
-
     def _not_yet(self, log: LogName) -> LogUnavailable:
         return LogUnavailable(
             f"this isn't in a witnessed checkpoint of {self.origin(log)} yet; it is tried on, "
