@@ -24,7 +24,7 @@ from tests.relay.servers import run_object_store
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-UPLOADS = int(os.environ.get("DOORWARD_UPLOADS", "30"))
+UPLOADS = int(os.environ.get("DOORWARD_UPLOADS", "12"))
 PACKAGE_BYTES = 9 * 1024 * 1024
 FAULTS = Faults(reset=0.10, refuse=0.15, cut=0.10, hang=0.03, hang_s=2.0)
 STALL_S = 1.0

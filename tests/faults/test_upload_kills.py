@@ -26,7 +26,7 @@ from tests.relay.servers import run_object_store
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-KILLS = int(os.environ.get("DOORWARD_KILLS", "20"))
+KILLS = int(os.environ.get("DOORWARD_KILLS", "10"))
 PACKAGE_BYTES = 64 * 1000 * 1000
 BYTES_PER_S = 25e6
 """Of each of the proxy's connections, so that a kill finds something under way."""
