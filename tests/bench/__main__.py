@@ -1,7 +1,8 @@
 """`make bench`: measure everything and write docs/benchmarks.md and docs/benchmarks.json.
 
 It takes about 40 minutes, and nothing else should run meanwhile. `make bench ARGS="--only recording
-whole"` prints some and writes nothing.
+whole"` measures these anew and leaves the other rows as they were, each with its date; `--dry`
+writes nothing.
 """
 
 import argparse
@@ -33,7 +34,16 @@ from tests.bench import (
 )
 from tests.bench.measuring import FULL, NotHere, Result, Size
 from tests.bench.plot import as_svg
-from tests.bench.report import FAILED, as_json, as_markdown, machine_text, plot_file
+from tests.bench.report import (
+    FAILED,
+    as_json,
+    as_markdown,
+    entry_of,
+    machine_text,
+    merged,
+    parse_entries,
+    plot_file,
+)
 
 log = logging.getLogger(__name__)
 
@@ -66,16 +76,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=FULL.runs, help="at least 5 for the documents")
     parser.add_argument("--out", type=Path, default=DOCS, help="folder for the documents")
-    parser.add_argument("--only", nargs="+", choices=names, help="print these, write nothing")
+    parser.add_argument("--only", nargs="+", choices=names, help="measure these anew")
+    parser.add_argument("--dry", action="store_true", help="print, write nothing")
     given = parser.parse_args()
     logging.getLogger("firmware").setLevel(logging.ERROR)  # each rig would warn anew
     size = replace(FULL, runs=given.runs, real_time_runs=min(given.runs, FULL.real_time_runs))
     machine = machine_text()
     results, lacking = measure_all(given.only or names, size)
-    if given.only is None:
+    if not given.dry:
         _write(given.out, results, lacking, machine)
     has_failed = any(why == FAILED for why in lacking.values())
-    return 1 if has_failed or any(result.is_met is False for result in results) else 0
+    missed = any(result.is_met is False for one in results.values() for result in one)
+    return 1 if has_failed or missed else 0
 
 
 def results_of(benchmark: ModuleType, size: Size) -> Sequence[Result]:
@@ -86,9 +98,9 @@ def results_of(benchmark: ModuleType, size: Size) -> Sequence[Result]:
 
 def measure_all(
     names: Sequence[str], size: Size, benchmarks: Sequence[ModuleType] = BENCHMARKS
-) -> tuple[list[Result], dict[str, str]]:
-    """Return what was measured, and why the other benchmarks of these names gave nothing."""
-    results: list[Result] = []
+) -> tuple[dict[str, Sequence[Result]], dict[str, str]]:
+    """Return what each benchmark measured, and why the others of these names gave nothing."""
+    results: dict[str, Sequence[Result]] = {}
     lacking: dict[str, str] = {}
     for place, benchmark in enumerate(benchmarks, 1):
         name = _name(benchmark)
@@ -96,7 +108,7 @@ def measure_all(
             continue
         _say(f"[{place}/{len(benchmarks)}] {name} …")
         try:
-            results += _measured(benchmark, size)
+            results[name] = _measured(benchmark, size)
         except NotHere as error:
             _say(f"      not measured: {error}")
             lacking[name] = f"wasn't measured: {error}"
@@ -132,15 +144,24 @@ def _line(result: Result) -> str:
 
 
 def _write(
-    folder: Path, results: Sequence[Result], lacking: Mapping[str, str], machine: str
+    folder: Path,
+    results: Mapping[str, Sequence[Result]],
+    lacking: Mapping[str, str],
+    machine: str,
 ) -> None:
     today = dt.datetime.now(dt.UTC).date()
     (folder / "images").mkdir(exist_ok=True)
-    for result in results:
-        if result.points:
-            (folder / plot_file(result)).write_text(as_svg(result))
-    (folder / "benchmarks.md").write_text(as_markdown(results, machine, today, lacking))
-    (folder / "benchmarks.json").write_text(as_json(results, machine, today))
+    anew = []
+    for name, measured in results.items():
+        for result in measured:
+            anew.append(entry_of(result, benchmark=name, machine=machine, date=today))
+            if result.points:
+                (folder / plot_file(result.id)).write_text(as_svg(result))
+    written = folder / "benchmarks.json"
+    before = parse_entries(written.read_bytes()) if written.exists() else []
+    entries = merged(before, anew, [_name(benchmark) for benchmark in BENCHMARKS])
+    (folder / "benchmarks.md").write_text(as_markdown(entries, lacking))
+    written.write_text(as_json(entries))
 
 
 if __name__ == "__main__":

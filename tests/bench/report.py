@@ -1,62 +1,148 @@
-"""Writes results down: a table for people, and the same as JSON."""
+"""Writes results down: a table for people, and the same as JSON.
+
+The table is made of the JSON's entries, so that a part can be measured anew: what was measured
+before stays beside it, each with its own date.
+"""
 
 import datetime as dt
-import json
 import os
 import platform
-import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
-from tests.bench.measuring import Result
+import msgspec
+
+from tests.bench.measuring import Goal, Result
 
 COMMAND = "make bench"
 NOT_A_PI = "not measured on a Pi"
 FAILED = "failed in this run and is missing above"
 
 
-def as_json(results: Sequence[Result], machine: str, date: dt.date) -> str:
+class PointEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """The same work at another size."""
+
+    size: float
+    value: float
+    peer_value: float | None
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One result in docs/benchmarks.json; figures have three digits."""
+
+    id: str
+    what: str
+    value: float
+    min: float
+    max: float
+    unit: str
+    p99: float | None
+    peer: str | None
+    peer_value: float | None
+    peer_min: float | None
+    peer_max: float | None
+    ratio: float | None
+    goal: str | None
+    met: bool | None
+    note: str | None
+    by: str | None
+    points: list[PointEntry]
+    runs: int
+    command: str
+    benchmark: str
+    """The module of tests/bench that measured it: `make bench ARGS="--only …"`."""
+    date: str
+    machine: str
+
+
+def entry_of(result: Result, *, benchmark: str, machine: str, date: dt.date) -> Entry:
+    """Return a result as it is written down."""
+    peers = result.peer_values
+    return Entry(
+        id=result.id,
+        what=result.what,
+        value=_rounded(result.value),
+        min=_rounded(min(result.values)),
+        max=_rounded(max(result.values)),
+        unit=result.unit,
+        p99=_rounded_or_none(result.p99),
+        peer=result.peer or None,
+        peer_value=_rounded_or_none(result.peer_value),
+        peer_min=_rounded(min(peers)) if peers else None,
+        peer_max=_rounded(max(peers)) if peers else None,
+        ratio=_rounded_or_none(result.ratio),
+        goal=_goal(result.goal, result.unit) or None,
+        met=result.is_met,
+        note=result.note or None,
+        by=result.axis or None,
+        points=[
+            PointEntry(
+                size=point.size,
+                value=_rounded(point.value),
+                peer_value=_rounded_or_none(point.peer_value),
+            )
+            for point in result.points
+        ],
+        runs=len(result.own_runs),
+        command=COMMAND,
+        benchmark=benchmark,
+        date=date.isoformat(),
+        machine=f"{machine}; {NOT_A_PI}",
+    )
+
+
+def merged(before: Sequence[Entry], anew: Sequence[Entry], order: Sequence[str]) -> list[Entry]:
+    """Return all entries in the benchmarks' order; a benchmark measured anew gives all of its own.
+
+    What a benchmark that is gone has measured goes, too.
+    """
+    measured = {entry.benchmark for entry in anew}
+    kept = [entry for entry in before if entry.benchmark not in measured]
+    known = [entry for entry in (*kept, *anew) if entry.benchmark in order]
+    return sorted(known, key=lambda entry: order.index(entry.benchmark))
+
+
+def as_json(entries: Sequence[Entry]) -> str:
     """Return docs/benchmarks.json."""
-    entries = [_entry(result, machine, date) for result in results]
-    return json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+    return msgspec.json.format(msgspec.json.encode(entries), indent=1).decode() + "\n"
 
 
-def as_markdown(
-    results: Sequence[Result],
-    machine: str,
-    date: dt.date,
-    lacking: Mapping[str, str] = MappingProxyType({}),
-) -> str:
+def parse_entries(text: bytes) -> list[Entry]:
+    """Return the entries of docs/benchmarks.json."""
+    return msgspec.json.decode(text, type=list[Entry])
+
+
+def as_markdown(entries: Sequence[Entry], lacking: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return docs/benchmarks.md; `lacking` says of benchmarks without result why."""
+    machines = sorted({f"{entry.date}: {entry.machine}" for entry in entries})
     head = (
         "# Benchmarks\n\n"
-        f"**{NOT_A_PI[0].upper()}{NOT_A_PI[1:]}.** By `{COMMAND}` on {date.isoformat()}: "
-        f"{machine}.\n\n"
-        "Each value is the median of its runs, least and most in brackets. Part and peer run in "
-        "turns on the same work,\non a machine that others use as well: the ratio is the result, "
-        "not the time. tests/bench/ shows what is measured\nexactly; benchmarks.json holds the "
-        "same figures.\n\n"
-        "| id | what | runs | value | p99 | peer | peer's value | ratio | goal |\n"
-        "|---|---|---|---|---|---|---|---|---|\n"
+        f"**{NOT_A_PI[0].upper()}{NOT_A_PI[1:]}.** By `{COMMAND}`, each row on its date:\n\n"
+        + "".join(f"- {machine}\n" for machine in machines)
+        + "\nEach value is the median of its runs, least and most in brackets. Part and peer run "
+        "in turns on the same work,\non a machine that others use as well: the ratio is the "
+        "result, not the time. tests/bench/ shows what is measured\nexactly; benchmarks.json holds "
+        "the same figures.\n\n"
+        "| id | what | runs | value | p99 | peer | peer's value | ratio | goal | date |\n"
+        "|---|---|---|---|---|---|---|---|---|---|\n"
     )
-    table = "".join(f"| {' | '.join(_row(result))} |\n" for result in results)
+    table = "".join(f"| {' | '.join(_row(entry))} |\n" for entry in entries)
     notes = "".join(f"- **{name}** {why}.\n" for name, why in lacking.items()) + "".join(
-        f"- **{result.id}**: {result.note}\n" for result in results if result.note
+        f"- **{entry.id}**: {entry.note}\n" for entry in entries if entry.note
     )
     plots = "".join(
-        f"![{result.what}, by {result.axis}]({plot_file(result)})\n"
-        for result in results
-        if result.points
+        f"![{entry.what}, by {entry.by}]({plot_file(entry.id)})\n"
+        for entry in entries
+        if entry.points
     )
     return "\n".join(part for part in (head + table, notes, plots) if part)
 
 
-def plot_file(result: Result) -> str:
+def plot_file(result_id: str) -> str:
     """Return the name of a result's plot, as seen from the documents."""
-    return f"images/bench-{result.id.replace(' ', '-')}.svg"
+    return f"images/bench-{result_id.replace(' ', '-')}.svg"
 
 
 def machine_text() -> str:
@@ -74,75 +160,39 @@ def machine_text() -> str:
     )
 
 
-def _entry(result: Result, machine: str, date: dt.date) -> dict[str, Any]:
-    peers = result.peer_values
-    return {
-        "id": result.id,
-        "what": result.what,
-        "value": _rounded(result.value),
-        "min": _rounded(min(result.values)),
-        "max": _rounded(max(result.values)),
-        "unit": result.unit,
-        "p99": _rounded_or_none(result.p99),
-        "peer": result.peer or None,
-        "peer_value": _rounded_or_none(result.peer_value),
-        "peer_min": _rounded(min(peers)) if peers else None,
-        "peer_max": _rounded(max(peers)) if peers else None,
-        "ratio": _rounded_or_none(result.ratio),
-        "goal": _goal(result) or None,
-        "met": result.is_met,
-        "note": result.note or None,
-        "by": result.axis or None,
-        "points": [
-            {
-                "size": point.size,
-                "value": _rounded(point.value),
-                "peer_value": _rounded_or_none(point.peer_value),
-            }
-            for point in result.points
-        ],
-        "runs": len(result.own_runs),
-        "command": COMMAND,
-        "date": date.isoformat(),
-        "machine": f"{machine}; {NOT_A_PI}",
-    }
-
-
-def _row(result: Result) -> list[str]:
-    goal = _goal(result)
-    verdict = {True: "met", False: "**not met**", None: "can't be told"}[result.is_met]
-    peers = result.peer_values
+def _row(entry: Entry) -> list[str]:
+    verdict = {True: "met", False: "**not met**", None: "can't be told"}[entry.met]
     return [
-        result.id,
-        result.what,
-        str(len(result.own_runs)),
-        _spread(result.values, result.value, result.unit),
-        "–" if result.p99 is None else f"{_rounded(result.p99):g} {result.unit}",
-        result.peer or "–",
-        _spread(peers, statistics.median(peers), result.unit) if peers else "–",
-        "–" if result.ratio is None else f"{_rounded(result.ratio):g}",
-        f"{goal}: {verdict}" if goal else "–",
+        entry.id,
+        entry.what,
+        str(entry.runs),
+        _spread(entry.value, entry.min, entry.max, entry.unit),
+        "–" if entry.p99 is None else f"{entry.p99:g} {entry.unit}",
+        entry.peer or "–",
+        "–"
+        if entry.peer_value is None or entry.peer_min is None or entry.peer_max is None
+        else _spread(entry.peer_value, entry.peer_min, entry.peer_max, entry.unit),
+        "–" if entry.ratio is None else f"{entry.ratio:g}",
+        f"{entry.goal}: {verdict}" if entry.goal else "–",
+        entry.date,
     ]
 
 
-def _goal(result: Result) -> str:
-    goal = result.goal
+def _goal(goal: Goal | None, unit: str) -> str:
     if goal is None:
         return ""
     parts = []
     if goal.value is not None:
-        parts.append(f"≤ {_rounded(goal.value):g} {result.unit}")
+        parts.append(f"≤ {_rounded(goal.value):g} {unit}")
     if goal.p99 is not None:
-        unit = "" if goal.value is not None else f" {result.unit}"
-        parts.append(f"p99 ≤ {_rounded(goal.p99):g}{unit}")
+        parts.append(f"p99 ≤ {_rounded(goal.p99):g}{'' if goal.value is not None else f' {unit}'}")
     if goal.ratio is not None:
         parts.append(f"ratio ≤ {_rounded(goal.ratio):g}")
     return ", ".join(parts)
 
 
-def _spread(values: Sequence[float], median: float, unit: str) -> str:
-    least, most = _rounded(min(values)), _rounded(max(values))
-    return f"{_rounded(median):g} {unit} ({least:g}–{most:g})"
+def _spread(median: float, least: float, most: float, unit: str) -> str:
+    return f"{median:g} {unit} ({least:g}–{most:g})"
 
 
 def _rounded(value: float) -> float:

@@ -13,7 +13,16 @@ from tests.bench import circular
 from tests.bench.__main__ import BENCHMARKS, measure_all, results_of
 from tests.bench.measuring import SHORT, Goal, NotHere, Point, Readings, Result, Run, Size
 from tests.bench.plot import as_svg
-from tests.bench.report import FAILED, as_json, as_markdown, machine_text
+from tests.bench.report import (
+    FAILED,
+    Entry,
+    as_json,
+    as_markdown,
+    entry_of,
+    machine_text,
+    merged,
+    parse_entries,
+)
 from tests.bench.senders import lacks_peers
 from tests.fakes import witness_peer
 
@@ -83,6 +92,10 @@ def alone(goal: Goal | None = None) -> Result:
     )
 
 
+def entry(result: Result, benchmark: str = "counting", date: dt.date = DATE) -> Entry:
+    return entry_of(result, benchmark=benchmark, machine=machine_text(), date=date)
+
+
 def test_a_result_is_the_median_of_its_runs_and_its_ratio_to_the_peer():
     result = example()
     assert (result.value, result.peer_value, result.ratio, result.p99) == (4.0, 2.0, 2.0, 4.0)
@@ -122,7 +135,7 @@ def test_work_that_ended_before_it_began_is_refused():
 
 
 def test_a_benchmark_that_failed_is_named_below_the_table():
-    text = as_markdown([example()], machine_text(), DATE, {"whole": FAILED})
+    text = as_markdown([entry(example())], {"whole": FAILED})
     assert "- **whole** failed in this run" in text
 
 
@@ -140,27 +153,41 @@ def test_what_this_machine_lacks_and_what_fails_leaves_the_others_results_and_is
         benchmark.measure = measure
     results, lacking = measure_all(["nowhere", "badly", "well"], SHORT, benchmarks)
 
-    assert [result.id for result in results] == ["X1"]
+    assert {name: one.id for name, (one,) in results.items()} == {"well": "X1"}
     assert lacking == {"nowhere": "wasn't measured: there is no Chromium", "badly": FAILED}
 
 
 def test_both_files_say_that_nothing_was_measured_on_a_pi():
-    results = [example(Goal(value=3.0))]
-    (entry,) = json.loads(as_json(results, machine_text(), DATE))
-    assert "not measured on a Pi" in entry["machine"]
-    assert "Not measured on a Pi" in as_markdown(results, machine_text(), DATE)
-    assert (entry["value"], entry["min"], entry["max"], entry["met"]) == (4.0, 2.0, 9.0, False)
+    entries = [entry(example(Goal(value=3.0)))]
+    (told,) = json.loads(as_json(entries))
+    assert "not measured on a Pi" in told["machine"]
+    assert "Not measured on a Pi" in as_markdown(entries)
+    assert (told["value"], told["min"], told["max"], told["met"]) == (4.0, 2.0, 9.0, False)
 
 
 def test_both_files_tell_notes_points_and_what_has_no_peer():
-    results = [example(), alone(Goal(value=150.0))]
-    text = as_markdown(results, machine_text(), DATE)
-    entry = json.loads(as_json(results, machine_text(), DATE))[1]
-    assert "| X2 | weigh | 3 | 130 MB (120–140) | – | – | – | – | ≤ 150 MB: met |" in text
+    entries = [entry(example()), entry(alone(Goal(value=150.0)))]
+    text = as_markdown(entries)
+    told = json.loads(as_json(entries))[1]
+    assert (
+        "| X2 | weigh | 3 | 130 MB (120–140) | – | – | – | – | ≤ 150 MB: met | 2026-01-02 |" in text
+    )
     assert "- **X2**: Nobody else weighs that." in text
     assert "images/bench-X2.svg" in text
-    assert (entry["peer"], entry["ratio"], entry["met"]) == (None, None, True)
-    assert entry["points"][1] == {"size": 10, "value": 130.0, "peer_value": 170.0}
+    assert (told["peer"], told["ratio"], told["met"]) == (None, None, True)
+    assert told["points"][1] == {"size": 10, "value": 130.0, "peer_value": 170.0}
+
+
+def test_what_is_measured_anew_replaces_all_of_its_benchmark_and_leaves_the_others():
+    before = [entry(example(), "counting"), entry(alone(), "weighing"), entry(alone(), "gone")]
+    later = DATE + dt.timedelta(days=1)
+    anew = [entry(replace(example(), id="X1 again"), "counting", later)]
+    entries = merged(parse_entries(as_json(before).encode()), anew, ["weighing", "counting"])
+    assert [(one.id, one.date) for one in entries] == [
+        ("X2", "2026-01-02"),
+        ("X1 again", "2026-01-03"),
+    ]
+    assert all(f"- {one.date}: " in as_markdown(entries) for one in entries)
 
 
 def test_a_plot_has_a_point_for_each_size_of_part_and_peer():

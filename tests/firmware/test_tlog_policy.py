@@ -18,10 +18,13 @@ from firmware.protocol.tlog.signed_note import (
 )
 from tests.fakes.witness_log import NOW_S, ORIGIN, WitnessedLog
 
-LOG = NoteSigner.generate(ORIGIN, "ed25519").key.vkey
+# The same keys each time: they stand in the names of the tests below.
+LOG = NoteSigner(name=ORIGIN, kind="ed25519", private_key=bytes(32)).key.vkey
 KEYS = {
-    name: NoteSigner.generate(f"{name}.example", "cosignature").key.vkey
-    for name in ("X1", "X2", "X3", "Y1", "Y2", "Y3")
+    name: NoteSigner(
+        name=f"{name}.example", kind="cosignature", private_key=bytes([n] * 32)
+    ).key.vkey
+    for n, name in enumerate(("X1", "X2", "X3", "Y1", "Y2", "Y3"), start=1)
 }
 # The example of c2sp.org/tlog-policy, with keys.
 EXAMPLE = f"""

@@ -101,7 +101,9 @@ def test_a_certificate_of_another_ca_is_refused_by_the_callout_too(
         callout_of(Authority.create(NOW_MS)).judge(request_of(certified))
 
 
-@pytest.mark.parametrize("now_ms", [NOW_MS - 2 * 86_400_000, NOW_MS + YEAR_MS + 1000])
+@pytest.mark.parametrize(
+    "now_ms", [NOW_MS - 2 * 86_400_000, NOW_MS + YEAR_MS + 1000], ids=["before", "after"]
+)
 def test_a_certificate_out_of_its_time_is_refused(
     authority: Authority, certified: tuple[str, str], now_ms: int
 ) -> None:
