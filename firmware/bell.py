@@ -18,7 +18,7 @@ from firmware.clips.triggers import TriggerKind
 from firmware.clock import Clock
 from firmware.config import PanelConfig
 from firmware.enrolment.pairing import Pairing
-from firmware.errors import DoorwardError
+from firmware.errors import ControlError, DoorwardError
 from firmware.panel.button import Press
 from firmware.panel.control import ControlSocket, PanelView
 from firmware.panel.gpio import ButtonName, MockGpio
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 100
 """Presses that wait to be told; more are heard and not told, so that memory stays bounded."""
 CLOSE_WITHIN_S = 4.0
+HEARD_WITHIN_S = 1.0
+"""A mock press was debounced long before."""
 
 Show = Callable[[bytes, float], Awaitable[None]]
 """Holds a picture (PNG) before the camera for some seconds."""
@@ -70,6 +72,7 @@ class Bell:
         self._want_picture = want_picture
         self._on_rung = on_rung
         self._presses: set[asyncio.Task[bool]] = set()
+        self._heard: asyncio.Future[asyncio.Task[bool] | None] | None = None
         self._control: ControlSocket | None = None
         if isinstance(panel.gpio, MockGpio):
             self._control = ControlSocket(
@@ -97,12 +100,18 @@ class Bell:
             await asyncio.gather(*late, return_exceptions=True)
 
     def _on_bell(self, press: Press) -> None:
+        task = self._take(press)
+        if self._heard is not None and not self._heard.done():
+            self._heard.set_result(task)
+
+    def _take(self, press: Press) -> asyncio.Task[bool] | None:
+        """Begin to tell a press; None if it isn't told."""
         if not self._has_owner():
             log.info("the bell rang; nobody is paired, so nothing is told or kept")
-            return
+            return None
         if len(self._presses) >= MAX_WAITING:
             log.error("a press isn't told: %d others still wait", MAX_WAITING)
-            return
+            return None
         pressed = Pressed(camera=self._camera_state())
         event_id, at_pts_90k = new_id(), pts_90k_of(press.at_ns)
         task = asyncio.create_task(self._tell_press(pressed, event_id, at_pts_90k), name="press")
@@ -110,6 +119,7 @@ class Bell:
         task.add_done_callback(self._presses.discard)
         self._want_picture(event_id, at_pts_90k, task)
         self._on_rung()
+        return task
 
     async def _tell_press(self, pressed: Pressed, event_id: str, at_pts_90k: int) -> bool:
         """Trigger the clip and tell the press; return whether it was accepted."""
@@ -131,9 +141,17 @@ class Bell:
             )
 
     async def _move(self, gpio: MockGpio, pin: ButtonName, hold_s: float) -> None:
-        """Move a mock contact; return once the presses that it made are accepted."""
+        """Move a mock contact; return once the press that it made is accepted, or raise."""
+        self._heard = asyncio.get_running_loop().create_future()
         await gpio.press(pin, hold_s)
-        await asyncio.gather(*self._presses)
+        if pin != "bell":
+            return
+        try:
+            telling = await asyncio.wait_for(self._heard, HEARD_WITHIN_S)
+        except TimeoutError as error:
+            raise ControlError("too short to count as a press; hold it longer") from error
+        if telling is not None and not await telling:
+            raise ControlError("it rang, and can't be told; look at the doorbell's log")
 
     def _look(self, gpio: MockGpio) -> PanelView:
         return PanelView(

@@ -2,8 +2,9 @@
 
 gpiozero's own debounce isn't used: its mock ignores it, and both kinds of pins must behave
 alike. A press counts once the contact has been closed for `debounce_ms` without a break, and
-carries the time of the edge that began it; so neither bouncing nor a spark counts. A contact that
-is closed already when the pin is opened is down, but was never pressed.
+carries the time of the edge that began it; so neither bouncing nor a spark counts. How long it was
+closed is told by the edges' own times: a loop that was busy meanwhile misses no press. A contact
+that is closed already when the pin is opened is down, but was never pressed.
 """
 
 import asyncio
@@ -68,6 +69,7 @@ class Button:
         self._on_edge = on_edge
         self._hold_s = hold_s
         self._settling: asyncio.TimerHandle | None = None
+        self._unsettled: Edge | None = None
         self._holding: asyncio.TimerHandle | None = None
         self._contact = gpio.contact(name, self._hand_over)
         self._is_down = self._contact.is_active
@@ -91,22 +93,26 @@ class Button:
             self._loop.call_soon_threadsafe(self._take_edge, is_down, at_ns)
 
     def _take_edge(self, is_down: bool, at_ns: int) -> None:
+        before, self._unsettled = self._unsettled, None
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
+        if before is not None and at_ns - before.at_ns >= self._debounce_s * 1e9:
+            self._settle(before)  # it lasted; only the loop came too late to see that
         if is_down == self._is_down:
             return
-        self._settling = self._loop.call_later(self._debounce_s, self._settle, is_down, at_ns)
+        self._unsettled = Edge(is_down=is_down, at_ns=at_ns)
+        self._settling = self._loop.call_later(self._debounce_s, self._settle, self._unsettled)
 
-    def _settle(self, is_down: bool, at_ns: int) -> None:
+    def _settle(self, edge: Edge) -> None:
+        self._settling = self._unsettled = None
         try:
-            self._change(is_down, at_ns)
+            self._change(edge.is_down, edge.at_ns)
         finally:
             if self._on_edge is not None:
-                self._on_edge(Edge(is_down=is_down, at_ns=at_ns))
+                self._on_edge(edge)
 
     def _change(self, is_down: bool, at_ns: int) -> None:
-        self._settling = None
         self._is_down = is_down
         if self._holding is not None:
             self._holding.cancel()

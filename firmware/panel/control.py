@@ -20,6 +20,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from firmware.errors import ControlError
 from firmware.panel.gpio import ButtonName
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class PanelView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OnPress = Callable[[ButtonName, float], Awaitable[None]]
+"""Called with the button and seconds; raises ControlError if no press came of it."""
 OnShow = Callable[[bytes, float], Awaitable[None]]
 """Called with PNG bytes and seconds; raises ValueError if the picture is no good."""
 OnLook = Callable[[], PanelView]
@@ -112,14 +114,20 @@ class ControlSocket:
         except msgspec.DecodeError as error:
             return _refusal(str(error))
         if isinstance(order, PressOrder):
-            await self._on_press(order.pin, order.hold_s)
-            return b'{"ok":true}'
+            return await self._press(order)
         if isinstance(order, LookOrder):
             return msgspec.json.encode(self._on_look())
         try:
             await self._on_show(base64.b64decode(order.png_b64, validate=True), order.seconds)
         except (ValueError, binascii.Error) as error:
             return _refusal(f"png_b64: {error}")
+        return b'{"ok":true}'
+
+    async def _press(self, order: PressOrder) -> bytes:
+        try:
+            await self._on_press(order.pin, order.hold_s)
+        except ControlError as error:
+            return _refusal(str(error))
         return b'{"ok":true}'
 
 

@@ -6,12 +6,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from firmware.bell import Bell
 from firmware.capture.packets import pts_90k_of
 from firmware.clock import SystemClock
 from firmware.config import PanelConfig
 from firmware.enrolment.pairing import Pairing
-from firmware.errors import TooMuchToTell
+from firmware.errors import ControlError, TooMuchToTell
 from firmware.owner_cli import send_order
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
@@ -229,6 +231,20 @@ async def test_the_commands_ok_means_that_the_press_is_told(tmp_path: Path) -> N
     async with house(tmp_path) as home:
         await home.order({"do": "press", "pin": "bell"})
         assert home.happened == ["clip", "told"]
+
+
+@pytest.mark.parametrize(
+    ("order", "is_outbox_full", "why"),
+    [({"hold_s": 0.002}, False, "too short"), ({}, True, "can't be told")],
+    ids=["a spark", "nothing is taken"],
+)
+async def test_the_command_says_when_no_told_press_came_of_it(
+    tmp_path: Path, order: dict[str, Any], is_outbox_full: bool, why: str
+) -> None:
+    async with house(tmp_path) as home:
+        home.is_outbox_full = is_outbox_full
+        with pytest.raises(ControlError, match=why):
+            await home.order({"do": "press", "pin": "bell", **order})
 
 
 async def test_the_command_can_look_at_the_door(tmp_path: Path) -> None:

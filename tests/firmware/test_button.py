@@ -1,6 +1,7 @@
 """Buttons that bounce, spark and are held, on the mock pins that ship with the doorbell."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -73,6 +74,27 @@ async def test_a_spark_is_no_press(finger: Finger) -> None:
     await finger.pins.press("bell", 0.005)
     await asyncio.sleep(0.06)
     assert finger.presses == []
+
+
+async def test_a_press_that_came_and_went_while_the_loop_was_busy_counts(finger: Finger) -> None:
+    edges_of_a_press(finger)
+    await asyncio.sleep(0.06)
+    assert len(finger.presses) == 1
+    assert finger.releases == 1
+
+
+async def test_a_spark_while_the_loop_was_busy_is_still_no_press(finger: Finger) -> None:
+    edges_of_a_press(finger, hold_s=0.005)
+    time.sleep(0.05)  # noqa: ASYNC251 - the loop is busy with something else
+    await asyncio.sleep(0.06)
+    assert finger.presses == []
+
+
+def edges_of_a_press(finger: Finger, *, hold_s: float = 0.1) -> None:
+    """Close and open the contact, as gpiozero's thread sees it, without a turn of the loop."""
+    finger.pins.set_active("bell", is_active=True)
+    time.sleep(hold_s)
+    finger.pins.set_active("bell", is_active=False)
 
 
 async def test_two_presses_are_two(finger: Finger) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from firmware.errors import ControlError
 from firmware.panel.control import MAX_LINE_BYTES, ControlSocket, PanelView
 
 
@@ -19,8 +20,11 @@ class Door:
 
     def __init__(self) -> None:
         self.done: list[tuple[Any, ...]] = []
+        self.refuses = ""
 
     async def press(self, pin: str, hold_s: float) -> None:
+        if self.refuses:
+            raise ControlError(self.refuses)
         self.done.append((pin, hold_s))
 
     async def show(self, picture: bytes, seconds: float) -> None:
@@ -62,6 +66,14 @@ async def test_the_socket_presses_the_bell_and_holds_the_service_button(tmp_path
         assert await ask(path, b'{"do":"press","pin":"bell"}') == {"ok": True}
         await ask(path, b'{"do":"press","pin":"service","hold_s":3.2}')
     assert door.done == [("bell", 0.15), ("service", 3.2)]
+
+
+async def test_a_press_that_came_to_nothing_is_no_ok(tmp_path: Path) -> None:
+    path, door = tmp_path / "control.sock", Door()
+    door.refuses = "too short to count as a press; hold it longer"
+    async with control(path, door):
+        answer = await ask(path, b'{"do":"press","pin":"bell","hold_s":0.001}')
+    assert answer == {"ok": False, "error": door.refuses}
 
 
 async def test_the_socket_says_what_light_and_chime_do(tmp_path: Path) -> None:
