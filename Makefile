@@ -6,8 +6,11 @@ BROWSER := chromium fonts-dejavu-core
 TURN := coturn
 SOUND := pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins libspeexdsp1 espeak-ng
 PEERS := ffmpeg
+POSTGRES := postgresql
 FAULTS := strace btrfs-progs e2fsprogs softhsm2
 ARGS ?=
+# So many test files run at once; one alone is followed more easily: make test WORKERS=0 ARGS="-x"
+WORKERS ?= 2
 
 help:  ## this list
 	@echo "make TARGET [ARGS=\"…\"]"
@@ -29,12 +32,12 @@ check: setup  ## format, lint, types, architecture: in half a minute
 	npm run --silent check
 
 test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs of Debian
-	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND)
+	@.ci/debian $(BROWSER) $(FAULTS) $(TURN) $(SOUND) $(POSTGRES)
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
 	npm test --silent
-	$(VENV)/pytest $(ARGS)
+	$(VENV)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lock:  ## resolve pyproject.toml into requirements/ anew
 	@.ci/lock
@@ -48,7 +51,7 @@ bench: setup  ## measure for 40 minutes, and write docs/benchmarks.md and .json 
 	$(VENV)/python -m tests.bench $(ARGS)
 
 soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call, live view, a guest (hours)
-	@.ci/debian $(FAULTS)
+	@.ci/debian $(FAULTS) $(POSTGRES)
 	DOORWARD_MUTATIONS=100000 $(VENV)/pytest tests/attacks/test_altered_grants_are_refused.py $(ARGS)
 	DOORWARD_MODEL_EXAMPLES=1000 $(VENV)/pytest tests/attacks/test_model_no_byte_leaves.py $(ARGS)
 	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_verifier_mutants.py $(ARGS)
@@ -58,11 +61,14 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)
 	DOORWARD_KILLS=200 $(VENV)/pytest tests/faults/test_upload_kills.py tests/faults/test_log_kills.py $(ARGS)
 	DOORWARD_UPLOADS=300 $(VENV)/pytest tests/faults/test_upload_faults.py $(ARGS)
+	DOORWARD_CUTS_EVERY=1 $(VENV)/pytest tests/faults/test_decision_crashes.py \
+		tests/faults/test_recovery_crashes.py $(ARGS)
 	DOORWARD_RECORDER_KILLS=1000 $(VENV)/pytest tests/faults/test_recorder_kills.py $(ARGS)
 	DOORWARD_POWER_CUTS=200 $(VENV)/pytest tests/faults/test_power_cuts.py $(ARGS)
 	DOORWARD_CARD_ERRORS=0 $(VENV)/pytest tests/faults/test_failing_card.py $(ARGS)
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
 	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_fanout.py $(ARGS)
+	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 
 screenshots: setup  ## take pictures of every page (tests/flows/screenshots.py)

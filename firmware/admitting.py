@@ -3,7 +3,7 @@
 Each browser knows all of its owner's that may watch: what it doesn't know, it can't end, and a lost
 phone is ended from whichever is left.
 
-Not here: whether they may (firmware.consent), and who confirmed it (statements.py).
+Not here: whether they may (firmware.consent), and who confirmed it (statements.py, fulfilling.py).
 """
 
 import asyncio
@@ -107,7 +107,6 @@ class Admitting:
         Says so if the card doesn't take it: then it ends all the same, until a restart.
         """
         known = self._browsers.find(browser_id)
-        owner = self._owners.find(credential_id)
         refusal = None
         try:
             await asyncio.to_thread(self._browsers.end, browser_id)
@@ -116,10 +115,25 @@ class Admitting:
             detail = "it is ended, but the memory card doesn't keep that: end it again later"
             refusal = Refusal(reason="browser", detail=detail)
         await self._on_browser_ended(browser_id)
-        if known is not None and owner is not None and refusal is None:
-            note = BrowserEnded(browser=browser_id, name=known.keys.name)
-            await self._notes.to_owner(owner, note)
+        if known is not None and refusal is None:
+            await self._tell_ended(known, credential_id)
         return refusal
+
+    async def tell_ended(self, browser_id: str, credential_id: str) -> None:
+        """Tell an owner's other browsers that this one is ended, before it is."""
+        known = self._browsers.find(browser_id)
+        if known is not None:
+            await self._tell_ended(known, credential_id)
+
+    def may_watch(self, browser_id: str) -> bool:
+        """Tell whether this browser is an owner's."""
+        return self._browsers.find(browser_id) is not None
+
+    async def _tell_ended(self, browser: EnrolledBrowser, credential_id: str) -> None:
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            note = BrowserEnded(browser=browser.keys.id, name=browser.keys.name)
+            await self._notes.to_owner(owner, note, but=browser.keys.id)
 
     def _that_may_watch(self, credential_id: str) -> list[EnrolledBrowser]:
         now_ms = self._clock.wall_ms()

@@ -6,12 +6,15 @@ answer, the others one that says nothing. So a relay that counts notes learns no
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from firmware.clips.household_store import HouseholdStore
+from firmware.clips.promise_store import Promise
 from firmware.clock import Clock
 from firmware.consent.facts import Refusal
 from firmware.enrolment.owners import OwnerStore
 from firmware.noting import Notes
+from firmware.promises import Promises
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.custody import quarter_of
 from firmware.protocol.decisions import EnrolBrowser
@@ -38,16 +41,16 @@ class Answers:
         owners: OwnerStore,
         notes: Notes,
         household: HouseholdStore,
+        promises: Promises,
         clock: Clock,
         door_url: str,
     ) -> None:
         self._owners = owners
         self._notes = notes
         self._household = household
+        self._promises = promises
         self._clock = clock
         self._door_url = door_url
-        # At most one entry for each text that an owner signed.
-        self._told: set[str] = set()
 
     async def confirmation_wanted(self, digest: str, signed: SignedStatement) -> None:
         """It waits for its owner at the doorbell's own page."""
@@ -66,7 +69,8 @@ class Answers:
     async def refused(self, data: bytes, refusal: Refusal) -> None:
         """Log a refusal and tell the owner who signed, once; a stranger's junk is only logged.
 
-        Nor is told of what was used before: it was answered then.
+        Nor is told of what was used before: it was answered then. One that was confirmed ends with
+        that: whatever dies in between, either it goes on or its owner hears that it doesn't.
         """
         log.warning("a statement was refused: %s: %s", refusal.reason, refusal.detail)
         try:
@@ -75,14 +79,32 @@ class Answers:
             return
         owner = signer_of(signed, self._owners.owners)
         digest = sha256_hex(signed.statement.encode())
-        if owner is None or refusal.reason == "spent" or digest in self._told:
+        if owner is None or refusal.reason == "spent":
             return
-        self._told.add(digest)
-        quarter = quarter_of(self._clock.wall_ms())
-        await asyncio.to_thread(self._household.count_refusal, quarter, refusal.reason)
+        if await asyncio.to_thread(self._household.was_told_refused, digest):
+            return
         detail = as_line(refusal.detail, otherwise=refusal.reason)
         note = StatementRefused(statement_digest=digest, reason=refusal.reason, detail=detail)
-        await self._tell(owner.passkey.credential_id, note, also=_newcomer_of(signed))
+        with self._promises.gather() as told:
+            await self._tell(owner.passkey.credential_id, note, also=_newcomer_of(signed))
+        await self._note_refusal(digest, refusal, told)
+
+    async def _note_refusal(self, digest: str, refusal: Refusal, told: Sequence[Promise]) -> None:
+        now_ms = self._clock.wall_ms()
+        try:
+            await asyncio.to_thread(
+                lambda: self._household.note_refusal(
+                    digest,
+                    quarter=quarter_of(now_ms),
+                    reason=refusal.reason,
+                    now_ms=now_ms,
+                    promises=told,
+                )
+            )
+        except OSError:
+            log.exception("a refusal is told, but the memory card doesn't keep that")
+            await self._promises.tell_unkept(told)
+        await self._promises.keep()
 
     async def _tell(
         self, credential_id: str, body: NoteBody, *, also: BrowserKeys | None = None

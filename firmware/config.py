@@ -5,16 +5,26 @@ refused by `ConfigError`. Paths in the file are relative to the file's own folde
 absolute. `doorbell.example.toml` explains each key.
 """
 
-import ipaddress
-import re
 import tomllib
-from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
-from urllib.parse import urlsplit
 
 from firmware.capture.source import Polygon
+from firmware.config_fields import (
+    MAX_ICE_HOSTS,
+    are_hosts,
+    are_names,
+    between,
+    choice,
+    is_cell,
+    is_host,
+    is_origin,
+    is_path,
+    is_public_key,
+    polygons,
+    setting,
+)
 from firmware.errors import ConfigError
 
 CLAIM_FILE = Path("claim.json")
@@ -23,171 +33,79 @@ MAX_SOCKET_PATH_BYTES = 107
 
 MIN_BITRATE_BPS = 250_000
 """Hardware encoders have hung far below (rpicam-apps #664)."""
-MAX_POLYGONS = 8
-MAX_CORNERS = 32
-MAX_ICE_HOSTS = 8
 
-Check = Callable[[Any], bool]  # Any: a TOML value whose type was checked before
 S = TypeVar("S")
-
-
-def _setting(default: Any, expected: str, is_right: Check) -> Any:  # Any: as dataclasses.field
-    return field(default=default, metadata={"expected": expected, "is_right": is_right})
-
-
-def _choice(*names: str) -> Any:  # Any: as dataclasses.field
-    quoted = " or ".join(f'"{name}"' for name in names)
-    return _setting(names[0], quoted, lambda value: value in names)
-
-
-def _between(default: float, low: float, high: float, unit: str = "") -> Any:  # Any: as above
-    kind = "a whole number" if isinstance(default, int) else "a number"
-    expected = f"{kind} from {low} to {high}{' ' if unit else ''}{unit}"
-    return _setting(default, expected, lambda value: low <= value <= high)
-
-
-def _is_host(value: str) -> bool:
-    try:
-        ipaddress.ip_address(value)
-    except ValueError:
-        return re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?", value) is not None
-    return True
-
-
-def _are_hosts(hosts: tuple[object, ...]) -> bool:
-    return len(hosts) <= MAX_ICE_HOSTS and all(
-        isinstance(host, str) and _is_host(host) for host in hosts
-    )
-
-
-def _is_origin(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        has_port = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    is_bare = value == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_bare and has_port
-
-
-def _is_cell(value: str) -> bool:
-    return value == "" or re.fullmatch("89[0-9a-f]{13}", value) is not None
-
-
-def _is_path(value: str) -> bool:
-    return "\x00" not in value
-
-
-def _is_public_key(value: str) -> bool:
-    return value == "" or re.fullmatch("[A-Za-z0-9_-]{43}", value) is not None
-
-
-def _are_names(names: tuple[object, ...]) -> bool:
-    return len(names) <= MAX_POLYGONS and all(
-        isinstance(name, str) and 0 < len(name) <= 40 and name.isprintable() for name in names
-    )
-
-
-def _polygons(what: str) -> Any:  # Any: as dataclasses.field
-    expected = (
-        f"at most {MAX_POLYGONS} {what}, each a list of 3 to {MAX_CORNERS} corners [x, y] "
-        "as fractions of the picture, 0 to 1 from the top left"
-    )
-    return field(default=(), metadata={"expected": expected, "is_right": _are_polygons})
-
-
-def _frozen(value: Any) -> Any:  # Any: TOML's nested lists, as nested tuples
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _are_polygons(value: tuple[Any, ...]) -> bool:  # Any: what TOML held
-    return len(value) <= MAX_POLYGONS and all(
-        isinstance(polygon, tuple)
-        and 3 <= len(polygon) <= MAX_CORNERS
-        and all(_is_corner(corner) for corner in polygon)
-        for polygon in value
-    )
-
-
-def _is_corner(corner: object) -> bool:
-    return (
-        isinstance(corner, tuple)
-        and len(corner) == 2
-        and all(type(part) in (int, float) and 0 <= part <= 1 for part in corner)
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraConfig:
     """Where access units come from, and how the picture is taken."""
 
-    kind: Literal["replay", "picamera", "webcam"] = _choice("replay", "picamera", "webcam")
-    file: str = _setting("", 'a video file, or "" for the rendered porch', _is_path)
-    device: str = _setting("/dev/video0", "a path such as /dev/video0", _is_path)
-    width: int = _setting(
+    kind: Literal["replay", "picamera", "webcam"] = choice("replay", "picamera", "webcam")
+    file: str = setting("", 'a video file, or "" for the rendered porch', is_path)
+    device: str = setting("/dev/video0", "a path such as /dev/video0", is_path)
+    width: int = setting(
         1280, "an even number from 160 to 4096", lambda v: 160 <= v <= 4096 and v % 2 == 0
     )
-    height: int = _setting(
+    height: int = setting(
         720, "an even number from 120 to 2160", lambda v: 120 <= v <= 2160 and v % 2 == 0
     )
-    fps: int = _between(30, 5, 60)
-    night_fps: int = _between(10, 5, 60)
-    bitrate_bps: int = _between(2_000_000, MIN_BITRATE_BPS, 20_000_000)
-    rotation: int = _setting(0, "0 or 180 (degrees)", lambda v: v in (0, 180))
-    is_mirrored: bool = _setting(False, "true or false", lambda _: True)
-    focus_m: float = _between(0.0, 0, 50, "metres (0: the lens decides)")
-    flicker_hz: int = _setting(
-        50, "50 or 60 (the mains), or 0 for none", lambda v: v in (0, 50, 60)
-    )
-    metering: Literal["backlit", "centre", "average"] = _choice("backlit", "centre", "average")
-    has_infrared: bool = _setting(False, "true or false", lambda _: True)
+    fps: int = between(30, 5, 60)
+    night_fps: int = between(10, 5, 60)
+    bitrate_bps: int = between(2_000_000, MIN_BITRATE_BPS, 20_000_000)
+    rotation: int = setting(0, "0 or 180 (degrees)", lambda v: v in (0, 180))
+    is_mirrored: bool = setting(False, "true or false", lambda _: True)
+    focus_m: float = between(0.0, 0, 50, "metres (0: the lens decides)")
+    flicker_hz: int = setting(50, "50 or 60 (the mains), or 0 for none", lambda v: v in (0, 50, 60))
+    metering: Literal["backlit", "centre", "average"] = choice("backlit", "centre", "average")
+    has_infrared: bool = setting(False, "true or false", lambda _: True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrivacyConfig:
     """What is never filmed."""
 
-    masks: tuple[Polygon, ...] = _polygons("masks")
+    masks: tuple[Polygon, ...] = polygons("masks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MotionConfig:
     """What counts as motion."""
 
-    is_on: bool = _setting(True, "true or false", lambda _: True)
-    zones: tuple[Polygon, ...] = _polygons("zones")
-    zone_names: tuple[str, ...] = _setting(
-        (), "at most 8 names of at most 40 characters, one a zone", _are_names
+    is_on: bool = setting(True, "true or false", lambda _: True)
+    zones: tuple[Polygon, ...] = polygons("zones")
+    zone_names: tuple[str, ...] = setting(
+        (), "at most 8 names of at most 40 characters, one a zone", are_names
     )
-    sensitivity: int = _between(5, 1, 10)
-    min_size_percent: float = _between(0.4, 0.05, 50, "percent of the picture")
-    min_time_s: float = _between(0.3, 0, 10, "seconds")
-    presence: Literal["none", "agree", "either"] = _choice("none", "agree", "either")
+    sensitivity: int = between(5, 1, 10)
+    min_size_percent: float = between(0.4, 0.05, 50, "percent of the picture")
+    min_time_s: float = between(0.3, 0, 10, "seconds")
+    presence: Literal["none", "agree", "either"] = choice("none", "agree", "either")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipsConfig:
     """How long clips are, and how many are kept."""
 
-    pre_roll_s: float = _between(6.0, 0, 30, "seconds")
-    post_roll_s: float = _between(6.0, 1, 120, "seconds")
-    longest_s: float = _between(60.0, 15, 120, "seconds")
-    ring_max_bytes: int = _between(16_000_000, 1_000_000, 512_000_000)
-    keep_days: int = _between(30, 1, 180)
-    keep_bytes: int = _between(8_000_000_000, 10_000_000, 4_000_000_000_000)
-    min_free_bytes: int = _between(200_000_000, 0, 1_000_000_000_000)
+    pre_roll_s: float = between(6.0, 0, 30, "seconds")
+    post_roll_s: float = between(6.0, 1, 120, "seconds")
+    longest_s: float = between(60.0, 15, 120, "seconds")
+    ring_max_bytes: int = between(16_000_000, 1_000_000, 512_000_000)
+    keep_days: int = between(30, 1, 180)
+    keep_bytes: int = between(8_000_000_000, 10_000_000, 4_000_000_000_000)
+    min_free_bytes: int = between(200_000_000, 0, 1_000_000_000_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageConfig:
     """Where the key lies that seals the clips on the card."""
 
-    key: Literal["file", "pkcs11", "pi"] = _choice("file", "pkcs11", "pi")
-    pkcs11_module: str = _setting("", 'the token\'s library (.so), or ""', _is_path)
-    pkcs11_token: str = _setting("", 'the token\'s label, or ""', _is_path)
-    pkcs11_pin_file: str = _setting("", 'a file that holds the token\'s PIN, or ""', _is_path)
-    recovery_key: str = _setting(
-        "", 'the public key that `doorward recovery` prints, or ""', _is_public_key
+    key: Literal["file", "pkcs11", "pi"] = choice("file", "pkcs11", "pi")
+    pkcs11_module: str = setting("", 'the token\'s library (.so), or ""', is_path)
+    pkcs11_token: str = setting("", 'the token\'s label, or ""', is_path)
+    pkcs11_pin_file: str = setting("", 'a file that holds the token\'s PIN, or ""', is_path)
+    recovery_key: str = setting(
+        "", 'the public key that `doorward recovery` prints, or ""', is_public_key
     )
 
 
@@ -195,39 +113,37 @@ class StorageConfig:
 class PanelConfig:
     """The buttons, the light and the chime. Their pins are in hardware/pins.toml."""
 
-    pins: Literal["gpio", "mock"] = _choice("gpio", "mock")
-    pins_file: str = _setting("", 'another pins.toml, or "" for Doorward\'s own', _is_path)
-    debounce_ms: int = _between(30, 1, 500)
-    has_light: bool = _setting(True, "true or false", lambda _: True)
-    light_percent: int = _between(60, 1, 100)
-    chime_ms: int = _setting(
+    pins: Literal["gpio", "mock"] = choice("gpio", "mock")
+    pins_file: str = setting("", 'another pins.toml, or "" for Doorward\'s own', is_path)
+    debounce_ms: int = between(30, 1, 500)
+    has_light: bool = setting(True, "true or false", lambda _: True)
+    light_percent: int = between(60, 1, 100)
+    chime_ms: int = setting(
         300, "a whole number from 0 (no chime) to 500 ms", lambda v: 0 <= v <= 500
     )
-    control_socket: str = _setting(
-        "", 'a path, or "" for control.sock in the data folder', _is_path
-    )
+    control_socket: str = setting("", 'a path, or "" for control.sock in the data folder', is_path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoundConfig:
     """What the doorbell hears and says."""
 
-    card: Literal["none", "system"] = _choice("none", "system")
-    microphone: str = _setting("", 'a part of a device\'s name, or ""', _is_path)
-    speaker: str = _setting("", 'a part of a device\'s name, or ""', _is_path)
-    is_microphone_on: bool = _setting(False, "true or false", lambda _: True)
-    is_in_live_view: bool = _setting(True, "true or false", lambda _: True)
-    is_in_clips: bool = _setting(False, "true or false", lambda _: True)
-    echo: Literal["auto", "livekit", "speex", "none"] = _choice("auto", "livekit", "speex", "none")
-    reply_after_s: float = _between(0.0, 0, 120, "seconds (0: never)")
+    card: Literal["none", "system"] = choice("none", "system")
+    microphone: str = setting("", 'a part of a device\'s name, or ""', is_path)
+    speaker: str = setting("", 'a part of a device\'s name, or ""', is_path)
+    is_microphone_on: bool = setting(False, "true or false", lambda _: True)
+    is_in_live_view: bool = setting(True, "true or false", lambda _: True)
+    is_in_clips: bool = setting(False, "true or false", lambda _: True)
+    echo: Literal["auto", "livekit", "speex", "none"] = choice("auto", "livekit", "speex", "none")
+    reply_after_s: float = between(0.0, 0, 120, "seconds (0: never)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveConfig:
     """Live view."""
 
-    private_ice_hosts: tuple[str, ...] = _setting(
-        (), f"a list of at most {MAX_ICE_HOSTS} host names or IPv4 addresses", _are_hosts
+    private_ice_hosts: tuple[str, ...] = setting(
+        (), f"a list of at most {MAX_ICE_HOSTS} host names or IPv4 addresses", are_hosts
     )
 
 
@@ -235,34 +151,34 @@ class LiveConfig:
 class HealthConfig:
     """What the doorbell may do about trouble by itself."""
 
-    may_reboot: bool = _setting(False, "true or false", lambda _: True)
+    may_reboot: bool = setting(False, "true or false", lambda _: True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorConfig:
     """The doorbell's own page on the home network."""
 
-    listen_host: str = _setting("127.0.0.1", "an address or a host name", _is_host)
-    listen_port: int = _between(8402, 0, 65535)
-    url: str = _setting("http://localhost:8402", "http(s)://host[:port] without a path", _is_origin)
+    listen_host: str = setting("127.0.0.1", "an address or a host name", is_host)
+    listen_port: int = between(8402, 0, 65535)
+    url: str = setting("http://localhost:8402", "http(s)://host[:port] without a path", is_origin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceConfig:
     """Where the doorbell hangs, and whether its owners want to hear of requests."""
 
-    cell: str = _setting("", 'an H3 index of resolution 9, or ""', _is_cell)
-    is_opted_in: bool = _setting(False, "true or false", lambda _: True)
+    cell: str = setting("", 'an H3 index of resolution 9, or ""', is_cell)
+    is_opted_in: bool = setting(False, "true or false", lambda _: True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
     """Which public logs the doorbell believes."""
 
-    policy: str = _setting(
+    policy: str = setting(
         "policy.txt",
         "a policy file (c2sp.org/tlog-policy)",
-        lambda value: bool(value) and _is_path(value),
+        lambda value: bool(value) and is_path(value),
     )
 
     @property
@@ -275,7 +191,7 @@ class LogConfig:
 class ClockConfig:
     """Whom the doorbell believes about the time."""
 
-    is_host_time_trusted: bool = _setting(False, "true or false", lambda _: True)
+    is_host_time_trusted: bool = setting(False, "true or false", lambda _: True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +261,10 @@ def _value(item: Field[Any], value: Any, key: str) -> Any:  # Any: TOML's values
     if type(value) is not type(item.default) or not item.metadata["is_right"](value):
         raise ConfigError(key, value, expected)
     return value
+
+
+def _frozen(value: Any) -> Any:  # Any: TOML's nested lists, as nested tuples
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _with_absolute_paths(config: Config, folder: Path) -> Config:

@@ -8,6 +8,7 @@ Only putting together belongs here.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import httpx2
 
@@ -24,6 +25,7 @@ from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.tries import Tries
 from firmware.following.policy_file import load_logs_if_any
+from firmware.fulfilling import Fulfilling
 from firmware.gathering import Gathering
 from firmware.holding import Holding
 from firmware.household import Household
@@ -32,6 +34,7 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
 from firmware.own_page import AskedLine, Ear, HowItIs, KnockSwitch, OwnPage, Progress, Showing
+from firmware.promises import Promises
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.decisions import OwnerSettings
 from firmware.public_record import PublicRecord
@@ -48,176 +51,96 @@ FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 """Longer than a request and its renewal can stand."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """What is used here of the doorbell."""
+
+    config: Config
+    keys: DeviceKeys
+    enrolment: Enrolment
+    clock: SystemClock
+    household: Household
+    recording: Recording
+    http: httpx2.AsyncClient
+    source: random.Random
+    events: WaitingEvents
+    tell: Tell
+    promises: Promises
+    on_masks: Callable[[Sequence[Polygon]], Awaitable[None]]
+
+
 class Consenting:
     """Desk, own page and uploads of one doorbell. Build it inside the running loop."""
 
     def __init__(
-        self,
-        config: Config,
-        *,
-        keys: DeviceKeys,
-        enrolment: Enrolment,
-        clock: SystemClock,
-        household: Household,
-        recording: Recording,
-        http: httpx2.AsyncClient,
-        source: random.Random,
-        events: WaitingEvents,
-        tell: Tell,
-        on_masks: Callable[[Sequence[Polygon]], Awaitable[None]],
-        how_it_is: HowItIs,
-        ear: Ear,
-        knock: KnockSwitch,
+        self, near: Neighbours, *, how_it_is: HowItIs, ear: Ear, knock: KnockSwitch
     ) -> None:
-        self._config, self._clock = config, clock
-        outgoing = Outgoing(config.data_dir / "outgoing")
-        statements = FactsStore(recording.database)
-        self._household = HouseholdStore(recording.database)
-        self._on_masks = on_masks
-        self.record = PublicRecord(
-            folder=config.data_dir / "register",
-            device=keys.device,
-            cell=config.place.cell,
-            is_opted_in=config.place.is_opted_in,
-            logs=load_logs_if_any(config.log.policy_path),
-            log_url=enrolment.log_url,
-            http=http,
-            clock=clock,
-            database=recording.database,
-            statements=statements,
-            household=self._household,
-            browsers=household.browsers,
-            notes=household.notes,
-            events=events,
-            tell=tell,
-            has_owner=household.has_owner,
-            source=source,
+        self._near = near
+        self._statements = FactsStore(near.recording.database)
+        self._household = HouseholdStore(near.recording.database)
+        self._outgoing = Outgoing(near.config.data_dir / "outgoing")
+        self._door_number = DoorNumber(
+            near.config.data_dir / "door.json", monotonic_s=_seconds(near.clock)
         )
-        bucket = Bucket(enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
-        uploader = Uploader(outgoing=outgoing, bucket=bucket, source=source)
-        self.uploads = Uploads(uploader=uploader, outgoing=outgoing, tell=tell)
         self._holding = Holding(
             household=self._household,
-            statements=statements,
-            library=recording.library,
-            clock=clock,
+            statements=self._statements,
+            library=near.recording.library,
+            clock=near.clock,
         )
         self._refusal_counts = RefusalCounts(
-            household=self._household, clock=clock, tell=tell, chance=source
+            household=self._household, clock=near.clock, tell=near.tell, chance=near.source
         )
-        deciding = Deciding(
-            admitting=household.admitting,
-            owners=household.owners,
+        self.record = self._open_record()
+        self.uploads = self._open_uploads()
+        self._deciding = self._make_deciding()
+        self._recovering = self._make_recovering()
+        self._answers = Answers(
+            owners=near.household.owners,
+            notes=near.household.notes,
             household=self._household,
-            holding=self._holding,
-            notes=household.notes,
-            clock=clock,
-            tell=tell,
-            take_back=lambda digest: self.desk.take_back(digest),
-            on_settings=self._take_settings,
-            on_recovery=lambda keys: self._recovering.on_keys(keys),
+            promises=near.promises,
+            clock=near.clock,
+            door_url=near.config.door.url,
         )
-        door_number = DoorNumber(config.data_dir / "door.json", monotonic_s=_seconds(clock))
-        self._recovering = Recovering(
-            device=keys.device,
-            pairing=household.pairing,
-            tries=Tries(config.data_dir / "recovery.json", monotonic_s=_seconds(clock)),
-            door_number=door_number,
-            admitting=household.admitting,
-            deciding=deciding,
-            household=self._household,
-            notes=household.notes,
-            clock=clock,
-            tell=tell,
-            seal_clips_to=recording.use_recovery_key,
-        )
+        self._gathering = self._make_gathering()
+        self._fulfilling = self._make_fulfilling()
         self.desk = StatementDesk(
-            keys=keys,
-            clock=clock,
-            owners=household.owners,
-            answers=Answers(
-                owners=household.owners,
-                notes=household.notes,
-                household=self._household,
-                clock=clock,
-                door_url=config.door.url,
-            ),
-            facts_store=statements,
-            gathering=Gathering(
-                device=keys.device,
-                cell=config.place.cell,
-                clock=clock,
-                register=self.record.facts,
-                policy=self.record.policy,
-                custody_origin=self.record.custody_origin,
-                owners=household.owners,
-                browsers=household.browsers,
-                statements=statements,
-                household=self._household,
-                library=recording.library,
-            ),
-            deciding=deciding,
-            releasing=Releasing(
-                keys=keys,
-                certificate_pem=enrolment.certificate_pem.encode(),
-                library=recording.library,
-                playback=recording.playback,
-                outgoing=outgoing,
-                tell=tell,
-                extract=self.record.extract,
-                capture_proof=self.record.capture_proof,
-                stop_sending=self.uploads.stop,
-            ),
-            tell=tell,
+            keys=near.keys,
+            clock=near.clock,
+            answers=self._answers,
+            facts_store=self._statements,
+            gathering=self._gathering,
+            promises=near.promises,
+            fulfilling=self._fulfilling,
         )
-        showing = Showing(
+        self._showing = Showing(
             desk=self.desk,
-            owners=household.owners,
+            owners=near.household.owners,
             household=self._household,
-            library=recording.library,
-            playback=recording.playback,
+            library=near.recording.library,
+            playback=near.recording.playback,
             register=self.record.facts,
         )
         self.asked = AskedLine(
             desk=self.desk,
-            showing=showing,
-            owners=household.owners,
-            browsers=household.browsers,
+            showing=self._showing,
+            owners=near.household.owners,
+            browsers=near.household.browsers,
             household=self._household,
         )
-        self._page = OwnPage(
-            keys=keys,
-            desk=self.desk,
-            pairing=household.pairing,
-            recovering=self._recovering,
-            owners=household.owners,
-            admitting=household.admitting,
-            door_number=door_number,
-            library=recording.library,
-            showing=showing,
-            progress=Progress(
-                statements=statements,
-                household=self._household,
-                outgoing=outgoing,
-                register=self.record.facts,
-            ),
-            knock=knock,
-            clock=clock,
-            tell=tell,
-            door_url=config.door.url,
-            how_it_is=how_it_is,
-            ear=ear,
-        )
+        self._page = self._make_page(how_it_is, ear, knock)
 
     async def serve_page(self) -> None:
         """Serve the doorbell's own page until cancelled."""
-        door = self._config.door
+        door = self._near.config.door
         app = door_app(
             self._page,
             origins=own_origins(
                 door.url, listen_host=door.listen_host, listen_port=door.listen_port
             ),
-            clock=self._clock,
+            clock=self._near.clock,
+            example_town=self.record.example_town,
         )
         await serve(app, door.listen_host, door.listen_port)
 
@@ -232,7 +155,9 @@ class Consenting:
             await self._take_settings(settings)
 
     async def start(self) -> None:
-        """Take up what was confirmed before the start."""
+        """Take up what was begun, promised or confirmed before the start."""
+        await self._near.promises.keep()
+        await self._recovering.resume()
         await self.desk.resume()
 
     async def keep_in_order(self) -> None:
@@ -240,8 +165,10 @@ class Consenting:
         while True:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
-            if self._clock.is_settled():  # a wrong time would forget a no, and ask again
-                now_ms = self._clock.wall_ms()
+            await self._near.promises.keep()
+            await self._recovering.resume()
+            if self._near.clock.is_settled():  # a wrong time would forget a no, and ask again
+                now_ms = self._near.clock.wall_ms()
                 await asyncio.to_thread(
                     self._household.forget_declined_before, now_ms - FORGOTTEN_MS
                 )
@@ -250,8 +177,147 @@ class Consenting:
             await asyncio.sleep(LOOKED_AT_EVERY_S)
 
     async def _take_settings(self, settings: OwnerSettings) -> None:
-        await self._on_masks(
+        await self._near.on_masks(
             [tuple((x / 1000, y / 1000) for x, y in mask) for mask in settings.masks]
+        )
+
+    # --- what is wired to what ---
+
+    def _open_record(self) -> PublicRecord:
+        """Both public logs: what is read of them, and what this doorbell writes into them."""
+        near = self._near
+        return PublicRecord(
+            folder=near.config.data_dir / "register",
+            device=near.keys.device,
+            cell=near.config.place.cell,
+            is_opted_in=near.config.place.is_opted_in,
+            logs=load_logs_if_any(near.config.log.policy_path),
+            log_url=near.enrolment.log_url,
+            http=near.http,
+            clock=near.clock,
+            database=near.recording.database,
+            statements=self._statements,
+            household=self._household,
+            browsers=near.household.browsers,
+            notes=near.household.notes,
+            events=near.events,
+            tell=near.tell,
+            has_owner=near.household.has_owner,
+            source=near.source,
+        )
+
+    def _open_uploads(self) -> Uploads:
+        """The way of sealed packages to the bucket."""
+        near = self._near
+        bucket = Bucket(near.enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
+        uploader = Uploader(outgoing=self._outgoing, bucket=bucket, source=near.source)
+        return Uploads(uploader=uploader, outgoing=self._outgoing, tell=near.tell)
+
+    def _make_deciding(self) -> Deciding:
+        """What carries out a decision that is none about footage."""
+        near = self._near
+        return Deciding(
+            admitting=near.household.admitting,
+            owners=near.household.owners,
+            household=self._household,
+            holding=self._holding,
+            notes=near.household.notes,
+            clock=near.clock,
+            tell=near.promises.tell,
+            take_back=lambda digest: self._fulfilling.take_back(digest),
+            on_settings=self._take_settings,
+            on_recovery=lambda keys: self._recovering.on_keys(keys),
+        )
+
+    def _make_recovering(self) -> Recovering:
+        """What lets an owner in again by the printed code."""
+        near = self._near
+        return Recovering(
+            device=near.keys.device,
+            pairing=near.household.pairing,
+            tries=Tries(near.config.data_dir / "recovery.json", monotonic_s=_seconds(near.clock)),
+            door_number=self._door_number,
+            admitting=near.household.admitting,
+            deciding=self._deciding,
+            household=self._household,
+            notes=near.household.notes,
+            clock=near.clock,
+            promises=near.promises,
+            seal_clips_to=near.recording.use_recovery_key,
+        )
+
+    def _make_gathering(self) -> Gathering:
+        """All facts that statements are judged by, of one moment."""
+        near = self._near
+        return Gathering(
+            device=near.keys.device,
+            cell=near.config.place.cell,
+            clock=near.clock,
+            register=self.record.facts,
+            policy=self.record.policy,
+            custody_origin=self.record.custody_origin,
+            owners=near.household.owners,
+            browsers=near.household.browsers,
+            statements=self._statements,
+            household=self._household,
+            library=near.recording.library,
+        )
+
+    def _make_fulfilling(self) -> Fulfilling:
+        """What takes a decision to its effect, and a grant to its release."""
+        near = self._near
+        return Fulfilling(
+            device=near.keys.device,
+            clock=near.clock,
+            answers=self._answers,
+            facts_store=self._statements,
+            gathering=self._gathering,
+            deciding=self._deciding,
+            promises=near.promises,
+            releasing=self._make_releasing(),
+            tell=near.tell,
+        )
+
+    def _make_releasing(self) -> Releasing:
+        """What seals a package for its agency and queues it."""
+        near = self._near
+        return Releasing(
+            keys=near.keys,
+            certificate_pem=near.enrolment.certificate_pem.encode(),
+            library=near.recording.library,
+            playback=near.recording.playback,
+            outgoing=self._outgoing,
+            tell=near.promises.tell,
+            extract=self.record.extract,
+            capture_proof=self.record.capture_proof,
+            stop_sending=self.uploads.stop,
+        )
+
+    def _make_page(self, how_it_is: HowItIs, ear: Ear, knock: KnockSwitch) -> OwnPage:
+        """The doorbell's own page on the home network, as far as it decides anything."""
+        near = self._near
+        return OwnPage(
+            keys=near.keys,
+            desk=self.desk,
+            pairing=near.household.pairing,
+            recovering=self._recovering,
+            owners=near.household.owners,
+            admitting=near.household.admitting,
+            door_number=self._door_number,
+            library=near.recording.library,
+            showing=self._showing,
+            progress=Progress(
+                statements=self._statements,
+                household=self._household,
+                outgoing=self._outgoing,
+                register=self.record.facts,
+            ),
+            knock=knock,
+            clock=near.clock,
+            tell=near.tell,
+            door_url=near.config.door.url,
+            how_it_is=how_it_is,
+            ear=ear,
         )
 
 

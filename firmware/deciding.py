@@ -35,7 +35,7 @@ from firmware.protocol.decisions import (
     SetRecovery,
     Unhold,
 )
-from firmware.protocol.events import EventBody, Paired
+from firmware.protocol.events import EventBody, OwnerGone, Paired
 from firmware.protocol.grants import AddOwner, Terms
 
 log = logging.getLogger(__name__)
@@ -82,9 +82,12 @@ class Deciding:
             return Refusal(reason="form", detail=f"the memory card doesn't take it: {error}")
 
     async def _carry_out(self, digest: str, terms: Terms, credential_id: str) -> Refusal | None:
+        household, now_ms = self._household, self._clock.wall_ms()
         match terms:
             case AddOwner():
-                return await self._add_owner(digest, terms)
+                refusal = await self._admitting.add_owner(terms.owner)
+                if refusal is not None:
+                    return refusal
             case RemoveOwner():
                 await self._remove_owner(terms, credential_id)
             case EnrolBrowser():
@@ -92,44 +95,99 @@ class Deciding:
             case EndBrowser():
                 return await self._admitting.end_browser(terms.browser, credential_id)
             case Hold() | Unhold():
-                await self._hold(digest, terms)
-            case ChangeSettings() | RefuseAgency():
-                await self._set(digest, terms)
-            case Revoke():
+                await asyncio.to_thread(self._hold, digest, terms)
+            case ChangeSettings():
+                await asyncio.to_thread(household.set_settings, terms.settings)
+            case RefuseAgency(agency=agency, is_refused=is_refused):
                 await asyncio.to_thread(
-                    self._household.revoke, terms.grant_digest, self._clock.wall_ms()
+                    lambda: household.refuse_agency(agency, is_refused=is_refused)
                 )
+            case Revoke():
+                await asyncio.to_thread(household.revoke, terms.grant_digest, now_ms)
+            case Decline():
+                await asyncio.to_thread(household.decline, terms.request_digest, now_ms)
+            case SetRecovery():
+                await asyncio.to_thread(household.set_recovery, terms.keys)
+            case AddApprover() | EndApprover():
+                await self._change_approvers(terms, credential_id)
+            case _:
+                return Refusal(reason="form", detail="this is decided elsewhere")
+        await self.round_off(digest, terms)
+        return None
+
+    async def round_off(self, digest: str, terms: Terms) -> None:
+        """Do what follows from a decision that is on the card, and tell of it; as often as need be.
+
+        Who or what is gone can't be told of here any more: see `foretell`.
+        """
+        match terms:
+            case AddOwner():
+                await self.tell_added(terms)
+                credential_id = terms.owner.passkey.credential_id
+                await self.tell_what_counts(digest, terms.owner.browser, credential_id)
+            case Hold() | Unhold():
+                await asyncio.to_thread(self._holding.apply)
+                await self._notes.to_all(await self._holds_now(digest))
+            case ChangeSettings():
+                await self._on_settings(terms.settings)
+                await self._notes.to_all(await self._settings_now(digest))
+            case RefuseAgency():
+                await self._notes.to_all(await self._settings_now(digest))
+            case Revoke():
                 await self._take_back(terms.grant_digest)
                 await self._tell_done(digest, "revoke")
             case Decline():
-                await asyncio.to_thread(
-                    self._household.decline, terms.request_digest, self._clock.wall_ms()
-                )
                 await self._tell_done(digest, "decline")
             case SetRecovery():
-                await asyncio.to_thread(self._household.set_recovery, terms.keys)
                 self._on_recovery(terms.keys)
                 await self._tell_done(digest, "recovery")
             case AddApprover() | EndApprover():
-                await self._change_approvers(terms, credential_id)
                 await self._tell_done(digest, "approver")
             case _:
-                return Refusal(reason="form", detail="this is decided elsewhere")
-        return None
+                pass
 
-    def is_done(self, terms: Terms) -> bool:
-        """Tell whether it is so already, of what can't be done twice. Reads the card."""
+    async def foretell(self, terms: Terms, credential_id: str) -> None:
+        """Tell as if it were so what can't be told once it is: who goes, and a browser's end.
+
+        For `Promises.gather`, before it is carried out: told only if a crash comes in between.
+        """
+        by = self._owners.find(credential_id)
+        match terms:
+            case RemoveOwner():
+                gone = self._owners.find(terms.credential_id)
+                if gone is not None and by is not None:
+                    await self._tell_gone(terms)
+                    note = words.OwnerRemoved(name=gone.name, by_name=by.name)
+                    await self._notes.to_all(note, but=terms.credential_id)
+            case EndBrowser():
+                await self._admitting.tell_ended(terms.browser, credential_id)
+            case _:
+                pass
+
+    def is_done(self, digest: str, terms: Terms) -> bool:
+        """Tell whether it is so already, of what can't be decided twice. Reads the card."""
+        household = self._household
         match terms:
             case AddOwner():
                 known = self._owners.find(terms.owner.passkey.credential_id)
                 return known == terms.owner.owner
             case RemoveOwner():
                 return self._owners.find(terms.credential_id) is None
+            case EndBrowser():
+                return not self._admitting.may_watch(terms.browser)
             case ChangeSettings():
-                return self._household.settings() == terms.settings
+                return household.settings() == terms.settings
             case AddApprover():
-                approver = self._household.approvers().get(terms.key.credential_id)
+                approver = household.approvers().get(terms.key.credential_id)
                 return approver is not None and approver.key == terms.key
+            case EndApprover():
+                return terms.credential_id not in household.approvers()
+            case Hold():
+                return any(hold.digest == digest for hold in household.holds())
+            case Unhold():
+                return all(hold.digest != terms.hold_digest for hold in household.holds())
+            case Revoke():
+                return terms.grant_digest in household.revoked()
             case _:
                 return False
 
@@ -138,14 +196,6 @@ class Deciding:
         credential_id = terms.owner.passkey.credential_id
         await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
         await self._admitting.tell_browsers(credential_id)
-
-    async def _add_owner(self, digest: str, terms: AddOwner) -> Refusal | None:
-        refusal = await self._admitting.add_owner(terms.owner)
-        if refusal is None:
-            await self.tell_added(terms)
-            credential_id = terms.owner.passkey.credential_id
-            await self.tell_what_counts(digest, terms.owner.browser, credential_id)
-        return refusal
 
     async def _enrol_browser(
         self, digest: str, browser: BrowserKeys, credential_id: str
@@ -168,23 +218,28 @@ class Deciding:
         # The approvers first: a key of theirs must not wake up if they are ever an owner again.
         await asyncio.to_thread(self._household.end_approvers_of, terms.credential_id)
         await self._admitting.remove_owner(terms.credential_id)
+        await self._tell_gone(terms)
         if gone is not None and by is not None:
             await self._notes.to_all(words.OwnerRemoved(name=gone.name, by_name=by.name))
 
-    async def _hold(self, digest: str, terms: Hold | Unhold) -> None:
-        household = self._household
-        if isinstance(terms, Hold):
-            hold = HeldTime(
-                digest=digest,
-                from_ms=terms.from_ms,
-                to_ms=terms.to_ms,
-                until_ms=self._holding.until_ms(),
-            )
-            await asyncio.to_thread(household.add_hold, hold)
-        else:
-            await asyncio.to_thread(household.end_hold, terms.hold_digest)
-        await asyncio.to_thread(self._holding.apply)
-        await self._notes.to_all(await self._holds_now(digest))
+    async def _tell_gone(self, terms: RemoveOwner) -> None:
+        """Let the relay carry nothing more between them and us."""
+        try:
+            await self._tell(OwnerGone(credential_id=terms.credential_id))
+        except (DoorwardError, OSError):  # who was sent away goes, whoever hears of it
+            log.exception("the relay isn't told that an owner is gone")
+
+    def _hold(self, digest: str, terms: Hold | Unhold) -> None:
+        if isinstance(terms, Unhold):
+            self._household.end_hold(terms.hold_digest)
+            return
+        hold = HeldTime(
+            digest=digest,
+            from_ms=terms.from_ms,
+            to_ms=terms.to_ms,
+            until_ms=self._holding.until_ms(),
+        )
+        self._household.add_hold(hold)
 
     async def _holds_now(self, digest: str) -> words.HoldsNow:
         holds = await asyncio.to_thread(self._household.holds)
@@ -200,17 +255,6 @@ class Deciding:
                 for one in holds
             ],
         )
-
-    async def _set(self, digest: str, terms: ChangeSettings | RefuseAgency) -> None:
-        household = self._household
-        if isinstance(terms, ChangeSettings):
-            await asyncio.to_thread(household.set_settings, terms.settings)
-            await self._on_settings(terms.settings)
-        else:
-            await asyncio.to_thread(
-                lambda: household.refuse_agency(terms.agency, is_refused=terms.is_refused)
-            )
-        await self._notes.to_all(await self._settings_now(digest))
 
     async def _settings_now(self, digest: str) -> words.SettingsNow:
         settings = await asyncio.to_thread(self._household.settings)

@@ -15,7 +15,7 @@ recording.py, sound in sounding.py, people in household.py, what they decide in 
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -24,11 +24,11 @@ import httpx2
 from firmware.answering import Cameras, CodeWatch, Viewing
 from firmware.bell import Bell
 from firmware.board import board
-from firmware.capture.source import Mask, Polygon
+from firmware.clips.promise_store import PromiseStore
 from firmware.clock import SystemClock
 from firmware.clock_watch import ClockWatch
 from firmware.config import Config
-from firmware.consenting import Consenting
+from firmware.consenting import Consenting, Neighbours
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import DoorwardError
 from firmware.event_pictures import EventPictures, PictureSealer
@@ -51,6 +51,7 @@ from firmware.outbox.queue import Outbox
 from firmware.own_page import Ear, HowItIs, KnockSwitch
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel
+from firmware.promises import Promises
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.encoding import new_id
 from firmware.recording import Recording
@@ -85,220 +86,54 @@ class Doorbell:
         http: httpx2.AsyncClient,
         source: random.Random,
     ) -> None:
-        data_dir, panel, clock = config.data_dir, body.panel, body.clock
-        self._config, self._source, self._clock, self._panel = config, source, clock, panel
+        self._config, self._keys, self._enrolment = config, keys, enrolment
+        self._body, self._clock, self._source = body, body.clock, source
+        self._boot_id = new_id()
         self._bitrate_bps = config.camera.bitrate_bps
-        self._file_masks = config.privacy.masks
-        self._owner_masks: tuple[Polygon, ...] = ()
-        boot_id = new_id()
-        self._outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=clock.boot_id)
-        self._teller = Teller(self._outbox, clock)
-        tell = self._teller.tell
-
-        self._filming = Filming(
-            config,
-            clock=clock,
-            set_infrared=panel.set_infrared,
-            on_state=lambda *_: self._health.look_now(),
-            on_hide=lambda: self._viewing.hide(),
-            give_up=body.end.give_up,
-            manager=body.manager,
-            source=source,
+        self._outbox = Outbox(
+            config.data_dir / "outbox.sqlite3", keys.device, boot=body.clock.boot_id
         )
+        self._teller = Teller(self._outbox, body.clock)
+        self._promises = Promises(
+            store=lambda: PromiseStore(self._recording.database),
+            tell=self._teller.tell,
+            tell_once=self._teller.tell_once,
+        )
+        self._filming = self._open_filming()
         self._sounding = Sounding(
             config.sound,
-            data_dir,
-            clock=clock,
+            config.data_dir,
+            clock=body.clock,
             source=source,
             is_attended=lambda: bool(self._viewing.live.watchers),
         )
         self._household = Household(
-            data_dir,
+            config.data_dir,
             keys=keys,
-            clock=clock,
-            tell=tell,
+            clock=body.clock,
+            tell=self._teller.tell,
+            promises=self._promises,
             on_browser_ended=lambda browser: self._viewing.on_browser_ended(browser),
             play_reply=self._sounding.play_reply,
         )
-        has_owner = self._household.has_owner
-        self._recording = Recording(
-            config,
-            keys=keys,
-            filming=self._filming,
-            clock=clock,
-            boot_id=boot_id,
-            may_record=has_owner,
-            on_card=lambda state: self._health.set_card(state),
-            tell=tell,
-            newest_checkpoint=lambda: self._consenting.record.newest_checkpoint,
-            sound_feed=self._sounding.microphone if config.sound.is_in_clips else None,
-        )
-        self._pictures = EventPictures(
-            self._filming.small,
-            newest_key_frame=self._filming.newest_key_frame,
-            shown_since_90k=lambda: self._filming.shown_since_90k,
-            sealer=PictureSealer(
-                device=keys.device,
-                signer=keys.signer,
-                browsers=self._household.browsers_that_see,
-            ),
-            clock=clock,
-            tell=tell,
-            is_online=lambda: self._link.is_online,
-        )
-        self._viewing = self._open_viewing(keys)
+        self._recording = self._open_recording()
+        self._pictures = self._open_pictures()
+        self._viewing = self._open_viewing()
         self._sounding.on_change(self._recording.on_sound_change)
         self._sounding.on_change(self._viewing.live.tell_states)
-        self._watch_over(body)
-
-        knock_store = KnockStore(data_dir / "knock.json", clock=clock)
-        self._consenting = Consenting(
-            config,
-            keys=keys,
-            enrolment=enrolment,
-            clock=clock,
-            household=self._household,
-            recording=self._recording,
-            http=http,
-            source=source,
-            events=self._outbox,
-            tell=tell,
-            on_masks=self._take_masks,
-            how_it_is=HowItIs(
-                is_online=lambda: self._link.is_online,
-                health=lambda: self._health.health,
-                troubles=lambda: self._health.troubles,
-            ),
-            ear=Ear(microphone=self._sounding.microphone, settings=config.sound),
-            knock=KnockSwitch(
-                store=knock_store,
-                has_speaker=lambda: self._sounding.speaker.has_card,
-                last=lambda: self._knocking.desk.last,
-            ),
-        )
+        self._watch_over()
+        knocks = KnockStore(config.data_dir / "knock.json", clock=body.clock)
+        self._consenting = self._open_consenting(http, knocks)
         self._knocking = Knocking(
-            store=knock_store,
-            panel=panel,
+            store=knocks,
+            panel=body.panel,
             voice=self._sounding.speech,
             mouth=self._sounding.speaker,
             statements=self._consenting.desk,
-            clock=clock,
+            clock=body.clock,
         )
-        self._link = LinkSession(
-            identity=Identity(device=keys.device, boot_id=boot_id, version=version("doorward")),
-            address=BrokerAddress(
-                host=enrolment.broker_host,
-                port=enrolment.broker_port,
-                ca_file=data_dir / "ca.pem",
-                certificate_file=data_dir / "certificate.pem",
-                key_file=keys.identity_file,
-            ),
-            store=self._outbox,
-            handle=CommandHandlers(
-                on_live=self._viewing.on_command,
-                on_order=self._household.orders.on_order,
-                on_register_grew=self._consenting.record.on_register_grew,
-                on_release_logged=self._consenting.desk.on_release_logged,
-                on_slot_logged=self._consenting.record.on_slot_logged,
-                on_statement=self._consenting.desk.on_statement,
-                on_upload_ticket=self._consenting.uploads.on_ticket,
-                on_package_arrived=self._consenting.uploads.on_arrived,
-            ),
-            wall_ms=clock.wall_ms,
-            source=source,
-        )
-        self._bell = Bell(
-            config.panel,
-            panel,
-            clock=clock,
-            trigger=self._recording.recorder.trigger,
-            pairing=self._household.pairing,
-            has_owner=has_owner,
-            camera_state=lambda: self._filming.keeper.state,
-            tell=self._household.pushes.tell,
-            show=self._filming.show,
-            want_picture=self._pictures.want,
-            on_rung=self._sounding.unanswered.on_pressed,
-        )
-        body.watchdog.watch("camera keeper", self._filming.keeper.stuck_s)
-
-    def _open_viewing(self, keys: DeviceKeys) -> Viewing:
-        sounding = self._sounding
-        return Viewing(
-            keys=keys,
-            has_owner=self._household.has_owner,
-            checks=self._household.checks,
-            notes=self._household.notes,
-            clock=self._clock,
-            source=self._source,
-            cameras=Cameras(
-                main=self._filming.hub.late,
-                request_key_frame=self._filming.keeper.request_key_frame,
-                main_bps=lambda: self._bitrate_bps,
-                small=self._filming.small_stream,
-            ),
-            shelf=self._recording.shelf,
-            sound=LiveSound(
-                opus=sounding.opus,
-                floor=sounding.floor,
-                replies=sounding.replies,
-                microphone=lambda: sounding.microphone.state,
-                switch_microphone_off=lambda: sounding.microphone.switch(False),
-                on_watched=sounding.unanswered.on_answered,
-                reply_after_s=self._config.sound.reply_after_s,
-            ),
-            limits=LiveLimits(
-                max_viewers=board().max_viewers,
-                private_ice_hosts=self._config.live.private_ice_hosts,
-            ),
-            asked=lambda: self._consenting.asked,
-        )
-
-    def _watch_over(self, body: Body) -> None:
-        """Build what looks at camera, people and clock, and tells or shows it."""
-        config, clock, tell = self._config, self._clock, self._teller.tell
-        household = self._household
-        self._motion = MotionWatch(
-            config.motion,
-            frames=self._filming.luma.subscribe(),
-            recorder=self._recording.recorder,
-            has_owner=household.has_owner,
-            tell=household.pushes.tell,
-            on_storm=lambda is_storm: self._health.set_storm(is_storm),
-            pause_s=config.clips.post_roll_s,
-            presence=body.panel.presence,
-            want_picture=self._pictures.want,
-        )
-        self._health = HealthMonitor(
-            board=LinuxBoard(config.data_dir),
-            camera=self._filming.keeper,
-            clip_facts=self._recording.facts,
-            ladder=HeatLadder(config.camera.fps),
-            troubles=Troubles(kept_in=config.data_dir / "troubles.json"),
-            clock=clock,
-            tell=tell,
-            may_tell=household.has_owner,
-            publish=lambda health: self._link.set_health(health),
-            has_sound_failed=lambda: self._sounding.has_failed,
-            has_contradiction=lambda: self._consenting.record.has_contradiction,
-        )
-        self._clock_watch = ClockWatch(
-            clock=clock,
-            boot=clock.boot_id,
-            events=self._outbox,
-            tell=tell,
-            date_clips=self._on_time_known,
-            remember=clock.remember,
-        )
-        self._codes = CodeWatch(self._filming.luma.subscribe(), household.pairing, clock, tell)
-        self._lighting = Lighting(
-            body.panel.light,
-            pairing=household.pairing,
-            clock=clock,
-            viewers=lambda: len(self._viewing.live.watchers),
-            is_recording=lambda: self._recording.recorder.clip_id is not None,
-            has_trouble=lambda: bool(self._health.troubles),
-        )
+        self._link = self._open_link()
+        self._bell = self._hang_bell()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run all parts until `stop` is set; end them in good order."""
@@ -332,7 +167,7 @@ class Doorbell:
             await self._consenting.start()
             await self._consenting.uploads.resume(self._outbox.pending(10_000))
             await self._viewing.live.warm_up()
-            self._panel.light.set(LightState.STARTING, False)
+            self._body.panel.light.set(LightState.STARTING, False)
             log.info("doorbell ready, its own page is %s", self._config.door.url)
             await stop.wait()
         finally:
@@ -359,22 +194,209 @@ class Doorbell:
         except DoorwardError as error:
             log.error("the settings stay as they are: %s", error)
             return
-        self._file_masks = config.privacy.masks
-        await self._hide()
+        await self._filming.hide_for_file(config.privacy.masks)
         self._filming.ring.set_late(config.motion.min_time_s)
         self._motion.set_settings(config.motion)
         self._bitrate_bps = config.camera.bitrate_bps
         await self._filming.keeper.set_bitrate(self._bitrate_bps)
         log.info("masks, motion and bitrate are as the settings say; all else needs a restart")
 
-    async def _take_masks(self, masks: Sequence[Polygon]) -> None:
-        """The owners' masks, besides those of the doorbell's own file."""
-        self._owner_masks = tuple(masks)
-        await self._hide()
-
-    async def _hide(self) -> None:
-        await self._filming.hide(Mask((*self._file_masks, *self._owner_masks)))
-
     async def _on_time_known(self, difference_ms: int) -> None:
         await self._household.on_time_known()
         await self._recording.date_clips(difference_ms)
+
+    # --- what is wired to what ---
+
+    def _open_filming(self) -> Filming:
+        body = self._body
+        return Filming(
+            self._config,
+            clock=body.clock,
+            set_infrared=body.panel.set_infrared,
+            on_state=lambda *_: self._health.look_now(),
+            on_hide=lambda: self._viewing.hide(),
+            give_up=body.end.give_up,
+            manager=body.manager,
+            source=self._source,
+        )
+
+    def _open_recording(self) -> Recording:
+        return Recording(
+            self._config,
+            keys=self._keys,
+            filming=self._filming,
+            clock=self._clock,
+            boot_id=self._boot_id,
+            may_record=self._household.has_owner,
+            on_card=lambda state: self._health.set_card(state),
+            tell=self._teller.tell,
+            newest_checkpoint=lambda: self._consenting.record.newest_checkpoint,
+            sound_feed=self._sounding.microphone if self._config.sound.is_in_clips else None,
+        )
+
+    def _open_pictures(self) -> EventPictures:
+        return EventPictures(
+            self._filming.small,
+            newest_key_frame=self._filming.newest_key_frame,
+            shown_since_90k=lambda: self._filming.shown_since_90k,
+            sealer=PictureSealer(
+                device=self._keys.device,
+                signer=self._keys.signer,
+                browsers=self._household.browsers_that_see,
+            ),
+            clock=self._clock,
+            tell=self._teller.tell,
+            is_online=lambda: self._link.is_online,
+        )
+
+    def _open_viewing(self) -> Viewing:
+        sounding = self._sounding
+        return Viewing(
+            keys=self._keys,
+            has_owner=self._household.has_owner,
+            checks=self._household.checks,
+            notes=self._household.notes,
+            clock=self._clock,
+            source=self._source,
+            cameras=Cameras(
+                main=self._filming.hub.late,
+                request_key_frame=self._filming.keeper.request_key_frame,
+                main_bps=lambda: self._bitrate_bps,
+                small=self._filming.small_stream,
+            ),
+            shelf=self._recording.shelf,
+            sound=LiveSound(
+                opus=sounding.opus,
+                floor=sounding.floor,
+                replies=sounding.replies,
+                microphone=lambda: sounding.microphone.state,
+                switch_microphone_off=lambda: sounding.microphone.switch(False),
+                on_watched=sounding.unanswered.on_answered,
+                reply_after_s=self._config.sound.reply_after_s,
+            ),
+            limits=LiveLimits(
+                max_viewers=board().max_viewers,
+                private_ice_hosts=self._config.live.private_ice_hosts,
+            ),
+            asked=lambda: self._consenting.asked,
+        )
+
+    def _watch_over(self) -> None:
+        """Build what looks at camera, people and clock, and tells or shows it."""
+        config, clock, tell = self._config, self._clock, self._teller.tell
+        household = self._household
+        self._motion = MotionWatch(
+            config.motion,
+            frames=self._filming.luma.subscribe(),
+            recorder=self._recording.recorder,
+            has_owner=household.has_owner,
+            tell=household.pushes.tell,
+            on_storm=lambda is_storm: self._health.set_storm(is_storm),
+            pause_s=config.clips.post_roll_s,
+            presence=self._body.panel.presence,
+            want_picture=self._pictures.want,
+        )
+        self._health = HealthMonitor(
+            board=LinuxBoard(config.data_dir),
+            camera=self._filming.keeper,
+            clip_facts=self._recording.facts,
+            ladder=HeatLadder(config.camera.fps),
+            troubles=Troubles(kept_in=config.data_dir / "troubles.json"),
+            clock=clock,
+            tell=tell,
+            may_tell=household.has_owner,
+            publish=lambda health: self._link.set_health(health),
+            has_sound_failed=lambda: self._sounding.has_failed,
+            has_contradiction=lambda: self._consenting.record.has_contradiction,
+        )
+        self._clock_watch = ClockWatch(
+            clock=clock,
+            boot=clock.boot_id,
+            events=self._outbox,
+            tell=tell,
+            date_clips=self._on_time_known,
+            remember=clock.remember,
+        )
+        self._codes = CodeWatch(self._filming.luma.subscribe(), household.pairing, clock, tell)
+        self._body.watchdog.watch("camera keeper", self._filming.keeper.stuck_s)
+        self._lighting = Lighting(
+            self._body.panel.light,
+            pairing=household.pairing,
+            clock=clock,
+            viewers=lambda: len(self._viewing.live.watchers),
+            is_recording=lambda: self._recording.recorder.clip_id is not None,
+            has_trouble=lambda: bool(self._health.troubles),
+        )
+
+    def _open_consenting(self, http: httpx2.AsyncClient, knocks: KnockStore) -> Consenting:
+        near = Neighbours(
+            config=self._config,
+            keys=self._keys,
+            enrolment=self._enrolment,
+            clock=self._clock,
+            household=self._household,
+            recording=self._recording,
+            http=http,
+            source=self._source,
+            events=self._outbox,
+            tell=self._teller.tell,
+            promises=self._promises,
+            on_masks=self._filming.hide_for_owners,
+        )
+        return Consenting(
+            near,
+            how_it_is=HowItIs(
+                is_online=lambda: self._link.is_online,
+                health=lambda: self._health.health,
+                troubles=lambda: self._health.troubles,
+            ),
+            ear=Ear(microphone=self._sounding.microphone, settings=self._config.sound),
+            knock=KnockSwitch(
+                store=knocks,
+                has_speaker=lambda: self._sounding.speaker.has_card,
+                last=lambda: self._knocking.desk.last,
+            ),
+        )
+
+    def _open_link(self) -> LinkSession:
+        data_dir, enrolment, consenting = self._config.data_dir, self._enrolment, self._consenting
+        return LinkSession(
+            identity=Identity(
+                device=self._keys.device, boot_id=self._boot_id, version=version("doorward")
+            ),
+            address=BrokerAddress(
+                host=enrolment.broker_host,
+                port=enrolment.broker_port,
+                ca_file=data_dir / "ca.pem",
+                certificate_file=data_dir / "certificate.pem",
+                key_file=self._keys.identity_file,
+            ),
+            store=self._outbox,
+            handle=CommandHandlers(
+                on_live=self._viewing.on_command,
+                on_order=self._household.orders.on_order,
+                on_register_grew=consenting.record.on_register_grew,
+                on_release_logged=consenting.desk.on_release_logged,
+                on_slot_logged=consenting.record.on_slot_logged,
+                on_statement=consenting.desk.on_statement,
+                on_upload_ticket=consenting.uploads.on_ticket,
+                on_package_arrived=consenting.uploads.on_arrived,
+            ),
+            wall_ms=self._clock.wall_ms,
+            source=self._source,
+        )
+
+    def _hang_bell(self) -> Bell:
+        return Bell(
+            self._config.panel,
+            self._body.panel,
+            clock=self._clock,
+            trigger=self._recording.recorder.trigger,
+            pairing=self._household.pairing,
+            has_owner=self._household.has_owner,
+            camera_state=lambda: self._filming.keeper.state,
+            tell=self._household.pushes.tell,
+            show=self._filming.show,
+            want_picture=self._pictures.want,
+            on_rung=self._sounding.unanswered.on_pressed,
+        )

@@ -7,7 +7,7 @@ camera there is, and what happens when the owner hides something new, is decided
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from firmware.board import board, check_board
@@ -17,7 +17,7 @@ from firmware.capture.packets import AccessUnit, pts_90k_of
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.rescue import Rescue
 from firmware.capture.small import SmallStream
-from firmware.capture.source import Mask, VideoSource
+from firmware.capture.source import Mask, Polygon, VideoSource
 from firmware.clips.ring import Ring
 from firmware.clock import SystemClock
 from firmware.config import CameraConfig, Config
@@ -70,7 +70,9 @@ class Filming:
         """None: this board has no room for one."""
         self._on_hide = on_hide
         self._shown_since_90k = 0
-        self.mask = Mask(config.privacy.masks)
+        self._file_masks = config.privacy.masks
+        self._owner_masks: tuple[Polygon, ...] = ()
+        self.mask = Mask(self._file_masks)
         self._camera = (make_camera or camera_of)(config.camera, clock, set_infrared)
         self.keeper = CameraKeeper(
             self._camera,
@@ -111,6 +113,16 @@ class Filming:
         """Film until cancelled, hidden from the first picture on what the owner has hidden."""
         await self.keeper.set_mask(self.mask)
         await self.keeper.run()
+
+    async def hide_for_file(self, masks: tuple[Polygon, ...]) -> None:
+        """Hide what the doorbell's own file says now, besides what the owners hide."""
+        self._file_masks = masks
+        await self.hide(Mask((*self._file_masks, *self._owner_masks)))
+
+    async def hide_for_owners(self, masks: Sequence[Polygon]) -> None:
+        """Hide what the owners say now, besides what the doorbell's own file hides."""
+        self._owner_masks = tuple(masks)
+        await self.hide(Mask((*self._file_masks, *self._owner_masks)))
 
     async def hide(self, mask: Mask) -> None:
         """Hide other parts of the picture; nothing filmed without them is kept in memory.

@@ -19,6 +19,7 @@ from firmware.live.nonces import Nonces
 from firmware.live.signed import SignedChecks
 from firmware.noting import Notes
 from firmware.orders import Orders, PlayReplyFor
+from firmware.promises import Promises
 from firmware.protocol.browsers import BrowserKeys
 from firmware.push.pushes import Pushes
 from firmware.telling import Tell
@@ -34,6 +35,7 @@ class Household:
         keys: DeviceKeys,
         clock: Clock,
         tell: Tell,
+        promises: Promises,
         on_browser_ended: Callable[[str], Awaitable[None]],
         play_reply: PlayReplyFor,
     ) -> None:
@@ -41,7 +43,7 @@ class Household:
         self.owners = OwnerStore(data_dir / "owners.json")
         self.browsers = BrowserStore(data_dir / "browsers.json", self.owners)
         self.notes = Notes(
-            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=tell
+            keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=promises.tell
         )
         self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, tell=tell)
         self.admitting = Admitting(

@@ -6,7 +6,7 @@ its owner's others are told all the same.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -16,7 +16,7 @@ from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
-from firmware.protocol.events import MAX_SLOT_NOTES, Note
+from firmware.protocol.events import MAX_SLOT_NOTES, EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import (
     NOTE_TAG,
@@ -26,7 +26,6 @@ from firmware.protocol.notes import (
     SignedNote,
     seal_note,
 )
-from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Notes:
         owners: OwnerStore,
         browsers: BrowserStore,
         clock: Clock,
-        tell: Tell,
+        tell: Callable[[EventBody], Awaitable[object]],
     ) -> None:
         self._keys = keys
         self._owners = owners
@@ -50,10 +49,15 @@ class Notes:
         self._tell = tell
 
     async def to_owner(
-        self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
+        self,
+        owner: Owner,
+        body: NoteBody,
+        *,
+        also: BrowserKeys | None = None,
+        but: str | None = None,
     ) -> None:
-        """Tell one owner, in each of their browsers, and in one that they want to let in."""
-        await self._tell_owner(owner, await self._signed(body), also=also)
+        """Tell one owner, in each of their browsers but one; and in one that wants to be let in."""
+        await self._tell_owner(owner, await self._signed(body), also=also, but=but)
 
     async def to_browser(self, owner: Owner, browser: BrowserKeys, body: NoteBody) -> None:
         """Tell one owner in one of their browsers alone."""
@@ -69,11 +73,12 @@ class Notes:
             if other.passkey.credential_id != owner.passkey.credential_id:
                 await self._tell_owner(other, nothing)
 
-    async def to_all(self, body: NoteBody) -> None:
-        """Tell every owner."""
+    async def to_all(self, body: NoteBody, *, but: str | None = None) -> None:
+        """Tell every owner; `but` is the passkey of one who isn't told."""
         signed = await self._signed(body)
         for owner in self._owners.owners:
-            await self._tell_owner(owner, signed)
+            if owner.passkey.credential_id != but:
+                await self._tell_owner(owner, signed)
 
     def turn(self, slot: int) -> list[str]:
         """Return the browsers that a slot's message has notes for: all, if it can hold them.
@@ -111,10 +116,15 @@ class Notes:
         return seal_note(await self._signed(Nothing()), lost_key)
 
     async def _tell_owner(
-        self, owner: Owner, signed: SignedNote, *, also: BrowserKeys | None = None
+        self,
+        owner: Owner,
+        signed: SignedNote,
+        *,
+        also: BrowserKeys | None = None,
+        but: str | None = None,
     ) -> None:
         known = self._browsers.of_owner(owner.passkey.credential_id)
-        keys = [browser.keys for browser in known]
+        keys = [browser.keys for browser in known if browser.keys.id != but]
         if also is not None and also not in keys:
             keys.append(also)
         for browser in keys:

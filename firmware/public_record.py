@@ -28,6 +28,7 @@ from firmware.following.source import LogSource
 from firmware.noting import Notes
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody, SlotLogged
 from firmware.protocol.custody import CaptureProof
+from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.register.extract import RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.tlog.policy import Policy
@@ -70,6 +71,9 @@ class PublicRecord:
         self._store = SlotStore(database)
         self.policy: Policy | None = None if logs is None else logs.policy
         self.custody_origin = "" if logs is None else logs.custody_origin
+        name = self.custody_origin.partition("/")[0]
+        self.example_town = name if name.startswith(EXAMPLE_PREFIX) else ""
+        """The logs' name where that is an invented town's: pages say so."""
         self._follower: RegisterFollower | None = None
         self._slots: Slots | None = None
         self.requests = RequestDesk(

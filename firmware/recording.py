@@ -20,7 +20,7 @@ from firmware.clips.recovery import close_open_clips
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
 from firmware.clock import Clock
-from firmware.config import Config
+from firmware.config import ClipsConfig, Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.filming import Filming
@@ -88,26 +88,14 @@ class Recording:
             else None
         )
         self._sound_feed = sound_feed
-        self.recorder = Recorder(
-            hub=filming.hub,
-            ring=filming.ring,
-            library=self.library,
-            vault=vault,
-            retention=self._retention,
-            sign_manifest=self._sign_manifest,
+        self.recorder = self._make_recorder(
+            config.clips,
+            filming=filming,
             clock=clock,
             boot_id=boot_id,
-            size=filming.size,
-            pre_roll_s=config.clips.pre_roll_s,
-            post_roll_s=config.clips.post_roll_s,
-            longest_s=config.clips.longest_s,
             may_record=may_record,
-            on_clip=self._news.tell,
             on_card=on_card,
-            make_thumbnail=self._thumbnails.make,
-            mask_digest=filming.mask_digest,
             newest_checkpoint=newest_checkpoint,
-            sound=self.sound,
         )
 
     def use_recovery_key(self, sealing_key: bytes | None) -> None:
@@ -156,3 +144,36 @@ class Recording:
         """Let what is being told be told; close the index."""
         await self._news.aclose()
         self.database.close()
+
+    def _make_recorder(
+        self,
+        clips: ClipsConfig,
+        *,
+        filming: Filming,
+        clock: Clock,
+        boot_id: str,
+        may_record: Callable[[], bool],
+        on_card: Callable[[CardState], None],
+        newest_checkpoint: Callable[[], str | None],
+    ) -> Recorder:
+        return Recorder(
+            hub=filming.hub,
+            ring=filming.ring,
+            library=self.library,
+            vault=self._vault,
+            retention=self._retention,
+            sign_manifest=self._sign_manifest,
+            clock=clock,
+            boot_id=boot_id,
+            size=filming.size,
+            pre_roll_s=clips.pre_roll_s,
+            post_roll_s=clips.post_roll_s,
+            longest_s=clips.longest_s,
+            may_record=may_record,
+            on_clip=self._news.tell,
+            on_card=on_card,
+            make_thumbnail=self._thumbnails.make,
+            mask_digest=filming.mask_digest,
+            newest_checkpoint=newest_checkpoint,
+            sound=self.sound,
+        )

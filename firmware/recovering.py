@@ -4,35 +4,62 @@
 
 The new passkey becomes an owner beside those that there are; clips and settings stay. Every owner
 is told, and the public log gets a salted commitment, so that nobody comes in unseen. The code is
-spent. Order: door number, owner, code spent, told. After a crash in between the code still counts,
-or the owner is in; never neither.
+spent. Order: begun (one commit spends the code, and keeps all that the rest needs), door number,
+owner, finished (one commit promises what is to be told), told. After a crash before the first of
+these nothing has happened; after it, the next start goes on where it was. An owner who can't be
+stored, for want of room or by a bad card, gives the code back.
 """
 
 import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from typing import Literal
 
 from firmware.admitting import Admitting
 from firmware.clips.household_store import HouseholdStore
 from firmware.clock import Clock
+from firmware.consent.facts import Refusal
 from firmware.deciding import Deciding
-from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.door_number import DoorFile, DoorNumber, hashed
 from firmware.enrolment.pairing import Pairing
 from firmware.enrolment.tries import Tries
-from firmware.errors import RecoveryLocked, RecoveryWrong, VaultError
+from firmware.errors import DoorwardError, RecoveryLocked, RecoveryWrong, VaultError
 from firmware.noting import Notes
+from firmware.promises import Promises
 from firmware.protocol.custody import KeyChangeRecord, new_salt
 from firmware.protocol.decisions import RecoveryKeys
-from firmware.protocol.encoding import WireError, sha256_hex, unb64u
-from firmware.protocol.events import KeyChangeCommitted
+from firmware.protocol.encoding import (
+    MAX_MQTT_BYTES,
+    Digest,
+    Document,
+    WallTimeMs,
+    WireError,
+    decode,
+    sha256_hex,
+    unb64u,
+)
+from firmware.protocol.events import KeyChangeCommitted, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.notes import RecoveryUsed
 from firmware.protocol.pairing import PairingCode
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, check_recovery_use
-from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
+
+
+class Begun(Document, frozen=True, kw_only=True):
+    """All that is needed to let somebody in whose recovery code was right."""
+
+    v: Literal[1] = 1
+    owner: OwnerKeys
+    paired: Paired
+    door: DoorFile
+    keys: RecoveryKeys
+    """What counted till then, to be given back if they can't be let in."""
+    record: KeyChangeRecord
+    use_digest: Digest
+    at_ms: WallTimeMs
 
 
 class Recovering:
@@ -50,7 +77,7 @@ class Recovering:
         household: HouseholdStore,
         notes: Notes,
         clock: Clock,
-        tell: Tell,
+        promises: Promises,
         seal_clips_to: Callable[[bytes | None], None],
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
@@ -64,7 +91,7 @@ class Recovering:
         self._household = household
         self._notes = notes
         self._clock = clock
-        self._tell = tell
+        self._promises = promises
         self._seal_clips_to = seal_clips_to
         self._random_bytes = random_bytes
         self._keys: RecoveryKeys | None = None
@@ -102,25 +129,47 @@ class Recovering:
         Raises RecoveryWrong, RecoveryLocked, DoorNumberInvalid.
         """
         async with self._one_at_a_time:
-            code = await asyncio.to_thread(self._check, signed)
-            # Before the owner: whoever could pair has set it.
-            await asyncio.to_thread(self._door_number.choose, door_number)
+            code, keys = await asyncio.to_thread(self._check, signed)
+            door = await asyncio.to_thread(hashed, door_number)
             now_ms = self._clock.monotonic_ns() // 1_000_000
             confirmed = self._pairing.confirm(now_ms, recovered=code)
             if confirmed is None:
                 return "The ten minutes are over. Begin again."
-            refusal = await self._admitting.add_owner(confirmed.owner)
+            begun = Begun(
+                owner=confirmed.owner,
+                paired=confirmed.event,
+                door=door,
+                keys=keys,
+                record=self._record_of(confirmed.owner),
+                use_digest=sha256_hex(signed.use.encode()),
+                at_ms=self._clock.wall_ms(),
+            )
+            self.on_keys(None)  # at once, whatever the card does
+            refusal = await self._begin(begun) or await self._let_in(begun)
             if refusal is not None:
                 self._pairing.undo(is_recovery=True)
                 return refusal.detail
-            record = await self._spend(confirmed.owner)
-            await self._tell(confirmed.event)
-            await self._tell(KeyChangeCommitted(commitment=record.digest()))
-            await self._tell_owners(confirmed.owner, sha256_hex(signed.use.encode()))
             return None
 
-    def _check(self, signed: SignedRecoveryUse) -> PairingCode:
-        """Return the pairing code that the key that counts signed; a try is counted first."""
+    async def resume(self) -> None:
+        """After a start: go on with what was begun."""
+        async with self._one_at_a_time:
+            try:
+                data = await asyncio.to_thread(self._household.begun_recovery)
+                if data is not None:
+                    await self._let_in(decode(Begun, data, max_bytes=MAX_MQTT_BYTES))
+            except (
+                DoorwardError,
+                OSError,
+                WireError,
+            ):  # it mustn't keep the doorbell from starting
+                log.exception("a recovery that was begun can't go on")
+
+    def _check(self, signed: SignedRecoveryUse) -> tuple[PairingCode, RecoveryKeys]:
+        """Return the pairing code that the key that counts signed, and that key.
+
+        A try is counted before that.
+        """
         wait_s = self._tries.wait_s()
         if wait_s:
             raise RecoveryLocked(wait_s)
@@ -135,21 +184,63 @@ class Recovering:
             wait_s = self._tries.wait_s()
             raise (RecoveryLocked(wait_s) if wait_s else RecoveryWrong(self._tries.left)) from error
         self._tries.succeed()
-        return code
+        return code, keys
 
-    async def _spend(self, owner: OwnerKeys) -> KeyChangeRecord:
-        record = KeyChangeRecord(
+    def _record_of(self, owner: OwnerKeys) -> KeyChangeRecord:
+        return KeyChangeRecord(
             device=self._device,
             credential_id=owner.passkey.credential_id,
             changed_ms=self._clock.wall_ms(),
             salt=new_salt(self._random_bytes(32)),
         )
-        self.on_keys(None)  # at once, whatever the card does
-        await asyncio.to_thread(self._household.spend_recovery, record)
-        return record
 
-    async def _tell_owners(self, owner: OwnerKeys, digest: str) -> None:
-        credential_id = owner.passkey.credential_id
-        await self._notes.to_all(RecoveryUsed(name=owner.name, at_ms=self._clock.wall_ms()))
+    async def _begin(self, begun: Begun) -> Refusal | None:
+        try:
+            await asyncio.to_thread(self._household.begin_recovery, begun.record, begun.encode())
+        except OSError as error:
+            log.exception("a recovery could not be begun")
+            self.on_keys(begun.keys)
+            return Refusal(
+                reason="not_confirmed", detail=f"the memory card doesn't take it: {error}"
+            )
+        return None
+
+    async def _let_in(self, begun: Begun) -> Refusal | None:
+        """Do what was begun; all of it may have been done before."""
+        refusal = await self._store(begun)
+        if refusal is not None:
+            await self._give_back(begun)
+            return refusal
+        with self._promises.gather() as told:
+            await self._promises.tell(begun.paired)
+            await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
+            await self._tell_owners(begun)
+        await asyncio.to_thread(self._household.finish_recovery, told)
+        await self._promises.keep()
+        return None
+
+    async def _store(self, begun: Begun) -> Refusal | None:
+        try:
+            # Before the owner: whoever could pair has set it.
+            await asyncio.to_thread(self._door_number.put, begun.door)
+        except OSError as error:
+            log.exception("a door number could not be stored")
+            return Refusal(
+                reason="not_confirmed", detail=f"the door number could not be stored: {error}"
+            )
+        return await self._admitting.add_owner(begun.owner)
+
+    async def _give_back(self, begun: Begun) -> None:
+        """Let the recovery key count again; what the card doesn't take is tried again later."""
+        try:
+            await asyncio.to_thread(self._household.undo_recovery, begun.record, begun.keys)
+        except OSError:
+            log.exception("a recovery that failed could not be undone")
+            return
+        self.on_keys(await asyncio.to_thread(self._household.recovery))
+
+    async def _tell_owners(self, begun: Begun) -> None:
+        owner, credential_id = begun.owner, begun.owner.passkey.credential_id
+        await self._notes.to_all(RecoveryUsed(name=owner.name, at_ms=begun.at_ms))
         await self._admitting.tell_browsers(credential_id)
-        await self._deciding.tell_what_counts(digest, owner.browser, credential_id)
+        await self._deciding.tell_what_counts(begun.use_digest, owner.browser, credential_id)

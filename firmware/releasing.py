@@ -1,6 +1,6 @@
 """Seals what was released and keeps the package until it is in the bucket.
 
-Its only way in is a `Release`. Which statement led to it, and who is told, is statements.py.
+Its only way in is a `Release`. Which statement led to it, and who is told, is fulfilling.py.
 """
 
 import asyncio
@@ -76,6 +76,10 @@ class Releasing:
         except TicketRefused:
             return False
         return True
+
+    async def announce(self, statement_digest: str) -> None:
+        """Announce the package of a grant that was kept before."""
+        await self._tell(self._outgoing.announced(package_id_of(statement_digest)))
 
     async def take_back(self, statement_digest: str) -> None:
         """Send nothing more of a grant's package, and have what is there erased (R14)."""

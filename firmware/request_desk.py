@@ -113,7 +113,9 @@ class RequestDesk:
                 if (news := self._news(one, browser, told, answered, has_reminder)) is not None
             ][:REQUESTS_A_NOTE]
             if due:
-                bodies[browser] = RequestsMatched(requests=[_words(one, news) for one, news in due])
+                bodies[browser] = RequestsMatched(
+                    requests=[self._words(one, news) for one, news in due]
+                )
                 kept += [
                     ToldRequest(digest=one.digest, browser=browser, is_reminder=is_reminder)
                     for one, is_reminder in due
@@ -157,16 +159,16 @@ class RequestDesk:
         is_due = renewed is not None or self._clock.wall_ms() >= half_ms
         return True if has_reminder and is_due and not was_reminded else None
 
+    def _words(self, one: Matched, is_reminder: bool) -> MatchedRequest:
+        return MatchedRequest(
+            request_id=one.fact.request.id,
+            request_digest=one.digest,
+            agency_name=as_line(one.agreement.name, otherwise=one.agreement.agency),
+            is_emergency=one.fact.request.is_emergency,
+            is_reminder=is_reminder,
+            is_example=self._register().is_example,
+        )
+
 
 def _urgency(one: Matched) -> tuple[bool, int, str]:
     return (not one.fact.request.is_emergency, one.fact.request.created_ms, one.digest)
-
-
-def _words(one: Matched, is_reminder: bool) -> MatchedRequest:
-    return MatchedRequest(
-        request_id=one.fact.request.id,
-        request_digest=one.digest,
-        agency_name=as_line(one.agreement.name, otherwise=one.agreement.agency),
-        is_emergency=one.fact.request.is_emergency,
-        is_reminder=is_reminder,
-    )

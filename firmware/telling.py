@@ -8,9 +8,10 @@ memory, with the time at which it happened, and is tried again every few seconds
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from firmware.clock import Clock
 from firmware.errors import StoreError, TooMuchToTell
@@ -24,6 +25,7 @@ MAX_WAITING = 500
 """Facts in memory that the card hasn't taken yet; more are refused."""
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Tell(Protocol):
@@ -55,6 +57,14 @@ class Teller:
 
     async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
         """Return once the event is accepted; TooMuchToTell if too many wait before it."""
+        event_id = event_id or new_id()
+        return await self._hand_over(lambda moment: self._append(event_id, body, moment))
+
+    async def tell_once(self, body: EventBody, event_id: str) -> None:
+        """Tell likewise, unless it was told under this id before, by whichever start of ours."""
+        await self._hand_over(lambda moment: self._append_once(event_id, body, moment))
+
+    async def _hand_over(self, append: Callable[[_Moment], T]) -> T:
         if self._waiting >= MAX_WAITING:
             raise TooMuchToTell(MAX_WAITING)
         moment = _Moment(
@@ -64,9 +74,7 @@ class Teller:
         )
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._append, event_id or new_id(), body, moment
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._thread, append, moment)
         finally:
             self._waiting -= 1
 
@@ -79,7 +87,13 @@ class Teller:
         self.hurry()
         self._thread.shutdown(wait=True)
 
-    def _append(self, event_id: str, body: EventBody, moment: _Moment) -> Event:
+    def _append_once(self, event_id: str, body: EventBody, moment: _Moment) -> None:
+        if not self._outbox.has_told(event_id):  # all is told on this one thread
+            self._append(event_id, body, moment, is_once=True)
+
+    def _append(
+        self, event_id: str, body: EventBody, moment: _Moment, *, is_once: bool = False
+    ) -> Event:
         pause_s = FIRST_PAUSE_S
         while True:
             is_last = self._is_closing.is_set()
@@ -90,6 +104,7 @@ class Teller:
                     time_ms=moment.wall_ms,
                     is_clock_trusted=moment.is_trusted,
                     monotonic_ms=moment.monotonic_ms,
+                    is_once=is_once,
                 )
             except StoreError as error:
                 log.error("an event waits for the card: %s", error)

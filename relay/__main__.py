@@ -21,7 +21,8 @@ from relay.admin_cli import add_admin_commands
 from relay.agency.register import RegisterDesk
 from relay.bus import Bus
 from relay.clock import SystemClock
-from relay.config import ORIGIN_EXPECTED, Address, Config, load, parse_address, parse_origin
+from relay.config import Config, load
+from relay.config_values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
 from relay.custody.logs import LogEntries
 from relay.errors import ConfigError, RelayError, StoreError
 from relay.fleet.broker_keys import BrokerKeys
@@ -31,7 +32,8 @@ from relay.fleet.revocation import revoke
 from relay.init import InitSettings, init
 from relay.log_cli import add_log_commands
 from relay.people.invitations import invite_officer, invite_owner
-from relay.store.database import Database, Transaction
+from relay.store.database import Database, Transaction, shown
+from relay.store.saved_file import SavedFile
 from relay.store.schema import SCHEMA_VERSION
 
 DEFAULT_LISTEN = "127.0.0.1:8400"
@@ -71,6 +73,7 @@ def _run_init(options: argparse.Namespace) -> int:
         demo_passkeys=options.demo,
         turn_host=options.turn_host,
         turn_port=options.turn_port,
+        database_url=options.database_url,
     )
     config = asyncio.run(init(settings, SystemClock()))
     written = {
@@ -119,14 +122,16 @@ def _run_check(options: argparse.Namespace) -> int:
 def _run_migrate(options: argparse.Namespace) -> int:
     config = load(options.config)
     asyncio.run(_migrate(config))
-    print(f"{config.database_path} has schema version {SCHEMA_VERSION}", file=sys.stderr)
+    print(f"{shown(config.database)} has schema version {SCHEMA_VERSION}", file=sys.stderr)
     return 0
 
 
 async def _migrate(config: Config) -> None:
-    if not config.database_path.exists():  # opening it would make an empty one
+    if (
+        not config.database_url and not config.database_path.exists()
+    ):  # opening it would make an empty one
         raise StoreError(f"{config.database_path} is missing; doorward-relay init writes it")
-    database = await Database.open(config.database_path, is_migrating=True)
+    database = await Database.open(config.database, is_migrating=True)
     await database.close()
 
 
@@ -141,7 +146,7 @@ def _run_invite(options: argparse.Namespace) -> int:
 
 async def _invite_doorbell(config: Config, out: Path | None) -> int:
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     try:
         async with database.begin() as tx:
             claim = await new_claim(
@@ -164,7 +169,7 @@ async def _invite_doorbell(config: Config, out: Path | None) -> int:
 
 
 async def _invite_person(config: Config, options: argparse.Namespace) -> int:
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     now_ms = SystemClock().wall_ms()
     try:
         async with database.begin() as tx:
@@ -189,7 +194,12 @@ async def _require_agency(
 ) -> None:
     if config.log is None:
         raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
-    desk = RegisterDesk(LogEntries(), database, origin=f"{config.log.name}/register")
+    desk = RegisterDesk(
+        LogEntries(),
+        database,
+        origin=f"{config.log.name}/register",
+        saved=SavedFile(config.saved_register_path),
+    )
     if agency not in (await desk.replayed(tx)).agreements:
         expected = "an agency that the register knows (doorward-relay admin submit)"
         raise ConfigError("--agency", agency, expected)
@@ -203,7 +213,7 @@ def _run_revoke(options: argparse.Namespace) -> int:
 
 async def _revoke(config: Config, device: str) -> None:
     keys = BrokerKeys.load(config.broker_keys_path)
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
     try:
         await bus.connect()
@@ -299,6 +309,13 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         help="name or IPv4 address of a coturn, so that live view works away from home as well",
     )
     parser.add_argument("--turn-port", type=int, default=3478, help="coturn: where all come")
+    parser.add_argument(
+        "--database-url",
+        default="",
+        metavar="URL",
+        help="a PostgreSQL database, postgresql://…; with a password, rather write it into "
+        "relay.toml afterwards, or into ~/.pgpass",
+    )
     parser.add_argument(
         "--demo", action="store_true", help="allow demo passkeys (keys in the page): demo only"
     )

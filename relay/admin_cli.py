@@ -2,12 +2,13 @@
 
     admin keygen --id ann --name "Ann Berg" --out KEYS      on the administrator's own machine
     admin charter --origin TOWN/register --admin ann.json --admin bob.json --out charter.json
-    admin propose agreement enrolment.json --out change.json
+    admin propose agreement enrolment.json --config relay.toml --out change.json
     admin show change.json                                  what it would do, in words
     admin sign change.json --key ann.key.json               by each of two people
     admin submit change.json --config relay.toml            at the relay
 
-Only `submit`, `moderate` and nothing else here touch the relay's database.
+Only `submit` and `moderate` change the relay's database; `propose` and `show` look into it where
+they are given `--config`.
 """
 
 import argparse
@@ -15,10 +16,12 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from firmware.protocol.encoding import sha256_hex
+from firmware.protocol.register.administering import check_place
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
     Admin,
@@ -33,6 +36,7 @@ from firmware.protocol.register.entries import (
     LimitsChanged,
     OfficerRevoked,
     ProgramReleased,
+    Widening,
 )
 from relay.agency.changes import (
     AdminKey,
@@ -53,8 +57,10 @@ from relay.errors import ConfigError
 from relay.request.moderation import CATEGORIES, Moderation, describe_waiting, parse_category
 from relay.store import requests
 from relay.store.database import Database
+from relay.store.saved_file import SavedFile
 from relay.verify.reading import read_document
 
+T = TypeVar("T")
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -69,6 +75,9 @@ def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     text = "say in words what a change would do"
     show = actions.add_parser("show", help=text, description=text)
     show.add_argument("change", type=Path, metavar="change.json")
+    show.add_argument(
+        "--config", type=Path, metavar="relay.toml", help="say too if it can still be made"
+    )
     show.set_defaults(run=_show)
     text = "sign a change with your own key, after reading what it would do"
     sign = actions.add_parser("sign", help=text, description=text)
@@ -113,10 +122,25 @@ def _charter(options: argparse.Namespace) -> int:
 def _propose(options: argparse.Namespace) -> int:
     if options.what == "agreement":
         enrolment = read_document(AgencyEnrolment, _file(options))
-        return _write_proposal(options, propose_agreement(enrolment))
+        return _write_proposal(options, propose_agreement(enrolment, follows=_place(options)))
     if options.origin is None:
         raise ConfigError("--origin", None, "the register's origin, such as relay.example/register")
-    return _write_proposal(options, propose(options.origin, _body(options)))
+    body = _body(options)
+    follows = _place(options) if isinstance(body, Widening) else 0
+    return _write_proposal(options, propose(options.origin, body, follows=follows))
+
+
+def _place(options: argparse.Namespace) -> int:
+    """Return how many changes the register has that widen: the proposed one is to be the next."""
+    if options.follows is not None:
+        return int(options.follows)
+    if options.config is None:
+        expected = (
+            "the relay's, to see which change is the next in the register; elsewhere, give "
+            "--follows N: how many changes doorward-monitor counts in it"
+        )
+        raise ConfigError("--config", None, expected)
+    return asyncio.run(_widenings(load(options.config)))
 
 
 def _body(options: argparse.Namespace) -> ChangeBody:
@@ -139,7 +163,10 @@ def _body(options: argparse.Namespace) -> ChangeBody:
 
 
 def _show(options: argparse.Namespace) -> int:
-    print("\n".join(describe(read_document(ProposedChange, options.change))))
+    proposed = read_document(ProposedChange, options.change)
+    print("\n".join(describe(proposed)))
+    if options.config is not None:
+        check_place(proposed.parsed(), asyncio.run(_widenings(load(options.config))))
     return 0
 
 
@@ -246,16 +273,25 @@ def _moderate_refuse(options: argparse.Namespace) -> int:
 
 
 async def _with_register(
-    config: Config, use: Callable[[Database, RegisterDesk], Awaitable[None]]
-) -> None:
+    config: Config, use: Callable[[Database, RegisterDesk], Awaitable[T]]
+) -> T:
     if config.log is None:
         raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     try:
-        register = RegisterDesk(LogEntries(), database, origin=f"{config.log.name}/register")
-        await use(database, register)
+        register = RegisterDesk(
+            LogEntries(),
+            database,
+            origin=f"{config.log.name}/register",
+            saved=SavedFile(config.saved_register_path),
+        )
+        return await use(database, register)
     finally:
         await database.close()
+
+
+async def _widenings(config: Config) -> int:
+    return await _with_register(config, lambda _, register: register.widenings())
 
 
 # --- the command line ---
@@ -313,6 +349,11 @@ def _add_propose(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "owner-app, firmware: the released file",
     )
     parser.add_argument("--origin", help="of the register; an agreement has it in it")
+    place = parser.add_mutually_exclusive_group()
+    text = "at the relay: look up which change is the next; what narrows needs no place"
+    place.add_argument("--config", type=Path, metavar="relay.toml", help=text)
+    text = "elsewhere: how many changes the register has, as doorward-monitor counts them"
+    place.add_argument("--follows", type=_count, metavar="N", help=text)
     parser.add_argument("--agency", help="suspend, revoke-officer: the agency's id")
     parser.add_argument("--officer-id", help="revoke-officer: as the certificate names them")
     parser.add_argument("--version", help="owner-app, firmware: which version")
@@ -338,6 +379,12 @@ def _add_moderate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
             action.add_argument("--category", required=True, choices=CATEGORIES)
         action.add_argument("--config", type=Path, required=True, metavar="relay.toml")
         action.set_defaults(run=run)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 6:
+        raise argparse.ArgumentTypeError(f"a number such as 3, not {text!r}")
+    return int(text)
 
 
 def _span_ms(text: str) -> int:

@@ -51,11 +51,11 @@ from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.evidence import Evidence
 from relay.verify.reading import read_document, read_evidence, read_key
 from relay.verify.report import Given, check_evidence
+from relay.verify.saved_page import write_saved_page
 from relay.verify.words import lines_of
 
 DAY_MS = 24 * 3600 * 1000
 EXIT_REFUSED = 2
-SAVED_PAGE = Path(__file__).parent / "web/static/vendor/verify.html"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -185,12 +185,9 @@ def _open(options: argparse.Namespace) -> int:
 
 
 def _page(options: argparse.Namespace) -> int:
-    if not SAVED_PAGE.exists():
-        raise WireError("the page isn't built here: run `npm ci` and `npm run vendor` first")
-    page = SAVED_PAGE.read_bytes()
-    write_new_file(Path(options.out), page, mode=0o644)
+    digest = write_saved_page(Path(options.out))
     print(f"{options.out}: open it in a browser; it needs no network, and sends nothing.")
-    print(f"SHA-256 {sha256_hex(page)}")
+    print(f"SHA-256 {digest}")
     return 0
 
 

@@ -19,6 +19,7 @@ import uvicorn
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.events import (
+    OwnerGone,
     PackageReady,
     PackageUploaded,
     PackageWithdrawn,
@@ -30,7 +31,7 @@ from relay.agency.register import NoLog, RelayRegister
 from relay.api.services import ApiServices
 from relay.bus import Bus
 from relay.clock import Clock, SystemClock
-from relay.config import Config
+from relay.config import Config, host_of
 from relay.custody.desk import CustodyDesk, open_desk
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.happenings import NoRecord
@@ -62,6 +63,7 @@ from relay.request.publishing import Publishing
 from relay.store.database import Database
 from relay.store.events import EventRow
 from relay.store.objects import ObjectStore
+from relay.store.saved_file import SavedFile
 from relay.web.agency.services import AgencyServices
 from relay.web.pages import Pages
 from relay.web.public.app import PublicServices
@@ -76,7 +78,7 @@ log = logging.getLogger(__name__)
 async def serve(config: Config) -> None:
     """Be the relay until SIGTERM or SIGINT."""
     clock = SystemClock()
-    database = await Database.open(config.database_path, is_migrating=True)
+    database = await Database.open(config.database, is_migrating=True)
     try:
         await Relay(config, database, clock).run()
     except BaseExceptionGroup as group:
@@ -110,6 +112,7 @@ class Relay:
             database,
             clock,
             origin=_register_origin(config),
+            saved=SavedFile(config.saved_register_path),
         )
         self._agencies = Agencies(self._register, database, clock)
         self._desk = Desk(database, clock, self._register)
@@ -212,6 +215,9 @@ class Relay:
             case Paired() as paired:
                 await self._pairings.take_paired(row.device, paired)
                 self._hub.doorbell_linked()
+            case OwnerGone() as gone:
+                await self._pairings.take_gone(row.device, gone)
+                self._hub.doorbell_linked()
             case PackageReady() as ready:
                 await self._delivery.take_ready(row.device, ready)
             case PackageUploaded() as uploaded:
@@ -232,51 +238,12 @@ class Relay:
         )
 
     def _http_services(self, clock: Clock) -> HttpServices:
-        config, database = self._config, self._database
-        owner_site = Site(
-            rp_id=config.owner_rp_id,
-            origin=config.owner_origin,
-            name=RELAY_NAME,
-            has_demo_passkeys=config.demo_passkeys,
-        )
-        officer_site = Site(
-            rp_id=config.officer_rp_id,
-            origin=config.public_url,
-            name=RELAY_NAME,
-            has_demo_passkeys=config.demo_passkeys,
-        )
-        sessions = Sessions(database, clock)
-        pages = Pages(relay_name=RELAY_NAME)
+        config = self._config
+        sessions = Sessions(self._database, clock)
+        pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town)
         return HttpServices(
-            api=ApiServices(
-                database=database,
-                clock=clock,
-                site=owner_site,
-                relay_name=RELAY_NAME,
-                ceremonies=Ceremonies(database, clock, owner_site, role="owner"),
-                sessions=sessions,
-                viewers=ViewerTokens(database, clock),
-                pairings=self._pairings,
-                agencies=self._agencies,
-                desk=self._desk,
-                delivery=self._delivery,
-                signalling=Signalling(self._commands, clock, IceServers.load(config.live, clock)),
-                commands=self._commands,
-                hub=self._hub,
-                push=self._web_push.subscriptions,
-            ),
-            agency=AgencyServices(
-                clock=clock,
-                site=officer_site,
-                pages=pages,
-                ceremonies=Ceremonies(database, clock, officer_site, role="officer"),
-                sessions=sessions,
-                agencies=self._agencies,
-                desk=self._desk,
-                delivery=self._delivery,
-                deletions=self._deletions,
-                bucket_origin=config.bucket.endpoint,
-            ),
+            api=self._api_services(clock, sessions),
+            agency=self._agency_services(clock, sessions, pages),
             public=PublicServices(
                 pages=pages,
                 agencies=self._agencies,
@@ -284,11 +251,64 @@ class Relay:
                 deletions=self._deletions,
                 owner_origin=config.owner_origin,
             ),
-            owner_origin=config.owner_origin,
+            owner_origins=config.owner_origins,
             public_url=config.public_url,
             log_routes=[] if self._custody is None else self._custody.files.routes(),
             enrol=self._enrol,
             check_health=self._check_health,
+        )
+
+    def _api_services(self, clock: Clock, sessions: Sessions) -> ApiServices:
+        """What the owners' app speaks to."""
+        config, database = self._config, self._database
+        site, *more_sites = [
+            Site(
+                rp_id=host_of(origin),
+                origin=origin,
+                name=RELAY_NAME,
+                has_demo_passkeys=config.demo_passkeys,
+            )
+            for origin in config.owner_origins
+        ]
+        return ApiServices(
+            database=database,
+            clock=clock,
+            site=site,
+            relay_name=RELAY_NAME,
+            example_town=config.example_town,
+            ceremonies=Ceremonies(database, clock, site, role="owner", more_sites=more_sites),
+            sessions=sessions,
+            viewers=ViewerTokens(database, clock),
+            pairings=self._pairings,
+            agencies=self._agencies,
+            desk=self._desk,
+            delivery=self._delivery,
+            signalling=Signalling(self._commands, clock, IceServers.load(config.live, clock)),
+            commands=self._commands,
+            hub=self._hub,
+            push=self._web_push.subscriptions,
+        )
+
+    def _agency_services(self, clock: Clock, sessions: Sessions, pages: Pages) -> AgencyServices:
+        """What the officers' pages are made of."""
+        config = self._config
+        site = Site(
+            rp_id=config.officer_rp_id,
+            origin=config.public_url,
+            name=RELAY_NAME,
+            has_demo_passkeys=config.demo_passkeys,
+        )
+        return AgencyServices(
+            clock=clock,
+            site=site,
+            pages=pages,
+            ceremonies=Ceremonies(self._database, clock, site, role="officer"),
+            sessions=sessions,
+            agencies=self._agencies,
+            desk=self._desk,
+            delivery=self._delivery,
+            deletions=self._deletions,
+            bucket_origin=config.bucket.endpoint,
         )
 
 
@@ -299,7 +319,14 @@ def _open_custody(
         log.warning("there is no [log] in relay.toml: nothing is logged, so nothing is released")
         return None
     bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
-    return open_desk(config.log, bucket=bucket, database=database, commands=commands, clock=clock)
+    return open_desk(
+        config.log,
+        bucket=bucket,
+        database=database,
+        commands=commands,
+        clock=clock,
+        saved_stamps=SavedFile(config.saved_stamps_path),
+    )
 
 
 def _register_origin(config: Config) -> str:

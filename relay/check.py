@@ -9,7 +9,8 @@ from ipaddress import ip_address
 from firmware.protocol.commands import IceServer
 from relay.bus import Bus
 from relay.clock import SystemClock
-from relay.config import Config, IceUrl, LogConfig
+from relay.config import Config, LogConfig
+from relay.config_values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, RelayError
 from relay.fleet.broker_keys import BrokerKeys
@@ -17,7 +18,7 @@ from relay.fleet.ca import Authority
 from relay.live.ice import IceServers, Reach
 from relay.live.probe import IceServerUnusable, try_stun, try_turn
 from relay.notify.push_key import PushKey
-from relay.store.database import Database
+from relay.store.database import Database, shown
 from relay.store.objects import ObjectStore
 
 BROKER_TIMEOUT_S = 5.0
@@ -58,14 +59,14 @@ async def _check_ca(config: Config) -> str:
 
 
 async def _check_database(config: Config) -> str:
-    if not config.database_path.exists():
+    if not config.database_url and not config.database_path.exists():
         raise FileNotFoundError(f"{config.database_path} is missing; doorward-relay init writes it")
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     try:
         await database.check()
     finally:
         await database.close()
-    return str(config.database_path)
+    return shown(config.database)
 
 
 async def _check_broker(config: Config) -> str:

@@ -3,28 +3,52 @@
 `relay.example.toml` beside this file explains each key; a test holds the two together.
 """
 
-import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from relay.config_values import (
+    BUCKET_EXPECTED,
+    CONTACT_EXPECTED,
+    DATABASE_EXPECTED,
+    LIFETIME_EXPECTED,
+    LOG_NAME_EXPECTED,
+    ORIGIN_EXPECTED,
+    ORIGINS_EXPECTED,
+    PORT_EXPECTED,
+    PUSH_HOSTS_EXPECTED,
+    RETENTION_EXPECTED,
+    STUN_EXPECTED,
+    TURN_EXPECTED,
+    Address,
+    IceUrl,
+    parse_address,
+    parse_boolean,
+    parse_broker_url,
+    parse_bucket_name,
+    parse_contact,
+    parse_database_url,
+    parse_days,
+    parse_lifetime_s,
+    parse_log_name,
+    parse_origin,
+    parse_origins,
+    parse_port,
+    parse_push_hosts,
+    parse_retention,
+    parse_stun_urls,
+    parse_table,
+    parse_text,
+    parse_text_or_nothing,
+    parse_turn_urls,
+)
 from relay.errors import ConfigError
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +68,6 @@ class BucketConfig:
     name: str
     access_key: str
     secret_key: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IceUrl:
-    """Where a STUN or TURN server is; `text` is the URL as browsers take it."""
-
-    text: str
-    scheme: str
-    host: str
-    port: int
-    transport: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +116,20 @@ class Config:
     live: LiveConfig = LiveConfig()
     push: PushConfig = PushConfig()
     log: LogConfig | None = None
+    more_owner_origins: tuple[str, ...] = ()
+    """Where owners serve the app to themselves."""
+    database_url: str = ""
 
     @property
     def log_url(self) -> str:
         """Under which both logs are served."""
         return f"{self.public_url}/log"
+
+    @property
+    def example_town(self) -> str:
+        """The logs' name where that is an invented town's, which every page says; else empty."""
+        is_example = self.log is not None and self.log.name.startswith(EXAMPLE_PREFIX)
+        return self.log.name if is_example and self.log is not None else ""
 
     @property
     def push_contact(self) -> str | None:
@@ -126,14 +148,34 @@ class Config:
         return host_of(self.public_url)
 
     @property
+    def owner_origins(self) -> tuple[str, ...]:
+        """Wherever the owner's app may be."""
+        return (self.owner_origin, *self.more_owner_origins)
+
+    @property
     def owner_rp_id(self) -> str:
         """The WebAuthn relying party of owners: the host of `owner_origin`."""
         return host_of(self.owner_origin)
 
     @property
+    def database(self) -> Path | str:
+        """The SQLite file, or the URL of a PostgreSQL database."""
+        return self.database_url or self.database_path
+
+    @property
     def database_path(self) -> Path:
         """The SQLite file."""
         return self.data_dir / "relay.sqlite3"
+
+    @property
+    def saved_register_path(self) -> Path:
+        """What this program's replay of the register came to: a cache."""
+        return self.data_dir / "saved-register"
+
+    @property
+    def saved_stamps_path(self) -> Path:
+        """What the register's witnessed checkpoints said: a cache."""
+        return self.data_dir / "saved-stamps"
 
     @property
     def ca_key_path(self) -> Path:
@@ -172,31 +214,37 @@ def load(path: Path) -> Config:
 def parse(document: dict[str, object], *, folder: Path) -> Config:
     """Check a parsed TOML document; relative paths are relative to `folder`."""
     top = _Table(document, "")
-    broker = _Table(top.take("broker", _table, "a table"), "broker.")
-    bucket = _Table(top.take("bucket", _table, "a table"), "bucket.")
-    live = _Table(top.take("live", _table, "a table", default={}), "live.")
-    push = _Table(top.take("push", _table, "a table", default={}), "push.")
-    log = _Table(top.take("log", _table, "a table", default={}), "log.")
+    broker = _Table(top.take("broker", parse_table, "a table"), "broker.")
+    bucket = _Table(top.take("bucket", parse_table, "a table"), "bucket.")
+    live = _Table(top.take("live", parse_table, "a table", default={}), "live.")
+    push = _Table(top.take("push", parse_table, "a table", default={}), "push.")
+    log = _Table(top.take("log", parse_table, "a table", default={}), "log.")
     config = Config(
         listen=top.take("listen", parse_address, 'host:port, such as "127.0.0.1:8400"'),
         public_url=top.take("public_url", parse_origin, ORIGIN_EXPECTED),
         owner_origin=top.take("owner_origin", parse_origin, ORIGIN_EXPECTED),
-        data_dir=folder / top.take("data_dir", _text, "a folder"),
-        demo_passkeys=top.take("demo_passkeys", _boolean, "true or false", default=False),
+        data_dir=folder / top.take("data_dir", parse_text, "a folder"),
+        more_owner_origins=top.take(
+            "more_owner_origins", parse_origins, ORIGINS_EXPECTED, default=()
+        ),
+        demo_passkeys=top.take("demo_passkeys", parse_boolean, "true or false", default=False),
         broker=BrokerConfig(
-            url=broker.take("url", _broker_url, "nats://host:port or tls://host:port"),
-            mqtt_host=broker.take("mqtt_host", _text, "a host name that doorbells can reach"),
-            mqtt_port=broker.take("mqtt_port", _port, _PORT_EXPECTED),
+            url=broker.take("url", parse_broker_url, "nats://host:port or tls://host:port"),
+            mqtt_host=broker.take("mqtt_host", parse_text, "a host name that doorbells can reach"),
+            mqtt_port=broker.take("mqtt_port", parse_port, PORT_EXPECTED),
         ),
         bucket=BucketConfig(
             endpoint=bucket.take("endpoint", parse_origin, ORIGIN_EXPECTED),
-            name=bucket.take("name", _bucket_name, _BUCKET_EXPECTED),
-            access_key=bucket.take("access_key", _text, "a text"),
-            secret_key=bucket.take("secret_key", _text, "a text", is_secret=True),
+            name=bucket.take("name", parse_bucket_name, BUCKET_EXPECTED),
+            access_key=bucket.take("access_key", parse_text, "a text"),
+            secret_key=bucket.take("secret_key", parse_text, "a text", is_secret=True),
         ),
         live=_live(live, folder),
         push=_push(push),
         log=_log(log, folder) if "log" in document else None,
+        database_url=top.take(
+            "database_url", parse_database_url, DATABASE_EXPECTED, default="", is_secret=True
+        ),
     )
     for table in (top, broker, bucket, live, push, log):
         table.refuse_unknown()
@@ -204,16 +252,21 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
         raise ConfigError("log.bucket", config.log.bucket, "another bucket than that of packages")
     if config.public_url == config.owner_origin:
         raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
+    if config.public_url in config.more_owner_origins:
+        shown = list(config.more_owner_origins)
+        raise ConfigError("more_owner_origins", shown, "other origins than public_url")
     return config
 
 
 def _live(live: "_Table", folder: Path) -> LiveConfig:
-    secret_file = live.take("turn_secret_file", _text_or_nothing, "a file", default="")
+    secret_file = live.take("turn_secret_file", parse_text_or_nothing, "a file", default="")
     config = LiveConfig(
-        stun_urls=live.take("stun_urls", _stun_urls, _STUN_EXPECTED, default=()),
-        turn_urls=live.take("turn_urls", _turn_urls, _TURN_EXPECTED, default=()),
+        stun_urls=live.take("stun_urls", parse_stun_urls, STUN_EXPECTED, default=()),
+        turn_urls=live.take("turn_urls", parse_turn_urls, TURN_EXPECTED, default=()),
         turn_secret_path=folder / secret_file if secret_file else None,
-        turn_lifetime_s=live.take("turn_lifetime_s", _lifetime_s, _LIFETIME_EXPECTED, default=1200),
+        turn_lifetime_s=live.take(
+            "turn_lifetime_s", parse_lifetime_s, LIFETIME_EXPECTED, default=1200
+        ),
     )
     if config.turn_urls and config.turn_secret_path is None:
         expected = "the file with coturn's static-auth-secret, since turn_urls are set"
@@ -225,47 +278,22 @@ def _live(live: "_Table", folder: Path) -> LiveConfig:
 
 def _push(push: "_Table") -> PushConfig:
     return PushConfig(
-        contact=push.take("contact", _contact, _CONTACT_EXPECTED, default="") or None,
-        hosts=push.take("hosts", _push_hosts, _PUSH_HOSTS_EXPECTED, default=()),
-        is_loopback_allowed=push.take("loopback", _boolean, "true or false", default=False),
+        contact=push.take("contact", parse_contact, CONTACT_EXPECTED, default="") or None,
+        hosts=push.take("hosts", parse_push_hosts, PUSH_HOSTS_EXPECTED, default=()),
+        is_loopback_allowed=push.take("loopback", parse_boolean, "true or false", default=False),
     )
 
 
 def _log(log: "_Table", folder: Path) -> LogConfig:
     return LogConfig(
         name=log.take("name", parse_log_name, LOG_NAME_EXPECTED),
-        register_key_path=folder / log.take("register_key", _text, "a file"),
-        custody_key_path=folder / log.take("custody_key", _text, "a file"),
-        policy_path=folder / log.take("policy", _text, "a file"),
-        bucket=log.take("bucket", _bucket_name, _BUCKET_EXPECTED, default="log"),
-        retention=log.take("retention", _retention, _RETENTION_EXPECTED, default="governance"),
-        retention_days=log.take("retention_days", _days, "1 to 36500 days", default=400),
+        register_key_path=folder / log.take("register_key", parse_text, "a file"),
+        custody_key_path=folder / log.take("custody_key", parse_text, "a file"),
+        policy_path=folder / log.take("policy", parse_text, "a file"),
+        bucket=log.take("bucket", parse_bucket_name, BUCKET_EXPECTED, default="log"),
+        retention=log.take("retention", parse_retention, RETENTION_EXPECTED, default="governance"),
+        retention_days=log.take("retention_days", parse_days, "1 to 36500 days", default=400),
     )
-
-
-LOG_NAME_EXPECTED = "2 to 60 of a-z, 0-9, . and -, such as doorward.example.org"
-_LOG_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,58}[a-z0-9])")
-_BUCKET_EXPECTED = "3 to 63 of a-z, 0-9 and -"
-_RETENTION_EXPECTED = "none, governance or compliance"
-ORIGIN_EXPECTED = "http(s)://host[:port] without a path, such as http://localhost:8400"
-_PORT_EXPECTED = "a whole number from 1 to 65535"
-_MAX_ICE_URLS = 4  # each one costs every viewer time
-# RFC 7064, RFC 7065; without IPv6 literals, which aiortc doesn't read.
-_ICE_URL = re.compile(
-    r"(?P<scheme>stun|turns?):(?P<host>[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)"
-    r"(?::(?P<port>[0-9]{1,5}))?(?:\?transport=(?P<transport>udp|tcp))?"
-)
-_STUN_EXPECTED = "up to 4 of stun:host[:port] (a name or an IPv4 address)"
-_TURN_EXPECTED = (
-    "up to 4 of turn:host[:port], with ?transport=udp or ?transport=tcp, or turns:host[:port] "
-    "(a name or an IPv4 address)"
-)
-# Apple's push service refuses anything but these, without spaces or brackets.
-_CONTACT = re.compile(r"mailto:[^@\s<>]{1,64}@[A-Za-z0-9.-]{1,253}|https://[A-Za-z0-9.-]+(/\S*)?")
-_CONTACT_EXPECTED = "mailto:name@host or https://host, or nothing"
-_PUSH_HOST = re.compile(r"(\*\.)?[a-z0-9][a-z0-9.-]{0,251}[a-z0-9]")
-_PUSH_HOSTS_EXPECTED = "a list of host names in small letters, each may begin with *."
-_LIFETIME_EXPECTED = "a whole number of seconds from 600 to 3600"
 
 
 class _Table:
@@ -302,144 +330,3 @@ class _Table:
             if key not in self._known:
                 known = ", ".join(sorted(self._known))
                 raise ConfigError(self._prefix + key, value, f"no such key (known: {known})")
-
-
-def parse_address(value: object) -> Address:
-    """Parse `host:port`, or raise ValueError."""
-    host, colon, port = _text(value).rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdigit():
-        raise ValueError(value)
-    return Address(host=host.strip("[]"), port=_port(int(port)))
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value or not value.isprintable():
-        raise TypeError(value)
-    return value
-
-
-def _boolean(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(value)
-    return value
-
-
-def _port(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 65535:
-        raise ValueError(value)
-    return value
-
-
-def _table(value: object) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(value)
-    return cast("dict[str, object]", value)
-
-
-def parse_origin(value: object) -> str:
-    """Parse scheme, host and port with nothing behind them, or raise ValueError, TypeError."""
-    text = _text(value)
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError(value)
-    if text != f"{parts.scheme}://{parts.netloc}" or "@" in parts.netloc:
-        raise ValueError(value)
-    return text
-
-
-def _broker_url(value: object) -> str:
-    parts = urlsplit(_text(value))
-    if parts.scheme not in {"nats", "tls"} or not parts.hostname or not parts.port:
-        raise ValueError(value)
-    return parts.geturl()
-
-
-def _stun_urls(value: object) -> tuple[IceUrl, ...]:
-    return _ice_urls(value, schemes=("stun",))
-
-
-def _turn_urls(value: object) -> tuple[IceUrl, ...]:
-    return _ice_urls(value, schemes=("turn", "turns"))
-
-
-def _ice_urls(value: object, *, schemes: tuple[str, ...]) -> tuple[IceUrl, ...]:
-    if not isinstance(value, list) or len(value) > _MAX_ICE_URLS:
-        raise TypeError(value)
-    urls = tuple(parse_ice_url(url) for url in value)
-    if any(url.scheme not in schemes for url in urls):
-        raise ValueError(value)
-    return urls
-
-
-def parse_ice_url(value: object) -> IceUrl:
-    """Parse the URL of a STUN or TURN server, or raise ValueError, TypeError."""
-    match = _ICE_URL.fullmatch(_text(value))
-    if match is None:
-        raise ValueError(value)
-    scheme, has_tls = match["scheme"], match["scheme"] == "turns"
-    transport = match["transport"] or ("tcp" if has_tls else "udp")
-    if (scheme == "stun" and match["transport"]) or (has_tls and transport == "udp"):
-        raise ValueError(value)
-    return IceUrl(
-        text=match[0],
-        scheme=scheme,
-        host=match["host"],
-        port=_port(int(match["port"] or (5349 if has_tls else 3478))),
-        transport=transport,
-    )
-
-
-def _lifetime_s(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 600 <= value <= 3600:
-        raise ValueError(value)
-    return value
-
-
-def _contact(value: object) -> str:
-    text = _text_or_nothing(value)
-    if text and _CONTACT.fullmatch(text) is None:
-        raise ValueError(value)
-    return text
-
-
-def _push_hosts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError(value)
-    if not all(isinstance(host, str) and _PUSH_HOST.fullmatch(host) for host in value):
-        raise ValueError(value)
-    return tuple(value)
-
-
-def _text_or_nothing(value: object) -> str:
-    return "" if value == "" else _text(value)
-
-
-def _bucket_name(value: object) -> str:
-    text = _text(value)
-    if not 3 <= len(text) <= 63 or not all(c.isascii() and (c.isalnum() or c == "-") for c in text):
-        raise ValueError(value)
-    if text != text.lower() or text.startswith("-") or text.endswith("-"):
-        raise ValueError(value)
-    return text
-
-
-def parse_log_name(value: object) -> str:
-    """Parse what both logs' origins begin with, or raise ValueError, TypeError."""
-    text = _text(value)
-    if _LOG_NAME.fullmatch(text) is None:
-        raise ValueError(value)
-    return text
-
-
-def _retention(value: object) -> Literal["none", "governance", "compliance"]:
-    match value:
-        case "none" | "governance" | "compliance":
-            return value
-        case _:
-            raise ValueError(value)
-
-
-def _days(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 36_500:
-        raise ValueError(value)
-    return value

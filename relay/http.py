@@ -43,7 +43,7 @@ class HttpServices:
     api: ApiServices
     agency: AgencyServices
     public: PublicServices
-    owner_origin: str
+    owner_origins: Sequence[str]
     public_url: str
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     check_health: Callable[[], Awaitable[Health]]
@@ -54,7 +54,7 @@ def build_http(services: HttpServices) -> ASGIApp:
     """Return the app that a server runs."""
     api = CORSMiddleware(
         build_api(services.api),
-        allow_origins=[services.owner_origin],
+        allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
         max_age=600,

@@ -1,7 +1,7 @@
 """What `doorward-relay init` writes: a relay that is ready to be started, with fresh keys.
 
     relay.toml         the relay's settings
-    relay.sqlite3      the database
+    relay.sqlite3      the database, unless it is a PostgreSQL one
     ca.key, ca.pem     the fleet CA
     broker.key, .pem   the broker's TLS key and certificate, by that CA
     broker-keys.json   the relay's own keys at the broker
@@ -26,7 +26,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.clock import Clock
-from relay.config import Address, Config, host_of, parse
+from relay.config import Config, host_of, parse
+from relay.config_values import Address
 from relay.errors import InitRefused
 from relay.fleet.broker_keys import BrokerKeys, public_key
 from relay.fleet.ca import Authority, key_pem, pem_of
@@ -54,6 +55,7 @@ class InitSettings:
     demo_passkeys: bool = False
     turn_host: str | None = None
     turn_port: int = 3478
+    database_url: str = ""
 
     @property
     def host(self) -> str:
@@ -84,9 +86,10 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
         conf = coturn_conf(host=host, port=port, secret=turn_secret)
         _write(folder / "turnserver.conf", conf)
         _write(folder / TURN_SECRET_NAME, turn_secret + "\n")
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     await database.close()
-    config.database_path.chmod(0o600)
+    if not config.database_url:
+        config.database_path.chmod(0o600)
     return config
 
 
@@ -175,6 +178,8 @@ def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str
             "secret_key": secret_key,
         },
     }
+    if settings.database_url:
+        tables[""] = {**tables[""], "database_url": settings.database_url}
     if settings.demo_passkeys:
         tables["push"] = {"loopback": True}
     if settings.turn_host is not None:

@@ -15,7 +15,8 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused
 from relay.clock import SystemClock
-from relay.config import LOG_NAME_EXPECTED, Config, LogConfig, load, parse_log_name
+from relay.config import Config, LogConfig, load
+from relay.config_values import LOG_NAME_EXPECTED, parse_log_name
 from relay.custody.errors import LogError
 from relay.custody.happenings import Happenings, LegalKind, LegalYield
 from relay.custody.keys import (
@@ -117,7 +118,7 @@ def _run_show(options: argparse.Namespace) -> int:
 
 
 async def _show(config: Config, log: LogConfig, policy: Policy) -> None:
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     try:
         async with database.read() as tx:
             for name in LOGS:
@@ -144,7 +145,7 @@ def _run_legal(options: argparse.Namespace) -> int:
 
 
 async def _add_legal(config: Config, kind: LegalKind, yielded: Sequence[LegalYield]) -> None:
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     try:
         async with database.begin() as tx:
             await Happenings(LogEntries()).legal_process(

@@ -5,10 +5,12 @@ belong here; what the facts mean is judged in firmware.consent.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from firmware.clips.database import Database
+from firmware.clips.database import Connection, Database
+from firmware.clips.promise_store import Promise, drop_held, put_promises, wake_held
 from firmware.protocol.custody import ReleaseRecord
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
@@ -58,13 +60,15 @@ class FactsStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def spend(self, digest: str, now_ms: int) -> bool:
-        """Mark a statement as used; False if it was used before."""
+    def spend(self, digest: str, now_ms: int, *, planned: Sequence[Promise] = ()) -> bool:
+        """Mark a statement as used; False if it was used before.
+
+        `planned` is told if it turns out after a crash that it was carried out.
+        """
         with self._database.write() as connection:
-            cursor = connection.execute(
-                "INSERT OR IGNORE INTO spent_statements VALUES (?, ?)", (digest, now_ms)
-            )
-            return cursor.rowcount == 1
+            drop_held(connection, digest)
+            put_promises(connection, planned, holder=digest)
+            return _spend(connection, digest, now_ms)
 
     def spent(self) -> frozenset[str]:
         """Return the digests of all used statements."""
@@ -82,8 +86,18 @@ class FactsStore:
             ).fetchone()
         return bool(row[0])
 
-    def add_waiting(self, statement: WaitingStatement) -> bool:
-        """Keep a statement until it is decided; False if its digest is here already."""
+    def add_waiting(
+        self,
+        statement: WaitingStatement,
+        *,
+        promises: Sequence[Promise] = (),
+        planned: Sequence[Promise] = (),
+    ) -> bool:
+        """Keep a statement until it is decided; False if its digest is here already.
+
+        One grant at a time waits (R10b): another that does is refused. `promises` are told, and
+        `planned` if it turns out after a crash that the statement was carried out.
+        """
         with self._database.write() as connection:
             cursor = connection.execute(
                 "INSERT OR IGNORE INTO waiting_statements"
@@ -98,7 +112,17 @@ class FactsStore:
                     statement.state,
                 ),
             )
-            return cursor.rowcount == 1
+            if cursor.rowcount != 1:
+                return False
+            if statement.kind == "grant":
+                connection.execute(
+                    "UPDATE waiting_statements SET state = 'refused'"
+                    " WHERE kind = 'grant' AND state = 'waiting' AND digest != ?",
+                    (statement.digest,),
+                )
+            put_promises(connection, promises)
+            put_promises(connection, planned, holder=statement.digest)
+            return True
 
     def waiting(self, now_ms: int) -> list[WaitingStatement]:
         """Return the statements that wait for a decision and aren't expired, oldest first."""
@@ -148,15 +172,39 @@ class FactsStore:
             )
 
     def move_statement(
-        self, digest: str, *, from_state: StatementState, to: StatementState
+        self,
+        digest: str,
+        *,
+        from_state: StatementState,
+        to: StatementState,
+        promises: Sequence[Promise] = (),
     ) -> bool:
         """Change a statement's state; False if it wasn't in `from_state` (somebody was faster)."""
         with self._database.write() as connection:
-            cursor = connection.execute(
-                "UPDATE waiting_statements SET state = ? WHERE digest = ? AND state = ?",
-                (to, digest, from_state),
-            )
-            return cursor.rowcount == 1
+            if not move(connection, digest, from_state=from_state, to=to):
+                return False
+            put_promises(connection, promises)
+            return True
+
+    def finish(
+        self, digest: str, now_ms: int, promises: Sequence[Promise], *, is_resumed: bool = False
+    ) -> None:
+        """It is carried out: done, used up, and promised to be told, all in one.
+
+        `is_resumed`: it was carried out before a crash, so what was planned is told as well.
+        """
+        with self._database.write() as connection:
+            if is_resumed:
+                wake_held(connection, digest)
+            _spend(connection, digest, now_ms)
+            move(connection, digest, from_state="confirmed", to="done")
+            put_promises(connection, promises)
+
+    def forget_statement(self, digest: str) -> None:
+        """It could not be carried out, and was not refused: if it comes again, it counts."""
+        with self._database.write() as connection:
+            drop_held(connection, digest)
+            connection.execute("DELETE FROM waiting_statements WHERE digest = ?", (digest,))
 
     def granted_requests(self) -> frozenset[str]:
         """Return the digests of the requests for which an owner signed a grant, done or not."""
@@ -185,6 +233,26 @@ class FactsStore:
                 (state,),
             ).fetchall()
         return [_waiting(row) for row in rows]
+
+
+def move(
+    connection: Connection, digest: str, *, from_state: StatementState, to: StatementState
+) -> bool:
+    """Change a statement's state within a transaction; what was only planned is dropped."""
+    cursor = connection.execute(
+        "UPDATE waiting_statements SET state = ? WHERE digest = ? AND state = ?",
+        (to, digest, from_state),
+    )
+    if cursor.rowcount == 1:
+        drop_held(connection, digest)
+    return cursor.rowcount == 1
+
+
+def _spend(connection: Connection, digest: str, now_ms: int) -> bool:
+    cursor = connection.execute(
+        "INSERT OR IGNORE INTO spent_statements VALUES (?, ?)", (digest, now_ms)
+    )
+    return cursor.rowcount == 1
 
 
 def _waiting(row: Row) -> WaitingStatement:

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.footage import SOUND_UNIT_90K, split_annex_b
+from firmware.protocol.footage import SOUND_UNIT_90K
+from firmware.protocol.nal_units import split_annex_b
 from firmware.vault.sealed_file import MAX_RECORD_BYTES
 
 _COUNT = struct.Struct(">I")

@@ -4,10 +4,13 @@ Lies in the library's database, so that one commit makes a decision durable. Whe
 is judged in firmware.consent. Who the owners and their browsers are is in enrolment/.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from firmware.clips.database import Database
+from firmware.clips.facts_store import move
+from firmware.clips.promise_store import Promise, put_promises
 from firmware.protocol.custody import KeyChangeRecord
 from firmware.protocol.decisions import OwnerSettings, RecoveryKeys
 from firmware.protocol.encoding import Document, decode
@@ -15,6 +18,8 @@ from firmware.protocol.passkeys import PasskeyKey
 
 D = TypeVar("D", bound=Document)
 Column = Literal["settings_json", "recovery_json"]
+MAX_TOLD_REFUSALS = 10_000
+"""Each cost its owner a touch of their passkey; of more, the oldest would be told once more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +44,9 @@ class Approver:
 class HouseholdStore:
     """Writing methods return once the fact is synced to disk."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, max_told_refusals: int = MAX_TOLD_REFUSALS) -> None:
         self._database = database
+        self._max_told_refusals = max_told_refusals
 
     def settings(self) -> OwnerSettings | None:
         """Return the owners' settings, or None if none came yet."""
@@ -61,12 +67,38 @@ class HouseholdStore:
         with self._database.write() as connection:
             connection.execute("UPDATE household SET recovery_json = ?", (data,))
 
-    def spend_recovery(self, record: KeyChangeRecord) -> None:
-        """The recovery key let somebody in: it counts no more, and what is logged of it is kept."""
+    def begin_recovery(self, record: KeyChangeRecord, begun: bytes) -> None:
+        """The recovery key lets somebody in: from here on that goes on, and the key is spent.
+
+        `begun` is all that is needed to go on after a crash.
+        """
         with self._database.write() as connection:
             connection.execute("UPDATE household SET recovery_json = NULL")
+            connection.execute("INSERT OR REPLACE INTO recoveries VALUES (1, ?)", (begun,))
             connection.execute(
                 "INSERT INTO key_changes VALUES (?, ?)", (record.changed_ms, record.encode())
+            )
+
+    def begun_recovery(self) -> bytes | None:
+        """Return what is needed to go on with a recovery; None: none is under way."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT begun_json FROM recoveries").fetchone()
+        return None if row is None else bytes(row[0])
+
+    def finish_recovery(self, promises: Sequence[Promise]) -> None:
+        """They are in; what is told of it is promised."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM recoveries")
+            put_promises(connection, promises)
+
+    def undo_recovery(self, record: KeyChangeRecord, keys: RecoveryKeys) -> None:
+        """They could not be let in: the recovery key counts again, unless there is a new one."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM recoveries")
+            connection.execute("DELETE FROM key_changes WHERE record_json = ?", (record.encode(),))
+            connection.execute(
+                "UPDATE household SET recovery_json = ? WHERE recovery_json IS NULL",
+                (keys.encode(),),
             )
 
     def key_changes(self) -> list[KeyChangeRecord]:
@@ -184,14 +216,40 @@ class HouseholdStore:
                 "INSERT OR IGNORE INTO revoked_grants VALUES (?, ?)", (grant_digest, now_ms)
             )
 
-    def count_refusal(self, quarter: str, reason: str) -> None:
-        """Count a refused statement by the check that failed (R11)."""
+    def was_told_refused(self, digest: str) -> bool:
+        """Tell whether the owner was told that this statement was refused."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM refused_statements WHERE digest = ?", (digest,)
+            ).fetchone()
+        return row is not None
+
+    def note_refusal(
+        self, digest: str, *, quarter: str, reason: str, now_ms: int, promises: Sequence[Promise]
+    ) -> bool:
+        """Count a refused statement by the check that failed (R11), and promise to tell its owner.
+
+        Once for each: False if that was done before. One that was confirmed ends here.
+        """
         with self._database.write() as connection:
+            move(connection, digest, from_state="confirmed", to="refused")
+            cursor = connection.execute(
+                "INSERT OR IGNORE INTO refused_statements VALUES (?, ?)", (digest, now_ms)
+            )
+            if cursor.rowcount != 1:
+                return False
+            connection.execute(
+                "DELETE FROM refused_statements WHERE rowid NOT IN"
+                " (SELECT rowid FROM refused_statements ORDER BY rowid DESC LIMIT ?)",
+                (self._max_told_refusals,),
+            )
             connection.execute(
                 "INSERT INTO refusals VALUES (?, ?, 1)"
                 " ON CONFLICT (quarter, reason) DO UPDATE SET count = count + 1",
                 (quarter, reason),
             )
+            put_promises(connection, promises)
+            return True
 
     def refusals(self, quarter: str) -> dict[str, int]:
         """Return the counts of a quarter by check."""

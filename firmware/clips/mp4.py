@@ -32,7 +32,8 @@ from firmware.capture.packets import TICKS_PER_S
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.record import DEFAULT_FRAME_90K
 from firmware.errors import StoreError
-from firmware.protocol.footage import SOUND_UNIT_90K, split_length_prefixed
+from firmware.protocol.footage import SOUND_UNIT_90K
+from firmware.protocol.nal_units import split_length_prefixed
 from firmware.sound.aac import BITRATE_BPS
 from firmware.sound.frames import SAMPLE_RATE
 

@@ -23,10 +23,10 @@ from firmware.protocol.footage import (
     SPAN_UNITS,
     ClipManifest,
     GopHasher,
-    ReleasedPart,
     SignedManifest,
     SoundHasher,
 )
+from firmware.protocol.released_part import ReleasedPart
 from firmware.vault.sealed_file import Kind, Record, SealedFile, Vault
 
 

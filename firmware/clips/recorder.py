@@ -22,9 +22,10 @@ from firmware.capture.packets import TICKS_PER_S, AccessUnit, pts_90k_of
 from firmware.clips.card import Card
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
+from firmware.clips.reach import reach_of
 from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.retention import Retention
-from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
+from firmware.clips.ring import Ring
 from firmware.clips.triggers import Trigger, TriggerKind, Waiting
 from firmware.clips.writer import ClipWriter, Failure
 from firmware.clock import Clock
@@ -99,12 +100,7 @@ class Recorder:
         self._clock = clock
         self._boot_id = boot_id
         self._size = size
-        # Another trigger, told later, may have happened before the one that begins a clip.
-        self._reach_90k = round((pre_roll_s + SLACK_S) * TICKS_PER_S)
-        self._post_roll_90k = round(post_roll_s * TICKS_PER_S)
-        # A lone press is never cut in two, however long its pre-roll and post-roll.
-        split_s = max(longest_s - LONGEST_GOP_S, pre_roll_s + SLACK_S + post_roll_s + LONGEST_GOP_S)
-        self._split_90k = round(split_s * TICKS_PER_S)
+        self._reach = reach_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s)
         self._may_record = may_record
         self._on_clip = on_clip
         self._on_card = on_card
@@ -154,7 +150,7 @@ class Recorder:
         if self._recording is not None:
             self._prolong(self._recording, trigger)
             return self.clip_id
-        units = self._ring.snapshot(at_pts_90k - self._reach_90k) if self._is_running else ()
+        units = self._ring.snapshot(at_pts_90k - self._reach.back_90k) if self._is_running else ()
         if not units:
             if len(self._waiting.triggers) < MAX_TRIGGERS:
                 self._waiting.triggers.append(trigger)
@@ -208,8 +204,8 @@ class Recorder:
             if self._waiting.triggers and unit.is_key:
                 waiting, self._waiting = self._waiting, Waiting()
                 earliest_90k = min(trigger.at_pts_90k for trigger in waiting.triggers)
-                units = self._ring.snapshot(earliest_90k - self._reach_90k) or (unit,)
-                if units[0].pts_90k > waiting.wanted_to_90k + self._post_roll_90k:
+                units = self._ring.snapshot(earliest_90k - self._reach.back_90k) or (unit,)
+                if units[0].pts_90k > waiting.wanted_to_90k + self._reach.post_roll_90k:
                     log.warning("the first picture came too late; a trigger has no clip")
                     return
                 self._begin(units, waiting.triggers, waiting.wanted_to_90k)
@@ -219,12 +215,12 @@ class Recorder:
             return
         if unit.pts_90k <= recording.last_pts_90k:
             return  # the ring gave it already
-        end_90k = recording.wanted_to_90k + self._post_roll_90k
+        end_90k = recording.wanted_to_90k + self._reach.post_roll_90k
         if recording.last_pts_90k >= end_90k or unit.pts_90k > end_90k + SILENT_90K:
             self._finish("complete")
             return
         is_last = unit.pts_90k >= end_90k
-        is_long = unit.pts_90k - recording.first_pts_90k >= self._split_90k
+        is_long = unit.pts_90k - recording.first_pts_90k >= self._reach.split_90k
         is_full = not is_last and (is_long or recording.gop_count >= MAX_GOPS)
         if unit.is_key and (is_full or self._is_masked_anew(recording)):
             self._finish("complete")
@@ -264,7 +260,7 @@ class Recorder:
         self._recording = recording
         self._writer.begin(start, first.pts_90k)
         for unit in units:
-            if recording.last_pts_90k < wanted_to_90k + self._post_roll_90k:
+            if recording.last_pts_90k < wanted_to_90k + self._reach.post_roll_90k:
                 self._write(recording, unit)
         self._writer.flush()
         if self._sound is not None:  # from the next picture on: the pre-roll's pictures come first
@@ -330,7 +326,7 @@ class Recorder:
         self._forget_what_is_hidden_now(recording, unwritten)
         if unit.pts_90k > (unwritten.newest_pts_90k or 0):
             unwritten.add(unit)
-        end_90k = recording.wanted_to_90k + self._post_roll_90k
+        end_90k = recording.wanted_to_90k + self._reach.post_roll_90k
         if unit.pts_90k > end_90k + round(RETRY_FOR_S * TICKS_PER_S):
             log.error("a recording was lost: the card took nothing")
             self._recording = None
@@ -368,7 +364,7 @@ class Recorder:
 
     def _check_stall(self) -> None:
         """Close a clip, and forget triggers, that wait for a camera which has gone silent."""
-        patience_90k = self._post_roll_90k + round(STALL_S * TICKS_PER_S)
+        patience_90k = self._reach.post_roll_90k + round(STALL_S * TICKS_PER_S)
         oldest_90k = pts_90k_of(self._clock.monotonic_ns()) - patience_90k
         recording = self._recording
         if recording is not None and recording.wanted_to_90k < oldest_90k:

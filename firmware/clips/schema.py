@@ -191,7 +191,24 @@ CREATE TABLE key_changes (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6)
+# What must be told once; which refusals were told; a recovery that is under way.
+_V7 = """
+CREATE TABLE promises (
+    event_id     TEXT PRIMARY KEY,               -- under which it is told
+    promise_json BLOB NOT NULL,                  -- promise_store.Promise
+    holder       TEXT                            -- a statement's digest: not due until it is done
+) STRICT;
+CREATE TABLE refused_statements (
+    digest     TEXT PRIMARY KEY,                 -- its owner was told
+    refused_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE recoveries (
+    one        INTEGER PRIMARY KEY CHECK (one = 1),
+    begun_json BLOB NOT NULL                     -- recovering.Begun
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_V1, _V2, _V3, _V4, _V5, _V6, _V7)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

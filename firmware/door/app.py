@@ -29,14 +29,16 @@ def door_app(
     origins: Iterable[str],
     clock: Clock | None = None,
     zone: tzinfo | None = None,
+    example_town: str = "",
 ) -> Starlette:
     """Return the page as an ASGI app.
 
     `origins` are the page's own (see `guard.own_origins`); any other Host or Origin is refused.
     `zone` is where the doorbell hangs; without one the machine's own time zone is used.
+    `example_town` is the name of its logs where that is an invented town's: each page says so.
     """
     clock = clock or SystemClock()
-    replies = Replies(zone=zone)
+    replies = Replies(zone=zone, example_town=example_town)
     home = HomePages(ports, replies)
     entry = Entry(ports, replies, clock)
     confirming = ConfirmPages(ports, replies, entry)

@@ -24,8 +24,9 @@ def wants_json(request: Request) -> bool:
 class Replies:
     """Templates and texts; holds no state of any visitor."""
 
-    def __init__(self, *, zone: tzinfo | None) -> None:
+    def __init__(self, *, zone: tzinfo | None, example_town: str = "") -> None:
         self._zone = zone
+        self._example_town = example_town
         self._templates = Environment(
             loader=PackageLoader("firmware.door"),
             autoescape=True,
@@ -44,7 +45,7 @@ class Replies:
         """Render a page; its template sees `t` (the texts) and `facts`."""
         texts = self.texts(request)
         html = self._templates.get_template(template).render(
-            t=texts, path=request.url.path, **facts
+            t=texts, path=request.url.path, example_town=self._example_town, **facts
         )
         response = HTMLResponse(html, status)
         if request.query_params.get("lang") == texts.language:

@@ -39,7 +39,7 @@ from firmware.evidence.signing_talk import (
     Talk,
     TalkError,
 )
-from firmware.protocol.footage import ReleasedPart
+from firmware.protocol.released_part import ReleasedPart
 
 log = logging.getLogger(__name__)
 

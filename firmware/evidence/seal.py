@@ -22,10 +22,11 @@ from firmware.protocol.contents import (
 )
 from firmware.protocol.custody import CaptureProof, ReleaseProof
 from firmware.protocol.encoding import WireError, b64u, sha256_hex
-from firmware.protocol.footage import ReleasedPart, SignedManifest, check_part, part_within
+from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import ClipRange
 from firmware.protocol.packages import seal_package_pieces
 from firmware.protocol.register.extract import RegisterExtract
+from firmware.protocol.released_part import ReleasedPart, check_part, part_within
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

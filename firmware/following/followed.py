@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from firmware.following.errors import LogContradicts, LogUnreadable
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import MAX_WITNESSED_BYTES
-from firmware.protocol.register.entries import ProgramReleased
 from firmware.protocol.register.facts import (
     RegisterFacts,
     Stamps,
@@ -19,6 +18,8 @@ from firmware.protocol.register.facts import (
     no_register,
 )
 from firmware.protocol.register.replay import Register
+from firmware.protocol.register.saved import save_register
+from firmware.protocol.register.saved_stamps import NotesHash, save_stamps
 from firmware.protocol.tlog.merkle import Frontier, Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.proof import TlogProof
@@ -115,11 +116,6 @@ class Followed:
         """How long a slot is; None as long as the charter wasn't read."""
         return self._register.delays.slot_ms if self._register.limits else None
 
-    @property
-    def programs(self) -> tuple[ProgramReleased, ...]:
-        """The programs whose release the register holds, in its order."""
-        return tuple(self._register.programs)
-
     def check(self, note: bytes) -> Witnessed:
         """Return a checkpoint of this register that a quorum signed, or raise LogUnreadable."""
         try:
@@ -133,6 +129,28 @@ class Followed:
         Nothing is known then; and no log counts that doesn't lead past it.
         """
         self._bound = witnessed
+
+    def resume(self, register: Register, tree: Tree) -> None:
+        """Begin with a state that was saved, in place of the entries that led to it.
+
+        `tree` begins with these entries; `accept` comes next, with those that follow.
+        """
+        hashes = tree.subtree_hashes(0, 0, register.size)
+        self._register, self._tree, self._edge = register, Tree(hashes), Frontier()
+        self._edge.extend(hashes)
+
+    def resume_stamps(self, stamps: Stamps) -> None:
+        """Take stamps that were checked when they were saved."""
+        for size, aged_ms in stamps.pairs():
+            self._stamps.add(size, aged_ms)
+
+    def save_register(self, *, code: bytes) -> bytes:
+        """Return the register's state as bytes."""
+        return save_register(self._register, root=self._edge.root(), code=code)
+
+    def save_stamps(self, noted: NotesHash, *, code: bytes) -> bytes:
+        """Return what the stamps say as bytes; `noted` are all that were taken by `stamp`."""
+        return save_stamps(self._stamps, noted, origin=self.origin, policy=self._policy, code=code)
 
     def check_known(self, witnessed: Witnessed) -> None:
         """Raise LogContradicts if a checkpoint isn't larger and speaks of another log."""

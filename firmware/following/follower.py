@@ -19,19 +19,18 @@ from functools import partial
 from itertools import takewhile
 from pathlib import Path
 
-import msgspec
-
 from firmware.backoff import Backoff
 from firmware.clock import Clock
 from firmware.following import reading
+from firmware.following.contradicting import Contradictions
 from firmware.following.errors import FollowError, LogAway, LogContradicts, LogUnreadable
 from firmware.following.followed import Followed, Growth
 from firmware.following.policy_file import Logs
+from firmware.following.saving import Saving
 from firmware.following.source import LogSource
-from firmware.following.store import MAX_CONTRADICTIONS, Contradiction, RegisterStore
+from firmware.following.store import Contradiction, RegisterStore
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
 from firmware.protocol.encoding import WireError
-from firmware.protocol.register.entries import ProgramReleased
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
 from firmware.protocol.register.facts import RegisterFacts, no_register
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
@@ -91,7 +90,8 @@ class RegisterFollower:
         self._poll_every_s = poll_every_s
         self._store: RegisterStore | None = None
         self._followed = Followed(policy=logs.policy, origin=logs.register_origin)
-        self._contradictions: list[Contradiction] = []
+        self._contradictions = Contradictions()
+        self._saving = Saving(clock)
         self._facts = no_register(logs.register_origin)
         self._one_at_a_time = asyncio.Lock()
         self._lock = threading.Lock()  # of `_followed`, between threads
@@ -105,13 +105,13 @@ class RegisterFollower:
 
     @property
     def has_contradiction(self) -> bool:
-        """Whether the register contradicts itself, so that nothing is released."""
-        return any(one.is_standing for one in self._contradictions)
+        """Whether the register contradicts itself, or may, so that nothing is released."""
+        return self._contradictions.is_any_standing
 
     @property
     def contradictions(self) -> tuple[Contradiction, ...]:
         """What is kept as proof."""
-        return tuple(self._contradictions)
+        return self._contradictions.found
 
     @property
     def slot_ms(self) -> int | None:
@@ -122,12 +122,6 @@ class RegisterFollower:
     def newest_checkpoint(self) -> str | None:
         """The newest checkpoint that was accepted, with the signatures that count, as text."""
         return self._followed.newest_note
-
-    @property
-    def programs(self) -> tuple[ProgramReleased, ...]:
-        """The programs whose release the register holds, in its order."""
-        with self._lock:
-            return self._followed.programs
 
     def facts(self) -> RegisterFacts:
         """Return what may be counted on. Cheap: made when something changed."""
@@ -170,6 +164,7 @@ class RegisterFollower:
         """Take what the card has, checked anew."""
         async with self._one_at_a_time:
             await asyncio.to_thread(self._load)
+            await asyncio.to_thread(self._save)
 
     async def run(self) -> None:
         """Read now and then, and when told to, until cancelled.
@@ -221,6 +216,7 @@ class RegisterFollower:
             finally:
                 self._progress = None
                 await asyncio.to_thread(self._refresh)
+                await asyncio.to_thread(self._save)
 
     # --- one read ---
 
@@ -288,9 +284,9 @@ class RegisterFollower:
         store = self._opened()
         data = await self._source.fetch("stamps/count", max_bytes=64)
         count = reading.parse_count(data, most=self._followed.size + 1)
-        if count <= store.stamp_count:
+        if count <= store.noted.count:
             return
-        for bundle in bundles_grown(store.stamp_count, count):
+        for bundle in bundles_grown(store.noted.count, count):
             data = await self._bundle(bundle, STAMPS, max_bytes=reading.MAX_STAMPS_BYTES)
             if not await asyncio.to_thread(self._take_stamps, bundle, data):
                 return
@@ -308,12 +304,12 @@ class RegisterFollower:
 
     def _load_locked(self) -> None:
         store = RegisterStore(self._folder)
-        try:
-            self._contradictions = store.contradictions()
-        except WireError as error:
-            log.error("the proofs that the register contradicted itself can't be read: %s", error)
+        self._contradictions.load(store)
         self._followed = reading.load(
-            store, policy=self._logs.policy, origin=self._logs.register_origin
+            store,
+            policy=self._logs.policy,
+            origin=self._logs.register_origin,
+            saving=self._saving,
         )
         self._store = store
         self._refresh_locked()
@@ -321,11 +317,12 @@ class RegisterFollower:
     def _accept(self, witnessed: Witnessed) -> None:
         with self._lock:
             try:
-                reading.accept(self._opened(), self._followed, witnessed)
+                with self._saving.replaying():
+                    reading.accept(self._opened(), self._followed, witnessed)
             except (OSError, LogUnreadable):
                 self._load_locked()  # half of it may have been taken
                 raise
-        self._end_contradiction(witnessed)
+        self._contradictions.end_before(witnessed, self._opened())
 
     def _take_stamps(self, bundle: Bundle, data: bytes) -> bool:
         """Take a bundle's stamps; tell if all were of sizes that are here."""
@@ -337,43 +334,20 @@ class RegisterFollower:
         if any(len(note) > reading.MAX_STAMP_BYTES for note in notes):
             raise LogUnreadable("a stamp of the register is too large")
         with self._lock:
-            notes = list(takewhile(partial(reading.take_stamp, self._followed), notes))
+            with self._saving.replaying():
+                notes = list(takewhile(partial(reading.take_stamp, self._followed), notes))
         reading.check_room(store, notes)
         store.stamps.append(notes)
         store.stamps.sync()
-        store.stamp_count += len(notes)
+        for note in notes:
+            store.noted.take(note)
         return bundle.first + len(notes) == bundle.width
 
     def _keep_proof(self, error: LogContradicts) -> None:
-        log.error("%s; nothing is released until that is over", error)
-        new = Contradiction(
-            known=error.known.note.decode(),
-            other=error.other.note.decode(),
-            found_ms=self._clock.wall_ms(),
-            other_fresh_ms=error.other.fresh_ms,
-            is_standing=True,
-        )
-        told_before = _text_of(new.other)
-        others = [
-            msgspec.structs.replace(one, is_standing=False)
-            for one in self._contradictions
-            if _text_of(one.other) != told_before
-        ]
-        self._contradictions = [*others[: MAX_CONTRADICTIONS - 1], new]
-        self._opened().keep_contradictions(self._contradictions)
+        self._contradictions.add(error, self._opened(), found_ms=self._clock.wall_ms())
 
-    def _end_contradiction(self, witnessed: Witnessed) -> None:
-        """A later checkpoint of the known log is here: what contradicted it is over, and kept."""
-        if not any(
-            one.is_standing and one.other_fresh_ms < witnessed.fresh_ms
-            for one in self._contradictions
-        ):
-            return
-        log.warning("the register is again the one that was read before")
-        self._contradictions = [
-            msgspec.structs.replace(one, is_standing=False) for one in self._contradictions
-        ]
-        self._opened().keep_contradictions(self._contradictions)
+    def _save(self) -> None:
+        self._saving.save_if_due(self._opened(), self._followed)
 
     def _refresh(self) -> None:
         """Make the facts anew."""
@@ -390,8 +364,3 @@ class RegisterFollower:
 
     def _poll_s(self) -> float:
         return min(self._poll_every_s, self._followed.freshness_ms / 1000 / POLLS_IN_FRESHNESS)
-
-
-def _text_of(note: str) -> str:
-    """Return what was signed, without the signatures."""
-    return note.partition("\n\n")[0]

@@ -12,9 +12,14 @@ from itertools import islice
 
 from firmware.following.errors import LogContradicts, LogUnreadable
 from firmware.following.followed import Followed, Growth
+from firmware.following.saving import Saving
 from firmware.following.store import RegisterStore, bytes_of
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.saved import load_register
+from firmware.protocol.register.saved_form import SavedUnusable
+from firmware.protocol.register.saved_stamps import NotesHash, load_stamps
 from firmware.protocol.tlog.lines import parse_size
+from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 
@@ -28,9 +33,10 @@ MAX_STAMPS_BYTES = TILE_WIDTH * (MAX_STAMP_BYTES + 2)
 log = logging.getLogger(__name__)
 
 
-def load(store: RegisterStore, *, policy: Policy, origin: str) -> Followed:
+def load(store: RegisterStore, *, policy: Policy, origin: str, saving: Saving) -> Followed:
     """Return what the card has of the register, with everything checked anew. Blocks.
 
+    But for what this program judged before and saved: of that, only whether it is still the same.
     Damaged entries are forgotten and read again; the checkpoint binds all the same, unless it is
     itself damaged, or of another policy.
     """
@@ -46,24 +52,69 @@ def load(store: RegisterStore, *, policy: Policy, origin: str) -> Followed:
         store.forget_log()
         return followed
     size = witnessed.checkpoint.size
-    growth = followed.growth()
-    growth.take(islice(store.entries.read(), size))
-    if not growth.leads_to(witnessed):
+    tree = Tree(map(leaf_hash, islice(store.entries.read(), size)))
+    if (tree.size, tree.root()) != (size, witnessed.checkpoint.root):
         log.error("the card has lost entries of the register: they are read again")
         store.forget_log()
         followed.bind(witnessed)
         return followed
-    followed.accept(witnessed, _counting(store, islice(store.entries.read(), size)))
-    _load_stamps(store, followed)
+    entries = _resume(store, followed, tree, code=saving.code)
+    with saving.replaying():
+        followed.accept(witnessed, _in_turns(entries))
+    known = _resume_stamps(store, followed, policy=policy, code=saving.code)
+    with saving.replaying():
+        _load_stamps(store, followed, known=known)
     return followed
 
 
-def _load_stamps(store: RegisterStore, followed: Followed) -> None:
+def _resume(
+    store: RegisterStore, followed: Followed, tree: Tree, *, code: bytes
+) -> Iterator[bytes]:
+    """Begin with the saved state if there is one; return the entries that are to be replayed."""
+    entries = _counting(store, islice(store.entries.read(), tree.size))
+    data = store.saved_register.read()
+    if data is None:
+        return entries
+    try:
+        register = load_register(
+            data, origin=followed.origin, tree=tree, entries=entries, code=code
+        )
+    except SavedUnusable as error:
+        log.warning("the register's saved state isn't used, all entries are replayed: %s", error)
+        store.saved_register.forget()
+        store.counting_bytes = 0
+        return _counting(store, islice(store.entries.read(), tree.size))
+    followed.resume(register, tree)
+    return entries
+
+
+def _resume_stamps(
+    store: RegisterStore, followed: Followed, *, policy: Policy, code: bytes
+) -> NotesHash:
+    """Begin with the saved stamps if there are any; return which notes they came of."""
+    data = store.saved_stamps.read()
+    if data is None:
+        return NotesHash()
+    try:
+        stamps, known = load_stamps(
+            data, store.stamps.read(), origin=followed.origin, policy=policy, code=code
+        )
+    except SavedUnusable as error:
+        log.warning("the register's saved stamps aren't used, each is checked: %s", error)
+        store.saved_stamps.forget()
+        return NotesHash()
+    followed.resume_stamps(stamps)
+    return known
+
+
+def _load_stamps(store: RegisterStore, followed: Followed, *, known: NotesHash) -> None:
     end_byte = 0
-    for stamp in store.stamps.read():
-        take_stamp(followed, stamp)
+    store.noted = known
+    for number, stamp in enumerate(store.stamps.read()):
         end_byte += bytes_of([stamp])
-        store.stamp_count += 1
+        if number >= known.count:
+            take_stamp(followed, stamp)
+            store.noted.take(stamp)
     store.stamps.cut(end_byte)
 
 
@@ -118,7 +169,7 @@ def accept(store: RegisterStore, followed: Followed, witnessed: Witnessed) -> No
     """
     store.entries.sync()
     due = witnessed.checkpoint.size - followed.size
-    followed.accept(witnessed, _counting(store, islice(store.pending(), due)))
+    followed.accept(witnessed, _in_turns(_counting(store, islice(store.pending(), due))))
     store.keep_checkpoint(witnessed.note)
 
 
@@ -140,7 +191,14 @@ def parse_count(data: bytes, *, most: int) -> int:
 
 
 def _counting(store: RegisterStore, entries: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield entries, and count their bytes as those that the checkpoint holds.
+    """Yield entries, and count their bytes as those that the checkpoint holds."""
+    for entry in entries:
+        yield entry
+        store.counting_bytes += bytes_of([entry])
+
+
+def _in_turns(entries: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield entries that are to be replayed.
 
     Each takes a signature check or five: between them the loop has its turn at once, and needn't
     wait until Python's own patience with a thread is over.
@@ -148,4 +206,3 @@ def _counting(store: RegisterStore, entries: Iterable[bytes]) -> Iterator[bytes]
     for entry in entries:
         yield entry
         time.sleep(0)
-        store.counting_bytes += bytes_of([entry])

@@ -4,10 +4,12 @@
     stamps       witnessed checkpoints, in the same form
     checkpoint   the newest witnessed one: of `entries`, what it holds counts, and nothing beyond
     contradictions.json   pairs of checkpoints that can't both be true, kept as proof
+    saved-register, saved-stamps   what entries and stamps came to: caches, see saving.py
 
 Entries come first and the checkpoint last, so a power cut leaves entries beyond the checkpoint or
-half a one at the end: both are cut off, or read further, and never believed. Nothing here is
-trusted when it is read again: followed.py checks it like what comes from the relay.
+half a one at the end: both are cut off, or read further, and never believed. None of these is
+trusted when it is read again: followed.py checks it like what comes from the relay. What was saved
+is this program's own word, and only speaks of the very entries and stamps that are here.
 """
 
 import os
@@ -19,7 +21,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.durable import sync_folder, write_atomic
-from firmware.protocol.encoding import Document, WallTimeMs, decode
+from firmware.protocol.encoding import Document, WallTimeMs, WireError, decode
+from firmware.protocol.register.saved_form import MAX_SAVED_BYTES
+from firmware.protocol.register.saved_stamps import NotesHash
 
 MAX_CONTRADICTIONS = 8
 MAX_KEPT_NOTE_BYTES = 16 * 1024
@@ -97,6 +101,29 @@ class RecordFile:
             os.close(descriptor)
 
 
+class SavedFile:
+    """A file that may be lost at any time: it only spares work."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> bytes | None:
+        """Return what is there; None if there is nothing that can be read."""
+        try:
+            with self._path.open("rb") as file:
+                return file.read(MAX_SAVED_BYTES + 1)
+        except OSError:
+            return None
+
+    def write(self, data: bytes) -> None:
+        """Put it in the place of the old one, whole or not at all."""
+        write_atomic(self._path, data)
+
+    def forget(self) -> None:
+        """Take it away."""
+        self._path.unlink(missing_ok=True)
+
+
 def bytes_of(records: Iterable[bytes]) -> int:
     """Return how much room records take in their file."""
     return sum(_LENGTH.size + len(record) for record in records)
@@ -110,8 +137,10 @@ class RegisterStore:
         folder.mkdir(mode=0o700, exist_ok=True)
         self.entries = RecordFile(folder / "entries")
         self.stamps = RecordFile(folder / "stamps")
-        self.stamp_count = 0
-        """How many stamps of the relay's list are here."""
+        self.noted = NotesHash()
+        """Which stamps of the relay's list were taken."""
+        self.saved_register = SavedFile(folder / "saved-register")
+        self.saved_stamps = SavedFile(folder / "saved-stamps")
         self.counting_bytes = 0
         """How much of `entries` the checkpoint holds: what is beyond is on trial."""
         self._checkpoint = folder / "checkpoint"
@@ -137,12 +166,19 @@ class RegisterStore:
         write_atomic(self._checkpoint, note)
 
     def contradictions(self) -> list[Contradiction]:
-        """Return what is kept as proof; raise WireError if the file is damaged."""
+        """Return what is kept as proof; WireError says what to do if the file is damaged."""
         try:
             data = self._contradictions.read_bytes()
         except FileNotFoundError:
             return []
-        return decode(ContradictionsFile, data, max_bytes=1024 * 1024).found
+        try:
+            return decode(ContradictionsFile, data, max_bytes=1024 * 1024).found
+        except WireError as error:
+            raise WireError(
+                "the kept proofs that the register contradicted itself can't be read, so nothing "
+                f"is released: move {self._contradictions} off the card, keep it, and restart the "
+                f"doorbell ({error})"
+            ) from error
 
     def keep_contradictions(self, found: list[Contradiction]) -> None:
         """Keep them all, durably."""
@@ -150,6 +186,9 @@ class RegisterStore:
 
     def forget_log(self) -> None:
         """Forget entries and stamps (they are damaged); the checkpoint stays, and binds."""
-        self.counting_bytes = self.stamp_count = 0
+        self.counting_bytes = 0
+        self.noted = NotesHash()
         self.entries.cut(0)
         self.stamps.cut(0)
+        self.saved_register.forget()
+        self.saved_stamps.forget()

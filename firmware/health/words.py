@@ -50,7 +50,7 @@ BEGUN: dict[TroubleCode, str] = {
     ),
     "register": (
         "The register contradicts itself: two versions of the public list of requests are signed. "
-        "Nothing is released until that is over; the doorbell keeps the proof."
+        "Nothing is released until that is over; the doorbell keeps the proof. See also its log."
     ),
 }
 OVER: dict[TroubleCode, str] = {

@@ -4,15 +4,15 @@ Serving only: what a browser may know, and what a confirmation leads to, is deci
 `AskedDesk` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
-from firmware.live.channel import Channel, ChannelClosed, ChannelEnd, parse_text
+from firmware.live.channel import parse_text
 from firmware.live.errors import LiveError
+from firmware.live.wish_channel import WishChannel
 from firmware.protocol.asking import (
     CHUNK_BYTES,
     ConfirmWanted,
@@ -23,10 +23,8 @@ from firmware.protocol.asking import (
     WaitingWanted,
     Wish,
 )
-from firmware.protocol.encoding import WireError, sha256_hex
+from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.grants import SignedStatement
-
-logger = logging.getLogger(__name__)
 
 _DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
 
@@ -64,39 +62,22 @@ def parse_wish(message: str | bytes) -> Wish:
     return parse_text(_DECODER, message, what="message about what waits")
 
 
-class AskedChannel:
-    """Serves one viewer's data channel until cancelled; nothing that it hears can break it."""
+class AskedChannel(WishChannel[Wish]):
+    """Answers what one browser asks of what waits."""
 
     def __init__(
         self, desk: AskedDesk | None, *, browser: str, may_watch: Callable[[str], object]
     ) -> None:
         """`may_watch` raises LiveError if the browser may watch no more."""
+        super().__init__()
         self._desk = desk
         self._browser = browser
         self._may_watch = may_watch
-        self._end = ChannelEnd(lambda: self._say_error("too_many", "wait for the answers"))
 
-    def attach(self, channel: Channel) -> bool:
-        """Take the first channel that the peer opens; return False for any further one."""
-        return self._end.attach(channel)
+    def _parse(self, message: str | bytes) -> Wish:
+        return parse_wish(message)
 
-    async def serve(self) -> None:
-        """Answer messages in order."""
-        while True:
-            message = await self._end.next()
-            try:
-                await self._answer(parse_wish(message))
-            except WireError as error:
-                self._say_error("bad_form", str(error))
-            except LiveError as error:
-                self._say_error(error.reason, error.detail)
-            except ChannelClosed:
-                return
-            except Exception:  # the supervisor of wishes: the session goes on
-                logger.exception("a viewer's wish about what waits failed")
-                self._say_error("fault", "the doorbell failed at it; its log says why")
-
-    async def _answer(self, wish: Wish) -> None:
+    async def _grant(self, wish: Wish) -> None:
         self._may_watch(self._browser)
         if self._desk is None:
             raise LiveError("not_found", "nothing can be confirmed over this line")
@@ -127,7 +108,3 @@ class AskedChannel:
             await self._end.room()
             self._end.send(bytes(view[begin : begin + CHUNK_BYTES]))
         self._end.say({"type": "end"})
-
-    def _say_error(self, reason: str, detail: str) -> None:
-        if not self._end.is_flooded:
-            self._end.say({"type": "error", "reason": reason, "detail": detail})

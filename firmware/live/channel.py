@@ -1,7 +1,7 @@
 """One data channel's doorbell side: bounded messages in, JSON and bytes out with back-pressure.
 
-What is said on it is the business of clip_channel.py, control.py and reply_channel.py. No aiortc
-here: `Channel` is what is used of an RTCDataChannel.
+What is said on it is the business of clip_channel.py, and of wish_channel.py and what is made of
+it. No aiortc here: `Channel` is what is used of an RTCDataChannel.
 """
 
 import asyncio

@@ -13,9 +13,9 @@ from typing import Literal
 
 import msgspec
 
-from firmware.live.channel import Channel, ChannelEnd, parse_text
-from firmware.live.errors import LiveError
-from firmware.protocol.encoding import Document, Id, WireError
+from firmware.live.channel import parse_text
+from firmware.live.wish_channel import WishChannel
+from firmware.protocol.encoding import Document, Id
 from firmware.sound.replies import QuickReply
 from firmware.sound.talk import Manner
 
@@ -99,34 +99,13 @@ def parse_wish(message: str | bytes) -> Wish:
     return parse_text(_DECODER, message, what="control message")
 
 
-class ControlChannel:
-    """Serves one viewer's control channel until cancelled; nothing that it hears can break it."""
+class ControlChannel(WishChannel[Wish]):
+    """Takes what one viewer wants of the session, and says how it stands."""
 
     def __init__(self, grant: Callable[[Wish], Awaitable[None]]) -> None:
-        self._grant = grant
-        self._end = ChannelEnd(self._overflow)
+        super().__init__()
+        self._do = grant
         self._said: State | None = None
-
-    def attach(self, channel: Channel) -> bool:
-        """Take the first channel that the peer opens; return False for any further one."""
-        return self._end.attach(channel)
-
-    async def serve(self) -> None:
-        """Take wishes in order; each is granted, or answered by an error."""
-        while True:
-            message = await self._end.next()
-            try:
-                async with asyncio.timeout(WISH_S):
-                    await self._grant(parse_wish(message))
-            except WireError as error:
-                self.say_error("bad_form", str(error))
-            except LiveError as error:
-                self.say_error(error.reason, error.detail)
-            except TimeoutError:
-                self.say_error("timeout", "the doorbell didn't manage it in time; try again")
-            except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
-                logger.exception("a viewer's wish failed")
-                self.say_error("fault", "the doorbell failed at it; its log says why")
 
     def say_state(self, state: State) -> None:
         """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
@@ -146,10 +125,9 @@ class ControlChannel:
         listed = [{"id": one.id, "name": one.name, "kind": one.kind} for one in replies]
         self._end.say({"type": "replies", "replies": listed})
 
-    def say_error(self, reason: str, detail: str) -> None:
-        """Say why something wasn't done."""
-        if not self._end.is_flooded:
-            self._end.say({"type": "error", "reason": reason, "detail": detail})
+    def _parse(self, message: str | bytes) -> Wish:
+        return parse_wish(message)
 
-    def _overflow(self) -> None:
-        self.say_error("too_many", "too many messages at once; wait for the answers")
+    async def _grant(self, wish: Wish) -> None:
+        async with asyncio.timeout(WISH_S):
+            await self._do(wish)

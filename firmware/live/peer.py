@@ -36,7 +36,7 @@ from firmware.live.offers import MAX_SESSION_CANDIDATES, Candidate, TakenOffer
 from firmware.live.sctp_edge import bound_incoming
 from firmware.live.source import Source
 from firmware.live.talk import MicrophoneTrack, read_voice, stamp_by_capture
-from firmware.live.visit import PeerEvents, PeerSound
+from firmware.live.visit_parts import PeerEvents, PeerSound
 
 logger = logging.getLogger(__name__)
 

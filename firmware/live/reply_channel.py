@@ -15,20 +15,18 @@ may be is decided in firmware/sound/replies.py. No aiortc here.
 """
 
 import asyncio
-import logging
 from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.live.channel import Channel, ChannelEnd, parse_text
+from firmware.live.channel import parse_text
 from firmware.live.errors import LiveError
+from firmware.live.wish_channel import WishChannel
 from firmware.protocol.encoding import Document, Id, WireError
 from firmware.sound.errors import ReplyUnknown, SoundError, SoundMissing, SpeechFailed
 from firmware.sound.replies import MAX_NAME_CHARS, MAX_REPLIES, QuickReplies
 from firmware.sound.sounds import MAX_WAV_BYTES
 from firmware.sound.speech import MAX_TEXT_CHARS, Language
-
-logger = logging.getLogger(__name__)
 
 REPLIES_LABEL = "replies"
 CHUNK_BYTES = 16 * 1024
@@ -96,33 +94,16 @@ def parse_wish(message: str | bytes) -> Wish:
     return parse_text(_DECODER, message, what="message about replies")
 
 
-class ReplyChannel:
-    """Serves one viewer's data channel until cancelled; nothing that it hears can break it."""
+class ReplyChannel(WishChannel[Wish]):
+    """Shows one viewer the quick replies, and changes them."""
 
     def __init__(self, sound: RepliesToKeep | None, *, chunk_s: float = CHUNK_S) -> None:
+        super().__init__()
         self._sound = sound
         self._chunk_s = chunk_s
-        self._end = ChannelEnd(lambda: self._say_error("too_many", "wait for the answers"))
 
-    def attach(self, channel: Channel) -> bool:
-        """Take the first channel that the peer opens; return False for any further one."""
-        return self._end.attach(channel)
-
-    async def serve(self) -> None:
-        """Grant wishes in order; each is answered."""
-        while True:
-            message = await self._end.next()
-            try:
-                await self._grant(parse_wish(message))
-            except WireError as error:
-                self._say_error("bad_form", str(error))
-            except LiveError as error:
-                self._say_error(error.reason, error.detail)
-            except TimeoutError:
-                self._say_error("timeout", "the doorbell didn't manage it in time; try again")
-            except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
-                logger.exception("a viewer's wish for quick replies failed")
-                self._say_error("fault", "the doorbell failed at it; its log says why")
+    def _parse(self, message: str | bytes) -> Wish:
+        return parse_wish(message)
 
     async def _grant(self, wish: Wish) -> None:
         sound = self._sound
@@ -183,10 +164,6 @@ class ReplyChannel:
                 "most": MAX_REPLIES,
             }
         )
-
-    def _say_error(self, reason: str, detail: str) -> None:
-        if not self._end.is_flooded:
-            self._end.say({"type": "error", "reason": reason, "detail": detail})
 
 
 def _reason(

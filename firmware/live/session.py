@@ -25,7 +25,8 @@ from firmware.live.offers import parse_candidates, take_offer
 from firmware.live.quality import LiveSources
 from firmware.live.signed import SignedChecks
 from firmware.live.source import Source
-from firmware.live.visit import MakePeer, PeerEvents, PeerSound, Visit, VisitParts, VisitPeer
+from firmware.live.visit import Visit
+from firmware.live.visit_parts import MakePeer, PeerEvents, PeerSound, VisitParts, VisitPeer
 from firmware.live.voice import LiveSound
 from firmware.live.watching import Watcher, WatchingNews
 from firmware.protocol.commands import IceServer

@@ -9,11 +9,8 @@ replies over "replies", what waits for the owner's word over "asked". No aiortc 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-from firmware.live.answer import AnswerSigner
-from firmware.live.asked_channel import AskedChannel, AskedDesk
+from firmware.live.asked_channel import AskedChannel
 from firmware.live.channel import Channel
 from firmware.live.clip_channel import CLIPS_LABEL, ClipChannel
 from firmware.live.clip_play import ClipFeed
@@ -31,92 +28,23 @@ from firmware.live.control import (
     Quality as QualityWish,
 )
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipReel, ClipShelf
+from firmware.live.feed import ClipReel
 from firmware.live.ice_servers import UsedServer
 from firmware.live.offers import Candidate, TakenOffer
-from firmware.live.quality import LiveSources, Quality
+from firmware.live.quality import Quality
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
-from firmware.live.signed import CheckedOffer, Who
+from firmware.live.signed import CheckedOffer
 from firmware.live.source import Source
-from firmware.live.viewer import Viewer
+from firmware.live.visit_parts import PeerEvents, PeerSound, VisitParts
 from firmware.live.voice import LiveSound, Voice, switch_microphone
 from firmware.live.watching import Watcher
 from firmware.protocol.asking import ASKED_LABEL
 from firmware.protocol.live import LiveCandidates, SignedLive
-from firmware.sound.opus import OpusFeed
 
 logger = logging.getLogger(__name__)
 
 ANSWER_S = 10.0
 CLOSE_S = 10.0
-
-
-class VisitPeer(Protocol):
-    """The connection, as `firmware.live.peer.Peer`."""
-
-    @property
-    def viewer(self) -> Viewer:
-        """Whom its pictures are sent to."""
-        ...
-
-    async def answer(self, offer: TakenOffer) -> str:
-        """Return the SDP of our answer."""
-        ...
-
-    def add_candidates(self, candidates: Sequence[Candidate], *, is_last: bool) -> None:
-        """Let ICE try these as well."""
-        ...
-
-    def listen(self, is_on: bool) -> None:
-        """Begin or end to send the microphone's sound, or raise LiveError."""
-        ...
-
-    async def close(self) -> None:
-        """End it and all that was begun for it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerEvents:
-    """What a connection tells its visit, on the loop."""
-
-    connected: Callable[[], None]
-    ended: Callable[[], None]
-    channel: Callable[[str, Channel], bool]
-    """A data channel was opened: False if nobody wants it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerSound:
-    """The sound of one connection; `opus` is None where live view carries none."""
-
-    opus: OpusFeed | None
-    is_talking: Callable[[], bool]
-    hear: Callable[[bytes], object]
-
-
-MakePeer = Callable[[Sequence[UsedServer], Source, PeerEvents, PeerSound | None], VisitPeer]
-"""Returns a connection that isn't connected yet, or raises ValueError: no such ICE server."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VisitParts:
-    """What every visit uses of the doorbell."""
-
-    make_peer: MakePeer
-    sources: LiveSources
-    idle: Source
-    sound: LiveSound | None
-    shelf: ClipShelf
-    signer: AnswerSigner
-    may_watch: Callable[[str], Who]
-    """Raises LiveError if a browser may watch no more."""
-    asked: Callable[[], AskedDesk | None]
-    """What waits for an owner's word; None: that can't be asked here."""
-    wall_ms: Callable[[], int]
-    monotonic_s: Callable[[], float]
-    session_s: float
-    connect_s: float
 
 
 class Visit:

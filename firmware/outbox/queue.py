@@ -40,10 +40,18 @@ CREATE TABLE undated (
     monotonic_ms INTEGER NOT NULL  -- ... and the monotonic time of the same moment
 );
 """,
+    """
+CREATE TABLE told_once (
+    place INTEGER PRIMARY KEY,  -- rises; the lowest are forgotten first
+    id TEXT NOT NULL UNIQUE  -- of an event that may be asked for again after a crash
+);
+""",
 )
 """Each leads from one schema version to the next."""
 MAX_UNDATED = 10_000
 """More events than that without ever knowing the time: the oldest stay undated."""
+MAX_TOLD_ONCE = 1000
+"""Only the newest few can be asked for again: each is told before the next."""
 MAX_EVENT_BYTES = MAX_MQTT_BYTES - 1024
 """The broker counts its own headers into its limit, and would cut the connection."""
 
@@ -90,10 +98,12 @@ class Outbox:
         is_clock_trusted: bool,
         monotonic_ms: int | None = None,
         event_id: str | None = None,
+        is_once: bool = False,
     ) -> Event:
         """Make an event of `body`, under this id if there is one; store it durably; return it.
 
         With `monotonic_ms`, of the same moment as `time_ms`, an untrusted time can be put right.
+        `is_once`: `has_told` answers for its id from then on, also after its receipt.
         """
         with self._lock:
             event = Event(
@@ -112,11 +122,22 @@ class Outbox:
                 self._db.execute(
                     "INSERT INTO event VALUES (?, ?, ?)", (event.seq, event.id, document)
                 )
+                if is_once:
+                    self._remember_told(event.id)
                 if not is_clock_trusted and monotonic_ms is not None:
                     self._keep_undated(event.seq, time_ms, monotonic_ms)
             self._last_seq = event.seq
         self._wake()
         return event
+
+    def has_told(self, event_id: str) -> bool:
+        """Tell whether something was appended once under this id."""
+        query = "SELECT 1 FROM told_once WHERE id = ?"
+        with self._lock:
+            try:
+                return self._db.execute(query, (event_id,)).fetchone() is not None
+            except sqlite3.DatabaseError as error:
+                raise StoreError(self._path, f"can't be read: {error}") from error
 
     def pending(self, limit: int, *, after_seq: int = 0) -> list[Event]:
         """Return the events that still wait for their receipt, in order."""
@@ -197,6 +218,14 @@ class Outbox:
         """Close the database."""
         with self._lock:
             self._db.close()
+
+    def _remember_told(self, event_id: str) -> None:
+        self._db.execute("INSERT INTO told_once (id) VALUES (?)", (event_id,))
+        self._db.execute(
+            "DELETE FROM told_once WHERE place NOT IN "
+            "(SELECT place FROM told_once ORDER BY place DESC LIMIT ?)",
+            (MAX_TOLD_ONCE,),
+        )
 
     def _keep_undated(self, seq: int, time_ms: int, monotonic_ms: int) -> None:
         self._db.execute(

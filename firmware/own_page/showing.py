@@ -28,10 +28,11 @@ from firmware.protocol.decisions import (
     SetRecovery,
 )
 from firmware.protocol.encoding import sha256_hex, unb64u
-from firmware.protocol.footage import TICKS_PER_MS, ClipManifest, ReleasedPart
+from firmware.protocol.footage import TICKS_PER_MS, ClipManifest
 from firmware.protocol.grants import AddOwner, ClipRange
 from firmware.protocol.pairing import approver_words, recovery_key_words
 from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.released_part import ReleasedPart
 from firmware.statements import Asked, StatementDesk
 
 log = logging.getLogger(__name__)

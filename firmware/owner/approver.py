@@ -4,7 +4,6 @@ An approver's key signs as a passkey does (WebAuthn), but for a site that nobody
 can ask for it. What it signs is a `Confirm` of exactly one statement, for one doorbell.
 """
 
-import json
 import secrets
 from typing import Literal, Protocol
 
@@ -12,7 +11,7 @@ from firmware.protocol.decisions import Confirm
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.grants import STATEMENT_TAG, SignedStatement, Statement
 from firmware.protocol.owner_codes import ApproverCode
-from firmware.protocol.passkeys import Assertion, PasskeyKey, challenge
+from firmware.protocol.passkeys import Assertion, challenge
 
 WORD_LIFE_MS = 10 * 60 * 1000
 """Longer than a statement waits, so never the reason why a word comes too late."""
@@ -49,17 +48,6 @@ def sign_word(
     return SignedStatement(
         statement=text.decode(), assertion=key.sign(challenge(STATEMENT_TAG, text))
     )
-
-
-def client_data(signed_challenge: bytes, key: PasskeyKey) -> bytes:
-    """Return CollectedClientData (WebAuthn 5.8.1) for an assertion of this key."""
-    told = {
-        "type": "webauthn.get",
-        "challenge": b64u(signed_challenge),
-        "origin": key.origin,
-        "crossOrigin": False,
-    }
-    return json.dumps(told, separators=(",", ":")).encode()
 
 
 def new_credential_id() -> str:

@@ -12,6 +12,7 @@ import importlib.util
 import random
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -24,10 +25,12 @@ from firmware.following.policy_file import load_logs
 from firmware.following.source import LogSource
 from firmware.owner.errors import BundleRefused
 from firmware.protocol.register.entries import ProgramReleased
+from firmware.protocol.register.facts import is_old_enough
 
 MAX_FILES = 2000
 INDEX = "index.html"
 CLOCK_SLACK_MS = 5 * 60 * 1000
+HOUR_MS = 60 * 60 * 1000
 
 
 def find_bundle() -> Path:
@@ -65,22 +68,39 @@ def digest_of(listing: str) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def version_in(programs: Sequence[ProgramReleased], digest: str) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Released:
+    """What the register says of programs: which count, and which witnesses saw too lately (R21)."""
+
+    counting: tuple[ProgramReleased, ...]
+    young: tuple[ProgramReleased, ...]
+    age_ms: int
+    """How long witnesses must have seen one before it counts."""
+
+
+def version_in(released: Released, digest: str) -> str:
     """Return the version that the register gives this digest, or raise BundleRefused."""
-    for program in reversed(programs):
-        if (program.program, program.sha256) == ("owner-app", digest):
-            return program.version
-    known = [one for one in programs if one.program == "owner-app"]
+    if (found := _app_of(released.counting, digest)) is not None:
+        return found.version
+    if (young := _app_of(released.young, digest)) is not None:
+        raise BundleRefused(
+            f"the register hasn't shown this app (version {young.version}) for long enough: it "
+            f"counts once witnesses have seen it for {released.age_ms / HOUR_MS:g} hours, so that "
+            "others can object first. It wasn't started"
+        )
+    known = [one for one in released.counting if one.program == "owner-app"]
     says = f"; its newest is {known[-1].version}" if known else ", nor any other"
     raise BundleRefused(f"the register doesn't know this app ({digest}){says}. It wasn't started")
 
 
 async def released_programs(
     policy_path: Path, log_url: str, *, clock: Clock | None = None
-) -> tuple[ProgramReleased, ...]:
+) -> Released:
     """Read the whole register, checked by the policy's witnesses, or raise BundleRefused.
 
-    An old copy is refused: it would know an old app, and not that there is a newer one.
+    An old copy is refused: it would know an old app, and not that there is a newer one. How old an
+    entry is, is measured from when witnesses saw it to when they signed last: this machine's clock
+    has no part in it.
     """
     clock = clock or SystemClock()
     try:
@@ -101,4 +121,16 @@ async def released_programs(
         raise BundleRefused(f"the register can't be read: {error}") from error
     if abs(clock.wall_ms() - facts.fresh_ms) > facts.delays.freshness_ms + CLOCK_SLACK_MS:
         raise BundleRefused("what is served is an old copy of the register, or a clock is wrong")
-    return follower.programs
+    age_ms = facts.delays.key_age_ms
+    counting: list[ProgramReleased] = []
+    young: list[ProgramReleased] = []
+    for fact in facts.programs:
+        counts = is_old_enough(fact.seen_ms, age_ms, facts.fresh_ms)
+        (counting if counts else young).append(fact.program)
+    return Released(counting=tuple(counting), young=tuple(young), age_ms=age_ms)
+
+
+def _app_of(programs: Sequence[ProgramReleased], digest: str) -> ProgramReleased | None:
+    """Return the newest release of the owner's app that has this digest."""
+    apps = (one for one in reversed(programs) if one.program == "owner-app")
+    return next((one for one in apps if one.sha256 == digest), None)

@@ -7,45 +7,65 @@ import argparse
 import asyncio
 import contextlib
 import getpass
-import os
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx2
-import msgspec
 
 from firmware.owner.approver import ApproverKey
 from firmware.owner.approving import Approving, Terminal
 from firmware.owner.asking import Asking
 from firmware.owner.door_page import TIMEOUT_S as PAGE_TIMEOUT_S
 from firmware.owner.door_page import DoorPage
-from firmware.owner.errors import KeyRefused, OwnerError
+from firmware.owner.errors import OwnerError
 from firmware.owner.key_file import load_key_file, make_key_file
+from firmware.owner.keyboard import (
+    ask,
+    default_folder,
+    fido_person,
+    name_option,
+    new_passphrase,
+    origin_option,
+    wall_ms,
+)
+from firmware.owner.pairing_cli import add_pairing
 from firmware.owner.qr import draw_qr, is_drawable
 from firmware.owner.recovery import check_recovery, new_recovery, pair_again
 from firmware.owner.telling import household_lines
 from firmware.protocol.owner_codes import ApproverCode, approver_code_text
 from firmware.protocol.pairing import approver_words
-from firmware.protocol.players import RelayUrl
 from firmware.viewer.folder import Folder
 from firmware.viewer.gateway import Gateway
 from firmware.viewer.relay import TIMEOUT_S, RelayClient
 
-if TYPE_CHECKING:
-    from firmware.owner.fido_key import Person
-
-MAX_NAME_CHARS = 60
 APP_PORT = 8420
 APPROVER_NAME = "approver.json"
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the owner's commands; each has a `run` that takes the options."""
+    add_pairing(commands)
+    _add_recovery(commands)
+    approve = _add_approve(commands)
+    owners = commands.add_parser(
+        "owners", help="show who owns the doorbell, and your browsers and keys there"
+    )
+    owners.set_defaults(run=_owners)
+    _add_app(commands)
+    for command in (approve, owners):
+        command.add_argument(
+            "--data",
+            type=Path,
+            default=default_folder(),
+            metavar="DIR",
+            help="the folder of `doorward-view`, which is set up first (%(default)s)",
+        )
+
+
+def _add_recovery(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     recovery = commands.add_parser(
         "recovery",
         help="make a key for when the doorbell has died, or all passkeys are lost",
@@ -60,6 +80,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--door", default="http://doorbell.local:8080", metavar="URL", help="its own page"
     )
     recovery.set_defaults(run=_recovery)
+
+
+def _add_approve(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+) -> argparse.ArgumentParser:
     approve = commands.add_parser(
         "approve", help="say yes or no, from anywhere, to what waits at your doorbell"
     )
@@ -71,19 +96,21 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     approve.add_argument("--new-key", type=Path, metavar="FILE", help="make such a key in a file")
     approve.add_argument("--key-file", type=Path, metavar="FILE", help="sign with a key in a file")
-    approve.add_argument("--name", type=_name, help="what the new key is called")
+    approve.add_argument("--name", type=name_option, help="what the new key is called")
     approve.add_argument(
         "--save", type=Path, metavar="DIR", help="keep the clips there (else they are deleted)"
     )
     approve.set_defaults(run=_approve)
-    owners = commands.add_parser(
-        "owners", help="show who owns the doorbell, and your browsers and keys there"
-    )
-    owners.set_defaults(run=_owners)
+    return approve
+
+
+def _add_app(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     app = commands.add_parser(
         "app", help="serve the owner's app from this machine, and say which one it is"
     )
-    app.add_argument("--relay", type=_origin, metavar="URL", help="such as https://relay.example")
+    app.add_argument(
+        "--relay", type=origin_option, metavar="URL", help="such as https://relay.example"
+    )
     app.add_argument("--port", type=int, default=APP_PORT, metavar="N", help="(%(default)s)")
     app.add_argument("--bundle", type=Path, metavar="DIR", help="another copy of the app")
     app.add_argument(
@@ -97,21 +124,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     app.add_argument("--log", metavar="URL", help="where the register is, such as https://…/log")
     app.set_defaults(run=_app)
-    for command in (approve, owners):
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=_default_folder(),
-            metavar="DIR",
-            help="the folder of `doorward-view`, which is set up first (%(default)s)",
-        )
 
 
 def _recovery(options: argparse.Namespace) -> int:
     if options.pair:
         with httpx2.Client(timeout=PAGE_TIMEOUT_S, trust_env=False) as http:
             page = DoorPage(http, options.door)
-            pair_again(page, Terminal(say=print, ask=_ask), ask_secret=getpass.getpass)
+            pair_again(page, Terminal(say=print, ask=ask), ask_secret=getpass.getpass)
         return 0
     print(check_recovery() if options.check else new_recovery())
     return 0
@@ -120,7 +139,7 @@ def _recovery(options: argparse.Namespace) -> int:
 def _approve(options: argparse.Namespace) -> int:
     folder = Folder(options.data)
     if options.new_key is not None:
-        passphrase = _new_passphrase()
+        passphrase = new_passphrase()
         key = make_key_file(options.new_key, name=_wanted_name(options), passphrase=passphrase)
         if not key.has_passphrase:
             print("This file has no passphrase: whoever can read it can say yes in your name.")
@@ -131,16 +150,16 @@ def _approve(options: argparse.Namespace) -> int:
 
         path = folder.path / APPROVER_NAME
         name = _wanted_name(options)
-        print(_code_help(enrol_fido_key(path, name=name, person=_person()).code))
+        print(_code_help(enrol_fido_key(path, name=name, person=fido_person()).code))
         return 0
     setup = folder.setup()
     with _clip_folder(options.save) as clips:
         approving = Approving(
             device=setup.device,
             key=_key(options),
-            terminal=Terminal(say=print, ask=_ask),
+            terminal=Terminal(say=print, ask=ask),
             folder=clips,
-            wall_ms=_wall_ms,
+            wall_ms=wall_ms,
         )
         asyncio.run(approving.run(lambda: open_desk(folder), options.digest))
     return 0
@@ -168,8 +187,8 @@ def _app(options: argparse.Namespace) -> int:
     if (options.policy is None) != (options.log is None):
         raise OwnerError("give --policy and --log together")
     if options.policy is not None:
-        programs = asyncio.run(app.released_programs(options.policy, options.log))
-        print(f"The register knows it: version {app.version_in(programs, digest)}.")
+        released = asyncio.run(app.released_programs(options.policy, options.log))
+        print(f"The register knows it: version {app.version_in(released, digest)}.")
     else:
         print("Nobody has compared it: give --policy and --log to compare it with the register.")
     if options.relay is None:
@@ -193,7 +212,7 @@ async def open_desk(folder: Folder) -> AsyncIterator[Asking]:
             keys=keys,
             setup=setup,
             relay=relay,
-            wall_ms=_wall_ms,
+            wall_ms=wall_ms,
             monotonic_s=time.monotonic,
             purpose="clips",
         )
@@ -207,13 +226,7 @@ def _key(options: argparse.Namespace) -> ApproverKey:
         return load_key_file(options.key_file, lambda: getpass.getpass("Passphrase of the key: "))
     from firmware.owner.fido_key import load_fido_key
 
-    return load_fido_key(options.data / APPROVER_NAME, person=_person())
-
-
-def _person() -> "Person":
-    from firmware.owner.fido_key import Person
-
-    return Person(say=print, ask_pin=lambda: getpass.getpass("PIN of the FIDO2 key: "))
+    return load_fido_key(options.data / APPROVER_NAME, person=fido_person())
 
 
 def _code_help(code: ApproverCode) -> str:
@@ -234,15 +247,6 @@ def _code_help(code: ApproverCode) -> str:
     )
 
 
-def _new_passphrase() -> str:
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    passphrase = getpass.getpass("A passphrase for the key (empty: none): ")
-    if getpass.getpass("Once more: ") != passphrase:
-        raise KeyRefused("the two passphrases differ; begin again")
-    return passphrase
-
-
 def _wanted_name(options: argparse.Namespace) -> str:
     if not options.name:
         raise OwnerError("give the key a name that you will know it by: --name NAME")
@@ -261,32 +265,3 @@ def _clip_folder(saved: Path | None) -> Iterator[Path]:
     except OSError as error:
         raise OwnerError(f"{saved} can't be made: {error.strerror}") from error
     yield saved
-
-
-def _ask(prompt: str) -> str:
-    try:
-        return input(prompt)
-    except EOFError as error:
-        raise OwnerError("nobody answers here; run this in a terminal") from error
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
-def _name(text: str) -> str:
-    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"one line of at most {MAX_NAME_CHARS} characters")
-    return text
-
-
-def _origin(text: str) -> str:
-    try:
-        return msgspec.convert(text.rstrip("/"), RelayUrl)
-    except msgspec.ValidationError as error:
-        raise argparse.ArgumentTypeError("https://, a name, and nothing behind it") from error
-
-
-def _default_folder() -> Path:
-    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    return Path(base) / "doorward-view"

@@ -1,14 +1,15 @@
-"""An approver's key in a FIDO2 key (USB, NFC): the only importer of python-fido2.
+"""An approver's key, or an owner's passkey, in a FIDO2 key: the only importer of python-fido2.
 
 The private half never leaves it, and it asks for a touch and its PIN (or finger) each time. Which
-key it is, is kept beside the program (`approver.json`): public halves only. The device is looked
-for when it is needed, and no earlier.
+key it is, is kept beside the program (`approver.json`, `passkey.json`): public halves only. The
+device is looked for when it is needed, and no earlier.
 """
 
 import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,6 +25,8 @@ from fido2.ctap import CtapDevice, CtapError
 from fido2.ctap2.pin import ClientPin
 from fido2.hid import CtapHidDevice
 from fido2.webauthn import (
+    AttestationObject,
+    AuthenticatorData,
     AuthenticatorSelectionCriteria,
     PublicKeyCredentialCreationOptions,
     PublicKeyCredentialDescriptor,
@@ -32,18 +35,23 @@ from fido2.webauthn import (
     PublicKeyCredentialRpEntity,
     PublicKeyCredentialType,
     PublicKeyCredentialUserEntity,
+    RegistrationResponse,
     ResidentKeyRequirement,
     UserVerificationRequirement,
 )
 
 from firmware.durable import write_atomic
 from firmware.owner.errors import KeyRefused
+from firmware.owner.passkey import Attested, CreationWanted, Site
 from firmware.protocol.encoding import WireError, b64u, decode_canonical, unb64u
+from firmware.protocol.grants import Owner
 from firmware.protocol.owner_codes import APPROVER_ORIGIN, APPROVER_RP_ID, ApproverCode
 from firmware.protocol.passkeys import Assertion, PasskeyKey
 
 TIMEOUT_MS = 60_000
 MAX_FILE_BYTES = 4096
+_AAGUID_AT = 37
+"""In authenticator data, behind rpIdHash, flags and counter (WebAuthn 6.1)."""
 
 T = TypeVar("T")
 Devices = Callable[[], Iterable[CtapDevice]]
@@ -54,6 +62,8 @@ _HELP = {
     CtapError.ERR.PIN_AUTH_BLOCKED: "too many wrong PINs: take the key out, put it in, try again",
     CtapError.ERR.PIN_NOT_SET: "the key has no PIN yet: set one with its maker's program",
     CtapError.ERR.NO_CREDENTIALS: "this FIDO2 key isn't the one that was enrolled here",
+    CtapError.ERR.KEY_STORE_FULL: "the key holds no further passkey: delete one with its maker's "
+    "program",
     CtapError.ERR.OPERATION_DENIED: "the key refused",
     CtapError.ERR.ACTION_TIMEOUT: "the key wasn't touched in time",
     CtapError.ERR.USER_ACTION_TIMEOUT: "the key wasn't touched in time",
@@ -107,27 +117,54 @@ class FidoKey:
 
     def sign(self, challenge: bytes) -> Assertion:
         """Sign as a passkey does, or raise KeyRefused; waits for a touch."""
-        key = self._code.key
-        options = PublicKeyCredentialRequestOptions(
-            challenge=challenge,
-            timeout=TIMEOUT_MS,
-            rp_id=key.rp_id,
-            allow_credentials=[
-                PublicKeyCredentialDescriptor(
-                    type=PublicKeyCredentialType.PUBLIC_KEY, id=unb64u(key.credential_id)
-                )
-            ],
-            user_verification=UserVerificationRequirement.REQUIRED,
+        return _sign(self._code.key, challenge, self._person, self._devices)
+
+
+class FidoPasskey:
+    """Implements `passkey.OwnerPasskey`: one that a browser finds by itself (discoverable)."""
+
+    def __init__(
+        self, path: Path, *, site: Site, person: Person, devices: Devices | None = None
+    ) -> None:
+        """Its public half is kept at `path`, once it is made; KeyRefused if that can't be used."""
+        self._path = path
+        self._site = site
+        self._person = person
+        self._devices = devices or hid_devices
+        self._key = _kept_passkey(path, site)
+
+    @property
+    def key(self) -> PasskeyKey | None:
+        """Its public half; None: it is still to be made."""
+        return self._key
+
+    def attest(self, wanted: CreationWanted) -> Attested:
+        """Make it in the FIDO2 key that is plugged in, or raise KeyRefused; waits for a touch."""
+        made = _make(
+            PublicKeyCredentialRpEntity(id=self._site.rp_id, name=wanted.rp.name),
+            PublicKeyCredentialUserEntity(
+                id=wanted.user_id, name=wanted.user.name, display_name=wanted.user.name
+            ),
+            challenge=wanted.challenge_bytes,
+            origin=self._site.origin,
+            resident_key=ResidentKeyRequirement.REQUIRED,
+            person=self._person,
+            devices=self._devices,
         )
-        with _only(self._devices) as device:
-            answer = _told(lambda: _client(device, self._person).get_assertion(options))
-            response = answer.get_response(0)
-        return Assertion(
-            credential_id=key.credential_id,
-            authenticator_data=b64u(bytes(response.response.authenticator_data)),
-            client_data_json=b64u(bytes(response.response.client_data)),
-            signature=b64u(response.response.signature),
+        self._key = _key_of(made, self._site)
+        _keep(self._path, Owner(name=wanted.user.name, passkey=self._key).encode())
+        return Attested(
+            key=self._key,
+            client_data=bytes(made.response.client_data),
+            attestation_object=_without_make(made.response.attestation_object),
+            transports=("usb",),
         )
+
+    def sign(self, challenge: bytes) -> Assertion:
+        """Sign as a passkey does, or raise KeyRefused; waits for a touch."""
+        if self._key is None:
+            raise KeyRefused("this passkey isn't made yet")
+        return _sign(self._key, challenge, self._person, self._devices)
 
 
 def hid_devices() -> Iterable[CtapDevice]:
@@ -139,40 +176,18 @@ def enrol_fido_key(
     path: Path, *, name: str, person: Person, devices: Devices = hid_devices
 ) -> FidoKey:
     """Make a credential in the FIDO2 key that is plugged in, and keep its public half at `path`."""
-    options = PublicKeyCredentialCreationOptions(
-        rp=PublicKeyCredentialRpEntity(id=APPROVER_RP_ID, name="Doorward"),
-        user=PublicKeyCredentialUserEntity(id=secrets.token_bytes(16), name=name),
+    site = Site(rp_id=APPROVER_RP_ID, origin=APPROVER_ORIGIN)
+    made = _make(
+        PublicKeyCredentialRpEntity(id=APPROVER_RP_ID, name="Doorward"),
+        PublicKeyCredentialUserEntity(id=secrets.token_bytes(16), name=name),
         challenge=secrets.token_bytes(32),
-        pub_key_cred_params=[
-            PublicKeyCredentialParameters(
-                type=PublicKeyCredentialType.PUBLIC_KEY, alg=ES256.ALGORITHM
-            )
-        ],
-        timeout=TIMEOUT_MS,
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.DISCOURAGED,
-            user_verification=UserVerificationRequirement.REQUIRED,
-        ),
+        origin=APPROVER_ORIGIN,
+        resident_key=ResidentKeyRequirement.DISCOURAGED,
+        person=person,
+        devices=devices,
     )
-    with _only(devices) as device:
-        made = _told(lambda: _client(device, person).make_credential(options))
-    credential = made.response.attestation_object.auth_data.credential_data
-    if credential is None or not isinstance(credential.public_key, ES256):
-        raise KeyRefused("the key made no ES256 key; take another FIDO2 key")
-    code = ApproverCode(
-        name=name,
-        key=PasskeyKey(
-            credential_id=b64u(credential.credential_id),
-            public_key=b64u(_spki(credential.public_key)),
-            rp_id=APPROVER_RP_ID,
-            origin=APPROVER_ORIGIN,
-        ),
-    )
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(path, code.encode())
-    except OSError as error:
-        raise KeyRefused(f"{path} can't be written: {error.strerror}") from error
+    code = ApproverCode(name=name, key=_key_of(made, site))
+    _keep(path, code.encode())
     return FidoKey(code, person, devices)
 
 
@@ -187,6 +202,101 @@ def load_fido_key(path: Path, *, person: Person, devices: Devices = hid_devices)
     except (OSError, WireError) as error:
         raise KeyRefused(f"{path} can't be used: {error}") from error
     return FidoKey(code, person, devices)
+
+
+def _kept_passkey(path: Path, site: Site) -> PasskeyKey | None:
+    try:
+        with path.open("rb") as file:
+            key = decode_canonical(Owner, file.read(MAX_FILE_BYTES + 1)).passkey
+    except FileNotFoundError:
+        return None
+    except (OSError, WireError) as error:
+        raise KeyRefused(f"{path} can't be used: {error}") from error
+    if (key.rp_id, key.origin) != (site.rp_id, site.origin):
+        raise KeyRefused(
+            f"{path} names a passkey for {key.origin}, not for {site.origin}: give another folder "
+            "with --data, or --owner-origin"
+        )
+    return key
+
+
+def _keep(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_atomic(path, data)
+    except OSError as error:
+        raise KeyRefused(f"{path} can't be written: {error.strerror}") from error
+
+
+def _make(
+    party: PublicKeyCredentialRpEntity,
+    user: PublicKeyCredentialUserEntity,
+    *,
+    challenge: bytes,
+    origin: str,
+    resident_key: ResidentKeyRequirement,
+    person: Person,
+    devices: Devices,
+) -> RegistrationResponse:
+    options = PublicKeyCredentialCreationOptions(
+        rp=party,
+        user=user,
+        challenge=challenge,
+        pub_key_cred_params=[
+            PublicKeyCredentialParameters(
+                type=PublicKeyCredentialType.PUBLIC_KEY, alg=ES256.ALGORITHM
+            )
+        ],
+        timeout=TIMEOUT_MS,
+        authenticator_selection=AuthenticatorSelectionCriteria(
+            resident_key=resident_key,
+            user_verification=UserVerificationRequirement.REQUIRED,
+        ),
+    )
+    with _only(devices) as device:
+        return _told(lambda: _client(device, origin, person).make_credential(options))
+
+
+def _sign(key: PasskeyKey, challenge: bytes, person: Person, devices: Devices) -> Assertion:
+    options = PublicKeyCredentialRequestOptions(
+        challenge=challenge,
+        timeout=TIMEOUT_MS,
+        rp_id=key.rp_id,
+        allow_credentials=[
+            PublicKeyCredentialDescriptor(
+                type=PublicKeyCredentialType.PUBLIC_KEY, id=unb64u(key.credential_id)
+            )
+        ],
+        user_verification=UserVerificationRequirement.REQUIRED,
+    )
+    with _only(devices) as device:
+        answer = _told(lambda: _client(device, key.origin, person).get_assertion(options))
+        response = answer.get_response(0).response
+    return Assertion(
+        credential_id=key.credential_id,
+        authenticator_data=b64u(bytes(response.authenticator_data)),
+        client_data_json=b64u(bytes(response.client_data)),
+        signature=b64u(response.signature),
+    )
+
+
+def _key_of(made: RegistrationResponse, site: Site) -> PasskeyKey:
+    credential = made.response.attestation_object.auth_data.credential_data
+    if credential is None or not isinstance(credential.public_key, ES256):
+        raise KeyRefused("the key made no ES256 key; take another FIDO2 key")
+    return PasskeyKey(
+        credential_id=b64u(credential.credential_id),
+        public_key=b64u(_spki(credential.public_key)),
+        rp_id=site.rp_id,
+        origin=site.origin,
+    )
+
+
+def _without_make(attested: AttestationObject) -> bytes:
+    """Leave out which make of key it is, as browsers do: attestation "none" (WebAuthn 5.1.3)."""
+    data = bytes(attested.auth_data)
+    nobodys = AuthenticatorData(data[:_AAGUID_AT] + bytes(16) + data[_AAGUID_AT + 16 :])
+    return bytes(AttestationObject.create("none", nobodys, {}))
 
 
 def _only(devices: Devices) -> CtapDevice:
@@ -205,9 +315,13 @@ def _only(devices: Devices) -> CtapDevice:
     )
 
 
-def _client(device: CtapDevice, person: Person) -> Fido2Client:
-    # No extensions: nothing but a signature is wanted of the key.
-    return Fido2Client(device, DefaultClientDataCollector(APPROVER_ORIGIN), person, extensions=[])
+def _client(device: CtapDevice, origin: str, person: Person) -> Fido2Client:
+    # No extensions: nothing but a signature is wanted of the key. The relying party is the host of
+    # the origin and nothing wider, whatever a browser would allow.
+    collector = DefaultClientDataCollector(
+        origin, verify=lambda rp_id, origin: rp_id == urlsplit(origin).hostname
+    )
+    return Fido2Client(device, collector, person, extensions=[])
 
 
 def _told(work: Callable[[], T]) -> T:

@@ -1,4 +1,6 @@
-"""An approver's key in a file: for who has no FIDO2 key. As safe as the file and its passphrase.
+"""A key in a file, for who has no FIDO2 key: an approver's, or an owner's passkey.
+
+It is as safe as the file and its passphrase.
 
 With a passphrase the private scalar is sealed (AES-256-GCM under scrypt of it); without one it lies
 there in the clear. A file that others may read is refused. The key can't see whether a person is
@@ -19,8 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firmware.durable import write_atomic
-from firmware.owner.approver import client_data, new_credential_id
+from firmware.owner.approver import new_credential_id
 from firmware.owner.errors import KeyRefused
+from firmware.owner.passkey import Attested, CreationWanted, Site, client_data
 from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, decode, unb64u
 from firmware.protocol.owner_codes import APPROVER_ORIGIN, APPROVER_RP_ID, ApproverCode
 from firmware.protocol.passkeys import (
@@ -36,6 +39,9 @@ MIN_PASSPHRASE_CHARS = 8
 SCRYPT_N = 2**17
 """With r = 8 and p = 1 (RFC 7914): 128 MB and about half a second for each guess."""
 _SCALAR_BYTES = 32
+_FLAG_ATTESTED = 0x40
+_AAGUID = bytes(16)
+"""No make of authenticator (WebAuthn 6.5.1)."""
 _AAD = b"doorward/approver-key-file/v1"
 
 AskPassphrase = Callable[[], str]
@@ -58,10 +64,16 @@ class KeptKey(Document, frozen=True, kw_only=True):
     public_key: ShortB64u
     scalar: ShortB64u | None = None
     sealed: Sealed | None = None
+    site: Site | None = None
+    """Where an owner's passkey counts; None: it is an approver's key."""
 
 
 class FileKey:
-    """Implements `approver.ApproverKey`; asks for the passphrase when it first signs."""
+    """One key in a file; asks for the passphrase when it first signs.
+
+    Implements `approver.ApproverKey` and `passkey.OwnerPasskey`: which of them it is, the file
+    says, and each has its own way to be loaded.
+    """
 
     def __init__(self, kept: KeptKey, ask_passphrase: AskPassphrase) -> None:
         self._kept = kept
@@ -71,14 +83,17 @@ class FileKey:
     @property
     def code(self) -> ApproverCode:
         """Its public half, and what it is called."""
-        return ApproverCode(
-            name=self._kept.name,
-            key=PasskeyKey(
-                credential_id=self._kept.credential_id,
-                public_key=self._kept.public_key,
-                rp_id=APPROVER_RP_ID,
-                origin=APPROVER_ORIGIN,
-            ),
+        return ApproverCode(name=self._kept.name, key=self.key)
+
+    @property
+    def key(self) -> PasskeyKey:
+        """Its public half, and the only site for which it signs."""
+        site = self._kept.site or Site(rp_id=APPROVER_RP_ID, origin=APPROVER_ORIGIN)
+        return PasskeyKey(
+            credential_id=self._kept.credential_id,
+            public_key=self._kept.public_key,
+            rp_id=site.rp_id,
+            origin=site.origin,
         )
 
     @property
@@ -86,12 +101,24 @@ class FileKey:
         """Tell whether who has the file lacks the key."""
         return self._kept.sealed is not None
 
+    def attest(self, wanted: CreationWanted) -> Attested:
+        """Say what a relay registers; nothing is signed (attestation "none")."""
+        key = self.key
+        credential_id = unb64u(key.credential_id)
+        length = len(credential_id).to_bytes(2, "big")
+        attested = _AAGUID + length + credential_id + _cose_key(unb64u(key.public_key))
+        return Attested(
+            key=key,
+            client_data=client_data("webauthn.create", wanted.challenge_bytes, key.origin),
+            attestation_object=_attestation_object(self._said(_FLAG_ATTESTED) + attested),
+            transports=("internal",),
+        )
+
     def sign(self, challenge: bytes) -> Assertion:
         """Sign as a passkey does, or raise KeyRefused."""
-        key = self.code.key
-        data = client_data(challenge, key)
-        flags = FLAG_USER_PRESENT | FLAG_USER_VERIFIED
-        authenticator_data = hashlib.sha256(key.rp_id.encode()).digest() + bytes([flags]) + bytes(4)
+        key = self.key
+        data = client_data("webauthn.get", challenge, key.origin)
+        authenticator_data = self._said()
         message = authenticator_data + hashlib.sha256(data).digest()
         return Assertion(
             credential_id=key.credential_id,
@@ -99,6 +126,11 @@ class FileKey:
             client_data_json=b64u(data),
             signature=b64u(self._key().sign(message, ec.ECDSA(hashes.SHA256()))),
         )
+
+    def _said(self, more_flags: int = 0) -> bytes:
+        """Return authenticator data (WebAuthn 6.1): its counter stays at none."""
+        flags = FLAG_USER_PRESENT | FLAG_USER_VERIFIED | more_flags
+        return hashlib.sha256(self.key.rp_id.encode()).digest() + bytes([flags]) + bytes(4)
 
     def _key(self) -> ec.EllipticCurvePrivateKey:
         if self._private is None:
@@ -111,8 +143,10 @@ class FileKey:
         return self._private
 
 
-def make_key_file(path: Path, *, name: str, passphrase: str) -> FileKey:
+def make_key_file(path: Path, *, name: str, passphrase: str, site: Site | None = None) -> FileKey:
     """Make a key and keep it (0600); an empty passphrase keeps it in the clear.
+
+    With a site it is an owner's passkey there, else an approver's key.
 
     KeyRefused if there is such a file already, or if it can't be written.
     """
@@ -130,6 +164,7 @@ def make_key_file(path: Path, *, name: str, passphrase: str) -> FileKey:
         public_key=b64u(_spki(private)),
         scalar=None if passphrase else b64u(scalar),
         sealed=_seal(scalar, passphrase) if passphrase else None,
+        site=site,
     )
     try:
         write_atomic(path, kept.encode())
@@ -139,16 +174,39 @@ def make_key_file(path: Path, *, name: str, passphrase: str) -> FileKey:
 
 
 def load_key_file(path: Path, ask_passphrase: AskPassphrase) -> FileKey:
-    """Return the key in a file, or raise KeyRefused."""
+    """Return the approver's key in a file, or raise KeyRefused."""
+    kept = _load(path)
+    if kept.site is not None:
+        raise KeyRefused(
+            f"{path} is an owner's passkey, and that alone never confirms: make another key with "
+            "`doorward approve --new-key`"
+        )
+    return FileKey(kept, ask_passphrase)
+
+
+def load_passkey_file(path: Path, site: Site, ask_passphrase: AskPassphrase) -> FileKey:
+    """Return the owner's passkey in a file, for this site, or raise KeyRefused."""
+    kept = _load(path)
+    if kept.site is None:
+        raise KeyRefused(f"{path} is a key that confirms, not an owner's passkey: take another")
+    if kept.site != site:
+        raise KeyRefused(
+            f"{path} is a passkey for {kept.site.origin}, not for {site.origin}: take another "
+            "file, or give --owner-origin"
+        )
+    return FileKey(kept, ask_passphrase)
+
+
+def _load(path: Path) -> KeptKey:
     try:
         kept = decode(KeptKey, _read(path), max_bytes=MAX_FILE_BYTES)
         load_p256(unb64u(kept.public_key))
         unb64u(kept.credential_id)
     except WireError as error:
-        raise KeyRefused(f"{path} isn't a key of `doorward approve --new-key`: {error}") from error
+        raise KeyRefused(f"{path} isn't a key that this program made: {error}") from error
     if (kept.scalar is None) == (kept.sealed is None):
         raise KeyRefused(f"{path} is damaged: it has no private half, or two")
-    return FileKey(kept, ask_passphrase)
+    return kept
 
 
 def _read(path: Path) -> bytes:
@@ -200,3 +258,17 @@ def _spki(private: ec.EllipticCurvePrivateKey) -> bytes:
     return private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
+
+
+def _cose_key(spki: bytes) -> bytes:
+    """Return an ES256 key as COSE (RFC 9053 7.1.1): a map in CBOR of exactly this form."""
+    numbers = load_p256(spki).public_numbers()
+    x, y = (coordinate.to_bytes(_SCALAR_BYTES, "big") for coordinate in (numbers.x, numbers.y))
+    return bytes.fromhex("a5010203262001215820") + x + bytes.fromhex("225820") + y
+
+
+def _attestation_object(authenticator_data: bytes) -> bytes:
+    """Return {"fmt": "none", "attStmt": {}, "authData": …} in CBOR (WebAuthn 8.7)."""
+    size = len(authenticator_data).to_bytes(2, "big")
+    head = b"\xa3\x63fmt\x64none\x67attStmt\xa0\x68authData\x59"
+    return head + size + authenticator_data

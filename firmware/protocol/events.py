@@ -131,6 +131,12 @@ class Paired(Document, frozen=True, kw_only=True, tag="paired", tag_field="type"
     credential_id: B64u
 
 
+class OwnerGone(Document, frozen=True, kw_only=True, tag="owner_gone", tag_field="type"):
+    """Somebody is no longer an owner here: they are to hear and be carried nothing more of it."""
+
+    credential_id: ShortB64u
+
+
 class Note(Document, frozen=True, kw_only=True, tag="note", tag_field="type"):
     """A sealed note of fixed size from the doorbell to one owner's browser (`notes.SignedNote`)."""
 
@@ -247,6 +253,7 @@ EventBody = (
     | ClockSet
     | PairingAnswer
     | Paired
+    | OwnerGone
     | Note
     | SlotCommitted
     | ReleaseCommitted

@@ -153,6 +153,11 @@ class SignedStatement(Document, frozen=True, kw_only=True):
     assertion: Assertion
 
 
+def kind_of(terms: Terms) -> str:
+    """Return the tag that a statement's terms have on the wire."""
+    return str(type(terms).__struct_config__.tag)
+
+
 def signer_of(signed: SignedStatement, owners: Iterable[Owner]) -> Owner | None:
     """Return the owner who truly signed this text, whatever else is wrong with it."""
     expected = challenge(STATEMENT_TAG, signed.statement.encode())

@@ -46,6 +46,8 @@ class MatchedRequest(Document, frozen=True, kw_only=True):
     agency_name: Line
     is_emergency: bool
     is_reminder: bool = False
+    is_example: bool = False
+    """The register is an invented town's: nobody really asks."""
 
 
 class RequestsMatched(

@@ -73,28 +73,6 @@ class ContentIndex(Document, frozen=True, kw_only=True):
     files: Annotated[list[ContentFile], msgspec.Meta(min_length=1, max_length=128)]
 
 
-def seal_package(
-    *,
-    package_id: str,
-    device: str,
-    agency: str,
-    grant_digest: str,
-    recipients: list[str],
-    files: Mapping[str, bytes],
-) -> bytes:
-    """Return the sealed package of `files` for `recipients` (raw X25519 keys, base64url)."""
-    return b"".join(
-        seal_package_pieces(
-            package_id=package_id,
-            device=device,
-            agency=agency,
-            grant_digest=grant_digest,
-            recipients=recipients,
-            files=files,
-        )
-    )
-
-
 def seal_package_pieces(
     *,
     package_id: str,
@@ -104,9 +82,10 @@ def seal_package_pieces(
     recipients: list[str],
     files: Mapping[str, bytes],
 ) -> Iterator[bytes]:
-    """Give the same package piece by piece, so that it is never in memory beside its files.
+    """Give the sealed package of `files` for `recipients` (raw X25519 keys, base64url).
 
-    Nothing is sealed before the first piece is taken.
+    Piece by piece, so that it is never in memory beside its files. Nothing is sealed
+    before the first piece is taken.
     """
     content_key = AESGCM.generate_key(bit_length=256)
     info = PACKAGE_INFO + bytes.fromhex(grant_digest)

@@ -195,18 +195,22 @@ def check_signatures(
     `signing_key` is the agency's (SubjectPublicKeyInfo). They are two people with two passkeys.
     Whether a certificate is registered, revoked or over is not checked here.
     """
-    request = parse_request(signed)
-    drafter = _check_officer(
-        signed.officer,
-        signing_key,
-        agency=request.agency,
-        officer=(request.officer_id, request.officer_name),
-    )
-    cosigner = _check_officer(
-        signed.cosigner,
-        signing_key,
-        agency=request.agency,
-        officer=(request.cosigner_id, request.cosigner_name),
+    drafter = check_certificate(signed.officer, signing_key)
+    cosigner = check_certificate(signed.cosigner, signing_key)
+    check_officers(signed, parse_request(signed), drafter, cosigner)
+    return drafter, cosigner
+
+
+def check_officers(
+    signed: SignedRequest,
+    request: EvidenceRequest,
+    drafter: OfficerCertificate,
+    cosigner: OfficerCertificate,
+) -> None:
+    """Do what `check_signatures` does, with what was parsed and certificates that were checked."""
+    _check_named(drafter, agency=request.agency, officer=(request.officer_id, request.officer_name))
+    _check_named(
+        cosigner, agency=request.agency, officer=(request.cosigner_id, request.cosigner_name)
     )
     if drafter.officer_id == cosigner.officer_id:
         raise WireError("an officer can't co-sign their own request")
@@ -220,7 +224,6 @@ def check_signatures(
     text = signed.request.encode()
     check_assertion(signed.assertion, drafter.passkey, challenge(REQUEST_TAG, text))
     check_assertion(signed.cosignature, cosigner.passkey, challenge(COSIGN_TAG, text))
-    return drafter, cosigner
 
 
 def check_withdrawal(signed: SignedWithdrawal, signing_key: bytes) -> Withdrawal:
@@ -234,12 +237,8 @@ def check_withdrawal(signed: SignedWithdrawal, signing_key: bytes) -> Withdrawal
     return withdrawal
 
 
-def _check_officer(
-    signed: SignedCertificate, signing_key: bytes, *, agency: str, officer: tuple[str, str]
-) -> OfficerCertificate:
-    certificate = check_certificate(signed, signing_key)
+def _check_named(certificate: OfficerCertificate, *, agency: str, officer: tuple[str, str]) -> None:
     if certificate.agency != agency or certificate.officer_id != officer[0]:
         raise WireError("an officer's certificate is for somebody else")
     if certificate.name != officer[1]:
         raise WireError(f"the officer's certificate names {certificate.name!r}")
-    return certificate

@@ -26,9 +26,19 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def has_keys(self) -> bool:
+        """Tell whether this player has keys."""
+        return (self.path / KEYS_NAME).exists()
+
+    @property
+    def is_set_up(self) -> bool:
+        """Tell whether it knows a doorbell."""
+        return (self.path / SETUP_NAME).exists()
+
     def make_keys(self, name: str, *, is_replacing: bool = False) -> PlayerKeys:
         """Make this player's keys and local token; FolderError if there are keys already."""
-        if (self.path / KEYS_NAME).exists() and not is_replacing:
+        if self.has_keys and not is_replacing:
             raise FolderError(
                 f"{self.path / KEYS_NAME} is there already; --replace makes new keys, which the "
                 "owner must let in anew"

@@ -41,6 +41,7 @@ from firmware.protocol.register.entries import (
     LimitsChanged,
     OfficerRevoked,
     ProgramReleased,
+    Widening,
     change_message,
 )
 from relay.agency.keys import AgencyEnrolment, check_agreement
@@ -113,21 +114,30 @@ def generate_admin(admin_id: str, name: str) -> AdminKey:
     return decode(AdminKey, key.encode())
 
 
-def propose(origin: str, body: ChangeBody, *, text: str = "") -> ProposedChange:
-    """Return a change that nobody has signed yet; it can be made in the log of `origin` only."""
-    change = Change(origin=origin, nonce=new_id(), body=body).encode()
+def propose(origin: str, body: ChangeBody, *, follows: int = 0, text: str = "") -> ProposedChange:
+    """Return a change that nobody has signed yet; it can be made in the log of `origin` only.
+
+    `follows` is how many changes that widen the register has now: what widens can be made as the
+    next one only. For a charter that is 0, and for what narrows it says nothing.
+    """
+    change = Change(
+        origin=origin,
+        nonce=new_id(),
+        follows=follows if isinstance(body, Widening | Charter) else msgspec.UNSET,
+        body=body,
+    ).encode()
     proposed = ProposedChange(change=change.decode(), signatures=[], text=text)
     proposed.parsed()
     return proposed
 
 
-def propose_agreement(enrolment: AgencyEnrolment) -> ProposedChange:
+def propose_agreement(enrolment: AgencyEnrolment, *, follows: int) -> ProposedChange:
     """Return the change that lets an agency take part, from what the agency gave."""
     agreement = check_agreement(enrolment.signed)
     if sha256_hex(enrolment.text.encode()) != agreement.text_sha256:
         raise ChangeRefused("the text isn't the one that the agency signed")
     body = AgreementMade(signed=enrolment.signed)
-    return propose(agreement.origin, body, text=enrolment.text)
+    return propose(agreement.origin, body, follows=follows, text=enrolment.text)
 
 
 def sign_change(proposed: ProposedChange, key: AdminKey) -> ProposedChange:
@@ -149,6 +159,7 @@ def describe(proposed: ProposedChange) -> list[str]:
     signed = ", ".join(one.by for one in proposed.signatures) or "nobody yet"
     lines = [
         f"register    {change.origin}",
+        *_describe_place(change),
         *_describe_body(change.body),
         f"signed by   {signed} (whether they may is checked when it is submitted)",
     ]
@@ -158,6 +169,12 @@ def describe(proposed: ProposedChange) -> list[str]:
 def printable(text: str) -> str:
     """Return a line that can't steer the terminal it is read in, nor be read backwards."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def _describe_place(change: Change) -> list[str]:
+    if isinstance(change.follows, msgspec.UnsetType) or isinstance(change.body, Charter):
+        return []
+    return [f"place       {change.follows}: void once any other change of the kind is published"]
 
 
 def _describe_body(body: ChangeBody) -> list[str]:

@@ -13,14 +13,14 @@ from typing import Protocol
 
 from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
 from firmware.protocol.register.replay import Register
+from relay.agency.replaying import Replaying
 from relay.clock import Clock
 from relay.custody.logs import LogName
 from relay.errors import RelayError
 from relay.store.database import Database, Transaction
+from relay.store.saved_file import SavedFile
 
 LOG: LogName = "register"
-MANY = 200
-"""More new entries than this are replayed beside the loop; that is at the start only."""
 
 
 class RegisterRefused(RelayError):
@@ -68,12 +68,20 @@ class RegisterView:
 class RegisterDesk:
     """Replays what was added to the register, and adds to it: all that needs no witnesses."""
 
-    def __init__(self, log: RegisterEntries, database: Database, *, origin: str) -> None:
+    def __init__(
+        self,
+        log: RegisterEntries,
+        database: Database,
+        *,
+        origin: str,
+        saved: SavedFile | None = None,
+    ) -> None:
+        """`saved` is where the replay's state is kept, so that a start needn't begin at nothing."""
         self.origin = origin
         self._log = log
         self._database = database
-        self._register = Register(origin)
-        self._replaying = asyncio.Lock()
+        self._replaying = Replaying(origin, saved)
+        self._one_at_a_time = asyncio.Lock()
 
     async def submit(self, entry: bytes, *, key: str) -> None:
         """Add an entry by itself, or raise RegisterRefused."""
@@ -99,27 +107,36 @@ class RegisterDesk:
         if why is not None:
             raise RegisterRefused(why)
 
+    async def widenings(self) -> int:
+        """Return how many changes that widen were made: what the next one follows."""
+        async with self._database.read() as tx:
+            return (await self.replayed(tx)).widenings
+
     def wake(self) -> None:
         """Have what was added placed at once; call it when the transaction is committed."""
         self._log.wake(LOG)
 
     async def replayed(self, tx: Transaction) -> Register:
         """Return the register after all that was added so far."""
-        async with self._replaying:
-            register = self._register
-            entries = await self._log.added(tx, LOG, register.size)
-            if len(entries) > MANY:
-                await asyncio.to_thread(register.apply_all, entries)
-            else:
-                register.apply_all(entries)
-            return register
+        async with self._one_at_a_time:
+            since = self._replaying.register.size
+            await self._replaying.take(await self._log.added(tx, LOG, since))
+            return self._replaying.register
 
 
 class RelayRegister(RegisterDesk):
     """The same, and how the register stands by the witnesses' clocks."""
 
-    def __init__(self, log: RegisterLog, database: Database, clock: Clock, *, origin: str) -> None:
-        super().__init__(log, database, origin=origin)
+    def __init__(
+        self,
+        log: RegisterLog,
+        database: Database,
+        clock: Clock,
+        *,
+        origin: str,
+        saved: SavedFile | None = None,
+    ) -> None:
+        super().__init__(log, database, origin=origin, saved=saved)
         self._stamped = log
         self._clock = clock
 

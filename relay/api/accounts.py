@@ -1,8 +1,8 @@
 """Registration, login and logout of owners."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from relay.api.auth import Services, Token
@@ -61,8 +61,11 @@ class ConfigOut(BaseModel):
     """What the app needs before anybody is signed in."""
 
     demo_passkeys: bool
+    owner_origin: str
     owner_rp_id: str
     relay_name: str
+    example_town: str
+    """The logs' name where that is an invented town's; else empty."""
 
 
 @router.get("/config")
@@ -70,15 +73,20 @@ async def config(services: Services) -> ConfigOut:
     """Say what this relay is like."""
     return ConfigOut(
         demo_passkeys=services.site.has_demo_passkeys,
+        owner_origin=services.site.origin,
         owner_rp_id=services.site.rp_id,
         relay_name=services.relay_name,
+        example_town=services.example_town,
     )
 
 
 @router.post("/owner/register/options")
-async def register_options(services: Services, body: RegisterOptionsIn) -> CeremonyOut:
+async def register_options(
+    services: Services, body: RegisterOptionsIn, origin: Annotated[str, Header()] = ""
+) -> CeremonyOut:
     """Begin a registration."""
-    return _started(await services.ceremonies.start_registration(body.invitation, body.name))
+    started = await services.ceremonies.start_registration(body.invitation, body.name, origin)
+    return _started(started)
 
 
 @router.post("/owner/register/verify")
@@ -88,9 +96,11 @@ async def register_verify(services: Services, body: CredentialIn) -> SignedInOut
 
 
 @router.post("/owner/login/options")
-async def login_options(services: Services, _body: LoginOptionsIn) -> CeremonyOut:
+async def login_options(
+    services: Services, _body: LoginOptionsIn, origin: Annotated[str, Header()] = ""
+) -> CeremonyOut:
     """Begin a login."""
-    return _started(await services.ceremonies.start_login())
+    return _started(await services.ceremonies.start_login(origin))
 
 
 @router.post("/owner/login/verify")

@@ -40,10 +40,19 @@ class DoorbellOut(BaseModel):
     troubles: list[dict[str, Any]]  # Any: protocol.events.Event inside
 
 
+class GoneOut(BaseModel):
+    """A doorbell that told, at `since_ms`, that the caller is no longer an owner."""
+
+    device: str
+    name: str
+    since_ms: int
+
+
 class DoorbellsOut(BaseModel):
-    """All of an owner's doorbells."""
+    """All of an owner's doorbells, and those that lately were."""
 
     doorbells: list[DoorbellOut]
+    gone: list[GoneOut]
 
 
 class EventsOut(BaseModel):
@@ -103,6 +112,7 @@ class CommandStateOut(BaseModel):
 async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
     """Return the caller's doorbells."""
     linked = await services.pairings.doorbells(owner)
+    gone = await services.pairings.gone(owner)
     async with services.database.read() as tx:
         troubles = {row.device: await events.open_troubles(tx, row.device) for row in linked}
     return DoorbellsOut(
@@ -118,7 +128,8 @@ async def list_doorbells(services: Services, owner: Owner) -> DoorbellsOut:
                 troubles=[event_object(told) for told in troubles[row.device]],
             )
             for row in linked
-        ]
+        ],
+        gone=[GoneOut(device=one.device, name=one.name, since_ms=one.since_ms) for one in gone],
     )
 
 

@@ -35,6 +35,7 @@ class ApiServices:
     clock: Clock
     site: Site
     relay_name: str
+    example_town: str
     ceremonies: Ceremonies
     sessions: Sessions
     viewers: ViewerTokens

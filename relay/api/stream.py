@@ -94,10 +94,13 @@ async def stream(
             is_linked = isinstance(notice, DoorbellLinked)
             age_s = now() - refreshed_s
             if notice is None or is_linked or age_s >= (REFRESH_S if is_unsure else ping_s):
+                before = audience.devices
                 audience = await find_audience()
                 refreshed_s = now()
                 if audience is None:
                     return
+                for device in sorted(before - audience.devices):
+                    yield _frame("gone", {"device": device})
             if notice is None:
                 yield ": ping\n\n"
                 continue

@@ -36,6 +36,7 @@ from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import fleet
 from relay.store.database import Database, Transaction
+from relay.store.saved_file import SavedFile
 
 GREW_LIFE_MS = 10 * 60 * 1000
 """A doorbell looks by itself every ten minutes."""
@@ -142,7 +143,13 @@ class CustodyDesk:
 
 
 def open_desk(
-    config: LogConfig, *, bucket: Bucket, database: Database, commands: Commands, clock: Clock
+    config: LogConfig,
+    *,
+    bucket: Bucket,
+    database: Database,
+    commands: Commands,
+    clock: Clock,
+    saved_stamps: SavedFile | None = None,
 ) -> CustodyDesk:
     """Put the logs together as the settings say, or raise LogError."""
     policy = read_policy_file(config)
@@ -164,5 +171,5 @@ def open_desk(
         )
         for name, signer in signers.items()
     }
-    logs = Logs(database=database, writers=writers, policy=policy)
+    logs = Logs(database=database, writers=writers, policy=policy, saved_stamps=saved_stamps)
     return CustodyDesk(logs=logs, shelf=shelf, database=database, commands=commands, clock=clock)

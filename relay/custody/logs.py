@@ -23,19 +23,19 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.facts import Stamps
 from firmware.protocol.tlog.merkle import leaf_hash
-from firmware.protocol.tlog.policy import Policy, Witnessed
+from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.tiles import MAX_ENTRY_BYTES
 from relay.custody.errors import KeyTaken, LogUnavailable
+from relay.custody.stamping import Stamping
 from relay.custody.writer import LogWriter, Published
 from relay.store import logs
 from relay.store.database import Database, Transaction
 from relay.store.logs import Head
+from relay.store.saved_file import SavedFile
 
 LogName = Literal["register", "custody"]
 LOGS: tuple[LogName, ...] = ("register", "custody")
 LOGGED_WITHIN_S = 10.0
-MANY = 200
-"""More new stamps than this are checked beside the loop; that is at the start only."""
 LOOK_AGAIN_S = 0.5
 """Another relay may have published what is waited for here."""
 REFRESH_MS = 15 * 60 * 1000
@@ -100,12 +100,21 @@ class Logs(LogEntries):
         database: Database,
         writers: dict[LogName, LogWriter],
         policy: Policy,
+        saved_stamps: SavedFile | None = None,
     ) -> None:
+        """`saved_stamps` keeps what the register's stamps say, so that a start is short."""
         self._database = database
         self._writers = writers
         self._policy = policy
-        self._stamps: dict[LogName, tuple[Stamps, int]] = {}
-        self._stamping = asyncio.Lock()
+        self._stamping = {
+            name: Stamping(
+                origin=writer.origin,
+                policy=policy,
+                saved=saved_stamps if name == "register" else None,
+            )
+            for name, writer in writers.items()
+        }
+        self._one_at_a_time = asyncio.Lock()
 
     @property
     def policy(self) -> Policy:
@@ -179,22 +188,11 @@ class Logs(LogEntries):
 
         It grows with the log: what was read before isn't checked again. Don't change it.
         """
-        async with self._stamping:
-            stamps, known = self._stamps.get(log, (Stamps(), 0))
+        stamping = self._stamping[log]
+        async with self._one_at_a_time:
             count = await logs.count_stamps(tx, log)
-            notes = await logs.stamps(tx, log, known, count)
-            origin = self.origin(log)
-            if len(notes) > MANY:
-                checked = await asyncio.to_thread(self._check_all, notes, origin)
-            else:
-                checked = self._check_all(notes, origin)
-            for witnessed in checked:
-                stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
-            self._stamps[log] = (stamps, max(known, count))
-            return stamps
-
-    def _check_all(self, notes: list[bytes], origin: str) -> list[Witnessed]:
-        return [self._policy.check(note, origin=origin) for note in notes]
+            await stamping.take(await logs.stamps(tx, log, stamping.count, count))
+            return stamping.stamps
 
 
 async def charter_delays(tx: Transaction) -> Delays | None:

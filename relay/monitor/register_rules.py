@@ -2,7 +2,7 @@
 
 Entries that nobody had the right to make are the replay's to find. Here is what depends on time,
 which is the witnesses': a request that was published while its agency's agreement, or a key that it
-needs, hadn't been public for long enough (R17, R20).
+needs, hadn't been public for long enough (R17, R20), or that only limits as young let in.
 """
 
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from firmware.protocol.register.entries import (
     ChangeLeaf,
     Leaf,
 )
+from firmware.protocol.register.facts import place_of_limits
 from firmware.protocol.register.records import AgreementRecord, RequestRecord
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import MAX_SKEW_MS
@@ -88,6 +89,11 @@ def _wrong_with(replayed: Replayed, record: RequestRecord) -> Iterator[str]:
         yield (
             f"a request by {request.agency}, whose agreement wasn't in force: not public for long "
             "enough, over, or suspended"
+        )
+    if record.keeps_from > place_of_limits(register, replayed.log.stamps, seen_ms + MAX_SKEW_MS):
+        yield (
+            f"a request by {request.agency} that only limits let in which hadn't been public for "
+            "long enough"
         )
     if request.created_ms > seen_ms + MAX_SKEW_MS:
         yield f"a request by {request.agency} that is dated after witnesses had seen it"

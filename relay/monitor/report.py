@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from typing import Any
 
+from firmware.protocol.register.records import ProgramRecord
 from relay.monitor.custody_rules import CustodyState
 from relay.monitor.reading import ReadLog
 from relay.monitor.register_rules import Replayed
@@ -30,11 +31,9 @@ def make_report(
             _agency_part(replayed, state, agency) for agency in sorted(_agencies(replayed))
         ],
         "register": {
+            "changes": register.widenings,
             "limit_changes": len(register.limits) - 1 if register.limits else 0,
-            "programs": [
-                {"program": one.program, "version": one.version, "sha256": one.sha256}
-                for one in register.programs
-            ],
+            "programs": [_program_part(replayed, record) for record in register.programs],
             "requests": len(register.requests),
             "moderation_refusals": dict(sorted(_by_category(replayed).items())),
         },
@@ -117,6 +116,7 @@ def _custody_lines(report: Report) -> list[str]:
         f"- owners let in by a recovery code: {custody['key_changes']}",
         f"- downloads: {custody['downloads']}",
         f"- slots: {custody['slots']['logged']}, missing {custody['slots']['missing']}",
+        f"- changes that two administrators signed, the charter among them: {register['changes']}",
         f"- changes of limits: {register['limit_changes']}",
     ]
     lines += [f"- erased, {why}: {count}" for why, count in custody["erased"].items()]
@@ -129,7 +129,8 @@ def _custody_lines(report: Report) -> list[str]:
         told = ", ".join(f"{_safe(check)} {count}" for check, count in counts.items())
         lines.append(f"- refused by doorbells in {quarter}: {told}")
     lines += [
-        f"- {one['program']} {_safe(one['version'])}: `{one['sha256']}`"
+        f"- {one['program']} {_safe(one['version'])}, public since {one['public_since']}: "
+        f"`{one['sha256']}`"
         for one in register["programs"]
     ]
     return lines
@@ -142,6 +143,16 @@ def _log_part(log: ReadLog) -> Report:
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
         "as_of": _time(log.as_of_ms),
+    }
+
+
+def _program_part(replayed: Replayed, record: ProgramRecord) -> Report:
+    program = record.program
+    return {
+        "program": program.program,
+        "version": program.version,
+        "sha256": program.sha256,
+        "public_since": _time(replayed.log.seen_ms(record.index)),
     }
 
 

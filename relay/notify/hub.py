@@ -57,7 +57,7 @@ class RequestAppeared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorbellLinked:
-    """An account has a doorbell from now on: who listens for it must look again."""
+    """An account has a doorbell more, or less, from now on: who listens must look again."""
 
 
 Notice: TypeAlias = (
@@ -128,7 +128,7 @@ class Hub:
         self._tell(HealthChanged(device=device, row=row))
 
     def doorbell_linked(self) -> None:
-        """Tell that somebody has a doorbell that they hadn't."""
+        """Tell that somebody has a doorbell that they hadn't, or one less."""
         self._tell(DoorbellLinked())
 
     def request_published(self, request_id: str) -> None:

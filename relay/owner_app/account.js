@@ -104,9 +104,9 @@ export function rememberDecision(device, requestDigest, kind, sent) {
   localStorage.setItem(remembered("decisions", `${device}.${requestDigest}`), JSON.stringify(now));
 }
 
-/** @typedef {{name: string, credential_id: string, added_ms: number}} Approver */
+/** @typedef {{name: string, credential_id: string, added_ms?: number, words?: string[]}} Approver `added_ms`: in this browser; `words`: by the doorbell's own word */
 
-/** The keys for confirming that were added in this browser: no doorbell tells of others. @param {string} device @returns {Approver[]} */
+/** The keys for confirming that this browser knows of: added here, or named by the doorbell when it was asked last. @param {string} device @returns {Approver[]} */
 export function approversAdded(device) {
   return readJson(remembered("approvers", device)) ?? [];
 }

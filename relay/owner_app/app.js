@@ -33,7 +33,7 @@ import { joinPage, welcomePage } from "./views/welcome.js";
 import { noPicture, problem } from "./views/parts.js";
 import { forgetBook } from "./worker_book.js";
 
-/** @typedef {{demo_passkeys: boolean, owner_rp_id: string, relay_name: string}} RelayConfig */
+/** @typedef {{demo_passkeys: boolean, owner_origin: string, owner_rp_id: string, relay_name: string, example_town?: string}} RelayConfig (`example_town`: the name of an invented town's logs) */
 /** @typedef {import("./account.js").Owner} Owner */
 
 /**
@@ -160,6 +160,7 @@ class App {
     const household = new Household(this.relay, owner);
     household.addEventListener("contact", () => this.#banner());
     household.addEventListener("pressed", (event) => this.#announce(event));
+    household.addEventListener("gone", () => go("")); // there it says so, in words
     followEmergencies(household, this.following.signal, (match) => this.#tellEmergency(match));
     this.household = household;
     this.ready = new LiveReady(household);
@@ -192,6 +193,8 @@ class App {
     const nav = this.household && h("nav", { "aria-label": t("nav.label") }, h("ul", {}, links));
     fill(element("top"), h("a", { class: "brand", href: "#/" }, mark(), "Doorward"), nav);
     fill(element("skip"), t("nav.skip"));
+    const town = this.config.example_town;
+    fill(element("example"), town && h("p", { class: "example" }, t("nav.example", { town })));
     fill(element("foot"), this.#foot());
     this.#banner();
   }
@@ -226,10 +229,10 @@ class App {
   }
 
   /** Once, and not again: it may be ignored like any other. @param {import("./decided.js").Match} match */
-  #tellEmergency({ request_id, agency_name }) {
+  #tellEmergency({ request_id, agency_name, is_example }) {
     const link = h("a", { href: `#/requests/${request_id}` }, t("requests.read"));
     const close = h("button", { class: "quiet", onclick: () => fill(element("asked")) }, t("banner.close"));
-    fill(element("asked"), h("div", { class: "banner asked", id: "emergency-asked" }, t("banner.emergency", { agency: agency_name }), " ", link, close));
+    fill(element("asked"), h("div", { class: "banner asked", id: "emergency-asked" }, is_example && `${t("requests.example")}: `, t("banner.emergency", { agency: agency_name }), " ", link, close));
     playCalmly().catch((error) => console.warn("no sound", error));
   }
 

@@ -64,6 +64,16 @@ export function startOf({ event, corrected_ms }) {
   return corrected_ms === null ? started_ms : started_ms + corrected_ms - event.time_ms;
 }
 
+/** The relay's number of what it committed last; 0 if there is nothing. @param {Iterable<Told>} all */
+export function lastSeq(all) {
+  return Math.max(0, ...[...all].map(({ relay_seq }) => relay_seq));
+}
+
+/** The one that the relay committed first. @param {Iterable<Told>} all @returns {Told | undefined} */
+export function firstTold(all) {
+  return [...all].sort((a, b) => a.relay_seq - b.relay_seq)[0];
+}
+
 /** For sorting newest first. @param {Told} a @param {Told} b */
 export function byTime(a, b) {
   return whenOf(b).ms - whenOf(a).ms || b.relay_seq - a.relay_seq;

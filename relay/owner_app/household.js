@@ -2,13 +2,14 @@
  * What the app knows: doorbells, their events, and the opened notes. Follows the relay's stream.
  *
  * Tells of changes: "change" (look again), "pressed" (with what was told), "matched" (with requests
- * that a doorbell just told of), "contact" (lost or back).
+ * that a doorbell just told of), "contact" (lost or back), "gone" (with a doorbell that isn't theirs
+ * any more).
  * @module
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { matchKey, matchesIn } from "./decided.js";
-import { byTime, dateAnew, newestTellings, startOf } from "./happenings.js";
+import { byTime, dateAnew, firstTold, lastSeq, newestTellings, startOf } from "./happenings.js";
 import { NoteBook } from "./note_book.js";
 import { pause } from "./pause.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
@@ -21,6 +22,7 @@ import { openNote } from "./vendor/protocol/notes.js";
 /** @typedef {import("./happenings.js").Told} Told */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
 /** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: Told[]}} Doorbell `troubles` were open when it was loaded */
+/** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
 
@@ -40,6 +42,8 @@ export class Household extends EventTarget {
     this.owner = owner;
     /** @type {Doorbell[]} */
     this.doorbells = [];
+    /** @type {GoneDoorbell[]} by the relay's word */
+    this.gone = [];
     /** @type {Set<string>} doorbells of which the relay names another's key */
     this.forged = new Set();
     /** @type {Map<string, Told>} */
@@ -130,14 +134,14 @@ export class Household extends EventTarget {
 
   /** Loads doorbells and the newest events. */
   async load() {
-    const [{ doorbells }, { events }] = await Promise.all([
+    const [{ doorbells, gone }, { events }] = await Promise.all([
       this.relay.get("doorbells"),
       this.relay.get(`events?limit=${PAGE}`),
     ]);
     this.hasHeard = true;
     if (this.asOfMs > 0) this.#forgetAll();
-    const known = this.#lastSeq();
-    await this.#setDoorbells(doorbells);
+    const known = lastSeq(this.told.values());
+    await this.#setDoorbells(doorbells, gone);
     this.isComplete = events.length < PAGE;
     await this.#takeAll(events);
     if (known > 0) await this.#closeGap(events, known);
@@ -150,7 +154,10 @@ export class Household extends EventTarget {
   async #loadNotes() {
     try {
       this.browser ??= await thisBrowser(this.owner);
-      for (const told of await this.book.read()) await this.#takeNote(told);
+      for (const told of await this.book.read()) {
+        if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
+      }
+      for (const { device } of this.gone) this.#forgetDoor(device);
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
         const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
@@ -223,7 +230,7 @@ export class Household extends EventTarget {
   async loadBackTo(fromMs) {
     for (let page = 0; page < MAX_PAGES_BACK && !this.isComplete; page += 1) {
       // Nothing is heard of before it happens.
-      const first = this.#firstTold();
+      const first = firstTold(this.told.values());
       if (first !== undefined && first.received_ms < fromMs) return;
       await this.loadOlder();
     }
@@ -231,7 +238,7 @@ export class Household extends EventTarget {
 
   /** Loads one more page of older events. */
   async loadOlder() {
-    const first = this.#firstTold();
+    const first = firstTold(this.told.values());
     const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
     const { events } = await this.relay.get(`events?limit=${PAGE}${before}`);
     await this.#takeAll(events);
@@ -289,6 +296,9 @@ export class Household extends EventTarget {
     } else if (event === "thumbnail") {
       const told = this.told.get(data.event_id);
       if (told !== undefined && told.event.device === data.device) told.has_thumbnail = true;
+    } else if (event === "gone") {
+      await this.#loadDoorbells();
+      this.#tell("gone", data.device);
     } else if (event === "request") {
       this.#tell("request", data);
     }
@@ -310,25 +320,23 @@ export class Household extends EventTarget {
   }
 
   async #loadDoorbells() {
-    const { doorbells } = await this.relay.get("doorbells");
-    await this.#setDoorbells(doorbells);
+    const { doorbells, gone } = await this.relay.get("doorbells");
+    await this.#setDoorbells(doorbells, gone);
   }
 
-  /** @param {Doorbell[]} doorbells */
-  async #setDoorbells(doorbells) {
+  /** @param {Doorbell[]} doorbells @param {GoneDoorbell[]} [gone] */
+  async #setDoorbells(doorbells, gone = []) {
     this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
+    this.gone = gone;
+    for (const { device } of gone) this.#forgetDoor(device);
   }
 
-  /** The relay's number of what it committed last; 0 if nothing is loaded. */
-  #lastSeq() {
-    return Math.max(0, ...[...this.told.values()].map(({ relay_seq }) => relay_seq));
-  }
-
-  /** The one that the relay committed first. @returns {Told | undefined} */
-  #firstTold() {
-    const all = [...this.told.values()];
-    return all.reduce((first, told) => (told.relay_seq < first.relay_seq ? told : first), all[0]);
+  /** What it told, and its notes, are of no use any more. @param {string} device */
+  #forgetDoor(device) {
+    for (const [id, { event }] of this.told) if (event.device === device) this.told.delete(id);
+    for (const [id, { note }] of this.notes) if (note.device === device) this.notes.delete(id);
+    this.book.forget(device);
   }
 
   /** @param {Told[]} tolds */

@@ -94,6 +94,13 @@ export function timeText(ms, style = "moment") {
   return style === "day" ? day : `${day} ${clock}`;
 }
 
+/** A moment inside a sentence: "today 14:00" begins with a small letter there. @param {number} ms */
+export function timeWithin(ms) {
+  const text = timeText(ms);
+  const isWord = [t("time.today"), t("time.yesterday")].some((word) => text.startsWith(word));
+  return isWord ? text[0].toLowerCase() + text.slice(1) : text;
+}
+
 /**
  * A span on one day as "Tuesday 24 November, 14:00–15:00".
  * @param {number} from

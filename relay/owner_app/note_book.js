@@ -60,6 +60,11 @@ export class NoteBook {
     return true;
   }
 
+  /** Drops what a doorbell told. @param {string} device */
+  forget(device) {
+    for (const [id, { event }] of this.kept) if (event.device === device) this.kept.delete(id);
+  }
+
   /** From now on nothing more is written down. */
   close() {
     this.isRead = false;

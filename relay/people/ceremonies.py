@@ -6,6 +6,7 @@ that holds, in the same transaction that makes the account.
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,16 +50,26 @@ class SignedIn:
 
 
 class Ceremonies:
-    """Registers and signs in people of one role at one site."""
+    """Registers and signs in people of one role, at one site or at one of several."""
 
-    def __init__(self, database: Database, clock: Clock, site: Site, *, role: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        site: Site,
+        *,
+        role: str,
+        more_sites: Sequence[Site] = (),
+    ) -> None:
         self._database = database
         self._clock = clock
         self._site = site
+        self._sites = {one.origin: one for one in (site, *more_sites)}
         self._role = role
 
-    async def start_registration(self, invitation: str, name: str) -> Started:
-        """Begin with an invitation and the person's name."""
+    async def start_registration(self, invitation: str, name: str, origin: str = "") -> Started:
+        """Begin with an invitation and the person's name, at the site whose page asks."""
+        site = self._site_at(origin)
         name = " ".join(name.split())
         if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
             raise SignInRefused("name", f"a name has 1 to {MAX_NAME_CHARS} characters")
@@ -68,11 +79,16 @@ class Ceremonies:
         self._check_invitation(found)
         account_id = new_id()
         challenge = secrets.token_bytes(32)
-        data = json.dumps({"account_id": account_id, "name": name, "invitation": secret_hash})
-        ceremony_id = await self._store("register", challenge, data)
-        options = registration_options(
-            self._site, account_id=account_id, name=name, challenge=challenge
+        data = json.dumps(
+            {
+                "account_id": account_id,
+                "name": name,
+                "invitation": secret_hash,
+                "origin": site.origin,
+            }
         )
+        ceremony_id = await self._store("register", challenge, data)
+        options = registration_options(site, account_id=account_id, name=name, challenge=challenge)
         return Started(ceremony_id=ceremony_id, options=options)
 
     async def finish_registration(
@@ -83,7 +99,8 @@ class Ceremonies:
         """Check the browser's answer; make the account and its passkey, and sign in."""
         ceremony = await self._take("register", ceremony_id)
         data = json.loads(ceremony.data)
-        passkey = check_registration(self._site, credential, ceremony.challenge)
+        site = self._site_at(data.get("origin", ""))
+        passkey = check_registration(site, credential, ceremony.challenge)
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             found = await people.find_invitation(tx, data["invitation"], now_ms)
@@ -114,13 +131,12 @@ class Ceremonies:
             token = await open_session(tx, account, now_ms)
         return SignedIn(token=token, account=account, passkey=passkey.key)
 
-    async def start_login(self) -> Started:
-        """Begin a login with any passkey of this site."""
+    async def start_login(self, origin: str = "") -> Started:
+        """Begin a login with any passkey of the site whose page asks."""
         challenge = secrets.token_bytes(32)
         ceremony_id = await self._store("login", challenge, "{}")
-        return Started(
-            ceremony_id=ceremony_id, options=login_options(self._site, challenge=challenge)
-        )
+        options = login_options(self._site_at(origin), challenge=challenge)
+        return Started(ceremony_id=ceremony_id, options=options)
 
     async def finish_login(
         self,
@@ -146,6 +162,13 @@ class Ceremonies:
             await people.set_sign_count(tx, known.credential_id, count)
             token = await open_session(tx, account, now_ms)
         return SignedIn(token=token, account=account, passkey=key)
+
+    def _site_at(self, origin: str) -> Site:
+        """Return the site of an origin; the first one for whoever names none that there is.
+
+        What a passkey signs names its origin, so a wrong word here opens nothing.
+        """
+        return self._sites.get(origin, self._site)
 
     def _check_invitation(self, invitation: Invitation | None) -> Invitation:
         if invitation is None or invitation.role != self._role:

@@ -5,18 +5,22 @@ A doorbell can only join an account that waits for that very pairing.
 """
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.events import Paired, PairingAnswer
+from firmware.protocol.events import OwnerGone, Paired, PairingAnswer
 from firmware.protocol.grants import OwnerKeys
 from relay.clock import Clock
 from relay.errors import RelayError
-from relay.store import fleet, people, routing
-from relay.store.database import Database
+from relay.store import events, fleet, people, push, routing, viewers
+from relay.store.database import Database, Transaction
+from relay.store.events import EventRow
 from relay.store.people import Account
 from relay.store.routing import Join, LinkedDoorbell, LinkedOwner, Pairing
 
 PAIRING_LIFE_MS = 10 * 60 * 1000
+GONE_SHOWN_MS = 30 * 24 * 3600 * 1000
+"""So long those who are no longer owners are told so."""
 
 
 class PairingRefused(RelayError):
@@ -30,6 +34,15 @@ class JoinRequest:
     pairing_id: str
     device: str
     owner: OwnerKeys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoneDoorbell:
+    """A doorbell whose owner somebody was, until `since_ms`."""
+
+    device: str
+    name: str
+    since_ms: int
 
 
 class Pairings:
@@ -73,10 +86,42 @@ class Pairings:
             pairing = await routing.find_pairing(tx, paired.pairing_id, owner_id)
             if pairing is None or pairing.device not in (None, device):
                 return
+            if await _is_gone(tx, device, paired.credential_id):
+                return
             now_ms = self._clock.wall_ms()
             await routing.finish_pairing(tx, paired.pairing_id, device=device)
             await routing.finish_join(tx, paired.pairing_id, device=device, now_ms=now_ms)
             await routing.link(tx, owner_id, device)
+
+    async def take_gone(self, device: str, gone: OwnerGone) -> None:
+        """A doorbell has an owner less: that account hears and is carried nothing more of it.
+
+        Unless another of its passkeys is an owner there, or this one is again.
+        """
+        async with self._database.begin() as tx:
+            credential = await people.find_credential(tx, gone.credential_id)
+            if credential is None:
+                return
+            account_id = credential.account_id
+            for own in await people.list_credentials(tx, account_id):
+                if await _is_owner(tx, device, own.credential_id):
+                    return
+            await _unlink(tx, account_id, device)
+
+    async def gone(self, owner: Account) -> list[GoneDoorbell]:
+        """Return the doorbells that told, lately, that this account is no longer an owner."""
+        found = []
+        async with self._database.read() as tx:
+            own = await people.list_credentials(tx, owner.id)
+            for one in await routing.list_once_linked(tx, owner.id):
+                words = [
+                    await events.last_word_on_owner(tx, one.device, passkey.credential_id)
+                    for passkey in own
+                ]
+                since_ms = max((word.received_ms for word in words if _says_gone(word)), default=0)
+                if self._clock.wall_ms() - since_ms < GONE_SHOWN_MS:
+                    found.append(GoneDoorbell(device=one.device, name=one.name, since_ms=since_ms))
+        return found
 
     async def doorbells(self, owner: Account) -> list[LinkedDoorbell]:
         """Return an account's doorbells."""
@@ -91,7 +136,7 @@ class Pairings:
     async def leave(self, owner: Account, device: str) -> None:
         """Let an account hear nothing more of a doorbell."""
         async with self._database.begin() as tx:
-            await routing.unlink(tx, owner.id, device)
+            await _unlink(tx, owner.id, device)
 
     async def join(
         self, newcomer: Account, pairing_id: str, keys: OwnerKeys, device: str | None
@@ -127,3 +172,23 @@ class Pairings:
                 continue
             found.append(JoinRequest(pairing_id=row.pairing_id, device=row.device, owner=keys))
         return found
+
+
+async def _unlink(tx: Transaction, account_id: str, device: str) -> None:
+    """With what would wake up if they are ever linked again: players' tokens, waiting pushes."""
+    await routing.unlink(tx, account_id, device)
+    await viewers.end_all(tx, account_id=account_id, device=device)
+    await push.forget_device(tx, account_id=account_id, device=device)
+
+
+async def _is_owner(tx: Transaction, device: str, credential_id: str) -> bool:
+    word = await events.last_word_on_owner(tx, device, credential_id)
+    return word is not None and isinstance(word.event.body, Paired)
+
+
+async def _is_gone(tx: Transaction, device: str, credential_id: str) -> bool:
+    return _says_gone(await events.last_word_on_owner(tx, device, credential_id))
+
+
+def _says_gone(word: EventRow | None) -> TypeGuard[EventRow]:
+    return word is not None and isinstance(word.event.body, OwnerGone)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
+from firmware.protocol.register.facts import place_of_limits
 from firmware.protocol.register.rules import Rule, RuleBroken, check_area, check_limits
 from firmware.protocol.requests import MAX_SKEW_MS, REQUEST_TAG, EvidenceRequest
 from relay.agency.agencies import Agency, Standing, agency_of, standing_of
@@ -57,7 +58,8 @@ def check_draft(draft: Draft, officer: Account, view: RegisterView) -> EvidenceR
     try:
         check_limits(request, view.facts.limits)
         check_area(request.cells, agency.agreement)
-        view.register.check_counts(request)
+        place = place_of_limits(view.register, view.stamps, view.now_ms)
+        view.register.check_counts(request, limits_from=place)
     except RuleBroken as error:
         raise RequestRefused(error.rule, str(error)) from error
     _check_assertion(draft, standing)

@@ -6,7 +6,7 @@
         await events.newest(tx, ...)
 
 SQLite runs in WAL mode with synchronous=FULL: what is committed outlives a power cut, which is
-what a receipt promises.
+what a receipt promises. PostgreSQL is made to keep the same promises in postgresql.py.
 """
 
 import asyncio
@@ -18,11 +18,13 @@ from sqlite3 import Connection as SqliteConnection
 from typing import TypeAlias
 
 from sqlalchemy import Connection, event, insert, inspect, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from relay.errors import StoreError
-from relay.store.migrations import check_version, migrate
+from relay.store.migrations import check_tables, check_version, migrate
+from relay.store.postgresql import READING, check_suitable, postgresql_engine
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 log = logging.getLogger(__name__)
@@ -39,23 +41,23 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writer = asyncio.Lock()
+        is_postgresql = engine.dialect.name == "postgresql"
+        self._reading: dict[str, object] = dict(READING) if is_postgresql else {}
 
     @classmethod
-    async def open(cls, path: Path, *, is_migrating: bool = False) -> "Database":
-        """Open the SQLite file at `path`; an empty one gets its tables. Raise StoreError.
+    async def open(cls, place: Path | str, *, is_migrating: bool = False) -> "Database":
+        """Open the SQLite file or the PostgreSQL URL; an empty one gets its tables. StoreError.
 
         An older one is brought forward if `is_migrating`, and refused (SchemaTooOld) otherwise.
         """
-        engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
-        event.listen(engine.sync_engine, "connect", _prepare_connection)
-        event.listen(engine.sync_engine, "begin", _begin)
+        engine = _sqlite_engine(place) if isinstance(place, Path) else postgresql_engine(place)
         database = cls(engine)
         try:
             async with database.begin() as tx:
                 await tx.run_sync(_ensure_schema, is_migrating)
-        except DatabaseError as error:
+        except (DBAPIError, OSError) as error:
             await engine.dispose()
-            raise StoreError(f"can't open the database {path}: {error.orig}") from error
+            raise StoreError(f"can't open the database {shown(place)}: {_cause(error)}") from error
         except StoreError:
             await engine.dispose()
             raise
@@ -71,7 +73,7 @@ class Database:
     async def read(self) -> AsyncIterator[Transaction]:
         """Read one consistent snapshot; nothing written here is kept."""
         async with self._engine.connect() as connection:
-            reader = await connection.execution_options(doorward_is_read=True)
+            reader = await connection.execution_options(doorward_is_read=True, **self._reading)
             yield reader
 
     async def check(self) -> None:
@@ -79,12 +81,28 @@ class Database:
         try:
             async with self.read() as tx:
                 await tx.execute(text("SELECT 1"))
-        except DatabaseError as error:
-            raise StoreError(f"the database doesn't answer: {error.orig}") from error
+        except (DBAPIError, OSError) as error:
+            raise StoreError(f"the database doesn't answer: {_cause(error)}") from error
 
     async def close(self) -> None:
         """Close all connections."""
         await self._engine.dispose()
+
+
+def shown(place: Path | str) -> str:
+    """Return where a database is, without its password."""
+    return str(place) if isinstance(place, Path) else make_url(place).render_as_string()
+
+
+def _cause(error: DBAPIError | OSError) -> object:
+    return error.orig if isinstance(error, DBAPIError) else error
+
+
+def _sqlite_engine(path: Path) -> AsyncEngine:
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+    event.listen(engine.sync_engine, "connect", _prepare_connection)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
 
 
 def _prepare_connection(connection: SqliteConnection, _record: object) -> None:
@@ -108,6 +126,8 @@ def _begin(connection: Connection) -> None:
 
 
 def _ensure_schema(connection: Connection, is_migrating: bool) -> None:
+    if connection.dialect.name == "postgresql":
+        check_suitable(connection)
     if not inspect(connection).has_table(schema_version.name):
         metadata.create_all(connection)
         connection.execute(insert(schema_version).values(version=SCHEMA_VERSION))
@@ -117,3 +137,4 @@ def _ensure_schema(connection: Connection, is_migrating: bool) -> None:
             log.warning("database brought from version %d to %d", found, SCHEMA_VERSION)
     else:
         check_version(connection)
+    check_tables(connection)

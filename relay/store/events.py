@@ -14,7 +14,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
-from firmware.protocol.events import ClockSet, Event, Note, Trouble
+from firmware.protocol.events import ClockSet, Event, Note, OwnerGone, Paired, Trouble
 from relay.store.database import Transaction
 from relay.store.schema import events
 
@@ -25,6 +25,7 @@ SLOT_NOTE = "slot_note"
 SLOT_NOTES_LIFE_MS = 7 * 24 * 3600 * 1000
 """As long as a request stands: who opens the app within that time finds what was told."""
 MAX_CLOCK_SETS_READ = 50
+MAX_OWNER_WORDS_READ = 500
 MAX_TROUBLES_READ = 500
 """One that began this many tellings of troubles ago and isn't over is no longer found."""
 
@@ -244,6 +245,26 @@ async def open_troubles(tx: Transaction, device: str) -> list[EventRow]:
         if isinstance(row.event.body, Trouble):
             latest.setdefault(row.event.body.code, (row, row.event.body))
     return [row for row, trouble in latest.values() if not trouble.is_over]
+
+
+async def last_word_on_owner(tx: Transaction, device: str, credential_id: str) -> EventRow | None:
+    """Return the last telling that a passkey is an owner's there (Paired), or is not (OwnerGone).
+
+    By the doorbell's number: hooks may be called again late, and then the last word still counts.
+    """
+    kinds = [kind.__struct_config__.tag for kind in (Paired, OwnerGone)]
+    query = (
+        select(events)
+        .where(events.c.device == device, events.c.kind.in_(kinds))
+        .order_by(events.c.seq.desc())
+        .limit(MAX_OWNER_WORDS_READ)
+    )
+    for mapping in (await tx.execute(query)).mappings():
+        row = _event(mapping)
+        body = row.event.body
+        if isinstance(body, Paired | OwnerGone) and body.credential_id == credential_id:
+            return row
+    return None
 
 
 def _event(row: RowMapping) -> EventRow:

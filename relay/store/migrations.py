@@ -8,10 +8,10 @@ transaction, so that a database is of one version or of another. There is no way
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, inspect, select, update
 
 from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
-from relay.store.schema import SCHEMA_VERSION, schema_version
+from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 STEPS: Final[Mapping[int, Sequence[str]]] = {
     2: (
@@ -255,6 +255,25 @@ def migrate(connection: Connection) -> int:
             connection.exec_driver_sql(statement)
         connection.execute(update(schema_version).values(version=version))
     return found
+
+
+def check_tables(connection: Connection) -> None:
+    """Raise StoreError unless all is there that this version has.
+
+    A Doorward between two releases may have written another form under the same number.
+    """
+    found = {
+        name: {column["name"] for column in columns}
+        for (_, name), columns in inspect(connection).get_multi_columns().items()
+    }
+    for table in metadata.sorted_tables:
+        missing = set(table.columns.keys()) - found.get(table.name, set())
+        if missing:
+            raise StoreError(
+                f"the database has schema version {SCHEMA_VERSION}, but not {table.name}."
+                f"{min(missing)}: a Doorward between two releases made it. Restore a backup, or "
+                "begin anew (doorward-relay init)"
+            )
 
 
 def _version_of(connection: Connection) -> int:

@@ -1,7 +1,6 @@
 """Rows of evidence packages and of their downloads."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Row, insert, select, update
@@ -225,16 +224,6 @@ async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms
         )
     )
     return download_id
-
-
-async def list_downloads(tx: Transaction, package_id: str) -> Sequence[str]:
-    """Return the accounts that fetched a package, in order."""
-    query = (
-        select(downloads.c.account_id)
-        .where(downloads.c.package_id == package_id)
-        .order_by(downloads.c.at_ms)
-    )
-    return list((await tx.execute(query)).scalars())
 
 
 async def _set(tx: Transaction, package_id: str, **values: str | int) -> None:

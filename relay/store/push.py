@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from firmware.protocol.events import PushWanted
 from relay.store.database import Transaction
 from relay.store.schema import account_doorbells, doorbells, push_subscriptions, pushes
+from relay.store.upserts import upsert
 
 MAX_SUBSCRIPTIONS = 16
 """Of one account; a further one takes the place of the one that was set longest ago."""
@@ -52,7 +52,7 @@ async def subscribe(
     """Keep where a browser is reached, in place of where it was before."""
     values = {"endpoint": endpoint, "set_ms": now_ms, "expires_ms": expires_ms}
     await tx.execute(
-        upsert(push_subscriptions)
+        upsert(tx, push_subscriptions)
         .values(account_id=account_id, browser=browser, **values)
         .on_conflict_do_update(index_elements=["account_id", "browser"], set_=values)
     )
@@ -161,6 +161,13 @@ async def list_waiting(tx: Transaction, *, now_ms: int) -> list[PushRow]:
 async def finish(tx: Transaction, row: PushRow) -> None:
     """Delete a message: it was sent, or never will be."""
     await tx.execute(delete(pushes).where(_is_row(row)))
+
+
+async def forget_device(tx: Transaction, *, account_id: str, device: str) -> None:
+    """Delete what is on its way to an account from one doorbell."""
+    await tx.execute(
+        delete(pushes).where(pushes.c.account_id == account_id, pushes.c.device == device)
+    )
 
 
 async def forget_expired(tx: Transaction, *, now_ms: int) -> None:

@@ -10,13 +10,13 @@ from typing import Literal, cast
 
 import msgspec
 from sqlalchemy import Row, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import Assertion
 from firmware.protocol.requests import EvidenceRequest, SignedCertificate, SignedRequest
 from relay.store.database import Transaction
 from relay.store.schema import agreement_texts, requests
+from relay.store.upserts import upsert
 
 DeskState = Literal["waiting", "moderation", "passed", "refused", "void", "taken_back", "logged"]
 """waiting: for the second officer. void: the register's rules came in between."""
@@ -164,7 +164,7 @@ async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
 
 async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
     """Keep an agreement's text, to be shown beside the register."""
-    statement = upsert(agreement_texts).values(sha256=sha256, text=text)
+    statement = upsert(tx, agreement_texts).values(sha256=sha256, text=text)
     await tx.execute(statement.on_conflict_do_nothing(index_elements=[agreement_texts.c.sha256]))
 
 

@@ -6,7 +6,6 @@ Routing is comfort, not security: the doorbell alone decides who its owners are.
 from dataclasses import dataclass
 
 from sqlalchemy import Row, delete, insert, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from relay.store.database import Transaction
 from relay.store.health import HealthRow, health_row
@@ -19,6 +18,7 @@ from relay.store.schema import (
     joins,
     pairings,
 )
+from relay.store.upserts import upsert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,14 @@ class LinkedDoorbell:
     identity_key: str
     sealing_key: str
     health: HealthRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedName:
+    """A doorbell, and what it is called."""
+
+    device: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +76,7 @@ async def add_pairing(
 ) -> bool:
     """Let an account wait for a pairing; False if another account has this id."""
     await tx.execute(
-        upsert(pairings)
+        upsert(tx, pairings)
         .values(
             pairing_id=pairing_id, account_id=account_id, state="waiting", expires_ms=expires_ms
         )
@@ -126,7 +134,7 @@ async def finish_join(tx: Transaction, pairing_id: str, *, device: str, now_ms: 
 async def link(tx: Transaction, account_id: str, device: str) -> None:
     """Let an account hear from a doorbell."""
     await tx.execute(
-        upsert(account_doorbells)
+        upsert(tx, account_doorbells)
         .values(account_id=account_id, device=device)
         .on_conflict_do_nothing()
     )
@@ -162,6 +170,23 @@ async def unlink(tx: Transaction, account_id: str, device: str) -> None:
             account_doorbells.c.account_id == account_id, account_doorbells.c.device == device
         )
     )
+
+
+async def list_once_linked(tx: Transaction, account_id: str) -> list[LinkedName]:
+    """Return the doorbells that an account once paired and hears nothing of any more."""
+    linked = select(account_doorbells.c.device).where(account_doorbells.c.account_id == account_id)
+    query = (
+        select(doorbells.c.device, doorbells.c.name)
+        .join(pairings, pairings.c.device == doorbells.c.device)
+        .where(
+            pairings.c.account_id == account_id,
+            pairings.c.state == "paired",
+            doorbells.c.device.not_in(linked),
+        )
+        .distinct()
+        .order_by(doorbells.c.device)
+    )
+    return [LinkedName(device=row.device, name=row.name) for row in await tx.execute(query)]
 
 
 async def list_owners(tx: Transaction, device: str) -> list[LinkedOwner]:

@@ -24,6 +24,8 @@ SCHEMA_VERSION = 5
 """Goes up with every change here; relay/store/migrations.py then gets the step to it."""
 
 metadata = MetaData()
+_SERIAL = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite counts in 64 bits only in a column of its type INTEGER."""
 
 # One row: which version of this file made the tables.
 schema_version = Table(
@@ -75,7 +77,7 @@ claims = Table(
 events = Table(
     "events",
     metadata,
-    Column("relay_seq", Integer, primary_key=True, autoincrement=True),
+    Column("relay_seq", _SERIAL, primary_key=True, autoincrement=True),
     Column("event_id", Text, nullable=False, unique=True),
     Column("device", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),

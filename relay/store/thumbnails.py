@@ -7,13 +7,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import delete, exists, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
 from firmware.protocol.events import Thumbnail
 from firmware.protocol.thumbnails import SealedThumbnail, WrappedKey
 from relay.store.database import Transaction
 from relay.store.schema import events, thumbnails
+from relay.store.upserts import upsert
 
 LIFE_MS = 30 * 24 * 3600 * 1000
 """How long a picture is kept."""
@@ -39,7 +39,7 @@ async def add(tx: Transaction, device: str, told: Thumbnail, *, received_ms: int
     if not (await tx.execute(query)).scalar_one():
         return False
     result = await tx.execute(
-        upsert(thumbnails)
+        upsert(tx, thumbnails)
         .values(
             event_id=told.for_event_id,
             device=device,

@@ -62,6 +62,11 @@ async def end(tx: Transaction, *, account_id: str, device: str, browser: str) ->
     )
 
 
+async def end_all(tx: Transaction, *, account_id: str, device: str) -> None:
+    """Forget the tokens of all of an account's players at one doorbell."""
+    await tx.execute(delete(viewer_tokens).where(_is_for(account_id, device)))
+
+
 def _standing(now_ms: int) -> Any:  # Any: a Select over three tables
     columns = [viewer_tokens.c[name] for name in ViewerRow.__slots__]
     return (

@@ -3,6 +3,7 @@
     doorward-verify PACKAGE --key agency-key.json
     doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
     doorward-verify trim FOLDER/clip-1.mp4 --from 3 --to 9 --out TRIMMED
+    doorward-verify --page verify.html
 
 It reads files and writes only what it is told to. It opens no connection.
 """
@@ -26,6 +27,7 @@ from relay.verify.reading import (
     read_small,
 )
 from relay.verify.report import Given, Report, check_evidence
+from relay.verify.saved_page import write_saved_page
 from relay.verify.trim import trim
 from relay.verify.words import json_of, lines_of
 
@@ -36,8 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check evidence, or trim it; return the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     is_trim = words[:1] == ["trim"]
-    options = _trim_parser().parse_args(words[1:]) if is_trim else _parser().parse_args(words)
+    options = _trim_parser().parse_args(words[1:]) if is_trim else _parse(words)
     try:
+        if not is_trim and options.page is not None:
+            return _save_page(options.page)
         return _trim(options) if is_trim else _verify(options)
     except UnreadablePackage as error:
         return _refuse(error, Exit.UNREADABLE)
@@ -79,6 +83,13 @@ def _write_court_pack(report: Report, path: Path) -> None:
     path.write_bytes(court_pack(report))
 
 
+def _save_page(out: str) -> int:
+    digest = write_saved_page(Path(out))
+    print(f"{out}: open it in a browser; it needs no network, and sends nothing.")
+    print(f"SHA-256 {digest}")
+    return Exit.HOLDS.value
+
+
 def _trim(options: argparse.Namespace) -> int:
     clip = Path(options.clip)
     named = CLIP_NAME.fullmatch(clip.name)
@@ -97,6 +108,14 @@ def _trim(options: argparse.Namespace) -> int:
     return Exit.HOLDS.value
 
 
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(words)
+    if options.evidence is None and options.page is None:
+        parser.error("name the evidence: a sealed package, or a folder of opened files")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     codes = "\n".join(f"  {code.value:2}  {code.words}" for code in Exit)
     parser = argparse.ArgumentParser(
@@ -106,13 +125,16 @@ def _parser() -> argparse.ArgumentParser:
         f"`{NAME} trim --help` tells how to cut a part out that still verifies.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("evidence", help="the sealed package, or the folder of its opened files")
+    parser.add_argument("evidence", nargs="?",
+                        help="the sealed package, or the folder of its opened files")  # fmt: skip
     parser.add_argument("--key", help="agency-key.json, which opens a sealed package")
     parser.add_argument("--agreement", help="the agency's agreement, if its key isn't at hand")
     parser.add_argument("--policy", help="which logs and witnesses are believed (tlog-policy)")
     parser.add_argument("--fleet-ca", help="ca.pem of the fleet that the doorbell belongs to")
     parser.add_argument("--json", action="store_true", help="say it for programs")
     parser.add_argument("--court-pack", metavar="OUT.pdf", help="also write it as a PDF")
+    parser.add_argument("--page", metavar="OUT.html",
+                        help="save the page that does the same in a browser")  # fmt: skip
     return parser
 
 

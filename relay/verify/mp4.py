@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.footage import split_length_prefixed
+from firmware.protocol.nal_units import split_length_prefixed
 from relay.verify.boxes import boxes, first, only
 
 CLOCK_HZ = 90_000

@@ -9,13 +9,9 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.protocol.encoding import D, WireError, decode, decode_canonical
-from firmware.protocol.footage import (
-    MAX_MANIFEST_BYTES,
-    ClipManifest,
-    ReleasedPart,
-    SignedManifest,
-)
+from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest, SignedManifest
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
+from firmware.protocol.released_part import ReleasedPart
 from firmware.protocol.requests import EvidenceRequest, SignedRequest, parse_request
 
 MAX_MANIFEST_FILE_BYTES = 512 * 1024

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 import msgspec
 
 from firmware.protocol.encoding import WireError, sha256_hex
-from firmware.protocol.footage import (
-    ClipManifest,
-    ReleasedPart,
-    check_manifest,
-    check_part,
-    check_sound_part,
-    part_within,
-)
+from firmware.protocol.footage import ClipManifest, check_manifest
 from firmware.protocol.grants import ClipRange
+from firmware.protocol.released_part import ReleasedPart, check_part, check_sound_part, part_within
 from relay.verify.mp4 import ClipUnit, access_units, sound_units
 from relay.verify.mp4_writer import plain_mp4
 from relay.verify.papers import (

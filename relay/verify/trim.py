@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import WireError
-from firmware.protocol.footage import ClipManifest, ReleasedPart, part_within
+from firmware.protocol.footage import ClipManifest
+from firmware.protocol.released_part import ReleasedPart, part_within
 from relay.verify.mp4 import SoundUnit, access_units, sound_units
 from relay.verify.mp4_writer import SOUND_UNIT_90K, plain_mp4
 from relay.verify.papers import file_of

@@ -17,9 +17,11 @@ YEAR_S = 365 * 24 * 3600
 class Pages:
     """All templates, ready."""
 
-    def __init__(self, *, relay_name: str) -> None:
+    def __init__(self, *, relay_name: str, example_town: str = "") -> None:
+        """`example_town` is the name of the logs where that is an invented town's."""
         self._texts = load_texts()
         self._relay_name = relay_name
+        self._example_town = example_town
         self._templates = Environment(
             loader=PackageLoader("relay.web", "templates"),
             autoescape=True,
@@ -54,6 +56,7 @@ class Pages:
             ],
             module_texts=texts.for_modules(),
             relay_name=self._relay_name,
+            example_town=self._example_town,
             path=request.url.path,
             csrf=csrf,
             when=when,

@@ -37,6 +37,7 @@ for (const target of [join(pages, "vendor"), join(app, "vendor")]) {
   copy("node_modules/hpke/index.d.ts", join(target, "hpke.d.ts"));
   writeWords(join(target, "words.js"));
 }
+copy("node_modules/hpke/LICENSE.md", join(pages, "vendor/hpke.LICENSE.md")); // wheels carry it
 copy("node_modules/qrcode-generator/dist/qrcode.mjs", join(app, "vendor/qrcode.mjs"));
 writeFileSync(
   join(app, "vendor/qrcode.d.mts"),

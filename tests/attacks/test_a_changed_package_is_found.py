@@ -21,9 +21,9 @@ from firmware.clips.fragment import ClipUnit
 from firmware.clips.mp4 import plain_mp4, read_units
 from firmware.protocol.contents import CONTENTS_NAME
 from firmware.protocol.encoding import b64u, decode, unb64u
-from firmware.protocol.footage import ReleasedPart
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.packages import read_header
+from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence

@@ -119,6 +119,43 @@ async def test_it_is_over_with_a_later_checkpoint_of_the_first_version(
     check_request(digest, follower.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
 
 
+@pytest.mark.parametrize("left", [b"", b"{", b'{"v":1,"found":[{"known":"'])
+async def test_a_damaged_proof_counts_as_one_that_stands(
+    followers: Followers, caplog: pytest.LogCaptureFixture, left: bytes
+) -> None:
+    caplog.set_level("ERROR", logger="firmware.following")  # another test's program may be quiet
+    town = make_town()
+    digest = town.publish().request_digest
+    await forked(followers, town, "larger")
+    kept = followers.folder / "contradictions.json"
+    kept.write_bytes(left)
+    again = followers.of(town)
+    await again.start()
+    for hours in (0, 1):
+        town.wind(hours=hours)
+        await again.read()
+        # Seen to fail with `_is_proof_damaged` never set: a standing one was forgotten.
+        assert again.has_contradiction
+        with pytest.raises(RequestRefused, match="register"):
+            check_request(digest, again.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
+    assert kept.read_bytes() == left, "what is left of the proof isn't written over"
+    assert f"move {kept} off the card" in caplog.text
+
+
+async def test_a_damaged_proof_that_its_owner_moves_away_holds_nothing_up(
+    followers: Followers,
+) -> None:
+    town = make_town()
+    digest = town.publish().request_digest
+    await forked(followers, town, "larger")
+    kept = followers.folder / "contradictions.json"
+    kept.write_bytes(b"{")
+    kept.rename(followers.folder / "elsewhere")
+    again = followers.of(town)
+    await again.read()
+    check_request(digest, again.facts(), now_ms=town.now_ms, cell=CELL, refused=frozenset())
+
+
 async def test_a_stamp_of_another_version_is_a_contradiction_too(followers: Followers) -> None:
     town = make_town()
     town.register_log.stamps[1] = fork_of(town, "smaller").checkpoint

@@ -77,16 +77,19 @@ async def test_what_was_signed_for_one_person_lets_no_other_in(house: LostHouse)
 
 
 async def test_a_code_swapped_between_check_and_pairing_gets_nowhere(house: LostHouse) -> None:
-    """The button and another phone, in the moment in which the right words are checked."""
-    house.show()
-    chosen = house.number.choose
+    """The button and another phone, in the moment in which the right words are checked.
 
-    def choose_and_swap(number: str) -> None:
-        chosen(number)
+    Seen to fail with the code asked for anew in recovering.py.
+    """
+    house.show()
+    succeed = house.tries.succeed
+
+    def succeed_and_swap() -> None:
+        succeed()
         house.pairing.press_service(house.now_ms)
         assert house.pairing.read_code(qr_text(house.newcomer("Mallory")), house.now_ms)
 
-    house.number.choose = choose_and_swap  # type: ignore[method-assign]
+    house.tries.succeed = succeed_and_swap  # type: ignore[method-assign]
     assert not (await house.recover()).is_done
     assert [one.name for one in house.rig.owners.owners] == ["Ada"]
 

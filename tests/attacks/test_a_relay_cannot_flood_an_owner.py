@@ -49,12 +49,17 @@ async def test_an_old_statement_said_again_and_again_is_told_no_more(rig):
 
 
 async def test_a_refused_statement_said_again_and_again_is_told_once(rig):
+    """Also after a restart: seen to fail with `was_told_refused` answering False."""
     desk = rig.desk()
     signed = rig.sign(Unhold(hold_digest="ab" * 32))
     for _ in range(20):
         await desk.on_statement(rig.seal(signed))
     rig.is_time_known = False  # now it fails at another check
     await desk.on_statement(rig.seal(signed))
+    assert [type(note) for note in rig.notes()] == [StatementRefused]
+    for _ in range(3):  # a relay that can have the power cut asks again after each start
+        desk = rig.desk()
+        await desk.on_statement(rig.seal(signed))
     assert [type(note) for note in rig.notes()] == [StatementRefused]
 
 

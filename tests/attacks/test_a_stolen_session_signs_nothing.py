@@ -18,12 +18,13 @@ from firmware.protocol.decisions import AddApprover, ChangeSettings, EnrolBrowse
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import PackageReady, PackageUploaded, ReleaseCommitted, UploadedPart
 from firmware.protocol.grants import AddOwner, OwnerKeys, SignedStatement
-from firmware.protocol.packages import open_package, seal_package
+from firmware.protocol.packages import open_package
 from firmware.protocol.passkeys import Assertion, challenge
 from firmware.protocol.requests import COSIGN_TAG
 from tests.attacks.test_nobody_reaches_anothers_things import routes_of
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.record import recorded
+from tests.fakes.sealed_package import seal_package
 from tests.relay.http_people import Officer, certified_officer, paired_owner
 from tests.relay.http_world import World, open_world
 from tests.story.authenticator import SoftPasskey

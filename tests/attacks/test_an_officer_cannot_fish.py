@@ -6,6 +6,7 @@ never would. The last tests let the relay help: then the register itself keeps i
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,14 @@ from msgspec.structs import replace
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import challenge
-from firmware.protocol.register.entries import Leaf, Limits, OfficerRevoked, RequestLeaf
+from firmware.protocol.register.entries import (
+    Delays,
+    Leaf,
+    Limits,
+    LimitsChanged,
+    OfficerRevoked,
+    RequestLeaf,
+)
 from firmware.protocol.requests import COSIGN_TAG, SignedRequest
 from relay.request.desk import MAX_ON_DESK
 from relay.store import requests
@@ -197,6 +205,34 @@ async def test_the_same_place_is_not_asked_about_again_by_a_colleague_or_under_a
         # Differencing: the same place with a neighbour, to find out who answered before.
         draft = who.sign(who.write(case_number="OTHER-9", cells=CELLS))
         assert (await who.hand_in(draft)).json()["error"]["code"] == "area_quiet"
+
+
+async def test_looser_limits_let_nothing_onto_the_desk_before_they_are_three_days_old(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path, name="testtown", delays=Delays()) as world:
+        world.clock.advance(8 * 24 * 3600)
+        officer = await certified_officer(world)
+        await world.register.view()  # witnesses see the certificates
+        world.clock.advance(73 * 3600)
+        await signed_in_anew(officer)
+        assert (await officer.publish(officer.sign(officer.write()))).is_success
+        world.clock.advance(16 * 60)
+        await world.publishing.publish_due()
+        await world.town.change(LimitsChanged(limits=Limits(area_quiet_ms=0)))
+        await world.register.view()
+        draft = officer.sign(officer.write())
+        # Seen to fail with the aged limits left out of `Register.check_counts`.
+        assert (await officer.hand_in(draft)).json()["error"]["code"] == "area_quiet"
+        world.clock.advance(73 * 3600)
+        await signed_in_anew(officer)
+        assert (await officer.hand_in(officer.sign(officer.write()))).is_success
+
+
+async def signed_in_anew(officer: Officer) -> None:
+    for one in (officer, partner_of(officer)):
+        await one.log_in()
+        await one.take_csrf()
 
 
 async def test_many_drafts_at_once_do_not_get_past_the_counts(

@@ -6,13 +6,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from firmware.protocol.encoding import WireError, b64u, new_id
-from firmware.protocol.packages import (
-    CHUNK_BYTES,
-    MAGIC,
-    open_package,
-    read_header,
-    seal_package,
-)
+from firmware.protocol.packages import CHUNK_BYTES, MAGIC, open_package, read_header
+from tests.fakes.sealed_package import seal_package
 
 CANARY = b"canary-frame-" * 20_000
 FILES = {"clip-1.mp4": CANARY, "manifest-1.json": b"{}"}

@@ -6,8 +6,8 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firmware.protocol.encoding import b64u, new_id
-from firmware.protocol.packages import seal_package
 from tests.bench.measuring import Result, Size, in_turns, timed
+from tests.fakes.sealed_package import seal_package
 
 DEVICE = "abcdefghijklmnop2345"
 REPEATS = 3

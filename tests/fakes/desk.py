@@ -18,15 +18,18 @@ from firmware.clips.facts_store import FactsStore
 from firmware.clips.household_store import HouseholdStore
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
+from firmware.clips.promise_store import PromiseStore
 from firmware.consent.facts import ClipFact
 from firmware.deciding import Deciding
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
+from firmware.fulfilling import Fulfilling
 from firmware.gathering import Gathering
 from firmware.holding import Holding
 from firmware.noting import Notes
 from firmware.outbox.outgoing import Outgoing
+from firmware.promises import Promises, TellOnce
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import OwnerSettings
@@ -89,6 +92,7 @@ class DeskRig:
         self.now_ms = NOW_MS
         self.is_time_known = True
         self.told: list[EventBody] = []
+        self._told_once: set[str] = set()
         self.keys = load_or_make_keys(folder / "keys")
         self.outgoing = Outgoing(folder / "outgoing")
         self.world = make_world()
@@ -101,6 +105,8 @@ class DeskRig:
         self.owners = OwnerStore(folder / "owners.json")
         self.browsers = BrowserStore(folder / "browsers.json", self.owners)
         self.ended_browsers: list[str] = []
+        self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
+        self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
         self.register: Callable[[], RegisterFacts] = lambda: self.world.facts.register
         """What the doorbell knows of the register; a test may let it follow one."""
         if not self.owners.owners:
@@ -132,6 +138,17 @@ class DeskRig:
     async def tell(self, body: EventBody) -> None:
         self.told.append(body)
 
+    def promises_by(self, tell: Tell, tell_once: TellOnce | None = None) -> Promises:
+        """Return what keeps promises; what it told once it remembers, as the outbox does."""
+
+        async def tell_new(body: EventBody, event_id: str) -> None:
+            if event_id not in self._told_once:
+                self._told_once.add(event_id)
+                await tell(body)
+
+        store = PromiseStore(self.database)
+        return Promises(store=lambda: store, tell=tell, tell_once=tell_once or tell_new)
+
     def told_of(self, kind: type[B]) -> list[B]:
         return [body for body in self.told if isinstance(body, kind)]
 
@@ -156,15 +173,18 @@ class DeskRig:
         *,
         outgoing: Outgoing | None = None,
         tell: Tell | None = None,
+        tell_once: TellOnce | None = None,
         on_browser_ended: Callable[[str], Awaitable[None]] | None = None,
     ) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""
         tell = tell or self.tell
-        self.owners = OwnerStore(self.folder / "owners.json")
-        self.browsers = BrowserStore(self.folder / "browsers.json", self.owners)
+        self.promises = self.promises_by(tell, tell_once)
+        say = self.promises.tell
+        self.owners = self.open_owners(self.folder / "owners.json")
+        self.browsers = self.open_browsers(self.folder / "browsers.json", self.owners)
         self.household = HouseholdStore(self.database)
         notes = Notes(
-            keys=self.keys, owners=self.owners, browsers=self.browsers, clock=self, tell=tell
+            keys=self.keys, owners=self.owners, browsers=self.browsers, clock=self, tell=say
         )
         self.admitting = Admitting(
             owners=self.owners,
@@ -182,7 +202,7 @@ class DeskRig:
             library=self.library,
             playback=self.playback,
             outgoing=outgoing or self.outgoing,
-            tell=tell,
+            tell=say,
             extract=lambda _: self.world.town.extract(self.world.signed_request),
             capture_proof=lambda _: None,
             stop_sending=self._stop_sending,
@@ -207,28 +227,38 @@ class DeskRig:
             holding=self.holding,
             notes=notes,
             clock=self,
-            tell=tell,
-            take_back=lambda digest: desk.take_back(digest),
+            tell=say,
+            take_back=lambda digest: fulfilling.take_back(digest),
             on_settings=self._on_settings,
         )
-        desk = StatementDesk(
-            keys=self.keys,
-            clock=self,
+        answers = Answers(
             owners=self.owners,
-            answers=Answers(
-                owners=self.owners,
-                notes=notes,
-                household=self.household,
-                clock=self,
-                door_url="http://door.test",
-            ),
+            notes=notes,
+            household=self.household,
+            promises=self.promises,
+            clock=self,
+            door_url="http://door.test",
+        )
+        self.fulfilling = fulfilling = Fulfilling(
+            device=self.keys.device,
+            clock=self,
+            answers=answers,
             facts_store=self.store,
             gathering=self.gathering,
             deciding=self.deciding,
+            promises=self.promises,
             releasing=self.releasing,
             tell=tell,
         )
-        return desk
+        return StatementDesk(
+            keys=self.keys,
+            clock=self,
+            answers=answers,
+            facts_store=self.store,
+            gathering=self.gathering,
+            promises=self.promises,
+            fulfilling=fulfilling,
+        )
 
     async def ask(self, desk: StatementDesk, signed: bytes) -> str:
         """Bring a statement to the desk that has to wait there; return its digest."""

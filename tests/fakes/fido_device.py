@@ -44,8 +44,11 @@ class FidoKeyFake(CtapHidConnection):
     pin: str = "4711"
     is_touched: bool = True
     credentials: dict[bytes, tuple[str, ec.EllipticCurvePrivateKey]] = field(default_factory=dict)
+    users: dict[bytes, bytes] = field(default_factory=dict)
+    """The user handles of discoverable credentials, which are found by their site alone."""
     pins_left: int = 3
     is_closed: bool = False
+    counter: int = 6
 
     def __post_init__(self) -> None:
         self._out: deque[bytes] = deque()
@@ -108,6 +111,11 @@ class FidoKeyFake(CtapHidConnection):
             return bytes([refused.status])
         return bytes([OK]) + (cbor.encode(answer) if answer else b"")
 
+    def _auth_data(self, rp_id: str, flags: int) -> bytes:
+        self.counter += 1
+        head = hashlib.sha256(rp_id.encode()).digest() + bytes([flags])
+        return head + struct.pack(">I", self.counter)
+
     # What the key does.
 
     def _info(self, _: dict) -> dict:
@@ -167,12 +175,14 @@ class FidoKeyFake(CtapHidConnection):
         private, credential_id = ec.generate_private_key(ec.SECP256R1()), secrets.token_bytes(48)
         rp_id = given[2]["id"]
         self.credentials[credential_id] = (rp_id, private)
+        if given.get(7, {}).get("rk"):
+            self.users[credential_id] = given[3]["id"]
         key = cbor.encode(dict(ES256.from_cryptography_key(private.public_key())))
         attested = bytes(16) + struct.pack(">H", len(credential_id)) + credential_id + key
-        return {1: "none", 2: _auth_data(rp_id, flags | ATTESTED) + attested, 3: {}}
+        return {1: "none", 2: self._auth_data(rp_id, flags | ATTESTED) + attested, 3: {}}
 
     def _get(self, given: dict) -> dict:
-        wanted = [one["id"] for one in given.get(3, [])]
+        wanted = [one["id"] for one in given[3]] if 3 in given else list(self.users)
         known = [one for one in wanted if one in self.credentials]
         known = [one for one in known if self.credentials[one][0] == given[1]]
         if not known:
@@ -180,17 +190,14 @@ class FidoKeyFake(CtapHidConnection):
         flags = self._check_user({1: given[2], 6: given.get(6), 7: given.get(7)}, 6, 7) if (
             6 in given
         ) else UP  # fmt: skip
-        data = _auth_data(given[1], flags)
+        data = self._auth_data(given[1], flags)
         private = self.credentials[known[0]][1]
-        return {
+        found = {4: {"id": self.users[known[0]]}} if known[0] in self.users else {}
+        return found | {
             1: {"id": known[0], "type": "public-key"},
             2: data,
             3: private.sign(data + given[2], ec.ECDSA(hashes.SHA256())),
         }
-
-
-def _auth_data(rp_id: str, flags: int) -> bytes:
-    return hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + struct.pack(">I", 7)
 
 
 def _aes_key(z: bytes, protocol: int) -> bytes:

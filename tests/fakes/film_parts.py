@@ -14,12 +14,10 @@ from firmware.protocol.footage import (
     ClipManifest,
     ClipTrigger,
     GopHasher,
-    ReleasedPart,
     SoundHasher,
-    check_part,
     merkle_root,
-    part_within,
 )
+from firmware.protocol.released_part import ReleasedPart, check_part, part_within
 from firmware.sound.aac import ClipEncoder
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.heard import tone

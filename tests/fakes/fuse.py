@@ -1,15 +1,20 @@
-"""A power cut before or after any durable step of a release, by the number of the step."""
+"""A power cut before or after any durable step, by the number of the step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from firmware.clips.database import Connection, Database
 from firmware.clips.facts_store import FactsStore
+from firmware.enrolment.browsers import Browsers, BrowserStore
+from firmware.enrolment.door_number import DoorFile, DoorNumber
+from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.events import PackageReady
 from tests.fakes.desk import PowerCut
 
-STEPS = ("confirm", "commit_to", "set_proof", "spend", "put", "move_statement", "tell")
+STEPS = ("confirm", "commit_to", "set_proof", "spend", "put", "finish", "tell")
 """Everything of a release that outlasts a power cut; `tell` is the outbox."""
 
 
@@ -67,3 +72,67 @@ class FusedOutgoing(Outgoing):
         ready = super().put(**package)
         self._fuse.end()
         return ready
+
+
+class FusedDatabase(Database):
+    """The real database, behind the fuse at each commit."""
+
+    def __init__(self, path: Path, fuse: Fuse) -> None:
+        super().__init__(path)
+        self.fuse: Fuse | None = fuse
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        fuse: Fuse | None = getattr(self, "fuse", None)
+        if fuse is None:  # the schema
+            with super().write() as connection:
+                yield connection
+            return
+        fuse.begin("commit")
+        with super().write() as connection:
+            yield connection
+        fuse.end()
+
+
+class FusedOwners(OwnerStore):
+    """The real file of owners, behind the fuse where it is written."""
+
+    def __init__(self, path: Path, fuse: Fuse) -> None:
+        super().__init__(path)
+        self._fuse = fuse
+
+    def add(self, owner: Any) -> None:
+        self._fuse.begin("owners")
+        super().add(owner)
+        self._fuse.end()
+
+    def remove(self, credential_id: str) -> None:
+        self._fuse.begin("owners")
+        super().remove(credential_id)
+        self._fuse.end()
+
+
+class FusedBrowsers(BrowserStore):
+    """The real file of browsers, likewise."""
+
+    def __init__(self, path: Path, owners: OwnerStore, fuse: Fuse) -> None:
+        super().__init__(path, owners)
+        self._fuse = fuse
+
+    def _write(self, browsers: Browsers) -> None:
+        self._fuse.begin("browsers")
+        super()._write(browsers)
+        self._fuse.end()
+
+
+class FusedDoorNumber(DoorNumber):
+    """The real file of the door number, likewise."""
+
+    def __init__(self, path: Path, *, monotonic_s: Callable[[], float], fuse: Fuse) -> None:
+        super().__init__(path, monotonic_s=monotonic_s)
+        self._fuse = fuse
+
+    def put(self, file: DoorFile) -> None:
+        self._fuse.begin("door number")
+        super().put(file)
+        self._fuse.end()

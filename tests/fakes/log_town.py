@@ -61,6 +61,7 @@ from firmware.protocol.register.entries import (
     OfficerRevoked,
     RequestLeaf,
     SignedAgreement,
+    Widening,
     WithdrawnLeaf,
     agreement_message,
     change_message,
@@ -265,19 +266,47 @@ class Town:
         self.custody_log.cosign(at_ms=self.now_ms)
         return index
 
-    def change(self, body: ChangeBody, *, by: Sequence[str] = ("ann", "bob")) -> ChangeLeaf:
-        """Return a change signed by administrators, or by the agency's own key."""
-        text = Change(origin=self.register_log.origin, nonce=new_id(), body=body).encode()
+    def change(
+        self,
+        body: ChangeBody,
+        *,
+        by: Sequence[str] = ("ann", "bob"),
+        follows: int | None = None,
+    ) -> ChangeLeaf:
+        """Return the next change, signed by administrators, or by the agency's own key."""
+        is_placed = isinstance(body, Widening | Charter)
+        if is_placed and follows is None:
+            follows = self.register.widenings
+        text = Change(
+            origin=self.register_log.origin,
+            nonce=new_id(),
+            follows=msgspec.UNSET if follows is None else follows,
+            body=body,
+        ).encode()
         keys = {**self.admin_keys, "lakeland-police": self.agency_key}
         signatures = [
-            ChangeSignature(by=one, signature=_sign(keys[one], change_message(text))) for one in by
+            ChangeSignature(by=one, signature=sign_p256(keys[one], change_message(text)))
+            for one in by
         ]
         return ChangeLeaf(change=text.decode(), signatures=signatures)
+
+    def admin(self, name: str) -> Admin:
+        """Return what the register says of an administrator."""
+        return Admin(id=name, name=name.title(), key=spki_of(self.admin_keys[name]))
+
+    def new_admin(self, name: str) -> Admin:
+        """Make the key of another administrator, without publishing it."""
+        self.admin_keys[name] = self.new_key()
+        return self.admin(name)
+
+    def new_key(self) -> ec.EllipticCurvePrivateKey:
+        """Return a fresh P-256 key."""
+        return ec.generate_private_key(ec.SECP256R1())
 
     def sign_agreement(self, agreement: Agreement) -> AgreementMade:
         """Return an agreement with the agency's signature."""
         text = agreement.encode()
-        signature = _sign(self.agency_key, agreement_message(text))
+        signature = sign_p256(self.agency_key, agreement_message(text))
         return AgreementMade(signed=SignedAgreement(agreement=text.decode(), signature=signature))
 
     def make_agreement(self, **changes: Any) -> Agreement:
@@ -308,7 +337,7 @@ class Town:
         text = certificate.encode()
         signed = SignedCertificate(
             certificate=text.decode(),
-            signature=_sign(self.agency_key, certificate_message(text)),
+            signature=sign_p256(self.agency_key, certificate_message(text)),
         )
         return TownOfficer(
             id=certificate.officer_id, name=name, passkey=passkey, certificate=signed
@@ -567,12 +596,9 @@ def make_town(
         sealing_private_keys=[key.private_bytes_raw() for key in sealing],
         now_ms=now_ms - round(age_days * DAY_MS),
     )
-    admins = [
-        Admin(id=one, name=one.title(), key=spki_of(key)) for one, key in town.admin_keys.items()
-    ]
     charter = Charter(
         is_example=kind == "example",
-        admins=admins,
+        admins=[town.admin(one) for one in town.admin_keys],
         delays=delays or Delays(),
         limits=limits or Limits(),
     )
@@ -602,5 +628,6 @@ def spki_of(key: ec.EllipticCurvePrivateKey) -> str:
     return b64u(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
 
 
-def _sign(key: ec.EllipticCurvePrivateKey, message: bytes) -> str:
+def sign_p256(key: ec.EllipticCurvePrivateKey, message: bytes) -> str:
+    """Return an ECDSA signature with SHA-256, in DER, as base64url."""
     return b64u(key.sign(message, ec.ECDSA(hashes.SHA256())))

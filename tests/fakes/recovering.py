@@ -1,6 +1,6 @@
 """A paired doorbell whose passkeys are lost: its own page, real stores, a printed recovery code."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,12 +33,17 @@ class LostHouse:
     desk: StatementDesk
     recovery: RecoveryKey
     sealed_to: list[bytes | None] = field(default_factory=list)
+    open_door_number: Callable[..., DoorNumber] = DoorNumber
 
     def start(self) -> None:
         """Start the doorbell's page, for the first time or again."""
         rig, folder = self.rig, self.rig.folder
         notes = Notes(
-            keys=rig.keys, owners=rig.owners, browsers=rig.browsers, clock=rig, tell=rig.tell
+            keys=rig.keys,
+            owners=rig.owners,
+            browsers=rig.browsers,
+            clock=rig,
+            tell=rig.promises.tell,
         )
         self.pairing = Pairing(
             identity_key=rig.keys.identity_key,
@@ -46,7 +51,7 @@ class LostHouse:
             has_owner=bool(rig.owners.owners),
         )
         seconds = lambda: rig.monotonic_ns() / 1e9  # noqa: E731
-        self.number = DoorNumber(folder / "door.json", monotonic_s=seconds)
+        self.number = self.open_door_number(folder / "door.json", monotonic_s=seconds)
         self.tries = Tries(folder / "recovery.json", monotonic_s=seconds)
         self.recovering = Recovering(
             device=rig.keys.device,
@@ -58,7 +63,7 @@ class LostHouse:
             household=rig.household,
             notes=notes,
             clock=rig,
-            tell=rig.tell,
+            promises=rig.promises,
             seal_clips_to=self.sealed_to.append,
         )
         self.page = OwnPage(
@@ -84,11 +89,12 @@ class LostHouse:
     def now_ms(self) -> int:
         return self.rig.monotonic_ns() // 1_000_000
 
-    def newcomer(self, name: str = "Ada again") -> PairingCode:
+    def newcomer(
+        self, name: str = "Ada again", *, browser: SoftBrowser | None = None
+    ) -> PairingCode:
         """Return what a new app shows."""
-        owner = OwnerKeys(
-            name=name, passkey=new_owner_passkey().key, browser=SoftBrowser.create("New").keys
-        )
+        browser = browser or SoftBrowser.create("New")
+        owner = OwnerKeys(name=name, passkey=new_owner_passkey().key, browser=browser.keys)
         return PairingCode(pairing_id=new_id(), owner=owner)
 
     def show(self, code: PairingCode | None = None) -> PairingCode:

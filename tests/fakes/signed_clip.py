@@ -15,8 +15,8 @@ from firmware.protocol.footage import (
     GopHasher,
     SignedManifest,
     merkle_root,
-    split_annex_b,
 )
+from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.porch import CLIP_ID, OneClip
 

@@ -31,7 +31,7 @@ async def run(config_path: Path, point: str) -> None:
         if name == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     clock = SystemClock()
     bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
     shelf = Shelf(bucket, clock, Retention(mode="governance", days=1))

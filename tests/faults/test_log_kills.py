@@ -150,7 +150,7 @@ async def house(
         relay_main(["log", "policy", *options, "--out", str(policy_path), "--config", str(toml)])
         config = load(toml)
         assert config.log is not None
-        database = await Database.open(config.database_path)
+        database = await Database.open(config.database)
         yield LogHouse(
             config=config,
             policy=parse_policy(policy_path.read_bytes()),

@@ -22,7 +22,7 @@ from firmware.protocol.decisions import (
     SetRecovery,
     Unhold,
 )
-from firmware.protocol.events import Note, Paired
+from firmware.protocol.events import Note, OwnerGone, Paired
 from firmware.protocol.notes import (
     HoldsNow,
     Nothing,
@@ -165,6 +165,43 @@ async def test_an_owner_who_was_sent_away_has_neither_browsers_nor_approvers(rig
     assert rig.ended_browsers == [phone.keys.id]
     assert rig.household.approvers() == {}
     assert rig.notes()[-1] == OwnerRemoved(name="Bo", by_name="Ada")
+    assert rig.told_of(OwnerGone) == [OwnerGone(credential_id=bo.key.credential_id)]
+
+
+async def test_an_owner_is_sent_away_although_the_relay_cant_be_told(rig):
+    """Seen to fail with `_tell_gone` letting the error through."""
+    newcomer = rig.newcomer()
+    await decided(rig, newcomer)
+
+    async def fails(body: object) -> None:
+        if isinstance(body, OwnerGone):
+            raise OSError("the card is full")
+
+    desk = rig.desk(tell=fails)
+    going = rig.sign(RemoveOwner(credential_id=newcomer.owner.passkey.credential_id))
+    assert await desk.confirm(await rig.ask(desk, going)) is None
+    assert [owner.name for owner in rig.owners.owners] == ["Ada"]
+
+
+async def test_that_an_owner_is_gone_is_told_whatever_moment_the_power_goes(rig, monkeypatch):
+    """Seen to fail with `foretell` telling nothing of who goes."""
+    newcomer = rig.newcomer()
+    await decided(rig, newcomer)
+    credential_id = newcomer.owner.passkey.credential_id
+    desk = rig.desk()
+    digest = await rig.ask(desk, rig.sign(RemoveOwner(credential_id=credential_id)))
+    remove = rig.owners.remove
+
+    def dies_after(credential_id: str) -> None:
+        remove(credential_id)
+        raise PowerCut
+
+    monkeypatch.setattr(rig.owners, "remove", dies_after)
+    with pytest.raises(PowerCut):
+        await desk.confirm(digest)
+    await rig.desk().resume()
+    assert rig.store.statement(digest).state == "done"
+    assert OwnerGone(credential_id=credential_id) in rig.told_of(OwnerGone)
 
 
 async def test_an_owner_may_go_by_themselves_without_being_asked_at_the_door(rig):
@@ -248,11 +285,17 @@ async def test_a_decision_that_was_carried_out_before_the_power_went_is_told_as_
         "session": EnrolBrowser(browser=SoftBrowser.create("Laptop").keys),
         "refuse": RefuseAgency(agency="a-police", is_refused=False),
     }[kind]
-    digest = await decided(rig, terms)
-    rig.store.move_statement(digest, from_state="done", to="confirmed")  # as it lay a moment before
-    rig.told.clear()
     desk = rig.desk()
-    await desk.resume()
+    digest = await rig.ask(desk, rig.sign(terms))
+    rig.told.clear()
+    finish = rig.store.finish
+    rig.store.finish = _die_first  # type: ignore[method-assign]
+    with pytest.raises(PowerCut):
+        await desk.confirm(digest)
+    rig.store.finish = finish  # type: ignore[method-assign]
+    assert rig.store.statement(digest).state == "confirmed"
+    assert rig.told == []
+    await rig.desk().resume()
     assert rig.store.statement(digest).state == "done"
     assert not any(isinstance(note, StatementRefused) for note in rig.notes())
     assert rig.told_of(Note), "somebody is told"
@@ -293,14 +336,50 @@ async def _die(decided: Decided) -> None:
     raise PowerCut
 
 
-async def test_what_narrows_is_unspent_until_it_is_done(rig):
+def _die_first(*values: object, **named: object) -> None:
+    raise PowerCut
+
+
+async def test_what_narrows_is_unspent_until_it_is_done_and_goes_on_by_itself(rig):
     desk = rig.desk()
     signed = rig.sign(EndBrowser(browser=rig.browser.keys.id))
     rig.deciding.carry_out = _die  # type: ignore[method-assign]
     with pytest.raises(PowerCut):
         await desk.on_statement(rig.seal(signed))
     assert rig.store.spent() == frozenset()
+    desk = rig.desk()
+    await desk.on_statement(rig.seal(signed))  # it is known, and begun
+    assert rig.browsers.find(rig.browser.keys.id) is not None
+    await desk.resume()
+    assert rig.browsers.find(rig.browser.keys.id) is None
+    assert digest_of(signed) in rig.store.spent()
+
+
+async def test_what_narrows_counts_although_the_card_keeps_nothing_of_it(rig):
+    """Seen to fail with the OSError of `add_waiting` let through in fulfilling.py."""
+
+    def full(*values: object, **named: object) -> bool:
+        raise OSError(28, "no space left")
+
+    rig.store.add_waiting = full  # type: ignore[method-assign]
+    signed = rig.sign(EndBrowser(browser=rig.browser.keys.id))
     await rig.desk().on_statement(rig.seal(signed))
+    assert rig.browsers.find(rig.browser.keys.id) is None
+
+
+async def test_what_could_not_be_carried_out_counts_when_it_comes_again(rig):
+    """Seen to fail with `forget_statement` gone from fulfilling.py."""
+    desk = rig.desk()
+    signed = rig.sign(EndBrowser(browser=rig.browser.keys.id))
+    carry_out = rig.deciding.carry_out
+
+    async def fail(decided: Decided) -> Refusal:
+        return Refusal(reason="form", detail="the memory card doesn't take it")
+
+    rig.deciding.carry_out = fail  # type: ignore[method-assign]
+    await desk.on_statement(rig.seal(signed))
+    rig.deciding.carry_out = carry_out  # type: ignore[method-assign]
+    await desk.on_statement(rig.seal(signed))
     assert rig.browsers.find(rig.browser.keys.id) is None
 
 

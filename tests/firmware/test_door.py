@@ -334,6 +334,16 @@ def test_a_page_that_listens_everywhere_is_called_by_its_url_only() -> None:
     assert own == ("http://doorbell.local:8402",)
 
 
+@pytest.mark.parametrize("town", ["example.lakeland", ""])
+async def test_each_page_in_an_invented_town_says_so(town: str) -> None:
+    app = door_app(Doorbell(), origins=["http://door.test"], example_town=town)
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://door.test") as web:
+        for path in ("/", "/pair", "/confirm", "/microphone", "/knock", "/nowhere"):
+            said = "example.lakeland is an invented town" in (await web.get(path)).text
+            assert said == bool(town), path
+
+
 @asynccontextmanager
 async def served(bell: Doorbell) -> AsyncIterator[int]:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()

@@ -1,14 +1,18 @@
 """What owners decided is on the card when the writing method returns, and there after a restart."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from firmware.clips.database import Database
 from firmware.clips.facts_store import Confirmed, FactsStore, WaitingStatement
 from firmware.clips.household_store import Approver, HeldTime, HouseholdStore
+from firmware.clips.promise_store import PromiseStore, promise_of
 from firmware.protocol.custody import ReleaseRecord, new_salt
 from firmware.protocol.decisions import Decline, OwnerSettings, RecoveryKeys
+from firmware.protocol.encoding import new_id, sha256_hex
+from firmware.protocol.events import KeyChangeCommitted
 from firmware.protocol.grants import SignedStatement
 from tests.fakes.consent_world import DEVICE, make_world
 
@@ -34,6 +38,15 @@ class Card:
         self.database.close()
         self.database = Database(self._path)
         return FactsStore(self.database)
+
+    @property
+    def promises(self) -> PromiseStore:
+        return PromiseStore(self.database)
+
+
+def refuse(card: Card, digest: str, **changes: Any) -> bool:
+    right = {"quarter": "2026-Q4", "reason": "clock", "now_ms": 5, "promises": []}
+    return card.household.note_refusal(digest, **{**right, **changes})
 
 
 @pytest.fixture
@@ -129,10 +142,30 @@ def test_a_grant_is_taken_back_for_ever(card):
 
 def test_refusals_are_counted_by_quarter_and_check(card):
     for quarter, reason in (("2026-Q4", "clock"), ("2026-Q4", "clock"), ("2027-Q1", "owner")):
-        card.household.count_refusal(quarter, reason)
+        digest = sha256_hex(new_id().encode())
+        refuse(card, digest, quarter=quarter, reason=reason)
+        assert not refuse(card, digest, quarter=quarter, reason=reason)
     assert card.household.refusals("2026-Q4") == {"clock": 2}
     assert card.household.refusals("2027-Q1") == {"owner": 1}
     assert card.household.refusals("2027-Q2") == {}
+
+
+def test_what_was_told_refused_is_remembered_up_to_a_bound(card):
+    digests = [sha256_hex(bytes([number])) for number in range(5)]
+    store = HouseholdStore(card.database, max_told_refusals=3)
+    for digest in digests:
+        store.note_refusal(digest, quarter="2026-Q4", reason="clock", now_ms=5, promises=[])
+    assert [card.household.was_told_refused(one) for one in digests] == [False] * 2 + [True] * 3
+
+
+def test_a_refusal_and_what_is_told_of_it_are_one_commit(card):
+    card.statements.add_waiting(statement(state="confirmed"))
+    told = promise_of(KeyChangeCommitted(commitment=OTHER))
+    assert refuse(card, DIGEST, promises=[told])
+    assert card.statements.statement(DIGEST).state == "refused"
+    assert card.promises.due() == [told]
+    card.promises.forget(told.event_id)
+    assert card.promises.due() == []
 
 
 # Statements

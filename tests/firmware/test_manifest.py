@@ -19,9 +19,8 @@ from firmware.protocol.footage import (
     SignedManifest,
     check_manifest,
     merkle_root,
-    split_annex_b,
-    split_length_prefixed,
 )
+from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from tests.fakes.footage import SoftSigner, TinyCamera
 
 DEVICE = "abcdefghijklmnop2345"

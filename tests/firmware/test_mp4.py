@@ -18,7 +18,8 @@ from firmware.clips.mp4 import (
     plain_mp4,
     read_units,
 )
-from firmware.protocol.footage import SOUND_UNIT_90K, Gop, GopHasher, split_annex_b
+from firmware.protocol.footage import SOUND_UNIT_90K, Gop, GopHasher
+from firmware.protocol.nal_units import split_annex_b
 from firmware.sound.aac import SILENT_UNIT, ClipEncoder
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.heard import tone

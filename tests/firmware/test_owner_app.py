@@ -8,6 +8,7 @@ from starlette.testclient import TestClient
 
 from firmware.owner.app_server import build_app
 from firmware.owner.bundle import (
+    Released,
     digest_of,
     find_bundle,
     listing_of,
@@ -19,9 +20,10 @@ from firmware.owner_cli import main
 from firmware.protocol.register.entries import ProgramReleased
 from relay.web.app_server import build_app_server
 from tests.fakes.clock import ManualClock
-from tests.fakes.log_town import NOW_MS, make_town
+from tests.fakes.log_town import HOUR_MS, NOW_MS, make_town
 
 RELAY = "https://relay.example"
+APP = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
 
 
 @pytest.fixture
@@ -75,22 +77,50 @@ def test_a_link_in_the_bundle_is_refused(bundle: Path) -> None:
 
 
 def test_only_an_app_that_the_register_knows_is_taken() -> None:
-    app = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
     firmware = ProgramReleased(program="firmware", version="9", sha256="b" * 64)
-    assert version_in([app, firmware], "a" * 64) == "1.2"
+    released = Released(counting=(APP, firmware), young=(), age_ms=72 * HOUR_MS)
+    assert version_in(released, "a" * 64) == "1.2"
     for digest in ("b" * 64, "c" * 64):
         with pytest.raises(BundleRefused, match=r"doesn't know this app .*newest is 1.2"):
-            version_in([app, firmware], digest)
+            version_in(released, digest)
+
+
+def test_an_app_that_the_register_shows_too_lately_says_so() -> None:
+    released = Released(counting=(), young=(APP,), age_ms=72 * HOUR_MS)
+    with pytest.raises(BundleRefused, match=r"version 1.2.*for 72 hours"):
+        version_in(released, "a" * 64)
+
+
+@pytest.mark.parametrize(
+    ("hours", "shown_hours", "counts"),
+    [(0, 0, False), (71.9, 71.9, False), (72, 72, True), (72, 0, False)],
+)
+async def test_a_released_app_counts_once_witnesses_have_seen_it_for_three_days(
+    tmp_path: Path, hours: float, shown_hours: float, counts: bool
+) -> None:
+    town = make_town()
+    policy = tmp_path / "policy.txt"
+    policy.write_bytes(town.policy_text)
+    change = town.change(APP)
+    town.wind(hours=hours - shown_hours)
+    town.append(change)  # a relay may hold it back, and dates are its own: only witnesses count
+    town.wind(hours=shown_hours)
+    clock = ManualClock(wall_ms=town.now_ms)
+    with town.served() as log_url:
+        released = await released_programs(policy, log_url, clock=clock)
+    # Seen to fail with the age taken out of firmware/owner/bundle.py.
+    assert (released.counting, released.young) == (((APP,), ()) if counts else ((), (APP,)))
 
 
 async def test_the_register_is_read_and_checked_by_its_witnesses(tmp_path: Path) -> None:
     town, clock = make_town(), ManualClock(wall_ms=NOW_MS)
     policy = tmp_path / "policy.txt"
     policy.write_bytes(town.policy_text)
-    app = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
-    town.append(town.change(app))
+    town.append(town.change(APP))
+    town.wind(hours=72)
+    clock.advance(72 * 3600)
     with town.served() as log_url:
-        assert await released_programs(policy, log_url, clock=clock) == (app,)
+        assert (await released_programs(policy, log_url, clock=clock)).counting == (APP,)
         policy.write_bytes(make_town().policy_text)
         with pytest.raises(BundleRefused, match="can't be read"):
             await released_programs(policy, log_url, clock=clock)
@@ -100,10 +130,10 @@ async def test_an_app_released_by_one_person_is_not_known(tmp_path: Path) -> Non
     town, clock = make_town(), ManualClock(wall_ms=NOW_MS)
     policy = tmp_path / "policy.txt"
     policy.write_bytes(town.policy_text)
-    app = ProgramReleased(program="owner-app", version="1.2", sha256="a" * 64)
-    town.append(town.change(app, by=["ann"]))
+    town.append(town.change(APP, by=["ann"]))
     with town.served() as log_url:
-        assert await released_programs(policy, log_url, clock=clock) == ()
+        released = await released_programs(policy, log_url, clock=clock)
+    assert (released.counting, released.young) == ((), ())
 
 
 async def test_an_old_copy_of_the_register_is_refused(tmp_path: Path) -> None:

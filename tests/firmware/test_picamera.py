@@ -19,7 +19,7 @@ from firmware.capture.pi.streams import Stream
 from firmware.capture.source import Mask
 from firmware.config import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.clock import ManualClock
 from tests.fakes.picamera import (
     FakeCameraSystem,

@@ -35,13 +35,9 @@ from firmware.protocol.encoding import (
     new_id,
     unb64u,
 )
-from firmware.protocol.footage import (
-    GopHasher,
-    merkle_root,
-    split_annex_b,
-    split_length_prefixed,
-)
+from firmware.protocol.footage import GopHasher, merkle_root
 from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.nal_units import split_annex_b, split_length_prefixed
 from firmware.protocol.passkeys import PasskeyKey
 
 DEVICE = "a" * 20
@@ -71,6 +67,7 @@ BODIES = [
     events.ClockSet(from_seq=1, to_seq=7, offset_ms=-5),
     events.PairingAnswer(pairing_id=new_id(), identity_key="AQ", sealing_key="AQ"),
     events.Paired(pairing_id=new_id(), credential_id="AQ"),
+    events.OwnerGone(credential_id="AQ"),
     events.Note(credential_id="AQ", browser="b" * 20, sealed="AQ"),
     events.PushWanted(
         for_event_id=new_id(),

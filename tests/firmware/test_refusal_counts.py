@@ -8,6 +8,7 @@ import pytest
 
 from firmware.clips.household_store import HouseholdStore
 from firmware.outbox.refusal_counts import DAY_MS, TELL_FOR_MS, RefusalCounts, quarter_begin_ms
+from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import Event, EventBody, RefusalsCounted
 from tests.fakes.clock import ManualClock
 from tests.fakes.recording import Shelves
@@ -47,6 +48,12 @@ class Counting:
         await self.counts.tell_due()
         return list(self.told)
 
+    def refuse(self, quarter: str, reason: str) -> None:
+        """Refuse a statement that never came before."""
+        self.household.note_refusal(
+            sha256_hex(new_id().encode()), quarter=quarter, reason=reason, now_ms=1, promises=[]
+        )
+
 
 @pytest.fixture
 def counting(tmp_path: Path) -> Counting:
@@ -54,8 +61,8 @@ def counting(tmp_path: Path) -> Counting:
 
 
 async def test_a_quarter_is_told_on_the_first_day_of_the_next_and_once(counting: Counting) -> None:
-    counting.household.count_refusal("2026-Q4", "clock")
-    counting.household.count_refusal("2027-Q1", "area")
+    counting.refuse("2026-Q4", "clock")
+    counting.refuse("2027-Q1", "area")
     assert await counting.at(BEGIN_MS - 1) == []
     assert await counting.at(BEGIN_MS) == []
     told = RefusalsCounted(quarter="2026-Q4", counts={"clock": 1})
@@ -74,7 +81,7 @@ async def test_a_doorbell_that_refused_nothing_tells_that_too(counting: Counting
 async def test_after_a_restart_it_is_told_again_while_the_relay_still_counts(
     counting: Counting,
 ) -> None:
-    counting.household.count_refusal("2026-Q4", "clock")
+    counting.refuse("2026-Q4", "clock")
     first = await counting.at(BEGIN_MS + DAY_MS)
     counting.start()
     assert await counting.at(BEGIN_MS + 2 * DAY_MS) == first

@@ -21,7 +21,7 @@ from firmware.capture.replay.scene import PorchScene, SceneError, has_marker
 from firmware.capture.replay.source import ReplaySource
 from firmware.capture.source import Mask
 from firmware.clock import SystemClock
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 
 IDR, SEI, SPS, PPS = 5, 6, 7, 8
 

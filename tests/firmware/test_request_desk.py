@@ -32,6 +32,17 @@ async def test_an_owner_is_told_once_of_a_request_for_their_place(house: SlotHou
     assert house.notes_to(house.phones[0]) == [Nothing()]
 
 
+async def test_a_request_in_an_invented_town_is_told_as_one(house: SlotHouse) -> None:
+    house.town.publish()
+    real = house.desk._register()
+    house.desk._register = lambda: replace(house.facts(), is_example=True)
+    await house.pass_and_answer()
+    (told,) = house.notes_to(house.phones[0])
+    assert isinstance(told, RequestsMatched)
+    assert not real.is_example
+    assert told.requests[0].is_example
+
+
 async def test_it_is_told_again_until_the_slot_that_told_it_is_logged(house: SlotHouse) -> None:
     signed = house.town.publish()
     for _ in range(3):
@@ -255,6 +266,7 @@ async def test_the_longest_names_that_there_can_be_fit_into_a_note(house: SlotHo
                         agency_name=name,
                         is_emergency=True,
                         is_reminder=True,
+                        is_example=True,
                     )
                     for _ in range(2)
                 ]

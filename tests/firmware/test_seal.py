@@ -14,9 +14,10 @@ from firmware.evidence.seal import ClipMismatchError, ReleasedClip, granted_part
 from firmware.protocol.contents import SignedContents, check_contents
 from firmware.protocol.custody import ReleaseProof, ReleaseRecord, new_salt
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex
-from firmware.protocol.footage import ReleasedPart, SignedManifest
+from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import ClipRange, GrantTerms, Recipient
 from firmware.protocol.packages import open_package
+from firmware.protocol.released_part import ReleasedPart
 from tests.fakes.credentials import Fleet, Identity
 from tests.fakes.film_parts import STARTED_MS, Film, from_gop, to_gop
 from tests.fakes.footage import HEIGHT, WIDTH

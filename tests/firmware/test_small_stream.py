@@ -13,7 +13,7 @@ import pytest
 from firmware.capture.hub import SmallHub, Subscription
 from firmware.capture.packets import AccessUnit, SmallPicture
 from firmware.capture.small import MAX_BITRATE_BPS, MIN_BITRATE_BPS, SmallStream
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.waiting import eventually
 
 WIDTH, HEIGHT = 640, 360

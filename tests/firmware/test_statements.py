@@ -10,11 +10,21 @@ import msgspec
 import pytest
 
 from firmware.clips.facts_store import FactsStore
-from firmware.consent.facts import Decision, Grant, Refusal
+from firmware.consent.facts import Decision, Grant, Refusal, UnverifiedStatement
+from firmware.consent.verifier import judge
 from firmware.protocol.commands import Accepted, ReleaseLogged, SealedStatement
-from firmware.protocol.decisions import AddApprover, Confirm, Decline, Knock, RefuseAgency, Revoke
+from firmware.protocol.decisions import (
+    AddApprover,
+    Confirm,
+    Decline,
+    EndApprover,
+    Knock,
+    RefuseAgency,
+    Revoke,
+)
 from firmware.protocol.encoding import WireError, b64u
 from firmware.protocol.events import PackageReady, PackageWithdrawn, ReleaseCommitted
+from firmware.protocol.grants import kind_of
 from firmware.protocol.notes import (
     ConfirmationWanted,
     ReleaseDone,
@@ -23,7 +33,7 @@ from firmware.protocol.notes import (
 )
 from firmware.protocol.pairing import newcomer_words
 from firmware.releasing import package_id_of
-from firmware.statements import StatementDesk, kind_of, newcomer_code
+from firmware.statements import StatementDesk, newcomer_code
 from tests.fakes.desk import DeskRig, desk_rig, digest_of
 from tests.story.authenticator import SoftPasskey
 
@@ -120,7 +130,7 @@ async def test_one_grant_at_a_time_is_asked_about_the_newest(rig):
 
 
 async def test_an_old_grant_that_comes_again_drives_no_newer_one_away(rig):
-    """Seen to fail with `_make_room_for` before `add_waiting`."""
+    """Seen to fail with `_is_known` answering False and `add_waiting` making room first."""
     desk, old = rig.desk(), rig.sign()
     await rig.ask(desk, old)
     digest = await rig.ask(desk, rig.sign())
@@ -177,7 +187,7 @@ async def test_a_wrong_proof_changes_nothing_and_the_right_one_counts_after_it(r
 
 @pytest.mark.parametrize("what", ["clock", "register"])
 async def test_what_only_waits_for_the_time_or_the_register_is_not_lost(rig, what):
-    """A power cut often leaves both behind; seen to fail with PASSING empty in statements.py."""
+    """A power cut often leaves both behind; seen to fail with PASSING empty in fulfilling.py."""
     digest = await rig.confirm(rig.desk(), rig.sign())
     rig.now_ms += 30 * 60_000
     desk = rig.desk()
@@ -353,6 +363,18 @@ async def test_a_knock_that_cant_be_opened_says_why(rig, has_knock):
     await desk.on_statement(rig.seal(rig.sign(Knock(statement_digest=digest, language="en"))))
     assert refusals(rig) == ["not_confirmed"]
     assert len(desk.waiting()) == 1, "it can be confirmed otherwise"
+
+
+async def test_an_approver_who_was_ended_meanwhile_has_no_word(rig):
+    """Judged before, and its turn came after. Seen to fail with `Fulfilling.check` saying yes."""
+    desk = rig.desk()
+    key = await approver(rig, desk)
+    digest = await rig.ask(desk, rig.sign())
+    judged = judge(UnverifiedStatement(word(rig, key, digest)), rig.gathering.facts())
+    assert isinstance(judged, Decision)
+    assert await rig.fulfilling.check(judged) is None
+    await desk.on_statement(rig.seal(rig.sign(EndApprover(credential_id=key.key.credential_id))))
+    assert isinstance(await rig.fulfilling.check(judged), Refusal)
 
 
 # What is done at once

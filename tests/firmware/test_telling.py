@@ -43,6 +43,22 @@ async def test_an_event_gets_the_id_that_it_was_given(outbox: MoodyOutbox) -> No
     teller.close()
 
 
+async def test_what_is_told_once_under_an_id_is_told_once_whoever_asks(
+    outbox: MoodyOutbox, tmp_path: Path
+) -> None:
+    event_id = new_id()
+    teller = Teller(outbox, ManualClock())
+    await asyncio.gather(*(teller.tell_once(Pressed(), event_id) for _ in range(3)))
+    outbox.forget([event_id])
+    teller.close()
+    outbox.close()
+    again = MoodyOutbox(tmp_path / "outbox.sqlite3")
+    teller = Teller(again, ManualClock())
+    await teller.tell_once(Pressed(), event_id)
+    assert again.pending(10) == []
+    teller.close()
+
+
 async def test_what_a_failing_card_refuses_is_kept_in_order_with_its_own_time(
     outbox: MoodyOutbox,
 ) -> None:

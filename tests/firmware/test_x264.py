@@ -12,7 +12,7 @@ from firmware.capture.i420 import Planes
 from firmware.capture.packets import AccessUnit, LumaFrame
 from firmware.capture.source import Mask
 from firmware.capture.x264 import Finisher
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 
 WIDTH, HEIGHT, FPS = 192, 128, 20
 FRAME_90K = 90_000 // FPS

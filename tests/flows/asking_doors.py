@@ -22,6 +22,7 @@ from tests.fakes.film_parts import Film
 from tests.flows.serving import serving
 from tests.story.settings import free_ports
 
+TOWN = "example.lakeland"
 SECOND: ShownClip = replace(
     CLIP,
     from_ms=CLIP.from_ms + 300_000,
@@ -114,5 +115,5 @@ async def asking_door() -> AsyncIterator[tuple[AskingDoorbell, str]]:
     address = f"http://localhost:{port}"
     bell = AskingDoorbell()
     origins = own_origins(address, listen_host="127.0.0.1", listen_port=port)
-    async with serving(door_app(bell, origins=origins), port):
+    async with serving(door_app(bell, origins=origins, example_town=TOWN), port):
         yield bell, address

@@ -6,7 +6,7 @@ While it looks, it also measures: what scrolls sideways, and what is too small f
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from playwright.async_api import Page
+from playwright.async_api import Error, Page
 
 WIDTHS_PX = {360: 740, 768: 1024, 1280: 800}
 IN_LIGHT_ONLY = (768,)
@@ -15,6 +15,7 @@ THEMES = ("light", "dark")
 LANGUAGES = ("en", "sv")
 IN_ENGLISH_ONLY = ("en",)
 SETTLE_MS = 120
+LOAD_TIMEOUT_MS = 60_000
 
 Redo = Callable[[Page], Awaitable[object]]
 
@@ -31,7 +32,7 @@ TOO_SMALL = """() => [...document.querySelectorAll("a[href], button, input, sele
   .map((node) => {
     const label = node.closest("label");
     const { width, height } = (label ?? node).getBoundingClientRect();
-    const isInText = node.matches("p > a, dd > a, .skip") && !node.matches(".button");
+    const isInText = node.matches(":is(p, dd, .ways > li) > a:not(.button), .skip");
     const isSmall = width > 0 && (height < 43.5 || width < 24);
     return isSmall && !isInText ? `${node.outerHTML.slice(0, 70)} ${height.toFixed(0)} px` : "";
   })
@@ -69,13 +70,24 @@ class Camera:
                     file = self.folder / f"{name}-{language}-{width_px}-{theme}.png"
                     await page.screenshot(path=file, full_page=True)
                     self.count += 1
-                await self._look(page, f"{name} ({language}, {width_px} px)")
+                await self.look(page, f"{name} ({language}, {width_px} px)")
 
-    async def _look(self, page: Page, where: str) -> None:
-        for found in await page.evaluate(WIDER_THAN_SCREEN):
+    async def look(self, page: Page, where: str) -> None:
+        """Notice what scrolls sideways, and what is too small."""
+        for found in await _measured(page, WIDER_THAN_SCREEN):
             self.noticed.append(f"{where} scrolls sideways: {found}")
-        for found in await page.evaluate(TOO_SMALL):
+        for found in await _measured(page, TOO_SMALL):
             self.noticed.append(f"{where} is hard to hit: {found}")
+
+
+async def _measured(page: Page, script: str) -> list[str]:
+    """Measure; again if the page loads itself anew meanwhile, as one that waits does."""
+    try:
+        found: list[str] = await page.evaluate(script)
+    except Error:
+        await page.wait_for_load_state()
+        found = await page.evaluate(script)
+    return found
 
 
 async def speak(page: Page, language: str) -> None:
@@ -88,4 +100,4 @@ async def speak(page: Page, language: str) -> None:
         mark = "&" if "?" in address else "?"
         await page.goto(f"{address}{mark}lang={language}")
     await page.wait_for_load_state("networkidle") if "#/" not in page.url else None
-    await page.wait_for_selector("h1")
+    await page.wait_for_selector("h1", timeout=LOAD_TIMEOUT_MS)

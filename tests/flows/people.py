@@ -28,6 +28,7 @@ PLAYS = """async (video) => {
   return { at: video.currentTime, width: video.videoWidth };
 }"""
 HAVE_LOADED = """() => [...document.querySelectorAll("video")]
+  .filter((video) => video.preload !== "none") // of many, the first few alone load by themselves
   .every((video) => video.readyState > 0 && video.networkState !== video.NETWORK_LOADING)"""
 UNLOAD = """() => document.querySelectorAll("video").forEach((video) => {
   video.removeAttribute("src");
@@ -174,20 +175,25 @@ async def ask(page: Page, colleague: Page, settings: Settings) -> str:
 async def publish(page: Page) -> None:
     """Sign the request that is filled in; it waits for the colleague then."""
     await page.click("#publish")
-    await page.wait_for_url(lambda url: not url.endswith("/new"))
+    await page.wait_for_url(lambda url: id_in(url) != "new")
+
+
+def id_in(url: str) -> str:
+    """Return the id at the end of a page's address, in whatever language it is read."""
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 async def cosign(page: Page, settings: Settings, request_url: str) -> None:
     """Find a colleague's request on the start page, and sign it too."""
     await page.goto(f"{settings.relay_url}/agency")
-    await page.click(f"#to-cosign a[href$='{request_url.rpartition('/')[2]}']")
+    await page.click(f"#to-cosign a[href$='{id_in(request_url)}']")
     await page.click("#cosign")
     await expect(page.locator("#standing")).to_have_attribute("data-state", "moderation")
 
 
 async def get_published(page: Page, settings: Settings) -> None:
     """Have the request of this page passed; reload until it stands in the register."""
-    await pass_request(settings, page.url.rpartition("/")[2])
+    await pass_request(settings, id_in(page.url))
     for _ in range(60):
         await page.reload()
         if await page.locator("#standing[data-state=open]").count():

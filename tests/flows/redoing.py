@@ -52,3 +52,9 @@ async def play(page: Page) -> None:
     """Play the page's video."""
     video = await page.wait_for_selector("video")
     await video.evaluate(people.PLAYS)
+
+
+async def ask_for_keys(page: Page) -> None:
+    """Ask the doorbell which keys there are."""
+    await page.click("#ask-keys")
+    await page.wait_for_selector("#all-approvers")

@@ -10,19 +10,21 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, expect
 
-from tests.fakes.door_page import NUMBER
 from tests.flows import people
-from tests.flows.asking_doors import KNOCKS, RELEASES, WAITING, asking_door
+from tests.flows.asked_pictures import take_asked
 from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.door_pictures import take_doors
 from tests.flows.hard_days import HardDays
 from tests.flows.portrait import Portrait
 from tests.flows.redoing import (
     appearing,
+    ask_for_keys,
     choose_clips,
     play,
     see_clip,
@@ -30,12 +32,13 @@ from tests.flows.redoing import (
     see_live,
     unfold_all,
 )
-from tests.flows.sick_doors import SICK_DOORS, sick_doors
+from tests.flows.saved_pictures import take_saved
 from tests.story.children import Children
 from tests.story.door import Door
 from tests.story.settings import REPOSITORY, Settings
 
 PICTURES = REPOSITORY / "build" / "screenshots"
+PARTS = ("doors", "asked", "saved", "story")
 PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
 CODE_RECORDED_S = 10.0
 """That the code is taken away is motion, and a recording of its own."""
@@ -86,11 +89,10 @@ class Story:
         await self._owner_decides(owner.page, case_number)
         await self._owner_confirms(home.page, owner.page)
         await self._officer_opens(officer.page)
+        await self._owner_takes_back(owner.page)
         await self._guest_asks(guest.page, owner.page)
         await self._masks_are_set(owner.page)
         await self._days_are_hard(owner.page)
-        await self._doors_are_sick(home.page)
-        await self._doors_ask(home.page)
         faults = faults_of(
             owner=owner, home=home, officer=officer, colleague=colleague, guest=guest
         )
@@ -109,6 +111,9 @@ class Story:
         await take(page, "owner-start")
         await page.goto(f"{self._app}/#/")
         await take(page, "owner-no-door")
+        for name in ("clips", "requests"):  # later there is something: also a code is motion
+            await page.goto(f"{self._app}/#/{name}")
+            await take(page, f"owner-no-{name}", redo=appearing(".empty"))
 
     async def _owner_pairs(self, page: Page, home: Page) -> None:
         take = self._camera.take
@@ -137,10 +142,6 @@ class Story:
         await page.goto(f"{self._app}/#/")
         await page.wait_for_selector("#see")
         await take(page, "owner-quiet", redo=appearing("#see"))
-        await page.goto(f"{self._app}/#/clips")
-        await take(page, "owner-no-clips", redo=appearing(".empty"))
-        await page.goto(f"{self._app}/#/requests")
-        await take(page, "owner-no-requests", redo=appearing(".empty"))
         rung_s = code_gone_s + CODE_RECORDED_S + people.RING_FILL_S
         await asyncio.sleep(max(0.0, rung_s - time.monotonic()))
 
@@ -169,6 +170,8 @@ class Story:
         }.items():
             await page.goto(f"{self._app}/#/{name}")
             await take(page, f"owner-{name}", redo=appearing(shown))
+        await page.goto(f"{self._app}/#/settings")
+        await take(page, "owner-settings", redo=ask_for_keys)
         await page.goto(f"{self._app}/#/clips")
         await take(page, "owner-clips", redo=appearing("#clips"))
         await page.click("[data-testid=clip] a")
@@ -213,6 +216,8 @@ class Story:
         await take(colleague, "agency-request-moderation")
         await people.get_published(page, self._settings)
         await take(page, "agency-request")
+        await page.goto(f"{self._relay}/agency/requests/{people.id_in(page.url)}/renew")
+        await take(page, "agency-request-renew")
         await page.goto(f"{self._relay}/agency/requests")
         await take(page, "agency-requests")
         return written[-1]
@@ -251,6 +256,11 @@ class Story:
         await take(home, "door-nothing")
         await take(owner, "owner-released", redo=appearing("#released"))
 
+    async def _owner_takes_back(self, owner: Page) -> None:
+        await owner.click("#take-back")
+        await owner.wait_for_selector("#taken-back")
+        await self._camera.take(owner, "owner-taken-back", redo=appearing("#taken-back"))
+
     async def _officer_opens(self, page: Page) -> None:
         take = self._camera.take
         await people.find_evidence(page, self._settings)
@@ -270,7 +280,7 @@ class Story:
         await people.join_as_owner(guest, self._settings, "Nora")
         await guest.goto(f"{self._app}/#/ask")
         await guest.click("#ask")
-        await guest.wait_for_selector("#asked")
+        await guest.wait_for_selector("#has-asked")
         await take(guest, "owner-asked", languages=IN_ENGLISH_ONLY)
         await owner.goto(f"{self._app}/#/people")
         await take(
@@ -317,36 +327,6 @@ class Story:
         await days.end(page)
         await page.reload()
 
-    async def _doors_are_sick(self, home: Page) -> None:
-        async with sick_doors() as (bell, address):
-            for name, status in SICK_DOORS.items():
-                bell.shown = status
-                await home.goto(address)
-                await self._camera.take(home, f"door-{name}")
-
-    async def _doors_ask(self, home: Page) -> None:
-        """Every kind of statement, every step of a release, and the knock."""
-        take = self._camera.take
-        async with asking_door() as (bell, address):
-            await home.goto(f"{address}/knock")
-            await take(home, "door-knock-locked", languages=IN_ENGLISH_ONLY)
-            await home.goto(f"{address}/confirm")
-            await home.fill("[name=door_number]", NUMBER)
-            await home.click("form button")
-            await home.wait_for_selector("form[action='/lock']")
-            for name, waits in WAITING.items():
-                bell.waits = waits
-                await home.goto(f"{address}/confirm")
-                await take(home, f"door-ask-{name}")
-            for name, release in RELEASES.items():
-                bell.releases = [release]
-                await home.goto(f"{address}/releases/{release.digest}")
-                await take(home, f"door-release-{name}")
-            for name, knock in KNOCKS.items():
-                bell.hand = knock
-                await home.goto(f"{address}/knock")
-                await take(home, f"door-knock-{name}")
-
     async def _things_go_wrong(self, stranger: Page, owner: Person) -> None:
         take = self._camera.take
         await stranger.goto(f"{self._relay}/no-such-page")
@@ -385,20 +365,32 @@ def faults_of(**persons: Person) -> list[str]:
     return [f"{name}'s console: {fault}" for name, who in persons.items() for fault in who.faults]
 
 
-async def take_all(out: Path, portrait_file: Path) -> int:
+async def take_story(camera: Camera, folder: Path, portrait_file: Path) -> list[str]:
+    """Play the story before the camera; return what the consoles complained about."""
+    portrait = Portrait()
+    async with unpaired_town(folder) as (settings, door, children), chromium() as browser:
+        story = Story(
+            settings=settings, door=door, children=children, camera=camera, portrait=portrait
+        )
+        faults = await story.play(browser)
+        await portrait.paint(browser, portrait_file)
+    return faults
+
+
+async def take_parts(parts: Collection[str], out: Path, portrait_file: Path) -> int:
     """Take every picture; return 1 if a page scrolls sideways or a console complained."""
     started_s = time.monotonic()
-    camera, portrait = Camera(out), Portrait()
-    with tempfile.TemporaryDirectory(prefix="doorward-") as folder:
-        async with (
-            unpaired_town(Path(folder) / "town") as (settings, door, children),
-            chromium() as browser,
-        ):
-            story = Story(
-                settings=settings, door=door, children=children, camera=camera, portrait=portrait
-            )
-            faults = await story.play(browser)
-            await portrait.paint(browser, portrait_file)
+    camera, faults = Camera(out), []
+    with tempfile.TemporaryDirectory(prefix="doorward-") as made:
+        folder = Path(made)
+        if "doors" in parts:
+            faults += await take_doors(camera)
+        if "asked" in parts:
+            faults += await take_asked(camera, folder / "asked")
+        if "saved" in parts:
+            await take_saved(camera, folder / "saved")
+        if "story" in parts:
+            faults += await take_story(camera, folder / "town", portrait_file)
     noticed = sorted({*camera.noticed, *faults})
     print("\n".join(noticed), file=sys.stderr)
     took_s = time.monotonic() - started_s
@@ -411,8 +403,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Take pictures of every page.")
     parser.add_argument("--out", type=Path, default=PICTURES, help="where all pictures go")
     parser.add_argument("--portrait", type=Path, default=PORTRAIT, help="where the README's goes")
+    parser.add_argument("--only", choices=PARTS, help="one part; the story alone takes minutes")
     asked = parser.parse_args()
-    return asyncio.run(take_all(asked.out, asked.portrait))
+    parts = PARTS if asked.only is None else (asked.only,)
+    return asyncio.run(take_parts(parts, asked.out, asked.portrait))
 
 
 if __name__ == "__main__":

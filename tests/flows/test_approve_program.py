@@ -1,122 +1,12 @@
 """`doorward approve` as a person runs it: the program itself, a relay over HTTP, a doorbell."""
 
-import asyncio
-import os
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.own_page import AskedLine, Showing
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
-from firmware.protocol.encoding import b64u
-from firmware.protocol.owner_codes import ApproverCode, parse_approver_code
-from firmware.protocol.pairing import approver_words, browser_words
-from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
-from firmware.statements import StatementDesk
-from tests.fakes.desk import DeskRig, desk_rig
-from tests.fakes.porch import Porch, porch
-from tests.flows.live_visit import Carrier
-from tests.flows.serving import serving
-from tests.relay.http_people import paired_owner
-from tests.relay.http_world import World, open_world
+from firmware.protocol.owner_codes import parse_approver_code
+from firmware.protocol.pairing import browser_words
+from tests.flows.laptop_home import home
 from tests.story.browser import SoftBrowser
-
-REPOSITORY = Path(__file__).parents[2]
-READY_S = 40
-
-
-@dataclass
-class Home:
-    """A doorbell, its relay at a port of this machine, and the owner's laptop."""
-
-    here: Porch
-    rig: DeskRig
-    desk: StatementDesk
-    world: World
-    relay: str
-    folder: Path
-
-    async def run(self, module: str, *arguments: str, given: str = "") -> tuple[int, str]:
-        """Run a program to its end; return its exit code and all that it printed."""
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_CONFIG_HOME": str(self.folder)},
-        )  # fmt: skip
-        printed, _ = await asyncio.wait_for(child.communicate(given.encode()), READY_S)
-        assert child.returncode is not None
-        return child.returncode, printed.decode()
-
-    async def set_up(self) -> None:
-        """Make a player of the owner's laptop, and let it in."""
-        _, printed = await self.run("firmware.viewer", "keygen", "--name", "Laptop")
-        keys = parse_code_text(printed.split("\n\n")[1])
-        device = self.here.keys.device
-        owner = await paired_owner(self.world, device)
-        made = await owner.put(f"/doorbells/{device}/viewers/{keys.id}", {})
-        setup = PlayerSetup(
-            relay=self.relay,
-            device=device,
-            identity_key=b64u(self.here.keys.signer.spki),
-            token=made.json()["token"],
-        )
-        code, printed = await self.run("firmware.viewer", "setup", given=setup_text(setup))
-        assert code == 0, printed
-        for browsers, owners in (
-            (self.here.browsers, self.here.owners),
-            (self.rig.browsers, self.rig.owners),
-        ):
-            browsers.enrol(keys, owners.owners[0].passkey.credential_id, self.rig.now_ms)
-
-    async def new_key(self, path: Path) -> ApproverCode:
-        """Make a key in a file, and let it count."""
-        arguments = ("approve", "--new-key", str(path), "--name", "Blue")
-        code, printed = await self.run("firmware.owner_cli", *arguments, given="long and blue\n")
-        assert code == 0, printed
-        made = parse_approver_code(next(p for p in printed.split("\n\n") if p.startswith("DWA1:")))
-        assert " ".join(approver_words(made.key)) in printed
-        terms = AddApprover(name=made.name, key=made.key)
-        await self.rig.confirm(self.desk, self.rig.sign(terms))
-        return made
-
-
-@asynccontextmanager
-async def home(folder: Path) -> AsyncIterator[Home]:
-    bell = folder / "bell"
-    bell.mkdir()
-    async with open_world(folder) as world, desk_rig(bell) as rig:
-        rig.now_ms = time.time_ns() // 1_000_000
-        world.clock.set_wall_ms(rig.now_ms)
-        desk = rig.desk()
-        showing = Showing(
-            desk=desk,
-            owners=rig.owners,
-            household=rig.household,
-            library=rig.library,
-            playback=rig.playback,
-            register=lambda: rig.world.facts.register,
-        )
-        line = AskedLine(
-            desk=desk,
-            showing=showing,
-            owners=rig.owners,
-            browsers=rig.browsers,
-            household=rig.household,
-        )
-        async with porch(asked=lambda: line, keys=rig.keys) as here, serving(world.app) as port:
-            await world.enrol_online(here.keys)
-            carrying = asyncio.create_task(Carrier(world, here).run(), name="carrier")
-            try:
-                yield Home(here, rig, desk, world, f"http://127.0.0.1:{port}", folder)
-            finally:
-                carrying.cancel()
-                await asyncio.wait([carrying])
 
 
 async def test_a_statement_is_confirmed_from_anywhere_with_a_key_in_a_file(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ from playwright.async_api import Page, expect
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipTrigger
 from firmware.protocol.grants import Recipient
-from firmware.protocol.packages import seal_package
 from firmware.protocol.requests import SignedRequest
 from firmware.sound.aac import SILENT_UNIT
 from relay.request.published import find_published
 from relay.store import packages
 from relay.store.packages import Package
 from tests.fakes.footage import HEIGHT, WIDTH
+from tests.fakes.sealed_package import seal_package
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE

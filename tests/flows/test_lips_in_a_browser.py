@@ -19,7 +19,7 @@ from firmware.clock import SystemClock
 from firmware.live.offers import take_offer
 from firmware.live.peer import Peer
 from firmware.live.source import Source
-from firmware.live.visit import PeerEvents, PeerSound
+from firmware.live.visit_parts import PeerEvents, PeerSound
 from firmware.sound.frames import SoundFrame
 from firmware.sound.opus import OpusFeed
 from tests.fakes.heard import FlashDoor, HandFeed

@@ -147,7 +147,12 @@ async def served(bundle: Path) -> AsyncIterator[tuple[Page, str]]:
         key, config = (
             f"doorward.relay.{RELAY_URL}",
             json.dumps(
-                {"demo_passkeys": False, "owner_rp_id": "owner.test", "relay_name": "Testtown"}
+                {
+                    "demo_passkeys": False,
+                    "owner_origin": OWNER_ORIGIN,
+                    "owner_rp_id": "owner.test",
+                    "relay_name": "Testtown",
+                }
             ),
         )
         await page.evaluate("([key, value]) => localStorage.setItem(key, value)", [key, config])

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from relay.agency_cli import SAVED_PAGE, main
+from relay.agency_cli import main
 from relay.verify.agency_key import OpeningKey
+from relay.verify.saved_page import SAVED_PAGE
 from tests.fakes.log_town import make_town
 from tests.flows.browser import chromium
 from tests.flows.camera import WIDER_THAN_SCREEN

@@ -23,7 +23,7 @@ from firmware.protocol.encoding import (
     new_id,
 )
 from firmware.protocol.grants import SignedStatement, Statement
-from firmware.protocol.packages import read_header, seal_package
+from firmware.protocol.packages import read_header
 from firmware.protocol.register.entries import MAX_LEAF_BYTES, Leaf
 from firmware.protocol.register.extract import MAX_EXTRACT_BYTES, RegisterExtract
 from firmware.protocol.requests import SignedRequest, parse_request
@@ -37,6 +37,7 @@ from relay.verify.mp4 import access_units, sound_units
 from tests.fakes.consent_world import DEVICE, ConsentWorld, make_world
 from tests.fakes.film_parts import STARTED_MS, Film
 from tests.fakes.log_town import Town, make_town
+from tests.fakes.sealed_package import seal_package
 
 Again = Callable[[bytes], bytes | None]
 

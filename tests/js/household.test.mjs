@@ -77,6 +77,27 @@ test("somebody is called for a press, and nobody for motion or trouble", async (
   assert.equal(household.history.length, 3);
 });
 
+test("a doorbell that is theirs no more is named, and what it told is forgotten", async () => {
+  const relay = new ScriptedRelay({ events: [told(1, { type: "motion", zones: [] })], said: [{ event: "gone", data: { device: DOOR } }] });
+  const get = relay.get.bind(relay);
+  let isGone = false;
+  relay.get = async (path) => {
+    if (path !== "doorbells" || !isGone) return get(path);
+    return { doorbells: [], gone: [{ device: DOOR, name: "Front door", since_ms: NOW }] };
+  };
+  const household = new Household(relay, { credential_id: "c" });
+  await household.load();
+  assert.equal(household.history.length, 1);
+  isGone = true;
+  const heard = new Promise((resolve) => household.addEventListener("gone", ({ detail }) => resolve(detail)));
+  const stop = new AbortController();
+  const following = household.follow(stop.signal);
+  assert.equal(await heard, DOOR);
+  stop.abort();
+  await following;
+  assert.deepEqual([household.history.length, household.doorbells, household.gone[0].name], [0, [], "Front door"]);
+});
+
 test("a clock that is set on an open page dates what the page shows", async () => {
   const lost = told(1, { type: "pressed", camera: "working" }, { time_ms: 5, is_clock_trusted: false });
   const clock = told(2, { type: "clock_set", from_seq: 1, to_seq: 1, offset_ms: NOW });

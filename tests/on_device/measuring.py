@@ -20,7 +20,7 @@ from firmware.capture.source import Mask, VideoSource
 from firmware.clips.fragment import ClipUnit, decode_fragment, encode_fragment
 from firmware.health.readings import BoardReadings
 from firmware.protocol.encoding import new_id
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 from firmware.vault.sealed_file import Kind, Vault
 from firmware.vault.storage_key import FileStorageKey
 

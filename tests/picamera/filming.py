@@ -23,7 +23,7 @@ from firmware.capture.source import Mask
 from firmware.clips.ring import Ring
 from firmware.config import CameraConfig
 from firmware.errors import CameraError
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 from tests.picamera.filming_facts import BITRATE_BPS, FPS, LOW_BITRATE_BPS, LOW_FPS
 from tests.picamera.scenes import HEIGHT, WALL, WIDTH
 from tests.picamera.virtual import virtual_stack

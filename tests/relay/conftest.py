@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 from relay.config import Config
+from tests.relay import databases
 from tests.relay.servers import Broker, Relay, new_relay, run_object_store, run_relay
+
+
+@pytest.fixture(autouse=True)
+def _databases_of_one_test() -> Iterator[None]:
+    """Drop the databases that a test made on PostgreSQL; those of the session stay."""
+    count = databases.how_many_made()
+    yield
+    databases.drop_made_after(count)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,6 @@ from firmware.protocol.footage import (
     SoundHasher,
     SoundTrack,
     merkle_root,
-    part_within,
 )
 from firmware.protocol.grants import (
     STATEMENT_TAG,
@@ -42,10 +41,10 @@ from firmware.protocol.grants import (
     SignedStatement,
     Statement,
 )
-from firmware.protocol.packages import seal_package
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import ChangeLeaf, Leaf, OfficerLeaf, RequestLeaf
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.released_part import part_within
 from firmware.protocol.requests import SignedRequest
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.verify.agency_key import AgencyKey, KnownAgency
@@ -53,6 +52,7 @@ from relay.verify.cli import main
 from relay.verify.report import Given
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.log_town import Town, make_town
+from tests.fakes.sealed_package import seal_package
 from tests.story.authenticator import SoftPasskey
 from tests.vectors.make_sound import units_of_sound
 

@@ -7,7 +7,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.commands import Accepted, Command, CommandBody, Reply, ReplyBody
 from firmware.protocol.encoding import b64u, device_id_of, new_id
 from firmware.protocol.events import Event, EventBody
-from firmware.protocol.register.entries import Agreement, Delays, Limits
+from firmware.protocol.register.entries import EXAMPLE_PREFIX, Agreement, Delays, Limits
 from firmware.protocol.topics import subject
 from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
@@ -59,10 +59,13 @@ from tests.fakes.clock import ManualClock
 from tests.fakes.objects import RememberingBucket
 from tests.fakes.record import RememberingRecord
 from tests.fakes.witnessed_log import WitnessedLog
+from tests.relay.databases import open_database
 from tests.relay.register_town import EASY, NAME, QUICK, RegisterTown
 
 RELAY_URL = "http://relay.test"
 OWNER_ORIGIN = "http://owner.test"
+OWN_MACHINE = "http://localhost:8420"
+"""Where an owner serves the app to themselves."""
 BUCKET_ORIGIN = "http://bucket.test"
 CELLS = ["8928308280fffff", "8928308280bffff"]
 HOUR_MS = 3600 * 1000
@@ -238,7 +241,7 @@ async def open_world(
 ) -> AsyncIterator[World]:
     """Build a relay in `folder` with one agency, lakeland, in an example town unless named."""
     clock = ManualClock()
-    database = await Database.open(folder / "relay.sqlite3")
+    database = await open_database(folder / "relay.sqlite3")
     log = WitnessedLog(clock)
     register = RelayRegister(log, database, clock, origin=f"{name}/register")
     hub = Hub()
@@ -294,7 +297,9 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
         rp_id="relay.test", origin=RELAY_URL, name="Relay", has_demo_passkeys=has_demo_passkeys
     )
     sessions = Sessions(database, clock)
-    pages = Pages(relay_name="Testtown")
+    town = world.register.origin.partition("/")[0]
+    town = town if town.startswith(EXAMPLE_PREFIX) else ""
+    pages = Pages(relay_name="Testtown", example_town=town)
     deletions = Deletions(database, clock, Happenings(world.log), world.agencies)
     return HttpServices(
         api=ApiServices(
@@ -302,7 +307,14 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             clock=clock,
             site=owners,
             relay_name="Testtown",
-            ceremonies=Ceremonies(database, clock, owners, role="owner"),
+            example_town=town,
+            ceremonies=Ceremonies(
+                database,
+                clock,
+                owners,
+                role="owner",
+                more_sites=[replace(owners, rp_id="localhost", origin=OWN_MACHINE)],
+            ),
             sessions=sessions,
             viewers=ViewerTokens(database, clock),
             pairings=world.pairings,
@@ -335,7 +347,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             deletions=deletions,
             owner_origin=OWNER_ORIGIN,
         ),
-        owner_origin=OWNER_ORIGIN,
+        owner_origins=[OWNER_ORIGIN, OWN_MACHINE],
         public_url=RELAY_URL,
         enrol=_refuse_enrolment,
         check_health=_health,

@@ -40,16 +40,19 @@ class RegisterTown:
         self.keys: dict[str, NewAgency] = {}
         self.versions: dict[str, int] = {}
 
-    def signed(self, body: ChangeBody, *admins: AdminKey) -> bytes:
-        """Return a change's entry with the signatures of these, or of both."""
-        proposed = propose(self.register.origin, body)
+    async def signed(
+        self, body: ChangeBody, *admins: AdminKey, follows: int | None = None
+    ) -> bytes:
+        """Return the next change's entry with the signatures of these, or of both."""
+        follows = await self.register.widenings() if follows is None else follows
+        proposed = propose(self.register.origin, body, follows=follows)
         for admin in admins or self.admins:
             proposed = sign_change(proposed, admin)
         return proposed.entry()
 
     async def change(self, body: ChangeBody, *admins: AdminKey) -> None:
         """Sign a change and submit it."""
-        entry = self.signed(body, *admins)
+        entry = await self.signed(body, *admins)
         await self.register.submit(entry, key=sha256_hex(entry))
 
     async def charter(self, *, delays: Delays = QUICK, limits: Limits = EASY) -> None:
@@ -90,7 +93,7 @@ class RegisterTown:
         }
         agreement = Agreement(**(fields | changes))
         enrolment = AgencyEnrolment(signed=sign_agreement(keys.key, agreement), text=TEXT)
-        proposed = propose_agreement(enrolment)
+        proposed = propose_agreement(enrolment, follows=await self.register.widenings())
         for admin in self.admins:
             proposed = sign_change(proposed, admin)
         entry = proposed.entry()

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from relay.bus import Bus
 from relay.clock import SystemClock
-from relay.config import Address, Config, PushConfig
+from relay.config import Config, PushConfig
+from relay.config_values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
@@ -36,6 +37,7 @@ from relay.init import InitSettings, init
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.store.database import Database
+from tests.relay.databases import url_of
 
 BIN = Path(sys.executable).parent
 
@@ -99,6 +101,7 @@ def new_relay(folder: Path, *, s3_port: int | None = None) -> Config:
         mqtt_port=free_port(),
         nats_port=free_port(),
         s3_port=s3_port or free_port(),
+        database_url=url_of(folder / "relay.sqlite3"),
     )
     return asyncio.run(init(settings, SystemClock()))
 
@@ -133,7 +136,7 @@ async def run_relay(
     clock = SystemClock()
     keys = BrokerKeys.load(config.broker_keys_path)
     authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
-    database = await Database.open(config.database_path)
+    database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed, tls=tls)
     hub = Hub()
     revocations = Revocations(bus=bus, database=database, clock=clock)

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.agency_cli import SAVED_PAGE, main
+from relay.agency_cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.checks import Exit
+from relay.verify.saved_page import SAVED_PAGE
 from tests.relay.evidence_files import Evidence, Film, Written, make_evidence
 
 

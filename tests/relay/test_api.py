@@ -16,7 +16,8 @@ from relay.notify.hub import QUEUE_LENGTH
 from relay.store import health as health_rows
 from relay.store.health import HealthRow
 from tests.relay.http_people import Owner, paired_owner
-from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.story.authenticator import SoftPasskey
 
 HEALTH = HealthRow(
     received_ms=1_790_000_000_000,
@@ -68,7 +69,7 @@ async def test_a_doorbell_cannot_join_an_account_that_does_not_wait_for_it(world
     await owner.register()
     paired = Paired(pairing_id=new_id(), credential_id=owner.passkey.key.credential_id)
     await world.pairings.take_paired(device, paired)
-    assert (await owner.get("/doorbells")).json() == {"doorbells": []}
+    assert (await owner.get("/doorbells")).json() == {"doorbells": [], "gone": []}
 
 
 async def test_somebody_elses_pairing_is_not_found(world: World) -> None:
@@ -91,7 +92,7 @@ async def test_a_newcomer_is_shown_to_the_owners_until_they_are_in(world: World)
     await newcomer.post("/pairings", {"pairing_id": join["pairing_id"]})
     assert (await newcomer.post("/join", join)).status_code == 201
     assert (await owner.get("/joins")).json()["joins"] == [join | {"device": device}]
-    assert (await newcomer.get("/doorbells")).json() == {"doorbells": []}
+    assert (await newcomer.get("/doorbells")).json() == {"doorbells": [], "gone": []}
     paired = Paired(pairing_id=join["pairing_id"], credential_id=newcomer.passkey.key.credential_id)
     await world.pairings.take_paired(device, paired)
     assert (await owner.get("/joins")).json() == {"joins": []}
@@ -328,8 +329,10 @@ async def test_the_config_and_the_description_are_public(world: World) -> None:
     config = (await world.browser().get(f"{API}/config")).json()
     assert config == {
         "demo_passkeys": False,
+        "owner_origin": OWNER_ORIGIN,
         "owner_rp_id": "owner.test",
         "relay_name": "Testtown",
+        "example_town": "example.testtown",
     }
     paths = (await world.browser(RELAY_URL).get(f"{API}/openapi.json")).json()["paths"]
     assert "/doorbells/{device}/offer" in paths
@@ -382,3 +385,44 @@ async def test_owners_see_each_other_and_each_leaves_only_for_themselves(world: 
     assert (await bo.delete(f"/doorbells/{device}")).status_code == 204
     assert (await bo.get("/doorbells")).json()["doorbells"] == []
     assert len((await ada.get("/doorbells")).json()["doorbells"]) == 1
+
+
+def at_own_machine(world: World, *, rp_id: str = "localhost", origin: str = OWN_MACHINE) -> Owner:
+    """Somebody who serves the app to themselves."""
+    owner = Owner(world, "Ida")
+    owner.http = world.browser(OWN_MACHINE)
+    owner.passkey = SoftPasskey.create(rp_id=rp_id, origin=origin)
+    return owner
+
+
+async def test_whoever_joins_at_an_app_of_their_own_signs_in_there(world: World) -> None:
+    owner = at_own_machine(world)
+    joined = await owner.register()
+    assert joined.json()["owner"]["origin"] == OWN_MACHINE
+    assert joined.headers["Access-Control-Allow-Origin"] == OWN_MACHINE
+    begun = (await owner.post("/owner/login/options", {})).json()
+    assert begun["options"]["rpId"] == "localhost"
+    assert (await owner.log_in()).is_success
+
+
+@pytest.mark.parametrize(
+    ("rp_id", "origin"),
+    [
+        ("localhost", "http://localhost:9999"),
+        ("owner.test", OWNER_ORIGIN),
+        ("evil.test", OWN_MACHINE),
+    ],
+)
+async def test_a_passkey_of_another_page_is_not_registered_there(
+    world: World, rp_id: str, origin: str
+) -> None:
+    refused = await at_own_machine(world, rp_id=rp_id, origin=origin).register()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "passkey")
+
+
+async def test_a_page_that_the_operator_didnt_name_is_no_place_for_the_app(world: World) -> None:
+    owner = Owner(world)
+    owner.http = world.browser("http://localhost:9999")
+    begun = await owner.post("/owner/login/options", {})
+    assert begun.json()["options"]["rpId"] == "owner.test"
+    assert "Access-Control-Allow-Origin" not in begun.headers

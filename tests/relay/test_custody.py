@@ -57,6 +57,7 @@ from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import MemoryBucket, make_keys, make_logs
 from tests.fakes.log_town import make_town
+from tests.relay.databases import open_database
 
 DEVICES = ["a" * 20, "b" * 20, "c" * 20]
 CUSTODY = "example.lakeland/custody"
@@ -114,7 +115,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    database = await Database.open(tmp_path / "relay.sqlite3")
+    database = await open_database(tmp_path / "relay.sqlite3")
     async with database.begin() as tx:
         for device in DEVICES:
             await fleet.add(
@@ -279,7 +280,7 @@ async def test_there_are_no_slots_before_the_charter_says_how_long_they_are(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "other").mkdir()
-    database = await Database.open(tmp_path / "other" / "relay.sqlite3")
+    database = await open_database(tmp_path / "other" / "relay.sqlite3")
     house = House(tmp_path / "other" / "witnesses", database)
     await house.take(DEVICES[0], SlotCommitted(slot=1, commitment="11" * 32, notes=[]))
     await house.desk._slots.close_due()
@@ -429,7 +430,8 @@ async def test_two_relays_close_a_slot_once(house: House) -> None:
     for _ in range(2):
         async with house.database.begin() as tx:
             await close(tx, house.logs, 7)
-    assert [one.slot for one in await house.custody() if isinstance(one, SlotLeaf)] == [7]
+    closed = [one.slot for one in await house.custody() if isinstance(one, SlotLeaf)]
+    assert closed.count(7) == 1  # the desk closes those of this very day by itself
 
 
 async def test_a_download_is_logged_before_anybody_may_act(house: House) -> None:
@@ -486,7 +488,8 @@ async def test_only_the_agencys_own_key_answers_a_deletion(house: House) -> None
     with pytest.raises(AnswerRefused, match="nobody asked"):
         await answer(signed_answer(key, package))
     async with house.database.begin() as tx:
-        await tx.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        if tx.dialect.name == "sqlite":
+            await tx.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         await tx.exec_driver_sql("DROP TABLE deletions")
         await tx.exec_driver_sql(
             "CREATE TABLE deletions (package_id TEXT PRIMARY KEY, agency TEXT NOT NULL,"

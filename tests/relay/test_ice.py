@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import LiveConfig, parse_ice_url
+from relay.config import LiveConfig
+from relay.config_values import parse_ice_url
 from relay.errors import ConfigError
 from relay.live.ice import IceServers, read_secret
 from tests.fakes.clock import ManualClock

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.merkle import ProofRefused, Tree, leaf_hash
@@ -19,17 +20,19 @@ from relay.custody.shelf import Retention, Shelf, is_path, stamps_path
 from relay.fleet.commands import Commands
 from relay.store import logs as rows
 from relay.store.database import Database
+from relay.store.schema import log_entries
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
 from tests.fakes.witness_log import WitnessedLog
+from tests.relay.databases import ON_SQLITE_ONLY, open_database
 
 ORIGIN = "example.lakeland/custody"
 
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    database = await Database.open(tmp_path / "relay.sqlite3")
+    database = await open_database(tmp_path / "relay.sqlite3")
     yield database
     await database.close()
 
@@ -215,7 +218,7 @@ async def test_two_relays_on_one_database_make_one_log(
     tmp_path: Path, database: Database, keys: LogKeys
 ) -> None:
     bucket = MemoryBucket()
-    other_database = await Database.open(tmp_path / "relay.sqlite3")
+    other_database = await open_database(tmp_path / "relay.sqlite3")
     try:
         async with (
             running(make_logs(keys, database, bucket)) as one,
@@ -281,22 +284,23 @@ async def test_what_the_world_has_seen_never_gets_smaller(
     assert bucket.files["custody/checkpoint"] == newest
 
 
+@ON_SQLITE_ONLY
 async def test_a_database_older_than_what_was_published_is_refused_with_words(
     tmp_path: Path, keys: LogKeys
 ) -> None:
     bucket = MemoryBucket()
     old, new = tmp_path / "relay.sqlite3", tmp_path / "newer.sqlite3"
-    database = await Database.open(old)
+    database = await open_database(old)
     async with running(make_logs(keys, database, bucket)) as logs:
         await logs.logged((await add(database, logs, "one"))[0])
     await database.close()
     new.write_bytes(old.read_bytes())
-    database = await Database.open(new)
+    database = await open_database(new)
     async with running(make_logs(keys, database, bucket)) as logs:
         await logs.logged((await add(database, logs, "two"))[0])
     await database.close()
     before = dict(bucket.files)
-    database = await Database.open(old)  # "restored"
+    database = await open_database(old)  # "restored"
     logs = make_logs(keys, database, bucket)
     await add(database, logs, "something else")
     with pytest.RaisesGroup(pytest.RaisesExc(LogContradicts, match="old backup")):
@@ -310,7 +314,7 @@ async def test_a_database_with_other_entries_than_were_published_is_refused(
 ) -> None:
     bucket = MemoryBucket()
     for name in ("one", "other"):
-        database = await Database.open(tmp_path / f"{name}.sqlite3")
+        database = await open_database(tmp_path / f"{name}.sqlite3")
         logs = make_logs(keys, database, bucket)
         (pending,) = await add(database, logs, name)
         if name == "one":
@@ -345,10 +349,8 @@ async def test_entries_that_changed_after_they_had_their_places_are_not_signed(
             await logs.logged(pending, timeout_s=0.7)
     keys.away.clear()
     async with database.begin() as tx:
-        await tx.exec_driver_sql(
-            "UPDATE log_entries SET entry = 'another', leaf_hash = ?",
-            (leaf_hash(b"another").hex(),),
-        )
+        other = {"entry": "another", "leaf_hash": leaf_hash(b"another").hex()}
+        await tx.execute(update(log_entries).values(**other))
     with pytest.RaisesGroup(pytest.RaisesExc(LogContradicts, match="aren't those of its root")):
         await make_logs(keys, database, bucket).run()
     assert "custody/checkpoint" not in bucket.files
@@ -358,12 +360,11 @@ async def test_an_old_database_and_a_new_bucket_are_stopped_by_the_witnesses(
     tmp_path: Path, keys: LogKeys
 ) -> None:
     old = tmp_path / "relay.sqlite3"
-    database = await Database.open(old)
+    database = await open_database(old)
     async with running(make_logs(keys, database, MemoryBucket())) as logs:
         await logs.logged((await add(database, logs, "one", "two"))[1])
     await database.close()
-    old.unlink()
-    database = await Database.open(old)
+    database = await open_database(tmp_path / "new.sqlite3")
     async with running(make_logs(keys, database, MemoryBucket())) as logs:
         (pending,) = await add(database, logs, "another")
         with pytest.raises(LogUnavailable):

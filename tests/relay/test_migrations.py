@@ -3,12 +3,9 @@
 schema_v1.sql was dumped from a database that version 1 of the schema wrote.
 """
 
-import os
 import re
-import shutil
 import sqlite3
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +14,16 @@ from sqlalchemy import inspect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.__main__ import main
 from relay.errors import SchemaTooOld, StoreError
 from relay.store import events, fleet, health
 from relay.store.database import Database
 from relay.store.migrations import STEPS
 from relay.store.schema import SCHEMA_VERSION, metadata
+from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.servers import Broker
+from tests.rigs.postgres import MISSING, programs, run_postgres
 
 V1 = (Path(__file__).parent / "schema_v1.sql").read_text()
 DEVICE = "abcdefghijklmnopqrst"
@@ -143,10 +143,51 @@ async def test_a_version_that_never_was_is_refused(old: Path) -> None:
         await Database.open(old, is_migrating=True)
 
 
+@pytest.mark.parametrize("lost", ["DROP TABLE packages", "ALTER TABLE packages RENAME state TO x"])
+async def test_a_database_that_lacks_what_its_version_has_is_refused(
+    tmp_path: Path, lost: str
+) -> None:
+    path = tmp_path / "relay.sqlite3"
+    await (await Database.open(path)).close()
+    with sqlite3.connect(path) as raw:
+        raw.execute("PRAGMA foreign_keys=OFF")
+        raw.execute(lost)
+    for is_migrating in (False, True):
+        with pytest.raises(StoreError, match=r"packages.*between two releases"):
+            await Database.open(path, is_migrating=is_migrating)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("log", "show"),
+        ("moderate", "list"),
+        ("legal-process", "add", "--kind", "subpoena", "--yielded", "account_metadata"),
+    ],
+)
+def test_every_command_says_that_a_database_is_too_old(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert main(["init", "--data", str(tmp_path / "relay")]) == 0
+    config = tmp_path / "relay" / "relay.toml"
+    assert main(["log", "init", "--config", str(config), "--name", "lakeland", "--example"]) == 0
+    witness = NoteSigner.generate("north.example", "cosignature").key.vkey
+    named = ["--witness", f"north={witness}@http://north.example", "--quorum", "1"]
+    out = ["--out", str(config.parent / "policy.txt")]
+    assert main(["log", "policy", *named, *out, "--config", str(config)]) == 0
+    database = config.parent / "relay.sqlite3"
+    database.unlink(missing_ok=True)
+    with sqlite3.connect(database) as raw:
+        raw.executescript(V1)
+    assert main([*command, "--config", str(config)]) == 1
+    assert "doorward-relay migrate" in capsys.readouterr().err
+
+
 def test_every_version_has_the_step_to_it() -> None:
     assert sorted(STEPS) == list(range(2, SCHEMA_VERSION + 1))
 
 
+@ON_SQLITE_ONLY
 @pytest.mark.services
 def test_the_command_line_says_what_is_needed_and_does_it(
     own_broker: Broker, capsys: pytest.CaptureFixture[str]
@@ -173,29 +214,11 @@ def test_the_command_line_says_what_is_needed_and_does_it(
 @pytest.fixture
 def postgres() -> Iterator[list[str]]:
     """A PostgreSQL server of this test's own; yields the psql that talks to it."""
-    found = shutil.which("initdb") or next(
-        iter(sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin/initdb")))), None
-    )
-    if found is None or shutil.which("psql") is None:
-        pytest.skip("PostgreSQL isn't installed here (initdb, psql)")
-    programs = Path(found).resolve().parent
-    user = "nobody" if os.getuid() == 0 else None  # it refuses to run as root
-    with tempfile.TemporaryDirectory(prefix="doorward-") as folder:
-        if user is not None:
-            shutil.chown(folder, user)
-        cluster = f"{folder}/cluster"
-        command = [found, "-D", cluster, "-U", "doorward", "-A", "trust", "-N", "-E", "UTF8"]
-        subprocess.run(command, check=True, capture_output=True, user=user)
-        listening = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-        control = [str(programs / "pg_ctl"), "-D", cluster, "-w"]
-        # Its log goes to a file: a pipe would be held open by the server.
-        start = [*control, "-l", f"{folder}/log", "-o", listening, "start"]
-        subprocess.run(start, check=True, stdout=subprocess.DEVNULL, user=user)
-        try:
-            yield ["psql", "-h", folder, "-U", "doorward", "-d", "postgres", "-X", "-q", "-A", "-t"]
-        finally:
-            stop = [*control, "-m", "immediate", "stop"]
-            subprocess.run(stop, check=True, stdout=subprocess.DEVNULL, user=user)
+    at = programs()
+    if at is None:
+        pytest.skip(MISSING)
+    with run_postgres(at, fsync="off") as folder:
+        yield ["psql", "-h", str(folder), "-U", "doorward", "-d", "postgres", "-XqAt"]
 
 
 def run_sql(psql: list[str], script: str) -> list[str]:
@@ -211,7 +234,7 @@ def test_the_steps_run_on_postgresql_too(postgres: list[str]) -> None:
         *("officer_certificates", "requests", "packages", "downloads"),
     )
     made = [
-        statement.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "SERIAL PRIMARY KEY")
+        statement.replace("INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT", "BIGSERIAL PRIMARY KEY")
         for name in names
         for statement in re.findall(
             rf'^(?:CREATE TABLE {name} \(.*?^\);|INSERT INTO "{name}" [^\n]*)', V1, re.M | re.S

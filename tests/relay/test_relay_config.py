@@ -10,10 +10,14 @@ import pytest
 
 import relay
 from relay.__main__ import main
-from relay.config import LiveConfig, LogConfig, PushConfig, load, parse, parse_ice_url
+from relay.config import LiveConfig, LogConfig, PushConfig, load, parse
+from relay.config_values import parse_ice_url
 from relay.errors import ConfigError
 
 EXAMPLE = Path(relay.__file__).parent / "relay.example.toml"
+
+
+OPTIONAL = ("demo_passkeys", "more_owner_origins", "database_url")
 
 
 def example() -> dict[str, Any]:
@@ -40,7 +44,7 @@ def test_the_example_explains_every_key() -> None:
     keys = {key for key in document if key not in tables}
     assert explained == keys.union(*(document[table] for table in tables))
     for key in document:  # and there is no key that it leaves out
-        assert key in ("demo_passkeys", *tables) or refuses_without(key)
+        assert key in OPTIONAL or key in tables or refuses_without(key)
     assert {field.name for field in fields(LiveConfig)} == {
         key.replace("_file", "_path") for key in document["live"]
     }
@@ -70,6 +74,11 @@ def refuses_without(key: str) -> bool:
         ("public_url", "ftp://localhost"),
         ("public_url", "http://localhost:99999"),
         ("owner_origin", "http://localhost:8400"),
+        ("more_owner_origins", "http://localhost:8420"),
+        ("more_owner_origins", ["http://localhost:8420/"]),
+        ("more_owner_origins", ["http://localhost:8420", "http://localhost:8420"]),
+        ("more_owner_origins", ["http://localhost:8400"]),
+        ("more_owner_origins", [f"http://localhost:{port}" for port in range(1, 10)]),
         ("data_dir", ""),
         ("demo_passkeys", "yes"),
         ("broker.url", "http://127.0.0.1:8404"),
@@ -208,3 +217,44 @@ def test_serve_ends_with_2_and_says_why(
     said = capsys.readouterr().err
     assert "bad setting" in said
     assert "expected" in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://doorward:s3cret@db.test:5433/doorward?ssl=verify-full",
+        "postgresql://doorward@/doorward?host=/run/postgresql",
+        "postgresql://doorward@localhost/doorward",
+        "postgresql://doorward@10.0.0.5/doorward?ssl=disable",
+    ],
+)
+def test_a_postgresql_database_takes_the_place_of_the_file(url: str) -> None:
+    document = example()
+    assert parse(document, folder=Path("/srv")).database == Path("/srv/relay.sqlite3")
+    document["database_url"] = url
+    assert parse(document, folder=Path("/srv")).database == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        7,
+        "sqlite:///s3cret.sqlite3",
+        "postgresql://doorward:s3cret@db.test/doorward",
+        "postgresql://doorward:s3cret@db.test/doorward?ssl=prefer",
+        "postgresql://doorward:s3cret@db.test/doorward?ssl=verify-full&passfile=x",
+        "postgresql://doorward:s3cret@db.test/doorward?host=10.0.0.5",
+        "postgresql://doorward:s3cret@localhost/",
+        "postgresql://doorward:s3cret@localhost:x/doorward",
+        "postgresql://doorward:s3cret@/doorward",
+    ],
+)
+def test_a_wrong_database_url_is_refused_and_not_repeated(url: object) -> None:
+    """Over a network without a word on TLS, it would go in the clear; and it holds a password."""
+    document = example()
+    document["database_url"] = url
+    with pytest.raises(ConfigError) as caught:
+        parse(document, folder=Path())
+    assert caught.value.key == "database_url"
+    assert "s3cret" not in str(caught.value)
+    assert "ssl=verify-full" in str(caught.value)

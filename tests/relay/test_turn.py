@@ -20,7 +20,7 @@ from firmware.live.ice_edge import tune_ice
 from firmware.protocol.commands import IceServer
 from firmware.protocol.live import check_answer
 from relay.clock import SystemClock
-from relay.config import IceUrl
+from relay.config_values import IceUrl
 from relay.live.coturn import USER_QUOTA
 from relay.live.ice import IceServers, turn_password
 from relay.live.probe import try_turn

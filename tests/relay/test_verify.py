@@ -16,10 +16,9 @@ from msgspec.structs import replace as changed
 
 from firmware.protocol.contents import CONTENTS_NAME, SignedContents
 from firmware.protocol.encoding import b64u, decode, new_id
-from firmware.protocol.footage import ReleasedPart
 from firmware.protocol.grants import Recipient
-from firmware.protocol.packages import seal_package
 from firmware.protocol.passkeys import Assertion
+from firmware.protocol.released_part import ReleasedPart
 from firmware.protocol.requests import SignedRequest
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Exit, Result
@@ -28,6 +27,7 @@ from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
 from relay.verify.papers import statement_unverified
 from relay.verify.report import Given, Report, check_evidence
 from tests.fakes.log_town import make_town
+from tests.fakes.sealed_package import seal_package
 from tests.relay.evidence_files import (
     Doorbell,
     Evidence,

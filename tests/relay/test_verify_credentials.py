@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from firmware.evidence.provenance import Claim, Provenance
 from firmware.protocol.encoding import decode
-from firmware.protocol.footage import ReleasedPart
+from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Check, Exit, Result
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import check_evidence

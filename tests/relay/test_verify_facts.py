@@ -8,10 +8,10 @@ from firmware.protocol.footage import (
     ClipManifest,
     ClipTrigger,
     Gop,
-    ReleasedPart,
     SoundSpan,
     SoundTrack,
 )
+from firmware.protocol.released_part import ReleasedPart
 from relay.verify.facts import facts_of
 from relay.verify.recordings import Recording
 

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from firmware.protocol.encoding import WireError, decode
-from firmware.protocol.footage import ReleasedPart
+from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit, Result
 from relay.verify.cli import main
 from relay.verify.evidence import evidence_of_folder

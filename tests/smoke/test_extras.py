@@ -72,6 +72,11 @@ def environment(folder: Path, extra: str) -> Path:
         ("relay", "relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app"]),
         ("view", "firmware.viewer", ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"]),
         (
+            "approve",
+            "firmware.owner",
+            ["gpiozero", "paho", "numpy", "PIL", "relay", "firmware.app", "firmware.capture"],
+        ),
+        (
             "verify",
             "relay.verify",
             ["reportlab", "relay.clock", "firmware.app", "starlette"],

@@ -12,15 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from firmware.protocol.encoding import decode, device_id_of, sha256_hex
-from firmware.protocol.footage import (
-    ClipManifest,
-    Gop,
-    GopHasher,
-    SignedManifest,
-    check_manifest,
-    split_length_prefixed,
-)
+from firmware.protocol.footage import ClipManifest, Gop, GopHasher, SignedManifest, check_manifest
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
+from firmware.protocol.nal_units import split_length_prefixed
 from tests.story.settings import StoryError
 
 PTS_PER_S = 90_000

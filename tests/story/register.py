@@ -85,7 +85,11 @@ async def make_agency(settings: Settings, agency: str, name: str, cells: tuple[s
             "--agreement", str(signed), "--text", str(text), "--out", str(enrolment),
         ]
     )  # fmt: skip
-    await _relay("admin", "propose", "agreement", str(enrolment), "--out", str(change))
+    await _relay(
+        "admin", "propose", "agreement", str(enrolment),
+        "--config", str(settings.relay_toml),
+        "--out", str(change),
+    )  # fmt: skip
     await sign_and_submit(settings, change)
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from firmware.protocol import footage, notes, packages, pairing
+from firmware.protocol import footage, notes, pairing
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex, unb64u
 from firmware.protocol.grants import (
@@ -36,11 +36,13 @@ from firmware.protocol.grants import (
     Recipient,
     Statement,
 )
+from firmware.protocol.nal_units import split_annex_b
 from firmware.protocol.passkeys import PasskeyKey, challenge
 from firmware.protocol.sealing import seal_to
 from firmware.vault.recovery_words import RecoveryKey, make_recovery_key
 from firmware.vault.sealed_file import Cipher, Kind, Vault
 from firmware.vault.storage_key import FileStorageKey
+from tests.fakes.sealed_package import seal_package
 
 HERE = Path(__file__).parent
 AN_ID = "a" * 26
@@ -108,7 +110,7 @@ def statement_vectors() -> dict[str, Any]:
     statement = _grant(public)
     identity = ec.generate_private_key(ec.SECP256R1())
     files = {"clip-1.mp4": bytes(range(256)) * 300, "request.json": b"{}"}
-    package = packages.seal_package(
+    package = seal_package(
         package_id=AN_ID,
         device=DEVICE,
         agency="lakeland",
@@ -135,7 +137,7 @@ def footage_vectors() -> dict[str, Any]:
     units = _encode()
     hasher = footage.GopHasher()
     for pts, is_key, data in units:
-        hasher.add(pts, is_key, footage.split_annex_b(data))
+        hasher.add(pts, is_key, split_annex_b(data))
     gops = hasher.finish()
     manifest = footage.ClipManifest(
         clip_id=AN_ID,
@@ -254,7 +256,7 @@ def _mux(units: list[tuple[int, bool, bytes]], flags: str) -> bytes:
 
 
 def _parameter_sets(access_unit: bytes) -> bytes:
-    sets = [u for u in footage.split_annex_b(access_unit) if u[0] & 0x1F in (7, 8)]
+    sets = [u for u in split_annex_b(access_unit) if u[0] & 0x1F in (7, 8)]
     return b"".join(b"\x00\x00\x00\x01" + unit for unit in sets)
 
 

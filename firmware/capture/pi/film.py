@@ -20,7 +20,7 @@ from firmware.capture.pi.night import NightSwitch
 from firmware.capture.pi.streams import Stream, i420_of
 from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.protocol.encoding import WireError
-from firmware.protocol.footage import split_annex_b
+from firmware.protocol.nal_units import split_annex_b
 
 if TYPE_CHECKING:
     from firmware.capture.mask import MaskPainter

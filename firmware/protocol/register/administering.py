@@ -1,15 +1,25 @@
-"""Who may change a register: its administrators, and what its charter may say. Pure."""
+"""Who may change a register, where, and what charters and agreements may say. Pure."""
 
-from firmware.protocol.encoding import unb64u
+import msgspec
+
+from firmware.protocol.encoding import decode_canonical, unb64u
 from firmware.protocol.passkeys import load_p256, verify_p256
 from firmware.protocol.register.entries import (
+    EXAMPLE_PREFIX,
+    MAX_AGREEMENT_MS,
     Admin,
+    Agreement,
+    Change,
     ChangeSignature,
     Charter,
     Delays,
     Limits,
+    SignedAgreement,
+    Widening,
+    agreement_message,
 )
 from firmware.protocol.register.records import EntryVoid
+from firmware.protocol.sealing import seal_to
 
 
 def admins_by_id(admins: list[Admin]) -> dict[str, Admin]:
@@ -36,7 +46,50 @@ def check_signers(
         raise EntryVoid(f"{at_least} administrators must sign this")
 
 
-def keeps_the_rules(charter: Charter) -> bool:
+def check_place(change: Change, widenings: int) -> None:
+    """Raise EntryVoid unless what widens comes right after what its signers knew of."""
+    follows = change.follows
+    if not isinstance(change.body, Widening | Charter):
+        if not isinstance(follows, msgspec.UnsetType):
+            raise EntryVoid("what only narrows is bound to no place")
+        return
+    if isinstance(follows, msgspec.UnsetType):
+        raise EntryVoid("it doesn't say which change it follows: propose it again")
+    if follows < widenings:
+        raise EntryVoid("another change was published since this one was written: propose it again")
+    if follows > widenings:
+        raise EntryVoid("it follows a change that isn't in the register yet")
+
+
+def parse_agreement(signed: SignedAgreement, *, origin: str) -> Agreement:
+    """Return an agreement that its agency signed for this log, or raise WireError."""
+    text = signed.agreement.encode()
+    agreement = decode_canonical(Agreement, text)
+    key = unb64u(agreement.signing_key)
+    load_p256(key)
+    if not verify_p256(key, unb64u(signed.signature), agreement_message(text)):
+        raise EntryVoid("the agency didn't sign its agreement")
+    if agreement.origin != origin:
+        raise EntryVoid("the agreement was made for another log")
+    for one in agreement.sealing_keys:
+        seal_to(unb64u(one), b"", b"")  # else a grant would fail once it is spent
+    if not 0 < agreement.ends_ms - agreement.begins_ms <= MAX_AGREEMENT_MS:
+        raise EntryVoid("an agreement holds for twelve months at most")
+    return agreement
+
+
+def check_charter(charter: Charter, *, is_example: bool) -> dict[str, Admin]:
+    """Return the administrators of a charter that such a log may have, or raise EntryVoid."""
+    if charter.is_example != is_example:
+        raise EntryVoid(
+            f'a log is an example if, and only if, its name begins with "{EXAMPLE_PREFIX}"'
+        )
+    if not is_example and not _keeps_the_rules(charter):
+        raise EntryVoid("shorter delays or looser limits than the rules allow")
+    return admins_by_id(charter.admins)
+
+
+def _keeps_the_rules(charter: Charter) -> bool:
     """Tell whether delays are as the rules say or longer, and limits as they are or stricter."""
     delays, rules = charter.delays, Delays()
     limits, most = charter.limits, Limits()

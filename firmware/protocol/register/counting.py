@@ -5,12 +5,16 @@ Times are the requests' own. What one request may ask for by itself is in rules.
 
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from firmware.protocol.register.entries import Limits
-from firmware.protocol.register.records import RequestRecord
+from firmware.protocol.register.records import LimitsRecord, RequestRecord
 from firmware.protocol.register.rules import RuleBroken
 from firmware.protocol.requests import EvidenceRequest
+
+MAX_LIMITS_BACK = 16
+"""A request isn't tried by limits that were changed more often since: it waits for younger ones."""
 
 
 @dataclass(slots=True)
@@ -55,6 +59,34 @@ class Counts:
                 )
         if request.is_emergency and _standing(self.emergencies.get(agency, []), now_ms):
             raise RuleBroken("emergency", "an agency may have one open emergency at most")
+
+    def keeps_from(
+        self,
+        request: EvidenceRequest,
+        limits: Sequence[LimitsRecord],
+        *,
+        renewed: RequestRecord | None,
+    ) -> int:
+        """Return the place of the oldest limits that it keeps, with all that came after them.
+
+        The newest it keeps: `check` is done. Which of them are old enough to count, the witnesses'
+        clocks say later (facts.py), and nobody who replays. A renewal isn't counted, so it keeps
+        no more than what it renews.
+        """
+        place = len(limits) - 1
+        last = max(0, place - MAX_LIMITS_BACK, 0 if renewed is None else renewed.keeps_from)
+        while place > last and self._keeps(request, limits[place - 1].limits, renewed=renewed):
+            place -= 1
+        return place
+
+    def _keeps(
+        self, request: EvidenceRequest, limits: Limits, *, renewed: RequestRecord | None
+    ) -> bool:
+        try:
+            self.check(request, limits, renewed=renewed)
+        except RuleBroken:
+            return False
+        return True
 
     def add(self, record: RequestRecord) -> None:
         """Count a request that is published."""

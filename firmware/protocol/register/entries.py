@@ -1,9 +1,9 @@
 """The entries of the register, each one leaf: canonical JSON of a `Leaf`.
 
 What only the relay's operator may say is a `Change`, signed by administrators: two of them where
-it widens who may ask (R17), one where it narrows. What an agency says of itself is signed by its
-own key, and only published here. An entry that nobody had the right to make has no effect
-(replay.py says so); it stays in the log for everybody to see.
+it widens who may ask (R17), and then for one place in the register; one where it narrows. What an
+agency says of itself is signed by its own key, and only published here. An entry that nobody had
+the right to make has no effect (replay.py says so); it stays in the log for everybody to see.
 """
 
 from typing import Annotated, Literal
@@ -172,6 +172,8 @@ class ProgramReleased(Document, frozen=True, kw_only=True, tag="program", tag_fi
     sha256: Digest
 
 
+Widening = AdminsChanged | LimitsChanged | AgreementMade | ProgramReleased
+"""What lets somebody ask, or be believed, who couldn't before. Two sign, for one place."""
 ChangeBody = (
     Charter
     | AdminsChanged
@@ -184,12 +186,18 @@ ChangeBody = (
 
 
 class Change(Document, frozen=True, kw_only=True):
-    """What is signed: it can be used in this log only, and `nonce` makes it once only."""
+    """What is signed: it can be used in this log only, and `nonce` makes it once only.
+
+    What widens also has one place only: `follows` says how many such changes the register has
+    before it (a charter: 0; the first after it: 1). A relay that holds one back loses it with the
+    next that it publishes. What narrows has no place, and may come at any time.
+    """
 
     v: Literal[1] = 1
     domain: Literal["doorward/register-change/v1"] = "doorward/register-change/v1"
     origin: Line
     nonce: Id
+    follows: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | msgspec.UnsetType = msgspec.UNSET
     body: ChangeBody
 
 

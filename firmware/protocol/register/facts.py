@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from firmware.protocol.register.entries import Agreement, Delays, Limits
+from firmware.protocol.register.entries import Agreement, Delays, Limits, ProgramReleased
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import EvidenceRequest, OfficerCertificate, SignedRequest
 
@@ -35,6 +35,10 @@ class Stamps:
             begin -= 1
         self._sizes[begin:end] = [size]
         self._times_ms[begin:end] = [aged_ms]
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return what is kept, as `add` takes it, smallest tree first."""
+        return list(zip(self._sizes, self._times_ms, strict=True))
 
     def seen_ms(self, index: int) -> int | None:
         """Return by when entry `index` was witnessed; None if it isn't yet."""
@@ -80,6 +84,14 @@ class RequestFact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramFact:
+    """One released program, and by when witnesses had seen its release (None: not yet)."""
+
+    program: ProgramReleased
+    seen_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisterFacts:
     """What one follower of the register knows at one moment.
 
@@ -95,7 +107,10 @@ class RegisterFacts:
     agreements: Mapping[str, tuple[AgreementFact, ...]]
     """By agency, oldest first."""
     requests: Mapping[str, RequestFact]
-    """By the digest that grants name."""
+    """By the digest that grants name. One that is within the newest limits only, which are too
+    young to count, isn't here before they are old enough."""
+    programs: tuple[ProgramFact, ...]
+    """Oldest first."""
 
 
 def no_register(origin: str) -> RegisterFacts:
@@ -109,6 +124,7 @@ def no_register(origin: str) -> RegisterFacts:
         limits=Limits(),
         agreements={},
         requests={},
+        programs=(),
     )
 
 
@@ -116,13 +132,14 @@ def facts_of(
     register: Register, stamps: Stamps, *, fresh_ms: int, requests_since_ms: int | None = 0
 ) -> RegisterFacts:
     """Return the facts, without requests that ended before `requests_since_ms` (None: none)."""
+    place = place_of_limits(register, stamps, fresh_ms)
     return RegisterFacts(
         origin=register.origin,
         is_example=register.is_example,
         size=register.size,
         fresh_ms=fresh_ms,
         delays=register.delays,
-        limits=_limits(register, stamps, fresh_ms),
+        limits=register.limits[place].limits if register.limits else Limits(),
         agreements={
             agency: tuple(
                 AgreementFact(
@@ -147,8 +164,12 @@ def facts_of(
                 cosigner=_officer(register, stamps, record.signed, is_cosigner=True),
             )
             for digest, record in register.requests.items()
-            if record.request.expires_ms >= requests_since_ms
+            if record.request.expires_ms >= requests_since_ms and record.keeps_from <= place
         },
+        programs=tuple(
+            ProgramFact(program=record.program, seen_ms=stamps.seen_ms(record.index))
+            for record in register.programs
+        ),
     )
 
 
@@ -173,21 +194,24 @@ def is_old_enough(seen_ms: int | None, age_ms: int, now_ms: int) -> bool:
     return seen_ms is not None and now_ms - seen_ms >= age_ms
 
 
+def place_of_limits(register: Register, stamps: Stamps, now_ms: int) -> int:
+    """Return where in `Register.limits` the newest stand that are old enough (R17).
+
+    Those of the charter need no age: there are none before them.
+    """
+    age_ms = register.delays.key_age_ms
+    for place in range(len(register.limits) - 1, 0, -1):
+        if is_old_enough(stamps.seen_ms(register.limits[place].index), age_ms, now_ms):
+            return place
+    return 0
+
+
 def _counts(fact: AgreementFact, delays: Delays, now_ms: int) -> bool:
     return (
         not fact.is_suspended
         and fact.agreement.begins_ms <= now_ms
         and is_old_enough(fact.seen_ms, delays.key_age_ms, now_ms)
     )
-
-
-def _limits(register: Register, stamps: Stamps, fresh_ms: int) -> Limits:
-    """Return the limits of the newest entry that is old enough (R17)."""
-    age_ms = register.delays.key_age_ms
-    for record in reversed(register.limits[1:]):
-        if is_old_enough(stamps.seen_ms(record.index), age_ms, fresh_ms):
-            return record.limits
-    return register.limits[0].limits if register.limits else Limits()
 
 
 def _officer(

@@ -5,13 +5,16 @@ Written by replay.py alone; everybody else reads.
 
 from dataclasses import dataclass
 
-from firmware.protocol.encoding import WireError
-from firmware.protocol.register.entries import Agreement, Limits
+import msgspec
+
+from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.register.entries import Agreement, Limits, ProgramReleased
 from firmware.protocol.requests import (
     EvidenceRequest,
     OfficerCertificate,
     SignedCertificate,
     SignedRequest,
+    check_certificate,
 )
 
 
@@ -38,14 +41,32 @@ class OfficerRecord:
     signing_key: str
     is_revoked: bool = False
 
+    def is_of(self, signed: SignedCertificate) -> bool:
+        """Tell whether it is this certificate's: of the same text, and signed with the same key."""
+        if signed.certificate != self.signed.certificate:
+            return False
+        if signed.signature == self.signed.signature:
+            return True
+        try:
+            check_certificate(signed, unb64u(self.signing_key))
+        except WireError:
+            return False
+        return True
+
 
 @dataclass(slots=True, kw_only=True)
 class RequestRecord:
-    """One published request."""
+    """One published request.
+
+    `keeps_from` is the place in `Register.limits` of the oldest limits whose counts (R4) it kept
+    when it was published, with all that came after them: those that it was let in by may be too
+    young to count (facts.py).
+    """
 
     index: int
     request: EvidenceRequest
     signed: SignedRequest
+    keeps_from: int
     is_withdrawn: bool = False
     renewed_by: str | None = None
 
@@ -58,9 +79,31 @@ class LimitsRecord:
     limits: Limits
 
 
+@dataclass(slots=True, kw_only=True)
+class ProgramRecord:
+    """One released program, and where it stands in the log."""
+
+    index: int
+    program: ProgramReleased
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Void:
     """An entry without effect."""
 
     index: int
     why: str
+
+
+def sharing(
+    signed: SignedRequest, officer: SignedCertificate, cosigner: SignedCertificate
+) -> SignedRequest:
+    """Return the request with these objects for certificates that equal them.
+
+    An officer's certificate stands in each request in full: shared, it is in memory once.
+    """
+    return msgspec.structs.replace(
+        signed,
+        officer=officer if signed.officer == officer else signed.officer,
+        cosigner=cosigner if signed.cosigner == cosigner else signed.cosigner,
+    )

@@ -11,22 +11,22 @@ counted on (facts.py).
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from firmware.protocol.encoding import WireError, decode_canonical, unb64u
-from firmware.protocol.passkeys import load_p256, load_passkey, verify_p256
+from firmware.protocol.encoding import WireError, decode, decode_canonical, unb64u
+from firmware.protocol.passkeys import load_passkey
 from firmware.protocol.register.administering import (
     admins_by_id,
+    check_charter,
+    check_place,
     check_signers,
-    keeps_the_rules,
+    parse_agreement,
 )
 from firmware.protocol.register.counting import Counts
 from firmware.protocol.register.entries import (
     EXAMPLE_PREFIX,
-    MAX_AGREEMENT_MS,
     MAX_LEAF_BYTES,
     Admin,
     AdminsChanged,
     AgencySuspended,
-    Agreement,
     AgreementMade,
     Change,
     ChangeBody,
@@ -41,8 +41,8 @@ from firmware.protocol.register.entries import (
     ProgramReleased,
     RefusedLeaf,
     RequestLeaf,
+    Widening,
     WithdrawnLeaf,
-    agreement_message,
     change_message,
 )
 from firmware.protocol.register.records import (
@@ -50,8 +50,10 @@ from firmware.protocol.register.records import (
     EntryVoid,
     LimitsRecord,
     OfficerRecord,
+    ProgramRecord,
     RequestRecord,
     Void,
+    sharing,
 )
 from firmware.protocol.register.rules import (
     RuleBroken,
@@ -64,11 +66,10 @@ from firmware.protocol.requests import (
     OfficerCertificate,
     SignedCertificate,
     check_certificate,
-    check_signatures,
+    check_officers,
     check_withdrawal,
     parse_request,
 )
-from firmware.protocol.sealing import seal_to
 
 MAX_WHY_CHARS = 300
 """Of an entry that doesn't parse, the reason can quote the whole; a follower keeps them all."""
@@ -89,7 +90,9 @@ class Register:
         """By agency and officer id."""
         self.requests: dict[str, RequestRecord] = {}
         """By the digest that grants name."""
-        self.programs: list[ProgramReleased] = []
+        self.programs: list[ProgramRecord] = []
+        self.widenings = 0
+        """How many changes that widen were taken, the charter among them: what the next follows."""
         self.refusals: Counter[tuple[str, str]] = Counter()
         """By agency and category."""
         self.voids: list[Void] = []
@@ -159,11 +162,14 @@ class Register:
             raise EntryVoid("made for another log")
         if change.nonce in self._nonces:
             raise EntryVoid("this change was made before")
+        check_place(change, self.widenings)
         message = change_message(text)
         take = self._prepare_body(index, change.body, leaf.signatures, message)
 
         def take_once() -> None:
             self._nonces.add(change.nonce)
+            if isinstance(change.body, Widening | Charter):
+                self.widenings += 1
             take()
 
         return take_once
@@ -194,20 +200,15 @@ class Register:
                 return self._prepare_revocation(body, signatures, message)
             case ProgramReleased():
                 self._check_admins(signatures, message, at_least=2)
-                return lambda: self.programs.append(body)
+                program = ProgramRecord(index=index, program=body)
+                return lambda: self.programs.append(program)
 
     def _prepare_charter(
         self, index: int, charter: Charter, signatures: list[ChangeSignature], message: bytes
     ) -> Callable[[], None]:
         if index != 0:
             raise EntryVoid("only the first entry is a charter")
-        if charter.is_example != self.is_example:
-            raise EntryVoid(
-                f'a log is an example if, and only if, its name begins with "{EXAMPLE_PREFIX}"'
-            )
-        if not self.is_example and not keeps_the_rules(charter):
-            raise EntryVoid("shorter delays or looser limits than the rules allow")
-        admins = admins_by_id(charter.admins)
+        admins = check_charter(charter, is_example=self.is_example)
         check_signers(signatures, message, keys={a.id: a.key for a in charter.admins}, at_least=2)
 
         def take() -> None:
@@ -218,18 +219,7 @@ class Register:
         return take
 
     def _prepare_agreement(self, index: int, body: AgreementMade) -> Callable[[], None]:
-        text = body.signed.agreement.encode()
-        agreement = decode_canonical(Agreement, text)
-        key = unb64u(agreement.signing_key)
-        load_p256(key)
-        if not verify_p256(key, unb64u(body.signed.signature), agreement_message(text)):
-            raise EntryVoid("the agency didn't sign its agreement")
-        if agreement.origin != self.origin:
-            raise EntryVoid("the agreement was made for another log")
-        for one in agreement.sealing_keys:
-            seal_to(unb64u(one), b"", b"")  # else a grant would fail once it is spent
-        if not 0 < agreement.ends_ms - agreement.begins_ms <= MAX_AGREEMENT_MS:
-            raise EntryVoid("an agreement holds for twelve months at most")
+        agreement = parse_agreement(body.signed, origin=self.origin)
         if agreement.agency in self.admins:
             raise EntryVoid("an administrator has this id")
         known = self.agreements.get(agreement.agency, [])
@@ -289,7 +279,8 @@ class Register:
         certificate = check_certificate(leaf.signed, unb64u(signing_key))
         load_passkey(unb64u(certificate.passkey.public_key))
         known = self.officers.get((certificate.agency, certificate.officer_id), [])
-        if any(record.signed.certificate == leaf.signed.certificate for record in known):
+        said = (leaf.signed.certificate, signing_key)
+        if any((record.signed.certificate, record.signing_key) == said for record in known):
             raise EntryVoid("this certificate is here already")
         record = OfficerRecord(
             index=index, certificate=certificate, signed=leaf.signed, signing_key=signing_key
@@ -298,13 +289,16 @@ class Register:
         return lambda: self.officers.setdefault(key, []).append(record)
 
     def officer_of(self, signed: SignedCertificate) -> OfficerRecord | None:
-        """Return the record of this very certificate, if it was published."""
-        try:
-            told = decode_canonical(OfficerCertificate, signed.certificate.encode())
+        """Return the record of this very certificate, if it was published.
+
+        Another key of the agency's may have certified the same text anew: that is another record.
+        """
+        try:  # not canonical, it isn't the text of any record below
+            told = decode(OfficerCertificate, signed.certificate.encode())
         except WireError:
             return None
         known = self.officers.get((told.agency, told.officer_id), [])
-        return next((one for one in known if one.signed.certificate == signed.certificate), None)
+        return next((one for one in reversed(known) if one.is_of(signed)), None)
 
     def _prepare_request(self, index: int, leaf: RequestLeaf) -> Callable[[], None]:
         signed = leaf.signed
@@ -317,22 +311,41 @@ class Register:
             raise EntryVoid("an officer's certificate isn't in the register")
         if officer.is_revoked or cosigner.is_revoked:
             raise EntryVoid("an officer's certificate was revoked")
-        check_signatures(signed, unb64u(officer.signing_key))
+        check_officers(
+            signed,
+            request,
+            self._certified(signed.officer, officer, officer.signing_key),
+            self._certified(signed.cosigner, cosigner, officer.signing_key),
+        )
         self._check_agency(request, officer.signing_key)
         limits = self.limits[-1].limits
         check_limits(request, limits)
         renewed = self._renewed(request)
         self._counts.check(request, limits, renewed=renewed)
-        record = RequestRecord(index=index, request=request, signed=signed)
+        shared = sharing(signed, officer.signed, cosigner.signed)
+        keeps_from = self._counts.keeps_from(request, self.limits, renewed=renewed)
+        record = RequestRecord(index=index, request=request, signed=shared, keeps_from=keeps_from)
 
         def take() -> None:
-            self.requests[digest] = record
-            self._digests[request.id] = digest
-            self._counts.add(record)
+            self.add_request(digest, record)
             if renewed is not None:
                 renewed.renewed_by = digest
 
         return take
+
+    def add_request(self, digest: str, record: RequestRecord) -> None:
+        """Take a request that was judged: just now, or before the state was saved (saved.py)."""
+        self.requests[digest] = record
+        self._digests[record.request.id] = digest
+        self._counts.add(record)
+
+    def _certified(
+        self, signed: SignedCertificate, record: OfficerRecord, signing_key: str
+    ) -> OfficerCertificate:
+        """Return a request's certificate; one that is in the register was checked on its way in."""
+        if (signed, signing_key) == (record.signed, record.signing_key):
+            return record.certificate
+        return check_certificate(signed, unb64u(signing_key))
 
     def _check_agency(self, request: EvidenceRequest, signing_key: str) -> None:
         known = self.agreements.get(request.agency, [])
@@ -345,10 +358,14 @@ class Register:
             raise EntryVoid("the agency is suspended, or has another key now")
         check_area(request.cells, usable[-1])
 
-    def check_counts(self, request: EvidenceRequest) -> None:
-        """Raise RuleBroken if R4, R13 or R15 would keep such a request out now, signed or not."""
-        limits = self.limits[-1].limits
-        self._counts.check(request, limits, renewed=self._renewed(request))
+    def check_counts(self, request: EvidenceRequest, *, limits_from: int) -> None:
+        """Raise RuleBroken if R4, R13 or R15 would keep such a request out now, signed or not.
+
+        By the limits from that place on: with the newest alone no doorbell would ask for it yet.
+        """
+        renewed = self._renewed(request)
+        for record in self.limits[limits_from:]:
+            self._counts.check(request, record.limits, renewed=renewed)
 
     def _renewed(self, request: EvidenceRequest) -> RequestRecord | None:
         """Return what a request renews, if it does; RuleBroken if it can't."""

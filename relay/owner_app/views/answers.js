@@ -103,7 +103,7 @@ function held({ household }, { device, request }) {
   const hold = holdsOf(household, device, Date.now()).find(({ from_ms, to_ms }) => from_ms <= request.from_ms && to_ms >= request.to_ms);
   if (hold === undefined) return null;
   const link = h("a", { href: `#/settings/${device}` }, t("answer.holds_link"));
-  return h("p", {}, t("answer.held"), " ", time(hold.until_ms, "day"), ". ", link);
+  return h("p", {}, t("answer.held"), " ", time(hold.until_ms, "day"), h("br"), link);
 }
 
 /** @param {Context} context @param {Asked} asked */

@@ -27,6 +27,8 @@ export class AskedClip {
     this.asked = asked;
     this.startedMs = spanOf(context.household, offered.clip).from_ms;
     this.onChange = onChange;
+    /** @type {boolean | null} known once it was fetched */
+    this.hasSound = null;
     const { clip_id, duration_ms, is_cut_short } = offered.clip.body;
     const told = /** @type {Told} */ (context.household.told.get(offered.clip.id));
     const triggers = triggersOf(context.household.history, told);
@@ -55,6 +57,7 @@ export class AskedClip {
 
   /** @param {ClipManifest} manifest @param {HTMLVideoElement} video */
   #checked(manifest, video) {
+    this.hasSound = manifest.sound !== undefined;
     const parts = partsOf(manifest, this.startedMs, this.asked);
     if (parts.length === 0) {
       this.box.checked = false;

@@ -5,13 +5,14 @@
 import { fill, h, skeleton } from "../dom.js";
 import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happenings.js";
 import { isBlind } from "../health.js";
-import { agoText, t, time, timeText } from "../i18n.js";
+import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
 import { browsersKnown } from "./browsers.js";
 import { eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
 import { notReached } from "./live_refusal.js";
 import { watchingNow } from "./live_watching.js";
 import { notificationsHint } from "./notifications.js";
+import { goneDoors, noDoorbell } from "./no_door.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
 import { Thumbs } from "./thumbs.js";
 
@@ -39,13 +40,13 @@ export function doorPage(context) {
     body: [
       living(context, () => {
         if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
-        if (household.doorbells.length === 0) return noDoorbell();
+        if (household.doorbells.length === 0) return [...goneDoors(household), ...noDoorbell()];
         const { history, notes, asOfMs } = household;
         const cards = household.doorbells.map((bell) => {
           const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
           return doorbellCard(bell, history, { health, thumbs, asOfMs }, more);
         });
-        return [...cards, latest(happenings(history, notes), folds, thumbs)];
+        return [...cards, ...goneDoors(household), latest(happenings(history, notes), folds, thumbs)];
       }),
       hint,
     ],
@@ -109,13 +110,6 @@ function nothingKnown() {
   return h("p", { class: "empty", "data-testid": "nothing-known" }, t("door.nothing_known"));
 }
 
-function noDoorbell() {
-  return [
-    h("p", { class: "lead" }, t("door.none")),
-    h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/start" }, t("door.add"))),
-  ];
-}
-
 /**
  * @param {Doorbell} bell @param {Told[]} history
  * @param {{health: HealthPanels, thumbs: Thumbs, asOfMs: number}} how
@@ -150,8 +144,8 @@ function doorbellCard(bell, history, { health, thumbs, asOfMs }, more) {
 
 /** @param {Doorbell} bell @param {number} asOfMs when that was known, if not just now */
 function stateText({ state, since_ms }, asOfMs) {
-  if (asOfMs > 0) return t("door.as_of", { time: timeText(asOfMs) });
-  return state === "online" ? t("door.online") : t("door.offline", { time: timeText(since_ms) });
+  if (asOfMs > 0) return t("door.as_of", { time: timeWithin(asOfMs) });
+  return state === "online" ? t("door.online") : t("door.offline", { time: timeWithin(since_ms) });
 }
 
 /**

@@ -6,6 +6,7 @@
 import { approversAdded, rememberApprovers } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
+import { livesHere } from "../lives_here.js";
 import { sendStatement } from "../statements.js";
 import { parseApproverCode, parseRecoveryCode } from "../vendor/protocol/owner_codes.js";
 import { approverWords, recoveryKeyWords } from "../vendor/protocol/pairing.js";
@@ -18,32 +19,51 @@ import { standing, statementProgress } from "./progress.js";
 
 /** @param {Context} context @param {string} device */
 export function keysSection(context, device) {
-  return h("section", {}, approvers(context, device), recovery(context, device));
+  const recoveryKey = h("div", { "aria-live": "polite" });
+  return h("section", {}, approvers(context, device, recoveryKey), recovery(context, device, recoveryKey));
 }
 
-/** @param {Context} context @param {string} device */
-function approvers(context, device) {
-  const { household } = context;
-  const list = h("div");
+/** @param {Context} context @param {string} device @param {HTMLElement} recoveryKey where it is said which recovery key counts */
+function approvers(context, device, recoveryKey) {
+  const { household, ready } = context;
+  const list = h("div", { "aria-live": "polite" });
   const said = h("div", { "aria-live": "polite" });
+  let isTold = false;
   const draw = () => {
     const added = approversAdded(device);
-    fill(list, added.length ? h("ul", { class: "rows", id: "approvers" }, added.map(row)) : h("p", { class: "empty" }, t("keys.no_approvers")));
+    const none = t(isTold ? "keys.none_told" : "keys.no_approvers");
+    fill(list, added.length ? h("ul", { class: "rows", id: "approvers" }, added.map(row)) : h("p", { class: "empty" }, none));
+    if (isTold) fill(all, h("p", { class: "muted", id: "all-approvers" }, t("keys.all_told")));
   };
   const forget = (/** @type {Approver} */ gone) => {
     rememberApprovers(device, approversAdded(device).filter(({ credential_id }) => credential_id !== gone.credential_id));
     draw();
   };
   const row = (/** @type {Approver} */ approver) => {
-    const { name, credential_id, added_ms } = approver;
+    const { name, credential_id, added_ms, words } = approver;
     const end = guarded(said, async () => {
       await sendStatement(household, device, { kind: "end_approver", credential_id });
       forget(approver);
       fill(said, h("p", { class: "notice", role: "status" }, t("keys.ending", { name })));
     });
     const label = { id: `end-${credential_id}`, "aria-label": t("keys.end_label", { name }), onclick: end };
-    return h("li", {}, h("div", { class: "grow" }, h("strong", {}, name), h("span", { class: "muted" }, time(added_ms, "day"))), h("button", label, t("keys.end")));
+    return h("li", {}, h("div", { class: "grow" }, h("strong", {}, name), known(added_ms, words)), h("button", label, t("keys.end")));
   };
+  const ask = guarded(said, async () => {
+    fill(said, h("p", { class: "muted", role: "status" }, t("live.asking")));
+    const told = await livesHere(ready, device).catch((error) => {
+      console.warn("who lives here", error);
+      return null;
+    });
+    if (told === null) return fill(said, h("p", { class: "warn-text", role: "alert" }, t("keys.not_told")));
+    const addedAt = new Map(approversAdded(device).map(({ credential_id, added_ms }) => [credential_id, added_ms]));
+    rememberApprovers(device, told.approvers.map((one) => ({ ...one, added_ms: addedAt.get(one.credential_id) })));
+    isTold = true;
+    draw();
+    fill(said);
+    fill(recoveryKey, recoveryTold(told.recovery_words));
+  });
+  const all = h("div", {}, h("p", { class: "muted" }, t("keys.only_here")), h("div", { class: "actions" }, h("button", { id: "ask-keys", onclick: ask }, t("keys.ask"))));
   draw();
   const form = pasteForm(context, device, {
     id: "approver",
@@ -60,11 +80,23 @@ function approvers(context, device) {
       };
     },
   });
-  return h("div", {}, h("h2", {}, t("keys.approvers")), h("p", {}, t("keys.approvers_help")), list, said, h("p", { class: "muted" }, t("keys.only_here")), form);
+  return h("div", {}, h("h2", {}, t("keys.approvers")), h("p", {}, t("keys.approvers_help")), list, all, said, form);
 }
 
-/** @param {Context} context @param {string} device */
-function recovery(context, device) {
+/** What is known of a key: its six words once the doorbell said them, else when it was added. @param {number | undefined} addedMs @param {string[] | undefined} words */
+function known(addedMs, words) {
+  if (words !== undefined) return h("span", { class: "muted", lang: "en" }, words.join(" "));
+  return addedMs !== undefined && h("span", { class: "muted" }, time(addedMs, "day"));
+}
+
+/** @param {string[]} words none: there is no such key */
+function recoveryTold(words) {
+  if (words.length === 0) return h("p", { class: "notice", id: "no-recovery" }, t("keys.no_recovery"));
+  return h("p", { id: "recovery-counts" }, t("keys.recovery_counts"), " ", h("strong", { lang: "en" }, words.join(" ")));
+}
+
+/** @param {Context} context @param {string} device @param {HTMLElement} told */
+function recovery(context, device, told) {
   const form = pasteForm(context, device, {
     id: "recovery",
     words: async (pasted) => {
@@ -72,7 +104,7 @@ function recovery(context, device) {
       return { six: await recoveryKeyWords(keys), terms: { kind: "recovery", keys }, done: () => {} };
     },
   });
-  return h("div", {}, h("h2", {}, t("keys.recovery")), h("p", {}, t("keys.recovery_help")), form);
+  return h("div", {}, h("h2", {}, t("keys.recovery")), h("p", {}, t("keys.recovery_help")), told, form);
 }
 
 /**

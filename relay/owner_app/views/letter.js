@@ -38,10 +38,14 @@ function draw(context, asked, { place, others, words }) {
   const said = h("div", { "aria-live": "polite" }, words);
   const summary = h("p", { id: "chosen", role: "status" });
   const rows = clipsAsked(household, asked).map(
-    (offered) => new AskedClip(context, reader, offered, asked.request, () => fill(summary, chosenText(rows))),
+    (offered) => new AskedClip(context, reader, offered, asked.request, () => look()),
   );
-  fill(summary, chosenText(rows));
-  const sound = h("input", { type: "checkbox", id: "with-sound" });
+  const sound = new SoundChoice();
+  const look = () => {
+    fill(summary, chosenText(rows));
+    sound.look(rows.filter((row) => row.isChosen));
+  };
+  look();
   const identity = new IdentityChoice(household.owner.name);
   const give = guarded(said, async () => {
     const chosen = rows.filter((row) => row.isChosen);
@@ -52,7 +56,7 @@ function draw(context, asked, { place, others, words }) {
       const words = no(t("release.changed")); // what is signed is what was read
       return draw(context, asked, { place, others, words });
     }
-    const choice = { withSound: sound.checked, identity: identity.given };
+    const choice = { withSound: sound.isGiven, identity: identity.given };
     const granted = grantTerms(asked, chosen, choice);
     const digest = await sendStatement(household, asked.device, granted);
     reader.close();
@@ -68,7 +72,7 @@ function draw(context, asked, { place, others, words }) {
     h("h2", {}, t("release.who_opens")),
     terms([
       ["release.only", whoOpens(asked)],
-      ["release.sound", soundChoice(sound)],
+      ["release.sound", sound.node],
       ["release.about_you", identity.node],
       ["release.log", t("release.log_help")],
       ["release.signature", t("release.holds", { time: timeText(Date.now() + STATEMENT_LIFE_MS, "clock") })],
@@ -96,14 +100,25 @@ function whoOpens({ agency }) {
   return h("div", {}, h("p", {}, words), keys, h("p", { class: "muted" }, t("release.nobody_else")));
 }
 
-/** Sound leaves only if it is asked for: it may hold the voices of others. @param {HTMLInputElement} box */
-function soundChoice(box) {
-  return h(
-    "span",
-    {},
-    h("label", { for: "with-sound" }, box, t("release.with_sound")),
-    h("span", { class: "muted" }, t("release.no_sound")),
-  );
+/** Sound leaves only if it is asked for: it may hold the voices of others. */
+class SoundChoice {
+  constructor() {
+    this.box = h("input", { type: "checkbox", id: "with-sound", "aria-describedby": "about-sound" });
+    this.words = h("span", { class: "muted", id: "about-sound", role: "status" });
+    this.node = h("span", {}, h("label", { for: "with-sound" }, this.box, t("release.with_sound")), this.words);
+  }
+
+  get isGiven() {
+    return this.box.checked;
+  }
+
+  /** There is nothing to choose where none has sound, as far as all that are chosen were fetched. @param {AskedClip[]} chosen */
+  look(chosen) {
+    const isMute = chosen.length > 0 && chosen.every(({ hasSound }) => hasSound === false);
+    this.box.disabled = isMute;
+    if (isMute) this.box.checked = false;
+    fill(this.words, t(isMute ? "release.mute" : "release.no_sound"));
+  }
 }
 
 /** What of themselves an owner gives: nothing, unless each is ticked and filled in. */

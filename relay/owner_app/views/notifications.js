@@ -36,7 +36,7 @@ export async function notificationsPage(context) {
  * One line on the first page, until notifications are on or the owner doesn't want to hear of it.
  * @param {Context} context
  */
-export function notificationsHint({ installed, household }) {
+export function notificationsHint({ installed, household, left }) {
   const place = h("div");
   const dismiss = () => {
     localStorage.setItem(NO_HINT, "1");
@@ -50,6 +50,7 @@ export function notificationsHint({ installed, household }) {
     fill(place, h("div", { class: "push-hint" }, h("p", {}, t("push.hint")), h("div", { class: "actions" }, link, no)));
   };
   household.addEventListener("change", () => place.childElementCount === 0 && void look(), { once: true });
+  household.addEventListener("change", () => household.doorbells.length === 0 && fill(place), { signal: left });
   void look();
   return place;
 }

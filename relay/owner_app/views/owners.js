@@ -29,6 +29,13 @@ export function ownersSection(context, device) {
     }
   };
   void load();
+  let changes = comingsAndGoings(household, device);
+  const look = () => {
+    if (comingsAndGoings(household, device) === changes) return;
+    changes = comingsAndGoings(household, device);
+    void load();
+  };
+  household.addEventListener("change", look, { signal: left });
   return h("section", {}, h("h2", {}, t("owners.title")), h("p", {}, t("owners.help")), list, said, going(context, device));
 }
 
@@ -78,4 +85,9 @@ function isGone({ household }, name, digest) {
 /** @param {string} name */
 function gone(name) {
   return h("p", { class: "ok", "data-testid": "owner-gone", role: "status" }, t("owners.gone", { name }));
+}
+
+/** How often somebody came or went, as far as it is loaded. @param {import("../household.js").Household} household @param {string} device */
+function comingsAndGoings({ told }, device) {
+  return [...told.values()].filter(({ event }) => event.device === device && ["paired", "owner_gone"].includes(event.body.type)).length;
 }

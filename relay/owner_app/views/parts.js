@@ -7,6 +7,7 @@ import { ClipError } from "../clips.js";
 import { fill, h } from "../dom.js";
 import { durationText, hasText, t, tn } from "../i18n.js";
 import { NoSession } from "../live.js";
+import { NotOwnPasskey } from "../own_passkey.js";
 import { KeysDiffer, trustedKeys } from "../trust.js";
 import { PasskeyDeclined } from "../vendor/browser/passkey.js";
 import { WireError } from "../vendor/protocol/encoding.js";
@@ -25,6 +26,7 @@ function problemText(error) {
   if (error instanceof Unreachable) return t("error.unreachable");
   if (error instanceof PasskeyDeclined) return t("error.passkey");
   if (error instanceof KeysDiffer) return t("error.keys_differ");
+  if (error instanceof NotOwnPasskey) return t("error.not_own_passkey");
   if (error instanceof ClipError) return clipProblem(error);
   if (error instanceof NoSession) return t("live.refused.no_h264");
   if (error instanceof WireError) return t("error.wire", { detail: error.message });

@@ -41,6 +41,7 @@ export async function releasePage(context) {
         "article",
         { class: request.danger ? "letter emergency" : "letter", id: "release" },
         h("p", { class: "first", "data-testid": "may-ignore" }, t("release.ignore")),
+        same.some(({ is_example }) => is_example) && h("p", { class: "notice", "data-testid": "invented-town" }, t("release.example")),
         same.some(({ is_reminder }) => is_reminder) && h("p", { class: "muted", id: "reminder" }, t("release.reminder")),
         request.danger && emergency(request),
         whoAsks(shown),

@@ -96,7 +96,8 @@ function content(items, household) {
 /** Says so where a doorbell tells of no request, and where to change that. @param {Household} household @param {import("../household.js").Doorbell} bell */
 function optedOut(household, { device, name }) {
   const { settings } = settingsOf(household, device);
-  if (settings?.is_opted_in) return null;
+  const isTold = household.matches.some((match) => match.device === device); // its own file may say so
+  if (settings?.is_opted_in || (settings === null && isTold)) return null;
   const words = t(settings === null ? "requests.not_asked_yet" : "requests.opted_out", { door: name });
   return h("p", { class: "muted", "data-testid": "opted-out" }, words, " ", h("a", { href: `#/settings/${device}` }, t("settings.link")));
 }
@@ -121,6 +122,7 @@ function row({ request, digest, agency, state }, household) {
       { class: "grow sentence" },
       request.danger && same.length > 0 && h("strong", { class: "emergency-mark" }, t("requests.emergency")),
       h("strong", {}, text),
+      same.some(({ is_example }) => is_example) && exampleTag(),
       different.length > 0 && h("p", { class: "warn-text" }, t("requests.different")),
       h("span", { class: "muted" }, detail.filter(Boolean).join(" · ")),
     ),
@@ -137,7 +139,7 @@ function answered(household, { device, request_digest }) {
 }
 
 /** A request that the doorbell read and the relay doesn't show. @param {Match} match */
-function hiddenRow({ agency_name, told_ms }) {
+function hiddenRow({ agency_name, told_ms, is_example }) {
   return h(
     "li",
     { "data-testid": "hidden-request" },
@@ -145,7 +147,13 @@ function hiddenRow({ agency_name, told_ms }) {
       "div",
       { class: "grow sentence" },
       h("strong", {}, t("requests.hidden", { agency: agency_name })),
+      is_example && exampleTag(),
       h("span", { class: "muted" }, t("requests.hidden_help"), " · ", time(told_ms)),
     ),
   );
+}
+
+/** By the doorbell's own word: nobody really asks. */
+function exampleTag() {
+  return h("p", {}, h("span", { class: "tag", "data-testid": "invented-town" }, t("requests.example")));
 }

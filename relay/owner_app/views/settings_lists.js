@@ -28,11 +28,19 @@ export function holdsSection(context, device) {
 
 /** @param {Context} context @param {string} device */
 export function refusedSection(context, device) {
-  const { household } = context;
+  const { household, relay } = context;
+  /** @type {Map<string, string>} by id, as far as the relay names them; at the door their own page does */
+  let names = new Map();
+  const load = async () => {
+    const { requests } = await relay.get("requests");
+    names = new Map(requests.map((/** @type {{agency: {id: string, name: string}}} */ { agency }) => [agency.id, agency.name]));
+    household.dispatchEvent(new CustomEvent("change"));
+  };
+  if (settingsOf(household, device).refused.length > 0) load().catch((error) => console.warn("agencies' names", error));
   const list = new SentList(context, device, { id: "refused", none: t("refused.none") }, () =>
     settingsOf(household, device).refused.map((agency) => ({
       key: agency,
-      words: h("div", { class: "grow" }, h("strong", {}, agency)),
+      words: h("div", { class: "grow" }, h("strong", {}, names.get(agency) ?? agency), names.has(agency) && h("span", { class: "muted" }, agency)),
       button: t("refused.allow"),
       terms: { kind: "refuse_agency", agency, is_refused: false },
     })),

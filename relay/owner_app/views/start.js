@@ -40,7 +40,7 @@ export function askPage(context) {
     await relay.post("join", { pairing_id, owner });
     const words = await newcomerWords({ v: 1, pairing_id, owner });
     place.replaceChildren(
-      h("div", { class: "notice", id: "asked", role: "status" }, h("p", {}, t("ask.waiting"))),
+      h("div", { class: "notice", id: "has-asked", role: "status" }, h("p", {}, t("ask.waiting"))),
       h("p", {}, t("ask.words")),
       h("ol", { class: "words", id: "ask-words" }, words.map((word) => h("li", { lang: "en" }, word))),
     );

@@ -4,6 +4,7 @@
  */
 import { h } from "../dom.js";
 import { t } from "../i18n.js";
+import { ownerOfMade, ownerOfUsed } from "../own_passkey.js";
 import { findDemoPasskey } from "../vendor/browser/demo_passkey.js";
 import { createPasskey, hasAuthenticator, passkeyLogin } from "../vendor/browser/passkey.js";
 import { guarded } from "./parts.js";
@@ -18,7 +19,7 @@ export async function welcomePage(context) {
       const { session, options } = await context.relay.post("owner/login/options");
       const credential = await passkeyLogin(options, { isDemo });
       const { token, owner } = await context.relay.post("owner/login/verify", { session, credential });
-      context.signIn(token, owner);
+      context.signIn(token, await ownerOfUsed(owner, credential, options.challenge));
       location.hash = "#/";
     });
   const hasDemo = context.config.demo_passkeys && (await findDemoPasskey()) !== undefined;
@@ -51,7 +52,7 @@ export async function joinPage(context) {
     const { session, options } = await context.relay.post("owner/register/options", sent);
     const credential = await createPasskey(options, { isDemo });
     const signedIn = await context.relay.post("owner/register/verify", { session, credential });
-    context.signIn(signedIn.token, signedIn.owner);
+    context.signIn(signedIn.token, ownerOfMade(signedIn.owner, credential, options.rp.id));
     location.hash = "#/start";
   };
   const offersDemo = context.config.demo_passkeys && !(await hasAuthenticator());

@@ -17,7 +17,7 @@ from firmware.clock import SystemClock
 from firmware.live.offers import take_offer
 from firmware.live.peer import Peer
 from firmware.live.source import Source
-from firmware.live.visit import PeerEvents
+from firmware.live.visit_parts import PeerEvents
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
 

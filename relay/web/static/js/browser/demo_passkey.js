@@ -54,6 +54,7 @@ export async function demoRegistration(options) {
     response: {
       clientDataJSON: b64u(clientData("webauthn.create", options.challenge)),
       attestationObject: b64u(attestationObject(data)),
+      publicKey: b64u(new Uint8Array(await crypto.subtle.exportKey("spki", pair.publicKey))),
       transports: ["internal"],
     },
   };

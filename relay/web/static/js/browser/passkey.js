@@ -44,12 +44,13 @@ export async function createPasskey(options, { isDemo = false } = {}) {
     response: {
       clientDataJSON: encode(response.clientDataJSON),
       attestationObject: encode(response.attestationObject),
+      publicKey: encode(response.getPublicKey?.() ?? new ArrayBuffer(0)),
       transports: response.getTransports?.() ?? [],
     },
   };
 }
 
-const LOGIN_TAG = "doorward/login/v1";
+export const LOGIN_TAG = "doorward/login/v1";
 
 /**
  * Signs in with a passkey; returns an AuthenticationResponseJSON. What is signed is made of the

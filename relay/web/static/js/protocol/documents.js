@@ -71,10 +71,11 @@
  * @typedef {{type: "clip_ready", clip_id: string, manifest_digest: string, trigger_event_id: string, more_trigger_ids: string[], started_ms: number, duration_ms: number, pre_roll_ms: number, is_cut_short: boolean}} ClipReady
  * @typedef {{type: "pairing_answer", pairing_id: string, identity_key: string, sealing_key: string}} PairingAnswer
  * @typedef {{type: "paired", pairing_id: string, credential_id: string}} Paired
+ * @typedef {{type: "owner_gone", credential_id: string}} OwnerGone
  * @typedef {{type: "note", credential_id: string, browser: string, sealed: string}} Note
  * @typedef {{type: "package_ready", package_id: string, request_id: string}} PackageReady
  * @typedef {{type: "package_uploaded", package_id: string}} PackageUploaded
- * @typedef {Pressed | Motion | Trouble | ClockSet | ClipReady | PairingAnswer | Paired | Note | PackageReady | PackageUploaded} EventBody
+ * @typedef {Pressed | Motion | Trouble | ClockSet | ClipReady | PairingAnswer | Paired | OwnerGone | Note | PackageReady | PackageUploaded} EventBody
  * @typedef {{v: 1, id: string, device: string, seq: number, time_ms: number, is_clock_trusted: boolean, body: EventBody}} DoorbellEvent
  *
  * @typedef {object} Health
@@ -96,7 +97,7 @@
  * @property {number | null} oldest_clip_ms
  *
  * @typedef {{type: "nothing"}} Nothing
- * @typedef {{request_id: string, request_digest: string, agency_name: string, is_emergency: boolean, is_reminder: boolean}} MatchedRequest
+ * @typedef {{request_id: string, request_digest: string, agency_name: string, is_emergency: boolean, is_reminder: boolean, is_example: boolean}} MatchedRequest
  * @typedef {{type: "requests_matched", requests: MatchedRequest[]}} RequestsMatched
  * @typedef {{type: "statement_done", statement_digest: string, kind: string}} StatementDone
  * @typedef {{type: "settings_now", statement_digest: string, settings: OwnerSettings | null, refused: string[]}} SettingsNow

@@ -47,7 +47,7 @@ export function partOf(files, number) {
 }
 
 /**
- * Returns the whole GOPs between two wall times, and their sound, as firmware/protocol/footage.py does.
+ * Returns the whole GOPs between two wall times, and their sound, as firmware/protocol/released_part.py does.
  * @param {ClipManifest} manifest @param {{from_ms: number, to_ms: number}} given
  * @param {boolean} withSound @param {ReleasedPart} released @returns {ReleasedPart}
  */

@@ -1,0 +1,59 @@
+"""When the follower saves what its replay has come to, and how it starts from that.
+
+The state is a cache on the doorbell's own card: believed as the program there is, made by nobody
+else, and worth nothing to a relay. Whatever is wrong with it, the entries are replayed, the owner
+notices nothing but a longer start, and the next save puts it right.
+
+It is written at most once a day, or when the next start would need more than a second for what
+came since: each write wears the card, and a power cut leaves the old one or the new one.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from firmware.clock import Clock
+from firmware.following.followed import Followed
+from firmware.following.store import RegisterStore
+from firmware.protocol.register.saved_form import SavedUnusable, code_digest
+
+SAVE_EVERY_NS = 24 * 3600 * 10**9
+MAX_REPLAY_NS = 10**9
+
+log = logging.getLogger(__name__)
+
+
+class Saving:
+    """One for each follower, made when the program starts. All of it blocks."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.code = code_digest()
+        self._saved_at_ns = clock.monotonic_ns()
+        self._saved = (0, 0)  # entries, and stamps
+        self._replay_ns = 0
+
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Note how long replaying takes: the next start would take as long for it."""
+        begun_ns = self._clock.monotonic_ns()
+        try:
+            yield
+        finally:
+            self._replay_ns += self._clock.monotonic_ns() - begun_ns
+
+    def save_if_due(self, store: RegisterStore, followed: Followed) -> None:
+        """Save if it is time and something is new. A card that can't take it only costs time."""
+        now_ns = self._clock.monotonic_ns()
+        is_due = self._replay_ns > MAX_REPLAY_NS or now_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        reached = (followed.size, store.noted.count)
+        if not is_due or reached == self._saved:
+            return
+        try:
+            store.saved_register.write(followed.save_register(code=self.code))
+            store.saved_stamps.write(followed.save_stamps(store.noted, code=self.code))
+        except (OSError, SavedUnusable) as error:
+            log.warning(
+                "the register's state isn't saved, so the next start takes longer: %s", error
+            )
+        self._saved, self._saved_at_ns, self._replay_ns = reached, now_ns, 0

@@ -1,0 +1,336 @@
+"""What was begun or confirmed, taken as far as it can go: to its effect, or to the public log.
+
+    begun ──────► decide ─► done
+    confirmed ─┬─► decide ─► done
+               └─► the public log ─► release
+
+Order of a release: confirmed, what it commits to kept and told, the log's proof kept, digest
+durably spent, package sealed and kept, done, announced. After a crash a kept package is the
+release, whatever the time; what was confirmed without one goes on where it was, once clock,
+register and log allow it, until its own time is over. So does any other decision: it is kept as
+begun or confirmed, carried out, and in one commit done and promised to be told; what can be
+carried out only once is told by what was planned before.
+
+One statement goes on at a time. What comes in, and what waits for its owner, is statements.py.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+from firmware.answers import Answers
+from firmware.clips.facts_store import Confirmed, FactsStore, WaitingStatement, Way
+from firmware.clips.promise_store import Promise
+from firmware.clock import Clock
+from firmware.consent.facts import (
+    Confirmation,
+    Decision,
+    Facts,
+    Logged,
+    Refusal,
+    Release,
+    UnverifiedStatement,
+)
+from firmware.consent.verifier import decide, judge, release
+from firmware.deciding import Deciding
+from firmware.gathering import Gathering
+from firmware.promises import Promises
+from firmware.protocol.commands import ReleaseLogged
+from firmware.protocol.custody import ReleaseRecord, new_salt
+from firmware.protocol.encoding import decode
+from firmware.protocol.events import EventBody, ReleaseCommitted
+from firmware.protocol.grants import GrantTerms, SignedStatement, Statement, Terms, kind_of
+from firmware.releasing import Releasing
+
+log = logging.getLogger(__name__)
+
+PASSING = ("clock", "register", "not_logged")
+"""What keeps a confirmed statement waiting, and doesn't end it."""
+
+
+class Fulfilling:
+    """Carries out what the owners of one doorbell decided."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        clock: Clock,
+        answers: Answers,
+        facts_store: FactsStore,
+        gathering: Gathering,
+        deciding: Deciding,
+        promises: Promises,
+        releasing: Releasing,
+        tell: Callable[[EventBody], Awaitable[object]],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self._device = device
+        self._clock = clock
+        self._answers = answers
+        self._store = facts_store
+        self._gathering = gathering
+        self._deciding = deciding
+        self._promises = promises
+        self._releasing = releasing
+        self._tell = tell
+        self._random_bytes = random_bytes
+        self._one_at_a_time = asyncio.Lock()
+
+    async def confirm(
+        self, digest: str, way: Way, approval: SignedStatement | None
+    ) -> Refusal | None:
+        """The owner said yes: check everything again, then carry it out, or log it first."""
+        async with self._one_at_a_time:
+            confirmed = Confirmed(way=way, confirmed_ms=self._clock.wall_ms(), approval=approval)
+            if not await asyncio.to_thread(self._store.confirm, digest, confirmed):
+                return Refusal(reason="expired", detail="nothing of that kind waits any more")
+            return await self._go_on(digest)
+
+    async def begin(self, checked: Decision) -> Refusal | None:
+        """Carry out what needs no confirmation; kept as begun, it goes on after a crash.
+
+        A card that takes nothing lets nobody go on watching: then it is carried out all the same.
+        """
+        async with self._one_at_a_time:
+            now_ms = self._clock.wall_ms()
+            begun = WaitingStatement(
+                digest=checked.digest,
+                kind=kind_of(checked.terms),
+                statement=checked.signed,
+                received_ms=now_ms,
+                expires_ms=checked.not_after_ms,
+                state="confirmed",
+            )
+            planned = await self._plan(checked)
+            try:
+                is_new = await asyncio.to_thread(
+                    lambda: self._store.add_waiting(begun, planned=planned)
+                )
+            except OSError:
+                log.exception("the memory card doesn't keep that a decision was begun")
+            else:
+                if not is_new:
+                    return None  # it came twice at once
+            facts = await asyncio.to_thread(self._gathering.facts)
+            refusal = await self._decide(checked, None, facts)
+            if refusal is not None:
+                await asyncio.to_thread(self._store.forget_statement, checked.digest)
+            return refusal
+
+    async def check(self, checked: Decision) -> Refusal | None:
+        """Check a word that has no effect of its own again, once nothing else is under way."""
+        async with self._one_at_a_time:
+            facts = await asyncio.to_thread(self._gathering.facts)
+            decided = decide(checked, None, facts)
+            return decided if isinstance(decided, Refusal) else None
+
+    async def go_on_as_logged(self, command: ReleaseLogged) -> None:
+        """The public log holds what a release committed to: carry it out."""
+        async with self._one_at_a_time:
+            for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
+                record = statement.release_record
+                if record is None or record.digest() != command.commitment:
+                    continue
+                await self._go_on(statement.digest, proof=command.proof.encode(), is_again=True)
+
+    async def take_back(self, grant_digest: str) -> None:
+        """A grant was taken back (R14): what is under way ends, what left is asked back."""
+        statement = await asyncio.to_thread(self._store.statement, grant_digest)
+        if statement is None:
+            return
+        for state in ("waiting", "confirmed"):
+            await self._end(grant_digest, from_state=state)
+        is_kept = await asyncio.to_thread(self._releasing.is_kept, grant_digest)
+        if is_kept or statement.state == "done":
+            await self._releasing.take_back(grant_digest)
+
+    async def end_what_is_over(self) -> None:
+        """Now and then: refuse, and say so, what was confirmed and can't be done in its time.
+
+        What had to wait for the clock or the register goes on.
+        """
+        async with self._one_at_a_time:
+            now_ms = self._clock.wall_ms()
+            for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
+                told = decode(Statement, statement.statement.statement.encode())
+                if not _waits_for_the_log(statement) or now_ms >= told.not_after_ms:
+                    await self._try_again(statement.digest)
+
+    async def resume(self) -> None:
+        """After a start: finish what was confirmed; the log is asked again for what it owes."""
+        async with self._one_at_a_time:
+            for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
+                await self._try_again(statement.digest)
+
+    # --- one statement, step by step ---
+
+    async def _try_again(self, digest: str) -> None:
+        try:
+            await self._go_on(digest, is_again=True)
+        except Exception:  # supervisor: one mustn't keep the others, or the doorbell's start
+            log.exception("a confirmed statement could not go on")
+
+    async def _go_on(
+        self, digest: str, *, proof: bytes | None = None, is_again: bool = False
+    ) -> Refusal | None:
+        """Take a confirmed statement as far as it can go now; `proof` is what the relay gave.
+
+        `is_again`: it was begun before, so its own spent digest doesn't keep it back.
+        """
+        statement = await asyncio.to_thread(self._store.statement, digest)
+        if statement is None or statement.state != "confirmed":
+            return Refusal(reason="expired", detail="nothing of that kind waits any more")
+        if is_again and await self._finish_what_was_done(statement):
+            return None
+        refusal = await self._try_go_on(statement, proof=proof, is_again=is_again)
+        if refusal is not None and is_again and refusal.reason in PASSING:
+            log.warning("a confirmed statement waits: %s: %s", refusal.reason, refusal.detail)
+            return None
+        if refusal is not None:
+            await self._answers.refused(statement.statement.encode(), refusal)
+            await self._end(digest, from_state="confirmed")  # if nobody was told
+        return refusal
+
+    async def _try_go_on(
+        self, statement: WaitingStatement, *, proof: bytes | None, is_again: bool
+    ) -> Refusal | None:
+        unspent = statement.digest if is_again else None
+        facts = await asyncio.to_thread(lambda: self._gathering.facts(unspent=unspent))
+        checked = judge(_unverified(statement), facts)
+        if isinstance(checked, Refusal):
+            return checked
+        confirmation = _confirmation_of(statement)
+        if isinstance(checked, Decision):
+            return await self._decide(checked, confirmation, facts)
+        logged = _logged(statement, proof)
+        released = release(checked, confirmation, logged, facts)
+        if isinstance(released, Release):
+            return await self._release(released, now_ms=facts.now_ms)
+        if released.reason == "not_logged" and proof is None:
+            return await self._commit(statement)  # not logged yet, or too long ago
+        return released
+
+    async def _decide(
+        self, checked: Decision, confirmation: Confirmation | None, facts: Facts
+    ) -> Refusal | None:
+        decided = decide(checked, confirmation, facts)
+        if isinstance(decided, Refusal):
+            return decided
+        if confirmation is not None:
+            planned = await self._plan(checked)
+            await asyncio.to_thread(
+                lambda: self._store.spend(checked.digest, facts.now_ms, planned=planned)
+            )
+        with self._promises.gather() as told:
+            refusal = await self._deciding.carry_out(decided)
+        if refusal is None:
+            await self._finish(checked.digest, told)
+        else:
+            await self._promises.tell_unkept(told)  # of what was done before it failed
+        return refusal
+
+    async def _plan(self, checked: Decision) -> list[Promise]:
+        """Return what is to be told of a decision that can't be told any more once it is so."""
+        with self._promises.gather() as planned:
+            await self._deciding.foretell(checked.terms, checked.credential_id)
+        return planned
+
+    async def _finish(
+        self, digest: str, told: Sequence[Promise], *, is_resumed: bool = False
+    ) -> None:
+        now_ms = self._clock.wall_ms()
+        try:
+            await asyncio.to_thread(
+                lambda: self._store.finish(digest, now_ms, told, is_resumed=is_resumed)
+            )
+        except OSError:
+            await self._promises.tell_unkept(told)
+            raise
+        await self._promises.keep()
+
+    async def _commit(self, statement: WaitingStatement) -> Refusal | None:
+        """Keep what the release commits to, then have it logged; told again, it is the same."""
+        record = statement.release_record
+        if record is None:
+            record = ReleaseRecord(
+                device=self._device,
+                grant_digest=statement.digest,
+                salt=new_salt(self._random_bytes(32)),
+            )
+            await asyncio.to_thread(self._store.commit_to, record)
+        if statement.release_proof is not None:
+            await asyncio.to_thread(self._store.set_proof, statement.digest, None)
+        await self._tell(ReleaseCommitted(commitment=record.digest()))
+        return None
+
+    async def _release(self, released: Release, *, now_ms: int) -> Refusal | None:
+        digest = released.grant.digest
+        await asyncio.to_thread(self._store.set_proof, digest, released.logged.proof)
+        await asyncio.to_thread(self._store.spend, digest, now_ms)
+        ready = await self._releasing.seal(released)
+        if isinstance(ready, Refusal):
+            return ready
+        # Done before it is announced: no ticket can come for a package that might be sealed again.
+        with self._promises.gather() as told:
+            await self._promises.tell(ready)
+            await self._answers.released(digest, released.grant.credential_id)
+        await self._finish(digest, told)
+        return None
+
+    async def _finish_what_was_done(self, statement: WaitingStatement) -> bool:
+        """Tell whether the effect was durable before the crash; only the telling was missing."""
+        terms = decode(Statement, statement.statement.statement.encode()).terms
+        if not await asyncio.to_thread(self._was_done, statement, terms):
+            return False
+        digest, credential_id = statement.digest, statement.statement.assertion.credential_id
+        with self._promises.gather() as told:
+            if isinstance(terms, GrantTerms):
+                await self._releasing.announce(digest)
+                await self._answers.released(digest, credential_id)
+            else:
+                await self._deciding.round_off(digest, terms)
+        await self._finish(digest, told, is_resumed=True)
+        return True
+
+    def _was_done(self, statement: WaitingStatement, terms: Terms) -> bool:
+        if isinstance(terms, GrantTerms):
+            return self._releasing.is_kept(statement.digest)
+        # What narrows is used up only once it is done.
+        was_begun = statement.confirmed is None or statement.digest in self._store.spent()
+        return was_begun and self._deciding.is_done(statement.digest, terms)
+
+    async def _end(self, digest: str, *, from_state: Literal["waiting", "confirmed"]) -> None:
+        await asyncio.to_thread(
+            lambda: self._store.move_statement(digest, from_state=from_state, to="refused")
+        )
+
+
+def _unverified(statement: WaitingStatement) -> UnverifiedStatement:
+    return UnverifiedStatement(statement.statement.encode())
+
+
+def _confirmation_of(statement: WaitingStatement) -> Confirmation | None:
+    confirmed = statement.confirmed
+    if confirmed is None:
+        return None
+    return Confirmation(
+        statement_digest=statement.digest,
+        way=confirmed.way,
+        asked_ms=statement.received_ms,
+        confirmed_ms=confirmed.confirmed_ms,
+        approval=confirmed.approval,
+    )
+
+
+def _waits_for_the_log(statement: WaitingStatement) -> bool:
+    return statement.release_record is not None and statement.release_proof is None
+
+
+def _logged(statement: WaitingStatement, proof: bytes | None) -> Logged | None:
+    record, proven = statement.release_record, proof or statement.release_proof
+    if record is None or proven is None:
+        return None
+    return Logged(record=record, proof=proven)

@@ -1,0 +1,101 @@
+"""What an owner's passkey on this machine signs: this machine for longer, a newcomer, a key.
+
+Each statement is sealed to the key whose words were compared at pairing, so the relay carries it
+and can't read it. What lets somebody in, or confirm, waits for the doorbell's own word (R10c).
+"""
+
+from firmware.owner.account import Account
+from firmware.owner.approving import Terminal
+from firmware.owner.errors import OwnerError
+from firmware.owner.pairing import PairedDoorbell
+from firmware.owner.passkey import OwnerPasskey
+from firmware.owner.telling import plain
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.decisions import AddApprover, EnrolBrowser
+from firmware.protocol.encoding import WireError, new_id, unb64u
+from firmware.protocol.grants import (
+    STATEMENT_TAG,
+    AddOwner,
+    SignedStatement,
+    Statement,
+    Terms,
+    check_owner_keys,
+    seal_statement,
+)
+from firmware.protocol.owner_codes import ApproverCode
+from firmware.protocol.pairing import PairingCode, newcomer_words
+from firmware.protocol.passkeys import challenge
+
+STATEMENT_LIFE_MS = 3600 * 1000
+
+
+def renew(
+    account: Account,
+    passkey: OwnerPasskey,
+    paired: PairedDoorbell,
+    browser: BrowserKeys,
+    *,
+    now_ms: int,
+) -> None:
+    """Sign that this machine's keys count for 30 days from now; AccountFailed or KeyRefused."""
+    _send(account, passkey, paired, EnrolBrowser(browser=browser), now_ms)
+
+
+def add_key(
+    account: Account,
+    passkey: OwnerPasskey,
+    paired: PairedDoorbell,
+    code: ApproverCode,
+    *,
+    now_ms: int,
+) -> None:
+    """Sign that a key may confirm this owner's statements; AccountFailed or KeyRefused."""
+    _send(account, passkey, paired, AddApprover(name=code.name, key=code.key), now_ms)
+
+
+def let_in(
+    account: Account,
+    passkey: OwnerPasskey,
+    paired: PairedDoorbell,
+    terminal: Terminal,
+    *,
+    now_ms: int,
+) -> int:
+    """Ask about each who wants to be an owner too; return how many were signed for.
+
+    Raises AccountFailed, KeyRefused or OwnerError. The words are computed here, over the very keys
+    that are signed: a relay that swaps them shows others than the newcomer's own app does.
+    """
+    signed = 0
+    for join in account.joins():
+        if join.device != paired.device:
+            continue
+        try:
+            check_owner_keys(join.owner)
+        except WireError as error:
+            raise OwnerError(f"somebody wants in with keys that can't be used: {error}") from error
+        words = newcomer_words(PairingCode(pairing_id=join.pairing_id, owner=join.owner))
+        terminal.say(
+            f"“{plain(join.owner.name)}” wants to be an owner: to see, hear and decide all that "
+            f"you do. Their own app shows six words:\n\n  {' '.join(words)}\n"
+        )
+        if terminal.ask("The same, and let them in? (yes/no) ").strip().lower() == "yes":
+            terms = AddOwner(pairing_id=join.pairing_id, owner=join.owner)
+            _send(account, passkey, paired, terms, now_ms)
+            signed += 1
+    return signed
+
+
+def _send(
+    account: Account, passkey: OwnerPasskey, paired: PairedDoorbell, terms: Terms, now_ms: int
+) -> None:
+    text = Statement(
+        device=paired.device,
+        nonce=new_id(),
+        not_after_ms=now_ms + STATEMENT_LIFE_MS,
+        terms=terms,
+    ).encode()
+    signed = SignedStatement(
+        statement=text.decode(), assertion=passkey.sign(challenge(STATEMENT_TAG, text))
+    )
+    account.send_statement(paired.device, seal_statement(signed, unb64u(paired.sealing_key)))

@@ -1,0 +1,74 @@
+"""The form of what a program saves of its own replay: a cache, for its own eyes.
+
+It is believed as the program itself is, so it is only ever read from the disk that this program
+wrote it to, never from a relay. What doesn't fit in any way is `SavedUnusable`: then the entries
+are replayed. Deleting it is always safe.
+
+    tag ‖ digest of the code ‖ body (MessagePack) ‖ SHA-256 over all that
+"""
+
+import functools
+import hashlib
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+import firmware.protocol
+from firmware.protocol.encoding import WireError
+
+MAX_SAVED_BYTES = 16 * 1024 * 1024
+"""A register of 100,000 requests takes 1 MB. What is larger isn't kept: a hostile log's junk."""
+_DIGEST_BYTES = hashlib.sha256().digest_size
+_LIBRARIES = ("cryptography", "msgspec", "rfc8785")
+"""What judges entries besides our own code."""
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class SavedUnusable(WireError):
+    """What was saved can't be used; the text says why. Replay the entries."""
+
+
+@functools.cache
+def code_digest() -> bytes:
+    """Return SHA-256 over all that decides what entries mean: another version replays anew.
+
+    That is all of `firmware.protocol`: more than is needed, and nothing that is. Call it when the
+    program starts: later, an update may have put other code on the disk than the one that runs.
+    """
+    digest = hashlib.sha256(sys.version.encode())
+    for name in _LIBRARIES:
+        digest.update(f"\0{name} {metadata.version(name)}".encode())
+    folder = Path(firmware.protocol.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"\0{path.relative_to(folder)} {len(data)}\0".encode() + data)
+    return digest.digest()
+
+
+def frame(tag: bytes, body: msgspec.Struct, *, code: bytes) -> bytes:
+    """Return the bytes to save, or raise SavedUnusable if they are too many."""
+    data = tag + code + msgspec.msgpack.encode(body)
+    if len(data) + _DIGEST_BYTES > MAX_SAVED_BYTES:
+        raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are kept")
+    return data + hashlib.sha256(data).digest()
+
+
+def unframe(tag: bytes, kind: type[S], data: bytes, *, code: bytes) -> S:
+    """Return what was saved under the tag by the same code, or raise SavedUnusable."""
+    if len(data) > MAX_SAVED_BYTES:
+        raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are read")
+    text, digest = data[:-_DIGEST_BYTES], data[-_DIGEST_BYTES:]
+    if hashlib.sha256(text).digest() != digest:
+        raise SavedUnusable("it is damaged")
+    if not text.startswith(tag):
+        raise SavedUnusable("it is something else")
+    if text[len(tag) : len(tag) + len(code)] != code:
+        raise SavedUnusable("another version of the program wrote it")
+    try:
+        return msgspec.msgpack.decode(text[len(tag) + len(code) :], type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SavedUnusable(f"it can't be read: {error}") from error

@@ -1,0 +1,21 @@
+/**
+ * What is said where there is no doorbell, or no longer one.
+ * @module
+ */
+import { h } from "../dom.js";
+import { t, timeWithin } from "../i18n.js";
+
+/** Says of which doorbells one is no longer an owner. @param {import("../household.js").Household} household */
+export function goneDoors({ gone }) {
+  return gone.map(({ device, name, since_ms }) =>
+    h("div", { class: "notice", "data-testid": "no-longer-owner", "data-device": device }, h("p", {}, t("door.gone", { door: name, time: timeWithin(since_ms) })), h("p", { class: "muted" }, t("door.gone_help"))),
+  );
+}
+
+/** Says that there is none, and how to come to one. */
+export function noDoorbell() {
+  return [
+    h("p", { class: "lead" }, t("door.none")),
+    h("div", { class: "actions" }, h("a", { class: "button primary", href: "#/start" }, t("door.add"))),
+  ];
+}

@@ -1,0 +1,178 @@
+"""A terminal, a real relay over HTTP and a real doorbell's pairing, with somebody at the door.
+
+`PairingTown.change` is the relay as an attacker would have it: it changes what the program hears.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.enrolment.pairing import Pairing
+from firmware.owner.account import Account
+from firmware.owner.approving import Terminal
+from firmware.owner.door_page import PairingShown
+from firmware.owner.key_file import FileKey, load_passkey_file, make_key_file
+from firmware.owner.pairing import PairedDoorbell, Patience, pair, sign_in
+from firmware.owner.passkey import OwnerPasskey, Site
+from firmware.protocol.grants import OwnerKeys
+from firmware.viewer.folder import Folder
+from firmware.viewer.keys import PlayerKeys
+from tests.flows.serving import serving
+from tests.relay.http_world import OWNER_ORIGIN, World, open_world
+
+SITE = Site.of(OWNER_ORIGIN)
+Json = dict[str, Any]  # Any: JSON values
+
+
+def as_it_is(_path: str, answer: Json) -> Json:
+    """An honest relay."""
+    return answer
+
+
+@dataclass
+class PairingTown:
+    """Everybody. The owner compares words as people do: `is_careful`, or just says yes."""
+
+    world: World
+    relay: str
+    folder: Path
+    keys: DeviceKeys
+    bell: Pairing
+    invitation: str
+    loop: asyncio.AbstractEventLoop
+    http: httpx2.Client
+    change: Callable[[str, Json], Json] = as_it_is
+    is_careful: bool = True
+    reads_code: bool = True
+    chooses_number: bool = True
+    said: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
+    now_s: float = 0.0
+
+    def passkey(self) -> FileKey:
+        """Make a passkey in a file."""
+        return make_key_file(self.folder / "passkey", name="Ada", passphrase="", site=SITE)
+
+    def passkey_again(self) -> FileKey:
+        """Return the passkey in that file."""
+        return load_passkey_file(self.folder / "passkey", SITE, lambda: "")
+
+    def player(self) -> PlayerKeys:
+        """Return this machine's keys."""
+        folder = Folder(self.folder / "view")
+        return folder.keys() if folder.has_keys else folder.make_keys("Ada's terminal")
+
+    def account(self) -> Account:
+        """Return an account at the relay that `change` makes of the honest one."""
+        http = httpx2.Client(transport=httpx2.MockTransport(self._carry))
+        return Account(http, self.relay, origin=OWNER_ORIGIN)
+
+    async def sign_in(self, account: Account, passkey: OwnerPasskey) -> OwnerKeys:
+        """Sign in as the program does, off the loop."""
+        key = await asyncio.to_thread(
+            sign_in, account, passkey, SITE, name="Ada", ask_invitation=lambda: self.invitation
+        )
+        return OwnerKeys(name="Ada", passkey=key, browser=self.player().public)
+
+    async def pair(
+        self, account: Account, owner: OwnerKeys, *, has_door: bool = False
+    ) -> PairedDoorbell:
+        """Pair as the program does, off the loop."""
+        return await asyncio.to_thread(
+            pair,
+            account,
+            owner,
+            relay=self.relay,
+            terminal=Terminal(say=self.said.append, ask=self._ask),
+            patience=Patience(
+                monotonic_s=lambda: self.now_s, pause=self._pause, show=self.shown.append
+            ),
+            show_code=self.show,
+            door=self if has_door else None,  # type: ignore[arg-type]
+        )
+
+    def pairing(self) -> PairingShown:
+        """Answer as the doorbell's own page."""
+        view, code = self.bell.view(0), self.bell.code(0)
+        return PairingShown(
+            state=view.state,
+            device=self.keys.device,
+            code="" if code is None else code.encode().decode(),
+            identity_key=self.keys.identity_key,
+            sealing_key=self.keys.sealing_key,
+        )
+
+    def show(self, text: str) -> None:
+        """Hold a code before the camera, once the service button was held."""
+        self.bell.press_service(0)
+        if not self.reads_code:
+            return
+        answer = self.bell.read_code(text, 0)
+        assert answer is not None
+        self._on_loop(self.world.pairings.take_answer(self.keys.device, answer))
+
+    def _ask(self, prompt: str) -> str:
+        """Compare the words, and choose the door number if they are the same."""
+        self.asked.append(prompt)
+        is_same = " ".join(self.bell.view(0).words) in self.said[-1]
+        if self.is_careful and not is_same:
+            return "no"
+        if self.chooses_number:
+            confirmed = self.bell.confirm(0)
+            assert confirmed is not None
+            self._on_loop(self.world.pairings.take_paired(self.keys.device, confirmed.event))
+        return "yes"
+
+    def _pause(self, seconds: float) -> None:
+        self.now_s += seconds * 100
+
+    def _on_loop(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(5)
+
+    def _carry(self, request: httpx2.Request) -> httpx2.Response:
+        body = request.read()
+        self.sent.append(body.decode())
+        headers = {k: v for k, v in request.headers.items() if k in ("origin", "authorization")}
+        got = self.http.request(
+            request.method,
+            str(request.url),
+            content=body,
+            headers=headers | {"Content-Type": "application/json"},
+        )
+        if not got.is_success or not got.content:
+            return httpx2.Response(got.status_code, content=got.content)
+        path = request.url.path.removeprefix("/api/v1/")
+        return httpx2.Response(200, content=json.dumps(self.change(path, got.json())))
+
+
+@asynccontextmanager
+async def pairing_town(folder: Path) -> AsyncIterator[PairingTown]:
+    """Open it."""
+    bell = folder / "bell"
+    bell.mkdir()
+    keys = load_or_make_keys(bell)
+    async with open_world(folder) as world, serving(world.app) as port:
+        http = httpx2.Client(trust_env=False)
+        await world.enrol_online(keys)
+        yield PairingTown(
+            world=world,
+            relay=f"http://127.0.0.1:{port}",
+            folder=folder,
+            keys=keys,
+            bell=Pairing(
+                identity_key=keys.identity_key, sealing_key=keys.sealing_key, has_owner=False
+            ),
+            invitation=await world.invite_owner(),
+            loop=asyncio.get_running_loop(),
+            http=http,
+        )
+        http.close()

@@ -1,0 +1,497 @@
+"""`doorward pair`: a passkey, an account, the code, six words, and a machine that is set up."""
+
+import asyncio
+import re
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from fido2.client import DefaultClientDataCollector, Fido2Client
+from fido2.webauthn import PublicKeyCredentialRequestOptions, UserVerificationRequirement
+from PIL import Image
+
+from firmware.capture.packets import LumaFrame
+from firmware.capture.qr import read_texts
+from firmware.owner import key_file
+from firmware.owner.account import Account
+from firmware.owner.approving import Terminal
+from firmware.owner.errors import AccountFailed, KeyRefused, OwnerError, PairingFailed
+from firmware.owner.fido_key import FidoPasskey, Person
+from firmware.owner.key_file import load_key_file, load_passkey_file, make_key_file
+from firmware.owner.pairing import log_in, set_up, sign_in
+from firmware.owner.passkey import CreationWanted, Site
+from firmware.owner.qr import save_qr
+from firmware.owner.signing import let_in, renew
+from firmware.owner_cli import main
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.decisions import AddApprover, EnrolBrowser
+from firmware.protocol.encoding import b64u, decode, new_id, unb64u
+from firmware.protocol.grants import (
+    AddOwner,
+    OwnerKeys,
+    SignedStatement,
+    Statement,
+    open_statement,
+    signer_of,
+)
+from firmware.protocol.owner_codes import approver_code_text
+from firmware.protocol.pairing import (
+    PairingCode,
+    approver_words,
+    newcomer_words,
+    parse_qr_text,
+    qr_text,
+)
+from firmware.protocol.passkeys import check_assertion, login_challenge
+from firmware.viewer.folder import Folder
+from relay.people.passkeys import Site as RelaySite
+from relay.people.passkeys import check_registration
+from tests.fakes.fido_device import FidoKeyFake
+from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
+from tests.relay.http_people import Owner
+from tests.relay.http_world import API, OWN_MACHINE, OWNER_ORIGIN
+
+
+@pytest.fixture(autouse=True)
+def _quick_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_file, "SCRYPT_N", 2**10)
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[PairingTown]:
+    async with pairing_town(tmp_path) as town:
+        yield town
+
+
+def fido(town: PairingTown, fake: FidoKeyFake, said: list[str] | None = None) -> FidoPasskey:
+    person = Person(say=(said if said is not None else []).append, ask_pin=lambda: "4711")
+    return FidoPasskey(
+        town.folder / "passkey.json", site=SITE, person=person, devices=fake.plugged_in
+    )
+
+
+# Pairing.
+
+
+@pytest.mark.parametrize("has_door", [False, True])
+async def test_a_terminal_pairs_with_the_doorbell_whose_words_it_shows(
+    town: PairingTown, has_door: bool
+) -> None:
+    account = town.account()
+    owner = await town.sign_in(account, town.passkey())
+    paired = await town.pair(account, owner, has_door=has_door)
+    assert (paired.device, paired.sealing_key) == (town.keys.device, town.keys.sealing_key)
+    assert paired.owner == owner.owner
+    assert town.bell.view(0).state == "paired"
+
+
+async def test_afterwards_the_folder_of_the_player_reaches_that_doorbell(town: PairingTown) -> None:
+    account = town.account()
+    paired = await town.pair(account, await town.sign_in(account, town.passkey()))
+    folder = Folder(town.folder / "view")
+    await asyncio.to_thread(set_up, account, folder, paired, town.player())
+    setup = folder.setup()
+    assert (setup.relay, setup.device) == (town.relay, town.keys.device)
+    assert setup.identity_key == town.keys.identity_key
+    async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {setup.token}"}) as http:
+        got = await http.get(f"{town.relay}{API}/doorbells/{setup.device}/ice")
+    assert got.is_success
+
+
+async def test_no_private_key_leaves_the_machine(town: PairingTown) -> None:
+    account = town.account()
+    passkey = town.passkey()
+    await town.pair(account, await town.sign_in(account, passkey))
+    kept = (town.folder / "passkey").read_text() + (town.folder / "view/keys.json").read_text()
+    secrets = re.findall(r'"(?:scalar|session_key|viewing_key)":"([^"]{40,})"', kept)
+    assert len(secrets) == 3
+    assert not any(secret in sent for secret in secrets for sent in town.sent)
+
+
+async def test_it_says_for_what_it_waits_and_how_long(town: PairingTown) -> None:
+    town.reads_code = False
+    account = town.account()
+    owner = await town.sign_in(account, town.passkey())
+    with pytest.raises(PairingFailed, match=r"ten minutes went by.*service button"):
+        await town.pair(account, owner)
+    assert town.shown[0].startswith("Waiting until the doorbell reads the code (10:00 left)")
+    assert town.shown[-1] == ""
+
+
+async def test_a_door_number_that_nobody_chooses_pairs_nobody(town: PairingTown) -> None:
+    town.chooses_number = False
+    account = town.account()
+    owner = await town.sign_in(account, town.passkey())
+    with pytest.raises(PairingFailed, match="before the door number is chosen"):
+        await town.pair(account, owner)
+
+
+async def test_a_relay_that_is_away_for_a_while_is_waited_for(town: PairingTown) -> None:
+    account = town.account()
+    owner = await town.sign_in(account, town.passkey())
+    asked = 0
+
+    def stumble(path: str, answer: dict[str, Any]) -> dict[str, Any]:
+        nonlocal asked
+        asked += path.startswith("pairings/")
+        if path.startswith("pairings/") and asked < 3:
+            raise httpx2.ConnectError("away")
+        return answer
+
+    town.change = stumble
+    await town.pair(account, owner)
+    assert any("doesn't answer just now" in line for line in town.shown)
+
+
+async def test_the_code_as_a_picture_is_one_that_the_camera_reads(tmp_path: Path) -> None:
+    text = "DW1:" + "a" * 680
+    save_qr(text, tmp_path / "code.png")
+    image = Image.open(tmp_path / "code.png").convert("L")
+    size = {"width": image.width, "height": image.height, "stride": image.width}
+    frame = LumaFrame(**size, data=image.tobytes(), pts_90k=0)
+    assert read_texts(frame) == [text]
+    with pytest.raises(OwnerError, match=r"\.png or \.svg"):
+        save_qr(text, tmp_path / "code.txt")
+
+
+# The account.
+
+
+async def test_an_invitation_that_was_used_is_said_before_any_key_is_touched(
+    town: PairingTown,
+) -> None:
+    await town.sign_in(town.account(), town.passkey())
+    fake = FidoKeyFake()
+    with pytest.raises(AccountFailed, match="invitation was used"):
+        await town.sign_in(town.account(), fido(town, fake))
+    assert fake.credentials == {}
+
+
+async def test_what_broke_off_goes_on_with_the_same_passkey(town: PairingTown) -> None:
+    first = await town.sign_in(town.account(), town.passkey())
+    town.invitation = "spent"
+    again = load_passkey_file(town.folder / "passkey", SITE, lambda: "")
+    assert await town.sign_in(town.account(), again) == first
+
+
+async def test_a_passkey_whose_registration_broke_off_is_registered(town: PairingTown) -> None:
+    """The file was written, and the relay never heard of it."""
+    town.passkey()
+    again = load_passkey_file(town.folder / "passkey", SITE, lambda: "")
+    await town.sign_in(town.account(), again)
+
+
+async def test_another_address_of_the_app_is_refused_and_says_what_to_give(
+    town: PairingTown,
+) -> None:
+    other = Site.of("https://elsewhere.example")
+    passkey = make_key_file(town.folder / "other", name="Ada", passphrase="", site=other)
+    with pytest.raises(PairingFailed, match="--owner-origin"):
+        await asyncio.to_thread(
+            sign_in,
+            town.account(),
+            passkey,
+            other,
+            name="Ada",
+            ask_invitation=lambda: town.invitation,
+        )
+
+
+async def test_a_passkey_for_an_app_on_the_owners_own_machine_is_registered(
+    town: PairingTown,
+) -> None:
+    own = Site.of(OWN_MACHINE)
+    passkey = make_key_file(town.folder / "own", name="Ada", passphrase="", site=own)
+    account = Account(httpx2.Client(), town.relay, origin=OWN_MACHINE)
+    key = await asyncio.to_thread(
+        sign_in, account, passkey, own, name="Ada", ask_invitation=lambda: town.invitation
+    )
+    assert (key.rp_id, key.origin) == ("localhost", OWN_MACHINE)
+    assert await asyncio.to_thread(log_in, account, passkey) == key
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (httpx2.Response(200, content=b"<html>"), "something else than a relay"),
+        (httpx2.Response(200, content=b"[" * 5000), "something else than a relay"),
+        (httpx2.Response(502, content=b"bad"), "HTTP 502"),
+        (httpx2.Response(302, headers={"Location": "http://other.test"}), "HTTP 302"),
+        (httpx2.Response(200, content=b" " * 70_000), "far too much"),
+        (
+            httpx2.Response(400, json={"error": {"code": "x", "message": "a\x1b[2Jb"}}),
+            "refused: a·",
+        ),
+    ],
+)
+def test_what_is_no_relay_is_said(answer: httpx2.Response, says: str) -> None:
+    http = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
+    with pytest.raises(AccountFailed, match=re.escape(says)):
+        Account(http, "http://relay.test").about()
+
+
+# Two kinds of passkey.
+
+
+def wanted() -> CreationWanted:
+    options = {
+        "rp": {"id": SITE.rp_id, "name": "Relay"},
+        "user": {"id": b64u(b"user"), "name": "Ada"},
+        "challenge": b64u(b"c" * 32),
+    }
+    return msgspec.convert(options, CreationWanted)
+
+
+def test_a_passkey_in_a_file_registers_and_signs_as_one_in_a_browser(tmp_path: Path) -> None:
+    passkey = make_key_file(tmp_path / "key", name="Ada", passphrase="long and blue", site=SITE)
+    assert stat.S_IMODE((tmp_path / "key").stat().st_mode) == 0o600
+    site = RelaySite(rp_id=SITE.rp_id, origin=OWNER_ORIGIN, name="R", has_demo_passkeys=False)
+    checked = check_registration(site, passkey.attest(wanted()).credential(), b"c" * 32)
+    assert checked.key == passkey.key
+    again = load_passkey_file(tmp_path / "key", SITE, lambda: "long and blue")
+    check_assertion(again.sign(login_challenge(b"x")), passkey.key, login_challenge(b"x"))
+
+
+def test_a_passkey_in_a_file_never_confirms_and_a_key_that_confirms_is_no_passkey(
+    tmp_path: Path,
+) -> None:
+    make_key_file(tmp_path / "owner", name="Ada", passphrase="", site=SITE)
+    make_key_file(tmp_path / "approver", name="Blue", passphrase="")
+    with pytest.raises(KeyRefused, match="never confirms"):
+        load_key_file(tmp_path / "owner", lambda: "")
+    with pytest.raises(KeyRefused, match="not an owner's passkey"):
+        load_passkey_file(tmp_path / "approver", SITE, lambda: "")
+    with pytest.raises(KeyRefused, match="is a passkey for"):
+        load_passkey_file(tmp_path / "owner", Site.of("https://a.example"), lambda: "")
+
+
+async def test_a_fido_key_pairs_and_tells_the_relay_nothing_of_its_make(town: PairingTown) -> None:
+    fake, account = FidoKeyFake(), town.account()
+    owner = await town.sign_in(account, fido(town, fake))
+    await town.pair(account, owner)
+    sent = next(one for one in town.sent if "attestationObject" in one)
+    attested = unb64u(re.search(r'"attestationObject":\s*"([^"]+)"', sent)[1])  # type: ignore[index]
+    assert b"none" in attested
+    assert bytes(16) in attested
+    assert list(fake.credentials) == list(fake.users)  # discoverable
+
+
+async def test_the_same_fido_key_signs_in_to_the_app_in_a_browser(town: PairingTown) -> None:
+    """As a browser does: nobody names a credential, the key finds it by the site."""
+    fake = FidoKeyFake()
+    owner = await town.sign_in(town.account(), fido(town, fake))
+    async with town.world.browser() as http:
+        begun = (await http.post(f"{API}/owner/login/options", json={})).json()
+        (device,) = fake.plugged_in()
+        client = Fido2Client(
+            device,
+            DefaultClientDataCollector(OWNER_ORIGIN, verify=lambda _id, _origin: True),
+            Person(say=lambda _: None, ask_pin=lambda: "4711"),
+            extensions=[],
+        )
+        found = client.get_assertion(
+            PublicKeyCredentialRequestOptions(
+                challenge=login_challenge(unb64u(begun["options"]["challenge"])),
+                rp_id=begun["options"]["rpId"],
+                user_verification=UserVerificationRequirement.REQUIRED,
+            )
+        ).get_response(0)
+        credential = {
+            "id": b64u(found.raw_id),
+            "rawId": b64u(found.raw_id),
+            "type": "public-key",
+            "response": {
+                "clientDataJSON": b64u(bytes(found.response.client_data)),
+                "authenticatorData": b64u(bytes(found.response.authenticator_data)),
+                "signature": b64u(found.response.signature),
+                "userHandle": b64u(found.response.user_handle or b""),
+            },
+        }
+        body = {"session": begun["session"], "credential": credential}
+        done = await http.post(f"{API}/owner/login/verify", json=body)
+    assert done.json()["owner"]["credential_id"] == owner.passkey.credential_id
+    assert found.response.user_handle
+
+
+async def test_a_fido_key_is_found_again_after_a_break(town: PairingTown) -> None:
+    fake = FidoKeyFake()
+    first = await town.sign_in(town.account(), fido(town, fake))
+    said: list[str] = []
+    assert await town.sign_in(town.account(), fido(town, fake, said)) == first
+    assert set(said) == {"Touch your FIDO2 key."}
+    assert len(fake.credentials) == 1
+
+
+async def test_no_fido_key_says_what_to_do(town: PairingTown) -> None:
+    passkey = FidoPasskey(
+        town.folder / "p", site=SITE, person=Person(say=print, ask_pin=str), devices=list
+    )
+    with pytest.raises(KeyRefused, match="no FIDO2 key is plugged in"):
+        await town.sign_in(town.account(), passkey)
+
+
+# What the passkey signs later.
+
+
+async def sent_to(town: PairingTown) -> tuple[SignedStatement, Statement]:
+    """Return the one statement that lies at the relay for the doorbell."""
+    (command,) = await town.world.told(town.keys.device)
+    assert isinstance(command, SealedStatement)
+    data = open_statement(unb64u(command.sealed), town.keys.sealing_private_key)
+    signed = decode(SignedStatement, data)
+    return signed, decode(Statement, signed.statement.encode())
+
+
+async def test_renewing_signs_exactly_this_machines_keys(town: PairingTown) -> None:
+    account, passkey = town.account(), town.passkey()
+    paired = await town.pair(account, await town.sign_in(account, passkey))
+    browser = town.player().public
+    await asyncio.to_thread(renew, account, passkey, paired, browser, now_ms=5)
+    signed, statement = await sent_to(town)
+    assert statement.terms == EnrolBrowser(browser=browser)
+    assert signer_of(signed, [paired.owner]) == paired.owner
+
+
+async def test_a_key_that_confirms_is_added_by_the_passkey(
+    town: PairingTown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account, passkey = town.account(), town.passkey()
+    paired = await town.pair(account, await town.sign_in(account, passkey))
+    folder = town.folder / "view"
+    (folder / "doorbell.json").write_bytes(paired.encode())
+    code = make_key_file(town.folder / "blue", name="Blue", passphrase="").code
+    arguments = ("--data", str(folder), "--key-file", str(town.folder / "passkey"))
+    result, said = await asyncio.to_thread(
+        said_by, capsys, "add-key", approver_code_text(code), *arguments
+    )
+    assert (result, " ".join(approver_words(code.key)) in said) == (0, True), said
+    signed, statement = await sent_to(town)
+    assert statement.terms == AddApprover(name="Blue", key=code.key)
+    assert signer_of(signed, [paired.owner]) == paired.owner
+
+
+async def test_another_passkey_than_the_one_that_paired_signs_nothing(
+    town: PairingTown, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account, passkey = town.account(), town.passkey()
+    paired = await town.pair(account, await town.sign_in(account, passkey))
+    folder = town.folder / "view"
+    (folder / "doorbell.json").write_bytes(paired.encode())
+    make_key_file(town.folder / "other", name="Ada", passphrase="", site=SITE)
+    arguments = ("--data", str(folder), "--key-file", str(town.folder / "other"))
+    result, said = await asyncio.to_thread(said_by, capsys, "renew", *arguments)
+    assert (result, "isn't the passkey that the doorbell was paired with" in said) == (1, True)
+
+
+@pytest.mark.parametrize("answer", ["yes", "no"])
+async def test_a_newcomer_is_let_in_by_the_words_over_the_keys_that_are_signed(
+    town: PairingTown, answer: str
+) -> None:
+    account, passkey = town.account(), town.passkey()
+    paired = await town.pair(account, await town.sign_in(account, passkey))
+    nils = Owner(town.world, "Nils")
+    await nils.register()
+    owner = OwnerKeys(name="Nils", passkey=nils.passkey.key, browser=nils.browser.keys)
+    code = PairingCode(pairing_id=new_id(), owner=owner)
+    await nils.post("/pairings", {"pairing_id": code.pairing_id})
+    body = {"device": town.keys.device, "pairing_id": code.pairing_id}
+    joined = await nils.post("/join", body | {"owner": msgspec.to_builtins(owner)})
+    assert joined.is_success
+    said: list[str] = []
+    terminal = Terminal(say=said.append, ask=lambda _: answer)
+    count = await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5)
+    assert " ".join(newcomer_words(code)) in said[0]
+    if answer == "no":
+        assert (count, await town.world.told(town.keys.device)) == (0, [])
+    else:
+        _, statement = await sent_to(town)
+        assert statement.terms == AddOwner(pairing_id=code.pairing_id, owner=owner)
+
+
+# The command.
+
+
+def said_by(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main(arguments)
+    out = capsys.readouterr()
+    return code, out.out + out.err
+
+
+PAIR = ("pair", "--relay", "http://127.0.0.1:1", "--name", "Ada")
+
+
+def test_a_folder_that_knows_a_doorbell_is_not_overwritten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "setup.txt").touch()
+    code, said = said_by(capsys, *PAIR, "--data", str(tmp_path))
+    assert (code, "--replace" in said) == (1, True)
+
+
+def test_where_no_code_can_be_drawn_a_picture_is_proposed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = said_by(capsys, *PAIR, "--data", str(tmp_path))
+    assert (code, "--qr FILE.png" in said) == (1, True)
+
+
+def test_a_relay_that_cannot_be_reached_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = said_by(capsys, *PAIR, "--data", str(tmp_path), "--qr", str(tmp_path / "a.png"))
+    assert (code, "can't be reached at http://127.0.0.1:1" in said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("link", "says"),
+    [
+        ("http://owner.test/#/join", "holds no invitation"),
+        (
+            "http://other.test/#/join?invitation=abc",
+            "is for http://other.test, and the relay says http://own",
+        ),
+    ],
+)
+async def test_a_link_that_does_not_fit_is_said(
+    town: PairingTown, capsys: pytest.CaptureFixture[str], link: str, says: str
+) -> None:
+    arguments = (
+        *("pair", "--relay", town.relay, "--name", "Ada", "--data", str(town.folder / "new")),
+        *("--qr", str(town.folder / "a.png"), "--invitation", link),
+    )
+    code, said = await asyncio.to_thread(said_by, capsys, *arguments)
+    assert (code, says in said) == (1, True), said
+
+
+async def test_the_relays_word_for_the_app_is_shown_and_asked_about(
+    town: PairingTown, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    arguments = (
+        *("pair", "--relay", town.relay, "--name", "Ada", "--data", str(town.folder / "new")),
+        *("--qr", str(town.folder / "a.png"), "--invitation", town.invitation),
+    )
+    code, said = await asyncio.to_thread(said_by, capsys, *arguments)
+    assert code == 1
+    assert "“Testtown” says that its owner's app is http://owner.test" in said
+    assert "give the right one with --owner-origin" in said
+
+
+def test_renewing_without_a_pairing_says_where_it_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Folder(tmp_path / "v").make_keys("Laptop")
+    code, said = said_by(capsys, "renew", "--data", str(tmp_path / "v"))
+    assert (code, "whoever paired in a browser renews it there" in said) == (1, True)
+
+
+def test_the_code_holds_no_more_than_public_keys(tmp_path: Path) -> None:
+    keys = Folder(tmp_path / "v").make_keys("Ada's terminal").public
+    passkey = make_key_file(tmp_path / "key", name="Ada", passphrase="", site=SITE).key
+    owner = OwnerKeys(name="Ada", passkey=passkey, browser=keys)
+    code = PairingCode(pairing_id=new_id(), owner=owner)
+    assert parse_qr_text(qr_text(code)) == code

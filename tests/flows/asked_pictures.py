@@ -1,0 +1,147 @@
+"""Pictures of what an owner is asked and answers, and of settings: states that a story has once.
+
+The doorbell is one that tells what it is told to; see asked_home.py.
+"""
+
+from pathlib import Path
+
+from playwright.async_api import Page
+
+from firmware.protocol.decisions import OwnerSettings
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import OwnerGone, Paired
+from firmware.protocol.notes import (
+    HeldTime,
+    HoldsNow,
+    OwnerRemoved,
+    RecoveryUsed,
+    SettingsNow,
+    StatementDone,
+    StatementRefused,
+)
+from relay.request.published import PublishedRequest
+from tests.flows.asked_home import Home, digest_of, home_in_browser
+from tests.flows.camera import IN_ENGLISH_ONLY, Camera
+from tests.flows.redoing import appearing
+from tests.relay.http_people import Owner
+from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
+
+MASKS = [[[0, 0], [250, 0], [250, 600], [0, 800]], [[700, 500], [950, 520], [900, 900]]]
+DANGER = "A child of four, alone since two o'clock, in a red jacket."
+
+
+async def take_asked(camera: Camera, folder: Path) -> list[str]:
+    """Take them all; return what the console complained about."""
+    folder.mkdir()
+    async with open_world(folder) as world, home_in_browser(world) as home:
+        asked = await home.ask()
+        urgent = await home.ask(
+            case_number="LPD-2", incident_type="missing_person", danger=DANGER, reason=""
+        )
+        for one in (asked, urgent):
+            await home.hear(one, is_example=True)
+        await home.visitor()
+        await home.visitor(minutes_ago=70, is_cut_short=True)
+        await _requests(camera, home, asked, urgent)
+        await _answers(camera, home, asked)
+        await _settings(camera, home, world)
+        await _goes(camera, home, world)
+        return list(home.person.faults)
+
+
+async def _requests(
+    camera: Camera, home: Home, asked: PublishedRequest, urgent: PublishedRequest
+) -> None:
+    page = home.page
+    await page.goto(f"{OWNER_ORIGIN}/#/requests")
+    await camera.take(page, "asked-requests", redo=appearing("#my-requests"))
+    await page.goto(home.address(urgent))
+    await camera.take(page, "asked-emergency", redo=appearing("[data-testid=choose-clip]"))
+    await page.goto(home.address(asked))
+    await camera.take(page, "asked-release", redo=choose_part)
+
+
+async def choose_part(page: Page) -> None:
+    """Tick a recording, and give a name with it."""
+    await page.locator("[data-testid=choose-clip]").first.check()
+    await page.check("#give-name")
+
+
+async def _answers(camera: Camera, home: Home, asked: PublishedRequest) -> None:
+    """Decide later, no, never again: on their way, and done; one refused."""
+    page, now_ms = home.page, home.world.clock.wall_ms()
+    for kind in ("hold", "decline", "refuse"):
+        await page.click(f"#{kind}")
+        await page.wait_for_selector(f"[data-answer={kind}] :is(.notice, [role=status])")
+        digest = digest_of(await home.sent())
+        if kind == "hold":
+            await camera.take(page, "asked-on-its-way", languages=IN_ENGLISH_ONLY)
+            until_ms = now_ms + 14 * DAY_MS
+            span = {"from_ms": asked.request.from_ms, "to_ms": asked.request.to_ms}
+            held = HeldTime(hold_digest=digest, until_ms=until_ms, **span)
+            await home.tell(HoldsNow(statement_digest=digest, holds=[held]))
+        elif kind == "decline":
+            await home.tell(StatementDone(statement_digest=digest, kind="decline"))
+        else:
+            now = OwnerSettings(revision=1, is_opted_in=True)
+            told = SettingsNow(statement_digest=digest, settings=now, refused=["lakeland"])
+            await home.tell(told)
+        await page.wait_for_selector(f"#{kind}-done")
+    await camera.take(page, "asked-answered", redo=appearing("#refuse-done"))
+
+
+async def _settings(camera: Camera, home: Home, world: World) -> None:
+    page, take = home.page, camera.take
+    bo = await _second_owner(home, world)
+    settings = OwnerSettings(revision=2, is_opted_in=True, masks=MASKS)
+    await home.tell(SettingsNow(statement_digest="a" * 64, settings=settings, refused=["lakeland"]))
+    await page.goto(f"{OWNER_ORIGIN}/#/settings")
+    await take(page, "settings", redo=appearing("#owners"))
+    await page.get_by_role("button", name=f"Send {bo} away").click()
+    await home.wants_confirmation(await home.sent())
+    await page.wait_for_selector("#confirm-at-door")
+    await take(page, "settings-sending-away", languages=IN_ENGLISH_ONLY)
+    await page.reload()
+    await page.wait_for_selector("#settings-form")
+    await page.get_by_role("button", name="Remove mask 1").click()
+    await page.click("#save-settings")
+    theirs = replace_masks(settings, revision=3)
+    signed = await home.sent()
+    await home.tell(SettingsNow(statement_digest="b" * 64, settings=theirs, refused=[]))
+    await home.tell(
+        StatementRefused(
+            statement_digest=digest_of(signed), reason="settings", detail="changed meanwhile"
+        )
+    )
+    await page.wait_for_selector("#settings-conflict")
+    await take(page, "settings-conflict", languages=IN_ENGLISH_ONLY)
+    await home.tell(OwnerRemoved(name=bo, by_name="Ada"))
+    await home.tell(RecoveryUsed(name="Eve", at_ms=world.clock.wall_ms() - HOUR_MS))
+    await page.reload()
+    await take(page, "settings-warnings", redo=appearing("#warnings li"))
+
+
+def replace_masks(settings: OwnerSettings, *, revision: int) -> OwnerSettings:
+    """Return what somebody else saved meanwhile: other masks."""
+    return OwnerSettings(revision=revision, is_opted_in=False, masks=settings.masks[1:])
+
+
+async def _second_owner(home: Home, world: World) -> str:
+    other = Owner(world, "Bo")
+    await other.register()
+    pairing_id = new_id()
+    await other.post("/pairings", {"pairing_id": pairing_id})
+    credential_id = other.passkey.key.credential_id
+    paired = Paired(pairing_id=pairing_id, credential_id=credential_id)
+    await world.pairings.take_paired(home.device, paired)
+    return other.name
+
+
+async def _goes(camera: Camera, home: Home, world: World) -> None:
+    gone = OwnerGone(credential_id=home.owner.passkey.credential_id)
+    await world.tell(home.device, gone)
+    await world.pairings.take_gone(home.device, gone)
+    await home.page.goto(f"{OWNER_ORIGIN}/#/")
+    shown = appearing("[data-testid=no-longer-owner]")
+    await camera.take(home.page, "owner-no-longer", redo=shown)
+    home.person.faults.clear()  # a page that still asked for the door was told that there is none

@@ -1,0 +1,57 @@
+"""Pictures of the page that an agency saves, and checks evidence with."""
+
+from pathlib import Path
+
+from playwright.async_api import Page
+
+from relay.agency_cli import main as agency
+from tests.fakes.log_town import make_town
+from tests.flows.browser import chromium
+from tests.flows.camera import THEMES, WIDTHS_PX, Camera
+from tests.relay.evidence_files import Written, make_evidence
+
+LOCALES = {"en": "en-GB", "sv": "sv-SE"}
+STATES = ("empty", "unchecked", "checked")
+
+
+async def take_saved(camera: Camera, folder: Path) -> None:
+    """Take it empty, with what couldn't be checked, and with all that holds."""
+    folder.mkdir()
+    evidence = make_evidence(has_audio=True, town=make_town(kind="example"))
+    written = evidence.write(folder)
+    signed = evidence.town.sign_agreement(evidence.town.agreement).signed
+    (folder / "agreement.json").write_bytes(signed.encode())
+    agency(["page", "--out", str(folder / "verify.html")])
+    async with chromium() as browser:
+        for language, locale in LOCALES.items():
+            context = await browser.new_context(locale=locale, offline=True)
+            page = await context.new_page()
+            for state in STATES:
+                await page.goto((folder / "verify.html").as_uri())
+                if state != "empty":
+                    await _check(page, written, folder if state == "checked" else None)
+                await _take(camera, page, f"saved-{state}", language)
+            await context.close()
+
+
+async def _check(page: Page, written: Written, papers: Path | None) -> None:
+    await page.set_input_files("#evidence", [written.package])
+    await page.set_input_files("#key", written.key)
+    if papers is not None:
+        named = {"agreement": "agreement.json", "policy": "policy.txt", "fleet-ca": "ca.pem"}
+        for field, name in named.items():
+            await page.set_input_files(f"#{field}", papers / name)
+    await page.click("#check:not([disabled])")
+    await page.wait_for_selector("#found:not([hidden])")
+
+
+async def _take(camera: Camera, page: Page, name: str, language: str) -> None:
+    """A saved page speaks the browser's language: it isn't loaded again in another."""
+    for width_px, height_px in WIDTHS_PX.items():
+        await page.set_viewport_size({"width": width_px, "height": height_px})
+        for theme in THEMES:
+            await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            file = camera.folder / f"{name}-{language}-{width_px}-{theme}.png"
+            await page.screenshot(path=file, full_page=True)
+            camera.count += 1
+        await camera.look(page, f"{name} ({language}, {width_px} px)")

@@ -1,0 +1,116 @@
+"""`doorward pair` as a person runs it: the program itself, a relay over HTTP, a doorbell."""
+
+import asyncio
+import re
+from pathlib import Path
+
+from PIL import Image
+
+from firmware.capture.packets import LumaFrame
+from firmware.capture.qr import read_texts
+from firmware.enrolment.pairing import Pairing
+from firmware.protocol.commands import SealedStatement
+from tests.fakes.waiting import in_time
+from tests.flows.laptop_home import Home, home
+from tests.relay.http_world import OWNER_ORIGIN
+
+CLI = "firmware.owner_cli"
+READY_S = 60
+
+
+def read_picture(path: Path) -> str:
+    """Hold a picture before the camera; the text of the code in it."""
+    image = Image.open(path).convert("L")
+    size = {"width": image.width, "height": image.height, "stride": image.width}
+    (text,) = read_texts(LumaFrame(pts_90k=0, data=image.tobytes(), **size))
+    return text
+
+
+async def pair(at: Home, key: Path) -> list[str]:
+    """Pair Bea, and return the words that her terminal showed; the doorbell had the same."""
+    bell = Pairing(
+        identity_key=at.rig.keys.identity_key, sealing_key=at.rig.keys.sealing_key, has_owner=False
+    )
+    bell.press_service(0)
+    picture = at.folder / "code.png"
+    child = await at.start(
+        *(CLI, "pair", "--relay", at.relay, "--name", "Bea", "--owner-origin", OWNER_ORIGIN),
+        *("--key-file", str(key), "--qr", str(picture)),
+        *("--invitation", f"{OWNER_ORIGIN}/#/join?invitation={await at.world.invite_owner()}"),
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(b"long and blue\n")
+    printed = await in_time(child.stdout.readuntil(b"blinks twice.\n"), READY_S)
+    answer = bell.read_code(read_picture(picture), 0)
+    assert answer is not None, printed
+    await at.world.pairings.take_answer(at.rig.keys.device, answer)
+    printed = await in_time(child.stdout.readuntil(b"(yes/no) "), READY_S)
+    found = re.search(rb"\n  ([a-z]+(?: [a-z]+){5})\n", printed)
+    assert found is not None, printed
+    words = found[1].decode().split()
+    assert words == list(bell.view(0).words)
+    child.stdin.write(b"yes\n")
+    confirmed = bell.confirm(0)
+    assert confirmed is not None
+    for admit_owner, enrol in (
+        (at.rig.owners.add, at.rig.browsers.enrol),
+        (at.here.owners.add, at.here.browsers.enrol),
+    ):
+        admit_owner(confirmed.owner.owner)
+        enrol(confirmed.owner.browser, confirmed.event.credential_id, at.rig.now_ms)
+    await at.world.pairings.take_paired(at.rig.keys.device, confirmed.event)
+    printed = await in_time(child.stdout.read(), READY_S)
+    assert await child.wait() == 0, printed
+    assert b"Paired." in printed
+    return words
+
+
+async def test_a_terminal_pairs_and_then_sees_who_owns_the_doorbell(tmp_path: Path) -> None:
+    async with home(tmp_path) as at:
+        key = tmp_path / "passkey.json"
+        assert len(await pair(at, key)) == 6
+        code, printed = await at.run(CLI, "owners")
+        assert code == 0, printed
+        assert "Bea (you)" in printed
+        assert "Bea's terminal (this one)" in printed
+
+        code, printed = await at.run("firmware.viewer.cli", "check")
+        assert code == 0, printed
+
+        arguments = ("renew", "--key-file", str(key))
+        code, printed = await at.run(CLI, *arguments, given="long and blue\n")
+        assert (code, "30 days" in printed) == (0, True), printed
+        (sealed,) = [body for body in at.carrier.seen if isinstance(body, SealedStatement)]
+        (before,) = [b for b in at.rig.browsers.all() if b.keys.name == "Bea's terminal"]
+        at.rig.wind(minutes=30)
+        await at.desk.on_statement(sealed)
+        (after,) = [b for b in at.rig.browsers.all() if b.keys.name == "Bea's terminal"]
+        assert after.expires_ms is not None
+        assert before.expires_ms is not None
+        assert after.expires_ms > before.expires_ms  # at once: nobody was asked
+
+
+async def test_a_pairing_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:
+    """Ctrl-C, and the same command again goes on with the passkey that was made."""
+    async with home(tmp_path) as at:
+        key, picture = tmp_path / "passkey.json", tmp_path / "stopped.png"
+        arguments = (
+            *("pair", "--relay", at.relay, "--name", "Bea", "--owner-origin", OWNER_ORIGIN),
+            *("--key-file", str(key), "--qr", str(picture)),
+        )
+        child = await at.start(CLI, *arguments, "--invitation", await at.world.invite_owner())
+        assert child.stdin is not None
+        assert child.stdout is not None
+        child.stdin.write(b"\n")
+        await in_time(child.stdout.readuntil(b"blinks twice.\n"), READY_S)
+        await asyncio.sleep(0.2)
+        child.send_signal(2)
+        printed = await in_time(child.stdout.read(), READY_S)
+        assert await child.wait() == 130, printed
+        assert b"Traceback" not in printed
+        again = await at.start(CLI, *arguments)
+        assert again.stdout is not None
+        await in_time(again.stdout.readuntil(b"blinks twice.\n"), READY_S)
+        again.send_signal(2)
+        assert await again.wait() == 130
