@@ -156,7 +156,6 @@ class Consenting:
 
     async def start(self) -> None:
         """Take up what was begun, promised or confirmed before the start."""
-        await self._near.promises.keep()
         await self._recovering.resume()
         await self.desk.resume()
 

@@ -160,7 +160,11 @@ class Fulfilling:
                     await self._try_again(statement.digest)
 
     async def resume(self) -> None:
-        """After a start: finish what was confirmed; the log is asked again for what it owes."""
+        """After a start: tell what is promised, finish what was confirmed, ask the log again.
+
+        What is told comes first: else a package could be taken back before it is announced.
+        """
+        await self._promises.keep()
         async with self._one_at_a_time:
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
                 await self._try_again(statement.digest)

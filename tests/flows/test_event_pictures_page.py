@@ -19,6 +19,7 @@ async def test_the_picture_of_a_ring_comes_into_the_list_without_a_shift(tmp_pat
         page = home.at.page
         event = await home.ring()
         row = page.locator(f"[data-event='{event.id}']")
+        await expect(row).to_be_visible()
         box = await row.bounding_box()
         await home.keep(event.id, home.seal(event.id, jpeg(), age_ms=12_000))
         picture = row.locator("img")
