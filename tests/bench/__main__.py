@@ -29,6 +29,7 @@ from tests.bench import (
     ring,
     road,
     upload,
+    verifying,
     viewers,
     whole,
 )
@@ -62,6 +63,7 @@ BENCHMARKS = (
     whole,
     grants,
     packages,
+    verifying,
     logs,
     upload,
 )

@@ -27,7 +27,7 @@ from tests.bench.senders import lacks_peers
 from tests.fakes import witness_peer
 
 DATE = dt.date(2026, 1, 2)
-ALONE = ("D11", "D6 road")
+ALONE = ("D11", "D6 road", "verify")
 """Nobody else does the same."""
 MAY_BE_NOTHING = ("D8", "D8 libwebrtc")
 """In a second, a picture may never stand still."""

@@ -64,12 +64,16 @@ class Film:
     """A film and its sound, and what the doorbell signs about both."""
 
     def __init__(self, seconds: float = 2, *, with_sound: bool = True) -> None:
+        self.width, self.height = WIDTH, HEIGHT
         self.units = clip_units(TinyCamera().film(seconds))
         self.sound = units_of_sound() if with_sound else []
 
     def mp4(self, sound: list[SoundUnit] | None = None) -> bytes:
         return plain_mp4(
-            self.units, self.sound if sound is None else sound, width=WIDTH, height=HEIGHT
+            self.units,
+            self.sound if sound is None else sound,
+            width=self.width,
+            height=self.height,
         )
 
     def gops(self) -> GopHasher:
@@ -96,8 +100,8 @@ class Film:
             started_ms=NOW_MS - 30 * 60_000,
             is_clock_trusted=True,
             duration_90k=2 * last - before,
-            width=WIDTH,
-            height=HEIGHT,
+            width=self.width,
+            height=self.height,
             pre_roll_90k=0,
             ended="complete",
             lost_units=0,
@@ -295,7 +299,7 @@ def pack(
         statement=statement.decode(), assertion=owner.sign(challenge(STATEMENT_TAG, statement))
     )
     files = {
-        "clip-1.mp4": plain_mp4(units, film.sound[spans], width=WIDTH, height=HEIGHT),
+        "clip-1.mp4": plain_mp4(units, film.sound[spans], width=film.width, height=film.height),
         "manifest-1.json": signed.encode(),
         "part-1.json": part.encode(),
         "request.json": request.encode(),
