@@ -63,8 +63,8 @@ class Bucket(Protocol):
         """Store an object that never changes; False if there is one of this name already."""
         ...
 
-    async def put(self, key: str, data: bytes, *, content_type: str) -> None:
-        """Store an object in the place of any of its name."""
+    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+        """Store an object in the place of `old`, or where none is; False if there is another."""
         ...
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:
@@ -125,14 +125,17 @@ class Shelf:
         is_full = bundle.width == TILE_WIDTH
         await self._put_new(f"{name}/{path}", encode_bundle(notes), is_full=is_full)
 
-    async def put_stamps_count(self, name: str, count: int) -> None:
-        """Say how many stamps there are."""
+    async def put_stamps_count(self, name: str, count: int, *, there: int) -> bool:
+        """Say how many stamps there are, where `there` was said before; False if it wasn't."""
         key = f"{name}/{STAMPS_COUNT_PATH}"
-        await self._bucket.put(key, f"{count}\n".encode(), content_type=TEXT_TYPE)
+        old = f"{there}\n".encode() if there else None
+        data = f"{count}\n".encode()
+        return await self._bucket.swap(key, data, old=old, content_type=TEXT_TYPE)
 
-    async def put_checkpoint(self, name: str, note: bytes) -> None:
-        """Show the world the newest checkpoint."""
-        await self._bucket.put(f"{name}/{CHECKPOINT_PATH}", note, content_type=TEXT_TYPE)
+    async def put_checkpoint(self, name: str, note: bytes, *, seen: bytes | None) -> bool:
+        """Show the world the newest checkpoint, where it saw `seen`; False if it sees another."""
+        key = f"{name}/{CHECKPOINT_PATH}"
+        return await self._bucket.swap(key, note, old=seen, content_type=TEXT_TYPE)
 
     async def put_text(self, text: bytes) -> str:
         """Publish a text; return its SHA-256 in hexadecimal, which is its name."""

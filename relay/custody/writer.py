@@ -5,16 +5,18 @@
 
 Each step can be done again and gives the same: a crash between any two of them loses nothing, and
 makes no second tree of a size. Of several relays on one database one at a time has the turn; the
-database itself refuses a place that is taken.
+database itself refuses a place that is taken, and the bucket a checkpoint in the place of another
+than the one that was looked at.
 
-Invariants: only a root that is in the database is signed; tiles are there before the checkpoint
-that needs them; what was published never gets smaller.
+Invariants: only a root that is in the database is signed; the tree goes on only from the leaves of
+the root that was decided on last; stamps are in the order of size; tiles are there before the
+checkpoint that needs them; what was published never gets smaller.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.tlog.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
@@ -33,8 +35,9 @@ from relay.store.logs import Head
 
 MAX_BATCH = 1024
 TURN_MS = 6_000
-"""So long after a relay was killed another, or itself, goes on. Nothing depends on its being kept:
-places, tiles and checkpoints are refused where another relay was first."""
+"""So long after a relay was killed another, or itself, goes on. It is renewed as long as a step
+takes, and nothing depends on its being kept: places, tiles, stamps and checkpoints are refused
+where another relay was first."""
 POLL_S = 1.0
 FIRST_RETRY_S = 0.25
 LAST_RETRY_S = 10.0
@@ -59,6 +62,7 @@ class LogWriter:
         clock: Clock,
         refresh_ms: Callable[[], Awaitable[int]],
         reach: Callable[[str], None] = lambda _point: None,
+        turn_ms: int = TURN_MS,
     ) -> None:
         self.name = name
         self.origin = signer.key.name
@@ -69,6 +73,7 @@ class LogWriter:
         self._clock = clock
         self._refresh_ms = refresh_ms
         self._reach = reach  # tests stop the program at named points
+        self._turn_ms = turn_ms
         self._holder = new_id()
         self._tree = Tree()
         self._growing = asyncio.Lock()
@@ -111,18 +116,16 @@ class LogWriter:
 
     async def step(self) -> bool:
         """Do what is to be done now, if it is this relay's turn; True if more waits."""
-        now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
-            is_mine = await logs.hold(
-                tx, self.name, holder=self._holder, now_ms=now_ms, until_ms=now_ms + TURN_MS
-            )
+            is_mine = await self._hold(tx)
             head = await logs.get_head(tx, self.name)
         if is_mine:
-            if not self._is_checked:
-                await self._check_published(head)
-            head, is_more = await self._place()
-            if head.size > head.published_size or await self._is_stale(head):
-                await self._publish(head)
+            async with self._renewing():
+                if not self._is_checked:
+                    await self._check_published(head)
+                head, is_more = await self._place()
+                if head.size > head.published_size or await self._is_stale(head):
+                    await self._publish(head)
         async with self._database.read() as tx:
             head = await logs.get_head(tx, self.name)
         await self._tell(head.published_size)
@@ -145,36 +148,80 @@ class LogWriter:
             async with asyncio.timeout(timeout_s), self._changed:
                 await self._changed.wait()
 
+    # --- the turn ---
+
+    async def _hold(self, tx: Transaction) -> bool:
+        now_ms = self._clock.wall_ms()
+        until_ms = now_ms + self._turn_ms
+        return await logs.hold(tx, self.name, holder=self._holder, now_ms=now_ms, until_ms=until_ms)
+
+    @contextlib.asynccontextmanager
+    async def _renewing(self) -> AsyncIterator[None]:
+        """Keep the turn for as long as the block takes; whether it was kept is asked again."""
+        done = asyncio.Event()
+        task = asyncio.create_task(self._renew(done), name=f"turn at log {self.name}")
+        try:
+            yield
+        finally:
+            done.set()
+            await asyncio.gather(
+                task, return_exceptions=True
+            )  # one that failed lets the turn run out
+
+    async def _renew(self, done: asyncio.Event) -> None:
+        while not done.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._turn_ms / 3000):
+                    await done.wait()
+                return
+            async with self._database.begin() as tx:
+                await self._hold(tx)
+
+    def _too_late(self) -> LogUnavailable:
+        return LogUnavailable(f"{self.origin}: another relay has taken the turn")
+
     # --- places ---
 
     async def _place(self) -> tuple[Head, bool]:
         """Give waiting entries their places; return the head, and whether more wait."""
-        async with self._growing, self._database.begin() as tx:
-            head = await logs.get_head(tx, self.name)
-            now_ms = self._clock.wall_ms()
-            waiting = await logs.waiting(tx, self.name, now_ms=now_ms, limit=MAX_BATCH)
-            if not waiting:
-                return head, False
-            await self._read_tree(tx, head.size)
+        async with self._growing:
             try:
-                for entry in waiting:
-                    self._tree.append(bytes.fromhex(entry.leaf_hash))
-                is_placed = await logs.place(
-                    tx,
-                    self.name,
-                    [entry.number for entry in waiting],
-                    old_size=head.size,
-                    root=self._tree.root().hex(),
-                )
-                if not is_placed:
-                    raise LogUnavailable(f"{self.origin}: another relay has placed entries")
-                self._reach("placed")
-                head = await logs.get_head(tx, self.name)
+                async with self._database.begin() as tx:
+                    head, count = await self._place_in(tx)
             except BaseException:
-                self._tree = Tree()  # it holds what wasn't committed; it is read anew
+                self._tree = Tree()  # nobody knows what was committed; it is read anew
                 raise
-        self._reach("placed and committed")
-        return head, len(waiting) == MAX_BATCH
+        if count:
+            self._reach("placed and committed")
+        return head, count == MAX_BATCH
+
+    async def _place_in(self, tx: Transaction) -> tuple[Head, int]:
+        head = await logs.get_head(tx, self.name)
+        now_ms = self._clock.wall_ms()
+        waiting = await logs.waiting(tx, self.name, now_ms=now_ms, limit=MAX_BATCH)
+        if not waiting:
+            return head, 0
+        if self._tree.size > head.size:
+            self._tree = Tree()
+        await self._read_tree(tx, head.size)
+        if head.size and await logs.root_of(tx, self.name, head.size) is None:
+            raise self._not_its_root()
+        hashes = [bytes.fromhex(entry.leaf_hash) for entry in waiting]
+        for hashed in hashes:
+            self._tree.append(hashed)
+        is_placed = await logs.place(
+            tx,
+            self.name,
+            [entry.number for entry in waiting],
+            old_size=head.size,
+            root=self._tree.root().hex(),
+        )
+        if not is_placed:
+            raise LogUnavailable(f"{self.origin}: another relay has placed entries")
+        if await logs.leaf_hashes(tx, self.name, head.size) != hashes:
+            raise self._not_its_root()
+        self._reach("placed")
+        return await logs.get_head(tx, self.name), len(waiting)
 
     async def _grown(self, tx: Transaction, size: int) -> Tree:
         """Return the tree, with at least `size` leaves."""
@@ -184,14 +231,25 @@ class LogWriter:
             return self._tree
 
     async def _read_tree(self, tx: Transaction, size: int) -> None:
-        if self._tree.size > size:
-            self._tree = Tree()  # a commit that failed after all
-        for hashed in await logs.leaf_hashes(tx, self.name, self._tree.size):
+        """Have `size` leaves or more: those of the root that was decided on, if it was."""
+        root = await logs.root_of(tx, self.name, size)
+        await self._read_on(tx, size)
+        if root not in (None, self._tree.root(size)):
+            self._tree = Tree()
+            await self._read_on(tx, size)
+            if self._tree.root(size) != root:
+                raise self._not_its_root()
+
+    async def _read_on(self, tx: Transaction, size: int) -> None:
+        for hashed in await logs.leaf_hashes(tx, self.name, self._tree.size, size):
             self._tree.append(hashed)
         if self._tree.size < size:
             raise LogContradicts(
                 f"{self.origin}: the database has {self._tree.size} entries of {size}"
             )
+
+    def _not_its_root(self) -> LogContradicts:
+        return LogContradicts(f"{self.origin}: the database's entries aren't those of its root")
 
     # --- publishing ---
 
@@ -236,7 +294,7 @@ class LogWriter:
             root = await logs.root_of(tx, self.name, size)
             tree = await self._grown(tx, size)
         if root is None or tree.root(size) != root:
-            raise LogContradicts(f"{self.origin}: the database's entries aren't those of its root")
+            raise self._not_its_root()
         await self._put_files(head.published_size, size, tree)
         self._reach("tiles written")
         checkpoint = Checkpoint(origin=self.origin, size=size, root=root)
@@ -244,27 +302,42 @@ class LogWriter:
         note = await self._witnesses.cosign(signed, tree, size)
         self._reach("cosigned")
         async with self._database.begin() as tx:
-            is_first = await logs.stamp(tx, self.name, size, note.decode())
+            is_mine = await self._hold(tx)
+            if not is_mine or not await logs.stamp(tx, self.name, size, note.decode()):
+                raise self._too_late()
         self._reach("stamped")
-        if is_first:
-            await self._finish_stamps()
+        await self._finish_stamps()
         await self._show(size, note)
 
     async def _show(self, size: int, note: bytes) -> None:
         """Put the checkpoint where the world sees it, unless it has seen a larger tree."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
-            is_mine = await logs.hold(
-                tx, self.name, holder=self._holder, now_ms=now_ms, until_ms=now_ms + TURN_MS
-            )
+            is_mine = await self._hold(tx)
             head = await logs.get_head(tx, self.name)
         if not is_mine or head.published_size > size:
-            raise LogUnavailable(f"{self.origin}: another relay has taken the turn")
-        await self._shelf.put_checkpoint(self.name, note)
+            raise self._too_late()
+        seen = await self._shelf.checkpoint(self.name)
+        if seen is not None and parse_checkpoint(parse_note(seen).text).size > size:
+            raise self._too_late()
+        if not await self._shelf.put_checkpoint(self.name, note, seen=seen):
+            raise self._too_late()
         self._reach("checkpoint written")
         async with self._database.begin() as tx:
-            await logs.publish(tx, self.name, size=size, note=note.decode(), now_ms=now_ms)
+            is_newest = await logs.publish(
+                tx, self.name, size=size, note=note.decode(), now_ms=now_ms
+            )
+        if not is_newest:
+            await self._put_back(note)
         self._reach("published")
+
+    async def _put_back(self, older: bytes) -> None:
+        """Undo the PUT of a checkpoint that came too late, in a store that took it."""
+        async with self._database.read() as tx:
+            head = await logs.get_head(tx, self.name)
+        if head.published is not None:
+            await self._shelf.put_checkpoint(self.name, head.published.encode(), seen=older)
+        raise self._too_late()
 
     async def _put_files(self, old_size: int, size: int, tree: Tree) -> None:
         for bundle in bundles_grown(old_size, size):
@@ -289,8 +362,8 @@ class LogWriter:
                 start = bundle.start
                 notes = await logs.stamps(tx, self.name, start, start + bundle.width)
             await self._shelf.put_stamps(self.name, bundle, notes)
-        if count > there:
-            await self._shelf.put_stamps_count(self.name, count)
+        if count > there and not await self._shelf.put_stamps_count(self.name, count, there=there):
+            raise self._too_late()
 
     async def _tell(self, size: int) -> None:
         if size <= self._told_size:

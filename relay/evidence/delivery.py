@@ -122,8 +122,11 @@ class Delivery:
         if package.state in OVER_STATES or await self._has_come_unnoticed(package):
             await self._say_arrived(package)
             return
-        package = await self._with_upload(package)
-        ticket = await self._write_ticket(package)
+        opened = await self._with_upload(package)
+        if opened is None:
+            await self._say_arrived(package)
+            return
+        ticket = await self._write_ticket(opened)
         await self._commands.send(package.device, ticket, self._clock.wall_ms() + TICKET_LIFE_MS)
 
     async def renew_ticket(self, package: Package) -> None:
@@ -171,6 +174,7 @@ class Delivery:
             if package.device != device:
                 raise PackageRefused("the doorbell never announced this package")
             is_on_its_way = await packages.set_never_arrived(tx, package.package_id)
+            is_erased = is_on_its_way or package.state == "erased"  # told again
             if package.state == "downloaded":
                 await self._record.deletion_asked(
                     tx,
@@ -186,7 +190,7 @@ class Delivery:
                     why="withdrawn",
                     now_ms=self._clock.wall_ms(),
                 )
-        if is_on_its_way and package.upload_id is not None:
+        if is_erased and package.upload_id is not None:
             await self._objects.abort(_key_of(package), package.upload_id)
 
     async def erase_unopened(self, package: Package) -> None:
@@ -283,8 +287,8 @@ class Delivery:
             await packages.add_package(tx, package)
             return package
 
-    async def _with_upload(self, package: Package) -> Package:
-        """Return the package with a multipart upload that the bucket has."""
+    async def _with_upload(self, package: Package) -> Package | None:
+        """Return the package with an upload that the bucket has; None if it was taken back."""
         key, upload_id = _key_of(package), package.upload_id
         if upload_id is not None:
             if await self._objects.has_upload(key, upload_id):
@@ -293,9 +297,12 @@ class Delivery:
         upload_id = await self._objects.create_multipart(key)
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
-            await packages.set_uploading(
+            is_wanted = await packages.set_uploading(
                 tx, package.package_id, upload_id=upload_id, object_key=key, now_ms=now_ms
             )
+        if not is_wanted:
+            await self._objects.abort(key, upload_id)
+            return None
         return replace(package, upload_id=upload_id, object_key=key, state="uploading")
 
     async def _has_come_unnoticed(self, package: Package) -> bool:

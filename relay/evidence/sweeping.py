@@ -123,6 +123,8 @@ class Sweeping:
 
     async def _delete(self, package: Package) -> None:
         if package.object_key is not None:
+            if package.upload_id is not None:  # the bucket was away when it was taken back
+                await self._objects.abort(package.object_key, package.upload_id)
             await self._objects.delete(package.object_key)
         async with self._database.begin() as tx:
             await packages.forget_object(tx, package.package_id)

@@ -167,13 +167,17 @@ async def place(
     return True
 
 
-async def leaf_hashes(tx: Transaction, log: str, from_index: int) -> list[bytes]:
-    """Return the hashes of the placed entries from an index on."""
+async def leaf_hashes(
+    tx: Transaction, log: str, from_index: int, to_index: int | None = None
+) -> list[bytes]:
+    """Return the hashes of the placed entries from an index on, or of a range."""
     query = (
         select(log_entries.c.leaf_hash)
         .where(log_entries.c.log == log, log_entries.c.leaf_index >= from_index)
         .order_by(log_entries.c.leaf_index)
     )
+    if to_index is not None:
+        query = query.where(log_entries.c.leaf_index < to_index)
     return [bytes.fromhex(text) for text in (await tx.execute(query)).scalars()]
 
 
@@ -224,9 +228,12 @@ async def root_of(tx: Transaction, log: str, size: int) -> bytes | None:
 
 
 async def stamp(tx: Transaction, log: str, size: int, witnessed: str) -> bool:
-    """Keep the first witnessed checkpoint of a size; False if there is one already."""
-    query = select(func.count(log_checkpoints.c.stamp)).where(log_checkpoints.c.log == log)
-    number = (await tx.execute(query)).scalar_one()
+    """Keep the first witnessed checkpoint of a size; False if one of a larger size is kept."""
+    kept = (log_checkpoints.c.log == log) & log_checkpoints.c.stamp.is_not(None)
+    query = select(func.max(log_checkpoints.c.size)).where(kept)
+    if ((await tx.execute(query)).scalar_one_or_none() or 0) > size:
+        return False
+    number = await count_stamps(tx, log)
     change = (
         update(log_checkpoints)
         .where(
@@ -236,7 +243,8 @@ async def stamp(tx: Transaction, log: str, size: int, witnessed: str) -> bool:
         )
         .values(witnessed=witnessed, stamp=number)
     )
-    return (await tx.execute(change)).rowcount == 1
+    await tx.execute(change)
+    return True
 
 
 async def count_stamps(tx: Transaction, log: str) -> int:

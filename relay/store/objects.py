@@ -237,30 +237,47 @@ class ObjectStore:
 
         return await self._call("store an object", put)
 
-    async def put(self, key: str, data: bytes, *, content_type: str) -> None:
-        """Store an object in the place of any of its name."""
-        await self._call(
-            "store an object",
-            lambda: self._client.put_object(
-                Bucket=self._bucket, Key=key, Body=data, ContentType=content_type
-            ),
-        )
+    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+        """Store an object in the place of `old`, or where none is; False if there is another.
+
+        However late the bytes arrive, the store compares again. One that can't stores them anyway.
+        """
+        fields = {"Bucket": self._bucket, "Key": key, "Body": data, "ContentType": content_type}
+
+        def swap() -> bool:
+            found, etag = self._found(key, max(len(data), len(old or b"")))
+            if found != old:
+                return found == data
+            condition = {"IfNoneMatch": "*"} if old is None else {"IfMatch": etag}
+            try:
+                self._client.put_object(**fields, **condition)
+            except ClientError as error:
+                if _code(error) == "NotImplemented":
+                    self._client.put_object(**fields)
+                elif _code(error) in TAKEN_CODES | GONE_CODES:
+                    return self._found(key, len(data))[0] == data  # sent twice, answered once
+                else:
+                    raise
+            return True
+
+        return await self._call("store an object", swap)
+
+    def _found(self, key: str, max_bytes: int) -> tuple[bytes | None, str]:
+        """Return an object's bytes, or more than `max_bytes` of a larger one, and its ETag."""
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in {"404", "NoSuchKey"}:
+                return None, ""
+            raise
+        with answer["Body"] as body:
+            data: bytes = body.read(max_bytes + 1)
+        return data, str(answer["ETag"])
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:
         """Return an object's bytes; None if there is none. A larger one is refused."""
 
-        def get() -> bytes | None:
-            try:
-                answer = self._client.get_object(Bucket=self._bucket, Key=key)
-            except ClientError as error:
-                if _code(error) in {"404", "NoSuchKey"}:
-                    return None
-                raise
-            with answer["Body"] as body:
-                data: bytes = body.read(max_bytes + 1)
-            return data
-
-        data = await self._call("read an object", get)
+        data, _ = await self._call("read an object", lambda: self._found(key, max_bytes))
         if data is not None and len(data) > max_bytes:
             raise ObjectStoreError(f"{key} has more than {max_bytes} bytes ({self._bucket})")
         return data

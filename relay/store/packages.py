@@ -13,7 +13,7 @@ from relay.store.schema import account_doorbells, downloads, events, packages
 MAX_TOLD_READ = 50
 """A package whose arrival was told that many arrivals ago is announced anew by its doorbell."""
 
-
+ON_ITS_WAY_STATES = ("announced", "uploading")
 ARRIVED_STATES = ("delivered", "downloaded", "erasing")
 """What an agency sees: one that is about to be erased until that is public."""
 
@@ -69,16 +69,14 @@ async def find_package(tx: Transaction, package_id: str) -> Package | None:
 
 async def set_uploading(
     tx: Transaction, package_id: str, *, upload_id: str, object_key: str, now_ms: int
-) -> None:
-    """A multipart upload was opened for the package."""
-    await _set(
-        tx,
-        package_id,
-        upload_id=upload_id,
-        object_key=object_key,
-        state="uploading",
-        at_ms=now_ms,
+) -> bool:
+    """A multipart upload was opened for the package; False if nothing more is to be uploaded."""
+    change = (
+        update(packages)
+        .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
+        .values(upload_id=upload_id, object_key=object_key, state="uploading", at_ms=now_ms)
     )
+    return (await tx.execute(change)).rowcount == 1
 
 
 async def set_ticketed(tx: Transaction, package_id: str, now_ms: int) -> None:
@@ -132,10 +130,7 @@ async def set_never_arrived(tx: Transaction, package_id: str) -> bool:
     """The owner took it back before it was there: what is uploaded is dropped."""
     change = (
         update(packages)
-        .where(
-            packages.c.package_id == package_id,
-            packages.c.state.in_(("announced", "uploading")),
-        )
+        .where(packages.c.package_id == package_id, packages.c.state.in_(ON_ITS_WAY_STATES))
         .values(state="erased")
     )
     return (await tx.execute(change)).rowcount == 1
@@ -148,9 +143,11 @@ async def list_erasing(tx: Transaction) -> list[Package]:
 
 
 async def forget_object(tx: Transaction, package_id: str) -> None:
-    """The object of an erased package is gone."""
+    """The object of an erased package is gone, and its upload."""
     await tx.execute(
-        update(packages).where(packages.c.package_id == package_id).values(object_key=None)
+        update(packages)
+        .where(packages.c.package_id == package_id)
+        .values(object_key=None, upload_id=None)
     )
 
 
@@ -167,7 +164,7 @@ async def list_unopened(tx: Transaction, *, before_ms: int) -> list[Package]:
 
 
 async def list_erased_objects(tx: Transaction) -> list[Package]:
-    """Return the erased packages whose object may still be there."""
+    """Return the erased packages whose object or parts may still be there."""
     query = select(packages).where(packages.c.state == "erased", packages.c.object_key.is_not(None))
     return [_package(row) for row in await tx.execute(query)]
 

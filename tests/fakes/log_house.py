@@ -16,7 +16,7 @@ from relay.clock import Clock, SystemClock
 from relay.custody.logs import LogName, Logs, refreshing
 from relay.custody.shelf import Bucket, Retention, Shelf
 from relay.custody.witnesses import Witnesses
-from relay.custody.writer import LogWriter
+from relay.custody.writer import TURN_MS, LogWriter
 from relay.errors import ObjectStoreError
 from relay.store.database import Database
 from relay.store.objects import ObjectLock
@@ -37,6 +37,10 @@ class MemoryBucket:
     written: list[str] = field(default_factory=list)
     is_lockable: bool = True
     is_away: bool = False
+    is_comparing: bool = True
+    """Not every store has conditional writes."""
+    away_keys: set[str] = field(default_factory=set)
+    """What can't be written just now."""
 
     async def ensure_lockable(self) -> bool:
         return self.is_lockable
@@ -58,10 +62,22 @@ class MemoryBucket:
             self.locks[key] = lock
         return True
 
-    async def put(self, key: str, data: bytes, *, content_type: str) -> None:  # noqa: ARG002
+    async def swap(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        old: bytes | None,
+        content_type: str,  # noqa: ARG002
+    ) -> bool:
         self._check()
+        if key in self.away_keys:
+            raise ObjectStoreError(f"the bucket doesn't take {key}")
+        if self.is_comparing and self.files.get(key) != old:
+            return False
         self.files[key] = data
         self.written.append(key)
+        return True
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         self._check()
@@ -84,11 +100,15 @@ class LogKeys:
 
     def http(self) -> httpx2.AsyncClient:
         """Return a client that reaches the witnesses, and nobody else."""
+        return httpx2.AsyncClient(transport=self.transport())
+
+    def transport(self) -> httpx2.AsyncBaseTransport:
+        """Return such a client's way there."""
         apps = {
             f"{name}.test": httpx2.ASGITransport(app=build_server(cosigning))
             for name, cosigning in self.cosignings.items()
         }
-        return httpx2.AsyncClient(transport=_Apps(apps, self.away))
+        return _Apps(apps, self.away)
 
 
 class _Apps(httpx2.AsyncBaseTransport):
@@ -141,6 +161,7 @@ def make_logs(
     http: httpx2.AsyncClient | None = None,
     retention: Retention | None = None,
     reach: Callable[[str], None] = lambda _point: None,
+    turn_ms: int = TURN_MS,
 ) -> Logs:
     """Put both logs together, as relay/app.py does."""
     clock = clock or SystemClock()
@@ -156,6 +177,7 @@ def make_logs(
             clock=clock,
             refresh_ms=refreshing(database),
             reach=reach,
+            turn_ms=turn_ms,
         )
         for name, signer in keys.signers.items()
     }

@@ -1,6 +1,6 @@
 """A bucket that only remembers what was asked of it; signs nothing and stores no bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from firmware.protocol.events import UploadedPart
 from relay.errors import ObjectStoreError, UploadLost
@@ -20,6 +20,8 @@ class RememberingBucket:
         """Of completed objects, where a test says so."""
         self.deleted: list[str] = []
         self.is_away = False
+        self.before_opening: Callable[[], Awaitable[None]] | None = None
+        """What happens elsewhere before an upload is opened, once."""
 
     def lose_uploads(self) -> None:
         """Forget what isn't completed, as a bucket with a rule of its own does."""
@@ -27,6 +29,9 @@ class RememberingBucket:
 
     async def create_multipart(self, key: str) -> str:
         self._answer()
+        if self.before_opening is not None:
+            meanwhile, self.before_opening = self.before_opening, None
+            await meanwhile()
         self.opened.append(key)
         upload_id = f"upload-{len(self.opened)}"
         self.uploads.append(OpenUpload(key=key, upload_id=upload_id, opened_ms=self.opened_ms))

@@ -6,6 +6,7 @@ prints where. The witnesses are the test's own, behind one port; the bucket is a
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import sys
 from pathlib import Path
@@ -56,8 +57,20 @@ class FolderBucket:
             return True
         return False
 
-    async def put(self, key: str, data: bytes, *, content_type: str) -> None:  # noqa: ARG002
-        self._beside(key, data).replace(self._folder / key)
+    async def swap(
+        self,
+        key: str,
+        data: bytes,
+        *,
+        old: bytes | None,
+        content_type: str,  # noqa: ARG002
+    ) -> bool:
+        with (self._folder / "lock").open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if await self.get(key, max_bytes=0) != old:
+                return False
+            self._beside(key, data).replace(self._folder / key)
+        return True
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:  # noqa: ARG002
         try:

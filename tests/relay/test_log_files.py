@@ -1,5 +1,7 @@
 """The logs' files: what is served to anybody, what may be cached, and what the store keeps."""
 
+import asyncio
+import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -7,13 +9,15 @@ from typing import Any
 import httpx2
 import pytest
 from botocore.exceptions import ClientError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
 from starlette.applications import Starlette
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
 from relay.clock import SystemClock
-from relay.config import Config
+from relay.config import BucketConfig, Config
 from relay.custody.errors import LogContradicts
 from relay.custody.serving import LogFiles
 from relay.custody.shelf import Retention, Shelf
@@ -138,6 +142,38 @@ async def test_a_store_that_cannot_lock_is_named_at_the_start(
     assert bucket.locks == {}
 
 
+@pytest.mark.parametrize(
+    ("code", "now", "is_stored"),
+    [
+        ("PreconditionFailed", b"another relay's", False),
+        ("PreconditionFailed", b"new", True),  # sent twice, and the first answer was lost
+        ("NoSuchKey", b"another relay's", False),
+        ("NotImplemented", None, True),  # a store without conditional writes
+    ],
+)
+async def test_what_a_store_says_to_a_swap(code: str, now: bytes | None, is_stored: bool) -> None:
+    bucket = BucketConfig(
+        endpoint="http://127.0.0.1:1", name="logs", access_key="a", secret_key="s"
+    )
+    objects = ObjectStore(bucket)
+    at = {"Bucket": "logs", "Key": "custody/checkpoint"}
+    sent = at | {"Body": b"new", "ContentType": "text/plain"}
+    with Stubber(objects._client) as store:
+        store.add_response("get_object", object_of(b"old"), at)
+        store.add_client_error("put_object", code, expected_params=sent | {"IfMatch": '"old"'})
+        if now is None:
+            store.add_response("put_object", {}, sent)
+        else:
+            store.add_response("get_object", object_of(now), at)
+        swapped = await objects.swap(at["Key"], b"new", old=b"old", content_type="text/plain")
+        store.assert_no_pending_responses()
+    assert swapped == is_stored
+
+
+def object_of(data: bytes) -> dict[str, Any]:
+    return {"Body": StreamingBody(io.BytesIO(data), len(data)), "ETag": f'"{data.decode()}"'}
+
+
 # --- on the real object store ------------------------------------------------------------------
 
 
@@ -169,9 +205,26 @@ async def test_the_real_store_keeps_what_is_there(objects: ObjectStore) -> None:
     assert not await objects.put_new("register/tile/0/000", b"second", content_type="text/plain")
     assert await objects.get("register/tile/0/000", max_bytes=10) == b"first"
     assert await objects.get("register/tile/0/001", max_bytes=10) is None
-    await objects.put("register/checkpoint", b"one", content_type="text/plain")
-    await objects.put("register/checkpoint", b"two", content_type="text/plain")
-    assert await objects.get("register/checkpoint", max_bytes=10) == b"two"
+
+
+@pytest.mark.services
+async def test_the_real_store_swaps_only_what_was_looked_at(objects: ObjectStore) -> None:
+    """Whichever relay is late, and however late its bytes come."""
+    assert await objects.ensure_lockable()
+
+    async def swap(data: bytes, old: bytes | None) -> bool:
+        return await objects.swap("custody/checkpoint", data, old=old, content_type="text/plain")
+
+    assert not await swap(b"one", old=b"zero")
+    assert await swap(b"one", old=None)
+    assert not await swap(b"another", old=None)
+    assert await swap(b"two", old=b"one")
+    assert await swap(b"two", old=b"one")  # as if the answer had been lost
+    for late in range(20):
+        sent = [swap(b"%d %d" % (late, at), old=b"two") for at in range(4)]
+        assert sum(await asyncio.gather(*sent)) == 1
+        now = await objects.get("custody/checkpoint", max_bytes=10)
+        assert await swap(b"two", old=now)
 
 
 @pytest.mark.services

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from firmware.outbox.outgoing import MAX_PARTS
 from firmware.protocol.commands import Command, PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
-from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
+from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from firmware.protocol.register.entries import AgencySuspended
 from relay.config import BucketConfig
 from relay.evidence.delivery import PackageRefused
@@ -130,6 +130,26 @@ async def test_an_upload_that_is_lost_behind_its_last_part_begins_anew(
     await case.world.delivery.take_uploaded(case.device, case.uploaded)
     [package] = await case.world.delivery.list_for_agency("lakeland")
     assert package.state == "delivered"
+
+
+async def test_what_was_taken_back_meanwhile_is_not_opened_again(case: Case) -> None:
+    """Seen to fail without the states in `set_uploading`: it was uploading again."""
+    await case.world.delivery.take_ready(case.device, case.ready)
+    case.world.bucket.lose_uploads()
+    told = PackageWithdrawn(package_id=case.ready.package_id)
+
+    async def taken_back() -> None:
+        await case.world.delivery.take_withdrawn(case.device, told)
+
+    case.world.bucket.before_opening = taken_back
+    await case.world.delivery.take_ready(case.device, case.ready)  # it was read before that
+    async with case.world.database.read() as tx:
+        package = await packages.find_package(tx, case.ready.package_id)
+    assert package is not None
+    assert package.state == "erased"
+    assert len(case.world.bucket.opened) == 2
+    assert case.world.bucket.uploads == []
+    assert isinstance((await case.world.told(case.device))[-1], PackageArrived)
 
 
 async def test_a_relay_that_died_behind_the_completion_delivers_nonetheless(case: Case) -> None:
