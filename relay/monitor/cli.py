@@ -3,7 +3,8 @@
     doorward-monitor --policy policy.txt --log https://relay.example/log --state seen/
 
 Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an entry breaks a
-rule, 4 the log contradicts itself or what was seen before, 5 nobody has cosigned it lately.
+rule, 4 the log contradicts itself or what was seen before, 5 nobody has cosigned it lately,
+6 something that was due is missing or came late. Of 3, 5 and 6 it is the first that is so.
 """
 
 import argparse
@@ -17,9 +18,9 @@ from relay.monitor.errors import LogDishonest, MonitorError
 from relay.monitor.memory import Memory
 from relay.monitor.report import as_json, as_markdown
 from relay.monitor.source import HttpSource
-from relay.monitor.watching import look
+from relay.monitor.watching import Seen, look
 
-HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE = 0, 1, 2, 3, 4, 5
+HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE, MISSING = 0, 1, 2, 3, 4, 5, 6
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.report.write_bytes(text)
     else:
         sys.stdout.buffer.write(text)
+    return _tell(seen)
+
+
+def _tell(seen: Seen) -> int:
+    """Say what doesn't hold; return the exit code."""
     for violation in seen.violations:
         print(f"doorward-monitor: {violation}", file=sys.stderr)
     for origin in seen.stale:
@@ -57,9 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "withheld",
             file=sys.stderr,
         )
+    for what in seen.missing:
+        print(f"doorward-monitor: {what}", file=sys.stderr)
     if seen.violations:
         return VIOLATED
-    return STALE if seen.stale else HOLDS
+    if seen.stale:
+        return STALE
+    return MISSING if seen.missing else HOLDS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,7 +79,8 @@ def _parser() -> argparse.ArgumentParser:
         "transparency report: the same bytes for everybody.",
         epilog="Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an "
         "entry breaks a rule, 4 the log contradicts itself or what was seen before, 5 nobody has "
-        "cosigned it lately.",
+        "cosigned it lately, 6 something that was due is missing or came late: a slot, an agency's "
+        "answer, an agreement's text. Of 3, 5 and 6 it is the first that is so.",
     )
     parser.add_argument(
         "--policy", type=Path, required=True, metavar="FILE",

@@ -1,8 +1,10 @@
 """What the custody log must keep, as far as it can be seen from outside. Pure.
 
 Commitments hide whose they are; what can be counted is: slots come in order and once each, bands
-only rise, nobody downloads before a release, without an agreement, or what was erased, and a
-deletion is asked and answered in time and by the agency's own key. Times are the witnesses'.
+only rise and count no more than was released, nobody downloads before a release, without an
+agreement, or what was erased, and a deletion is asked and answered in time and by the agency's own
+key. Times are the witnesses'. What should be there and isn't, is no entry's fault: it is told
+beside the violations.
 """
 
 from collections import Counter, defaultdict
@@ -29,6 +31,8 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import WireError, decode, unb64u
 from relay.monitor.reading import ReadLog
 from relay.monitor.register_rules import Replayed
+from relay.monitor.slots import Slots
+from relay.monitor.times import time_text
 from relay.monitor.violations import Violation
 
 DAY_MS = 24 * 3600 * 1000
@@ -36,6 +40,7 @@ ANSWER_WITHIN_MS = 14 * DAY_MS
 SLACK_MS = 15 * 60 * 1000
 """Between what is done and what witnesses sign: they see a log up to this much later."""
 CLOCK_SLACK_MS = 2 * 60 * 1000
+LEAST_IN_BAND = {"1-4": 1, "5+": 5}
 
 
 @dataclass(slots=True)
@@ -46,19 +51,15 @@ class Deletion:
     answer_by_ms: int
     answer: DeletionAnswer | None = None
     is_late: bool = False
-    is_overdue: bool = False
 
 
 @dataclass(slots=True)
 class CustodyState:
     """What the entries add up to."""
 
+    slots: Slots
     releases: int = 0
     key_changes: int = 0
-    slots: int = 0
-    first_slot: int | None = None
-    last_slot: int | None = None
-    missing_slots: int = 0
     bands: dict[tuple[str, str], str] = field(default_factory=dict)
     """By agency and quarter."""
     downloads: Counter[str] = field(default_factory=Counter)
@@ -75,7 +76,10 @@ class CustodyRules:
     """Takes the custody log's entries in order."""
 
     def __init__(self, log: ReadLog, register: Replayed) -> None:
-        self.state = CustodyState()
+        delays = register.register.delays
+        begin_ms = register.log.seen_ms(0) + SLACK_MS  # the charter's
+        due_from = -(-begin_ms // delays.slot_ms)
+        self.state = CustodyState(slots=Slots(slot_ms=delays.slot_ms, due_from=due_from))
         self._log = log
         self._register = register
         self._commitments: set[str] = set()
@@ -91,8 +95,6 @@ class CustodyRules:
                 continue
             for what in self._take(index, body):
                 self._say(index, what)
-        for one in self.state.deletions.values():
-            one.is_overdue = one.answer is None and self._log.as_of_ms > one.answer_by_ms
         return self.state
 
     def _say(self, index: int, what: str) -> None:
@@ -126,17 +128,13 @@ class CustodyRules:
         self._commitments.add(leaf.commitment)
 
     def _slot(self, index: int, leaf: SlotLeaf) -> Iterator[str]:
-        state, slot_ms = self.state, self._register.register.delays.slot_ms
-        if state.last_slot is not None and leaf.slot <= state.last_slot:
-            yield f"slot {leaf.slot} comes after slot {state.last_slot}"
-            return
-        if state.last_slot is not None:
-            state.missing_slots += leaf.slot - state.last_slot - 1
-        if (leaf.slot + 1) * slot_ms > self._log.seen_ms(index) + CLOCK_SLACK_MS:
+        slots, seen_ms = self.state.slots, self._log.seen_ms(index)
+        if slots.last is not None and leaf.slot <= slots.last:
+            yield f"slot {leaf.slot} comes after slot {slots.last}"
+        elif slots.end_ms(leaf.slot) > seen_ms + CLOCK_SLACK_MS:
             yield f"slot {leaf.slot} wasn't over yet"
-        state.slots += 1
-        state.first_slot = leaf.slot if state.first_slot is None else state.first_slot
-        state.last_slot = leaf.slot
+        else:
+            slots.take(leaf.slot, seen_ms)
 
     def _received(self, index: int, leaf: ReceivedLeaf) -> Iterator[str]:
         bands, key = self.state.bands, (leaf.agency, leaf.quarter)
@@ -146,6 +144,8 @@ class CustodyRules:
         yield from self._check_quarter(index, leaf.quarter)
         yield from self._check_agency(index, leaf.agency, "received something", slack_ms=DAY_MS)
         bands[key] = leaf.band
+        if sum(LEAST_IN_BAND[band] for band in bands.values()) > self.state.releases:
+            yield "more packages are said to be received than doorbells had committed to release"
 
     def _download(self, index: int, leaf: DownloadLeaf) -> Iterator[str]:
         state = self.state
@@ -238,3 +238,18 @@ class CustodyRules:
         seen_ms = self._log.seen_ms(index)
         if self._register.agreement_at(agency, seen_ms, slack_ms=slack_ms) is None:
             yield f"{agency} {what}, and no agreement with it was in force"
+
+
+def unanswered(state: CustodyState, *, by_ms: int) -> Iterator[str]:
+    """Yield, in words, which agencies owe an answer to a deletion by then (R14)."""
+    due: dict[str, list[int]] = defaultdict(list)
+    for one in state.deletions.values():
+        if one.answer is None and by_ms > one.answer_by_ms + SLACK_MS:
+            due[one.agency].append(one.answer_by_ms)
+    for agency, times_ms in sorted(due.items()):
+        count = len(times_ms)
+        what = "an answer to a deletion" if count == 1 else f"{count} answers to deletions"
+        yield (
+            f"{agency} owes {what}, since {time_text(min(times_ms))}: witnesses signed at "
+            f"{time_text(by_ms)}"
+        )

@@ -1,18 +1,19 @@
 """The transparency report: the same bytes for everybody who read the same entries.
 
 It holds no time of now and no names of machines. Times are those of the witnesses, as of the last
-stamps.
+stamps: whether an answer is overdue by now, each reader sees from the time by which it was due.
 """
 
 import json
 from collections import Counter, defaultdict
-from datetime import UTC, datetime
 from typing import Any
 
 from firmware.protocol.register.records import ProgramRecord
 from relay.monitor.custody_rules import CustodyState
 from relay.monitor.reading import ReadLog
 from relay.monitor.register_rules import Replayed
+from relay.monitor.slots import Slots
+from relay.monitor.times import time_text
 from relay.monitor.violations import Violation
 
 Report = dict[str, Any]  # Any: plain JSON
@@ -42,7 +43,7 @@ def make_report(
             "key_changes": state.key_changes,
             "downloads": state.downloads.total(),
             "erased": dict(sorted(Counter(state.erased.values()).items())),
-            "slots": {"logged": state.slots, "missing": state.missing_slots},
+            "slots": _slots_part(state.slots),
             "legal_process": _legal_part(state),
             "refusals_by_doorbells": {
                 quarter: dict(sorted(counts.items()))
@@ -74,6 +75,8 @@ def as_markdown(report: Report) -> str:
                   for one in report["violations"]]  # fmt: skip
     else:
         lines.append("Every entry keeps the rules that can be checked from outside.")
+    if told := report["custody"]["slots"]["told"]:
+        lines += ["", *(f"- {what}" for what in told)]
     lines += ["", "## Agencies", ""]
     for agency in report["agencies"]:
         lines += _agency_lines(agency)
@@ -102,20 +105,23 @@ def _agency_lines(agency: Report) -> list[str]:
     asked = agency["deletions"]
     lines.append(
         f"- deletions: {asked['asked']} asked, {asked['deleted']} done, {asked['kept']} refused, "
-        f"{asked['late']} answered late, **{asked['overdue']} overdue**"
+        f"{asked['late']} answered late, **{asked['unanswered']} unanswered**"
     )
+    lines += [f"- of them due by {due}: {count}" for due, count in asked["due_by"].items()]
     return [*lines, ""]
 
 
 def _custody_lines(report: Report) -> list[str]:
     custody, register = report["custody"], report["register"]
+    slots = custody["slots"]
     lines = [
         "## The relay",
         "",
         f"- releases that doorbells committed to: {custody['releases']}",
         f"- owners let in by a recovery code: {custody['key_changes']}",
         f"- downloads: {custody['downloads']}",
-        f"- slots: {custody['slots']['logged']}, missing {custody['slots']['missing']}",
+        f"- slots up to {slots['up_to']}: {slots['logged']}",
+        f"- slots missing: {slots['missing']}; late: {slots['late']}",
         f"- changes that two administrators signed, the charter among them: {register['changes']}",
         f"- changes of limits: {register['limit_changes']}",
     ]
@@ -142,7 +148,7 @@ def _log_part(log: ReadLog) -> Report:
         "origin": log.origin,
         "size": checkpoint.size,
         "root": checkpoint.root.hex(),
-        "as_of": _time(log.as_of_ms),
+        "as_of": time_text(log.as_of_ms),
     }
 
 
@@ -152,7 +158,7 @@ def _program_part(replayed: Replayed, record: ProgramRecord) -> Report:
         "program": program.program,
         "version": program.version,
         "sha256": program.sha256,
-        "public_since": _time(replayed.log.seen_ms(record.index)),
+        "public_since": time_text(replayed.log.seen_ms(record.index)),
     }
 
 
@@ -170,9 +176,9 @@ def _agency_part(replayed: Replayed, state: CustodyState, agency: str) -> Report
         "agreements": [
             {
                 "version": record.agreement.version,
-                "begins": _time(record.agreement.begins_ms),
-                "ends": _time(record.agreement.ends_ms),
-                "public_since": _time(replayed.log.seen_ms(record.index)),
+                "begins": time_text(record.agreement.begins_ms),
+                "ends": time_text(record.agreement.ends_ms),
+                "public_since": time_text(replayed.log.seen_ms(record.index)),
                 "text_sha256": record.agreement.text_sha256,
                 "is_suspended": record.is_suspended,
             }
@@ -200,12 +206,24 @@ def _agency_part(replayed: Replayed, state: CustodyState, agency: str) -> Report
 def _deletions_part(state: CustodyState, agency: str) -> Report:
     mine = [one for one in state.deletions.values() if one.agency == agency]
     answers = Counter(one.answer.answer for one in mine if one.answer is not None)
+    due = Counter(time_text(one.answer_by_ms) for one in mine if one.answer is None)
     return {
         "asked": len(mine),
         "deleted": answers["deleted"],
         "kept": answers["kept"],
         "late": sum(one.is_late for one in mine),
-        "overdue": sum(one.is_overdue for one in mine),
+        "unanswered": due.total(),
+        "due_by": dict(sorted(due.items())),
+    }
+
+
+def _slots_part(slots: Slots) -> Report:
+    return {
+        "logged": slots.logged,
+        "up_to": "none" if slots.last is None else time_text(slots.end_ms(slots.last)),
+        "missing": sum(run.count for run in slots.missing),
+        "late": sum(run.count for run in slots.late),
+        "told": slots.told(),
     }
 
 
@@ -222,10 +240,6 @@ def _by_category(replayed: Replayed) -> dict[str, int]:
     for (_, category), count in replayed.register.refusals.items():
         total[category] += count
     return total
-
-
-def _time(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _safe(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """An entry that shouldn't be there, or one that is missing before it."""
+    """An entry that shouldn't be there."""
 
     log: str
     index: int

@@ -36,8 +36,10 @@ from firmware.protocol.custody import (
     ReleaseLeaf,
     ReleaseProof,
     ReleaseRecord,
+    SlotLeaf,
     SlotRecord,
     clip_commitment,
+    parse_custody_leaf,
     slot_entry,
     slot_leaf_hash,
 )
@@ -217,6 +219,8 @@ class Town:
     sealing_private_keys: list[bytes]
     """The agency's raw X25519 keys, which open evidence."""
     now_ms: int
+    texts: dict[str, bytes] = field(default_factory=dict)
+    """What is served below texts/, by SHA-256."""
     agreement: Agreement = None  # type: ignore[assignment] # made by `make_town`
     agreement_leaf: ChangeLeaf = None  # type: ignore[assignment]
     officer: TownOfficer = None  # type: ignore[assignment]
@@ -475,6 +479,18 @@ class Town:
             for commitment in commitments
         }
 
+    def log_due_slots(self) -> None:
+        """Log every slot up to now as a relay does that was never away, five at a time."""
+        slot_ms = self.register.delays.slot_ms
+        bodies = [parse_custody_leaf(entry).body for entry in self.custody_log.entries]
+        last = max(body.slot for body in bodies if isinstance(body, SlotLeaf))
+        over = self.now_ms // slot_ms
+        for first in range(last + 1, over, 5):
+            slots = range(first, min(first + 5, over))
+            entries = [slot_entry(slot, secrets.token_bytes(32)) for slot in slots]
+            self.custody_log.append(*entries, at_ms=slots.stop * slot_ms)
+        self.cosign()
+
     def release_proof(self, *, device: str, grant_digest: str) -> ReleaseProof:
         """Commit to a release and log it, as doorbell and relay do together."""
         salt = b64u(secrets.token_bytes(32))
@@ -508,6 +524,8 @@ class Town:
     def file(self, path: str) -> bytes | None:
         """Return what is served at e.g. "register/checkpoint"."""
         name, _, rest = path.partition("/")
+        if name == "texts":
+            return self.texts.get(rest)
         logs = {"register": self.register_log, "custody": self.custody_log}
         return logs[name].file(rest) if name in logs else None
 
@@ -553,6 +571,7 @@ class Town:
         other = copy.copy(self)
         other.register_log = self.register_log.fork(size=self.register_log.size)
         other.custody_log = self.custody_log.fork(size=self.custody_log.size)
+        other.texts = dict(self.texts)
         return other
 
 
@@ -603,13 +622,15 @@ def make_town(
         limits=limits or Limits(),
     )
     town.append(town.change(charter))
-    town.log_slot(0, [])
+    town.log_slot(town.now_ms // charter.delays.slot_ms - 1, [])
+    agreed = b"The agreement."
+    town.texts[sha256_hex(agreed)] = agreed
     town.agreement = Agreement(
         origin=town.register_log.origin,
         agency="lakeland-police",
         name="Lakeland Police",
         version=1,
-        text_sha256=sha256_hex(b"The agreement."),
+        text_sha256=sha256_hex(agreed),
         begins_ms=town.now_ms,
         ends_ms=town.now_ms + 360 * DAY_MS,
         signing_key=spki_of(town.agency_key),

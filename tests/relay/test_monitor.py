@@ -26,7 +26,9 @@ AGENCY = "lakeland-police"
 
 @pytest.fixture
 def town() -> Town:
-    return make_town(now_ms=time.time_ns() // 1_000_000)
+    town = make_town(now_ms=time.time_ns() // 1_000_000)
+    town.log_due_slots()
+    return town
 
 
 def run(town: Town, folder: Path, *options: str) -> tuple[int, bytes]:
@@ -49,6 +51,7 @@ def test_the_report_is_the_same_for_everybody_who_read_the_same_entries(
     town: Town, tmp_path: Path
 ) -> None:
     town.publish()
+    town.log_release("22" * 32)
     town.log_custody(ReceivedLeaf(agency=AGENCY, quarter=quarter_of(town.now_ms), band="1-4"))
     reports = set()
     for place in ("here", "there", "elsewhere"):
@@ -110,6 +113,28 @@ def test_exit_codes_say_what_is_wrong(
     assert cli.main(["--policy", policy, "--log", "http://127.0.0.1:1"]) == cli.UNREADABLE
 
 
+def test_what_is_due_and_does_not_come_has_an_exit_code_and_words(
+    town: Town, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agreed = dict(town.texts)
+    town.texts.clear()
+    code, withheld = run(town, tmp_path)
+    assert code == cli.MISSING == 6
+    assert f"the text of {AGENCY}'s agreement 1 is withheld" in capsys.readouterr().err
+    town.texts.update(agreed)
+    assert run(town, tmp_path) == (cli.HOLDS, withheld)  # the report is of the entries
+    town.log_slot(town.now_ms // 600_000 + 20, [])
+    assert run(town, tmp_path)[0] == cli.VIOLATED
+
+
+def test_slots_that_were_left_out_stand_in_the_report(tmp_path: Path) -> None:
+    town = make_town(now_ms=time.time_ns() // 1_000_000)
+    town.log_slot(town.now_ms // 600_000 - 1, [])
+    code, page = run(town, tmp_path)
+    assert code == cli.MISSING
+    assert b" UTC), are missing\n" in page
+
+
 def test_a_log_that_nobody_cosigns_is_stale(tmp_path: Path) -> None:
     town = make_town(now_ms=time.time_ns() // 1_000_000 - 3 * 3600 * 1000)
     assert run(town, tmp_path)[0] == cli.STALE
@@ -131,15 +156,15 @@ class TownFiles:
 
 @pytest.mark.slow
 def test_100_000_entries_are_replayed_in_about_a_second() -> None:
-    town = make_town(now_ms=NOW_MS)
-    first = NOW_MS // 600_000 - 200_000
+    town = make_town(now_ms=NOW_MS, age_days=700)
+    first = NOW_MS // 600_000 - 100_000
     entries = [slot_entry(first + number, os.urandom(32)) for number in range(100_000)]
     town.custody_log.append(*entries, at_ms=NOW_MS)
     files = {
         f"{name}/{path}": data
         for name, log in (("register", town.register_log), ("custody", town.custody_log))
         for path, data in log._files().items()
-    }
+    } | {f"texts/{sha256}": text for sha256, text in town.texts.items()}
     begin = time.perf_counter()
     seen = look(TownFiles(files), town.policy, Memory(None), wall_ms=lambda: NOW_MS)
     took_s = time.perf_counter() - begin
