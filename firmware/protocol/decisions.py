@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from firmware.protocol.browsers import BrowserId, BrowserKeys
-from firmware.protocol.encoding import AgencyId, Digest, Document, Line, ShortB64u, WallTimeMs
+from firmware.protocol.encoding import (
+    TEXT_PATTERN,
+    AgencyId,
+    Digest,
+    Document,
+    Line,
+    ShortB64u,
+    WallTimeMs,
+)
 from firmware.protocol.passkeys import PasskeyKey
 
 MAX_HOLD_MS = 14 * 24 * 3600 * 1000
@@ -151,6 +159,6 @@ class ChangeSettings(Document, frozen=True, kw_only=True, tag="settings", tag_fi
 class IdentityGiven(Document, frozen=True, kw_only=True):
     """What of themselves an owner gives with a grant: each only if they ticked it (R8)."""
 
-    name: Annotated[str, msgspec.Meta(max_length=200)] = ""
-    address: Annotated[str, msgspec.Meta(max_length=300)] = ""
-    contact: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    name: Annotated[str, msgspec.Meta(max_length=200, pattern=TEXT_PATTERN)] = ""
+    address: Annotated[str, msgspec.Meta(max_length=300, pattern=TEXT_PATTERN)] = ""
+    contact: Annotated[str, msgspec.Meta(max_length=200, pattern=TEXT_PATTERN)] = ""

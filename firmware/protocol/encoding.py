@@ -39,11 +39,23 @@ ShortB64u = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]*\Z", max_length
 """The same, for a key, a signature or an assertion's field."""
 WallTimeMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 """Milliseconds since 1970-01-01T00:00:00Z, up to the year 9999."""
+MISLEADING = r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+"""What turns the direction of the text around it, or breaks a line, unseen (UAX #9, section 2).
+
+No name needs them: letters that are written from right to left say so themselves.
+"""
+TEXT_PATTERN = rf"^[^{MISLEADING}]*\Z"
+"""Text of several lines by others, that can't pass for other text."""
 MAX_LINE_CHARS = 200
 Line = Annotated[
-    str, msgspec.Meta(min_length=1, max_length=MAX_LINE_CHARS, pattern=r"^[^\x00-\x1f\x7f]*\Z")
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=MAX_LINE_CHARS,
+        pattern=rf"^[^\x00-\x1f\x7f-\x9f{MISLEADING}]*\Z",
+    ),
 ]
-"""One line of text for people: no control characters."""
+"""One line of text for people: no control characters, nor any that turn what stands beside it."""
 
 D = TypeVar("D", bound="Document")
 

@@ -15,6 +15,7 @@ size (4 bytes), the raw data block without ADTS header).
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import msgspec
@@ -42,6 +43,10 @@ SOUND_UNIT_90K = 1920
 SPAN_UNITS = 48
 """1.024 s of sound: about a GOP."""
 TICKS_PER_MS = 90
+LONGEST_CLIP_90K = 300 * 90_000
+"""No doorbell makes a longer one: settings allow 155 s, and a picture or two may come late."""
+LONGEST_PRE_ROLL_90K = 60 * 90_000
+"""Settings allow 32 s before a trigger."""
 MAX_WITNESSED_BYTES = 4096
 NO_MASK_DIGEST = hashlib.sha256(b"[]").hexdigest()
 
@@ -238,4 +243,19 @@ def check_manifest(signed: SignedManifest, identity_spki: bytes) -> ClipManifest
     sound = manifest.sound_track
     if sound is not None and merkle_root(span.leaf for span in sound.spans) != sound.root:
         raise WireError("the clip manifest's sound root doesn't match its own leaves")
+    _check_times(manifest)
     return manifest
+
+
+def _check_times(manifest: ClipManifest) -> None:
+    """Raise WireError for times that no doorbell makes: whoever has its key would date with them.
+
+    Gaps aren't bounded one by one: a slow card, or a camera that halts, may leave any.
+    """
+    if manifest.duration_90k > LONGEST_CLIP_90K:
+        raise WireError("the clip manifest tells of a longer clip than a doorbell makes")
+    if manifest.pre_roll_90k > LONGEST_PRE_ROLL_90K:
+        raise WireError("the clip manifest tells of more before the first trigger than there is")
+    borders = [*(gop.first_pts_90k for gop in manifest.gops), manifest.duration_90k]
+    if any(begin >= end for begin, end in pairwise(borders)):
+        raise WireError("the clip manifest's parts don't follow each other up to its end")

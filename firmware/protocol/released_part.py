@@ -100,7 +100,7 @@ def part_within(
     ]
     if not gops:
         raise WireError("no whole group of pictures lies between these times; choose a longer part")
-    spans = _spans_within(manifest, gops[0], gops[-1]) if with_sound else []
+    spans = spans_within(manifest, gops[0], gops[-1]) if with_sound else []
     return ReleasedPart(
         clip_id=manifest.clip_id,
         first_gop=gops[0],
@@ -112,7 +112,8 @@ def part_within(
     )
 
 
-def _spans_within(manifest: ClipManifest, first_gop: int, last_gop: int) -> list[int]:
+def spans_within(manifest: ClipManifest, first_gop: int, last_gop: int) -> list[int]:
+    """Return which spans of its sound lie inside the pictures of these GOPs."""
     sound = manifest.sound_track
     if sound is None:
         return []

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 
 from firmware.protocol.encoding import (
+    TEXT_PATTERN,
     AgencyId,
     B64u,
     Digest,
@@ -85,7 +86,7 @@ class EvidenceRequest(Document, frozen=True, kw_only=True):
     contact: Line
     case_number: CaseNumber
     incident_type: IncidentType
-    text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=2000, pattern=TEXT_PATTERN)]
     cells: Annotated[list[Cell], msgspec.Meta(min_length=1, max_length=12)]
     from_ms: WallTimeMs
     to_ms: WallTimeMs
@@ -93,8 +94,8 @@ class EvidenceRequest(Document, frozen=True, kw_only=True):
     onward_sharing: Literal["none", "prosecutor"]
     created_ms: WallTimeMs
     expires_ms: WallTimeMs
-    reason: Annotated[str, msgspec.Meta(max_length=500)] = ""
-    danger: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    reason: Annotated[str, msgspec.Meta(max_length=500, pattern=TEXT_PATTERN)] = ""
+    danger: Annotated[str, msgspec.Meta(max_length=500, pattern=TEXT_PATTERN)] = ""
     renews: Id | msgspec.UnsetType = msgspec.UNSET
 
     @property

@@ -8,17 +8,19 @@ earlier date than the true one shows as a commitment that came late.
 Witnesses' clocks and a doorbell's may differ by `SKEW_MS`. A commitment comes in the slot after the
 recording's end; a doorbell that has no network makes it later, which isn't wrong, but doesn't prove
 the date: only that the recording isn't younger.
+
+A recording by a clock that wasn't set is held to the begin that the doorbell gave it later, if any.
 """
 
 from firmware.protocol.custody import CaptureProof
 from firmware.protocol.encoding import WireError
-from firmware.protocol.footage import TICKS_PER_MS, ClipManifest
+from firmware.protocol.footage import LONGEST_PRE_ROLL_90K, TICKS_PER_MS, ClipManifest
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_note
 from relay.verify.errors import NotCheckable
-from relay.verify.papers import Files, document_of, manifest_unverified
+from relay.verify.papers import Files, document_of, manifest_unverified, released_of
 from relay.verify.wall_time import moment
 
 SKEW_MS = 2 * 60_000
@@ -39,7 +41,10 @@ def check_date(files: Files, number: int, policy: Policy | None) -> str:
     by_ms = _seen_ms(parse_proof(proof.encode()).note, policy)
     note = manifest.witnessed_note
     since_ms = None if note is None else _seen_ms(note, policy)
-    _check_order(manifest, since_ms=since_ms, by_ms=by_ms)
+    _check_witnessed(since_ms=since_ms, by_ms=by_ms)
+    begin_ms = _begin_ms(files, number, manifest)
+    if begin_ms is not None:
+        _check_order(manifest, begin_ms, since_ms=since_ms, by_ms=by_ms)
     if since_ms is None:
         return f"there by {moment(by_ms)}; since when isn't proven"
     return f"made between {moment(since_ms)} and {moment(by_ms)}"
@@ -50,16 +55,27 @@ def _seen_ms(note: bytes, policy: Policy) -> int:
     return policy.check(note, origin=origin).aged_ms
 
 
-def _check_order(manifest: ClipManifest, *, since_ms: int | None, by_ms: int) -> None:
+def _begin_ms(files: Files, number: int, manifest: ClipManifest) -> int | None:
+    """Return when it is said to have begun; None if that isn't known."""
+    if manifest.is_clock_trusted:
+        return manifest.started_ms
+    corrected_ms = released_of(files, number).corrected_ms
+    return manifest.started_ms + corrected_ms if corrected_ms else None
+
+
+def _check_witnessed(*, since_ms: int | None, by_ms: int) -> None:
     if since_ms is not None and since_ms > by_ms + SKEW_MS:
         raise WireError(
             f"its description names a checkpoint that witnesses signed {moment(since_ms)}, after "
             f"they had seen its commitment ({moment(by_ms)})"
         )
-    if not manifest.is_clock_trusted:
-        return  # it doesn't claim to know the date
-    begun_ms = manifest.started_ms + manifest.pre_roll_90k // TICKS_PER_MS
-    ended_ms = manifest.started_ms + manifest.duration_90k // TICKS_PER_MS
+
+
+def _check_order(
+    manifest: ClipManifest, begin_ms: int, *, since_ms: int | None, by_ms: int
+) -> None:
+    begun_ms = begin_ms + min(manifest.pre_roll_90k, LONGEST_PRE_ROLL_90K) // TICKS_PER_MS
+    ended_ms = begin_ms + manifest.duration_90k // TICKS_PER_MS
     if since_ms is not None and begun_ms + SKEW_MS < since_ms:
         raise WireError(
             f"it is back-dated: it says {moment(begun_ms)}, but its description names a checkpoint "

@@ -21,8 +21,7 @@ def facts_of(recording: Recording) -> list[str]:
         f"{_TRIGGERS[trigger.kind]} at {seconds(trigger.at_90k)}" for trigger in manifest.triggers
     ]
     if manifest.sound_track is not None:
-        is_with = recording.has_sound
-        facts.append("with sound" if is_with else "recorded with sound, released without it")
+        facts.append(_sound_fact(recording))
     return facts + odd_facts_of(recording)
 
 
@@ -52,9 +51,18 @@ def _undated(recording: Recording) -> str:
     return f"the doorbell's clock wasn't set; when it was, the doorbell put the begin at {begun}"
 
 
+def _sound_fact(recording: Recording) -> str:
+    if recording.has_sound:
+        return "with sound"
+    if recording.is_sound_given:
+        return "recorded with sound, of which this part is too short to hold any"
+    return "recorded with sound, released without it"
+
+
 def _part_facts(recording: Recording) -> list[str]:
     if recording.is_whole:
-        return ["here is all of it"]
+        is_trimmed = recording.is_trimmed
+        return ["a trim after the release left all of it" if is_trimmed else "here is all of it"]
     first, count = recording.part.first_gop + 1, recording.part.gop_count
     begin, end = seconds(recording.begin_90k), seconds(recording.end_90k)
     by = "a trim after the release left" if recording.is_trimmed else "the owner gave"

@@ -52,6 +52,8 @@ from relay.verify.papers import (
 from relay.verify.wall_time import moment
 
 RELEASE, REGISTER = "release.json", "register.json"
+OF_REGISTER, OF_CUSTODY = "/register", "/custody"
+"""How the names of a town's two logs end; before that they are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,7 @@ def check_release(files: Files, policy: Policy | None) -> str:
     record = release.record
     if (record.device, record.grant_digest) != (statement_unverified(files).device, digest):
         raise WireError("another release was committed to")
-    checkpoint = check_inclusion(release.proof, release_entry(record))
+    checkpoint = _check_custody(files, check_inclusion(release.proof, release_entry(record)))
     return f"in {checkpoint.origin}, among the first {checkpoint.size} entries"
 
 
@@ -85,7 +87,8 @@ def check_capture(files: Files, number: int, policy: Policy | None) -> str:
     if clip_commitment(digest, unb64u(proof.clip_salt)) not in proof.record.clips:
         raise WireError("another recording was committed to")
     root = slot_root(proof.record.digest(), index=proof.index, size=proof.size, hashes=proof.hashes)
-    checkpoint = check_inclusion(proof.proof, slot_entry(proof.record.slot, root))
+    entry = slot_entry(proof.record.slot, root)
+    checkpoint = _check_custody(files, check_inclusion(proof.proof, entry))
     return f"slot {proof.record.slot} in {checkpoint.origin}"
 
 
@@ -177,6 +180,18 @@ def check_inclusion(proof: str, entry: bytes) -> Checkpoint:
         proof=parsed.hashes,
         root=checkpoint.root,
     )
+    return checkpoint
+
+
+def _check_custody(files: Files, checkpoint: Checkpoint) -> Checkpoint:
+    """Return it if it is of the custody log beside the register that came along, if one did."""
+    town = checkpoint.origin.removesuffix(OF_CUSTODY)
+    is_custody = checkpoint.origin == town + OF_CUSTODY
+    if is_custody and REGISTER in files:
+        extract = document_of(RegisterExtract, files, REGISTER)
+        is_custody = _named("the request", extract.request.proof).origin == town + OF_REGISTER
+    if not is_custody:
+        raise WireError("it was committed to in another log than the town's custody log")
     return checkpoint
 
 

@@ -55,7 +55,7 @@ def check_device(files: Files) -> str:
 
 
 def check_fleet(files: Files, fleet_ca: bytes | None) -> str:
-    """The fleet's CA signed the doorbell's certificate, and it was valid when it recorded."""
+    """The fleet's CA signed the doorbell's certificate; its dates of validity aren't looked at."""
     if fleet_ca is None:
         raise NotCheckable("the fleet's certificate wasn't given (--fleet-ca)")
     certificate = device_certificate(files).certificate

@@ -8,6 +8,7 @@ isn't named, or named and not there.
 from firmware.protocol.encoding import WireError
 from relay.verify.boxes import boxes
 from relay.verify.papers import Files, file_of, released_of, trimmed_part
+from relay.verify.recordings import TRIMMED
 
 C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")
 """The user type of C2PA's box (C2PA 2.x, embedding in BMFF)."""
@@ -22,7 +23,8 @@ def check_provenance(files: Files, number: int) -> str:
     ]
     if any(bytes(claim[:16]) != C2PA_BOX for claim in claims) or len(claims) > 1:
         raise WireError("the clip carries something that isn't C2PA's claim")
-    said = (trimmed_part(files, number) or released_of(files, number)).provenance
+    is_trimmed = trimmed_part(files, number) is not None
+    said = TRIMMED if is_trimmed else released_of(files, number).provenance
     if (said == "c2pa") != bool(claims):
         raise WireError("a C2PA claim is said to be there and isn't, or the other way round")
     return "a claim, for a C2PA tool and the fleet's CA to check" if claims else said

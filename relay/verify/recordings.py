@@ -7,7 +7,13 @@ import msgspec
 from firmware.protocol.encoding import WireError, sha256_hex
 from firmware.protocol.footage import ClipManifest, check_manifest
 from firmware.protocol.grants import ClipRange
-from firmware.protocol.released_part import ReleasedPart, check_part, check_sound_part, part_within
+from firmware.protocol.released_part import (
+    ReleasedPart,
+    check_part,
+    check_sound_part,
+    part_within,
+    spans_within,
+)
 from relay.verify.mp4 import ClipUnit, access_units, sound_units
 from relay.verify.mp4_writer import plain_mp4
 from relay.verify.papers import (
@@ -22,6 +28,9 @@ from relay.verify.papers import (
 )
 from relay.verify.shown import check_shown
 
+TRIMMED = "none: trimmed after the release"
+"""What a trim says of C2PA: its claim went with the bytes that it was over."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
@@ -35,6 +44,8 @@ class Recording:
     """Cut once more after the doorbell released it."""
     has_sound: bool
     """Whether it has sound here; the manifest says whether it was recorded."""
+    is_sound_given: bool
+    """Whether the owner gave its sound; a part can be too short to hold any."""
     file_sha256: str
     picture_times_90k: tuple[int, ...]
     """When each picture was taken, from the recording's first."""
@@ -108,22 +119,26 @@ def part_of(files: Files, number: int, manifest: ClipManifest) -> ReleasedPart:
     trimmed = trimmed_part(files, number)
     if trimmed is None:
         return released
-    check_within(trimmed, released)
+    check_within(manifest, trimmed, released)
     return trimmed
 
 
-def check_within(inner: ReleasedPart, outer: ReleasedPart) -> None:
-    """Raise WireError unless a trim leaves only what was released."""
-    gops_fit = _fits(inner.first_gop, inner.gop_count, outer.first_gop, outer.gop_count)
-    spans_fit = inner.span_count == 0 or _fits(
-        inner.first_span, inner.span_count, outer.first_span, outer.span_count
-    )
-    if inner.clip_id != outer.clip_id or not gops_fit or not spans_fit:
+def check_within(manifest: ClipManifest, inner: ReleasedPart, outer: ReleasedPart) -> None:
+    """Raise WireError unless a trim leaves only what was released, and all the sound of it.
+
+    Nobody signed a trim: of what it says, only which pictures it leaves is its own choice.
+    """
+    end, outer_end = inner.first_gop + inner.gop_count, outer.first_gop + outer.gop_count
+    is_inside = outer.first_gop <= inner.first_gop and end <= outer_end
+    if inner.clip_id != outer.clip_id or not is_inside or outer_end > len(manifest.gops):
         raise WireError("the trim names more than was released")
-
-
-def _fits(first: int, count: int, outer_first: int, outer_count: int) -> bool:
-    return outer_first <= first and first + count <= outer_first + outer_count
+    spans = spans_within(manifest, inner.first_gop, end - 1) if outer.span_count else []
+    if (inner.first_span, inner.span_count) != (spans[0] if spans else 0, len(spans)):
+        raise WireError("the trim leaves other sound than that of its pictures")
+    if inner.corrected_ms != outer.corrected_ms:
+        raise WireError("the trim gives the recording another time than the doorbell did")
+    if inner.provenance != TRIMMED:
+        raise WireError("the trim says something else than that it is one")
 
 
 def end_of_gop(manifest: ClipManifest, index: int) -> int:

@@ -20,6 +20,7 @@ from relay.verify.papers import (
     request_unverified,
     signed_manifest,
     statement_unverified,
+    terms_unverified,
     trimmed_part,
 )
 from relay.verify.provenance import check_provenance
@@ -222,6 +223,7 @@ def _recording(files: Files, number: int, pictures: list[int], *, has_sound: boo
         part=part,
         is_trimmed=trimmed_part(files, number) is not None,
         has_sound=has_sound,
+        is_sound_given=terms_unverified(files).has_audio,
         file_sha256=sha256_hex(files[f"clip-{number}.mp4"]),
         picture_times_90k=tuple(begin + pts for pts in pictures),
     )

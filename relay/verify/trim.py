@@ -14,6 +14,7 @@ from relay.verify.mp4 import SoundUnit, access_units, sound_units
 from relay.verify.mp4_writer import SOUND_UNIT_90K, plain_mp4
 from relay.verify.papers import file_of
 from relay.verify.recordings import (
+    TRIMMED,
     check_pictures,
     check_signature,
     check_sound,
@@ -67,10 +68,10 @@ def _chosen(
         from_ms=manifest.started_ms + here.corrected_ms + first_ms,
         to_ms=manifest.started_ms + here.corrected_ms + last_ms,
         with_sound=with_sound,
-        provenance="none: trimmed after the release",
+        provenance=TRIMMED,
         corrected_ms=here.corrected_ms,
     )
-    check_within(part, here)
+    check_within(manifest, part, here)
     return part
 
 

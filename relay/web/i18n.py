@@ -1,16 +1,25 @@
 """Texts of the pages in English and Swedish.
 
 A key is written once in each file of locales/; a test holds the files together. `{name}` in a
-text is filled in. Keys that begin with `js.` go to the page's modules.
+text is filled in. Keys that begin with `js.` go to the page's modules. What the checks of evidence
+say stands in English in those modules; `details.LANGUAGE.json` has each of these texts as a key.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from importlib import resources
 from typing import Final
 
+from firmware.protocol.encoding import MISLEADING
+
 LANGUAGES: Final = ("en", "sv")
 JS_PREFIX: Final = "js."
+_MISLEADING = re.compile(f"[{MISLEADING}]")
+_RIGHT_TO_LEFT = re.compile(
+    r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
+_FIRST_STRONG_ISOLATE, _END_OF_ISOLATE = "\u2068", "\u2069"
 
 
 class Texts:
@@ -21,8 +30,11 @@ class Texts:
         self._texts = texts
 
     def __call__(self, key: str, **values: object) -> str:
-        """Return a text, filled in; an unknown key is a mistake of ours and raises KeyError."""
-        return self._texts[key].format(**values)
+        """Return a text, filled in; an unknown key is a mistake of ours and raises KeyError.
+
+        What is filled in stands apart, so that it can't turn the words around it.
+        """
+        return self._texts[key].format(**{name: apart(value) for name, value in values.items()})
 
     def for_modules(self) -> dict[str, str]:
         """Return the texts for the page's modules, unfilled, without their prefix."""
@@ -33,6 +45,16 @@ class Texts:
         }
 
 
+def apart(value: object) -> object:
+    """Return a text so that it can't turn what stands beside it; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    plain = _MISLEADING.sub("", value)
+    if not _RIGHT_TO_LEFT.search(plain):
+        return plain
+    return f"{_FIRST_STRONG_ISOLATE}{plain}{_END_OF_ISOLATE}"
+
+
 def load_texts() -> dict[str, Texts]:
     """Read every language."""
     folder = resources.files("relay.web").joinpath("locales")
@@ -41,6 +63,16 @@ def load_texts() -> dict[str, Texts]:
             language, json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))
         )
         for language in LANGUAGES
+    }
+
+
+def load_details() -> dict[str, dict[str, str]]:
+    """Return what the checks of evidence say in every language, by the English text."""
+    folder = resources.files("relay.web").joinpath("locales")
+    files = {language: folder.joinpath(f"details.{language}.json") for language in LANGUAGES}
+    return {
+        language: json.loads(file.read_text("utf-8")) if file.is_file() else {}
+        for language, file in files.items()
     }
 
 

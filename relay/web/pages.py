@@ -8,7 +8,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from relay.web.i18n import LANGUAGES, choose_language, load_texts
+from relay.web.i18n import LANGUAGES, choose_language, load_details, load_texts
 
 LANGUAGE_COOKIE = "dw_language"
 YEAR_S = 365 * 24 * 3600
@@ -20,6 +20,7 @@ class Pages:
     def __init__(self, *, relay_name: str, example_town: str = "") -> None:
         """`example_town` is the name of the logs where that is an invented town's."""
         self._texts = load_texts()
+        self._details = load_details()
         self._relay_name = relay_name
         self._example_town = example_town
         self._templates = Environment(
@@ -55,6 +56,7 @@ class Pages:
                 for other in LANGUAGES
             ],
             module_texts=texts.for_modules(),
+            details=self._details[language],
             relay_name=self._relay_name,
             example_town=self._example_town,
             path=request.url.path,

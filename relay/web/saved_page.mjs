@@ -41,15 +41,17 @@ function digest(text) {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
 }
 
-/** The page's own texts, and those of the checks and facts that the relay's pages have too. @param {Record<string, Record<string, string>>} own */
+/** The page's own texts, and those of the checks, their details and the facts, which the relay's pages have too. @param {Record<string, Record<string, string>>} own */
 function allTexts(own) {
-  return Object.fromEntries(
+  const details = JSON.parse(readFileSync(join(web, "locales/details.sv.json"), "utf8"));
+  const texts = Object.fromEntries(
     Object.entries(own).map(([language, texts]) => {
       const shared = JSON.parse(readFileSync(join(web, `locales/${language}.json`), "utf8"));
       const used = Object.entries(shared).filter(([key]) => /^js\.(check|fact)\./.test(key));
       return [language, { ...texts, ...Object.fromEntries(used) }];
     }),
   );
+  return { ...texts, "details.sv": details };
 }
 
 /** @param {string} entry @returns {string} one script */

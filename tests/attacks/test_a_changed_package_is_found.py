@@ -21,12 +21,15 @@ from firmware.clips.fragment import ClipUnit
 from firmware.clips.mp4 import plain_mp4, read_units
 from firmware.protocol.contents import CONTENTS_NAME
 from firmware.protocol.encoding import b64u, decode, unb64u
+from firmware.protocol.footage import SPAN_UNITS
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.packages import read_header
 from firmware.protocol.released_part import ReleasedPart
 from relay.verify.checks import Exit
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
+from relay.verify.mp4_writer import plain_mp4 as trimmed_mp4
+from relay.verify.recordings import TRIMMED
 from relay.verify.report import check_evidence
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.relay.evidence_files import Doorbell, Evidence, Film, make_evidence
@@ -278,6 +281,63 @@ def test_sound_that_the_owner_did_not_give_is_found() -> None:
     crime = Crime(evidence, evidence)
     files = filmed(crime, own(crime))
     assert crime.opened(evidence.listed(**{"clip-1.mp4": files["clip-1.mp4"]})) is Exit.SOUND
+
+
+# --- trims: nobody signed one, and whoever has the opened files writes it ---
+
+
+def trimmed(evidence: Evidence, **said: object) -> Files:
+    """Cut the clip to the pictures and to the sound that its trim names."""
+    files = evidence.listed()
+    part = decode(ReleasedPart, files["part-1.json"])
+    left = changed(part, **{"provenance": TRIMMED, **said})
+    groups = gops(pictures(files["clip-1.mp4"]))[left.first_gop :][: left.gop_count]
+    begin = groups[0][0].pts_90k
+    spans = slice(left.first_span * SPAN_UNITS, (left.first_span + left.span_count) * SPAN_UNITS)
+    mp4 = trimmed_mp4(
+        [replace(unit, pts_90k=unit.pts_90k - begin) for group in groups for unit in group],
+        [replace(unit, pts_90k=unit.pts_90k - begin) for unit in units_of_sound(4)[spans]],
+        width=WIDTH,
+        height=HEIGHT,
+    )
+    return files | {"clip-1.mp4": mp4, "trim-1.json": left.encode()}
+
+
+TRIMS: dict[str, dict[str, object]] = {
+    "all pictures and the sound of a second": {"span_count": 1},
+    "all pictures without their sound": {"span_count": 0},
+    "one second with the sound of others": {"gop_count": 1, "first_span": 2, "span_count": 2},
+    "words of the forger's": {"provenance": "none: verified by the fleet's CA"},
+}
+
+
+def test_an_honest_trim_holds_by_the_same_tools(crime: Crime) -> None:
+    for said in ({}, {"gop_count": 2, "span_count": 1}):
+        assert crime.opened(trimmed(crime.evidence, **said)) is Exit.HOLDS
+
+
+@pytest.mark.parametrize("said", TRIMS.values(), ids=TRIMS)
+def test_a_trim_chooses_nothing_but_pictures(crime: Crime, said: dict[str, object]) -> None:
+    """Seen to hold while a trim's sound only had to lie inside what was released."""
+    assert crime.opened(trimmed(crime.evidence, **said)) is Exit.GRANT
+
+
+def test_the_words_of_a_trim_are_told_nowhere(crime: Crime) -> None:
+    """Seen to be told, as what holds, while `check_provenance` said what a trim says."""
+    files = trimmed(crime.evidence, **TRIMS["words of the forger's"])
+    report = check_evidence(evidence_of_folder(files), crime.evidence.given)
+    assert not any("verified by" in check.detail for check in report.checks)
+
+
+@pytest.mark.parametrize("days", [-365, 10])
+def test_a_trim_dates_nothing(days: int) -> None:
+    """Seen to hold, with the date in the report, without the comparison of `corrected_ms`."""
+    doorbell, recorded = Doorbell(), film()
+    manifest = recorded.manifest(doorbell.device, is_clock_trusted=False)
+    evidence = make_evidence(doorbell=doorbell, film=recorded, manifest=manifest)
+    crime = Crime(evidence, evidence)
+    assert crime.opened(trimmed(evidence)) is Exit.HOLDS
+    assert crime.opened(trimmed(evidence, corrected_ms=days * 86_400_000)) is Exit.GRANT
 
 
 # --- forgeries of the sealed bytes ---

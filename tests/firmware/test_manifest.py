@@ -12,8 +12,11 @@ from msgspec import convert
 from firmware.capture.packets import AccessUnit
 from firmware.clips.record import ClipEnd, ClipStart
 from firmware.evidence.manifest import ManifestSigner
-from firmware.protocol.encoding import WireError, new_id, unb64u
+from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
 from firmware.protocol.footage import (
+    LONGEST_CLIP_90K,
+    LONGEST_PRE_ROLL_90K,
+    MANIFEST_TAG,
     ClipTrigger,
     GopHasher,
     SignedManifest,
@@ -93,6 +96,24 @@ def test_one_changed_character_refutes_it() -> None:
     altered = signed.manifest.replace('"complete"', '"cut_short"')
     with pytest.raises(WireError, match="isn't signed by this doorbell"):
         check_manifest(SignedManifest(manifest=altered, signature=signed.signature), signer.spki)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"duration_90k": LONGEST_CLIP_90K + 1}, "a longer clip than a doorbell makes"),
+        ({"pre_roll_90k": LONGEST_PRE_ROLL_90K + 1}, "more before the first trigger"),
+        ({"duration_90k": 80_000}, "don't follow each other up to its end"),
+    ],
+    ids=["too long", "too early", "shorter than its parts"],
+)
+def test_times_that_no_doorbell_makes_refute_it(changes: dict[str, int], words: str) -> None:
+    signer = SoftSigner()
+    manifest = ManifestSigner(signer, DEVICE).build(*described(TinyCamera().film(2)))
+    text = msgspec.structs.replace(manifest, **changes).encode()
+    signature = b64u(signer.sign(MANIFEST_TAG + text))
+    with pytest.raises(WireError, match=words):
+        check_manifest(SignedManifest(manifest=text.decode(), signature=signature), signer.spki)
 
 
 VECTOR = json.loads((Path(__file__).parents[1] / "vectors/footage.json").read_text("utf-8"))

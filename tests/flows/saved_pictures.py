@@ -8,19 +8,20 @@ from relay.agency_cli import main as agency
 from tests.fakes.log_town import make_town
 from tests.flows.browser import chromium
 from tests.flows.camera import THEMES, WIDTHS_PX, Camera
-from tests.relay.evidence_files import Written, make_evidence
+from tests.relay.evidence_files import Film, Written, make_evidence
 
 LOCALES = {"en": "en-GB", "sv": "sv-SE"}
-STATES = ("empty", "unchecked", "checked")
+STATES = ("empty", "unchecked", "checked", "damaged")
 
 
 async def take_saved(camera: Camera, folder: Path) -> None:
-    """Take it empty, with what couldn't be checked, and with all that holds."""
+    """Take it empty, with what couldn't be checked, with all that holds, and with damaged files."""
     folder.mkdir()
     evidence = make_evidence(has_audio=True, town=make_town(kind="example"))
     written = evidence.write(folder)
     signed = evidence.town.sign_agreement(evidence.town.agreement).signed
     (folder / "agreement.json").write_bytes(signed.encode())
+    damaged = _damage(written)
     agency(["page", "--out", str(folder / "verify.html")])
     async with chromium() as browser:
         for language, locale in LOCALES.items():
@@ -28,21 +29,33 @@ async def take_saved(camera: Camera, folder: Path) -> None:
             page = await context.new_page()
             for state in STATES:
                 await page.goto((folder / "verify.html").as_uri())
-                if state != "empty":
-                    await _check(page, written, folder if state == "checked" else None)
+                if state == "damaged":
+                    await _check(page, damaged, None, folder)
+                elif state != "empty":
+                    papers = folder if state == "checked" else None
+                    await _check(page, [written.package], written.key, papers)
                 await _take(camera, page, f"saved-{state}", language)
             await context.close()
 
 
-async def _check(page: Page, written: Written, papers: Path | None) -> None:
-    await page.set_input_files("#evidence", [written.package])
-    await page.set_input_files("#key", written.key)
+async def _check(page: Page, evidence: list[Path], key: Path | None, papers: Path | None) -> None:
+    await page.set_input_files("#evidence", evidence)
+    if key is not None:
+        await page.set_input_files("#key", key)
     if papers is not None:
         named = {"agreement": "agreement.json", "policy": "policy.txt", "fleet-ca": "ca.pem"}
         for field, name in named.items():
             await page.set_input_files(f"#{field}", papers / name)
     await page.click("#check:not([disabled])")
     await page.wait_for_selector("#found:not([hidden])")
+
+
+def _damage(written: Written) -> list[Path]:
+    """Put other pictures in, take a proof out, add a file; return what is opened now."""
+    (written.opened / "clip-1.mp4").write_bytes(Film(2.1, with_sound=True).mp4())
+    (written.opened / "capture-1.json").unlink()
+    (written.opened / "note.txt").write_text("looks harmless")
+    return sorted(written.opened.iterdir())
 
 
 async def _take(camera: Camera, page: Page, name: str, language: str) -> None:

@@ -139,6 +139,38 @@ async def test_an_invented_town_is_said_to_be_one_in_swedish(tmp_path: Path) -> 
         await expect(at.page.locator("h1")).to_have_text("Pröva bevis från en dörrklocka")
 
 
+@pytest.mark.parametrize(
+    ("locale", "told"),
+    [
+        ("en-GB", ["added: note.txt", "the pictures differ from what was signed", "None."]),
+        ("sv-SE", ["tillagt: note.txt", "bilderna skiljer sig från dem som signerades", "Ingen."]),
+    ],
+)
+async def test_what_is_wrong_is_told_in_the_readers_language(
+    tmp_path: Path, locale: str, told: list[str]
+) -> None:
+    async with desk(make_evidence(), tmp_path, locale=locale) as at:
+        (at.written.opened / "clip-1.mp4").write_bytes(Film(2.1, with_sound=False).mp4())
+        (at.written.opened / "note.txt").write_text("looks harmless")
+        await at.check(*at.written.opened.iterdir(), **all_at_hand(tmp_path))
+        for words in told:
+            await expect(at.page.locator("#found")).to_contain_text(words)
+
+
+async def test_why_a_package_does_not_open_is_told_in_swedish(tmp_path: Path) -> None:
+    evidence = make_evidence()
+    async with desk(evidence, tmp_path, locale="sv-SE") as at:
+        sealed = bytearray(at.written.package.read_bytes())
+        sealed[-1] ^= 1
+        at.written.package.write_bytes(sealed)
+        await at.page.set_input_files("#evidence", at.written.package)
+        await at.page.set_input_files("#key", at.written.key)
+        await at.page.click("#check:not([disabled])")
+        await expect(at.page.locator("#status")).to_have_text(
+            "paketet har ändrats eller huggits av"
+        )
+
+
 async def test_text_of_a_request_is_text(tmp_path: Path) -> None:
     evidence = make_evidence(text="<img src=x onerror=\"document.title='hit'\">")
     async with desk(evidence, tmp_path) as at:

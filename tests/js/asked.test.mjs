@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { clipsAsked, grantTerms, partsOf } from "../../relay/owner_app/asked.js";
+import { checkedSpan, clipsAsked, grantTerms, partsOf } from "../../relay/owner_app/asked.js";
 import { Household } from "../../relay/owner_app/household.js";
 
 const DOOR = "abcdefghijklmnopqrst";
@@ -98,7 +98,8 @@ const manifest = (begins, duration_90k) => ({
 });
 
 test("a part begins at a border rounded down and ends at one rounded up, and the last at the recording's end", () => {
-  const parts = partsOf(manifest([0, 90_001, 180_089], 270_089), NOW, { from_ms: NOW, to_ms: NOW + 60_000 });
+  const told = manifest([0, 90_001, 180_089], 270_089);
+  const parts = partsOf(told, checkedSpan({ manifest: told, started_ms: NOW }), { from_ms: NOW, to_ms: NOW + 60_000 });
   assert.deepEqual(parts, [
     { from_ms: NOW, to_ms: NOW + 1001 },
     { from_ms: NOW + 1000, to_ms: NOW + 2001 },
@@ -106,9 +107,13 @@ test("a part begins at a border rounded down and ends at one rounded up, and the
   ]);
 });
 
+test("a recording of which the doorbell doesn't say when it began has no times", () => {
+  assert.equal(checkedSpan({ manifest: manifest([0], 90_000), started_ms: null }), null);
+});
+
 test("a part that reaches over the asked time by a millisecond can't be given", () => {
   const clip = manifest([0, 90_000, 180_000], 270_000);
-  const begins = (asked) => partsOf(clip, NOW, asked).map(({ from_ms }) => from_ms - NOW);
+  const begins = (asked) => partsOf(clip, { from_ms: NOW, to_ms: NOW + 3000 }, asked).map(({ from_ms }) => from_ms - NOW);
   assert.deepEqual(begins({ from_ms: NOW, to_ms: NOW + 3000 }), [0, 1000, 2000]);
   assert.deepEqual(begins({ from_ms: NOW + 1, to_ms: NOW + 2999 }), [1000]);
   assert.deepEqual(begins({ from_ms: NOW + 1500, to_ms: NOW + 2500 }), []);

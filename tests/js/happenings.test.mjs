@@ -133,6 +133,13 @@ test("a clip stands where it began, not where it was told", () => {
   assert.deepEqual(whenOf(lost), { ms: NOW + 1000, dating: "corrected" });
 });
 
+test("what a set clock said isn't corrected, whatever the relay says", () => {
+  const ring = pressed({ ms: NOW, corrected_ms: NOW + 20_000 });
+  assert.deepEqual(whenOf(ring), { ms: NOW, dating: "sure" });
+  const made = clip([ring], { ms: NOW + 5000, started_ms: NOW, corrected_ms: NOW + 25_000 });
+  assert.equal(startOf(made), NOW);
+});
+
 test("a clip that was told anew counts once, by its newest telling, and isn't corrected twice", () => {
   const ring = pressed({ isTrusted: false, corrected_ms: NOW });
   const first = clip([ring], {

@@ -50,6 +50,8 @@ test("sound is said to be there or to have been left out, and where it is silent
     factsOf({ ...PLAIN, sound: SILENT }, { has_sound }).map(({ text }) => text);
   assert.equal(named(true).includes("fact.sound"), true);
   assert.equal(named(false).includes("fact.no_sound"), true);
+  const short = factsOf({ ...PLAIN, sound: SILENT }, { has_sound: false, is_sound_given: true });
+  assert.equal(short[5].text, "fact.sound_too_short");
   assert.deepEqual(odd({ sound: SILENT }, true), ["fact.silent"]);
   assert.deepEqual(odd({ sound: SILENT }, false), []);
   assert.deepEqual(odd({ sound: { ...SILENT, lost_90k: 2_000 } }, true), []);
@@ -61,7 +63,9 @@ test("both languages have words for every fact, with the same gaps", () => {
     const file = new URL(`../../relay/web/locales/${language}.json`, import.meta.url);
     const texts = JSON.parse(readFileSync(file, "utf8"));
     const facts = [true, false].flatMap((has_sound) =>
-      factsOf({ ...PLAIN, ...all, sound: SILENT }, { has_sound }),
+      [true, false].flatMap((is_sound_given) =>
+        factsOf({ ...PLAIN, ...all, sound: SILENT }, { has_sound, is_sound_given }),
+      ),
     );
     for (const { text, values } of facts) {
       const gaps = [...texts[`js.${text}`].matchAll(/\{(\w+)\}/g)].map(([, gap]) => gap);

@@ -235,7 +235,7 @@ test("a clip that was retimed gives another root", async () => {
   assert.equal(await isSameFootage(units, manifest), false);
 });
 
-test("refuses a signed manifest with a field too many or too few", async () => {
+test("refuses a signed manifest with a field too many or too few, or times that can't be", async () => {
   const { signed } = vectors("footage");
   const manifest = JSON.parse(signed.manifest);
   const key = await crypto.subtle.generateKey({ name: "ECDSA", namedCurve: "P-256" }, true, ["sign"]);
@@ -252,6 +252,17 @@ test("refuses a signed manifest with a field too many or too few", async () => {
   // Seen to fail with the comparison of the fields taken out of checkManifest.
   await assert.rejects(checkManifest(await sign(unmasked), spki), WireError);
   await assert.rejects(checkManifest(await sign({ ...manifest, extra: 1 }), spki), WireError);
+  // Seen to fail with each comparison of checkTimes taken out.
+  const [first, ...more] = manifest.gops;
+  for (const times of [
+    { duration_90k: 300 * 90_000 + 1 },
+    { pre_roll_90k: 60 * 90_000 + 1 },
+    { pre_roll_90k: -1 },
+    { duration_90k: more[more.length - 1].first_pts_90k },
+    { gops: [{ ...first, first_pts_90k: more[0].first_pts_90k }, ...more] },
+  ]) {
+    await assert.rejects(checkManifest(await sign({ ...manifest, ...times }), spki), WireError);
+  }
 });
 
 test("a clip cut anywhere is refused or gives another root, never a crash of another kind", async () => {

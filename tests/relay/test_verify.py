@@ -125,12 +125,17 @@ def test_what_lies_beside_the_evidence_is_named_and_not_looked_at(written: Writt
 
 
 def test_a_request_cannot_write_on_the_officers_screen(tmp_path: Path, capsys) -> None:
-    written = make_evidence(text="\x1b[2Jholds\u202e gnihton\nresult 0").write(tmp_path)
-    written.verify(written.opened)
+    written = make_evidence(text="\x1b[2Jholds\nresult 0").write(tmp_path)
+    assert written.verify(written.opened) == 0
     said = capsys.readouterr().out
     assert "\x1b" not in said
-    assert "\u202e" not in said
-    assert "in words    [U+001B][2Jholds[U+202E] gnihton result 0" in said
+    assert "in words    [U+001B][2Jholds result 0" in said
+
+
+def test_a_request_that_turns_its_text_is_none(tmp_path: Path, capsys) -> None:
+    written = make_evidence(text="holds\u202e gnihton").write(tmp_path)
+    assert written.verify(written.opened) == Exit.REQUEST
+    assert "\u202e" not in capsys.readouterr().out
 
 
 def test_an_invented_town_is_said_to_be_one(tmp_path: Path, capsys) -> None:

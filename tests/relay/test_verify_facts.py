@@ -52,6 +52,7 @@ def recording(
     has_sound: bool = False,
     gops: tuple[int, int] = (0, 1),
     is_trimmed: bool = False,
+    is_sound_given: bool = False,
 ) -> Recording:
     part = ReleasedPart(
         clip_id=AN_ID,
@@ -68,6 +69,7 @@ def recording(
         part=part,
         is_trimmed=is_trimmed,
         has_sound=has_sound,
+        is_sound_given=has_sound or is_sound_given,
         file_sha256="0" * 64,
         picture_times_90k=(0,),
     )
@@ -109,6 +111,15 @@ def test_says_whether_sound_came_along_and_where_it_is_silent() -> None:
     silent = "2.0 s of it are silent because the microphone gave no sound"
     assert facts_of(recording(manifest, has_sound=True))[-2:] == ["with sound", silent]
     assert facts_of(recording(manifest))[-1] == "recorded with sound, released without it"
+    too_short = facts_of(recording(manifest, is_sound_given=True))[-1]
+    assert too_short == "recorded with sound, of which this part is too short to hold any"
+
+
+def test_a_trim_is_said_to_be_one_even_if_it_left_all_pictures() -> None:
+    assert "here is all of it" in facts_of(recording())
+    told = facts_of(recording(is_trimmed=True))
+    assert "a trim after the release left all of it" in told
+    assert "here is all of it" not in told
 
 
 @pytest.mark.parametrize(

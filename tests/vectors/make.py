@@ -10,6 +10,7 @@ gives other ones that hold as well.
 import hashlib
 import io
 import json
+import re
 import tempfile
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,7 +28,15 @@ from cryptography.x509.oid import NameOID
 
 from firmware.protocol import footage, notes, pairing
 from firmware.protocol.browsers import BrowserKeys
-from firmware.protocol.encoding import b64u, canonical, device_id_of, sha256_hex, unb64u
+from firmware.protocol.encoding import (
+    TEXT_PATTERN,
+    Line,
+    b64u,
+    canonical,
+    device_id_of,
+    sha256_hex,
+    unb64u,
+)
 from firmware.protocol.grants import (
     SEAL_INFO,
     STATEMENT_TAG,
@@ -67,7 +77,7 @@ def main() -> None:
 
 
 def encoding_vectors() -> dict[str, Any]:
-    """Canonical JSON, base64url, device ids and challenges."""
+    """Plain text, canonical JSON, base64url, device ids and challenges."""
     values: list[Any] = [
         {"b": 1, "a": [True, False, None, -7, 2**53 - 1], "": {}},
         {"é": "åäö", "e": 'line\nbreak\t"quote" \\ \x01 \x7f', "😀": "😀", "\ufb33": 1},
@@ -76,7 +86,17 @@ def encoding_vectors() -> dict[str, Any]:
     ]
     blobs = [bytes(range(n)) for n in (0, 1, 2, 3, 255)]
     document = canonical({"hello": "dörr"})
+    marks = [0x0A, 0x1F, 0x20, 0x7F, 0x85, 0x9F, 0xA0, 0x61B, 0x61C, 0x627, 0x200C, 0x200D, 0x200E]
+    marks += [0x200F, 0x2010, 0x2027, *range(0x2028, 0x2030), *range(0x2065, 0x206B), 0x1F600]
     return {
+        "plain_text": [
+            {
+                "code": mark,
+                "is_line": _is_line(chr(mark)),
+                "is_text": re.match(TEXT_PATTERN, chr(mark)) is not None,
+            }
+            for mark in marks
+        ],
         "canonical": [{"value": v, "text": canonical(v).decode()} for v in values],
         "b64u": [{"hex": b.hex(), "text": b64u(b)} for b in blobs],
         "device": {"spki": b64u(b"identity"), "id": device_id_of(b"identity")},
@@ -86,6 +106,13 @@ def encoding_vectors() -> dict[str, Any]:
             "hex": challenge(b"doorward/test/v1", document).hex(),
         },
     }
+
+
+def _is_line(text: str) -> bool:
+    try:
+        return msgspec.convert(text, Line) == text
+    except msgspec.ValidationError:
+        return False
 
 
 def pairing_vectors() -> dict[str, Any]:

@@ -15,8 +15,16 @@ from firmware.protocol.encoding import b64u
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import Given, Report, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
+from tests.attacks.test_an_owner_cannot_stretch_a_date import (
+    TO_NOW_MS,
+    beyond_its_end,
+    corrected,
+    drawn_out,
+    in_the_registers_log,
+    long_before_its_trigger,
+)
 from tests.fakes.footage import TinyCamera, clip_units
-from tests.fakes.log_town import HOUR_MS, MINUTE_MS, NOW_MS, make_town
+from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, make_town
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 from tests.vectors.make_sound import units_of_sound
 
@@ -144,6 +152,17 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
     "a checkpoint younger than the commitment": lambda: silent(known_ms=NOW_MS + 5 * MINUTE_MS),
     "before the register was known": lambda: silent(is_register_known=False),
     "without its sound": lambda: make_evidence(film=film(), has_audio=False),
+    "a length that no doorbell makes": drawn_out,
+    "more before its trigger than a doorbell keeps": lambda: long_before_its_trigger(2 * MINUTE_MS),
+    "a day before its trigger": lambda: long_before_its_trigger(DAY_MS),
+    "pictures beyond its end": beyond_its_end,
+    "a date given later": lambda: corrected(by_ms=TO_NOW_MS, known_ms=NOW_MS - 31 * MINUTE_MS),
+    "a date given later, before a checkpoint": lambda: corrected(
+        by_ms=TO_NOW_MS - DAY_MS, known_ms=NOW_MS - 31 * MINUTE_MS
+    ),
+    "a date given later, after its commitment": lambda: corrected(by_ms=TO_NOW_MS + DAY_MS),
+    "a date given later, long before its commitment": lambda: corrected(by_ms=TO_NOW_MS - DAY_MS),
+    "committed to in the register's log": in_the_registers_log,
 }
 
 

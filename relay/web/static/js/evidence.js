@@ -7,9 +7,9 @@
  */
 import { factsOf } from "./manifest_facts.js";
 import { guarded, pageData, post, say, t, Refused } from "./page.js";
-import { canonical, unb64u } from "./protocol/encoding.js";
+import { canonical, filled, unb64u } from "./protocol/encoding.js";
 import { openPackage } from "./protocol/packages.js";
-import { CODE, codeOf, run } from "./verify/checks.js";
+import { CODE, codeOf, run, saidBy } from "./verify/checks.js";
 import { clipNumbers, fileOf, must, signedRequest } from "./verify/papers.js";
 import { checkEvidence } from "./verify/report.js";
 
@@ -27,7 +27,9 @@ open.addEventListener("click", () =>
     say(t("downloading"));
     const sealed = await fetchPackage();
     say(t("opening"));
-    const opened = await openPackage(sealed, key.privateKey, key.publicKey);
+    const opened = await openPackage(sealed, key.privateKey, key.publicKey).catch((error) => {
+      throw new Refused(t("failed", { message: words(saidBy(error)) }));
+    });
     const { id, signing_key } = pageData("agency-document");
     const given = { agency: { id, signing_key }, policy: null, fleetCa: null };
     const report = await checkEvidence(opened, given);
@@ -110,10 +112,10 @@ function show(opened, recordings, checks) {
  * What the doorbell signed about a recording of which every check holds.
  * @param {Recording} recording @param {number} _index @param {Recording[]} all
  */
-function recorded({ number, manifest, has_sound }, _index, all) {
+function recorded({ number, manifest, has_sound, is_sound_given }, _index, all) {
   const list = document.createElement("ul");
   list.dataset.testid = "recorded";
-  for (const { text: key, values, isOdd } of factsOf(manifest, { has_sound })) {
+  for (const { text: key, values, isOdd } of factsOf(manifest, { has_sound, is_sound_given })) {
     const item = document.createElement("li");
     item.className = isOdd ? "warn-text" : "";
     item.textContent = t(key, values);
@@ -125,19 +127,24 @@ function recorded({ number, manifest, has_sound }, _index, all) {
   return [heading, list];
 }
 
+/** What a check says; names and numbers stay as they are. @param {import("./protocol/encoding.js").Said} said */
+function words({ template, values }) {
+  return filled(pageData("details")[template] ?? template, values);
+}
+
 /** @param {Check} check */
 function checkRow({ what, where, result, detail }) {
   const row = document.createElement("tr");
-  const words = document.createElement("th");
-  words.scope = "row";
-  words.textContent = where ? `${where}: ${t(`check.${what}`)}` : t(`check.${what}`);
+  const title = document.createElement("th");
+  title.scope = "row";
+  title.textContent = where ? `${where}: ${t(`check.${what}`)}` : t(`check.${what}`);
   const found = document.createElement("td");
   const [style, testid] = { holds: ["ok", "verify-ok"], fails: ["bad", "verify-bad"], "not checked": ["", "verify-not"] }[result];
   found.className = style;
   found.dataset.testid = testid;
   found.textContent = t(`check.${result.replace(" ", "_")}`);
-  if (detail && result !== "holds") found.append(`: ${detail}`);
-  row.append(words, found);
+  if (result !== "holds") found.append(`: ${words(detail)}`);
+  row.append(title, found);
   return row;
 }
 

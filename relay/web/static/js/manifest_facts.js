@@ -14,10 +14,10 @@ const LITTLE_90K = PER_SECOND_90K / 10;
 
 /**
  * @param {ClipManifest} manifest one that was checked
- * @param {{has_sound: boolean}} released whether it came with its sound
+ * @param {{has_sound: boolean, is_sound_given?: boolean}} released whether it came with its sound, and whether that was given: a part can be too short to hold any
  * @returns {Fact[]} what is odd comes last
  */
-export function factsOf(manifest, { has_sound }) {
+export function factsOf(manifest, { has_sound, is_sound_given = has_sound }) {
   const { counter, started_ms, duration_90k, width, height, triggers, lost_units } = manifest;
   const facts = [
     fact("number", { counter }),
@@ -26,7 +26,8 @@ export function factsOf(manifest, { has_sound }) {
     ...triggers.map(({ kind, at_90k }) => fact(kind, { seconds: seconds(at_90k) })),
   ];
   const { sound } = manifest;
-  if (sound !== undefined) facts.push(fact(has_sound ? "sound" : "no_sound", {}));
+  const without = is_sound_given ? "sound_too_short" : "no_sound";
+  if (sound !== undefined) facts.push(fact(has_sound ? "sound" : without, {}));
   if (!manifest.is_clock_trusted) facts.push(odd("clock"));
   if (manifest.ended === "cut_short") facts.push(odd("cut_short"));
   if (lost_units > 0) facts.push(odd("lost", { count: lost_units }));

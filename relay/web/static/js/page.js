@@ -2,6 +2,7 @@
  * What each of the relay's pages needs: its texts, local times, posting, signing out.
  * @module
  */
+import { filledApart } from "./protocol/plain_text.js";
 
 const texts = JSON.parse(document.getElementById("texts")?.textContent ?? "{}");
 const csrf = document.querySelector('meta[name="csrf"]')?.getAttribute("content") ?? "";
@@ -10,13 +11,12 @@ const csrf = document.querySelector('meta[name="csrf"]')?.getAttribute("content"
 export class Refused extends Error {}
 
 /**
- * Returns a text; `{name}` in it is replaced.
+ * Returns a text; `{name}` in it is replaced, each value apart from the words around it.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  */
 export function t(key, values = {}) {
-  const text = /** @type {string} */ (texts[key] ?? key);
-  return text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+  return filledApart(/** @type {string} */ (texts[key] ?? key), values);
 }
 
 /**

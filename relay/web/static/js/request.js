@@ -6,6 +6,7 @@
 import { signDocument } from "./browser/passkey.js";
 import { Refused, guarded, pageData, post, say, t } from "./page.js";
 import { canonical, newId, parseCanonical } from "./protocol/encoding.js";
+import { withoutMisleading } from "./protocol/plain_text.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
 import { drawTerms } from "./terms.js";
 
@@ -49,7 +50,7 @@ function renewal() {
 /** @returns {EvidenceRequest} what the form says */
 function written() {
   const data = new FormData(form);
-  const field = (/** @type {string} */ name) => String(data.get(name) ?? "").trim();
+  const field = (/** @type {string} */ name) => withoutMisleading(String(data.get(name) ?? "")).trim();
   const lines = (/** @type {string} */ name) => field(name).replaceAll("\r\n", "\n");
   const moment = (/** @type {string} */ name) => new Date(field(name)).getTime();
   const typed = field("cells").split(/[\s,;]+/).filter(Boolean);

@@ -6,9 +6,9 @@
  * @module
  */
 import { factsOf } from "./manifest_facts.js";
-import { WireError, parse, text, unb64u } from "./protocol/encoding.js";
+import { WireError, filled, parse, text, unb64u } from "./protocol/encoding.js";
 import { openPackage } from "./protocol/packages.js";
-import { CODE } from "./verify/checks.js";
+import { CODE, saidBy } from "./verify/checks.js";
 import { checkAgreement } from "./verify/logs.js";
 import { clipNumbers, fileOf, requestUnverified, termsUnverified } from "./verify/papers.js";
 import { checkEvidence } from "./verify/report.js";
@@ -49,7 +49,7 @@ async function check() {
     });
     show(evidence, report);
   } catch (error) {
-    say(error instanceof Error ? error.message : String(error), "bad");
+    say(words(saidBy(error)), "bad");
   } finally {
     button.disabled = false;
   }
@@ -62,8 +62,12 @@ function byId(id) {
 
 /** @param {string} key @param {Record<string, string | number>} [values] */
 function t(key, values = {}) {
-  const found = allTexts[language][key] ?? allTexts.en[key] ?? key;
-  return found.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+  return filled(allTexts[language][key] ?? allTexts.en[key] ?? key, values);
+}
+
+/** What a check says; names and numbers stay as they are. @param {import("./protocol/encoding.js").Said} said */
+function words({ template, values }) {
+  return filled(allTexts[`details.${language}`]?.[template] ?? template, values);
 }
 
 /** @param {string} words @param {string} [style] */
@@ -131,7 +135,8 @@ function show({ files }, { checks, recordings, code, example }) {
   byId("example").textContent = example === null ? "" : t("saved.example", { origin: example });
   byId("checks").replaceChildren(...checks.map(row));
   byId("papers").replaceChildren(...papers(files));
-  byId("recordings").replaceChildren(...recordings.flatMap((recording) => described(files, recording)));
+  const told = recordings.flatMap((recording) => described(files, recording));
+  byId("recordings").replaceChildren(...(told.length > 0 ? told : [t("saved.no_recordings")]));
   byId("files").replaceChildren(...[...files].map(([name, data]) => download(name, data)));
   byId("found").hidden = false;
 }
@@ -139,16 +144,16 @@ function show({ files }, { checks, recordings, code, example }) {
 /** @param {Check} check */
 function row({ what, where, result, detail }) {
   const line = document.createElement("tr");
-  const words = document.createElement("th");
-  words.scope = "row";
-  words.textContent = where ? `${where}: ${t(`js.check.${what}`)}` : t(`js.check.${what}`);
+  const title = document.createElement("th");
+  title.scope = "row";
+  title.textContent = where ? `${where}: ${t(`js.check.${what}`)}` : t(`js.check.${what}`);
   const found = document.createElement("td");
   found.className = { holds: "ok", fails: "bad", "not checked": "" }[result];
   found.dataset.result = result;
   found.textContent = t(`js.check.${result.replace(" ", "_")}`);
   const told = document.createElement("td");
-  told.textContent = detail;
-  line.append(words, found, told);
+  told.textContent = words(detail);
+  line.append(title, found, told);
   return line;
 }
 
@@ -176,13 +181,13 @@ function papers(files) {
 }
 
 /** @param {Map<string, Bytes>} files @param {Recording} recording */
-function described(files, { number, manifest, has_sound, part }) {
+function described(files, { number, manifest, has_sound, is_sound_given, part }) {
   const heading = document.createElement("h3");
   heading.textContent = `clip-${number}.mp4`;
   const list = document.createElement("ul");
   const range = { first: part.first_gop + 1, last: part.first_gop + part.gop_count, all: manifest.gops.length };
   const facts = [
-    ...factsOf(manifest, { has_sound }).map(({ text: key, values, isOdd }) => ({ words: t(`js.${key}`, values), isOdd })),
+    ...factsOf(manifest, { has_sound, is_sound_given }).map(({ text: key, values, isOdd }) => ({ words: t(`js.${key}`, values), isOdd })),
     { words: t("saved.parts", range), isOdd: false },
   ];
   for (const { words, isOdd } of facts) {

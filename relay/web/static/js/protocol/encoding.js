@@ -13,11 +13,29 @@ export const ID_PATTERN = /^[a-z2-7]{26}$/;
 /** The end of the year 9999: the last time that a document can name. */
 export const LAST_MS = 253_402_300_799_999;
 
+/** A text with `{name}` in it and what stands there, so that it can be said in another language. */
+/** @typedef {{template: string, values: Record<string, string | number>}} Said */
+
+/** Returns a text, filled in. @param {string} template @param {Said["values"]} values */
+export function filled(template, values) {
+  return template.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+}
+
+/** An error that people are told of; its message is in English. */
+export class Told extends Error {
+  /** @param {string} template @param {Said["values"]} [values] */
+  constructor(template, values = {}) {
+    super(filled(template, values));
+    /** @type {Said} */
+    this.said = { template, values };
+  }
+}
+
 /** A document is not what it must be; the text says what was expected. */
-export class WireError extends Error {
-  /** @param {string} message */
-  constructor(message) {
-    super(message);
+export class WireError extends Told {
+  /** @param {string} template @param {Said["values"]} [values] */
+  constructor(template, values) {
+    super(template, values);
     this.name = "WireError";
   }
 }
@@ -37,12 +55,12 @@ export function canonical(value) {
     const names = Object.keys(object).sort();
     return `{${names.map((name) => `${canonicalString(name)}:${canonical(object[name])}`).join(",")}}`;
   }
-  throw new WireError(`${typeof value} has no place in a document`);
+  throw new WireError("{type} has no place in a document", { type: typeof value });
 }
 
 /** @param {number} value */
 function canonicalInteger(value) {
-  if (!Number.isSafeInteger(value)) throw new WireError(`${value} isn't a safe integer`);
+  if (!Number.isSafeInteger(value)) throw new WireError("{value} isn't a safe integer", { value });
   return String(value === 0 ? 0 : value);
 }
 

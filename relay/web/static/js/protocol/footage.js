@@ -28,6 +28,10 @@ const SPAN_UNITS = 48;
 const MANIFEST_TAG = utf8("doorward/clip/v1\0");
 const NAL_TYPE_IDR = 5;
 const MAX_WITNESSED = 4096;
+/** No doorbell makes a longer one. */
+const LONGEST_CLIP_90K = 300 * 90_000;
+/** Nor one with more before its first trigger. */
+export const LONGEST_PRE_ROLL_90K = 60 * 90_000;
 
 const MANIFEST_FIELDS = [
   ...["v", "domain", "clip_id", "device", "boot_id", "counter", "started_ms", "is_clock_trusted"],
@@ -148,7 +152,22 @@ export async function checkManifest(signed, identitySpki) {
   const isNote = typeof witnessed === "string" && witnessed.length > 0 && witnessed.length <= MAX_WITNESSED;
   if (witnessed !== undefined && !isNote) throw new WireError("the clip manifest's checkpoint isn't one");
   if (manifest.sound !== undefined) await checkSoundTrack(manifest.sound);
+  checkTimes(manifest);
   return manifest;
+}
+
+/** Throws for times that no doorbell makes: whoever has its key would date with them. @param {ClipManifest} manifest */
+function checkTimes({ duration_90k, pre_roll_90k, gops }) {
+  if (!(duration_90k <= LONGEST_CLIP_90K)) {
+    throw new WireError("the clip manifest tells of a longer clip than a doorbell makes");
+  }
+  if (!(pre_roll_90k >= 0 && pre_roll_90k <= LONGEST_PRE_ROLL_90K)) {
+    throw new WireError("the clip manifest tells of more before the first trigger than there is");
+  }
+  const ends = [...gops.slice(1).map((gop) => gop.first_pts_90k), duration_90k];
+  if (!gops.every((gop, place) => gop.first_pts_90k >= 0 && gop.first_pts_90k < ends[place])) {
+    throw new WireError("the clip manifest's parts don't follow each other up to its end");
+  }
 }
 
 /**

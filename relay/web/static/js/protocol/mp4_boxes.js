@@ -39,8 +39,8 @@ export function fourcc(view, position) {
 /** @param {Box[]} boxes @param {string} type @returns {Box} */
 export function only(boxes, type) {
   const found = boxes.filter((box) => box.type === type);
-  if (found.length > 1) throw new WireError(`the clip has two ${type} boxes`); // players may take either
-  if (found.length === 0) throw new WireError(`the clip has no ${type} box`);
+  if (found.length > 1) throw new WireError("the clip has two {type} boxes", { type }); // players may take either
+  if (found.length === 0) throw new WireError("the clip has no {type} box", { type });
   return found[0];
 }
 

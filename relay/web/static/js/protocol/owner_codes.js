@@ -6,6 +6,7 @@
  * @module
  */
 import { WireError, parseCanonical, text, unb64u } from "./encoding.js";
+import { isLine } from "./plain_text.js";
 
 /** @typedef {import("./documents.js").PasskeyKey} PasskeyKey */
 /** @typedef {import("./documents.js").RecoveryKeys} RecoveryKeys */
@@ -13,7 +14,6 @@ import { WireError, parseCanonical, text, unb64u } from "./encoding.js";
 const APPROVER_PREFIX = "DWA1:";
 const RECOVERY_PREFIX = "DWR1:";
 const MAX_CODE_CHARS = 2048;
-const LINE = /^[^\x00-\x1f\x7f]{1,200}$/u;
 
 /**
  * Returns the key that is to confirm statements, and what it is called; throws WireError.
@@ -23,7 +23,7 @@ const LINE = /^[^\x00-\x1f\x7f]{1,200}$/u;
 export function parseApproverCode(pasted) {
   const { name, key } = documentOf(pasted, APPROVER_PREFIX, ["key", "name"]);
   const { credential_id, public_key, rp_id, origin } = withFields(key, ["credential_id", "origin", "public_key", "rp_id"]);
-  if (!LINE.test(name)) throw new WireError("a key's name is one line");
+  if (!isLine(name)) throw new WireError("a key's name is one line");
   unb64u(credential_id);
   unb64u(public_key);
   return { name, key: { credential_id, public_key, rp_id, origin } };

@@ -103,7 +103,7 @@ async function splitFiles(plain) {
   for (const entry of index.files) {
     const data = plain.subarray(position, position + entry.size_bytes);
     if ((await sha256Hex(data)) !== entry.sha256 || files.has(entry.name)) {
-      throw new WireError(`${entry.name} inside the package is damaged`);
+      throw new WireError("{name} inside the package is damaged", { name: entry.name });
     }
     files.set(entry.name, data);
     position += entry.size_bytes;

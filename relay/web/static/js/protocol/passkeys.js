@@ -57,7 +57,7 @@ async function importRsa(spki) {
   if (key === null) return null;
   const { modulusLength, publicExponent } = /** @type {RsaHashedKeyAlgorithm} */ (key.algorithm);
   if (modulusLength < MIN_RSA_BITS || modulusLength > MAX_RSA_BITS) {
-    throw new WireError(`an RSA passkey has ${MIN_RSA_BITS} to ${MAX_RSA_BITS} bits`);
+    throw new WireError("an RSA passkey has {least} to {most} bits", { least: MIN_RSA_BITS, most: MAX_RSA_BITS });
   }
   if (b64u(publicExponent) !== RSA_EXPONENT) throw new WireError("an RSA passkey's exponent is 65537");
   return key;

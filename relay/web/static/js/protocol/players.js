@@ -4,6 +4,7 @@
  * @module
  */
 import { WireError, b64u, canonical, parseCanonical, text, unb64u, utf8 } from "./encoding.js";
+import { isLine } from "./plain_text.js";
 
 /** @typedef {import("./documents.js").BrowserKeys} BrowserKeys */
 /** @typedef {{v: 1, relay: string, device: string, identity_key: string, token: string}} PlayerSetup */
@@ -12,7 +13,6 @@ const CODE_PREFIX = "doorward-player:";
 const SETUP_PREFIX = "doorward-setup:";
 const MAX_TEXT_CHARS = 4096;
 const KEYS_FIELDS = "name,session_key,viewing_key";
-const LINE = /^[^\x00-\x1f\x7f]{1,200}$/u;
 
 /**
  * Parses a player's code, or throws WireError.
@@ -31,7 +31,7 @@ export function parseCodeText(pasted) {
   if (![name, session_key, viewing_key].every((value) => typeof value === "string")) {
     throw new WireError("not a player's code");
   }
-  if (!LINE.test(name)) throw new WireError("a player's name is one line");
+  if (!isLine(name)) throw new WireError("a player's name is one line");
   const point = unb64u(session_key);
   if (point.length !== 33 || (point[0] !== 2 && point[0] !== 3)) throw new WireError("not a session key");
   if (unb64u(viewing_key).length !== 32) throw new WireError("not a viewing key");

@@ -3,6 +3,7 @@
  * @module
  */
 import { WireError, canonical, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
+import { isLine, isPlain } from "./plain_text.js";
 import { challenge, checkAssertion, verifyP256 } from "./passkeys.js";
 
 /** @typedef {import("./documents.js").Agency} Agency */
@@ -21,6 +22,9 @@ const OFFICER_TAG = "doorward/officer/v1";
 export function parseRequestUnverified(signed) {
   const request = /** @type {EvidenceRequest} */ (parseCanonical(signed.request));
   if (request.domain !== REQUEST_TAG || request.v !== 1) throw new WireError("not a request");
+  const { officer_name, cosigner_name, contact, text, reason, danger } = request;
+  must([officer_name, cosigner_name, contact].every(isLine), "a name in the request isn't one line of plain text");
+  must([text, reason, danger].every(isPlain), "the request holds characters that turn its text unseen");
   return request;
 }
 

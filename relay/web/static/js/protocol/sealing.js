@@ -40,7 +40,7 @@ export async function openSealed(pair, sealed, info) {
   try {
     return join(await suite.Open(pair, enc, sealed.subarray(ENC_BYTES), { info }));
   } catch (error) {
-    throw new WireError(`sealed to another key, or altered (${String(error)})`);
+    throw new WireError("sealed to another key, or altered ({reason})", { reason: String(error) });
   }
 }
 

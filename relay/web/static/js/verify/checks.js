@@ -3,8 +3,11 @@
  * @module
  */
 
+import { Told } from "../protocol/encoding.js";
+
 /** @typedef {"holds" | "fails" | "not checked"} Result */
-/** @typedef {{kind: number, what: string, result: Result, detail: string, where: string}} Check `what` is a text's key; `where` a file, or "" */
+/** @typedef {import("../protocol/encoding.js").Said} Said */
+/** @typedef {{kind: number, what: string, result: Result, detail: Said, where: string}} Check `what` is a text's key; `where` a file, or "" */
 
 export const CODE = {
   HOLDS: 0,
@@ -23,10 +26,10 @@ export const CODE = {
 };
 
 /** What a check needs isn't at hand. Nobody may read it as "holds". */
-export class NotCheckable extends Error {
-  /** @param {string} message */
-  constructor(message) {
-    super(message);
+export class NotCheckable extends Told {
+  /** @param {string} template @param {Said["values"]} [values] */
+  constructor(template, values) {
+    super(template, values);
     this.name = "NotCheckable";
   }
 }
@@ -35,19 +38,26 @@ export class NotCheckable extends Error {
  * Makes one check. Whatever breaks while it is made, fails.
  * @param {number} kind
  * @param {string} what
- * @param {() => Promise<string | void>} look
+ * @param {() => Promise<Said | string | void>} look a name or number stands for itself
  * @param {string} [where]
  * @returns {Promise<Check>}
  */
 export async function run(kind, what, look, where = "") {
   try {
-    const detail = (await look()) ?? "";
+    const found = (await look()) ?? "";
+    const detail = typeof found === "string" ? { template: found, values: {} } : found;
     return { kind, what, where, result: "holds", detail };
   } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
     const result = error instanceof NotCheckable ? "not checked" : "fails";
-    return { kind, what, where, result, detail };
+    return { kind, what, where, result, detail: saidBy(error) };
   }
+}
+
+/** What an error says, also one that isn't ours: a document without what must be in it. @param {unknown} error @returns {Said} */
+export function saidBy(error) {
+  if (error instanceof Told) return error.said;
+  const reason = error instanceof Error ? error.message : String(error);
+  return { template: "it isn't written as it must be ({reason})", values: { reason } };
 }
 
 /**

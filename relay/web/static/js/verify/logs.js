@@ -4,6 +4,7 @@
  * @module
  */
 import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../protocol/encoding.js";
+import { LONGEST_PRE_ROLL_90K } from "../protocol/footage.js";
 import { verifyP256 } from "../protocol/passkeys.js";
 import { NotCheckable } from "./checks.js";
 import { checkSignatures } from "./paper_checks.js";
@@ -40,8 +41,9 @@ export async function checkRelease(files, policy) {
   const isThis = record.domain === "doorward/release/v1" && record.device === device;
   must(isThis && record.grant_digest === (await grantDigest(files)), "another release was committed to");
   const commitment = await sha256Hex(utf8(canonical(record)));
-  const checkpoint = await checkInclusion(proof, custodyEntry({ type: "release", commitment }));
-  return checkpoint.origin;
+  const { origin } = await checkInclusion(proof, custodyEntry({ type: "release", commitment }));
+  mustBeCustody(files, origin);
+  return origin;
 }
 
 /** The recording was committed to after it was made. @param {Files} files @param {number} number @param {Policy | null} policy */
@@ -54,39 +56,56 @@ export async function checkCapture(files, number, policy) {
   must(record.clips.includes(commitment), "another recording was committed to");
   const leaf = await leafHash(unhex(await sha256Hex(utf8(canonical(record)))));
   const root = hex(await inclusionRoot({ index, size, leaf, hashes: hashes.map(unb64u) }));
-  await checkInclusion(proof, custodyEntry({ type: "slot", slot: record.slot, root }));
+  mustBeCustody(files, (await checkInclusion(proof, custodyEntry({ type: "slot", slot: record.slot, root }))).origin);
+}
+
+/** It is the custody log beside the register that came along, if one did. @param {Files} files @param {string} origin */
+function mustBeCustody(files, origin) {
+  const town = origin.replace(/\/custody$/, "");
+  const register = files.has("register.json") ? documentOf(files, "register.json").request.proof : null;
+  const isBeside = register === null || parseProof(register).checkpoint.origin === `${town}/register`;
+  must(origin !== town && isBeside, "it was committed to in another log than the town's custody log");
 }
 
 /**
  * Its date lies between two moments that witnesses saw: relay/verify/date_checks.py.
  * @param {Files} files @param {number} number @param {Policy | null} policy
+ * @returns {Promise<import("../protocol/encoding.js").Said>}
  */
 export async function checkDate(files, number, policy) {
   const name = `capture-${number}.json`;
   if (policy === null) throw new NotCheckable("no policy is at hand: whose times to believe isn't known");
-  if (!files.has(name)) throw new NotCheckable(`without ${name} nothing says by when it was there`);
+  if (!files.has(name)) throw new NotCheckable("without {name} nothing says by when it was there", { name });
   const manifest = manifestUnverified(files, number);
   const by = await checkWitnessed(policy, parseProof(documentOf(files, name).proof));
   const { witnessed } = manifest;
   const since = witnessed === undefined ? null : await checkWitnessed(policy, parseWitnessed(witnessed));
-  checkOrder(manifest, { since, by });
-  return since === null ? `– ${moment(by)}` : `${moment(since)} – ${moment(by)}`;
+  must(since === null || since <= by + SKEW_MS, "its description names a checkpoint that is younger than its commitment");
+  const begin = beginOf(files, number, manifest);
+  if (begin !== null) checkOrder(manifest, begin, { since, by });
+  if (since === null) return { template: "there by {by}; since when isn't proven", values: { by: moment(by) } };
+  return { template: "made between {since} and {by}", values: { since: moment(since), by: moment(by) } };
 }
 
-/** @param {any} manifest @param {{since: number | null, by: number}} seen */
-function checkOrder({ is_clock_trusted, started_ms, pre_roll_90k, duration_90k }, { since, by }) {
-  must(since === null || since <= by + SKEW_MS, "its description names a checkpoint that is younger than its commitment");
-  if (!is_clock_trusted) return;
-  const begun = started_ms + Math.floor(pre_roll_90k / TICKS_PER_MS);
-  const ended = started_ms + Math.floor(duration_90k / TICKS_PER_MS);
+/** When it is said to have begun, null if that isn't known. @param {Files} files @param {number} number @param {any} manifest */
+function beginOf(files, number, { is_clock_trusted, started_ms }) {
+  if (is_clock_trusted) return started_ms;
+  const { corrected_ms } = documentOf(files, `part-${number}.json`);
+  return corrected_ms ? started_ms + corrected_ms : null;
+}
+
+/** @param {any} manifest @param {number} begin @param {{since: number | null, by: number}} seen */
+function checkOrder({ pre_roll_90k, duration_90k }, begin, { since, by }) {
+  const begun = begin + Math.floor(Math.min(pre_roll_90k, LONGEST_PRE_ROLL_90K) / TICKS_PER_MS);
+  const ended = begin + Math.floor(duration_90k / TICKS_PER_MS);
   must(since === null || begun + SKEW_MS >= since, "it is back-dated: its description names a checkpoint that is younger");
   must(ended <= by + SKEW_MS, "its date is wrong: witnesses had seen its commitment before");
-  if (by - ended > LATEST_MS) throw new NotCheckable(`it was committed to only by ${moment(by)}: its date isn't proven`);
+  if (by - ended > LATEST_MS) throw new NotCheckable("it was committed to only by {by}: its date isn't proven", { by: moment(by) });
 }
 
 /** @param {number} wall_ms */
 function moment(wall_ms) {
-  return new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ");
+  return `${new Date(wall_ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }
 
 /** @param {Record<string, unknown>} body */
@@ -154,7 +173,7 @@ export async function checkWitnesses(files, policy) {
   const notes = [...proofsOf(files).map(parseProof), ...checkpointsBefore(files)];
   must(notes.length > 0, "the package holds no proof from a log");
   const times = await Promise.all(notes.map((note) => checkWitnessed(policy, note)));
-  return new Date(Math.max(...times)).toISOString().slice(0, 19).replace("T", " ");
+  return { template: "{time}: the newest of {count} checkpoints", values: { count: notes.length, time: moment(Math.max(...times)) } };
 }
 
 /** The agency as the register proves it, null unless every proof of it holds. @param {Files} files @param {Policy | null} policy @returns {Promise<KnownAgency | null>} */
@@ -198,6 +217,6 @@ function proofsOf(files) {
 /** @param {Files} files @param {string} name @param {Policy | null} policy */
 function packed(files, name, policy) {
   if (files.has(name)) return documentOf(files, name);
-  must(policy === null, `there is no ${name}`);
-  throw new NotCheckable(`the doorbell packed no proof of it (${name})`);
+  must(policy === null, "there is no {name}", { name });
+  throw new NotCheckable("the doorbell packed no proof of it ({name})", { name });
 }

@@ -63,11 +63,11 @@ export async function checkFiles({ files, header }) {
   const listed = new Map(contents.files.map((/** @type {any} */ entry) => [entry.name, entry.sha256]));
   must(listed.size === contents.files.length, "the list of files names one twice");
   const missing = [...listed.keys()].filter((name) => !files.has(name));
-  must(missing.length === 0, `taken out: ${missing.join(", ")}`);
+  must(missing.length === 0, "taken out: {names}", { names: missing.join(", ") });
   const added = [...files.keys()].filter((name) => name !== CONTENTS && !listed.has(name));
-  must(added.length === 0, `added: ${added.join(", ")}`);
+  must(added.length === 0, "added: {names}", { names: added.join(", ") });
   for (const [name, sha256] of listed) {
-    must((await sha256Hex(fileOf(files, name))) === sha256, `${name} isn't the file that the doorbell packed`);
+    must((await sha256Hex(fileOf(files, name))) === sha256, "{name} isn't the file that the doorbell packed", { name });
   }
 }
 

@@ -10,15 +10,15 @@ import { WireError, parseCanonical, sha256Hex, text, utf8 } from "../protocol/en
 /** @typedef {{files: Files, header: Header | null}} Evidence */
 /** @typedef {{id: string, signing_key: string}} KnownAgency `signing_key` is base64url of SubjectPublicKeyInfo */
 
-/** @param {unknown} condition @param {string} otherwise */
-export function must(condition, otherwise) {
-  if (!condition) throw new WireError(otherwise);
+/** @param {unknown} condition @param {string} otherwise @param {import("../protocol/encoding.js").Said["values"]} [values] */
+export function must(condition, otherwise, values) {
+  if (!condition) throw new WireError(otherwise, values);
 }
 
 /** @param {Files} files @param {string} name */
 export function fileOf(files, name) {
   const file = files.get(name);
-  if (file === undefined) throw new WireError(`there is no ${name}`);
+  if (file === undefined) throw new WireError("there is no {name}", { name });
   return file;
 }
 

@@ -93,9 +93,9 @@ export async function checkPictures(files, number) {
   const bad = found.findIndex((gop, place) => canonical(gop) !== canonical(signed[place] ?? null));
   const isSame = bad < 0 && found.length === signed.length;
   const at = part.first_gop + (bad < 0 ? Math.min(found.length, signed.length) : bad) + 1;
-  must(isSame, `the pictures differ from what was signed, from part ${at} on`);
+  must(isSame, "the pictures differ from what was signed, from part {at} on", { at });
   checkShown(mp4, units, manifest);
-  return `${units.length}`;
+  return { template: "pictures: {count}", values: { count: units.length } };
 }
 
 /** Only the sound that was given, and then the signed one. @param {Files} files @param {number} number @returns {Promise<boolean>} */
@@ -137,5 +137,6 @@ export async function checkProvenance(files, number) {
   must(isC2pa, "the clip carries something that isn't C2PA's claim");
   const { provenance } = partOf(files, number);
   must((provenance === "c2pa") === claims.length > 0, "a C2PA claim is said to be there and isn't, or the other way round");
-  return provenance;
+  const [kind, ...why] = provenance.split(": ");
+  return why.length === 0 ? kind : { template: "none, says the doorbell: {why}", values: { why: why.join(": ") } };
 }

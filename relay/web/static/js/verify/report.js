@@ -5,7 +5,7 @@
 import { CODE, codeOf, run } from "./checks.js";
 import { checkCapture, checkDate, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
 import * as papers from "./paper_checks.js";
-import { clipNumbers } from "./papers.js";
+import { clipNumbers, termsUnverified } from "./papers.js";
 import * as recordings from "./recordings.js";
 
 /** @typedef {import("./checks.js").Check} Check */
@@ -14,7 +14,7 @@ import * as recordings from "./recordings.js";
 /** @typedef {import("./tlog.js").Policy} Policy */
 /** @typedef {import("../protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{agency: KnownAgency | null, policy: Policy | null, fleetCa: string | null}} Given */
-/** @typedef {{number: number, manifest: ClipManifest, has_sound: boolean, part: import("./recordings.js").ReleasedPart}} Recording */
+/** @typedef {{number: number, manifest: ClipManifest, has_sound: boolean, is_sound_given: boolean, part: import("./recordings.js").ReleasedPart}} Recording */
 /** @typedef {{checks: Check[], recordings: Recording[], code: number, example: string | null}} Report */
 
 /** @param {Evidence} evidence @param {Given} given @returns {Promise<Report>} */
@@ -71,6 +71,7 @@ async function recordingOf({ files }, number) {
     number,
     manifest: await recordings.checkSignature(files, number),
     has_sound: await recordings.checkSound(files, number),
+    is_sound_given: termsUnverified(files).has_audio,
     part: recordings.partOf(files, number),
   };
 }

@@ -19,7 +19,7 @@ const CLOCK_HZ = 90_000;
  * @param {Uint8Array} file @param {AccessUnit[]} units @param {{width: number, height: number}} size
  */
 export function checkShown(file, units, { width, height }) {
-  for (const { type } of topBoxes(file)) must(KINDS.includes(type), `the clip has a box that it mustn't have: ${type}`);
+  for (const { type } of topBoxes(file)) must(KINDS.includes(type), "the clip has a box that it mustn't have: {type}", { type });
   const { view, mvhd, stsd, tracks, hasMvex, timescale, children } = index(file);
   must(!hasMvex, "the clip is made to go on with more pictures");
   const bytes = (/** @type {Box} */ box, /** @type {number} */ from, /** @type {number} */ size) =>

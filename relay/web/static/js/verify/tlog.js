@@ -54,7 +54,7 @@ export function parseProof(proof) {
   const gap = proof.indexOf("\n\n");
   must(gap >= 0, "a proof has an empty line before its checkpoint");
   const lines = proof.slice(0, gap).split("\n");
-  must(lines.shift() === HEADER, `a proof begins with ${HEADER}`);
+  must(lines.shift() === HEADER, "a proof begins with {header}", { header: HEADER });
   if (lines[0]?.startsWith("extra ")) unb64(/** @type {string} */ (lines.shift()).slice(6));
   const index = lines.shift() ?? "";
   must(index.startsWith("index "), "a proof says the entry's index");
@@ -134,7 +134,7 @@ async function readLine(read, [keyword, ...words]) {
     must(!read.quorum && words[0] !== "none" && names.has(words[0]), "not a quorum");
     read.quorum = words[0];
   } else {
-    throw new WireError(`a policy has no line that begins with ${keyword}`);
+    throw new WireError("a policy has no line that begins with {keyword}", { keyword });
   }
 }
 
@@ -143,9 +143,9 @@ async function parseKey(vkey, kind) {
   const [, name, id, encoded] = /^([^\s+]+)\+([0-9a-f]{8})\+(.+)$/.exec(vkey ?? "") ?? [];
   must(encoded, "a key is written name+id+base64");
   const typed = unb64(encoded);
-  must(typed.length === 33 && typed[0] === kind, `${name} is a key of another kind`);
+  must(typed.length === 33 && typed[0] === kind, "{name} is a key of another kind", { name });
   const digest = await sha256(join(utf8(name), utf8("\n"), typed));
-  must(hex(digest.subarray(0, 4)) === id, `the key id of ${name} isn't that of this key and name`);
+  must(hex(digest.subarray(0, 4)) === id, "the key id of {name} isn't that of this key and name", { name });
   return { name, kind, id, key: typed.slice(1) };
 }
 
@@ -155,9 +155,9 @@ async function parseKey(vkey, kind) {
  */
 export async function checkWitnessed(policy, { note, checkpoint }) {
   const logs = policy.logs.filter((log) => log.name === checkpoint.origin);
-  must(logs.length > 0, `the policy knows no log ${checkpoint.origin}`);
+  must(logs.length > 0, "the policy knows no log {origin}", { origin: checkpoint.origin });
   const isSigned = await Promise.all(logs.map((log) => isSignedByLog(note, log)));
-  must(isSigned.includes(true), `${checkpoint.origin} isn't signed by a key that is known for it`);
+  must(isSigned.includes(true), "{origin} isn't signed by a key that is known for it", { origin: checkpoint.origin });
   /** @type {[string, number][]} */
   const times = [];
   for (const [name, key] of policy.witnesses) {
@@ -170,7 +170,8 @@ export async function checkWitnessed(policy, { note, checkpoint }) {
     seen.add(name);
     if (isMet(policy, seen)) return time_ms;
   }
-  throw new WireError(`${times.length} known witnesses cosigned ${checkpoint.origin}: that is no quorum`);
+  const found = { count: times.length, origin: checkpoint.origin };
+  throw new WireError("known witnesses that cosigned {origin}: {count}, which is no quorum", found);
 }
 
 /** @param {Policy} policy @param {Set<string>} names */
@@ -185,7 +186,7 @@ function isMet(policy, names) {
 /** @param {Note} note @param {NoteKey} key */
 function signatureOf(note, key) {
   const found = note.signatures.filter(({ name, id }) => name === key.name && id === key.id);
-  must(found.length <= 1, `${key.name} signed twice`);
+  must(found.length <= 1, "{name} signed twice", { name: key.name });
   return found[0] ?? null;
 }
 
@@ -193,18 +194,18 @@ function signatureOf(note, key) {
 async function isSignedByLog(note, log) {
   const found = signatureOf(note, log);
   if (found === null) return false;
-  must(await verifies(log, found.signature, utf8(note.text)), `the signature of ${log.name} is wrong`);
+  must(await verifies(log, found.signature, utf8(note.text)), "the signature of {name} is wrong", { name: log.name });
   return true;
 }
 
 /** @param {Note} note @param {NoteSignature} found @param {NoteKey} witness */
 async function cosignedAt(note, { signature }, witness) {
-  must(signature.length === 72, `the cosignature of ${witness.name} has another size`);
+  must(signature.length === 72, "the cosignature of {name} has another size", { name: witness.name });
   const time_s = new DataView(signature.buffer, signature.byteOffset).getBigUint64(0);
-  must(time_s > 0n && time_s <= MAX_TIME_S, `the cosignature of ${witness.name} has no time that could be`);
+  must(time_s > 0n && time_s <= MAX_TIME_S, "the cosignature of {name} has no time that could be", { name: witness.name });
   const message = utf8(`cosignature/v1\ntime ${time_s}\n${note.text}`);
   const holds = await verifies(witness, signature.slice(8), message);
-  must(holds, `the cosignature of ${witness.name} is wrong`);
+  must(holds, "the cosignature of {name} is wrong", { name: witness.name });
   return Number(time_s) * 1000;
 }
 
