@@ -51,7 +51,10 @@ class Shelf:
             log.warning("clip %s can't be played: %s", clip_id, error)
             return None
         return ClipFile(
-            mp4=mp4, manifest_digest=record.manifest_digest, manifest=record.signed_manifest
+            mp4=mp4,
+            manifest_digest=record.manifest_digest,
+            manifest=record.signed_manifest,
+            started_ms=record.started_ms,
         )
 
     async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:

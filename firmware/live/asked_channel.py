@@ -1,4 +1,4 @@
-"""What waits for an owner's word, over the data channel "asked" (protocol/asking.py).
+"""What is asked, and waits for an owner's word, over the data channel "asked" (protocol/asking.py).
 
 Serving only: what a browser may know, and what a confirmation leads to, is decided behind
 `AskedDesk` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
@@ -15,10 +15,16 @@ from firmware.live.errors import LiveError
 from firmware.live.wish_channel import WishChannel
 from firmware.protocol.asking import (
     CHUNK_BYTES,
+    LIST_STEP_BYTES,
+    ClipsNow,
+    ClipsWanted,
     ConfirmWanted,
     HouseholdNow,
     HouseholdWanted,
+    LookWanted,
     PartWanted,
+    RequestsNow,
+    RequestsWanted,
     WaitingNow,
     WaitingWanted,
     Wish,
@@ -54,6 +60,18 @@ class AskedDesk(Protocol):
 
     async def household(self, browser_id: str) -> HouseholdNow:
         """Return who lives here."""
+        ...
+
+    async def requests(self, browser_id: str) -> RequestsNow:
+        """Return the published requests that concern this door."""
+        ...
+
+    async def clips(self, browser_id: str, wish: ClipsWanted) -> ClipsNow | None:
+        """Return what there is to give for a request; None: no such request concerns this door."""
+        ...
+
+    async def look(self, browser_id: str, wish: LookWanted) -> bytes | None:
+        """Return what would leave, as MP4; None: that couldn't be given for such a request."""
         ...
 
 
@@ -93,6 +111,19 @@ class AskedChannel(WishChannel[Wish]):
                 if part is None:
                     raise LiveError("not_found", "no grant of yours waits that gives such a clip")
                 await self._send("part", part)
+            case RequestsWanted():
+                requests = await self._desk.requests(self._browser)
+                await self._send("requests", _padded(requests.encode()))
+            case ClipsWanted():
+                clips = await self._desk.clips(self._browser, wish)
+                if clips is None:
+                    raise LiveError("not_found", "no such request concerns this door (any more)")
+                await self._send("clips", _padded(clips.encode()))
+            case LookWanted():
+                look = await self._desk.look(self._browser, wish)
+                if look is None:
+                    raise LiveError("not_found", "that can't be given for this request")
+                await self._send("part", look)
             case ConfirmWanted():
                 refused = await self._desk.confirm(self._browser, wish.signed)
                 self._end.say(
@@ -108,3 +139,8 @@ class AskedChannel(WishChannel[Wish]):
             await self._end.room()
             self._end.send(bytes(view[begin : begin + CHUNK_BYTES]))
         self._end.say({"type": "end"})
+
+
+def _padded(data: bytes) -> bytes:
+    """Let whoever counts bytes on the way not learn what is asked."""
+    return data.ljust(-(-len(data) // LIST_STEP_BYTES) * LIST_STEP_BYTES)

@@ -77,6 +77,8 @@ class ClipFile:
     mp4: bytes
     manifest_digest: str
     manifest: SignedManifest
+    started_ms: int
+    """When it began, as the library has it now: its manifest may be older than a set clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

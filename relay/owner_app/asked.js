@@ -1,9 +1,11 @@
 /**
  * Which recordings a request asks for, and what an owner signs to give some of them. No page here.
  *
- * The times signed are those of a recording's newest telling: the doorbell's own, to the
- * millisecond, or it refuses (firmware/consent/verifier.py). The doorbell gives the whole groups of
- * pictures between two signed times: so a part begins at a border rounded down, and ends at one
+ * The times signed of a recording that was watched are the doorbell's own word (clips.js): a relay
+ * that gave another beginning would have another part signed than was watched. Of one that wasn't
+ * they are those of its newest telling, as they stand beside it. The doorbell refuses what its
+ * library doesn't have, to the millisecond (firmware/consent/verifier.py). It gives the whole groups
+ * of pictures between two signed times: so a part begins at a border rounded down, and ends at one
  * rounded up, else a group would be lost by the rounding.
  * @module
  */
@@ -12,7 +14,7 @@ import { NO_IDENTITY } from "./vendor/protocol/decisions.js";
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./household.js").ClipEvent} ClipEvent */
 /** @typedef {import("./vendor/protocol/documents.js").Agency} Agency */
-/** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {import("./clips.js").CheckedClip} CheckedClip */
 /** @typedef {import("./vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("./vendor/protocol/documents.js").GrantTerms} GrantTerms */
 /** @typedef {import("./vendor/protocol/documents.js").IdentityGiven} IdentityGiven */
@@ -42,21 +44,33 @@ export function clipsAsked(household, { request, device }) {
     .reverse();
 }
 
-/** Returns when a recording begins and ends. @param {Household} household @param {ClipEvent} clip @returns {Span} */
+/** Returns when a recording begins and ends, as it was told by way of the relay. @param {Household} household @param {ClipEvent} clip @returns {Span} */
 export function spanOf(household, clip) {
   const from_ms = household.startOf(clip);
   return { from_ms, to_ms: from_ms + clip.body.duration_ms };
 }
 
 /**
+ * Returns when a checked recording begins and ends, by its doorbell's word; null if it didn't say.
+ * @param {Pick<CheckedClip, "started_ms" | "manifest">} checked
+ * @returns {Span | null}
+ */
+export function checkedSpan({ started_ms, manifest }) {
+  return started_ms === null ? null : { from_ms: started_ms, to_ms: started_ms + durationOf(manifest) };
+}
+
+/** Returns how long a checked recording is, in whole milliseconds as its doorbell counts them. @param {CheckedClip["manifest"]} manifest */
+export function durationOf({ duration_90k }) {
+  return Math.floor(duration_90k / TICKS_PER_MS);
+}
+
+/**
  * Returns the parts that can be given of a checked recording, one a group of pictures, in order: the
- * times to be signed for each, those wholly in the asked time only. When it began is what the doorbell
- * told last: the manifest is from before its clock was set, where that was set late.
- * @param {ClipManifest} manifest @param {number} started_ms @param {Span} asked
+ * times to be signed for each, those wholly in the asked time only.
+ * @param {CheckedClip["manifest"]} manifest @param {Span} whole its `checkedSpan` @param {Span} asked
  * @returns {Span[]}
  */
-export function partsOf({ duration_90k, gops }, started_ms, asked) {
-  const end_ms = started_ms + Math.floor(duration_90k / TICKS_PER_MS);
+export function partsOf({ gops }, { from_ms: started_ms, to_ms: end_ms }, asked) {
   return gops
     .map(({ first_pts_90k }, number) => {
       const next = gops[number + 1];

@@ -5,18 +5,19 @@
  * The doorbell's words there are in firmware/live/clip_channel.py. A clip is only handed on if
  * its manifest is the signed one whose digest was told, and its pictures and sound are the
  * manifest's. What is played at once comes from the doorbell too, by the session that it signed for.
+ * When it began is the doorbell's own word as well: what the relay says of that counts for nothing here.
  * @module
  */
 import { LiveSession } from "./live.js";
 import { pause } from "./pause.js";
-import { join, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
+import { LAST_MS, join, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
 import { checkManifest, isSameFootage, isSameSound } from "./vendor/protocol/footage.js";
 import { accessUnits, soundUnits } from "./vendor/protocol/mp4.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./vendor/protocol/documents.js").SignedManifest} SignedManifest */
-/** @typedef {{blob: Blob, manifest: ClipManifest, times_s: number[]}} CheckedClip `times_s` of its pictures */
-/** @typedef {{clip: string, size: number, from: number, digest: string, manifest: SignedManifest}} Head */
+/** @typedef {{blob: Blob, manifest: ClipManifest, times_s: number[], started_ms: number | null}} CheckedClip `times_s` of its pictures; `started_ms` is null if the doorbell doesn't say when it began */
+/** @typedef {{clip: string, size: number, from: number, digest: string, manifest: SignedManifest, started_ms?: number}} Head */
 /** @typedef {{clipId: string, digest: string, identityKey: string}} Which */
 
 const OPEN_MS = 20_000;
@@ -152,21 +153,32 @@ export class ClipReader {
 }
 
 /** @param {Head} head @param {Uint8Array<ArrayBuffer>} data @param {Which} which @returns {Promise<CheckedClip>} */
-async function checked({ manifest: signed }, data, { digest, identityKey }) {
+async function checked({ manifest: signed, started_ms }, data, { clipId, digest, identityKey }) {
   if ((await sha256Hex(utf8(signed.manifest))) !== digest) {
     throw new ClipError("different", "another manifest than was told");
   }
   try {
     const manifest = await checkManifest(signed, unb64u(identityKey));
+    if (manifest.clip_id !== clipId) throw new Error("another recording's manifest");
     const units = accessUnits(data);
     if (!(await isSameFootage(units, manifest))) throw new Error("other pictures");
     const sound = soundUnits(data);
     if (sound !== null && !(await isSameSound(sound, manifest))) throw new Error("other sound");
     const times_s = units.map((unit) => unit.pts_90k / 90_000);
-    return { blob: new Blob([data], { type: "video/mp4" }), manifest, times_s };
+    return { blob: new Blob([data], { type: "video/mp4" }), manifest, times_s, started_ms: beginOf(manifest, started_ms) };
   } catch (error) {
     throw new ClipError("different", String(error));
   }
+}
+
+/**
+ * Returns when a clip began: as the doorbell signed it, or, where its clock wasn't set then, as its
+ * library has it now.
+ * @param {ClipManifest} manifest @param {number} [told_ms] of the clip's head
+ */
+function beginOf({ is_clock_trusted, started_ms }, told_ms = NaN) {
+  if (is_clock_trusted) return started_ms;
+  return Number.isSafeInteger(told_ms) && told_ms >= 0 && told_ms <= LAST_MS ? told_ms : null;
 }
 
 /** One clip on its way, over one channel or, after a break, several. */

@@ -52,16 +52,24 @@ export function newestTellings(all) {
  * @returns {When}
  */
 export function whenOf(told) {
-  const { event, received_ms, corrected_ms } = told;
+  const { event, received_ms } = told;
+  const corrected_ms = correctionOf(told);
   if (corrected_ms === null && !event.is_clock_trusted) return { ms: received_ms, dating: "unsure" };
   const ms = event.body.type === "clip_ready" ? startOf(told) : (corrected_ms ?? event.time_ms);
   return { ms, dating: corrected_ms === null ? "sure" : "corrected" };
 }
 
-/** Returns when a clip begins, as the doorbell's library has it. @param {Told} told */
-export function startOf({ event, corrected_ms }) {
+/** Returns when a clip begins, as the doorbell's library has it, by the relay's word. @param {Told} told */
+export function startOf(told) {
+  const { event } = told;
+  const corrected_ms = correctionOf(told);
   const { started_ms } = /** @type {ClipReady} */ (event.body);
   return corrected_ms === null ? started_ms : started_ms + corrected_ms - event.time_ms;
+}
+
+/** What the time of a clock that wasn't set was corrected to; there is nothing to correct of one that was. @param {Told} told */
+function correctionOf({ event, corrected_ms }) {
+  return event.is_clock_trusted ? null : corrected_ms;
 }
 
 /** The relay's number of what it committed last; 0 if there is nothing. @param {Iterable<Told>} all */

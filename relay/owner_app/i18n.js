@@ -3,6 +3,7 @@
  * @module
  */
 import { h } from "./dom.js";
+import { filledApart } from "./vendor/protocol/plain_text.js";
 
 export const LANGUAGES = /** @type {const} */ ({ en: "English", sv: "Svenska" });
 const STORED_AS = "doorward.language";
@@ -50,13 +51,12 @@ export function currentLanguage() {
 }
 
 /**
- * Returns a text; `{name}` in it is replaced.
+ * Returns a text; `{name}` in it is replaced, each value apart from the words around it.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  */
 export function t(key, values = {}) {
-  const text = catalog[key] ?? key;
-  return text.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+  return filledApart(catalog[key] ?? key, values);
 }
 
 /** Tells whether the catalog has a text. @param {string} key */

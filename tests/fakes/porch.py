@@ -57,6 +57,7 @@ from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
 CLIP_ID = "a" * 26
+STARTED_MS = 1_790_000_000_000
 CLIP_MP4 = bytes(range(256)) * 8192 + b"end"
 OWNER = "Mary"
 FRAME_90K = 3000
@@ -71,7 +72,7 @@ class OneClip:
     def newest(self, limit: int) -> list[ClipLine]:
         line = ClipLine(
             clip_id=CLIP_ID,
-            started_ms=1,
+            started_ms=STARTED_MS,
             duration_ms=12_000,
             manifest_digest="d" * 64,
             pre_roll_ms=6000,
@@ -82,7 +83,9 @@ class OneClip:
         if clip_id != CLIP_ID:
             return None
         manifest = SignedManifest(manifest="{}", signature="AA")
-        return ClipFile(mp4=CLIP_MP4, manifest_digest="d" * 64, manifest=manifest)
+        return ClipFile(
+            mp4=CLIP_MP4, manifest_digest="d" * 64, manifest=manifest, started_ms=STARTED_MS
+        )
 
     async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
         if clip_id != CLIP_ID:

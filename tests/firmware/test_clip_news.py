@@ -13,6 +13,7 @@ from firmware.clips.record import ClipRecord
 from firmware.clock_watch import ClockWatch
 from firmware.outbox.queue import Outbox
 from firmware.protocol.events import ClipReady, ClockSet, Event, EventBody
+from firmware.shelf import Shelf
 from tests.fakes.clock import ManualClock
 from tests.fakes.recording import POST_ROLL_S, RecordingRig, running
 
@@ -132,6 +133,9 @@ async def test_a_clip_from_before_the_clock_was_set_is_told_anew(
     assert len(bell.tellings(record)) == 2
     assert bell.start_in_the_library(record) == record.started_ms - wrong_ms
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record)
+    fetched = await Shelf(bell.rig.library, bell.rig.playback).plain_mp4(record.clip_id)
+    assert fetched is not None
+    assert fetched.started_ms == bell.start_in_the_library(record)
 
 
 @pytest.mark.parametrize("wrong_ms", [-HOUR_MS, -YEARS_MS, YEARS_MS])

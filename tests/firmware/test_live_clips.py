@@ -14,7 +14,7 @@ from firmware.live.feed import ClipReel
 from firmware.protocol.encoding import WireError, sha256_hex
 from tests.fakes.channel import FakeChannel
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.fakes.porch import CLIP_ID, CLIP_MP4, OneClip, Visitor, porch, visitor
+from tests.fakes.porch import CLIP_ID, CLIP_MP4, STARTED_MS, OneClip, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
 
 CLIP_SIZE = (WIDTH, HEIGHT)
@@ -58,6 +58,7 @@ async def test_a_clip_arrives_bit_for_bit_and_from_any_byte_on() -> None:
 
         assert (head["size"], head["from"]) == (len(CLIP_MP4), 0)
         assert head["manifest"] == {"manifest": "{}", "signature": "AA"}
+        assert head["started_ms"] == STARTED_MS
         assert sha256_hex(whole) == sha256_hex(CLIP_MP4)
         assert end == {"end": CLIP_ID}
         for begin in (1, 1_000_000, len(CLIP_MP4)):

@@ -1,8 +1,6 @@
 """The release screen in Chromium: what is signed there, the doorbell's own verifier accepts."""
 
 import asyncio
-import base64
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +10,6 @@ from playwright.async_api import Page, Route, expect
 
 from firmware.consent.facts import Decision, Grant, Refusal
 from firmware.protocol.decisions import Decline, Hold, Knock, RefuseAgency, Revoke
-from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import ClockSet, Motion, Pressed
 from firmware.protocol.notes import (
     HeldTime,
@@ -35,24 +32,12 @@ from tests.flows.asked_home import (
     terms_of,
 )
 from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.flows.filmed import filmed
 from tests.relay.http_world import DAY_MS, HOUR_MS, OWNER_ORIGIN, World, open_world
 
 pytestmark = pytest.mark.browser
 
 WRONG_MS = 90_000
-VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "footage.json").read_text("utf-8"))
-CLIPS_STUB = """
-export class ClipError extends Error {}
-export class ClipReader {
-  close() {}
-  stop() {}
-  async read() {
-    const manifest = %s;
-    const bytes = Uint8Array.from(atob("%s"), (character) => character.charCodeAt(0));
-    return { blob: new Blob([bytes], { type: "video/mp4" }), manifest, times_s: [0] };
-  }
-}
-"""
 
 
 @pytest.fixture
@@ -161,25 +146,13 @@ async def test_sound_and_identity_are_given_only_if_the_owner_ticks_them(world: 
         assert terms.identity.contact == ""
 
 
-async def fetches(home: Home, **changes: object) -> None:
-    """Let the page fetch a clip whose manifest says this, whichever it asks for."""
-    manifest = json.loads(VECTORS["signed"]["manifest"]) | changes
-    stub = CLIPS_STUB % (json.dumps(manifest), b64(unb64u(VECTORS["plain_mp4"])))
-
-    async def stubbed(route: Route) -> None:
-        await route.fulfill(body=stub, content_type="text/javascript")
-
-    await home.page.route(f"{OWNER_ORIGIN}/clips.js", stubbed)
-
-
 async def test_there_is_no_sound_to_choose_once_it_is_known_that_none_has_any(
     world: World,
 ) -> None:
     async with home_in_browser(world, service_workers="block") as home:
         asked = await home.ask()
         await home.hear(asked)
-        clip = await home.visitor(duration_ms=1_200)
-        await fetches(home, clip_id=clip.clip_id, started_ms=clip.started_ms)
+        await filmed(home)
         await home.open(asked)
         sound = home.page.get_by_label("Give their sound too")
         await home.page.check("[data-testid=choose-clip]")
@@ -211,8 +184,7 @@ async def test_a_part_of_a_recording_is_given_in_whole_groups_of_pictures(world:
     async with home_in_browser(world, service_workers="block") as home:
         asked = await home.ask()
         await home.hear(asked)
-        clip = await home.visitor(duration_ms=1_200)
-        await fetches(home, clip_id=clip.clip_id, started_ms=WRONG_MS)  # its clock was set later
+        clip = await filmed(home, started_ms=WRONG_MS, is_clock_trusted=False)  # set later
         await home.open(asked)
         await home.page.click("[data-testid=watch-clip]")
         sliders = home.page.locator("[data-testid=cut-from], [data-testid=cut-to]")
@@ -428,8 +400,3 @@ async def test_nothing_can_be_given_to_a_request_that_is_over(world: World) -> N
         await home.open(asked)
         await expect(home.page.locator("#is-over")).to_be_visible()
         assert await home.page.locator("#give").count() == 0
-
-
-def b64(data: bytes) -> str:
-    """Encode as atob() wants it."""
-    return base64.b64encode(data).decode()

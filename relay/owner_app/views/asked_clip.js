@@ -1,9 +1,10 @@
 /**
  * One recording on the release screen: chosen or not, watched there, and the part of it that is given.
- * Where it can be cut is known once it was fetched and checked; until then all of it is chosen.
+ * Where it can be cut is known once it was fetched and checked; until then all of it is chosen. From
+ * then on every time shown and signed is the doorbell's own, and none that came by way of the relay.
  * @module
  */
-import { partsOf, spanOf } from "../asked.js";
+import { checkedSpan, durationOf, partsOf, spanOf } from "../asked.js";
 import { fill, h } from "../dom.js";
 import { triggersOf } from "../happenings.js";
 import { currentLocale, durationText, t, timeText } from "../i18n.js";
@@ -13,6 +14,7 @@ import { clipPlayer } from "./parts.js";
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../asked.js").Offered} Offered */
 /** @typedef {import("../asked.js").Span} Span */
+/** @typedef {import("../clips.js").CheckedClip} CheckedClip */
 /** @typedef {import("../happenings.js").Told} Told */
 /** @typedef {import("../vendor/protocol/documents.js").ClipManifest} ClipManifest */
 
@@ -25,7 +27,7 @@ export class AskedClip {
     this.clip = offered.clip;
     this.span = offered.span;
     this.asked = asked;
-    this.startedMs = spanOf(context.household, offered.clip).from_ms;
+    this.told = spanOf(context.household, offered.clip);
     this.onChange = onChange;
     /** @type {boolean | null} known once it was fetched */
     this.hasSound = null;
@@ -33,10 +35,11 @@ export class AskedClip {
     const told = /** @type {Told} */ (context.household.told.get(offered.clip.id));
     const triggers = triggersOf(context.household.history, told);
     const what = [whatSetOff(triggers), durationText(duration_ms), is_cut_short && t("clip.cut_short")];
+    this.what = h("span", { class: "muted" }, what.filter(Boolean).join(" · "), doubt(triggers[0] ?? told));
     this.box = h("input", { type: "checkbox", "data-testid": "choose-clip", value: clip_id, onchange: onChange });
     this.when = h("strong", {}, spanWithSeconds(this.span));
     this.cut = h("div", { class: "cut", "data-testid": "cut" }, offered.isCut && h("p", { class: "muted" }, t("release.reaches_over")));
-    const player = clipPlayer(context, reader, offered.clip, (checked, video) => this.#checked(checked.manifest, video));
+    const player = clipPlayer(context, reader, offered.clip, (checked, video) => this.#checked(checked, video));
     this.node = h(
       "li",
       { "data-testid": "asked-clip", "data-clip": clip_id },
@@ -44,7 +47,7 @@ export class AskedClip {
         "label",
         { class: "grow sentence" },
         this.box,
-        h("span", {}, this.when, h("span", { class: "muted" }, what.filter(Boolean).join(" · "), doubt(triggers[0] ?? told))),
+        h("span", {}, this.when, this.what),
       ),
       player,
       this.cut,
@@ -55,21 +58,31 @@ export class AskedClip {
     return this.box.checked;
   }
 
-  /** @param {ClipManifest} manifest @param {HTMLVideoElement} video */
-  #checked(manifest, video) {
+  /** @param {CheckedClip} checked @param {HTMLVideoElement} video */
+  #checked(checked, video) {
+    const { manifest } = checked;
     this.hasSound = manifest.sound !== undefined;
-    const parts = partsOf(manifest, this.startedMs, this.asked);
-    if (parts.length === 0) {
-      this.box.checked = false;
-      this.box.disabled = true;
-      fill(this.cut, h("p", { class: "warn-text" }, t("release.no_part")));
-      return this.onChange();
-    }
-    fill(this.cut, this.#range(parts, manifest, video));
+    fill(this.what, signedText(manifest));
+    const whole = checkedSpan(checked);
+    if (whole === null) return this.#cannotBeGiven("release.no_time");
+    const parts = partsOf(manifest, whole, this.asked);
+    if (parts.length === 0) return this.#cannotBeGiven("release.no_part");
+    const isOther = whole.from_ms !== this.told.from_ms || whole.to_ms !== this.told.to_ms;
+    if (isOther) this.box.checked = false; // it was chosen by another time
+    const words = isOther && h("p", { class: "warn-text", role: "status", "data-testid": "other-time" }, t("release.other_time"));
+    fill(this.cut, words, this.#range(parts, whole.from_ms, manifest, video));
   }
 
-  /** @param {Span[]} parts @param {ClipManifest} manifest @param {HTMLVideoElement} video */
-  #range(parts, manifest, video) {
+  /** @param {string} why */
+  #cannotBeGiven(why) {
+    this.box.checked = false;
+    this.box.disabled = true;
+    fill(this.cut, h("p", { class: "warn-text" }, t(why)));
+    this.onChange();
+  }
+
+  /** @param {Span[]} parts @param {number} startedMs @param {ClipManifest} manifest @param {HTMLVideoElement} video */
+  #range(parts, startedMs, manifest, video) {
     const last = parts.length - 1;
     const id = manifest.clip_id;
     const slider = (/** @type {string} */ name, /** @type {number} */ value) =>
@@ -77,7 +90,7 @@ export class AskedClip {
     const [from, to] = [slider("from", 0), slider("to", last)];
     const words = h("p", { class: "muted", role: "status" });
     let isPlayingPart = false;
-    const atS = (/** @type {number} */ ms) => (ms - this.startedMs) / 1000;
+    const atS = (/** @type {number} */ ms) => (ms - startedMs) / 1000;
     const moved = (/** @type {HTMLInputElement | null} */ by) => {
       if (Number(from.value) > Number(to.value)) (by === from ? to : from).value = (by ?? from).value;
       const [first, end] = [parts[Number(from.value)], parts[Number(to.value)]];
@@ -116,6 +129,19 @@ export class AskedClip {
 /** @param {string} label @param {HTMLInputElement} input */
 function field(label, input) {
   return h("div", {}, h("label", { for: input.id }, t(label)), input);
+}
+
+/** What a recording is, as the doorbell signed it. @param {ClipManifest} manifest */
+function signedText(manifest) {
+  const { triggers, ended, is_clock_trusted } = manifest;
+  const type = triggers.some(({ kind }) => kind === "pressed") ? "pressed" : "motion";
+  const what = [
+    t(`event.${type}`),
+    durationText(durationOf(manifest)),
+    ended === "cut_short" && t("clip.cut_short"),
+    !is_clock_trusted && t("event.clock_corrected"),
+  ];
+  return what.filter(Boolean).join(" · ");
 }
 
 /** @param {Span} span */

@@ -8,6 +8,7 @@ import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
+import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { guarded, living } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -77,7 +78,7 @@ export function nameField({ household, ready }, onChange) {
   const name = h("input", { id: "browser-name", maxlength: MAX_NAME, autocomplete: "off" });
   name.value = browserName(household.owner);
   name.addEventListener("change", () => {
-    rememberBrowserName(household.owner, name.value.trim());
+    rememberBrowserName(household.owner, withoutMisleading(name.value).trim());
     name.value = browserName(household.owner);
     ready.forgetBrowser();
     onChange();

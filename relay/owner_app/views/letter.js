@@ -11,6 +11,7 @@ import { durationText, t, timeText } from "../i18n.js";
 import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
 import { IDENTITY_CHARS, NO_IDENTITY } from "../vendor/protocol/decisions.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
+import { withoutMisleading } from "../vendor/protocol/plain_text.js";
 import { AskedClip } from "./asked_clip.js";
 import { guarded, terms } from "./parts.js";
 
@@ -144,13 +145,13 @@ class IdentityChoice {
   /** @returns {IdentityGiven} */
   get given() {
     const given = { ...NO_IDENTITY };
-    for (const { name, box, input } of this.fields) given[name] = box.checked ? input.value.trim() : "";
+    for (const { name, box, input } of this.fields) given[name] = box.checked ? withoutMisleading(input.value).trim() : "";
     return given;
   }
 
   /** Says which field is ticked and empty. @returns {string | null} */
   whyNot() {
-    const empty = this.fields.find(({ box, input }) => box.checked && input.value.trim() === "");
+    const empty = this.fields.find(({ box, input }) => box.checked && withoutMisleading(input.value).trim() === "");
     return empty === undefined ? null : t("release.identity_empty", { what: empty.label });
   }
 }

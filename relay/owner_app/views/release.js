@@ -10,6 +10,7 @@
 import { compare } from "../matching.js";
 import { h } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
+import { apart } from "../vendor/protocol/plain_text.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
 import { answers, declineOnly } from "./answers.js";
 import { givenOr } from "./given.js";
@@ -122,5 +123,5 @@ function somethingElse(context, { request, agency }, different) {
 
 /** @param {string} agency @param {boolean} isEmergency */
 function saidBy(agency, isEmergency) {
-  return isEmergency ? `${agency}, ${t("requests.emergency")}` : agency;
+  return isEmergency ? `${apart(agency)}, ${t("requests.emergency")}` : agency;
 }

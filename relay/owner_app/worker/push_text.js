@@ -4,14 +4,13 @@
  * @module
  */
 import { ID_PATTERN, LAST_MS, WireError, parseCanonical } from "../vendor/protocol/encoding.js";
+import { isLine } from "../vendor/protocol/plain_text.js";
 
 /** @typedef {{v: 1, device: string, event_id: string, kind: "pressed" | "motion", time_ms: number | null, detail: string | null}} PushText `time_ms` is null while the doorbell doesn't know the time */
 
 const MAX_CHARS = 1200;
-const MAX_DETAIL_CHARS = 200;
 const FIELDS = ["v", "device", "event_id", "kind", "time_ms", "detail"].sort();
 const DEVICE_PATTERN = /^[a-z2-7]{20}$/;
-const CONTROL = /[\x00-\x1f\x7f]/;
 
 /** @param {string} text @returns {PushText} */
 export function parsePushText(text) {
@@ -29,7 +28,7 @@ export function parsePushText(text) {
     ID_PATTERN.test(event_id) &&
     (kind === "pressed" || kind === "motion") &&
     (time_ms === null || isTime(time_ms)) &&
-    (detail === null || isLine(detail));
+    (detail === null || (typeof detail === "string" && isLine(detail)));
   if (!isRight) throw new WireError("a push message isn't what it should be");
   return /** @type {PushText} */ (said);
 }
@@ -37,9 +36,4 @@ export function parsePushText(text) {
 /** @param {unknown} value */
 function isTime(value) {
   return typeof value === "number" && value >= 0 && value <= LAST_MS;
-}
-
-/** @param {unknown} value */
-function isLine(value) {
-  return typeof value === "string" && value.length > 0 && value.length <= MAX_DETAIL_CHARS && !CONTROL.test(value);
 }

@@ -1,0 +1,119 @@
+"""A recording that the release screen fetches: clips.js and its checks are real, the session isn't.
+
+The doorbell's manifest is signed by its own key, and its library has the row that its verifier
+compares with. What the relay carries of it a test may bend.
+"""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from playwright.async_api import Page, Route
+
+from firmware.consent.facts import ClipFact
+from firmware.protocol.encoding import b64u, canonical, sha256_hex, unb64u
+from firmware.protocol.events import ClipReady, Pressed
+from firmware.protocol.footage import MANIFEST_TAG
+from relay.web.app_server import BUNDLE
+from tests.flows.asked_home import Home, clip_of
+from tests.relay.http_world import OWNER_ORIGIN
+
+DURATION_MS = 1_200
+GROUPS_MS = (0, 500, 1_000)
+"""Where the groups of pictures begin."""
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "footage.json").read_text("utf-8"))
+LIVE_STUB = """
+export * from "./live_itself.js";
+const HEADS = %s;
+const MP4 = Uint8Array.from(atob("%s"), (character) => character.charCodeAt(0));
+class Channel extends EventTarget {
+  readyState = "open";
+  send(text) {
+    const { get } = JSON.parse(text);
+    if (get === undefined) return;
+    const say = (data) => this.dispatchEvent(new MessageEvent("message", { data }));
+    setTimeout(() => {
+      say(JSON.stringify({ clip: get, size: MP4.length, from: 0, ...HEADS[get] }));
+      say(MP4.slice().buffer);
+      say(JSON.stringify({ end: get }));
+    });
+  }
+}
+export class LiveSession {
+  clips = new Channel();
+  async start() {
+    setTimeout(() => this.clips.dispatchEvent(new Event("open")));
+  }
+  close() {}
+}
+"""
+
+
+def as_it_is(told: ClipReady) -> ClipReady:
+    """What an honest relay carries."""
+    return told
+
+
+async def filmed(
+    home: Home,
+    *,
+    begun_ms: int | None = None,
+    carried: Callable[[ClipReady], ClipReady] = as_it_is,
+    says_begun: bool = True,
+    **manifest: object,
+) -> ClipReady:
+    """Let somebody ring and be recorded, and this page's app fetch it; return the true telling.
+
+    `manifest` bends what the doorbell signed, such as by a clock that wasn't set.
+    """
+    begun_ms = home.world.clock.wall_ms() - 90 * 60_000 if begun_ms is None else begun_ms
+    ring = await home.world.tell(home.device, Pressed(), time_ms=begun_ms + 100)
+    clip = clip_of(ring.id, begun_ms, duration_ms=DURATION_MS)
+    signed = json.loads(VECTORS["signed"]["manifest"]) | {
+        "clip_id": clip.clip_id,
+        "device": home.device,
+        "started_ms": begun_ms,
+    }
+    text = canonical(signed | manifest)
+    clip = msgspec.structs.replace(clip, manifest_digest=sha256_hex(text))
+    home.library[clip.clip_id] = ClipFact(
+        manifest_digest=clip.manifest_digest,
+        started_ms=begun_ms,
+        ended_ms=begun_ms + DURATION_MS,
+    )
+    await home.world.tell(home.device, carried(clip))
+    signature = b64u(home.keys.signer.sign(MANIFEST_TAG + text))
+    head: dict[str, object] = {
+        "digest": clip.manifest_digest,
+        "manifest": {"manifest": text.decode(), "signature": signature},
+    }
+    await _answer(
+        home.page, {clip.clip_id: head | ({"started_ms": begun_ms} if says_begun else {})}
+    )
+    return clip
+
+
+async def _answer(page: Page, heads: dict[str, dict[str, object]]) -> None:
+    """Let the doorbell answer at once, with one of these heads and its file."""
+    plain = unb64u(VECTORS["plain_mp4"])
+    scripts = {
+        "live.js": LIVE_STUB % (json.dumps(heads), base64.b64encode(plain).decode()),
+        "live_itself.js": (BUNDLE / "live.js").read_text("utf-8"),
+    }
+
+    async def script(route: Route) -> None:
+        name = route.request.url.rsplit("/", 1)[1]
+        await route.fulfill(body=scripts[name], content_type="text/javascript")
+
+    async def ready(route: Route) -> None:
+        ice = {"ice_servers": [], "reach": "home_only", "expires_ms": 0}
+        body = {"nonce": b64u(bytes(16))} if route.request.url.endswith("/nonce") else ice
+        headers = {"Access-Control-Allow-Origin": OWNER_ORIGIN}
+        await route.fulfill(json=body, headers=headers)
+
+    for name in scripts:
+        await page.route(f"{OWNER_ORIGIN}/{name}", script)
+    for name in ("nonce", "ice"):
+        await page.route(f"**/api/v1/doorbells/*/{name}", ready)
