@@ -25,6 +25,7 @@ from firmware.following.errors import LogAway
 from firmware.following.follower import RegisterFollower
 from firmware.following.policy_file import Logs
 from firmware.following.source import LogSource
+from firmware.following.vouching import Signer
 from firmware.noting import Notes
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody, SlotLogged
 from firmware.protocol.custody import CaptureProof
@@ -51,6 +52,7 @@ class PublicRecord:
         *,
         folder: Path,
         device: str,
+        signer: Signer,
         cell: str,
         is_opted_in: bool,
         logs: Logs | None,
@@ -89,15 +91,15 @@ class PublicRecord:
         if logs is None:
             log.warning("no policy of a public log is on the card: nothing can be released")
             return
-        self._follower = RegisterFollower(
+        follower = self._follower = RegisterFollower(
             folder=folder,
             logs=logs,
             source=LogSource(http, log_url, "register"),
             clock=clock,
+            signer=signer,
             note_witnessed=clock.note_witnessed,
             chance=source,
         )
-        follower = self._follower
         self._slots = Slots(
             device=device,
             clock=clock,

@@ -29,6 +29,7 @@ from firmware.following.policy_file import Logs
 from firmware.following.saving import Saving
 from firmware.following.source import LogSource
 from firmware.following.store import Contradiction, RegisterStore
+from firmware.following.vouching import Signer
 from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
@@ -76,11 +77,15 @@ class RegisterFollower:
         logs: Logs,
         source: LogSource,
         clock: Clock,
+        signer: Signer | None,
         note_witnessed: Callable[[int], None],
         chance: random.Random,
         poll_every_s: float = POLL_EVERY_S,
     ) -> None:
-        """`note_witnessed` is the clock's: time is never before what witnesses signed."""
+        """`note_witnessed` is the clock's: time is never before what witnesses signed.
+
+        `signer` is the doorbell's identity, or None where nothing is to be kept for a next start.
+        """
         self._folder = folder
         self._logs = logs
         self._source = source
@@ -91,7 +96,7 @@ class RegisterFollower:
         self._store: RegisterStore | None = None
         self._followed = Followed(policy=logs.policy, origin=logs.register_origin)
         self._contradictions = Contradictions()
-        self._saving = Saving(clock)
+        self._saving = Saving(clock, signer)
         self._facts = no_register(logs.register_origin)
         self._one_at_a_time = asyncio.Lock()
         self._lock = threading.Lock()  # of `_followed`, between threads

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 def load(store: RegisterStore, *, policy: Policy, origin: str, saving: Saving) -> Followed:
     """Return what the card has of the register, with everything checked anew. Blocks.
 
-    But for what this program judged before and saved: of that, only whether it is still the same.
+    But for what this doorbell judged before and signed: of that, only whether it is still the same.
     Damaged entries are forgotten and read again; the checkpoint binds all the same, unless it is
     itself damaged, or of another policy.
     """
@@ -58,26 +58,26 @@ def load(store: RegisterStore, *, policy: Policy, origin: str, saving: Saving) -
         store.forget_log()
         followed.bind(witnessed)
         return followed
-    entries = _resume(store, followed, tree, code=saving.code)
+    entries = _resume(store, followed, tree, saving)
     with saving.replaying():
         followed.accept(witnessed, _in_turns(entries))
-    known = _resume_stamps(store, followed, policy=policy, code=saving.code)
+    known = _resume_stamps(store, followed, saving, policy=policy)
     with saving.replaying():
         _load_stamps(store, followed, known=known)
     return followed
 
 
 def _resume(
-    store: RegisterStore, followed: Followed, tree: Tree, *, code: bytes
+    store: RegisterStore, followed: Followed, tree: Tree, saving: Saving
 ) -> Iterator[bytes]:
     """Begin with the saved state if there is one; return the entries that are to be replayed."""
     entries = _counting(store, islice(store.entries.read(), tree.size))
-    data = store.saved_register.read()
-    if data is None:
-        return entries
     try:
+        data = saving.state_in(store.saved_register)
+        if data is None:
+            return entries
         register = load_register(
-            data, origin=followed.origin, tree=tree, entries=entries, code=code
+            data, origin=followed.origin, tree=tree, entries=entries, code=saving.code
         )
     except SavedUnusable as error:
         log.warning("the register's saved state isn't used, all entries are replayed: %s", error)
@@ -89,15 +89,15 @@ def _resume(
 
 
 def _resume_stamps(
-    store: RegisterStore, followed: Followed, *, policy: Policy, code: bytes
+    store: RegisterStore, followed: Followed, saving: Saving, *, policy: Policy
 ) -> NotesHash:
     """Begin with the saved stamps if there are any; return which notes they came of."""
-    data = store.saved_stamps.read()
-    if data is None:
-        return NotesHash()
     try:
+        data = saving.state_in(store.saved_stamps)
+        if data is None:
+            return NotesHash()
         stamps, known = load_stamps(
-            data, store.stamps.read(), origin=followed.origin, policy=policy, code=code
+            data, store.stamps.read(), origin=followed.origin, policy=policy, code=saving.code
         )
     except SavedUnusable as error:
         log.warning("the register's saved stamps aren't used, each is checked: %s", error)

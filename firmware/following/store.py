@@ -9,10 +9,13 @@
 Entries come first and the checkpoint last, so a power cut leaves entries beyond the checkpoint or
 half a one at the end: both are cut off, or read further, and never believed. None of these is
 trusted when it is read again: followed.py checks it like what comes from the relay. What was saved
-is this program's own word, and only speaks of the very entries and stamps that are here.
+counts only if this doorbell signed it (vouching.py), and speaks of the very entries and stamps that
+are here.
 """
 
+import logging
 import os
+import stat
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,12 +25,14 @@ import msgspec
 
 from firmware.durable import sync_folder, write_atomic
 from firmware.protocol.encoding import Document, WallTimeMs, WireError, decode
-from firmware.protocol.register.saved_form import MAX_SAVED_BYTES
+from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable
 from firmware.protocol.register.saved_stamps import NotesHash
 
 MAX_CONTRADICTIONS = 8
 MAX_KEPT_NOTE_BYTES = 16 * 1024
 _LENGTH = struct.Struct(">H")
+
+log = logging.getLogger(__name__)
 
 
 class Contradiction(Document, frozen=True, kw_only=True):
@@ -108,20 +113,27 @@ class SavedFile:
         self._path = path
 
     def read(self) -> bytes | None:
-        """Return what is there; None if there is nothing that can be read."""
+        """Return what is there; None if nothing is. SavedUnusable if it can't be read."""
         try:
+            if not stat.S_ISREG(self._path.stat().st_mode):  # a pipe would be waited for
+                raise SavedUnusable("it isn't a file")
             with self._path.open("rb") as file:
                 return file.read(MAX_SAVED_BYTES + 1)
-        except OSError:
+        except FileNotFoundError:
             return None
+        except OSError as error:
+            raise SavedUnusable(f"it can't be read: {error}") from error
 
     def write(self, data: bytes) -> None:
         """Put it in the place of the old one, whole or not at all."""
         write_atomic(self._path, data)
 
     def forget(self) -> None:
-        """Take it away."""
-        self._path.unlink(missing_ok=True)
+        """Take it away; on a card that doesn't let it go it stays, and counts no more for that."""
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("%s can't be removed: %s", self._path, error)
 
 
 def bytes_of(records: Iterable[bytes]) -> int:

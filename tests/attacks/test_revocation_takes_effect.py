@@ -71,6 +71,7 @@ class House:
             logs=logs_of(self.town.policy),
             source=LogSource(http, "https://relay.example/log", "register"),
             clock=rig,
+            signer=None,
             note_witnessed=lambda _: None,
             chance=random.Random(3),
         )

@@ -4,10 +4,15 @@ import random
 from pathlib import Path
 
 import httpx2
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from firmware.enrolment.keys import FileSigner
 from firmware.following.follower import RegisterFollower
 from firmware.following.policy_file import logs_of
 from firmware.following.source import LogSource
+from firmware.following.vouching import vouch, vouched
+from firmware.protocol.register.saved import TAG, SavedRegister
+from firmware.protocol.register.saved_form import code_digest, frame, unframe
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import NOW_MS, Town
 
@@ -19,11 +24,25 @@ class Followers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "register"
+        self.saved_path = self.folder / "saved-register"
         self.clock = ManualClock(wall_ms=NOW_MS)
+        self.signer = FileSigner(ec.generate_private_key(ec.SECP256R1()))
         self.witnessed: list[int] = []
         self.asked: list[str] = []
 
-    def of(self, town: Town, *, log_url: str = LOG_URL) -> RegisterFollower:
+    def saved(self) -> SavedRegister:
+        """Return what the last of them saved."""
+        state = vouched(self.saved_path.read_bytes(), self.signer)
+        return unframe(TAG, SavedRegister, state, code=code_digest())
+
+    def put_saved(self, state: SavedRegister) -> None:
+        """Put another state there, as the doorbell itself would write and sign it."""
+        framed = frame(TAG, state, code=code_digest())
+        self.saved_path.write_bytes(vouch(framed, self.signer))
+
+    def of(
+        self, town: Town, *, log_url: str = LOG_URL, is_doorbell: bool = True
+    ) -> RegisterFollower:
         inner = town.transport()
 
         async def answer(request: httpx2.Request) -> httpx2.Response:
@@ -36,6 +55,7 @@ class Followers:
             logs=logs_of(town.policy),
             source=LogSource(http, log_url, "register"),
             clock=self.clock,
+            signer=self.signer if is_doorbell else None,
             note_witnessed=self.witnessed.append,
             chance=random.Random(7),
         )

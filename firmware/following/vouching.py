@@ -1,0 +1,50 @@
+"""The doorbell's word on what it saved: a signature of its identity over the state.
+
+    length of the signature (1 byte) ‖ signature ‖ state
+
+Nothing on the card shows whether a state is what its entries come to, so only what this very
+doorbell signed is believed. The state itself (firmware/protocol/register/saved_form.py) says which
+kind it is, of which log, of how many entries with which root, and by which code.
+
+The tag is for this alone. Whatever else the identity signs (manifests, notes, answers, deletions,
+contents) has a tag of its own before it, is a C2PA claim or a certificate request, or belongs to a
+TLS handshake: none of them begins like this one, so nobody can have a state signed elsewhere.
+"""
+
+from typing import Protocol
+
+from firmware.protocol.passkeys import verify_p256
+from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable
+
+VOUCH_TAG = b"doorward/saved-state/v1\x00"
+
+
+class Signer(Protocol):
+    """The doorbell's identity key."""
+
+    @property
+    def spki(self) -> bytes:
+        """The public key as SubjectPublicKeyInfo (DER)."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Return an ECDSA P-256 signature with SHA-256 over `data`, in DER."""
+        ...
+
+
+def vouch(state: bytes, signer: Signer) -> bytes:
+    """Return the state with the doorbell's signature, or raise SavedUnusable if it is too large."""
+    signature = signer.sign(VOUCH_TAG + state)
+    data = bytes([len(signature)]) + signature + state
+    if len(data) > MAX_SAVED_BYTES:
+        raise SavedUnusable(f"it has {len(data)} bytes, at most {MAX_SAVED_BYTES} are kept")
+    return data
+
+
+def vouched(data: bytes, signer: Signer) -> bytes:
+    """Return the state that this doorbell signed, or raise SavedUnusable."""
+    end = 1 + int.from_bytes(data[:1])
+    signature, state = data[1:end], data[end:]
+    if not verify_p256(signer.spki, signature, VOUCH_TAG + state):
+        raise SavedUnusable("it is damaged, or this doorbell didn't sign it")
+    return state
