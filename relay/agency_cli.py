@@ -4,6 +4,7 @@
     doorward-agency agreement --keys KEYS --name "Lakeland Police" --origin TOWN/register
         --text agreement.md --begins 2026-12-10 --days 365 --cells CELL... --out agreement.json
     doorward-agency enrol --agreement agreement.json --text agreement.md --out enrolment.json
+    doorward-agency passkey --relay URL --invitation LINK --name NAME --out officer.json
     doorward-agency officer --key KEYS/agency-key.json --officer officer.json --out cert.json
     doorward-agency revoke-officer --key KEYS/agency-key.json --officer-id ID --origin ... --out ...
     doorward-agency deletion-answer --key KEYS/agency-key.json --package ID --deleted --reason ...
@@ -11,7 +12,8 @@
     doorward-agency page --out verify.html
 
 No private key leaves the machine: what these commands write for others is signed and public. `open`
-opens evidence and checks it as `doorward-verify` does.
+opens evidence and checks it as `doorward-verify` does. `passkey` is an officer's: it alone speaks
+to the relay, and wants the extra `officer`.
 """
 
 import argparse
@@ -24,11 +26,11 @@ from pathlib import Path
 
 import msgspec
 
+from firmware.person.errors import PersonError
 from firmware.protocol.encoding import (
     ID_PATTERN,
     WireError,
     sha256_hex,
-    unb64u,
 )
 from firmware.protocol.register.entries import Agreement, SignedAgreement
 from firmware.protocol.requests import Cell
@@ -40,11 +42,13 @@ from relay.agency.keys import (
     answer_deletion,
     certify,
     check_agreement,
+    fingerprint_of,
     generate_agency,
     revoke_officer,
     sign_agreement,
     write_new_file,
 )
+from relay.agency.passkey_cli import add_passkey, passkey_lines
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.checks import Exit
 from relay.verify.errors import AlteredPackage, UnreadablePackage
@@ -52,7 +56,7 @@ from relay.verify.evidence import Evidence
 from relay.verify.reading import read_document, read_evidence, read_key
 from relay.verify.report import Given, check_evidence
 from relay.verify.saved_page import write_saved_page
-from relay.verify.words import lines_of
+from relay.verify.words import lines_of, visible
 
 DAY_MS = 24 * 3600 * 1000
 EXIT_REFUSED = 2
@@ -63,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
-    except WireError as error:
+    except (WireError, PersonError) as error:
         print(f"doorward-agency: {error}", file=sys.stderr)
         return _code_of(error)
     except OSError as error:
@@ -72,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _code_of(error: WireError) -> int:
+def _code_of(error: WireError | PersonError) -> int:
     if isinstance(error, UnreadablePackage):
         return Exit.UNREADABLE.value
     return Exit.PACKAGE.value if isinstance(error, AlteredPackage) else EXIT_REFUSED
@@ -131,8 +135,10 @@ def _enrol(options: argparse.Namespace) -> int:
     enrolment = AgencyEnrolment(signed=signed, text=text)
     write_new_file(Path(options.out), enrolment.encode(), mode=0o644)
     print(f"{options.out} is public: give it to the relay's operator.")
-    print(f"Tell them by telephone that its signing key is {_print_of(agreement.signing_key)},")
-    prints = ", ".join(_print_of(one) for one in agreement.sealing_keys)
+    print(
+        f"Tell them by telephone that its signing key is {fingerprint_of(agreement.signing_key)},"
+    )
+    prints = ", ".join(fingerprint_of(one) for one in agreement.sealing_keys)
     print(f"and that evidence is sealed to {prints}.")
     return 0
 
@@ -144,7 +150,9 @@ def _officer(options: argparse.Namespace) -> int:
     signed = certify(key, officer, not_after_ms=not_after_ms, role=options.role)
     Path(options.out).write_bytes(signed.encode())
     may = "sign, and approve emergencies," if options.role == "approver" else "sign"
-    print(f"{options.out}: {officer.name} may {may} for {key.agency} for {options.days} days.")
+    name = visible(officer.name)
+    print(f"{options.out}: {name} may {may} for {key.agency} for {options.days} days.")
+    print("\n".join(passkey_lines(officer)))
     return 0
 
 
@@ -246,20 +254,16 @@ def _is_file_word(name: str) -> bool:
 
 
 def _print_fingerprints(keys: AgencyKeys) -> None:
-    print(f"signing key {_print_of(keys.signing_key)}")
+    print(f"signing key {fingerprint_of(keys.signing_key)}")
     for one in keys.sealing_keys:
         print(f"sealing key {one.fingerprint}  {one.name}")
-
-
-def _print_of(key: str) -> str:
-    return sha256_hex(unb64u(key))[:16]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="doorward-agency",
         description="What an agency does with its own keys, on its own machine.",
-        epilog="In this order: keygen, agreement, enrol; then officer for each officer. "
+        epilog="In this order: keygen, agreement, enrol; then officer for each officer's passkey. "
         "Each command explains itself: doorward-agency agreement --help",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -271,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     enrol.add_argument("--text", required=True, help="the text that it was signed for")
     enrol.add_argument("--out", required=True, help="enrolment.json")
     enrol.set_defaults(run=_enrol)
+    add_passkey(commands)
     _add_officer(commands)
     text = "take an officer's certificates back: they count no more once the register has this"
     revoking = commands.add_parser("revoke-officer", help=text, description=text)

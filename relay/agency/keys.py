@@ -60,7 +60,7 @@ MAX_SEALING_KEYS = 8
 
 
 class OfficerFile(Document, frozen=True, kw_only=True):
-    """`officer.json`: an officer's public half, as the relay's page gives it to them."""
+    """`officer.json`: an officer's public half, by the command `passkey` or the relay's page."""
 
     officer_id: Id
     name: Line
@@ -75,8 +75,8 @@ class SealingKey(Document, frozen=True, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """What people compare: the first 16 hexadecimal digits of SHA-256 over the key."""
-        return sha256_hex(unb64u(self.key))[:16]
+        """What people compare."""
+        return fingerprint_of(self.key)
 
 
 class AgencyKeys(Document, frozen=True, kw_only=True):
@@ -215,6 +215,11 @@ def write_new_file(path: Path, data: bytes, *, mode: int) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def fingerprint_of(key: str) -> str:
+    """Return what people compare: the first 16 hexadecimal digits of SHA-256 over the key."""
+    return sha256_hex(unb64u(key))[:16]
 
 
 def _sign(key: AgencyKey, message: bytes) -> str:

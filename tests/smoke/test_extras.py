@@ -19,9 +19,13 @@ FROM_PICTURES = (
     "firmware.capture.",
     "firmware.motion.",
 )
-LATER = {"reportlab": "relay.verify.court_", "fido2": "firmware.owner.fido_key"}
+LATER = {
+    "reportlab": ("relay.verify.court_",),
+    "fido2": ("firmware.owner.fido_key", "firmware.person.fido_device", "relay.agency.officer_"),
+}
 package = importlib.import_module(sys.argv[1])
-names = [m.name for m in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+path = getattr(package, "__path__", [])
+names = [m.name for m in pkgutil.walk_packages(path, package.__name__ + ".")] or [sys.argv[1]]
 without = []
 for name in names:
     if name.endswith("__main__"):
@@ -30,7 +34,7 @@ for name in names:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
         # NumPy comes with Debian's picamera2 or the extra `vision`, Pillow with `replay`,
-        # ReportLab with `court`, python-fido2 with `approve`.
+        # ReportLab with `court`, python-fido2 with `approve` or `officer`.
         is_picture = error.name in ("numpy", "PIL") and name.startswith(FROM_PICTURES)
         if not is_picture and not name.startswith(LATER.get(error.name, "-")):
             raise
@@ -76,6 +80,8 @@ def environment(folder: Path, extra: str) -> Path:
             "firmware.owner",
             ["gpiozero", "paho", "numpy", "PIL", "relay", "firmware.app", "firmware.capture"],
         ),
+        ("officer", "relay.agency.officer_passkey", ["aiortc", "av", "sqlalchemy", "starlette"]),
+        ("officer", "relay.agency_cli", ["fido2", "httpx2", "sqlalchemy", "firmware.owner"]),
         (
             "verify",
             "relay.verify",

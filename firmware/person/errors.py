@@ -1,0 +1,26 @@
+"""What goes wrong at a person's own machine; each text is one sentence that says what to do.
+
+PersonError
+├── KeyRefused      a key that isn't there, isn't right, or won't sign
+└── AccountFailed   the relay can't be reached, or refused: its word for it, and why
+"""
+
+
+class PersonError(Exception):
+    """Base of all."""
+
+
+class KeyRefused(PersonError):
+    """A person's key can't be used."""
+
+
+class AccountFailed(PersonError):
+    """The relay didn't do what an account asked; `code` is its word for it, or empty.
+
+    `is_away`: it can't be reached just now, so that asking again may help.
+    """
+
+    def __init__(self, detail: str, *, code: str = "", is_away: bool = False) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.is_away = is_away
