@@ -66,6 +66,14 @@ class Answers:
         """It is carried out."""
         await self._tell(credential_id, StatementDone(statement_digest=digest, kind=kind))
 
+    async def lost(self, digest: str) -> None:
+        """It can't be read any more, nor who signed it: every owner hears that it isn't done."""
+        detail = "it can't be read on the memory card any more, so it isn't carried out"
+        note = StatementRefused(
+            statement_digest=digest, reason="form", detail=f"{detail}: sign it again"
+        )
+        await self._notes.to_all(note)
+
     async def refused(self, data: bytes, refusal: Refusal) -> None:
         """Log a refusal and tell the owner who signed, once; a stranger's junk is only logged.
 

@@ -103,7 +103,7 @@ class Deciding:
                     lambda: household.refuse_agency(agency, is_refused=is_refused)
                 )
             case Revoke():
-                await asyncio.to_thread(household.revoke, terms.grant_digest, now_ms)
+                return await self._revoke(digest, terms)
             case Decline():
                 await asyncio.to_thread(household.decline, terms.request_digest, now_ms)
             case SetRecovery():
@@ -228,6 +228,23 @@ class Deciding:
             await self._tell(OwnerGone(credential_id=terms.credential_id))
         except (DoorwardError, OSError):  # who was sent away goes, whoever hears of it
             log.exception("the relay isn't told that an owner is gone")
+
+    async def _revoke(self, digest: str, terms: Revoke) -> Refusal | None:
+        """Take a grant back; a card that doesn't keep that lets nothing go on being sent."""
+        now_ms = self._clock.wall_ms()
+        try:
+            await asyncio.to_thread(self._household.revoke, terms.grant_digest, now_ms)
+        except OSError:
+            log.exception("that a grant is taken back could not be stored")
+        else:
+            await self.round_off(digest, terms)
+            return None
+        try:
+            await self._take_back(terms.grant_digest)
+        except (DoorwardError, OSError):
+            log.exception("what was taken back could not be deleted")
+        detail = "it is taken back until the next start, as the memory card doesn't keep that"
+        return Refusal(reason="form", detail=f"{detail}: take it back again later")
 
     def _hold(self, digest: str, terms: Hold | Unhold) -> None:
         if isinstance(terms, Unhold):

@@ -27,6 +27,7 @@
     ├── BucketAway              the bucket can't be reached, or the connection broke
     ├── UploadError
     │   ├── TicketRefused       the ticket points elsewhere or doesn't fit: needs a new one
+    │   ├── PackageDamaged      the card spoilt a sealed package: it never leaves
     │   └── UploadFailed        the bucket can't be reached: later again
     └── ControlError            the owner's command found no doorbell, or was refused
 
@@ -211,6 +212,10 @@ class UploadError(DoorwardError):
 
 class TicketRefused(UploadError):
     """The upload ticket can't be used; the relay must send another."""
+
+
+class PackageDamaged(UploadError):
+    """What announces a sealed package can't be read on the card any more: it never leaves."""
 
 
 class UploadFailed(UploadError):

@@ -11,6 +11,9 @@ register and log allow it, until its own time is over. So does any other decisio
 begun or confirmed, carried out, and in one commit done and promised to be told; what can be
 carried out only once is told by what was planned before.
 
+A grant that is taken back ends in memory first, and is told; what the card has to do for it is
+tried until it is done.
+
 One statement goes on at a time. What comes in, and what waits for its owner, is statements.py.
 """
 
@@ -21,7 +24,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
 from firmware.answers import Answers
-from firmware.clips.facts_store import Confirmed, FactsStore, WaitingStatement, Way
+from firmware.clips.facts_store import Confirmed, FactsStore, StatementState, WaitingStatement, Way
 from firmware.clips.promise_store import Promise
 from firmware.clock import Clock
 from firmware.consent.facts import (
@@ -39,15 +42,20 @@ from firmware.gathering import Gathering
 from firmware.promises import Promises
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import ReleaseRecord, new_salt
+from firmware.protocol.decisions import Revoke
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import EventBody, ReleaseCommitted
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement, Terms, kind_of
 from firmware.releasing import Releasing
+from firmware.spoilt import Spoilt
 
 log = logging.getLogger(__name__)
 
 PASSING = ("clock", "register", "not_logged")
 """What keeps a confirmed statement waiting, and doesn't end it."""
+ENDING = ("revoked", "request_withdrawn", "agency_refused", "agreement", "officer", "owner")
+"""What keeps back a package that was sealed and not announced yet; the time alone doesn't."""
+TAKEN_BACK = Refusal(reason="revoked", detail="this grant was taken back")
 
 
 class Fulfilling:
@@ -74,10 +82,15 @@ class Fulfilling:
         self._gathering = gathering
         self._deciding = deciding
         self._promises = promises
+        self._spoilt = Spoilt(
+            answers=answers, facts_store=facts_store, promises=promises, releasing=releasing
+        )
         self._releasing = releasing
         self._tell = tell
         self._random_bytes = random_bytes
         self._one_at_a_time = asyncio.Lock()
+        self._taken_back: set[str] = set()
+        """Grants, by their digests: whatever the card keeps of it, until a restart."""
 
     async def confirm(
         self, digest: str, way: Way, approval: SignedStatement | None
@@ -117,7 +130,10 @@ class Fulfilling:
             facts = await asyncio.to_thread(self._gathering.facts)
             refusal = await self._decide(checked, None, facts)
             if refusal is not None:
-                await asyncio.to_thread(self._store.forget_statement, checked.digest)
+                try:
+                    await asyncio.to_thread(self._store.forget_statement, checked.digest)
+                except OSError:  # it is tried again then, and its owner is told all the same
+                    log.exception("the memory card doesn't forget a decision that was begun")
             return refusal
 
     async def check(self, checked: Decision) -> Refusal | None:
@@ -136,16 +152,26 @@ class Fulfilling:
                     continue
                 await self._go_on(statement.digest, proof=command.proof.encode(), is_again=True)
 
+    def stop(self, grant_digest: str) -> None:
+        """Let nothing more of a grant leave until a restart: at once, and without the card."""
+        self._taken_back.add(grant_digest)
+        self._releasing.end(grant_digest)
+
     async def take_back(self, grant_digest: str) -> None:
-        """A grant was taken back (R14): what is under way ends, what left is asked back."""
-        statement = await asyncio.to_thread(self._store.statement, grant_digest)
-        if statement is None:
+        """A grant was taken back (R14): what is under way ends, what left is asked back.
+
+        Raises OSError if the card doesn't delete everything; what left is asked back all the same.
+        """
+        self.stop(grant_digest)
+        state = await asyncio.to_thread(self._state_of, grant_digest)
+        if state is None:
             return
-        for state in ("waiting", "confirmed"):
-            await self._end(grant_digest, from_state=state)
-        is_kept = await asyncio.to_thread(self._releasing.is_kept, grant_digest)
-        if is_kept or statement.state == "done":
-            await self._releasing.take_back(grant_digest)
+        try:
+            if state == "done" or await asyncio.to_thread(self._releasing.is_there, grant_digest):
+                await self._releasing.take_back(grant_digest)
+        finally:
+            for from_state in ("waiting", "confirmed"):
+                await self._end(grant_digest, from_state=from_state)
 
     async def end_what_is_over(self) -> None:
         """Now and then: refuse, and say so, what was confirmed and can't be done in its time.
@@ -154,6 +180,7 @@ class Fulfilling:
         """
         async with self._one_at_a_time:
             now_ms = self._clock.wall_ms()
+            await self._spoilt.tell()
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
                 told = decode(Statement, statement.statement.statement.encode())
                 if not _waits_for_the_log(statement) or now_ms >= told.not_after_ms:
@@ -166,6 +193,7 @@ class Fulfilling:
         """
         await self._promises.keep()
         async with self._one_at_a_time:
+            await self._spoilt.tell()
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
                 await self._try_again(statement.digest)
 
@@ -203,6 +231,8 @@ class Fulfilling:
     ) -> Refusal | None:
         unspent = statement.digest if is_again else None
         facts = await asyncio.to_thread(lambda: self._gathering.facts(unspent=unspent))
+        if statement.digest in self._taken_back:
+            return TAKEN_BACK
         checked = judge(_unverified(statement), facts)
         if isinstance(checked, Refusal):
             return checked
@@ -228,13 +258,25 @@ class Fulfilling:
             await asyncio.to_thread(
                 lambda: self._store.spend(checked.digest, facts.now_ms, planned=planned)
             )
+        if isinstance(checked.terms, Revoke):
+            self.stop(checked.terms.grant_digest)
         with self._promises.gather() as told:
             refusal = await self._deciding.carry_out(decided)
         if refusal is None:
             await self._finish(checked.digest, told)
-        else:
-            await self._promises.tell_unkept(told)  # of what was done before it failed
+            return None
+        await self._promises.tell_unkept(told)  # of what was done before it failed
+        if await asyncio.to_thread(self._goes_on, checked):
+            log.warning("a grant is taken back; what the card kept of it is deleted later")
+            return None
         return refusal
+
+    def _goes_on(self, checked: Decision) -> bool:
+        """Tell whether it is half done and tried again: kept as begun, and a grant taken back."""
+        if not isinstance(checked.terms, Revoke):
+            return False
+        is_begun = self._store.state_of(checked.digest) == "confirmed"
+        return is_begun and self._deciding.is_done(checked.digest, checked.terms)
 
     async def _plan(self, checked: Decision) -> list[Promise]:
         """Return what is to be told of a decision that can't be told any more once it is so."""
@@ -243,15 +285,22 @@ class Fulfilling:
         return planned
 
     async def _finish(
-        self, digest: str, told: Sequence[Promise], *, is_resumed: bool = False
+        self,
+        digest: str,
+        told: Sequence[Promise],
+        *,
+        is_resumed: bool = False,
+        is_release: bool = False,
     ) -> None:
+        """It is done, and told; a release that the card doesn't keep as done isn't announced."""
         now_ms = self._clock.wall_ms()
         try:
             await asyncio.to_thread(
                 lambda: self._store.finish(digest, now_ms, told, is_resumed=is_resumed)
             )
         except OSError:
-            await self._promises.tell_unkept(told)
+            if not is_release:
+                await self._promises.tell_unkept(told)
             raise
         await self._promises.keep()
 
@@ -277,12 +326,29 @@ class Fulfilling:
         ready = await self._releasing.seal(released)
         if isinstance(ready, Refusal):
             return ready
+        ended = await self._ended_meanwhile(digest, released.grant.signed)
+        if ended is not None:
+            return ended
         # Done before it is announced: no ticket can come for a package that might be sealed again.
         with self._promises.gather() as told:
             await self._promises.tell(ready)
             await self._answers.released(digest, released.grant.credential_id)
-        await self._finish(digest, told)
+        await self._finish(digest, told, is_release=True)
         return None
+
+    async def _ended_meanwhile(self, digest: str, signed: SignedStatement) -> Refusal | None:
+        """Discard what was sealed and not announced yet if it may leave no more; say why."""
+        refusal = await asyncio.to_thread(self._why_it_ended, digest, signed)
+        if refusal is not None:
+            await asyncio.to_thread(self._releasing.discard, digest)
+        return refusal
+
+    def _why_it_ended(self, digest: str, signed: SignedStatement) -> Refusal | None:
+        facts = self._gathering.facts(unspent=digest)
+        if digest in self._taken_back:
+            return TAKEN_BACK
+        judged = judge(UnverifiedStatement(signed.encode()), facts)
+        return judged if isinstance(judged, Refusal) and judged.reason in ENDING else None
 
     async def _finish_what_was_done(self, statement: WaitingStatement) -> bool:
         """Tell whether the effect was durable before the crash; only the telling was missing."""
@@ -290,13 +356,16 @@ class Fulfilling:
         if not await asyncio.to_thread(self._was_done, statement, terms):
             return False
         digest, credential_id = statement.digest, statement.statement.assertion.credential_id
+        is_release = isinstance(terms, GrantTerms)
+        if is_release and await self._ended_meanwhile(digest, statement.statement) is not None:
+            return False
         with self._promises.gather() as told:
             if isinstance(terms, GrantTerms):
                 await self._releasing.announce(digest)
                 await self._answers.released(digest, credential_id)
             else:
                 await self._deciding.round_off(digest, terms)
-        await self._finish(digest, told, is_resumed=True)
+        await self._finish(digest, told, is_resumed=True, is_release=is_release)
         return True
 
     def _was_done(self, statement: WaitingStatement, terms: Terms) -> bool:
@@ -305,6 +374,14 @@ class Fulfilling:
         # What narrows is used up only once it is done.
         was_begun = statement.confirmed is None or statement.digest in self._store.spent()
         return was_begun and self._deciding.is_done(statement.digest, terms)
+
+    def _state_of(self, grant_digest: str) -> StatementState | None:
+        """Return a grant's state; what the card doesn't tell may have left."""
+        try:
+            return self._store.state_of(grant_digest)
+        except OSError:
+            log.exception("the memory card doesn't tell how far a grant has come")
+            return "done"
 
     async def _end(self, digest: str, *, from_state: Literal["waiting", "confirmed"]) -> None:
         await asyncio.to_thread(

@@ -15,7 +15,7 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback, manifest_of
 from firmware.consent.facts import Grant, Refusal, Release
 from firmware.enrolment.keys import DeviceKeys
-from firmware.errors import DoorwardError, TicketRefused
+from firmware.errors import DoorwardError, UploadError
 from firmware.evidence.provenance import Claim, Provenance
 from firmware.evidence.seal import (
     ClipMismatchError,
@@ -47,14 +47,16 @@ class Releasing:
         tell: Callable[[EventBody], Awaitable[object]],
         extract: Callable[[str], RegisterExtract],
         capture_proof: Callable[[str], CaptureProof | None],
+        end_sending: Callable[[str], None],
         stop_sending: Callable[[str], Awaitable[None]],
         provenance: Provenance | None = None,
     ) -> None:
         """Make packages with what `extract` gives of the register for a request, by its digest.
 
         It raises a DoorwardError if the register can't be read. `capture_proof` gives that a clip
-        was committed to in its slot; `stop_sending` ends an upload and deletes the package;
-        `provenance` gives content credentials, by default as the doorbell's certificate can.
+        was committed to in its slot; `end_sending` ends an upload at once, without the card, and
+        `stop_sending` deletes the package too; `provenance` gives content credentials, by default
+        as the doorbell's certificate can.
         """
         self._keys = keys
         self._certificate_pem = certificate_pem
@@ -64,6 +66,7 @@ class Releasing:
         self._tell = tell
         self._extract = extract
         self._capture_proof = capture_proof
+        self._end_sending = end_sending
         self._stop_sending = stop_sending
         self._provenance = provenance or Provenance(
             signer=keys.signer, certificate_pem=certificate_pem
@@ -73,19 +76,38 @@ class Releasing:
         """Tell whether the package of this grant was sealed and kept before."""
         try:
             self._outgoing.announced(package_id_of(statement_digest))
-        except TicketRefused:
+        except UploadError:
             return False
         return True
+
+    def is_there(self, statement_digest: str) -> bool:
+        """Tell whether anything of the grant's package is here, damaged or not."""
+        return self._outgoing.has(package_id_of(statement_digest))
+
+    def damaged(self) -> frozenset[str]:
+        """Return the ids of the packages that the card spoilt: they never leave."""
+        return self._outgoing.damaged()
+
+    def discard(self, statement_digest: str) -> None:
+        """Delete the package of a grant that was never announced."""
+        self._outgoing.discard(package_id_of(statement_digest))
 
     async def announce(self, statement_digest: str) -> None:
         """Announce the package of a grant that was kept before."""
         await self._tell(self._outgoing.announced(package_id_of(statement_digest)))
 
+    def end(self, statement_digest: str) -> None:
+        """Send nothing more of a grant's package until a restart, whatever the card does."""
+        self._end_sending(package_id_of(statement_digest))
+
     async def take_back(self, statement_digest: str) -> None:
-        """Send nothing more of a grant's package, and have what is there erased (R14)."""
+        """Have what left of a grant's package erased (R14), and delete it here.
+
+        Raises OSError if the card doesn't delete it; it is told all the same.
+        """
         package_id = package_id_of(statement_digest)
-        await self._stop_sending(package_id)
         await self._tell(PackageWithdrawn(package_id=package_id))
+        await self._stop_sending(package_id)
 
     async def seal(self, released: Release) -> PackageReady | Refusal:
         """Seal and keep the package, and return what announces it."""

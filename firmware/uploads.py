@@ -4,13 +4,19 @@ One upload a package at a time, in the background: a ticket is answered at once.
 doesn't lead to the bucket is refused by outbox/upload; a failed upload is announced again, and
 the relay answers with a new ticket. A package is kept until the relay says that it has arrived
 whole: if the bucket loses it on the way, it is sent anew.
+
+Nothing is sent but what was released and stands: the card is asked with each ticket. A package that
+is taken back ends in memory first.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from typing import Literal
 
-from firmware.errors import DoorwardError, TicketRefused
+from firmware.clips.facts_store import FactsStore
+from firmware.clips.household_store import HouseholdStore
+from firmware.errors import DoorwardError, TicketRefused, UploadError
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.upload import Uploader
 from firmware.protocol.commands import (
@@ -20,9 +26,20 @@ from firmware.protocol.commands import (
     ReplyBody,
     UploadTicket,
 )
-from firmware.protocol.events import Event, EventBody, PackageReady, PackageUploaded
+from firmware.protocol.events import (
+    Event,
+    EventBody,
+    PackageReady,
+    PackageUploaded,
+    PackageWithdrawn,
+)
+from firmware.releasing import package_id_of
 
 RETRY_S = 20.0
+NOT_HERE = "this doorbell has no such package"
+
+Standing = Literal["unfinished", "released", "taken_back"]
+"""Of a package: only one that was released may leave. Unfinished is also what nobody knows."""
 
 log = logging.getLogger(__name__)
 
@@ -36,21 +53,28 @@ class Uploads:
         uploader: Uploader,
         outgoing: Outgoing,
         tell: Callable[[EventBody], Awaitable[object]],
+        standing: Callable[[str], Standing],
         retry_s: float = RETRY_S,
     ) -> None:
+        """Send what `standing`, which reads the card, says was released."""
         self._uploader = uploader
         self._outgoing = outgoing
         self._tell = tell
         self._retry_s = retry_s
+        self._standing = standing
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[str] = set()
+        """Nothing of these is sent until a restart, whatever the card says."""
 
     async def on_ticket(self, ticket: UploadTicket) -> ReplyBody:
-        """Begin the upload unless it is under way; refuse a package that isn't here."""
+        """Begin the upload unless it is under way; refuse what isn't here, or may not leave."""
         if ticket.package_id in self._running:
             return Accepted()
         try:
-            await asyncio.to_thread(self._outgoing.announced, ticket.package_id)
-        except TicketRefused as error:
+            await asyncio.to_thread(self._check, ticket.package_id)
+            if ticket.package_id in self._ended:  # perhaps while the card was asked
+                raise TicketRefused(ticket.package_id, NOT_HERE)
+        except UploadError as error:
             return Refused(reason="unknown_package", detail=str(error)[:200])
         if ticket.package_id in self._running:
             return Accepted()
@@ -59,31 +83,65 @@ class Uploads:
         task.add_done_callback(lambda _: self._running.pop(ticket.package_id, None))
         return Accepted()
 
-    async def stop(self, package_id: str) -> None:
-        """Send nothing more of a package, also of the parts under way, and delete it."""
+    def end(self, package_id: str) -> None:
+        """Send nothing more of a package, also of the parts under way: at once, in memory."""
+        self._ended.add(package_id)
         running = self._running.get(package_id)
         if running is not None:
             running.cancel()
+
+    async def stop(self, package_id: str) -> None:
+        """Send nothing more of a package, and delete it; OSError if the card doesn't."""
+        self.end(package_id)
+        running = self._running.get(package_id)
+        if running is not None:
             await asyncio.wait([running])
         await asyncio.to_thread(self._outgoing.discard, package_id)
 
     async def resume(self, pending: Collection[Event]) -> None:
-        """After a start: announce what isn't uploaded; say again what is but wasn't told."""
+        """After a start: announce what isn't uploaded; say again what is but wasn't told.
+
+        What was taken back and is here still is withdrawn and deleted.
+        """
         told = {e.body.package_id for e in pending if isinstance(e.body, PackageUploaded)}
         announced = {e.body.package_id for e in pending if isinstance(e.body, PackageReady)}
-        for ready in self._outgoing.waiting():
-            if ready.package_id not in announced:
+        for ready in await asyncio.to_thread(self._outgoing.waiting):
+            if await self._may_leave(ready.package_id) and ready.package_id not in announced:
                 await self._tell(ready)
-        for package_id in self._outgoing.uploaded():
-            if package_id not in told:
+        for package_id in await asyncio.to_thread(self._outgoing.uploaded):
+            if await self._may_leave(package_id) and package_id not in told:
                 parts = self._outgoing.uploaded_parts(package_id)
                 await self._tell(PackageUploaded(package_id=package_id, parts=parts))
 
     async def on_arrived(self, arrived: PackageArrived) -> ReplyBody:
-        """The package is whole at the relay's: delete it here."""
-        if arrived.package_id not in self._running:
-            await asyncio.to_thread(self._outgoing.discard, arrived.package_id)
+        """The package is whole at the relay's: delete it here.
+
+        One that isn't released yet can't be there, and would be sealed again: to other bytes.
+        """
+        if arrived.package_id in self._running:
+            return Accepted()
+        if await asyncio.to_thread(self._standing, arrived.package_id) == "unfinished":
+            return Refused(reason="unknown_package", detail=NOT_HERE)
+        await asyncio.to_thread(self._outgoing.discard, arrived.package_id)
         return Accepted()
+
+    def _check(self, package_id: str) -> None:
+        """Raise UploadError unless the package is here and was released. Reads the card."""
+        if self._standing(package_id) != "released":
+            raise TicketRefused(package_id, NOT_HERE)
+        self._outgoing.announced(package_id)
+
+    async def _may_leave(self, package_id: str) -> bool:
+        """Tell whether it stands; take back what was to be, however far that came before."""
+        try:
+            standing = await asyncio.to_thread(self._standing, package_id)
+            if standing == "taken_back":
+                await self._tell(PackageWithdrawn(package_id=package_id))
+                await self.stop(package_id)
+        except OSError:  # it mustn't keep the doorbell from starting
+            log.exception("package %s isn't sent", package_id)
+            return False
+        return standing == "released"
 
     async def _upload(self, ticket: UploadTicket) -> None:
         try:
@@ -104,3 +162,16 @@ class Uploads:
             log.error("package %s can't be sent: %s", package_id, error)
             return
         await self._tell(ready)
+
+
+def standing_by(statements: FactsStore, household: HouseholdStore) -> Callable[[str], Standing]:
+    """Return what tells a package's standing by what owners decided."""
+
+    def standing(package_id: str) -> Standing:
+        if package_id in map(package_id_of, household.revoked()):
+            return "taken_back"
+        if package_id in map(package_id_of, statements.released()):
+            return "released"
+        return "unfinished"
+
+    return standing

@@ -5,7 +5,7 @@ belong here; what the facts mean is judged in firmware.consent.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -133,16 +133,32 @@ class FactsStore:
                 " ORDER BY received_ms, digest",
                 (now_ms,),
             ).fetchall()
-        return [_waiting(row) for row in rows]
+        return _readable(rows)
 
     def statement(self, digest: str) -> WaitingStatement | None:
-        """Return one statement in whatever state."""
+        """Return one statement in whatever state; None also if it can't be read any more."""
         with self._database.read() as connection:
             row = connection.execute(
                 f"SELECT {_COLUMNS} FROM waiting_statements WHERE digest = ?",  # noqa: S608
                 (digest,),
             ).fetchone()
-        return None if row is None else _waiting(row)
+        return None if row is None else next(iter(_readable([row])), None)
+
+    def state_of(self, digest: str) -> StatementState | None:
+        """Return the state of one statement, also of one that can't be read."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT state FROM waiting_statements WHERE digest = ?", (digest,)
+            ).fetchone()
+        return None if row is None else row[0]
+
+    def released(self) -> frozenset[str]:
+        """Return the digests of the grants whose package was released, taken back or not."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT digest FROM waiting_statements WHERE kind = 'grant' AND state = 'done'"
+            ).fetchall()
+        return frozenset(row[0] for row in rows)
 
     def confirm(self, digest: str, confirmed: Confirmed) -> bool:
         """Note that the owner said yes; False if it doesn't wait any more (somebody was faster)."""
@@ -208,31 +224,44 @@ class FactsStore:
 
     def granted_requests(self) -> frozenset[str]:
         """Return the digests of the requests for which an owner signed a grant, done or not."""
+        return frozenset(terms.request_digest for _, terms in self.grants())
+
+    def grants(self) -> list[tuple[WaitingStatement, GrantTerms]]:
+        """Return every grant whose checks held when it came, done or not, the oldest first."""
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT statement FROM waiting_statements WHERE kind = 'grant'"
+                f"SELECT {_COLUMNS} FROM waiting_statements"  # noqa: S608
+                " WHERE kind = 'grant' ORDER BY received_ms, digest"
             ).fetchall()
-        found = set()
+        found = []
         for row in rows:
             try:
-                signed = decode(SignedStatement, row[0], max_bytes=MAX_STATEMENT_BYTES)
-                terms = decode(Statement, signed.statement.encode()).terms
+                statement = _waiting(row)
+                terms = decode(Statement, statement.statement.statement.encode()).terms
             except WireError as error:  # of another version: it mustn't keep all else untold
                 log.warning("a grant of earlier can't be read: %s", error)
                 continue
             if isinstance(terms, GrantTerms):
-                found.add(terms.request_digest)
-        return frozenset(found)
+                found.append((statement, terms))
+        return found
 
     def statements_in(self, state: StatementState) -> list[WaitingStatement]:
         """Return all in one state, oldest first: `confirmed` ones are to be carried out still."""
+        return _readable(self._rows_in(state))
+
+    def unreadable_in(self, state: StatementState) -> list[str]:
+        """Return the digests of those that can't be read: damaged, or of another version."""
+        rows = self._rows_in(state)
+        readable = {one.digest for one in _readable(rows)}
+        return [row[0] for row in rows if row[0] not in readable]
+
+    def _rows_in(self, state: StatementState) -> list[Row]:
         with self._database.read() as connection:
-            rows = connection.execute(
+            return connection.execute(
                 f"SELECT {_COLUMNS} FROM waiting_statements WHERE state = ?"  # noqa: S608
                 " ORDER BY received_ms, digest",
                 (state,),
             ).fetchall()
-        return [_waiting(row) for row in rows]
 
 
 def move(
@@ -255,13 +284,26 @@ def _spend(connection: Connection, digest: str, now_ms: int) -> bool:
     return cursor.rowcount == 1
 
 
+def _readable(rows: Iterable[Row]) -> list[WaitingStatement]:
+    """Return those that can be read: one that can't mustn't keep back all others."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_waiting(row))
+        except WireError as error:
+            log.warning("statement %s can't be read: %s", row[0], error)
+    return found
+
+
 def _waiting(row: Row) -> WaitingStatement:
     digest, kind, statement, received_ms, expires_ms, state, *confirmed = row
     way, confirmed_ms, approval, record, proof = confirmed
+    signed = decode(SignedStatement, statement, max_bytes=MAX_STATEMENT_BYTES)
+    decode(Statement, signed.statement.encode())  # its text can be read, too
     return WaitingStatement(
         digest=digest,
         kind=kind,
-        statement=decode(SignedStatement, statement, max_bytes=MAX_STATEMENT_BYTES),
+        statement=signed,
         received_ms=received_ms,
         expires_ms=expires_ms,
         state=state,

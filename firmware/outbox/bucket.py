@@ -45,6 +45,9 @@ _URL = re.compile(
 )
 _USUAL_PORTS = {"http": 80, "https": 443}
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address in its last 32 bits
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+# Of Python's own list of special addresses (IANA's) some versions lack these, or call them global.
+_SPECIAL = [ip_network(text) for text in ("192.0.0.0/24", "2001:db8::/32", "3fff::/20")]
 # Networks that nobody reaches from outside: RFC 1918, RFC 4193, RFC 6598 (also private networks
 # that span several houses).
 _AT_HOME = [
@@ -297,7 +300,13 @@ def may_be_at(place: Place, address: Address) -> bool:
     if inner.is_multicast or inner.is_loopback or inner.is_link_local or inner.is_unspecified:
         return False
     is_at_home = any(inner in network for network in _AT_HOME)
-    return inner.is_global or (place.scheme == "https" and is_at_home)
+    return _is_public(inner) or (place.scheme == "https" and is_at_home)
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv6Address) and address not in _GLOBAL_UNICAST:
+        return False
+    return address.is_global and not any(address in network for network in _SPECIAL)
 
 
 def _inner(address: Address) -> Address:

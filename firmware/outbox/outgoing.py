@@ -3,18 +3,21 @@
 .bin         the sealed bytes
 .json        the canonical PackageReady document; written last, so a package is whole
 .parts.json  the parts that the bucket already holds, and of which multipart upload
+.damaged     a document that the card spoilt, set aside: such a package never leaves
 
 No package is ever held in memory whole. A part is at least 8 MiB and so large that a ticket, with
 a URL for each, fits into one MQTT message.
 """
 
+import contextlib
 import hashlib
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from firmware.durable import write_atomic, write_atomic_pieces
-from firmware.errors import StoreError, TicketRefused
+from firmware.errors import PackageDamaged, StoreError, TicketRefused, UploadError
 from firmware.outbox.bucket import Span
 from firmware.protocol.encoding import Document, Id, WireError, decode
 from firmware.protocol.events import MAX_PACKAGE_BYTES, PackageReady, UploadedPart
@@ -23,6 +26,9 @@ PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 100
 READ_BYTES = 256 * 1024
 MAX_FILE_BYTES = 1024 * 1024
+KINDS = ("json", "bin", "parts.json", "damaged")
+
+log = logging.getLogger(__name__)
 
 
 class Progress(Document, frozen=True, kw_only=True):
@@ -67,20 +73,37 @@ class Outgoing:
                 ],
             )
             self._write(package_id, "json", ready.encode())
+            self._path(package_id, "damaged").unlink(missing_ok=True)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return ready
 
     def announced(self, package_id: Id) -> PackageReady:
-        """Return what was announced, or raise TicketRefused if there is no such package."""
+        """Return what was announced.
+
+        Raises TicketRefused if there is no such package, PackageDamaged if it can't be read.
+        """
         path = self._path(package_id, "json")
         try:
             return decode(PackageReady, path.read_bytes(), max_bytes=MAX_FILE_BYTES)
         except FileNotFoundError as error:
+            if self._path(package_id, "damaged").exists():
+                raise PackageDamaged(package_id, "it is damaged on the memory card") from error
             raise TicketRefused(package_id, "this doorbell has no such package") from error
         except WireError as error:
-            raise StoreError(path, f"damaged ({error})") from error
+            self._set_aside(package_id, error)
+            raise PackageDamaged(package_id, "it is damaged on the memory card") from error
+
+    def has(self, package_id: Id) -> bool:
+        """Tell whether anything of this package is here, damaged or not."""
+        return any(self._path(package_id, kind).exists() for kind in KINDS)
+
+    def damaged(self) -> frozenset[Id]:
+        """Return the packages that never leave, for the card spoilt what announces them."""
+        self._all()
+        names = [path.name for path in self._folder.glob("*.damaged")]
+        return frozenset(name.removesuffix(".damaged") for name in names)
 
     def span(self, ready: PackageReady, number: int) -> Span:
         """Return where the bytes of part `number` are, counted from 1."""
@@ -121,14 +144,25 @@ class Outgoing:
         return [] if known is None else known.parts
 
     def discard(self, package_id: Id) -> None:
-        """Delete a package that was delivered."""
-        for kind in ("json", "bin", "parts.json"):
+        """Delete a package: it was delivered, or taken back."""
+        for kind in KINDS:
             self._path(package_id, kind).unlink(missing_ok=True)
 
     def _all(self) -> list[PackageReady]:
         names = sorted(path.name for path in self._folder.glob("*.json"))
-        ids = [name.removesuffix(".json") for name in names if name.count(".") == 1]
-        return [self.announced(package_id) for package_id in ids]
+        found = []
+        for package_id in [one.removesuffix(".json") for one in names if one.count(".") == 1]:
+            try:
+                found.append(self.announced(package_id))
+            except (UploadError, OSError) as error:  # one mustn't keep back the others
+                log.error("a package can't be sent: %s", error)
+        return found
+
+    def _set_aside(self, package_id: Id, error: WireError) -> None:
+        """What can't be read never leaves; where the card takes no new name, it is found again."""
+        log.error("package %s is damaged on the card: %s", package_id, error)
+        with contextlib.suppress(OSError):
+            self._path(package_id, "json").replace(self._path(package_id, "damaged"))
 
     def _is_uploaded(self, ready: PackageReady) -> bool:
         known = self._progress(ready.package_id)
@@ -138,7 +172,7 @@ class Outgoing:
         try:
             data = self._path(package_id, "parts.json").read_bytes()
             return decode(Progress, data, max_bytes=MAX_FILE_BYTES)
-        except (FileNotFoundError, WireError):
+        except (OSError, WireError):
             return None  # unreadable progress costs sending parts twice, nothing else
 
     def _within_limit(self, pieces: Iterable[bytes]) -> Iterable[bytes]:

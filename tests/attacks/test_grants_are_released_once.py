@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.consent.facts import Refusal
+from firmware.consent.facts import Refusal, Release
+from firmware.protocol.commands import PackageArrived, Refused, UploadTicket
 from firmware.protocol.events import EventBody, PackageReady, Paired, ReleaseCommitted
 from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
@@ -167,3 +168,68 @@ async def test_one_statement_that_fails_doesnt_keep_the_doorbell_from_starting(r
     await rig.desk(outgoing=dying).resume()
     await rig.desk().resume()
     assert list(rig.kept()) == [package_id_of(digest)]
+
+
+async def test_what_the_card_did_not_keep_as_done_is_neither_announced_nor_deleted(rig):
+    """Seen to succeed (two packages of one grant) with `tell_unkept` for releases, and `on_arrived`
+    and `on_ticket` asking nothing: any of the three kept it back.
+    """
+    desk = rig.desk()
+    await rig.confirm(desk, rig.sign())
+    finish = rig.store.finish
+
+    def fail(*_: object, **_named: object) -> None:
+        raise OSError(5, "input/output error")
+
+    rig.store.finish = fail
+    with pytest.raises(OSError, match="input/output"):
+        await rig.log_release(desk)
+    rig.store.finish = finish
+    assert rig.told_of(PackageReady) == []
+    ((package_id, sealed),) = rig.kept().items()
+    ticket = UploadTicket(package_id=package_id, parts=[])
+    assert isinstance(await rig.uploads.on_ticket(ticket), Refused)
+    arrived = PackageArrived(package_id=package_id)
+    assert isinstance(await rig.uploads.on_arrived(arrived), Refused)
+    await rig.uploads.resume([])
+    assert rig.told_of(PackageReady) == []
+    await desk.end_what_is_over()
+    assert rig.kept() == {package_id: sealed}
+    assert len(rig.told_of(PackageReady)) == 1
+    await rig.uploads.on_arrived(arrived)
+    await desk.end_what_is_over()
+    assert rig.kept() == {}
+    assert len(rig.told_of(PackageReady)) == 1
+
+
+async def test_a_request_that_is_withdrawn_while_it_is_sealed_gets_nothing(rig):
+    """Seen to succeed with `_ended_meanwhile` taken out of `_release`."""
+    desk = rig.desk()
+    await rig.confirm(desk, rig.sign())
+    seal = rig.releasing.seal
+
+    async def slow(released: Release) -> PackageReady | Refusal:
+        ready = await seal(released)
+        rig.world.town.withdraw(rig.world.signed_request)
+        rig.read_register()
+        return ready
+
+    rig.releasing.seal = slow
+    await rig.log_release(desk)
+    assert rig.kept() == {}
+    assert rig.told_of(PackageReady) == []
+    refused = rig.notes()[-1]
+    assert isinstance(refused, StatementRefused)
+    assert refused.reason == "request_withdrawn"
+
+
+async def test_nor_does_one_that_is_withdrawn_after_the_power_went(rig):
+    """Seen to succeed with `_ended_meanwhile` taken out of `_finish_what_was_done`."""
+    await cut_off(rig, is_kept=True)
+    assert rig.kept()
+    rig.world.town.withdraw(rig.world.signed_request)
+    rig.wind(minutes=1)
+    await rig.desk().resume()
+    assert rig.kept() == {}
+    assert rig.told_of(PackageReady) == []
+    assert isinstance(rig.notes()[-1], StatementRefused)

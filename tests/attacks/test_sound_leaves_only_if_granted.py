@@ -57,6 +57,7 @@ class Kept:
             tell=nobody,
             extract=lambda _: self.extract(),
             capture_proof=lambda _: None,
+            end_sending=lambda _: None,
             stop_sending=nobody,
         )
         answer = await releasing.seal(self.released(has_audio=has_audio))

@@ -3,9 +3,11 @@
 `desk()` builds it anew over the same folder, which is what a restart is.
 """
 
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,7 +30,9 @@ from firmware.fulfilling import Fulfilling
 from firmware.gathering import Gathering
 from firmware.holding import Holding
 from firmware.noting import Notes
+from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.upload import Uploader
 from firmware.promises import Promises, TellOnce
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
@@ -51,7 +55,9 @@ from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.sealing import seal_to
 from firmware.releasing import Releasing
 from firmware.statements import StatementDesk
+from firmware.uploads import Uploads, standing_by
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
+from tests.fakes.listening import listening_rig, live
 from tests.fakes.recording import recording_rig
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -81,7 +87,12 @@ class DeskRig:
     """One paired doorbell that has filmed one clip, in the world of one agency's request."""
 
     def __init__(
-        self, folder: Path, library: Library, playback: Playback, database: Database
+        self,
+        folder: Path,
+        library: Library,
+        playback: Playback,
+        database: Database,
+        now_ms: int = NOW_MS,
     ) -> None:
         self.folder = folder
         self.database = database
@@ -89,13 +100,15 @@ class DeskRig:
         self.library = library
         self.playback = playback
         self.store = FactsStore(database)
-        self.now_ms = NOW_MS
+        self.now_ms = now_ms
         self.is_time_known = True
         self.told: list[EventBody] = []
         self._told_once: set[str] = set()
         self.keys = load_or_make_keys(folder / "keys")
         self.outgoing = Outgoing(folder / "outgoing")
-        self.world = make_world()
+        self.bucket_origin = "http://127.0.0.1:9"
+        """Where packages go; a test that sends some names a bucket."""
+        self.world = make_world(now_ms)
         self.browser = SoftBrowser.create()
         owner = OwnerKeys(
             name="Ada",
@@ -105,12 +118,13 @@ class DeskRig:
         self.owners = OwnerStore(folder / "owners.json")
         self.browsers = BrowserStore(folder / "browsers.json", self.owners)
         self.ended_browsers: list[str] = []
+        self.open_household: Callable[[Database], HouseholdStore] = HouseholdStore
         self.open_owners: Callable[[Path], OwnerStore] = OwnerStore
         self.open_browsers: Callable[[Path, OwnerStore], BrowserStore] = BrowserStore
         self.register: Callable[[], RegisterFacts] = lambda: self.world.facts.register
         """What the doorbell knows of the register; a test may let it follow one."""
         if not self.owners.owners:
-            self.browsers.enrol(owner.browser, owner.passkey.credential_id, NOW_MS)
+            self.browsers.enrol(owner.browser, owner.passkey.credential_id, now_ms)
             self.owners.add(owner.owner)
 
     def wall_ms(self) -> int:
@@ -175,6 +189,7 @@ class DeskRig:
         tell: Tell | None = None,
         tell_once: TellOnce | None = None,
         on_browser_ended: Callable[[str], Awaitable[None]] | None = None,
+        uploader: Uploader | None = None,
     ) -> StatementDesk:
         """Start the doorbell's desk, for the first time or again."""
         tell = tell or self.tell
@@ -182,7 +197,7 @@ class DeskRig:
         say = self.promises.tell
         self.owners = self.open_owners(self.folder / "owners.json")
         self.browsers = self.open_browsers(self.folder / "browsers.json", self.owners)
-        self.household = HouseholdStore(self.database)
+        self.household = self.open_household(self.database)
         notes = Notes(
             keys=self.keys, owners=self.owners, browsers=self.browsers, clock=self, tell=say
         )
@@ -196,16 +211,29 @@ class DeskRig:
         self.holding = Holding(
             household=self.household, statements=self.store, library=self.library, clock=self
         )
+        outgoing = outgoing or self.outgoing
+        self.uploader = uploader or Uploader(
+            outgoing=outgoing,
+            bucket=Bucket(self.bucket_origin, parts_at_once=1),
+            source=random.Random(1),
+        )
+        self.uploads = Uploads(
+            uploader=self.uploader,
+            outgoing=outgoing,
+            tell=say,
+            standing=standing_by(self.store, self.household),
+        )
         self.releasing = Releasing(
             keys=self.keys,
             certificate_pem=b"-",
             library=self.library,
             playback=self.playback,
-            outgoing=outgoing or self.outgoing,
+            outgoing=outgoing,
             tell=say,
             extract=lambda _: self.world.town.extract(self.world.signed_request),
             capture_proof=lambda _: None,
-            stop_sending=self._stop_sending,
+            end_sending=self.uploads.end,
+            stop_sending=self.uploads.stop,
         )
         self.gathering = Gathering(
             device=self.keys.device,
@@ -294,9 +322,6 @@ class DeskRig:
         self.world.town.wind(ms=max(0, self.now_ms - self.world.town.now_ms))
         await desk.on_release_logged(self.world.town.log_release(committed.commitment))
 
-    async def _stop_sending(self, package_id: str) -> None:
-        self.outgoing.discard(package_id)
-
     async def _on_settings(self, settings: OwnerSettings) -> None:
         self.settings.append(settings)
 
@@ -364,13 +389,20 @@ def signed_again(rig: DeskRig, signed: bytes) -> bytes:
 
 
 @asynccontextmanager
-async def desk_rig(folder: Path) -> AsyncIterator[DeskRig]:
+async def desk_rig(
+    folder: Path, *, now_ms: int = NOW_MS, has_sound: bool = False
+) -> AsyncIterator[DeskRig]:
     """Film one clip an hour ago, and open the desk's rig over it."""
-    async with recording_rig(folder) as rig:
-        rig.clock.set_wall_ms(NOW_MS - 60 * MINUTE_MS)
-        await rig.film(1)
+    async with AsyncExitStack() as stack:
+        if has_sound:
+            rig, feed = await stack.enter_async_context(listening_rig(folder))
+        else:
+            rig, feed = await stack.enter_async_context(recording_rig(folder)), None
+        rig.clock.set_wall_ms(now_ms - 60 * MINUTE_MS)
+        film = rig.film if feed is None else partial(live, rig, feed)
+        await film(1)
         rig.press()
-        await rig.film(4)
+        await film(4)
         await rig.next_clip()
-        yield DeskRig(folder, rig.library, rig.playback, rig.database)
+        yield DeskRig(folder, rig.library, rig.playback, rig.database, now_ms)
         rig.database.close()

@@ -1,12 +1,13 @@
-"""A power cut before or after any durable step, by the number of the step."""
+"""A power cut before or after any durable step, by the number of the step; or a card that fails."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from firmware.clips.database import Connection, Database
 from firmware.clips.facts_store import FactsStore
+from firmware.clips.household_store import HouseholdStore
 from firmware.enrolment.browsers import Browsers, BrowserStore
 from firmware.enrolment.door_number import DoorFile, DoorNumber
 from firmware.enrolment.owners import OwnerStore
@@ -19,23 +20,41 @@ STEPS = ("confirm", "commit_to", "set_proof", "spend", "put", "finish", "tell")
 
 
 class Fuse:
-    """Counts durable steps, and cuts the power before or after the one that it was set for."""
+    """Counts durable steps, and cuts the power before or after the one that it was set for.
+
+    Or lets the card fail there, or from there on; not in telling, which the outbox does in the end.
+    """
 
     def __init__(self) -> None:
         self.steps: list[str] = []
         self._at: int | None = None
         self._is_after = False
+        self._card: Literal["", "once", "for good"] = ""
 
-    def set(self, at: int | None, *, is_after: bool = False) -> None:
-        self.steps, self._at, self._is_after = [], at, is_after
+    def set(
+        self,
+        at: int | None,
+        *,
+        is_after: bool = False,
+        card: Literal["", "once", "for good"] = "",
+    ) -> None:
+        self.steps, self._at, self._is_after, self._card = [], at, is_after, card
 
     def begin(self, step: str) -> None:
         self.steps.append(step)
-        if len(self.steps) - 1 == self._at and not self._is_after:
+        if self._card and step != "tell" and self._has_come():
+            raise OSError(5, f"input/output error at {step}")
+        if not self._card and not self._is_after and self._has_come():
             raise PowerCut(step)
 
+    def _has_come(self) -> bool:
+        if self._at is None:
+            return False
+        number = len(self.steps) - 1
+        return number == self._at or (self._card == "for good" and number > self._at)
+
     def end(self) -> None:
-        if len(self.steps) - 1 == self._at and self._is_after:
+        if self._is_after and self._has_come():
             raise PowerCut(self.steps[-1])
 
 
@@ -72,6 +91,24 @@ class FusedOutgoing(Outgoing):
         ready = super().put(**package)
         self._fuse.end()
         return ready
+
+    def discard(self, package_id: str) -> None:
+        self._fuse.begin("discard")
+        super().discard(package_id)
+        self._fuse.end()
+
+
+class FusedHousehold(HouseholdStore):
+    """What owners decided, behind the fuse where a grant is taken back."""
+
+    def __init__(self, database: Database, fuse: Fuse) -> None:
+        super().__init__(database)
+        self._fuse = fuse
+
+    def revoke(self, grant_digest: str, now_ms: int) -> None:
+        self._fuse.begin("revoke")
+        super().revoke(grant_digest, now_ms)
+        self._fuse.end()
 
 
 class FusedDatabase(Database):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.errors import StoreError
+from firmware.errors import PackageDamaged, StoreError
 from firmware.outbox.outgoing import MAX_PARTS, PART_BYTES, Outgoing, part_bytes_for
 from firmware.protocol.commands import Command, PartTicket, UploadTicket
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
@@ -134,3 +134,30 @@ def test_keeping_and_reading_a_package_needs_no_memory_of_its_size(outgoing: Out
     assert all(outgoing.is_intact(ready, n) for n in range(1, len(ready.part_sha256) + 1))
     grown_mib = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     assert grown_mib < 50
+
+
+def test_a_damaged_package_is_set_aside_and_the_others_stay(tmp_path: Path) -> None:
+    """Seen to fail with the error of one let out of `_all`."""
+    folder = tmp_path / "outgoing"
+    damaged, whole = (put(Outgoing(folder), b"sealed") for _ in range(2))
+    (folder / f"{damaged.package_id}.json").write_bytes(b"\0" * 64)
+    for outgoing in (Outgoing(folder), Outgoing(folder)):
+        assert outgoing.waiting() == [whole]
+        assert outgoing.damaged() == {damaged.package_id}
+        with pytest.raises(PackageDamaged):
+            outgoing.announced(damaged.package_id)
+    outgoing.discard(damaged.package_id)
+    assert outgoing.damaged() == frozenset()
+    assert not outgoing.has(damaged.package_id)
+    assert outgoing.has(whole.package_id)
+
+
+def test_a_package_that_the_card_does_not_give_up_keeps_no_other_back(tmp_path: Path) -> None:
+    folder = tmp_path / "outgoing"
+    outgoing = Outgoing(folder)
+    unreadable, whole = put(outgoing, b"sealed"), put(outgoing, b"sealed")
+    path = folder / f"{unreadable.package_id}.json"
+    path.unlink()
+    path.mkdir()
+    assert outgoing.waiting() == [whole]
+    assert outgoing.damaged() == frozenset(), "it may be read later"

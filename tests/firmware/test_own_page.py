@@ -217,6 +217,15 @@ async def test_what_was_confirmed_and_failed_is_told_and_what_was_refused_is_no_
     assert page.progress.of(other) is None
 
 
+async def test_a_package_that_the_card_spoilt_has_failed_and_was_not_sent(page: Page) -> None:
+    await page.grant()
+    digest = page.digest
+    assert await page.desk.confirm(digest) is None
+    await page.rig.log_release(page.desk)
+    (page.rig.folder / "outgoing" / f"{package_id_of(digest)}.json").write_bytes(b"")
+    assert stage(page, digest) == "failed"
+
+
 async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:
     newcomer = page.rig.newcomer()
     added = await page.asked(newcomer)

@@ -19,7 +19,7 @@ from firmware.outbox.upload import PARTS_AT_ONCE, TRIES, Uploader
 from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, PackageReady, PackageUploaded
-from firmware.uploads import Uploads
+from firmware.uploads import Standing, Uploads
 from tests.fakes.buckets import PartBucket, run_part_bucket
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))
@@ -77,6 +77,10 @@ def bucket() -> Iterator[PartBucket]:
 @pytest.fixture
 def bench(tmp_path: Path, bucket: PartBucket) -> Bench:
     return Bench(tmp_path / "outgoing", bucket)
+
+
+def released(_package_id: str) -> Standing:
+    return "released"
 
 
 def numbers_of(paths: list[str]) -> list[int]:
@@ -267,7 +271,11 @@ async def test_an_upload_that_the_card_failed_is_announced_again(bench: Bench) -
     (bench.folder / f"{bench.ready.package_id}.parts.json").mkdir()  # can't be read or written
     told: asyncio.Queue[EventBody] = asyncio.Queue()
     uploads = Uploads(
-        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, retry_s=0.0
+        uploader=bench.uploader(),
+        outgoing=bench.outgoing,
+        tell=told.put,
+        standing=released,
+        retry_s=0.0,
     )
     await uploads.on_ticket(bench.ticket())
     async with asyncio.timeout(5):
@@ -276,7 +284,9 @@ async def test_an_upload_that_the_card_failed_is_announced_again(bench: Bench) -
 
 async def test_a_package_is_kept_until_it_has_arrived(bench: Bench) -> None:
     told: asyncio.Queue[EventBody] = asyncio.Queue()
-    uploads = Uploads(uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put)
+    uploads = Uploads(
+        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, standing=released
+    )
     await uploads.on_ticket(bench.ticket())
     async with asyncio.timeout(5):
         uploaded = await told.get()
@@ -290,7 +300,9 @@ async def test_a_package_is_kept_until_it_has_arrived(bench: Bench) -> None:
 
 async def test_a_package_that_was_lost_behind_the_last_part_is_sent_anew(bench: Bench) -> None:
     told: asyncio.Queue[EventBody] = asyncio.Queue()
-    uploads = Uploads(uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put)
+    uploads = Uploads(
+        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, standing=released
+    )
     async with asyncio.timeout(5):
         for upload_id in ("u1", "u2"):
             bench.bucket.puts.clear()
@@ -317,7 +329,7 @@ async def test_a_package_that_is_taken_back_stops_at_once(tmp_path: Path) -> Non
             bucket=Bucket(origin, parts_at_once=PARTS_AT_ONCE, stall_timeout_s=60),
             source=random.Random(1),
         )
-        uploads = Uploads(uploader=uploader, outgoing=outgoing, tell=told.put)
+        uploads = Uploads(uploader=uploader, outgoing=outgoing, tell=told.put, standing=released)
         await uploads.on_ticket(UploadTicket(package_id=ready.package_id, parts=parts))
         connection, _ = await asyncio.to_thread(silent.accept)
         with contextlib.closing(connection):
@@ -329,7 +341,9 @@ async def test_a_package_that_is_taken_back_stops_at_once(tmp_path: Path) -> Non
 
 async def test_a_start_announces_what_is_not_uploaded_and_says_again_what_is(bench: Bench) -> None:
     told: asyncio.Queue[EventBody] = asyncio.Queue()
-    uploads = Uploads(uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put)
+    uploads = Uploads(
+        uploader=bench.uploader(), outgoing=bench.outgoing, tell=told.put, standing=released
+    )
     await uploads.resume([])
     assert await told.get() == bench.ready
     await bench.uploader().upload(bench.ticket())
