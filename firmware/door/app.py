@@ -39,8 +39,8 @@ def door_app(
     """
     clock = clock or SystemClock()
     replies = Replies(zone=zone, example_town=example_town)
-    home = HomePages(ports, replies)
     entry = Entry(ports, replies, clock)
+    home = HomePages(ports, replies, entry)
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)
     knocking = KnockPages(ports, replies, entry)

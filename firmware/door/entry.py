@@ -4,7 +4,8 @@ Tries are one at a time and counted by the doorbell, whichever page they come fr
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -52,6 +53,15 @@ class Entry:
                 error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
                 status, facts = HTTPStatus.TOO_MANY_REQUESTS, {"tries_left": 0, "wait_s": wait_s}
         return await self.refused(request, status, error, locked_page, **facts)
+
+    @asynccontextmanager
+    async def new_number(self) -> AsyncIterator[None]:
+        """While the number may change nobody comes in, and afterwards all have to enter it."""
+        async with self._one_try_at_a_time:
+            try:
+                yield
+            finally:
+                self._browsers.lock_all()
 
     async def refused(
         self, request: Request, status: int, error: str, locked_page: LockedPage, **facts: int

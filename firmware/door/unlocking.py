@@ -36,6 +36,10 @@ class UnlockedBrowsers:
         if token is not None:
             self._ends_ns.pop(_digest(token), None)
 
+    def lock_all(self) -> None:
+        """Forget all tokens: the number that they were given for counts no more."""
+        self._ends_ns.clear()
+
     def _forget_ended(self) -> None:
         now_ns = self._clock.monotonic_ns()
         self._ends_ns = {key: end for key, end in self._ends_ns.items() if end > now_ns}

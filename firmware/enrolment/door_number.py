@@ -3,12 +3,16 @@
 Five wrong tries lock it for an hour. A try is written down before it is judged, so that pulling
 the plug gives no further one. The hour is monotonic and begins again at a restart: neither a
 wrong wall clock nor a reboot shortens it.
+
+The page asks from several threads: one at a time, so that a try that is being counted never puts
+a number back that has just been replaced.
 """
 
 import hashlib
 import hmac
 import re
 import secrets
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -46,6 +50,7 @@ class DoorNumber:
     def __init__(self, path: Path, *, monotonic_s: Callable[[], float]) -> None:
         self._path = path
         self._monotonic_s = monotonic_s
+        self._one_at_a_time = threading.Lock()
         self._file = self._load()
         is_locked = self._file is not None and self._file.wrong_tries >= MAX_TRIES
         self._locked_until_s = monotonic_s() + LOCK_S if is_locked else None
@@ -66,11 +71,16 @@ class DoorNumber:
 
     def put(self, file: DoorFile) -> None:
         """Let the number that was hashed into `file` be the one that counts."""
-        self._save(file)
-        self._locked_until_s = None
+        with self._one_at_a_time:
+            self._save(file)
+            self._locked_until_s = None
 
     def check(self, number: str) -> None:
         """Return if the number is right; else raise the DoorNumberError that says why."""
+        with self._one_at_a_time:
+            self._check(number)
+
+    def _check(self, number: str) -> None:
         if self._file is None:
             raise StoreError(self._path, "no door number was chosen; pair the doorbell first")
         self._check_lock()

@@ -5,7 +5,9 @@ Each test names what it was seen to fail without.
 """
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,8 @@ import pytest
 
 from firmware.door import door_app
 from firmware.door.ports import DoorNumberAnswer, Locked, PairingView, Unlocked, WrongNumber
-from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment import door_number
+from firmware.enrolment.door_number import DoorNumber, hashed
 from firmware.errors import DoorNumberLocked, DoorNumberWrong
 from tests.fakes.clock import ManualClock
 from tests.fakes.door_page import (
@@ -177,3 +180,30 @@ async def test_pairing_at_the_page_ends_once_there_is_an_owner(home: Home) -> No
 
     assert reply.status_code == 409
     assert home.bell.told == []
+
+
+def test_a_try_that_is_being_counted_brings_no_old_number_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock in door_number.py: who knows the old number enters it while a new one is set."""
+    number = DoorNumber(tmp_path / "door.json", monotonic_s=lambda: 0.0)
+    number.choose("111111")
+    new, hashing, may_go_on = hashed("222222"), threading.Event(), threading.Event()
+    real_hash = door_number._hash
+
+    def slow_hash(typed: str, salt: bytes) -> bytes:
+        hashing.set()
+        may_go_on.wait(0.3)
+        return real_hash(typed, salt)
+
+    monkeypatch.setattr(door_number, "_hash", slow_hash)
+    with ThreadPoolExecutor() as threads:
+        trying = threads.submit(number.check, "111111")
+        assert hashing.wait(10)
+        threads.submit(number.put, new).result()
+        may_go_on.set()
+        trying.result()
+    for kept in (number, DoorNumber(tmp_path / "door.json", monotonic_s=lambda: 0.0)):
+        with pytest.raises(DoorNumberWrong):
+            kept.check("111111")
+        kept.check("222222")
