@@ -254,11 +254,21 @@ def refused(error: LiveError) -> Refused:
 class CodeWatch:
     """Reads pairing codes in what the camera sees, while pairing is open."""
 
-    def __init__(self, luma: LumaSlot, pairing: Pairing, clock: Clock, tell: Tell) -> None:
+    def __init__(
+        self,
+        luma: LumaSlot,
+        pairing: Pairing,
+        clock: Clock,
+        tell: Tell,
+        *,
+        on_words: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_words` hears that a code was read, and must not wait."""
         self._luma = luma
         self._pairing = pairing
         self._clock = clock
         self._tell = tell
+        self._on_words = on_words
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -269,6 +279,7 @@ class CodeWatch:
             for text in await asyncio.to_thread(read_texts, frame):
                 answer = await asyncio.to_thread(self._pairing.read_code, text, self._now_ms())
                 if answer is not None:
+                    self._on_words()
                     await self._tell(answer)
 
     def _now_ms(self) -> int:

@@ -131,6 +131,7 @@ class SoundConfig:
     card: Literal["none", "system"] = choice("none", "system")
     microphone: str = setting("", 'a part of a device\'s name, or ""', is_path)
     speaker: str = setting("", 'a part of a device\'s name, or ""', is_path)
+    language: Literal["en", "sv"] = choice("en", "sv")
     is_microphone_on: bool = setting(False, "true or false", lambda _: True)
     is_in_live_view: bool = setting(True, "true or false", lambda _: True)
     is_in_clips: bool = setting(False, "true or false", lambda _: True)

@@ -16,6 +16,7 @@ from firmware.answers import Answers
 from firmware.capture.source import Polygon
 from firmware.clips.facts_store import FactsStore
 from firmware.clips.household_store import HouseholdStore
+from firmware.clips.promise_store import PromiseStore
 from firmware.clock import SystemClock
 from firmware.config import Config
 from firmware.deciding import Deciding
@@ -24,6 +25,7 @@ from firmware.door.guard import own_origins
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.tries import Tries
+from firmware.first_pairing import FirstPairing
 from firmware.following.policy_file import load_logs_if_any
 from firmware.fulfilling import Fulfilling
 from firmware.gathering import Gathering
@@ -33,7 +35,16 @@ from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
-from firmware.own_page import AskedLine, Ear, HowItIs, KnockSwitch, OwnPage, Progress, Showing
+from firmware.own_page import (
+    AskedLine,
+    AskedRequests,
+    Ear,
+    HowItIs,
+    KnockSwitch,
+    OwnPage,
+    Progress,
+    Showing,
+)
 from firmware.promises import Promises
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.decisions import OwnerSettings
@@ -44,7 +55,7 @@ from firmware.releasing import Releasing
 from firmware.slots import WaitingEvents
 from firmware.statements import StatementDesk
 from firmware.telling import Tell
-from firmware.uploads import Uploads
+from firmware.uploads import Uploads, standing_by
 
 LOOKED_AT_EVERY_S = 60.0
 FORGOTTEN_MS = 60 * 24 * 3600 * 1000
@@ -95,14 +106,8 @@ class Consenting:
         self.uploads = self._open_uploads()
         self._deciding = self._make_deciding()
         self._recovering = self._make_recovering()
-        self._answers = Answers(
-            owners=near.household.owners,
-            notes=near.household.notes,
-            household=self._household,
-            promises=near.promises,
-            clock=near.clock,
-            door_url=near.config.door.url,
-        )
+        self._first_pairing = self._make_first_pairing()
+        self._answers = self._make_answers()
         self._gathering = self._make_gathering()
         self._fulfilling = self._make_fulfilling()
         self.desk = StatementDesk(
@@ -122,13 +127,13 @@ class Consenting:
             playback=near.recording.playback,
             register=self.record.facts,
         )
-        self.asked = AskedLine(
-            desk=self.desk,
-            showing=self._showing,
-            owners=near.household.owners,
-            browsers=near.household.browsers,
+        self._progress = Progress(
+            statements=self._statements,
             household=self._household,
+            outgoing=self._outgoing,
+            register=self.record.facts,
         )
+        self.asked = self._make_asked()
         self._page = self._make_page(how_it_is, ear, knock)
 
     async def serve_page(self) -> None:
@@ -156,6 +161,7 @@ class Consenting:
 
     async def start(self) -> None:
         """Take up what was begun, promised or confirmed before the start."""
+        await self._first_pairing.resume()
         await self._recovering.resume()
         await self.desk.resume()
 
@@ -165,6 +171,7 @@ class Consenting:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
             await self._near.promises.keep()
+            await self._first_pairing.resume()
             await self._recovering.resume()
             if self._near.clock.is_settled():  # a wrong time would forget a no, and ask again
                 now_ms = self._near.clock.wall_ms()
@@ -188,6 +195,7 @@ class Consenting:
         return PublicRecord(
             folder=near.config.data_dir / "register",
             device=near.keys.device,
+            signer=near.keys.signer,
             cell=near.config.place.cell,
             is_opted_in=near.config.place.is_opted_in,
             logs=load_logs_if_any(near.config.log.policy_path),
@@ -210,7 +218,12 @@ class Consenting:
         near = self._near
         bucket = Bucket(near.enrolment.bucket_origin, parts_at_once=PARTS_AT_ONCE)
         uploader = Uploader(outgoing=self._outgoing, bucket=bucket, source=near.source)
-        return Uploads(uploader=uploader, outgoing=self._outgoing, tell=near.tell)
+        return Uploads(
+            uploader=uploader,
+            outgoing=self._outgoing,
+            tell=near.tell,
+            standing=standing_by(self._statements, self._household),
+        )
 
     def _make_deciding(self) -> Deciding:
         """What carries out a decision that is none about footage."""
@@ -243,6 +256,31 @@ class Consenting:
             clock=near.clock,
             promises=near.promises,
             seal_clips_to=near.recording.use_recovery_key,
+        )
+
+    def _make_first_pairing(self) -> FirstPairing:
+        """What makes somebody the first owner."""
+        near = self._near
+        return FirstPairing(
+            pairing=near.household.pairing,
+            door_number=self._door_number,
+            admitting=near.household.admitting,
+            owners=near.household.owners,
+            promise_store=PromiseStore(near.recording.database),
+            promises=near.promises,
+            clock=near.clock,
+        )
+
+    def _make_answers(self) -> Answers:
+        """What owners are told of their statements."""
+        near = self._near
+        return Answers(
+            owners=near.household.owners,
+            notes=near.household.notes,
+            household=self._household,
+            promises=near.promises,
+            clock=near.clock,
+            door_url=near.config.door.url,
         )
 
     def _make_gathering(self) -> Gathering:
@@ -289,7 +327,29 @@ class Consenting:
             tell=near.promises.tell,
             extract=self.record.extract,
             capture_proof=self.record.capture_proof,
+            end_sending=self.uploads.end,
             stop_sending=self.uploads.stop,
+        )
+
+    def _make_asked(self) -> AskedLine:
+        """What an owner's own program is told, far from the door."""
+        near = self._near
+        return AskedLine(
+            desk=self.desk,
+            showing=self._showing,
+            requests=AskedRequests(
+                desk=self.record.requests,
+                register=self.record.facts,
+                showing=self._showing,
+                library=near.recording.library,
+                household=self._household,
+                statements=self._statements,
+                progress=self._progress,
+                clock=near.clock,
+            ),
+            owners=near.household.owners,
+            browsers=near.household.browsers,
+            household=self._household,
         )
 
     def _make_page(self, how_it_is: HowItIs, ear: Ear, knock: KnockSwitch) -> OwnPage:
@@ -299,21 +359,15 @@ class Consenting:
             keys=near.keys,
             desk=self.desk,
             pairing=near.household.pairing,
+            first_pairing=self._first_pairing,
             recovering=self._recovering,
             owners=near.household.owners,
-            admitting=near.household.admitting,
             door_number=self._door_number,
             library=near.recording.library,
             showing=self._showing,
-            progress=Progress(
-                statements=self._statements,
-                household=self._household,
-                outgoing=self._outgoing,
-                register=self.record.facts,
-            ),
+            progress=self._progress,
             knock=knock,
             clock=near.clock,
-            tell=near.tell,
             door_url=near.config.door.url,
             how_it_is=how_it_is,
             ear=ear,

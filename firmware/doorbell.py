@@ -49,6 +49,7 @@ from firmware.live.voice import LiveSound
 from firmware.motion.watch import MotionWatch
 from firmware.outbox.queue import Outbox
 from firmware.own_page import Ear, HowItIs, KnockSwitch
+from firmware.pairing_voice import PairingVoice
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel
 from firmware.promises import Promises
@@ -177,6 +178,7 @@ class Doorbell:
             await self._household.pushes.aclose()
             await self._viewing.aclose()
             await self._knocking.desk.aclose()
+            await self._pairing_voice.aclose()
             await self._sounding.aclose()
             for task in running:
                 task.cancel()
@@ -317,7 +319,7 @@ class Doorbell:
             date_clips=self._on_time_known,
             remember=clock.remember,
         )
-        self._codes = CodeWatch(self._filming.luma.subscribe(), household.pairing, clock, tell)
+        self._look_for_codes()
         self._body.watchdog.watch("camera keeper", self._filming.keeper.stuck_s)
         self._lighting = Lighting(
             self._body.panel.light,
@@ -327,6 +329,19 @@ class Doorbell:
             is_recording=lambda: self._recording.recorder.clip_id is not None,
             has_trouble=lambda: bool(self._health.troubles),
         )
+
+    def _look_for_codes(self) -> None:
+        """Build what reads a pairing code, and says its words."""
+        sounding, pairing = self._sounding, self._household.pairing
+        self._pairing_voice = voice = PairingVoice(
+            pairing,
+            speech=sounding.speech,
+            speaker=sounding.speaker,
+            clock=self._clock,
+            language=sounding.settings.language,
+        )
+        luma = self._filming.luma.subscribe()
+        self._codes = CodeWatch(luma, pairing, self._clock, self._teller.tell, on_words=voice.start)
 
     def _open_consenting(self, http: httpx2.AsyncClient, knocks: KnockStore) -> Consenting:
         near = Neighbours(

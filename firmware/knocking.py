@@ -4,8 +4,8 @@
                      outer button ─► desk ─► confirm ─► the statements' desk
 
 Only putting together belongs here. Only a grant can be knocked for: what lets a person or a
-browser in is confirmed by comparing six words, and nobody does that by ear. The pattern is chosen
-at the doorbell's own page (own_page/switches.py).
+browser in is confirmed where six words are compared. The pattern is chosen at the doorbell's own
+page (own_page/switches.py).
 """
 
 import asyncio

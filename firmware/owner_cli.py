@@ -15,8 +15,9 @@ from typing import Any
 
 from firmware.errors import ControlError, VaultError
 from firmware.owner.cli import add_commands
-from firmware.owner.errors import OwnerError
+from firmware.person.errors import PersonError
 from firmware.protocol.encoding import WireError
+from firmware.protocol.plain_text import plain
 from firmware.viewer.errors import ViewerError
 
 DEFAULT_DATA_DIR = Path("demo-data/doorbell")
@@ -34,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         done: int = options.run(options)
-    except (ControlError, VaultError, OwnerError, ViewerError, WireError) as error:
-        print(f"doorward: {error}", file=sys.stderr)
+    except (ControlError, VaultError, PersonError, ViewerError, WireError) as error:
+        print(f"doorward: {plain(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

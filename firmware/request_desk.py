@@ -71,15 +71,19 @@ class RequestDesk:
         self._statements = statements
         self._slots = slots
 
+    @property
+    def is_opted_in(self) -> bool:
+        """Whether requests may be told here: as the owners' settings say, else the own file."""
+        settings = self._household.settings()
+        return self._is_opted_in if settings is None else settings.is_opted_in
+
     def matched(self) -> list[Matched]:
         """Return the requests that concern this doorbell now, emergencies first, then the oldest.
 
         Each is checked anew: one that was withdrawn, has expired, or whose agency may ask no more,
         is none. Of a request and its renewal only the renewal is here.
         """
-        settings = self._household.settings()
-        is_opted_in = self._is_opted_in if settings is None else settings.is_opted_in
-        if not is_opted_in or not self._cell or not self._clock.is_trusted():
+        if not self.is_opted_in or not self._cell or not self._clock.is_trusted():
             return []
         facts = self._register()
         refused = self._household.refused_agencies()

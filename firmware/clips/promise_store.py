@@ -2,7 +2,7 @@
 
 A promise is written in the very transaction that makes its fact durable, so that neither is there
 without the other. It goes once the outbox has it. A promise with a `holder` isn't due yet: it tells
-of a statement, by its digest, that is still to be carried out.
+of what isn't so yet: a statement that is still to be carried out, by its digest, or a pairing.
 """
 
 import logging
@@ -60,6 +60,27 @@ class PromiseStore:
                 "SELECT event_id, promise_json FROM promises WHERE holder IS NULL ORDER BY rowid"
             ).fetchall()
         return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
+
+    def hold(self, promises: Sequence[Promise], holder: str) -> None:
+        """Keep promises that aren't due until `wake`; what was held there is forgotten."""
+        with self._database.write() as connection:
+            drop_held(connection, holder)
+            put_promises(connection, promises, holder=holder)
+
+    def held(self, holder: str) -> list[Promise]:
+        """Return what is held there."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT event_id, promise_json FROM promises WHERE holder = ? ORDER BY rowid",
+                (holder,),
+            ).fetchall()
+        return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
+
+    def wake(self, holder: str, promises: Sequence[Promise]) -> None:
+        """What is held there is so: it is due, and these promises after it."""
+        with self._database.write() as connection:
+            wake_held(connection, holder)
+            put_promises(connection, promises)
 
     def forget(self, event_id: str) -> None:
         """It is in the outbox."""

@@ -1,4 +1,4 @@
-"""What waits, for an owner's own program far from the door: a `live.asked_channel.AskedDesk`.
+"""What is asked and what waits, for an owner's own program far from the door: an `AskedDesk`.
 
 The same facts and the same bytes as the page has, but of one owner alone: whose browser asks sees
 what that owner signed, never another's.
@@ -16,12 +16,17 @@ from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.live.asked_channel import NotConfirmed
 from firmware.live.errors import LiveError
+from firmware.own_page.asked_requests import AskedRequests
 from firmware.own_page.showing import Showing
 from firmware.protocol.asking import (
     ApproverLine,
     BrowserLine,
+    ClipsNow,
+    ClipsWanted,
     HouseholdNow,
+    LookWanted,
     OwnerLine,
+    RequestsNow,
     WaitingLine,
     WaitingNow,
 )
@@ -38,12 +43,14 @@ class AskedLine:
         *,
         desk: StatementDesk,
         showing: Showing,
+        requests: AskedRequests,
         owners: OwnerStore,
         browsers: BrowserStore,
         household: HouseholdStore,
     ) -> None:
         self._desk = desk
         self._showing = showing
+        self._requests = requests
         self._owners = owners
         self._browsers = browsers
         self._household = household
@@ -72,6 +79,21 @@ class AskedLine:
     async def household(self, browser_id: str) -> HouseholdNow:
         """Return every owner's name, and the caller's own browsers and keys."""
         return await asyncio.to_thread(self._lives_here, browser_id, self._owner_of(browser_id))
+
+    async def requests(self, browser_id: str) -> RequestsNow:
+        """Return the published requests that concern this door, and what that owner gave."""
+        return await asyncio.to_thread(self._requests.now, self._owner_of(browser_id))
+
+    async def clips(self, browser_id: str, wish: ClipsWanted) -> ClipsNow | None:
+        """Return what there is to give for a request."""
+        self._owner_of(browser_id)
+        return await asyncio.to_thread(self._requests.clips, wish)
+
+    async def look(self, browser_id: str, wish: LookWanted) -> bytes | None:
+        """Return what would leave, as MP4, before anybody signs it."""
+        self._owner_of(browser_id)
+        async with self._one_part_at_a_time:
+            return await asyncio.to_thread(self._requests.look, wish)
 
     def _lives_here(self, browser_id: str, credential_id: str) -> HouseholdNow:
         approvers = self._household.approvers().values()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from firmware.admitting import Admitting
 from firmware.clips.library import Library
 from firmware.clock import Clock
 from firmware.door.ports import (
@@ -31,6 +30,7 @@ from firmware.errors import (
     RecoveryWrong,
     VaultError,
 )
+from firmware.first_pairing import FirstPairing
 from firmware.own_page.progress import Progress
 from firmware.own_page.showing import Showing
 from firmware.own_page.switches import Ear, KnockSwitch
@@ -45,7 +45,6 @@ from firmware.protocol.recovery import (
 )
 from firmware.recovering import Recovering
 from firmware.statements import StatementDesk
-from firmware.telling import Tell
 from firmware.vault.recovery_words import sign_recovery_use
 
 
@@ -67,16 +66,15 @@ class OwnPage:
         keys: DeviceKeys,
         desk: StatementDesk,
         pairing: Pairing,
+        first_pairing: FirstPairing,
         recovering: Recovering,
         owners: OwnerStore,
-        admitting: Admitting,
         door_number: DoorNumber,
         library: Library,
         showing: Showing,
         progress: Progress,
         knock: KnockSwitch,
         clock: Clock,
-        tell: Tell,
         door_url: str,
         how_it_is: HowItIs,
         ear: Ear,
@@ -84,20 +82,18 @@ class OwnPage:
         self._keys = keys
         self._desk = desk
         self._pairing = pairing
+        self._first_pairing = first_pairing
         self._recovering = recovering
         self._owners = owners
-        self._admitting = admitting
         self._door_number = door_number
         self._library = library
         self._showing = showing
         self._progress = progress
         self._knock = knock
         self._clock = clock
-        self._tell = tell
         self._door_url = door_url
         self._how_it_is = how_it_is
         self._ear = ear
-        self._one_pairing_at_a_time = asyncio.Lock()
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
     def status(self) -> DoorStatus:
@@ -134,31 +130,12 @@ class OwnPage:
         )
 
     async def complete_pairing(self, door_number: str) -> Outcome:
-        """Store the door number, then the owner, then tell; a crash between leaves it unpaired.
-
-        One after the other: of two who send a number, the one who pairs has set it.
-        """
-        async with self._one_pairing_at_a_time:
-            return await self._complete_pairing(door_number)
-
-    async def _complete_pairing(self, door_number: str) -> Outcome:
-        view = self._pairing.view(self._monotonic_ms())
-        if view.state != "words" or view.is_recovery:  # before the door number is touched
-            return Outcome(is_done=False, detail="Nobody is pairing. Hold the service button.")
+        """Make the person of the six words the owner of this doorbell, with this door number."""
         try:
-            await asyncio.to_thread(self._door_number.choose, door_number)
+            problem = await self._first_pairing.complete(door_number)
         except DoorNumberInvalid as error:
             return Outcome(is_done=False, detail=str(error))
-        confirmed = self._pairing.confirm(self._monotonic_ms())
-        if confirmed is None:
-            return Outcome(is_done=False, detail="The ten minutes are over. Begin again.")
-        refusal = await self._admitting.add_owner(confirmed.owner)
-        if refusal is not None:
-            self._pairing.undo()
-            return Outcome(is_done=False, detail=refusal.detail)
-        await self._tell(confirmed.event)
-        await self._admitting.tell_browsers(confirmed.event.credential_id)
-        return Outcome(is_done=True)
+        return Outcome(is_done=problem is None, detail=problem or "")
 
     async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
         """Make the owner of the six words an owner, by the printed words or what its key signed."""

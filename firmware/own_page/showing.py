@@ -87,7 +87,10 @@ class Showing:
         grant = next((checked for checked in waiting if checked.digest == digest), None)
         if not isinstance(grant, Grant) or not 1 <= number <= len(grant.terms.clips):
             return None
-        granted = grant.terms.clips[number - 1]
+        return self.footage(grant.terms.clips[number - 1], has_audio=grant.terms.has_audio)
+
+    def footage(self, granted: ClipRange, *, has_audio: bool) -> bytes | None:
+        """Return exactly what would leave of a clip if this were granted, as MP4."""
         record = self._library.find(granted.clip_id)
         if record is None or record.manifest_digest != granted.manifest_digest:
             return None
@@ -95,13 +98,29 @@ class Showing:
             part = granted_part(
                 record.signed_manifest,
                 granted,
-                has_audio=grant.terms.has_audio,
+                has_audio=has_audio,
                 corrected_ms=record.corrected_ms,
             )
             return self._playback.plain_part(record, part)
         except (ClipMismatchError, OSError, VaultError) as error:
             log.warning("clip %s can't be played: %s", granted.clip_id, error)
             return None
+
+    def clip(self, granted: ClipRange, *, has_audio: bool) -> shown.ShownClip:
+        """Return what would leave of a clip if this were granted."""
+        record = self._library.find(granted.clip_id)
+        if record is None:  # deleted since it was judged, a moment ago
+            return _lost(granted, "It isn't here any more.")
+        try:
+            part = granted_part(
+                record.signed_manifest,
+                granted,
+                has_audio=has_audio,
+                corrected_ms=record.corrected_ms,
+            )
+        except (ClipMismatchError, VaultError) as error:
+            return _lost(granted, str(error))
+        return _clip(record, manifest_of(record.signed_manifest), part)
 
     def _waiting(self, of: str | None) -> list[Asked]:
         waiting = self._desk.waiting()
@@ -149,7 +168,7 @@ class Showing:
             asked_to_ms=request.to_ms,
             retention_days=request.retention_days,
             onward_sharing=request.onward_sharing,
-            clips=[self._clip(clip, has_audio=terms.has_audio) for clip in terms.clips],
+            clips=[self.clip(clip, has_audio=terms.has_audio) for clip in terms.clips],
             has_audio=terms.has_audio,
             given_name=terms.identity.name,
             given_address=terms.identity.address,
@@ -159,21 +178,6 @@ class Showing:
             ],
             not_after_ms=grant.not_after_ms,
         )
-
-    def _clip(self, granted: ClipRange, *, has_audio: bool) -> shown.ShownClip:
-        record = self._library.find(granted.clip_id)
-        if record is None:  # deleted since it was judged, a moment ago
-            return _lost(granted, "It isn't here any more.")
-        try:
-            part = granted_part(
-                record.signed_manifest,
-                granted,
-                has_audio=has_audio,
-                corrected_ms=record.corrected_ms,
-            )
-        except (ClipMismatchError, VaultError) as error:
-            return _lost(granted, str(error))
-        return _clip(record, manifest_of(record.signed_manifest), part)
 
     def _owner_name(self, credential_id: str) -> str:
         owner = self._owners.find(credential_id)

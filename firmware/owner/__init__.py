@@ -1,8 +1,10 @@
-"""What an owner does at their own machine (`doorward`): confirm from anywhere, recover, look, pair.
+"""What an owner does at their own machine (`doorward`): pair, answer, confirm, recover.
 
-    cli ─► approving ─► line (WebRTC, to the doorbell) ─► asking (what waits; the word of a key)
-              └ key_file, fido_key: two kinds of approver's key
+    cli ─┬► approving ─► line (WebRTC, to the doorbell) ─► asking (what is asked, what waits)
+         │     └ key_file, fido_key: two kinds of key, each for an approver or an owner's passkey
+         └► answering ─► signing (the passkey) ─► account (the relay) ─► answers (sealed notes)
 
 The way to the doorbell is that of other players (`firmware.viewer`): its keys, its set-up, its
-signalling. Of Doorward, nothing else is imported but the protocol, and the recovery words.
+signalling. Of Doorward, nothing else is imported but the protocol, what owners share
+with officers (`firmware.person`), and the recovery words.
 """

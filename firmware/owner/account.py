@@ -1,28 +1,25 @@
 """An owner's account at a relay: the JSON that the owner's app uses, one method for each call.
 
-The relay is trusted with nothing. What it answers is parsed strictly and with a limit, and the keys
-in it are compared with those that are known from elsewhere by who calls this.
+The relay is trusted with nothing: the keys in its answers are compared with those that are known
+from elsewhere by who calls this.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import httpx2
 import msgspec
 
-from firmware.owner.errors import AccountFailed
-from firmware.owner.passkey import Attested, CreationWanted, login_credential
-from firmware.owner.telling import plain
+from firmware.person.passkey import Attested, login_credential
+from firmware.person.relay_calls import Registering, RelayCalls, Secret
 from firmware.protocol.encoding import DeviceId, Id, Line, ShortB64u, b64u
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.passkeys import Assertion, PasskeyKey
 from firmware.protocol.players import RelayUrl, ViewerToken
 
-TIMEOUT_S = 15.0
-MAX_ANSWER_BYTES = 64 * 1024
-GATEWAY_STATUSES = (502, 503, 504)
-"""What a proxy says while the relay behind it starts again."""
+MAX_NOTES_BYTES = 2 * 1024 * 1024
+NEWEST_SEQ = 2**53
+"""Of nothing that is newer than this, a relay says which is its newest."""
 
-Secret = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.~-]{1,200}\Z")]
 State = Literal["waiting", "answered", "paired"]
 
 
@@ -32,13 +29,6 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     relay_name: Line
     owner_origin: RelayUrl | None = None
     """Where its owner's app is; a relay from before it told so leaves it out."""
-
-
-class Registering(msgspec.Struct, frozen=True, kw_only=True):
-    """A registration that has begun."""
-
-    session: Secret
-    options: CreationWanted
 
 
 class _Challenge(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +90,31 @@ class _Joins(msgspec.Struct, frozen=True, kw_only=True):
     joins: Annotated[list[JoinTold], msgspec.Meta(max_length=100)]
 
 
+class _SealedNote(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="type"):
+    sealed: Annotated[str, msgspec.Meta(max_length=8192)]
+
+
+class _NoteEvent(msgspec.Struct, frozen=True, kw_only=True):
+    body: _SealedNote
+
+
+class _ToldNote(msgspec.Struct, frozen=True, kw_only=True):
+    event: _NoteEvent
+
+
+class NotesTold(msgspec.Struct, frozen=True, kw_only=True):
+    """Notes that are sealed to one browser or player; who sealed them, only the key shows."""
+
+    events: Annotated[list[_ToldNote], msgspec.Meta(max_length=1000)]
+    next_seq: int
+    has_more: bool
+
+    @property
+    def sealed(self) -> list[str]:
+        """The notes, oldest first, base64url."""
+        return [told.event.body.sealed for told in self.events]
+
+
 class _Token(msgspec.Struct, frozen=True, kw_only=True):
     token: ViewerToken
 
@@ -108,35 +123,21 @@ class _Nothing(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class _Said(msgspec.Struct, frozen=True, kw_only=True):
-    code: Annotated[str, msgspec.Meta(max_length=64)] = ""
-    message: Annotated[str, msgspec.Meta(max_length=1000)] = "no reason given"
-
-
-class _Error(msgspec.Struct, frozen=True, kw_only=True):
-    error: _Said
-
-
-T = TypeVar("T", bound=msgspec.Struct)
-
-
 class Account:
     """One owner's account, or what is to be one. Each method raises AccountFailed."""
 
     def __init__(self, http: httpx2.Client, relay: str, *, origin: str = "") -> None:
         """`origin` is the address of the owner's app in whose place this program speaks."""
-        self._http = http
-        self._relay = relay
-        self._headers = {"Origin": origin} if origin else {}
+        self._calls = RelayCalls(http, relay, under="api/v1", origin=origin)
 
     def about(self) -> About:
         """Return what the relay says of itself."""
-        return self._send(About, "GET", "config")
+        return self._calls.send(About, "GET", "config")
 
     def begin_registration(self, invitation: str, name: str) -> Registering:
         """Begin to register with an invitation."""
         body = {"invitation": invitation, "name": name}
-        return self._send(Registering, "POST", "owner/register/options", body)
+        return self._calls.send(Registering, "POST", "owner/register/options", body)
 
     def finish_registration(self, session: str, attested: Attested) -> OwnerTold:
         """Register a passkey, and be signed in."""
@@ -144,7 +145,7 @@ class Account:
 
     def begin_login(self) -> LoggingIn:
         """Begin to sign in."""
-        return self._send(LoggingIn, "POST", "owner/login/options", {})
+        return self._calls.send(LoggingIn, "POST", "owner/login/options", {})
 
     def finish_login(self, session: str, assertion: Assertion) -> OwnerTold:
         """Sign in with a passkey that is registered."""
@@ -152,72 +153,39 @@ class Account:
 
     def sign_out(self) -> None:
         """End the session, if there is one."""
-        if "Authorization" not in self._headers:
+        if not self._calls.has_token:
             return
-        self._send(_Nothing, "DELETE", "session")
+        self._calls.send(_Nothing, "DELETE", "session")
 
     def start_pairing(self, pairing_id: Id) -> PairingTold:
         """Let the relay wait for a doorbell that reads the code of this id."""
-        return self._send(PairingTold, "POST", "pairings", {"pairing_id": pairing_id})
+        return self._calls.send(PairingTold, "POST", "pairings", {"pairing_id": pairing_id})
 
     def pairing(self, pairing_id: Id) -> PairingTold:
         """Return how far a pairing has come."""
-        return self._send(PairingTold, "GET", f"pairings/{pairing_id}")
+        return self._calls.send(PairingTold, "GET", f"pairings/{pairing_id}")
 
     def viewer_token(self, device: DeviceId, browser: Id) -> str:
         """Return a new token for the signalling of a player at an own doorbell."""
-        return self._send(_Token, "PUT", f"doorbells/{device}/viewers/{browser}", {}).token
+        return self._calls.send(_Token, "PUT", f"doorbells/{device}/viewers/{browser}", {}).token
 
     def joins(self) -> list[JoinTold]:
         """Return who wants to be an owner at the caller's doorbells."""
-        return self._send(_Joins, "GET", "joins").joins
+        return self._calls.send(_Joins, "GET", "joins").joins
+
+    def notes(self, browser: Id, after_seq: int) -> NotesTold:
+        """Return what doorbells sealed to a browser or player since then."""
+        path = f"notes?browser={browser}&after_seq={after_seq}"
+        return self._calls.send(NotesTold, "GET", path, max_bytes=MAX_NOTES_BYTES)
 
     def send_statement(self, device: DeviceId, sealed: bytes) -> None:
         """Hand over a statement that is sealed to the doorbell."""
-        self._send(_Nothing, "POST", f"doorbells/{device}/statements", {"sealed": b64u(sealed)})
+        self._calls.send(
+            _Nothing, "POST", f"doorbells/{device}/statements", {"sealed": b64u(sealed)}
+        )
 
     def _signed_in(self, way: str, session: str, credential: dict[str, object]) -> OwnerTold:
         body = {"session": session, "credential": credential}
-        signed_in = self._send(SignedIn, "POST", f"owner/{way}/verify", body)
-        self._headers["Authorization"] = f"Bearer {signed_in.token}"
+        signed_in = self._calls.send(SignedIn, "POST", f"owner/{way}/verify", body)
+        self._calls.use_token(signed_in.token)
         return signed_in.owner
-
-    def _send(self, kind: type[T], method: str, path: str, body: object = None) -> T:
-        url = f"{self._relay}/api/v1/{path}"
-        try:
-            with self._http.stream(
-                method, url, headers=self._headers, json=body, follow_redirects=False
-            ) as response:
-                data = _read(response)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise AccountFailed(
-                f"the relay can't be reached at {self._relay} ({type(error).__name__}): is this "
-                "machine online, and the address right?",
-                is_away=True,
-            ) from error
-        if not response.is_success:
-            raise _refused(response.status_code, data)
-        try:
-            return msgspec.json.decode(data or b"{}", type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise AccountFailed(
-                f"{self._relay} answered something else than a relay does; is the address right?"
-            ) from error
-
-
-def _read(response: httpx2.Response) -> bytes:
-    data = b""
-    for piece in response.iter_bytes():
-        data += piece
-        if len(data) > MAX_ANSWER_BYTES:
-            raise AccountFailed("the relay answered with far too much; is it a relay?")
-    return data
-
-
-def _refused(status: int, data: bytes) -> AccountFailed:
-    try:
-        said = msgspec.json.decode(data, type=_Error).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        is_away = status in GATEWAY_STATUSES
-        return AccountFailed(f"the relay answered HTTP {status}; is it a relay?", is_away=is_away)
-    return AccountFailed(f"the relay refused: {plain(said.message)}", code=said.code)

@@ -8,12 +8,12 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from firmware.owner.approver import ApproverKey, sign_word
 from firmware.owner.asking import Asking
@@ -25,7 +25,10 @@ MIN_PREFIX_CHARS = 8
 PLAYERS = (("mpv", "--really-quiet"), ("ffplay", "-autoexit", "-loglevel", "error"), ("vlc",))
 
 OpenDesk = Callable[[], AbstractAsyncContextManager[Asking]]
+Player = list[str] | None
+"""A program that plays MP4, and its options; None: there is none."""
 Word = Literal["yes", "no", "later"]
+W = TypeVar("W", bound=str)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Approving:
         folder: Path,
         wall_ms: Callable[[], int],
         zone: tzinfo | None = None,
-        find_player: Callable[[], list[str] | None] | None = None,
+        find_player: Callable[[], Player] | None = None,
     ) -> None:
         """`folder` takes the clips, and exists."""
         self._device = device
@@ -104,34 +107,43 @@ class Approving:
             self._terminal.say(f"Fetching clip {number} of {len(line.asked.clips)} …")
             data = await desk.part(line.statement_digest, number)
             path = self._folder / f"{line.statement_digest[:8]}-{number}.mp4"
-            await asyncio.to_thread(_write, path, data)
+            await asyncio.to_thread(write_clip, path, data)
             files.append(path)
-        self._terminal.say("\n".join(["", "Exactly what would leave, to look at:", *(
-            f"  {path}" for path in files)]))  # fmt: skip
+        say_where(self._terminal, files)
         return files
 
     def _word(self, line: WaitingLine, files: list[Path]) -> Word:
-        player = self._find_player() if files else None
-        play = "/play" if player else ""
         is_possible = not _has_problem(line)
         if not is_possible:
             self._terminal.say("This can't be released as it was signed: sign it again in the app.")
-        choice = f"yes/no/later{play}" if is_possible else f"no/later{play}"
-        while True:
-            typed = self._terminal.ask(f"{title_of(line)}? ({choice}) ").strip().lower()
-            if typed == "yes" and is_possible:
-                return "yes"
-            if typed == "no":
-                return "no"
-            if typed == "later":
-                return "later"
-            if typed == "play" and player:
-                subprocess.run([*player, *map(str, files)], check=False)
-            else:
-                self._terminal.say(f"Please type one of: {choice.replace('/', ', ')}.")
+        words: tuple[Word, ...] = ("yes", "no", "later") if is_possible else ("no", "later")
+        player = self._find_player() if files else None
+        return ask_word(self._terminal, title_of(line), words, files, player)
 
 
-def player_here() -> list[str] | None:
+def ask_word(
+    terminal: Terminal, question: str, words: Sequence[W], files: list[Path], player: Player
+) -> W:
+    """Return which of the words was typed; where there is a player, `play` plays the files."""
+    choice: list[str] = [*words, *(["play"] if player else [])]
+    while True:
+        typed = terminal.ask(f"{question}? ({'/'.join(choice)}) ").strip().lower()
+        for word in words:
+            if typed == word:
+                return word
+        if typed == "play" and player:
+            subprocess.run([*player, *map(str, files)], check=False)
+        else:
+            terminal.say(f"Please type one of: {', '.join(choice)}.")
+
+
+def say_where(terminal: Terminal, files: Sequence[Path]) -> None:
+    """Say where lies what would leave."""
+    lines = ["", "Exactly what would leave, to look at:", *(f"  {path}" for path in files)]
+    terminal.say("\n".join(lines))
+
+
+def player_here() -> Player:
     """Return a program of this machine that plays MP4."""
     for name, *options in PLAYERS:
         found = shutil.which(name)
@@ -166,7 +178,8 @@ def _has_problem(line: WaitingLine) -> bool:
     return isinstance(line.asked, GrantAsked) and any(c.problem for c in line.asked.clips)
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_clip(path: Path, data: bytes) -> None:
+    """Write a clip that nobody else can read, or raise OwnerError."""
     try:
         path.unlink(missing_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -14,10 +14,15 @@ from firmware.protocol.asking import (
     CHUNK_BYTES,
     MAX_LIST_BYTES,
     MAX_PART_BYTES,
+    ClipsNow,
+    ClipsWanted,
     ConfirmWanted,
     HouseholdNow,
     HouseholdWanted,
+    LookWanted,
     PartWanted,
+    RequestsNow,
+    RequestsWanted,
     WaitingNow,
     WaitingWanted,
     Wish,
@@ -29,7 +34,7 @@ ANSWER_S = 30.0
 """For each message; a part is put together whole before its first byte comes."""
 MAX_TEXT_BYTES = 4096
 
-D = TypeVar("D", WaitingNow, HouseholdNow)
+D = TypeVar("D", WaitingNow, HouseholdNow, RequestsNow, ClipsNow)
 
 
 class Said(Protocol):
@@ -61,6 +66,14 @@ class _Household(_Sized, frozen=True, kw_only=True, tag="household"):
     pass
 
 
+class _Requests(_Sized, frozen=True, kw_only=True, tag="requests"):
+    pass
+
+
+class _Clips(_Sized, frozen=True, kw_only=True, tag="clips"):
+    pass
+
+
 class _End(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="end"):
     pass
 
@@ -79,7 +92,7 @@ class _Error(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="e
     detail: str
 
 
-_Answer = _Waiting | _Part | _Household | _End | _Confirmed | _Refused | _Error
+_Answer = _Waiting | _Part | _Household | _Requests | _Clips | _End | _Confirmed | _Refused | _Error
 _DECODER: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
 
 
@@ -103,6 +116,19 @@ class Asking:
         self._say(PartWanted(statement_digest=statement_digest, number=number))
         return await self._body(_Part, MAX_PART_BYTES)
 
+    async def requests(self) -> RequestsNow:
+        """Return the published requests that concern the door."""
+        return await self._list(RequestsWanted(), _Requests, RequestsNow)
+
+    async def clips(self, wish: ClipsWanted) -> ClipsNow:
+        """Return what there is to give for a request."""
+        return await self._list(wish, _Clips, ClipsNow)
+
+    async def look(self, wish: LookWanted) -> bytes:
+        """Return exactly what would leave of a clip if it were granted so, as MP4."""
+        self._say(wish)
+        return await self._body(_Part, MAX_PART_BYTES)
+
     async def confirm(self, signed: SignedStatement) -> None:
         """Give an approver's word; NotTaken if the doorbell refuses it."""
         self._say(ConfirmWanted(signed=signed))
@@ -116,7 +142,7 @@ class Asking:
         self._say(wish)
         data = await self._body(head, MAX_LIST_BYTES)
         try:
-            return decode_canonical(kind, data, max_bytes=MAX_LIST_BYTES)
+            return decode_canonical(kind, data.rstrip(b" "), max_bytes=MAX_LIST_BYTES)
         except WireError as error:
             raise LineFailed(
                 f"the doorbell said what this program doesn't know; are both up to date? ({error})"

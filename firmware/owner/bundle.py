@@ -112,6 +112,7 @@ async def released_programs(
                     logs=logs,
                     source=LogSource(http, log_url, "register"),
                     clock=clock,
+                    signer=None,
                     note_witnessed=lambda _: None,
                     chance=random.Random(),  # noqa: S311 (it spreads retries)
                 )

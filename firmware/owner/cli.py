@@ -5,19 +5,14 @@ aiortc, fido2 and the servers are imported when a command needs them, so that th
 
 import argparse
 import asyncio
-import contextlib
 import getpass
-import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx2
 
 from firmware.owner.approver import ApproverKey
 from firmware.owner.approving import Approving, Terminal
-from firmware.owner.asking import Asking
+from firmware.owner.desk_line import clip_folder, open_desk
 from firmware.owner.door_page import TIMEOUT_S as PAGE_TIMEOUT_S
 from firmware.owner.door_page import DoorPage
 from firmware.owner.errors import OwnerError
@@ -25,21 +20,19 @@ from firmware.owner.key_file import load_key_file, make_key_file
 from firmware.owner.keyboard import (
     ask,
     default_folder,
-    fido_person,
-    name_option,
     new_passphrase,
-    origin_option,
     wall_ms,
 )
 from firmware.owner.pairing_cli import add_pairing
 from firmware.owner.qr import draw_qr, is_drawable
 from firmware.owner.recovery import check_recovery, new_recovery, pair_again
+from firmware.owner.requests_cli import add_requests
+from firmware.owner.signing_cli import add_signing
 from firmware.owner.telling import household_lines
+from firmware.person.keyboard import fido_person, name_option, origin_option
 from firmware.protocol.owner_codes import ApproverCode, approver_code_text
 from firmware.protocol.pairing import approver_words
 from firmware.viewer.folder import Folder
-from firmware.viewer.gateway import Gateway
-from firmware.viewer.relay import TIMEOUT_S, RelayClient
 
 APP_PORT = 8420
 APPROVER_NAME = "approver.json"
@@ -48,6 +41,8 @@ APPROVER_NAME = "approver.json"
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the owner's commands; each has a `run` that takes the options."""
     add_pairing(commands)
+    add_signing(commands)
+    add_requests(commands)
     _add_recovery(commands)
     approve = _add_approve(commands)
     owners = commands.add_parser(
@@ -153,7 +148,7 @@ def _approve(options: argparse.Namespace) -> int:
         print(_code_help(enrol_fido_key(path, name=name, person=fido_person()).code))
         return 0
     setup = folder.setup()
-    with _clip_folder(options.save) as clips:
+    with clip_folder(options.save) as clips:
         approving = Approving(
             device=setup.device,
             key=_key(options),
@@ -200,27 +195,6 @@ def _app(options: argparse.Namespace) -> int:
     return 0
 
 
-@asynccontextmanager
-async def open_desk(folder: Folder) -> AsyncIterator[Asking]:
-    """Open a line to the doorbell that the folder is set up for."""
-    from firmware.owner.line import open_line
-
-    keys, setup = folder.keys(), folder.setup()
-    async with httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as http:
-        relay = RelayClient(http, setup)
-        gateway = Gateway(
-            keys=keys,
-            setup=setup,
-            relay=relay,
-            wall_ms=wall_ms,
-            monotonic_s=time.monotonic,
-            purpose="clips",
-        )
-        servers = (await relay.ice()).ice_servers
-        async with open_line(gateway, servers) as line:
-            yield Asking(line)
-
-
 def _key(options: argparse.Namespace) -> ApproverKey:
     if options.key_file is not None:
         return load_key_file(options.key_file, lambda: getpass.getpass("Passphrase of the key: "))
@@ -252,16 +226,3 @@ def _wanted_name(options: argparse.Namespace) -> str:
         raise OwnerError("give the key a name that you will know it by: --name NAME")
     name: str = options.name
     return name
-
-
-@contextlib.contextmanager
-def _clip_folder(saved: Path | None) -> Iterator[Path]:
-    if saved is None:
-        with tempfile.TemporaryDirectory(prefix="doorward-") as folder:
-            yield Path(folder)
-        return
-    try:
-        saved.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise OwnerError(f"{saved} can't be made: {error.strerror}") from error
-    yield saved

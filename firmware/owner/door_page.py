@@ -11,6 +11,7 @@ import msgspec
 from firmware.owner.errors import PageFailed
 from firmware.protocol.encoding import WireError, decode_canonical, device_id_of, unb64u
 from firmware.protocol.pairing import PairingCode, six_words
+from firmware.protocol.plain_text import plain
 
 TIMEOUT_S = 10.0
 MAX_ANSWER_BYTES = 64 * 1024
@@ -93,6 +94,6 @@ class DoorPage:
 
 def _said(data: bytes) -> str:
     try:
-        return msgspec.json.decode(data, type=_Said).error
+        return plain(msgspec.json.decode(data, type=_Said).error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""

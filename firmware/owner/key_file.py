@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firmware.durable import write_atomic
 from firmware.owner.approver import new_credential_id
-from firmware.owner.errors import KeyRefused
-from firmware.owner.passkey import Attested, CreationWanted, Site, client_data
+from firmware.person.errors import KeyRefused
+from firmware.person.passkey import Attested, CreationWanted, Site, client_data
 from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, decode, unb64u
 from firmware.protocol.owner_codes import APPROVER_ORIGIN, APPROVER_RP_ID, ApproverCode
 from firmware.protocol.passkeys import (

@@ -1,22 +1,13 @@
-"""What a person types: options of the commands, and answers to what a command asks."""
+"""What an owner types in answer to a command; options are in `firmware.person.keyboard`."""
 
-import argparse
 import getpass
 import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import msgspec
-
-from firmware.owner.errors import KeyRefused, OwnerError
-from firmware.protocol.players import RelayUrl
-
-if TYPE_CHECKING:
-    from firmware.owner.fido_key import Person
-
-MAX_NAME_CHARS = 60
+from firmware.owner.errors import OwnerError
+from firmware.person.errors import KeyRefused
 
 
 def ask(prompt: str) -> str:
@@ -44,31 +35,9 @@ def passphrase() -> str:
     return getpass.getpass("Passphrase of the key: ")
 
 
-def fido_person() -> "Person":
-    """Return who touches the FIDO2 key and knows its PIN."""
-    from firmware.owner.fido_key import Person
-
-    return Person(say=print, ask_pin=lambda: getpass.getpass("PIN of the FIDO2 key: "))
-
-
 def wall_ms() -> int:
     """Return this machine's time."""
     return time.time_ns() // 1_000_000
-
-
-def name_option(text: str) -> str:
-    """Check what somebody or something is called."""
-    if not 1 <= len(text) <= MAX_NAME_CHARS or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"one line of at most {MAX_NAME_CHARS} characters")
-    return text
-
-
-def origin_option(text: str) -> str:
-    """Check the address of a relay or an app."""
-    try:
-        return msgspec.convert(text.rstrip("/"), RelayUrl)
-    except msgspec.ValidationError as error:
-        raise argparse.ArgumentTypeError("https://, a name, and nothing behind it") from error
 
 
 def default_folder() -> Path:

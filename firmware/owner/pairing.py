@@ -8,13 +8,17 @@ made of its key. What it can't know, whether these are *this* doorbell's keys, t
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal, Protocol
+from urllib.parse import urlsplit
 
 from firmware.owner.account import Account, PairingTold, State
 from firmware.owner.approving import Terminal
 from firmware.owner.door_page import PairingShown
-from firmware.owner.errors import AccountFailed, PairingFailed
-from firmware.owner.passkey import OwnerPasskey, Site
+from firmware.owner.errors import OwnerError, PairingFailed
+from firmware.owner.passkey import OwnerPasskey
+from firmware.person.errors import AccountFailed
+from firmware.person.passkey import Site
 from firmware.protocol.encoding import (
     DeviceId,
     Document,
@@ -27,6 +31,7 @@ from firmware.protocol.encoding import (
 from firmware.protocol.grants import Owner, OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text, six_words
 from firmware.protocol.passkeys import PasskeyKey, load_p256, login_challenge
+from firmware.protocol.plain_text import plain
 from firmware.protocol.players import PlayerSetup, RelayUrl, setup_text
 from firmware.viewer.folder import Folder
 from firmware.viewer.keys import PlayerKeys
@@ -67,6 +72,19 @@ class Patience:
     pause: Callable[[float], None]
     show: Callable[[str], None]
     """Shows one line in the place of the one before; an empty one clears it."""
+
+
+def check_way(relay: str, terminal: Terminal) -> None:
+    """Ask whether plain HTTP will do, unless it stays at home; OwnerError if it won't."""
+    if urlsplit(relay).scheme == "https" or _is_at_home(urlsplit(relay).hostname or ""):
+        return
+    terminal.say(
+        f"{plain(relay)} is plain HTTP: whoever is on the way can read and change what passes, and "
+        "use your account at the relay, your invitation too. They can't put other keys in the "
+        "place of yours or the doorbell's unseen: compare the six words."
+    )
+    if terminal.ask("Go on without encryption? (yes/no) ").strip().lower() != "yes":
+        raise OwnerError("then give the relay's address with https://")
 
 
 def sign_in(
@@ -137,7 +155,8 @@ def pair(
         _compare_at_home(door.pairing(), code, paired)
     words = six_words(code, identity_key=paired.identity_key, sealing_key=paired.sealing_key)
     terminal.say(
-        "The doorbell has read it. Its own page shows six words, which must be these:\n\n"
+        "The doorbell has read it. Its own page shows six words, and it says them if it has a "
+        "loudspeaker. They must be these:\n\n"
         f"  {' '.join(words)}\n"
     )
     if terminal.ask("Are they the same, in the same order? (yes/no) ").strip().lower() != "yes":
@@ -163,6 +182,17 @@ def set_up(account: Account, folder: Folder, paired: PairedDoorbell, keys: Playe
         token=account.viewer_token(paired.device, keys.public.id),
     )
     folder.keep_setup(setup_text(setup))
+
+
+def _is_at_home(host: str) -> bool:
+    """Tell whether a host is this machine, or by its address in the same private network."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private or address.is_loopback or address.is_link_local
 
 
 def _own(told: PasskeyKey, own: PasskeyKey | None) -> PasskeyKey:

@@ -1,4 +1,4 @@
-"""`doorward pair`, `renew`, `let-in` and `add-key`: what they take, and what is kept on the way.
+"""`doorward pair`: what it takes, and what is kept on the way.
 
 In the folder of `doorward-view`, beside its own files: `doorbell.json`, the doorbell as its words
 were compared, and `passkey.json`, which passkey in a FIDO2 key it is. Both hold public halves only.
@@ -16,31 +16,36 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 
 from firmware.durable import write_atomic
-from firmware.owner.account import TIMEOUT_S, Account
+from firmware.owner.account import Account
 from firmware.owner.approving import Terminal
 from firmware.owner.door_page import TIMEOUT_S as PAGE_TIMEOUT_S
 from firmware.owner.door_page import DoorPage
-from firmware.owner.errors import AccountFailed, OwnerError
+from firmware.owner.errors import OwnerError
 from firmware.owner.key_file import load_passkey_file, make_key_file
 from firmware.owner.keyboard import (
     ask,
     default_folder,
-    fido_person,
-    name_option,
     new_passphrase,
-    origin_option,
     passphrase,
-    wall_ms,
 )
-from firmware.owner.pairing import PairedDoorbell, Patience, log_in, pair, set_up, sign_in
-from firmware.owner.passkey import OwnerPasskey, Site
+from firmware.owner.pairing import (
+    PairedDoorbell,
+    Patience,
+    check_way,
+    log_in,
+    pair,
+    set_up,
+    sign_in,
+)
+from firmware.owner.passkey import OwnerPasskey
 from firmware.owner.qr import check_room, draw_qr, is_drawable, save_qr
-from firmware.owner.signing import add_key, let_in, renew
-from firmware.owner.telling import plain
+from firmware.person.errors import AccountFailed
+from firmware.person.keyboard import fido_person, name_option, origin_option
+from firmware.person.passkey import Site
+from firmware.person.relay_calls import TIMEOUT_S
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.grants import OwnerKeys
-from firmware.protocol.owner_codes import parse_approver_code
-from firmware.protocol.pairing import approver_words
+from firmware.protocol.plain_text import plain
 from firmware.viewer.folder import Folder
 from firmware.viewer.keys import PlayerKeys
 
@@ -67,46 +72,7 @@ _KEY_FILE = (
 
 
 def add_pairing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands."""
-    pairing = _add_pair(commands)
-    renewing = commands.add_parser(
-        "renew",
-        help="let this machine watch for another 30 days, where it was paired from",
-        description="Signs with your passkey that this machine's keys count for 30 more days.",
-    )
-    renewing.set_defaults(run=_renew)
-    letting = commands.add_parser(
-        "let-in",
-        help="let somebody be an owner too, where you paired from",
-        description="Shows who has asked to be an owner, with six words, and signs for them with "
-        "your passkey. The doorbell's own page asks once more.",
-    )
-    letting.set_defaults(run=_let_in)
-    adding = commands.add_parser(
-        "add-key",
-        help="let a key of `doorward approve` count, where you paired from",
-        description="Signs with your passkey that a key may confirm your statements from anywhere. "
-        "The doorbell's own page asks once more, and shows the key's six words.",
-    )
-    adding.add_argument("code", help="as `doorward approve` printed it: DWA1:…")
-    adding.set_defaults(run=_add_key)
-    for command in (renewing, letting, adding):
-        command.add_argument(
-            "--key-file", type=Path, metavar="FILE", help="your passkey is in this file"
-        )
-    for command in (pairing, renewing, letting, adding):
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=default_folder(),
-            metavar="DIR",
-            help="the folder of `doorward-view`, which this sets up (%(default)s)",
-        )
-
-
-def _add_pair(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> argparse.ArgumentParser:
+    """Add the command."""
     pairing = commands.add_parser(
         "pair",
         help="become a doorbell's first owner from here, without a browser",
@@ -140,8 +106,14 @@ def _add_pair(
         "--replace", action="store_true", help="set the folder up for this doorbell, in place of "
         "the one that it knows",
     )  # fmt: skip
+    pairing.add_argument(
+        "--data",
+        type=Path,
+        default=default_folder(),
+        metavar="DIR",
+        help="the folder of `doorward-view`, which this sets up (%(default)s)",
+    )
     pairing.set_defaults(run=_pair)
-    return pairing
 
 
 def _pair(options: argparse.Namespace) -> int:
@@ -157,6 +129,7 @@ def _pair(options: argparse.Namespace) -> int:
             "or give --qr FILE.png"
         )
     terminal = Terminal(say=print, ask=ask)
+    check_way(options.relay, terminal)
     secret, link_origin = _invitation(options.invitation or "")
     with _http(TIMEOUT_S) as http:
         site = Site.of(_owner_origin(options, link_origin, Account(http, options.relay), terminal))
@@ -188,50 +161,19 @@ def _paired(
             owner,
             relay=options.relay,
             terminal=terminal,
-            patience=Patience(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line),
+            patience=patience_here(),
             show_code=lambda text: _show_code(text, options.qr),
             door=DoorPage(http, options.door) if options.door else None,
             door_url=options.door or "",
         )
 
 
-def _renew(options: argparse.Namespace) -> int:
-    browser = Folder(options.data).keys().public
-    with _at_home(options) as (account, passkey, paired):
-        renew(account, passkey, paired, browser, now_ms=wall_ms())
-    print(
-        "Sent. The doorbell counts 30 days from when it reads it; `doorward owners` shows until "
-        "when. If it didn't know this machine any more, its own page asks you first."
-    )
-    return 0
-
-
-def _let_in(options: argparse.Namespace) -> int:
-    with _at_home(options) as (account, passkey, paired):
-        terminal = Terminal(say=print, ask=ask)
-        signed = let_in(account, passkey, paired, terminal, now_ms=wall_ms())
-    if signed:
-        print("Sent. The doorbell's own page asks you to confirm, and shows the same six words.")
-    else:
-        print("Nobody was let in. Whoever wants to be joins first, by the operator's invitation.")
-    return 0
-
-
-def _add_key(options: argparse.Namespace) -> int:
-    code = parse_approver_code(options.code)
-    with _at_home(options) as (account, passkey, paired):
-        add_key(account, passkey, paired, code, now_ms=wall_ms())
-    print(f"“{plain(code.name)}” has these six words:\n\n  {' '.join(approver_words(code.key))}\n")
-    print("Sent. Confirm at the doorbell's own page, only if it shows the same.")
-    return 0
-
-
 @contextmanager
-def _at_home(
+def at_home(
     options: argparse.Namespace,
 ) -> Iterator[tuple[Account, OwnerPasskey, PairedDoorbell]]:
     """Be signed in with the passkey that a doorbell was paired with from this machine."""
-    paired = _kept(options.data / DOORBELL_NAME)
+    paired = kept_doorbell(options.data / DOORBELL_NAME)
     site = Site.of(paired.owner.passkey.origin)
     passkey = _passkey(options, site, is_to_be_made=False)
     if passkey.key != paired.owner.passkey:
@@ -324,6 +266,11 @@ def _show_code(text: str, picture: Path | None) -> None:
     )
 
 
+def patience_here() -> Patience:
+    """Return how a program at this terminal waits."""
+    return Patience(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line)
+
+
 def _show_line(text: str) -> None:
     """Show what is waited for, in one line that is written over."""
     if sys.stderr.isatty():
@@ -335,8 +282,8 @@ def _done(options: argparse.Namespace, site: Site) -> str:
     app = (
         f"Sign in to the owner's app at {site.origin} with this same FIDO2 key, on any machine."
         if options.key_file is None
-        else "The owner's app can't use a passkey in a file, so no grant can be signed with it. "
-        f"Let an owner in who has a phone or a FIDO2 key: doorward let-in{file}"
+        else "The owner's app can't use a passkey in a file. Who has a phone or a FIDO2 key can be "
+        f"an owner, too: doorward let-in{file}"
     )
     return "\n".join(
         (
@@ -345,6 +292,7 @@ def _done(options: argparse.Namespace, site: Site) -> str:
             "  doorward owners         who owns it, and which machines may watch",
             "  doorward-view run       let a player on this machine watch",
             f"  doorward renew{file}    another 30 days",
+            "  doorward requests       what the police ask of your door, and how to answer it",
             "",
             app,
             "If all passkeys are lost, only a printed code helps: doorward recovery",
@@ -374,7 +322,8 @@ def _keep(path: Path, paired: PairedDoorbell) -> None:
         raise OwnerError(f"{path} can't be written: {error.strerror}") from error
 
 
-def _kept(path: Path) -> PairedDoorbell:
+def kept_doorbell(path: Path) -> PairedDoorbell:
+    """Return the doorbell that was paired from this machine, or raise OwnerError."""
     try:
         with path.open("rb") as file:
             return decode(PairedDoorbell, file.read(MAX_FILE_BYTES + 1), max_bytes=MAX_FILE_BYTES)

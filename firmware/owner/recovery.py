@@ -7,9 +7,9 @@ from firmware.owner.approving import Terminal
 from firmware.owner.door_page import DoorPage
 from firmware.owner.errors import OwnerError, PageFailed
 from firmware.owner.qr import draw_qr, is_drawable
-from firmware.owner.telling import plain
 from firmware.protocol.owner_codes import recovery_code_text
 from firmware.protocol.pairing import recovery_key_words
+from firmware.protocol.plain_text import plain
 from firmware.protocol.recovery import RecoveryUse, recovery_use_text
 from firmware.vault.recovery_words import (
     make_recovery_key,

@@ -9,10 +9,9 @@ from firmware.owner.approving import Terminal
 from firmware.owner.errors import OwnerError
 from firmware.owner.pairing import PairedDoorbell
 from firmware.owner.passkey import OwnerPasskey
-from firmware.owner.telling import plain
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
-from firmware.protocol.encoding import WireError, new_id, unb64u
+from firmware.protocol.encoding import WireError, new_id, sha256_hex, unb64u
 from firmware.protocol.grants import (
     STATEMENT_TAG,
     AddOwner,
@@ -25,6 +24,7 @@ from firmware.protocol.grants import (
 from firmware.protocol.owner_codes import ApproverCode
 from firmware.protocol.pairing import PairingCode, newcomer_words
 from firmware.protocol.passkeys import challenge
+from firmware.protocol.plain_text import plain
 
 STATEMENT_LIFE_MS = 3600 * 1000
 
@@ -36,9 +36,12 @@ def renew(
     browser: BrowserKeys,
     *,
     now_ms: int,
-) -> None:
-    """Sign that this machine's keys count for 30 days from now; AccountFailed or KeyRefused."""
-    _send(account, passkey, paired, EnrolBrowser(browser=browser), now_ms)
+) -> str:
+    """Sign that this machine's keys count for 30 days from now; return the statement's digest.
+
+    Raises AccountFailed or KeyRefused.
+    """
+    return send(account, passkey, paired, EnrolBrowser(browser=browser), now_ms)
 
 
 def add_key(
@@ -48,9 +51,12 @@ def add_key(
     code: ApproverCode,
     *,
     now_ms: int,
-) -> None:
-    """Sign that a key may confirm this owner's statements; AccountFailed or KeyRefused."""
-    _send(account, passkey, paired, AddApprover(name=code.name, key=code.key), now_ms)
+) -> str:
+    """Sign that a key may confirm this owner's statements; return the statement's digest.
+
+    Raises AccountFailed or KeyRefused.
+    """
+    return send(account, passkey, paired, AddApprover(name=code.name, key=code.key), now_ms)
 
 
 def let_in(
@@ -60,13 +66,15 @@ def let_in(
     terminal: Terminal,
     *,
     now_ms: int,
-) -> int:
-    """Ask about each who wants to be an owner too; return how many were signed for.
+) -> dict[str, str]:
+    """Ask about each who wants to be an owner too; return whom was signed for, by name.
+
+    The names stand under the digests of the statements.
 
     Raises AccountFailed, KeyRefused or OwnerError. The words are computed here, over the very keys
     that are signed: a relay that swaps them shows others than the newcomer's own app does.
     """
-    signed = 0
+    signed = {}
     for join in account.joins():
         if join.device != paired.device:
             continue
@@ -81,21 +89,28 @@ def let_in(
         )
         if terminal.ask("The same, and let them in? (yes/no) ").strip().lower() == "yes":
             terms = AddOwner(pairing_id=join.pairing_id, owner=join.owner)
-            _send(account, passkey, paired, terms, now_ms)
-            signed += 1
+            signed[send(account, passkey, paired, terms, now_ms)] = join.owner.name
     return signed
 
 
-def _send(
-    account: Account, passkey: OwnerPasskey, paired: PairedDoorbell, terms: Terms, now_ms: int
-) -> None:
+def send(
+    account: Account,
+    passkey: OwnerPasskey,
+    paired: PairedDoorbell,
+    terms: Terms,
+    now_ms: int,
+    *,
+    life_ms: int = STATEMENT_LIFE_MS,
+) -> str:
+    """Sign, seal and send one statement; return its digest. AccountFailed or KeyRefused."""
     text = Statement(
         device=paired.device,
         nonce=new_id(),
-        not_after_ms=now_ms + STATEMENT_LIFE_MS,
+        not_after_ms=now_ms + life_ms,
         terms=terms,
     ).encode()
     signed = SignedStatement(
         statement=text.decode(), assertion=passkey.sign(challenge(STATEMENT_TAG, text))
     )
     account.send_statement(paired.device, seal_statement(signed, unb64u(paired.sealing_key)))
+    return sha256_hex(text)

@@ -11,6 +11,7 @@ from datetime import datetime, tzinfo
 from firmware.protocol.asking import (
     AgencyAsked,
     ApproverAsked,
+    AskedClip,
     BrowserAsked,
     GrantAsked,
     HouseholdNow,
@@ -20,6 +21,7 @@ from firmware.protocol.asking import (
     SettingsAsked,
     WaitingLine,
 )
+from firmware.protocol.plain_text import plain
 
 WIDTH = 96
 TIMES = {
@@ -39,29 +41,24 @@ INTENTS = {
 }
 
 
-def plain(text: str) -> str:
-    """Return a text that a terminal only shows."""
-    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
-
-
 def title_of(line: WaitingLine) -> str:
     """Return what it is, in one line."""
     asked = line.asked
     title = INTENTS[_kind(line)]
     match asked:
         case GrantAsked():
-            return f"{title} to {_one_line(asked.agency)}"
+            return f"{title} to {one_line(asked.agency)}"
         case SettingsAsked() | RecoveryAsked():
             return title
         case _:
-            return f"{title}: {_one_line(asked.name)}"
+            return f"{title}: {one_line(asked.name)}"
 
 
 def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
     """Return all that an owner must know before they say yes."""
     asked = line.asked
-    until = _time(line.expires_ms, zone)
-    head = [title_of(line), f"Signed by {_one_line(line.signer_name)}; waits until {until}.", ""]
+    until = time_text(line.expires_ms, zone)
+    head = [title_of(line), f"Signed by {one_line(line.signer_name)}; waits until {until}.", ""]
     match asked:
         case GrantAsked():
             return [*head, *_grant(asked, zone)]
@@ -81,15 +78,14 @@ def lines_of(line: WaitingLine, zone: tzinfo | None) -> list[str]:
 def household_lines(household: HouseholdNow, zone: tzinfo | None) -> list[str]:
     """Return who lives there."""
     lines = ["Owners:"]
-    lines += [f"  {_one_line(o.name)}{' (you)' if o.is_you else ''}" for o in household.owners]
+    lines += [f"  {one_line(o.name)}{' (you)' if o.is_you else ''}" for o in household.owners]
     lines += ["", "Your browsers and players:"]
     for browser in household.browsers:
-        until = "" if browser.expires_ms is None else f", until {_time(browser.expires_ms, zone)}"
-        lines.append(
-            f"  {_one_line(browser.name)}{' (this one)' if browser.is_this else ''}{until}"
-        )
+        ends_ms = browser.expires_ms
+        until = "" if ends_ms is None else f", until {time_text(ends_ms, zone)}"
+        lines.append(f"  {one_line(browser.name)}{' (this one)' if browser.is_this else ''}{until}")
     lines += ["", "Your keys that confirm from anywhere:"]
-    lines += [f"  {_one_line(one.name)}: {' '.join(one.words)}" for one in household.approvers]
+    lines += [f"  {one_line(one.name)}: {' '.join(one.words)}" for one in household.approvers]
     if not household.approvers:
         lines.append("  none")
     words = " ".join(household.recovery_words)
@@ -98,40 +94,51 @@ def household_lines(household: HouseholdNow, zone: tzinfo | None) -> list[str]:
 
 
 def _grant(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
+    until = time_text(asked.not_after_ms, zone)
+    return [
+        *asking_lines(asked, zone),
+        "",
+        *leaving_lines(asked, zone),
+        "",
+        "If you say yes, a number that nobody can read is written in the public log; then it is",
+        f"sealed and sent, by {until} or never. You can take it back.",
+        "What the agency has downloaded by then, it can only be asked to delete.",
+    ]
+
+
+def asking_lines(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
+    """Return who asks for what, and what they promise."""
     example = ["THIS IS AN INVENTED TOWN'S REGISTER: an example, not the police.", ""]
     danger = ["EMERGENCY. The danger that they state:", *_indented(asked.danger), ""]
-    minutes, seconds = divmod(sum(c.to_ms - c.from_ms for c in asked.clips) // 1000, 60)
     lines = [
         *(example if asked.is_example else []),
         *(danger if asked.danger else []),
-        f"Agency:    {_one_line(asked.agency)}",
-        f"Officers:  {_one_line(asked.officer_name)}, and {_one_line(asked.cosigner_name)}",
-        f"Contact:   {_one_line(asked.contact)}",
-        f"Case:      {_one_line(asked.case_number)} ({asked.incident_type.replace('_', ' ')})",
-        f"Asked for: {_time(asked.asked_from_ms, zone)} to {_time(asked.asked_to_ms, zone)}",
+        f"Agency:    {one_line(asked.agency)}",
+        f"Officers:  {one_line(asked.officer_name)}, and {one_line(asked.cosigner_name)}",
+        f"Contact:   {one_line(asked.contact)}",
+        f"Case:      {one_line(asked.case_number)} ({asked.incident_type.replace('_', ' ')})",
+        f"Asked for: {span_text(asked.asked_from_ms, asked.asked_to_ms, zone)}",
         "What they write:",
         *_indented(asked.text),
     ]
     if asked.reason:
         lines += ["Why they ask for so long a time:", *_indented(asked.reason)]
-    sound = "WITH SOUND" if asked.has_audio else "no sound"
     shared = "with a prosecutor" if asked.onward_sharing == "prosecutor" else "with nobody"
-    lines += [
+    return [
+        *lines,
         f"They promise to keep it for {asked.retention_days} days at most, and share it {shared}.",
-        "",
-        f"WHAT LEAVES: {minutes} min {seconds} s, {sound}",
     ]
+
+
+def leaving_lines(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
+    """Return what would leave, and who could open it."""
+    minutes, seconds = divmod(sum(c.to_ms - c.from_ms for c in asked.clips) // 1000, 60)
+    sound = "WITH SOUND" if asked.has_audio else "no sound"
+    lines = [f"WHAT LEAVES: {minutes} min {seconds} s, {sound}"]
     for number, clip in enumerate(asked.clips, 1):
-        whole = "the whole recording" if clip.is_whole else "a part of the recording"
-        heard = ", with sound" if clip.has_sound else ""
-        lines.append(
-            f"  {number}. {_time(clip.from_ms, zone)} to {_time(clip.to_ms, zone)}: "
-            f"{whole}{heard}{TIMES[clip.time]}"
-        )
-        if clip.problem:
-            lines.append(f"     CAN'T BE GIVEN: {_one_line(clip.problem)}")
+        lines += clip_lines(clip, number, zone)
     given = [
-        f"{what} {_one_line(value)}"
+        f"{what} {one_line(value)}"
         for what, value in (
             ("name", asked.given_name),
             ("address", asked.given_address),
@@ -142,13 +149,25 @@ def _grant(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
     return [
         *lines,
         f"Of yourself:  {'; '.join(given) or 'nothing'}",
-        f"Who can open it: {_one_line(asked.agency)}'s keys, and nobody else:",
+        f"Who can open it: {one_line(asked.agency)}'s keys, and nobody else:",
         f"  {', '.join(asked.key_fingerprints)}",
-        "",
-        "If you say yes, a number that nobody can read is written in the public log; then it is",
-        f"sealed and sent, by {_time(asked.not_after_ms, zone)} or never. You can take it back in",
-        "the app. What the agency has downloaded by then, it can only be asked to delete.",
     ]
+
+
+def clip_lines(clip: AskedClip, number: int, zone: tzinfo | None) -> list[str]:
+    """Return what of one clip would leave."""
+    whole = "the whole recording" if clip.is_whole else "a part of the recording"
+    heard = ", with sound" if clip.has_sound else ""
+    span = span_text(clip.from_ms, clip.to_ms, zone)
+    lines = [f"  {number}. {span}: {whole}{heard}{TIMES[clip.time]}"]
+    if clip.problem:
+        lines.append(f"     CAN'T BE GIVEN: {one_line(clip.problem)}")
+    return lines
+
+
+def span_text(from_ms: int, to_ms: int, zone: tzinfo | None) -> str:
+    """Return two moments as people read them."""
+    return f"{time_text(from_ms, zone)} to {time_text(to_ms, zone)}"
 
 
 def _settings(asked: SettingsAsked) -> list[str]:
@@ -167,7 +186,7 @@ def _settings(asked: SettingsAsked) -> list[str]:
 
 
 def _words(words: Sequence[str], says: str) -> list[str]:
-    return [says, "", f"  {' '.join(_one_line(word) for word in words)}", "",
+    return [says, "", f"  {' '.join(one_line(word) for word in words)}", "",
             "Say yes only if they are the same."]  # fmt: skip
 
 
@@ -185,11 +204,13 @@ def _indented(text: str) -> list[str]:
     ]
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text of somebody else's on one line."""
     return plain(text).replace("\n", " ")
 
 
-def _time(wall_ms: int, zone: tzinfo | None) -> str:
+def time_text(wall_ms: int, zone: tzinfo | None) -> str:
+    """Return a moment as people read it."""
     moment = datetime.fromtimestamp(wall_ms / 1000, zone).astimezone(zone)
     return moment.strftime("%a %Y-%m-%d %H:%M:%S %Z").strip()
 

@@ -1,31 +1,50 @@
-"""The words of the data channel "asked": what waits for an owner's word, and the word of a key.
+"""The words of the data channel "asked": what the police ask, what waits for an owner's word, and
+the word of a key.
 
-Spoken between the doorbell and `doorward approve`, end to end: the relay, which carries the
-signalling, sees neither a request nor what was decided. A program says one `Wish` a message. The
-doorbell answers by a JSON text with a `type`: `waiting`, `part` and `household` announce `size`
-bytes that follow in chunks of CHUNK_BYTES, and then an `end`; `confirmed` and `refused` answer a
-confirmation; `error` says why nothing comes. One answer at a time, in order.
+Spoken between the doorbell and `doorward approve` or `answer`, end to end: the relay, which carries
+the signalling, sees neither a request nor what was decided. A program says one `Wish` a message.
+The doorbell answers by a JSON text with a `type`: `waiting`, `part`, `household`, `requests` and
+`clips` announce `size` bytes that follow in chunks of CHUNK_BYTES, and then an `end`; `confirmed`
+and `refused` answer a confirmation; `error` says why nothing comes. One answer at a time, in order.
 
 What waits is as the doorbell's own page shows it (door/shown.py): both are made of the same facts.
+What is asked is padded, so that whoever counts bytes doesn't learn whether there is a request.
 """
 
 from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.protocol.encoding import Digest, Document, Line, ShortB64u, WallTimeMs
-from firmware.protocol.grants import SignedStatement
-from firmware.protocol.requests import IncidentType
+from firmware.protocol.encoding import (
+    Digest,
+    Document,
+    Line,
+    ShortB64u,
+    WallTimeMs,
+    decode_canonical,
+    sha256_hex,
+)
+from firmware.protocol.grants import ClipRange, SignedStatement
+from firmware.protocol.requests import EvidenceRequest, IncidentType
 
 ASKED_LABEL = "asked"
 CHUNK_BYTES = 16 * 1024
 MAX_LIST_BYTES = 512 * 1024
 MAX_PART_BYTES = 256 * 1024 * 1024
+MAX_REQUESTS = 20
+MAX_GIVEN = 50
+MAX_OFFERED = 200
+LIST_STEP_BYTES = 64 * 1024
+"""What is asked is padded to a multiple of this; hardly any list needs a second one."""
 
 Text = Annotated[str, msgspec.Meta(max_length=4000)]
 Words = Annotated[list[Line], msgspec.Meta(max_length=6)]
 Polygon = Annotated[list[tuple[int, int]], msgspec.Meta(max_length=8)]
 Polygons = Annotated[list[Polygon], msgspec.Meta(max_length=4)]
+Stage = Literal[
+    "waiting", "not_confirmed", "logging", "sealing", "sending", "sent", "failed", "taken_back"
+]
+"""Of a grant: it waits for the owner's last word, didn't get it, or is as far as that."""
 PartNumber = Annotated[int, msgspec.Meta(ge=1, le=16)]
 
 
@@ -50,7 +69,35 @@ class HouseholdWanted(Document, frozen=True, kw_only=True, tag="household", tag_
     """Say who the owners are, and which browsers and keys are mine."""
 
 
-Wish = WaitingWanted | PartWanted | ConfirmWanted | HouseholdWanted
+class RequestsWanted(Document, frozen=True, kw_only=True, tag="requests", tag_field="type"):
+    """Say which published requests concern this door."""
+
+
+class ClipsWanted(Document, frozen=True, kw_only=True, tag="clips", tag_field="type"):
+    """Say what there is to give of the time that a request asks for, between these two moments."""
+
+    request_digest: Digest
+    from_ms: WallTimeMs
+    to_ms: WallTimeMs
+
+
+class LookWanted(Document, frozen=True, kw_only=True, tag="look", tag_field="type"):
+    """Send as a `part` what would leave if this were granted, before anybody signs it."""
+
+    request_digest: Digest
+    clip: ClipRange
+    has_audio: bool
+
+
+Wish = (
+    WaitingWanted
+    | PartWanted
+    | ConfirmWanted
+    | HouseholdWanted
+    | RequestsWanted
+    | ClipsWanted
+    | LookWanted
+)
 
 
 class AskedClip(Document, frozen=True, kw_only=True):
@@ -203,3 +250,68 @@ class HouseholdNow(Document, frozen=True, kw_only=True):
     approvers: Annotated[list[ApproverLine], msgspec.Meta(max_length=5)]
     recovery_words: Words
     """Of the recovery key that counts; none: there is none."""
+
+
+class RequestLine(Document, frozen=True, kw_only=True):
+    """One published request that concerns this door, as the doorbell itself read the register.
+
+    `request` is the text that both officers signed, so what is shown is what a grant names.
+    `sealing_keys` are those that the agency's agreement in force has: what could open a package.
+    """
+
+    request: Annotated[str, msgspec.Meta(max_length=32 * 1024)]
+    agency: Text
+    """The name that the public register gives it."""
+    is_example: bool
+    sealing_keys: Annotated[list[ShortB64u], msgspec.Meta(min_length=1, max_length=8)]
+    is_declined: bool
+    held_until_ms: WallTimeMs | None
+    """Until when all of the asked time is kept; None: it isn't held."""
+
+    @property
+    def digest_of_request(self) -> str:
+        """What statements name."""
+        return sha256_hex(self.request.encode())
+
+    def parsed(self) -> EvidenceRequest:
+        """Return the request, or raise WireError."""
+        return decode_canonical(EvidenceRequest, self.request.encode())
+
+
+class GivenLine(Document, frozen=True, kw_only=True):
+    """A grant that this owner signed, and how far it is."""
+
+    statement_digest: Digest
+    request_digest: Digest
+    agency: Text
+    received_ms: WallTimeMs
+    stage: Stage
+
+
+class RequestsNow(Document, frozen=True, kw_only=True):
+    """All that concerns this door now, emergencies first; `left_out` more didn't fit.
+
+    `given` is what the caller's owner gave, the newest first, whether or not it is asked for still.
+    """
+
+    v: Literal[1] = 1
+    is_opted_in: bool
+    """Owners want to hear of requests; else there is none here."""
+    requests: Annotated[list[RequestLine], msgspec.Meta(max_length=MAX_REQUESTS)]
+    left_out: int
+    given: Annotated[list[GivenLine], msgspec.Meta(max_length=MAX_GIVEN)]
+
+
+class OfferedClip(Document, frozen=True, kw_only=True):
+    """A recording that can be given: `clip` is what would be signed, `leaves` what would go."""
+
+    clip: ClipRange
+    leaves: AskedClip
+
+
+class ClipsNow(Document, frozen=True, kw_only=True):
+    """What there is of the asked time, oldest first; with `is_more`, ask for less time."""
+
+    v: Literal[1] = 1
+    clips: Annotated[list[OfferedClip], msgspec.Meta(max_length=MAX_OFFERED)]
+    is_more: bool

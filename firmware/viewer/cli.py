@@ -18,6 +18,7 @@ import httpx2
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError
 from firmware.protocol.pairing import browser_words
+from firmware.protocol.plain_text import plain
 from firmware.protocol.players import MAX_TEXT_CHARS, PlayerSetup, code_text
 from firmware.viewer.checking import find
 from firmware.viewer.errors import ViewerError
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options, folder)
     except (ViewerError, WireError) as error:
-        print(f"doorward-view: {error}", file=sys.stderr)
+        print(f"doorward-view: {plain(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -102,7 +103,7 @@ async def _check(folder: Folder) -> int:
     async with _http() as http:
         findings = await find(keys, setup, RelayClient(http, setup))
     for finding in findings:
-        print(f"{'✓' if finding.is_ok else '✗'} {finding.text}")
+        print(f"{'✓' if finding.is_ok else '✗'} {plain(finding.text)}")
     return 0 if all(finding.is_ok for finding in findings) else 1
 
 

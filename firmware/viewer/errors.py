@@ -14,6 +14,8 @@
 Each text is one sentence for people that says what to do.
 """
 
+from firmware.protocol.plain_text import plain
+
 
 class ViewerError(Exception):
     """Base of all."""
@@ -39,7 +41,7 @@ class RelayRefused(RelayError):
     """The relay or the doorbell refused; `code` is its word for it."""
 
     def __init__(self, code: str, message: str, retry_after_s: int | None = None) -> None:
-        super().__init__(HELP.get(code) or f"{message} ({code})")
+        super().__init__(HELP.get(code) or plain(f"{message} ({code})"))
         self.code = code
         self.retry_after_s = retry_after_s
 

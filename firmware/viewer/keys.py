@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import Document, Line, ShortB64u, WireError, b64u, decode, unb64u
 from firmware.protocol.live import LiveCandidates, LiveOffer, SignedLive
+from firmware.protocol.notes import OwnerNote, open_note
 
 _P256_BYTES = 32
 
@@ -77,3 +78,7 @@ class PlayerKeys:
         text = document.encode()
         signature = self._session_key.sign(document.tag + text, ec.ECDSA(hashes.SHA256()))
         return SignedLive(text=text.decode(), signature=b64u(signature))
+
+    def open_note(self, sealed: bytes, identity_key: bytes) -> OwnerNote:
+        """Open what a doorbell (SubjectPublicKeyInfo) sealed to this player, or raise WireError."""
+        return open_note(sealed, self._viewing_key.private_bytes_raw(), identity_key)

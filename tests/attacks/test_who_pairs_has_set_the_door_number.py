@@ -5,13 +5,17 @@ import asyncio
 import pytest
 
 from firmware.admitting import Admitting
+from firmware.clips.database import Database
+from firmware.clips.promise_store import PromiseStore
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
+from firmware.first_pairing import FirstPairing
 from firmware.noting import Notes
 from firmware.own_page import HowItIs, OwnPage
+from firmware.promises import Promises
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Note, Paired
 from firmware.protocol.grants import OwnerKeys
@@ -31,16 +35,22 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     async def tell(body: EventBody) -> None:
         told.append(body)
 
+    async def tell_once(body: EventBody, _event_id: str) -> None:
+        told.append(body)
+
     async def forget(_browser: str) -> None:
         return
 
+    database = Database(tmp_path / "library.sqlite3")
+    store = PromiseStore(database)
+    promises = Promises(store=lambda: store, tell=tell, tell_once=tell_once)
     browsers = BrowserStore(tmp_path / "browsers.json", owners)
     notes = Notes(
         keys=load_or_make_keys(tmp_path / "keys"),
         owners=owners,
         browsers=browsers,
         clock=clock,
-        tell=tell,  # type: ignore[arg-type]
+        tell=promises.tell,
     )
     admitting = Admitting(
         owners=owners,
@@ -49,20 +59,28 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         clock=clock,
         on_browser_ended=forget,
     )
+    first_pairing = FirstPairing(
+        pairing=pairing,
+        door_number=number,
+        admitting=admitting,
+        owners=owners,
+        promise_store=store,
+        promises=promises,
+        clock=clock,
+    )
     page = OwnPage(
         keys=load_or_make_keys(tmp_path / "keys"),
         recovering=None,  # type: ignore[arg-type]
         desk=None,  # type: ignore[arg-type]
         pairing=pairing,
+        first_pairing=first_pairing,
         owners=owners,
-        admitting=admitting,
         door_number=number,
         library=None,  # type: ignore[arg-type]
         showing=None,  # type: ignore[arg-type]
         progress=None,  # type: ignore[arg-type]
         knock=None,  # type: ignore[arg-type]
         clock=clock,
-        tell=tell,  # type: ignore[arg-type]
         how_it_is=HowItIs(is_online=lambda: True),
         ear=None,  # type: ignore[arg-type]
         door_url="http://door.test",
@@ -80,3 +98,4 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     assert owners.owners == (owner.owner,)
     assert [one.keys for one in browsers.all()] == [owner.browser]
     assert [type(body) for body in told] == [Paired, Note]  # its browser hears of itself
+    database.close()

@@ -9,9 +9,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC
 from pathlib import Path
 
-from firmware.own_page import AskedLine, Showing
+from firmware.clips.slot_store import SlotStore
+from firmware.own_page import AskedLine, AskedRequests, Progress, Showing
+from firmware.owner.answering import Answering
 from firmware.owner.approving import Approving, Terminal
 from firmware.owner.asking import Asking
 from firmware.owner.key_file import FileKey, make_key_file
@@ -19,9 +22,12 @@ from firmware.owner.line import open_line
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup
+from firmware.protocol.register.facts import RegisterFacts
+from firmware.request_desk import RequestDesk
 from firmware.statements import StatementDesk
 from firmware.viewer.gateway import Gateway
 from firmware.viewer.keys import PlayerKeys
+from tests.fakes.consent_world import CELL
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
 from tests.fakes.straight_relay import StraightRelay
@@ -80,43 +86,92 @@ class AskedHouse:
         async with open_line(gateway, []) as line:
             yield Asking(line, answer_s=5)
 
-    def program(self, key: FileKey, *answers: str) -> Approving:
-        """Return the owner's program; whoever sits before it types these answers."""
+    def terminal(self, *answers: str) -> Terminal:
+        """Return a terminal; whoever sits before it types these answers."""
         typed = iter(answers)
 
         def ask(prompt: str) -> str:
             self.said.append(prompt)
             return next(typed)
 
+        return Terminal(say=self.said.append, ask=ask)
+
+    def answering(self, *answers: str) -> Answering:
+        """Return the program that answers a request."""
+        return Answering(
+            terminal=self.terminal(*answers),
+            folder=self.folder,
+            wall_ms=lambda: self.rig.now_ms,
+            zone=UTC,
+            find_player=lambda: None,
+        )
+
+    def program(self, key: FileKey, *answers: str) -> Approving:
+        """Return the program that confirms."""
         return Approving(
             device=self.rig.keys.device,
             key=key,
-            terminal=Terminal(say=self.said.append, ask=ask),
+            terminal=self.terminal(*answers),
             folder=self.folder,
             wall_ms=lambda: self.rig.now_ms,
             find_player=lambda: None,
         )
 
 
-@asynccontextmanager
-async def asked_house(tmp_path: Path) -> AsyncIterator[AskedHouse]:
-    """Open it."""
-    async with desk_rig(tmp_path) as rig:
-        desk = rig.desk()
-        line = AskedLine(
-            desk=desk,
-            showing=Showing(
-                desk=desk,
-                owners=rig.owners,
-                household=rig.household,
-                library=rig.library,
-                playback=rig.playback,
-                register=lambda: rig.world.facts.register,
-            ),
-            owners=rig.owners,
+def asked_line(rig: DeskRig, desk: StatementDesk) -> AskedLine:
+    """Return what answers over a rig's line, of what a rig's desk has and its town asks."""
+
+    def register() -> RegisterFacts:
+        return rig.world.facts.register
+
+    showing = Showing(
+        desk=desk,
+        owners=rig.owners,
+        household=rig.household,
+        library=rig.library,
+        playback=rig.playback,
+        register=register,
+    )
+    requests = AskedRequests(
+        desk=RequestDesk(
+            cell=CELL,
+            is_opted_in=True,
+            clock=rig,
+            register=register,
             browsers=rig.browsers,
             household=rig.household,
-        )
+            statements=rig.store,
+            slots=SlotStore(rig.database),
+        ),
+        register=register,
+        showing=showing,
+        library=rig.library,
+        household=rig.household,
+        statements=rig.store,
+        progress=Progress(
+            statements=rig.store,
+            household=rig.household,
+            outgoing=rig.outgoing,
+            register=register,
+        ),
+        clock=rig,
+    )
+    return AskedLine(
+        desk=desk,
+        showing=showing,
+        requests=requests,
+        owners=rig.owners,
+        browsers=rig.browsers,
+        household=rig.household,
+    )
+
+
+@asynccontextmanager
+async def asked_house(tmp_path: Path, *, has_sound: bool = False) -> AsyncIterator[AskedHouse]:
+    """Open it."""
+    async with desk_rig(tmp_path, has_sound=has_sound) as rig:
+        desk = rig.desk()
+        line = asked_line(rig, desk)
         folder = tmp_path / "laptop"
         folder.mkdir()
         async with porch(asked=lambda: line) as here:

@@ -212,15 +212,15 @@ def reason(answer: object) -> str | None:
     return answer.reason
 
 
-def make_world() -> ConsentWorld:
+def make_world(now_ms: int = NOW_MS) -> ConsentWorld:
     owner = new_owner_passkey()
-    town = make_town()
+    town = make_town(now_ms=now_ms)
     signed = town.publish()
     clip_id = new_id()
     facts = Facts(
         device=DEVICE,
         cell=CELL,
-        now_ms=NOW_MS,
+        now_ms=now_ms,
         is_clock_trusted=True,
         owners=(Owner(name="Ada", passkey=owner.key),),
         register=town.facts(),
@@ -229,8 +229,8 @@ def make_world() -> ConsentWorld:
         clips={
             clip_id: ClipFact(
                 manifest_digest="ab" * 32,
-                started_ms=NOW_MS - 60 * MINUTE_MS,
-                ended_ms=NOW_MS - 59 * MINUTE_MS,
+                started_ms=now_ms - 60 * MINUTE_MS,
+                ended_ms=now_ms - 59 * MINUTE_MS,
             )
         },
         spent=frozenset(),

@@ -4,8 +4,7 @@
 """
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,20 +19,16 @@ from firmware.owner.approving import Terminal
 from firmware.owner.door_page import PairingShown
 from firmware.owner.key_file import FileKey, load_passkey_file, make_key_file
 from firmware.owner.pairing import PairedDoorbell, Patience, pair, sign_in
-from firmware.owner.passkey import OwnerPasskey, Site
+from firmware.owner.passkey import OwnerPasskey
+from firmware.person.passkey import Site
 from firmware.protocol.grants import OwnerKeys
 from firmware.viewer.folder import Folder
 from firmware.viewer.keys import PlayerKeys
+from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world
 
 SITE = Site.of(OWNER_ORIGIN)
-Json = dict[str, Any]  # Any: JSON values
-
-
-def as_it_is(_path: str, answer: Json) -> Json:
-    """An honest relay."""
-    return answer
 
 
 @dataclass
@@ -48,7 +43,7 @@ class PairingTown:
     invitation: str
     loop: asyncio.AbstractEventLoop
     http: httpx2.Client
-    change: Callable[[str, Json], Json] = as_it_is
+    change: Change = as_it_is
     is_careful: bool = True
     reads_code: bool = True
     chooses_number: bool = True
@@ -139,19 +134,8 @@ class PairingTown:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(5)
 
     def _carry(self, request: httpx2.Request) -> httpx2.Response:
-        body = request.read()
-        self.sent.append(body.decode())
-        headers = {k: v for k, v in request.headers.items() if k in ("origin", "authorization")}
-        got = self.http.request(
-            request.method,
-            str(request.url),
-            content=body,
-            headers=headers | {"Content-Type": "application/json"},
-        )
-        if not got.is_success or not got.content:
-            return httpx2.Response(got.status_code, content=got.content)
-        path = request.url.path.removeprefix("/api/v1/")
-        return httpx2.Response(200, content=json.dumps(self.change(path, got.json())))
+        self.sent.append(request.read().decode())
+        return carry(self.http, request, under="api/v1", change=self.change)
 
 
 @asynccontextmanager

@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from firmware.clips.promise_store import PromiseStore
 from firmware.door.ports import Locked, Outcome, WrongNumber
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.pairing import Pairing
 from firmware.enrolment.tries import Tries
+from firmware.first_pairing import FirstPairing
 from firmware.noting import Notes
 from firmware.own_page import HowItIs, OwnPage
 from firmware.protocol.encoding import new_id
@@ -66,20 +68,28 @@ class LostHouse:
             promises=rig.promises,
             seal_clips_to=self.sealed_to.append,
         )
+        self.first_pairing = FirstPairing(
+            pairing=self.pairing,
+            door_number=self.number,
+            admitting=rig.admitting,
+            owners=rig.owners,
+            promise_store=PromiseStore(rig.database),
+            promises=rig.promises,
+            clock=rig,
+        )
         self.page = OwnPage(
             keys=rig.keys,
             desk=self.desk,
             pairing=self.pairing,
+            first_pairing=self.first_pairing,
             recovering=self.recovering,
             owners=rig.owners,
-            admitting=rig.admitting,
             door_number=self.number,
             library=rig.library,
             showing=None,  # type: ignore[arg-type]
             progress=None,  # type: ignore[arg-type]
             knock=None,  # type: ignore[arg-type]
             clock=rig,
-            tell=rig.tell,
             door_url="http://door.test",
             how_it_is=HowItIs(is_online=lambda: True),
             ear=None,  # type: ignore[arg-type]

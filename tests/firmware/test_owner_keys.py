@@ -7,9 +7,10 @@ import pytest
 
 from firmware.owner import key_file
 from firmware.owner.approver import ApproverKey, sign_word
-from firmware.owner.errors import KeyRefused
-from firmware.owner.fido_key import FidoKey, Person, enrol_fido_key, load_fido_key
+from firmware.owner.fido_key import FidoKey, enrol_fido_key, load_fido_key
 from firmware.owner.key_file import load_key_file, make_key_file
+from firmware.person.errors import KeyRefused
+from firmware.person.fido_device import Person
 from firmware.protocol.decisions import Confirm
 from firmware.protocol.encoding import decode_canonical, unb64u
 from firmware.protocol.grants import STATEMENT_TAG, SignedStatement, Statement

@@ -10,23 +10,23 @@ from typing import Any
 import httpx2
 import msgspec
 import pytest
-from fido2.client import DefaultClientDataCollector, Fido2Client
-from fido2.webauthn import PublicKeyCredentialRequestOptions, UserVerificationRequirement
 from PIL import Image
 
 from firmware.capture.packets import LumaFrame
 from firmware.capture.qr import read_texts
-from firmware.owner import key_file
+from firmware.owner import key_file, signing_cli
 from firmware.owner.account import Account
 from firmware.owner.approving import Terminal
-from firmware.owner.errors import AccountFailed, KeyRefused, OwnerError, PairingFailed
-from firmware.owner.fido_key import FidoPasskey, Person
+from firmware.owner.errors import OwnerError, PairingFailed
+from firmware.owner.fido_key import FidoPasskey
 from firmware.owner.key_file import load_key_file, load_passkey_file, make_key_file
 from firmware.owner.pairing import log_in, set_up, sign_in
-from firmware.owner.passkey import CreationWanted, Site
 from firmware.owner.qr import save_qr
 from firmware.owner.signing import let_in, renew
 from firmware.owner_cli import main
+from firmware.person.errors import AccountFailed, KeyRefused
+from firmware.person.fido_device import Person
+from firmware.person.passkey import CreationWanted, Site
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
 from firmware.protocol.encoding import b64u, decode, new_id, unb64u
@@ -50,6 +50,7 @@ from firmware.protocol.passkeys import check_assertion, login_challenge
 from firmware.viewer.folder import Folder
 from relay.people.passkeys import Site as RelaySite
 from relay.people.passkeys import check_registration
+from tests.fakes.fido_browser import found_passkey
 from tests.fakes.fido_device import FidoKeyFake
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
 from tests.relay.http_people import Owner
@@ -281,40 +282,20 @@ async def test_a_fido_key_pairs_and_tells_the_relay_nothing_of_its_make(town: Pa
 
 
 async def test_the_same_fido_key_signs_in_to_the_app_in_a_browser(town: PairingTown) -> None:
-    """As a browser does: nobody names a credential, the key finds it by the site."""
     fake = FidoKeyFake()
     owner = await town.sign_in(town.account(), fido(town, fake))
     async with town.world.browser() as http:
         begun = (await http.post(f"{API}/owner/login/options", json={})).json()
-        (device,) = fake.plugged_in()
-        client = Fido2Client(
-            device,
-            DefaultClientDataCollector(OWNER_ORIGIN, verify=lambda _id, _origin: True),
-            Person(say=lambda _: None, ask_pin=lambda: "4711"),
-            extensions=[],
+        credential = found_passkey(
+            fake,
+            origin=OWNER_ORIGIN,
+            rp_id=begun["options"]["rpId"],
+            challenge=login_challenge(unb64u(begun["options"]["challenge"])),
         )
-        found = client.get_assertion(
-            PublicKeyCredentialRequestOptions(
-                challenge=login_challenge(unb64u(begun["options"]["challenge"])),
-                rp_id=begun["options"]["rpId"],
-                user_verification=UserVerificationRequirement.REQUIRED,
-            )
-        ).get_response(0)
-        credential = {
-            "id": b64u(found.raw_id),
-            "rawId": b64u(found.raw_id),
-            "type": "public-key",
-            "response": {
-                "clientDataJSON": b64u(bytes(found.response.client_data)),
-                "authenticatorData": b64u(bytes(found.response.authenticator_data)),
-                "signature": b64u(found.response.signature),
-                "userHandle": b64u(found.response.user_handle or b""),
-            },
-        }
         body = {"session": begun["session"], "credential": credential}
         done = await http.post(f"{API}/owner/login/verify", json=body)
     assert done.json()["owner"]["credential_id"] == owner.passkey.credential_id
-    assert found.response.user_handle
+    assert credential["response"]["userHandle"]
 
 
 async def test_a_fido_key_is_found_again_after_a_break(town: PairingTown) -> None:
@@ -357,8 +338,9 @@ async def test_renewing_signs_exactly_this_machines_keys(town: PairingTown) -> N
 
 
 async def test_a_key_that_confirms_is_added_by_the_passkey(
-    town: PairingTown, capsys: pytest.CaptureFixture[str]
+    town: PairingTown, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(signing_cli, "ANSWER_S", 0.1)  # there is no doorbell here
     account, passkey = town.account(), town.passkey()
     paired = await town.pair(account, await town.sign_in(account, passkey))
     folder = town.folder / "view"
@@ -403,11 +385,12 @@ async def test_a_newcomer_is_let_in_by_the_words_over_the_keys_that_are_signed(
     assert joined.is_success
     said: list[str] = []
     terminal = Terminal(say=said.append, ask=lambda _: answer)
-    count = await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5)
+    signed = await asyncio.to_thread(let_in, account, passkey, paired, terminal, now_ms=5)
     assert " ".join(newcomer_words(code)) in said[0]
     if answer == "no":
-        assert (count, await town.world.told(town.keys.device)) == (0, [])
+        assert (signed, await town.world.told(town.keys.device)) == ({}, [])
     else:
+        assert list(signed.values()) == ["Nils"]
         _, statement = await sent_to(town)
         assert statement.terms == AddOwner(pairing_id=code.pairing_id, owner=owner)
 

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.own_page import AskedLine, Showing
+from firmware.own_page import AskedLine
+from firmware.protocol.commands import ReplyBody, SealedStatement
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.owner_codes import ApproverCode, parse_approver_code
 from firmware.protocol.pairing import approver_words
 from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
 from firmware.statements import StatementDesk
+from tests.fakes.asked_house import asked_line
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
 from tests.flows.live_visit import Carrier
@@ -34,6 +36,7 @@ class Home:
     here: Porch
     rig: DeskRig
     desk: StatementDesk
+    line: AskedLine
     world: World
     relay: str
     folder: Path
@@ -56,6 +59,17 @@ class Home:
             cwd=REPOSITORY,
             env={**os.environ, "PYTHONUNBUFFERED": "1", "XDG_CONFIG_HOME": str(self.folder)},
         )  # fmt: skip
+
+    def connect_desk(self) -> None:
+        """Let the doorbell judge what the relay carries, and the relay have its notes."""
+        self.carrier.on_statement = self._judge
+
+    async def _judge(self, sealed: SealedStatement) -> ReplyBody:
+        before = len(self.rig.told)
+        reply = await self.desk.on_statement(sealed)
+        for body in self.rig.told[before:]:
+            await self.world.tell(self.rig.keys.device, body)
+        return reply
 
     async def set_up(self) -> None:
         """Make a player of the owner's laptop, and let it in."""
@@ -94,31 +108,17 @@ class Home:
 async def home(folder: Path) -> AsyncIterator[Home]:
     bell = folder / "bell"
     bell.mkdir()
-    async with open_world(folder) as world, desk_rig(bell) as rig:
-        rig.now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // 1_000_000
+    async with open_world(folder) as world, desk_rig(bell, now_ms=now_ms) as rig:
         world.clock.set_wall_ms(rig.now_ms)
         desk = rig.desk()
-        showing = Showing(
-            desk=desk,
-            owners=rig.owners,
-            household=rig.household,
-            library=rig.library,
-            playback=rig.playback,
-            register=lambda: rig.world.facts.register,
-        )
-        line = AskedLine(
-            desk=desk,
-            showing=showing,
-            owners=rig.owners,
-            browsers=rig.browsers,
-            household=rig.household,
-        )
+        line = asked_line(rig, desk)
         async with porch(asked=lambda: line, keys=rig.keys) as here, serving(world.app) as port:
             await world.enrol_online(here.keys)
             carrier, relay = Carrier(world, here), f"http://127.0.0.1:{port}"
             carrying = asyncio.create_task(carrier.run(), name="carrier")
             try:
-                yield Home(here, rig, desk, world, relay, folder, carrier)
+                yield Home(here, rig, desk, line, world, relay, folder, carrier)
             finally:
                 carrying.cancel()
                 await asyncio.wait([carrying])

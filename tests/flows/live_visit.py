@@ -63,6 +63,8 @@ class Carrier:
     change_reply: Callable[[CommandBody, ReplyBody], Awaitable[ReplyBody]] | None = None
     refuse: Refused | None = None
     """What every offer is answered with, if anything."""
+    on_statement: Callable[[SealedStatement], Awaitable[ReplyBody]] | None = None
+    """The doorbell's desk, where there is one."""
 
     async def run(self) -> None:
         """Carry until cancelled."""
@@ -83,6 +85,8 @@ class Carrier:
             answered = self.refuse
         elif isinstance(body, LiveCommand):
             answered = await self.here.viewing.on_command(body)
+        elif isinstance(body, SealedStatement) and self.on_statement is not None:
+            answered = await self.on_statement(body)
         if self.change_reply is not None:
             answered = await self.change_reply(body, answered)
         reply = Reply(

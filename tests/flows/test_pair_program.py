@@ -9,8 +9,10 @@ from PIL import Image
 from firmware.capture.packets import LumaFrame
 from firmware.capture.qr import read_texts
 from firmware.enrolment.pairing import Pairing
+from firmware.owner.telling import time_text
 from firmware.protocol.commands import SealedStatement
-from tests.fakes.waiting import in_time
+from firmware.protocol.events import Note
+from tests.fakes.waiting import eventually, in_time
 from tests.flows.laptop_home import Home, home
 from tests.relay.http_world import OWNER_ORIGIN
 
@@ -66,6 +68,11 @@ async def pair(at: Home, key: Path) -> list[str]:
     return words
 
 
+def sealed_to(at: Home) -> list[SealedStatement]:
+    """Return the statements that the relay has carried to the doorbell."""
+    return [body for body in at.carrier.seen if isinstance(body, SealedStatement)]
+
+
 async def test_a_terminal_pairs_and_then_sees_who_owns_the_doorbell(tmp_path: Path) -> None:
     async with home(tmp_path) as at:
         key = tmp_path / "passkey.json"
@@ -78,17 +85,22 @@ async def test_a_terminal_pairs_and_then_sees_who_owns_the_doorbell(tmp_path: Pa
         code, printed = await at.run("firmware.viewer.cli", "check")
         assert code == 0, printed
 
-        arguments = ("renew", "--key-file", str(key))
-        code, printed = await at.run(CLI, *arguments, given="long and blue\n")
-        assert (code, "30 days" in printed) == (0, True), printed
-        (sealed,) = [body for body in at.carrier.seen if isinstance(body, SealedStatement)]
         (before,) = [b for b in at.rig.browsers.all() if b.keys.name == "Bea's terminal"]
         at.rig.wind(minutes=30)
-        await at.desk.on_statement(sealed)
+        arguments = ("renew", "--key-file", str(key))
+        renewing = asyncio.create_task(at.run(CLI, *arguments, given="long and blue\n"))
+        await eventually(lambda: sealed_to(at), READY_S)
+        at.rig.told.clear()
+        await at.desk.on_statement(*sealed_to(at))
+        for note in at.rig.told_of(Note):
+            await at.world.tell(at.rig.keys.device, note)
+        code, printed = await renewing
         (after,) = [b for b in at.rig.browsers.all() if b.keys.name == "Bea's terminal"]
         assert after.expires_ms is not None
         assert before.expires_ms is not None
         assert after.expires_ms > before.expires_ms  # at once: nobody was asked
+        until = time_text(after.expires_ms, None)
+        assert (code, f"may watch until {until}." in printed) == (0, True), printed
 
 
 async def test_a_pairing_that_is_stopped_leaves_nothing_running(tmp_path: Path) -> None:

@@ -1,0 +1,6 @@
+"""Text from outside, before a person reads it at a terminal."""
+
+
+def plain(text: str) -> str:
+    """Return a text that a terminal only shows: no control character, no direction mark."""
+    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)

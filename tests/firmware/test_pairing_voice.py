@@ -1,0 +1,242 @@
+"""firmware.pairing_voice: the six words are said while they are compared, and hold nothing up."""
+
+import asyncio
+import logging
+import random
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from firmware.answering import CodeWatch
+from firmware.capture.hub import LumaSlot
+from firmware.capture.packets import LumaFrame
+from firmware.enrolment.pairing import WINDOW_MS, Pairing
+from firmware.owner.qr import save_qr
+from firmware.pairing_voice import INTRODUCTIONS, PAUSE_BEFORE_AGAIN_S, PairingVoice
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import EventBody, PairingAnswer
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.pairing import PairingCode, qr_text
+from firmware.sound.frames import SAMPLE_RATE, SILENCE
+from firmware.sound.played import Played
+from firmware.sound.sounds import Sound
+from firmware.sound.speaker import Speaker
+from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech
+from tests.fakes.clock import ManualClock
+from tests.fakes.sound import FakeCard
+from tests.fakes.waiting import eventually
+from tests.story.authenticator import SoftPasskey
+from tests.story.browser import SoftBrowser
+
+needs_espeak = pytest.mark.skipif(
+    shutil.which("espeak-ng") is None, reason="espeak-ng is missing (apt: espeak-ng)"
+)
+PASSKEY = SoftPasskey.create(rp_id="localhost", origin="http://localhost").key
+
+
+def new_code() -> PairingCode:
+    owner = OwnerKeys(name="Ada", passkey=PASSKEY, browser=SoftBrowser.create().keys)
+    return PairingCode(pairing_id=new_id(), owner=owner)
+
+
+class NotedSpeech(Speech):
+    """The real program, and what it was told to speak."""
+
+    def __init__(self, program: tuple[str, ...] = ("espeak-ng",)) -> None:
+        super().__init__(program)
+        self.spoken: list[tuple[str, Language, bytes]] = []
+
+    async def speak(self, text: str, language: Language, *, volume_percent: int = 100) -> Sound:
+        sound = await super().speak(text, language, volume_percent=volume_percent)
+        self.spoken.append((text, language, sound.samples))
+        return sound
+
+
+class Door:
+    """A doorbell whose service button was held, with a card that is listened to."""
+
+    def __init__(
+        self,
+        *,
+        program: tuple[str, ...] = ("espeak-ng",),
+        language: Language = "en",
+        has_card: bool = True,
+        has_owner: bool = False,
+    ) -> None:
+        self.clock = ManualClock()
+        self.card = FakeCard(self.clock)
+        self.speaker = Speaker(
+            self.card if has_card else None,
+            device="",
+            clock=self.clock,
+            source=random.Random(1),
+            played=Played(),
+        )
+        self.speech = NotedSpeech(program)
+        self.pairing = Pairing(identity_key="aWQ", sealing_key="c2Vh", has_owner=has_owner)
+        self.pairing.recover_if(lambda: has_owner)
+        self.voice = PairingVoice(
+            self.pairing,
+            speech=self.speech,
+            speaker=self.speaker,
+            clock=self.clock,
+            language=language,
+        )
+        self.running = asyncio.create_task(self.speaker.run())
+
+    @property
+    def now_ms(self) -> int:
+        return self.clock.monotonic_ns() // 1_000_000
+
+    @property
+    def words(self) -> str:
+        return ". ".join(self.pairing.view(self.now_ms).words)
+
+    def read(self) -> PairingCode:
+        """Hold the service button, then a new code before the camera."""
+        code = new_code()
+        assert self.pairing.press_service(self.now_ms)
+        assert self.pairing.read_code(qr_text(code), self.now_ms)
+        self.voice.start()
+        return code
+
+    async def hear(self, seconds: float) -> bytes:
+        """Return what the card plays."""
+        await eventually(lambda: self.card.open_now("speaker"))
+        said = b""
+        for _ in range(round(seconds * 50)):
+            self.clock.advance(0.02)
+            said += self.card.say()
+            await asyncio.sleep(0)
+        return said
+
+    async def is_said(self) -> None:
+        """Wait until something is heard."""
+        await eventually(lambda: self.card.open_now("speaker"))
+        await eventually(lambda: self.card.say() != SILENCE)
+
+    async def falls_silent(self) -> None:
+        """Wait until it stops; nothing is left to be heard then, which would last many seconds."""
+        await eventually(lambda: not any(t.get_name() == "six words" for t in asyncio.all_tasks()))
+        assert {self.card.say() for _ in range(1500)} == {SILENCE}
+
+    async def aclose(self) -> None:
+        await self.voice.aclose()
+        self.running.cancel()
+
+
+@pytest.fixture
+async def door() -> AsyncIterator[Door]:
+    made = Door()
+    yield made
+    await made.aclose()
+
+
+@needs_espeak
+@pytest.mark.parametrize("language", ["en", "sv"])
+@pytest.mark.parametrize("has_owner", [False, True])
+async def test_the_words_are_said_twice_by_an_english_voice(
+    language: Language, has_owner: bool
+) -> None:
+    """With an owner it is a recovery."""
+    door = Door(language=language, has_owner=has_owner)
+    door.read()
+    said = await door.hear(40)
+    (introduction, of, first), (words, by, second) = door.speech.spoken
+    assert (introduction, of) == (INTRODUCTIONS[language], language)
+    assert (words, by) == (door.words, "en")
+    assert len(words.split(". ")) == 6
+    begin = said.index(first[:4000])
+    assert said[begin:].startswith(first)
+    once = said.index(second)
+    again = said.index(second, once + len(second))
+    assert again - once - len(second) == PAUSE_BEFORE_AGAIN_S * SAMPLE_RATE * 2
+    assert said.find(second, again + len(second)) == -1
+    await door.aclose()
+
+
+@pytest.mark.parametrize("language", INTRODUCTIONS)
+def test_what_is_said_is_short_enough(language: Language) -> None:
+    assert len(INTRODUCTIONS[language]) <= MAX_TEXT_CHARS
+
+
+@needs_espeak
+async def test_it_stops_when_the_pairing_is_confirmed(door: Door) -> None:
+    door.read()
+    await door.is_said()
+    assert door.pairing.confirm(door.now_ms) is not None
+    await door.falls_silent()
+
+
+@needs_espeak
+async def test_it_stops_when_the_ten_minutes_are_over(door: Door) -> None:
+    door.read()
+    await door.is_said()
+    door.clock.advance(WINDOW_MS / 1000 + 1)
+    await door.falls_silent()
+
+
+@needs_espeak
+async def test_begun_anew_it_stops_and_says_the_new_words_alone(door: Door) -> None:
+    door.read()
+    await door.is_said()
+    old = door.words
+    assert door.pairing.press_service(door.now_ms)
+    await door.falls_silent()
+    door.read()
+    await door.is_said()
+    await eventually(lambda: len(door.speech.spoken) == 4)
+    assert door.speech.spoken[3][0] == door.words != old
+    door.read()  # a code at once upon another
+    await eventually(lambda: len(door.speech.spoken) == 6)
+    assert door.speech.spoken[5][2] in await door.hear(40)
+
+
+async def test_without_a_sound_card_a_log_line_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    door = Door(program=("/nowhere/espeak-ng",), has_card=False)
+    with caplog.at_level(logging.INFO):
+        door.read()
+        await eventually(lambda: "no sound card" in caplog.text)
+    assert len(door.pairing.view(door.now_ms).words) == 6
+    assert door.pairing.confirm(door.now_ms) is not None
+    await door.aclose()
+
+
+async def test_without_espeak_pairing_goes_on_and_a_log_line_says_what_to_install(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    door = Door(program=("/nowhere/espeak-ng",))
+    door.read()
+    await eventually(lambda: "apt install espeak-ng" in caplog.text)
+    assert not door.card.opened
+    assert door.pairing.confirm(door.now_ms) is not None
+    await door.aclose()
+
+
+async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
+    """The camera reads the code: the answer is told, and the pairing confirmed, all the same."""
+    door = Door(program=("sleep", "60"))
+    told: list[EventBody] = []
+
+    async def tell(body: EventBody) -> None:
+        told.append(body)
+
+    slot = LumaSlot(lambda _: None)
+    watch = CodeWatch(slot, door.pairing, door.clock, tell, on_words=door.voice.start)
+    watching = asyncio.create_task(watch.run())
+    assert door.pairing.press_service(door.now_ms)
+    slot.offer(_picture(new_code(), tmp_path / "code.png"))
+    await eventually(lambda: [type(body) for body in told] == [PairingAnswer])
+    assert door.pairing.confirm(door.now_ms) is not None
+    watching.cancel()
+    await door.aclose()
+
+
+def _picture(code: PairingCode, path: Path) -> LumaFrame:
+    save_qr(qr_text(code), path)
+    image = Image.open(path).convert("L")
+    size = {"width": image.width, "height": image.height, "stride": image.width}
+    return LumaFrame(**size, data=image.tobytes(), pts_90k=0)
