@@ -52,7 +52,7 @@ class Admitting:
             await asyncio.to_thread(self._owners.add, owner.owner)
         except (DoorwardError, OSError) as error:
             log.exception("a confirmed owner could not be stored")
-            return Refusal(reason="not_confirmed", detail=f"the owner could not be stored: {error}")
+            return Refusal(reason="card", detail=f"the owner could not be stored: {error}")
         return None
 
     async def remove_owner(self, credential_id: str) -> None:
@@ -77,7 +77,7 @@ class Admitting:
         except (DoorwardError, OSError) as error:
             log.exception("a browser could not be stored")
             return Refusal(
-                reason="not_confirmed", detail=f"the browser could not be stored: {error}"
+                reason="card", detail=f"the browser could not be stored: {error}"
             )
         owner = self._owners.find(credential_id)
         if owner is not None:

@@ -70,7 +70,7 @@ class Answers:
         """It can't be read any more, nor who signed it: every owner hears that it isn't done."""
         detail = "it can't be read on the memory card any more, so it isn't carried out"
         note = StatementRefused(
-            statement_digest=digest, reason="form", detail=f"{detail}: sign it again"
+            statement_digest=digest, reason="card_spoilt", detail=f"{detail}: sign it again"
         )
         await self._notes.to_all(note)
 

@@ -79,7 +79,7 @@ class Deciding:
             return await self._carry_out(decision.digest, decision.terms, decision.credential_id)
         except (DoorwardError, OSError) as error:
             log.exception("an owner's decision could not be carried out")
-            return Refusal(reason="form", detail=f"the memory card doesn't take it: {error}")
+            return Refusal(reason="card", detail=f"the memory card doesn't take it: {error}")
 
     async def _carry_out(self, digest: str, terms: Terms, credential_id: str) -> Refusal | None:
         household, now_ms = self._household, self._clock.wall_ms()
@@ -244,7 +244,9 @@ class Deciding:
         except (DoorwardError, OSError):
             log.exception("what was taken back could not be deleted")
         detail = "it is taken back until the next start, as the memory card doesn't keep that"
-        return Refusal(reason="form", detail=f"{detail}: take it back again later")
+        return Refusal(
+            reason="card_until_restart", detail=f"{detail}: take it back again later"
+        )
 
     def _hold(self, digest: str, terms: Hold | Unhold) -> None:
         if isinstance(terms, Unhold):

@@ -201,7 +201,7 @@ class Recovering:
             log.exception("a recovery could not be begun")
             self.on_keys(begun.keys)
             return Refusal(
-                reason="not_confirmed", detail=f"the memory card doesn't take it: {error}"
+                reason="card", detail=f"the memory card doesn't take it: {error}"
             )
         return None
 
@@ -226,7 +226,7 @@ class Recovering:
         except OSError as error:
             log.exception("a door number could not be stored")
             return Refusal(
-                reason="not_confirmed", detail=f"the door number could not be stored: {error}"
+                reason="card", detail=f"the door number could not be stored: {error}"
             )
         return await self._admitting.add_owner(begun.owner)
 

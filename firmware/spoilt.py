@@ -17,7 +17,7 @@ from firmware.releasing import Releasing, package_id_of
 log = logging.getLogger(__name__)
 
 DAMAGED = Refusal(
-    reason="form",
+    reason="card_spoilt",
     detail="the memory card spoilt its package, so what wasn't sent yet can't be: give it again",
 )
 

@@ -28,6 +28,8 @@ Reason = Literal[
     # what else owners decide
     "already_owner", "browser", "hold", "settings", "approver", "last_owner",
     "recovery", "not_waiting",
+    # what the memory card takes, keeps and gives back
+    "card", "card_until_restart", "card_spoilt",
 ]  # fmt: skip
 """The name of the first check that failed."""
 

@@ -179,9 +179,9 @@ CHECKS: list[tuple[Reason, Break]] = [
 
 ELSEWHERE: set[Reason] = {
     "already_owner", "browser", "hold", "settings", "approver", "last_owner",
-    "recovery", "not_waiting",
+    "recovery", "not_waiting", "card", "card_until_restart", "card_spoilt",
 }  # fmt: skip
-"""Of other decisions: test_household_rules.py."""
+"""Of other decisions (test_household_rules.py), and of the card (tests/faults)."""
 
 
 @pytest.mark.parametrize("at", range(len(CHECKS)), ids=[name for name, _ in CHECKS])
