@@ -40,7 +40,7 @@ def door_app(
     clock = clock or SystemClock()
     replies = Replies(zone=zone, example_town=example_town)
     entry = Entry(ports, replies, clock)
-    home = HomePages(ports, replies, entry)
+    home = HomePages(ports, replies)
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)
     knocking = KnockPages(ports, replies, entry)

@@ -4,8 +4,7 @@ Tries are one at a time and counted by the doorbell, whichever page they come fr
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from starlette.requests import Request
@@ -32,7 +31,8 @@ class Entry:
 
     def is_unlocked(self, request: Request) -> bool:
         """Tell whether the number was entered in this browser not long ago."""
-        return self._browsers.is_unlocked(request.cookies.get(COOKIE))
+        token, changes = request.cookies.get(COOKIE), self._ports.number_changes()
+        return self._browsers.is_unlocked(token, changes)
 
     async def unlock(self, request: Request, *, then: str, locked_page: LockedPage) -> Response:
         """Check the door number; the right one leads to the path `then`."""
@@ -42,10 +42,11 @@ class Entry:
             error = texts("pair.six_digits")
             return await self.refused(request, HTTPStatus.BAD_REQUEST, error, locked_page)
         async with self._one_try_at_a_time:
+            changes = self._ports.number_changes()
             answer = await self._ports.check_door_number(number)
         match answer:
             case Unlocked():
-                return self._admitted(request, then)
+                return self._admitted(request, then, changes)
             case WrongNumber(tries_left=left):
                 error = texts("unlock.wrong", tries_left=left)
                 status, facts = HTTPStatus.FORBIDDEN, {"tries_left": left}
@@ -53,15 +54,6 @@ class Entry:
                 error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
                 status, facts = HTTPStatus.TOO_MANY_REQUESTS, {"tries_left": 0, "wait_s": wait_s}
         return await self.refused(request, status, error, locked_page, **facts)
-
-    @asynccontextmanager
-    async def new_number(self) -> AsyncIterator[None]:
-        """While the number may change nobody comes in, and afterwards all have to enter it."""
-        async with self._one_try_at_a_time:
-            try:
-                yield
-            finally:
-                self._browsers.lock_all()
 
     async def refused(
         self, request: Request, status: int, error: str, locked_page: LockedPage, **facts: int
@@ -79,11 +71,11 @@ class Entry:
         response.delete_cookie(COOKIE, httponly=True, samesite="strict")
         return response
 
-    def _admitted(self, request: Request, then: str) -> Response:
+    def _admitted(self, request: Request, then: str, changes: int) -> Response:
         response = self._replies.done(request, then)
         response.set_cookie(
             COOKIE,
-            self._browsers.admit(),
+            self._browsers.admit(changes),
             UNLOCKED_S,
             secure=request.url.scheme == "https",
             httponly=True,

@@ -7,7 +7,6 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.door.entry import Entry
 from firmware.door.forms import is_door_number, read_form
 from firmware.door.ports import DoorPorts, Locked, Outcome, WrongNumber
 from firmware.door.replies import Replies, wants_json
@@ -16,10 +15,9 @@ from firmware.door.replies import Replies, wants_json
 class HomePages:
     """The first page and the pairing page."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies, entry: Entry) -> None:
+    def __init__(self, ports: DoorPorts, replies: Replies) -> None:
         self._ports = ports
         self._replies = replies
-        self._entry = entry
         self._one_recovery_at_a_time = asyncio.Lock()
 
     async def status(self, request: Request) -> Response:
@@ -69,7 +67,7 @@ class HomePages:
         if error:
             return self._pairing_refused(request, error)
         number = form["door_number"].strip()
-        async with self._one_recovery_at_a_time, self._entry.new_number():
+        async with self._one_recovery_at_a_time:
             answer = await self._ports.recover(form["recovery"], number)
         match answer:
             case WrongNumber(tries_left=left):

@@ -145,6 +145,10 @@ class DoorPorts(Protocol):
         """Return how far a grant has come that was confirmed; None for any other digest."""
         ...
 
+    def number_changes(self) -> int:
+        """Return how often the door number was set since the start."""
+        ...
+
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
         """Check six digits; tries are counted durably."""
         ...

@@ -1,4 +1,7 @@
-"""Browsers in which the door number was entered, for ten minutes. In memory: a restart locks."""
+"""Browsers in which the door number was entered, for ten minutes. In memory: a restart locks.
+
+So does a new number: what was admitted by another one counts no more.
+"""
 
 import hashlib
 import secrets
@@ -11,38 +14,39 @@ MAX_UNLOCKED = 16
 
 
 class UnlockedBrowsers:
-    """Tokens are kept as digests with the monotonic time at which they end."""
+    """Digests of tokens, each with its monotonic end and the number that it was given for.
+
+    A number is known by how often one had been set when it was entered: `changes`.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ends_ns: dict[str, int] = {}
+        self._admitted: dict[str, tuple[int, int]] = {}
 
-    def admit(self) -> str:
+    def admit(self, changes: int) -> str:
         """Return a new token; the oldest is forgotten when there are too many."""
         self._forget_ended()
-        while len(self._ends_ns) >= MAX_UNLOCKED:
-            del self._ends_ns[next(iter(self._ends_ns))]
+        while len(self._admitted) >= MAX_UNLOCKED:
+            del self._admitted[next(iter(self._admitted))]
         token = secrets.token_urlsafe(32)
-        self._ends_ns[_digest(token)] = self._clock.monotonic_ns() + UNLOCKED_S * 10**9
+        self._admitted[_digest(token)] = (self._clock.monotonic_ns() + UNLOCKED_S * 10**9, changes)
         return token
 
-    def is_unlocked(self, token: str | None) -> bool:
-        """Tell whether this token is one of ours and not over."""
+    def is_unlocked(self, token: str | None, changes: int) -> bool:
+        """Tell whether this token is one of ours, not over, and of the number that counts."""
         self._forget_ended()
-        return token is not None and _digest(token) in self._ends_ns
+        if token is None or (known := self._admitted.get(_digest(token))) is None:
+            return False
+        return known[1] == changes
 
     def lock(self, token: str | None) -> None:
         """Forget a token."""
         if token is not None:
-            self._ends_ns.pop(_digest(token), None)
-
-    def lock_all(self) -> None:
-        """Forget all tokens: the number that they were given for counts no more."""
-        self._ends_ns.clear()
+            self._admitted.pop(_digest(token), None)
 
     def _forget_ended(self) -> None:
         now_ns = self._clock.monotonic_ns()
-        self._ends_ns = {key: end for key, end in self._ends_ns.items() if end > now_ns}
+        self._admitted = {key: one for key, one in self._admitted.items() if one[0] > now_ns}
 
 
 def _digest(token: str) -> str:

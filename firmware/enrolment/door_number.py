@@ -51,6 +51,8 @@ class DoorNumber:
         self._path = path
         self._monotonic_s = monotonic_s
         self._one_at_a_time = threading.Lock()
+        self.changes = 0
+        """How often a new number began to count, since the start."""
         self._file = self._load()
         is_locked = self._file is not None and self._file.wrong_tries >= MAX_TRIES
         self._locked_until_s = monotonic_s() + LOCK_S if is_locked else None
@@ -74,6 +76,7 @@ class DoorNumber:
         with self._one_at_a_time:
             self._save(file)
             self._locked_until_s = None
+            self.changes += 1
 
     def check(self, number: str) -> None:
         """Return if the number is right; else raise the DoorNumberError that says why."""

@@ -170,6 +170,10 @@ class OwnPage:
         """Return how far a grant has come that was confirmed; None for any other digest."""
         return await asyncio.to_thread(self._progress.of, digest)
 
+    def number_changes(self) -> int:
+        """Return how often the door number was set since the start."""
+        return self._door_number.changes
+
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
         """Check six digits; tries are counted durably."""
         try:

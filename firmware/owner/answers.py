@@ -47,7 +47,10 @@ class Answers:
         self._after_seq = told.next_seq
 
     def wait_for(self, digest: str, *, patience: Patience, wait_s: float) -> Answer | None:
-        """Return the first answer to a statement; None: none came in this time."""
+        """Return the first answer to a statement; None: none came in this time.
+
+        What was sent is sent: whatever the relay says meanwhile is no error.
+        """
         ends_s = patience.monotonic_s() + wait_s
         try:
             while patience.monotonic_s() < ends_s:
@@ -67,10 +70,8 @@ class Answers:
         for _ in range(MAX_PAGES):
             try:
                 told = self._account.notes(self._keys.public.id, self._after_seq)
-            except AccountFailed as error:
-                if not error.is_away:
-                    raise
-                break  # what was sent is sent; the relay may be back before the time is over
+            except AccountFailed:
+                break  # the relay may be back before the time is over
             found += [body for one in told.sealed if (body := self._opened(one)) is not None]
             self._after_seq = told.next_seq
             if not told.has_more:

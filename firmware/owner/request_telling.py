@@ -150,7 +150,10 @@ def moment_ms(text: str, request: EvidenceRequest, zone: tzinfo | None) -> int:
         moment = _next_time(text, request.from_ms, zone)
     if moment.tzinfo is None:
         moment = _local(moment, zone)
-    found_ms = round(moment.timestamp() * 1000)
+    try:
+        found_ms = round(moment.timestamp() * 1000)
+    except (OverflowError, ValueError):  # the years at both ends of the calendar
+        found_ms = 0
     if not request.from_ms <= found_ms <= request.to_ms:
         raise OwnerError(
             f"{one_line(text)} isn't inside the asked time: "
@@ -162,12 +165,14 @@ def moment_ms(text: str, request: EvidenceRequest, zone: tzinfo | None) -> int:
 def _next_time(text: str, begin_ms: int, zone: tzinfo | None) -> datetime:
     try:
         clock = time.fromisoformat(text)
+        if clock.tzinfo is not None:
+            raise ValueError("a zone has a date before it")
     except ValueError as error:
         raise OwnerError(
             f"{one_line(text)} is no time: give it like 14:02:10, or 2026-03-05T14:02:10"
         ) from error
     begin = datetime.fromtimestamp(begin_ms / 1000, zone).replace(tzinfo=None)
-    moment = datetime.combine(begin.date(), clock.replace(tzinfo=None))
+    moment = datetime.combine(begin.date(), clock)
     return _local(moment if moment >= begin else moment + timedelta(days=1), zone)
 
 

@@ -10,7 +10,6 @@ from firmware.owner.keyboard import ask, default_folder, wall_ms
 from firmware.owner.pairing_cli import at_home, patience_here
 from firmware.owner.signing import add_key, let_in, renew
 from firmware.owner.telling import one_line, time_text
-from firmware.person.errors import AccountFailed
 from firmware.protocol.notes import ConfirmationWanted, StatementRefused
 from firmware.protocol.owner_codes import parse_approver_code
 from firmware.protocol.pairing import approver_words
@@ -133,7 +132,4 @@ def said_of(answer: Answer | None, *, waits: str, done: str) -> str:
 
 def _wait_for(answers: Answers, digest: str) -> Answer | None:
     print("Signed and sent.")
-    try:
-        return answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)
-    except AccountFailed:  # what was sent is sent
-        return None
+    return answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)

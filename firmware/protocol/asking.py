@@ -29,7 +29,7 @@ from firmware.protocol.requests import EvidenceRequest, IncidentType
 
 ASKED_LABEL = "asked"
 CHUNK_BYTES = 16 * 1024
-MAX_LIST_BYTES = 512 * 1024
+MAX_LIST_BYTES = 1024 * 1024
 MAX_PART_BYTES = 256 * 1024 * 1024
 MAX_REQUESTS = 20
 MAX_GIVEN = 50

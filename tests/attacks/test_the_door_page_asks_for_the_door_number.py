@@ -182,6 +182,30 @@ async def test_pairing_at_the_page_ends_once_there_is_an_owner(home: Home) -> No
     assert home.bell.told == []
 
 
+async def test_a_new_number_sends_out_whoever_had_entered_another(home: Home) -> None:
+    """The number of changes in unlocking.py: by pairing, or by a recovery that ends later."""
+    await home.unlock()
+    home.bell.changes += 1
+    told = (await home.web.get("/knock", headers=JSON)).json()
+    assert told == {"is_unlocked": False}
+    await home.unlock()
+    assert (await home.web.get("/knock", headers=JSON)).json()["is_unlocked"]
+
+
+async def test_a_number_that_changes_while_another_is_checked_lets_nobody_in(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of changes before the check in entry.py."""
+
+    async def slow(number: str) -> DoorNumberAnswer:
+        home.bell.changes += 1
+        return Unlocked()
+
+    monkeypatch.setattr(home.bell, "check_door_number", slow)
+    await home.unlock()
+    assert (await home.web.get("/knock", headers=JSON)).json() == {"is_unlocked": False}
+
+
 def test_a_try_that_is_being_counted_brings_no_old_number_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,3 +231,4 @@ def test_a_try_that_is_being_counted_brings_no_old_number_back(
         with pytest.raises(DoorNumberWrong):
             kept.check("111111")
         kept.check("222222")
+    assert number.changes == 2

@@ -128,6 +128,7 @@ class Doorbell:
     outcome: Outcome = field(default_factory=lambda: Outcome(is_done=True))
     recovered: Outcome | WrongNumber | Locked = field(default_factory=lambda: Outcome(is_done=True))
     wrong_tries: int = 0
+    changes: int = 0
     told: list[str] = field(default_factory=list)
     ear: MicrophoneView = EAR
     releases: list[ReleaseProgress] = field(default_factory=list)
@@ -172,6 +173,9 @@ class Doorbell:
 
     async def progress(self, digest: str) -> ReleaseProgress | None:
         return next((one for one in self.releases if one.digest == digest), None)
+
+    def number_changes(self) -> int:
+        return self.changes
 
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
         if self.wrong_tries >= 5:

@@ -52,16 +52,6 @@ async def test_the_right_code_is_handed_on_and_leads_back(home: Home) -> None:
     assert home.bell.told == [f"recover 18 {NUMBER}"]
 
 
-async def test_whoever_had_entered_the_old_number_enters_the_new_one(home: Home) -> None:
-    await home.unlock()
-    assert (await home.web.get("/knock", headers={"Accept": "application/json"})).json()[
-        "is_unlocked"
-    ]
-    await home.post("/recover", **FORM)
-    told = (await home.web.get("/knock", headers={"Accept": "application/json"})).json()
-    assert told == {"is_unlocked": False}
-
-
 @pytest.mark.parametrize(
     ("answer", "says"),
     [

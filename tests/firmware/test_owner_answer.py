@@ -342,7 +342,13 @@ async def test_a_time_is_taken_as_people_write_it(house: AskedHouse) -> None:
         ("2026-03-06T01:30+01:00", 30),
     ):
         assert moment_ms(typed, request, UTC) == at_ms + minutes * MINUTE_MS
-    for typed, says in (("02:00", "isn't inside"), ("soon\x1b[2J", "is no time")):
+    for typed, says in (
+        ("02:00", "isn't inside"),
+        ("0001-01-01", "isn't inside"),
+        ("9999-12-31T23:59:59+00:00", "isn't inside"),
+        ("23:30Z", "is no time"),  # a zone without its date would be dropped
+        ("soon\x1b[2J", "is no time"),
+    ):
         with pytest.raises(OwnerError, match=says) as caught:
             moment_ms(typed, request, UTC)
         assert "\x1b" not in str(caught.value)
