@@ -96,7 +96,8 @@ async def _check_log(log: LogConfig, config: Config) -> str:
     read_key_file(log.custody_key_path, f"{log.name}/custody", policy)
     store = ObjectStore(replace(config.bucket, name=log.bucket))
     locks = "locks tiles" if await store.ensure_lockable() else "can't lock tiles"
-    return f"{log.name}, {len(policy.witnesses)} witnesses, the store {locks}"
+    compares = "" if await store.check_conditions() else ", has no If-Match: run one relay only"
+    return f"{log.name}, {len(policy.witnesses)} witnesses, the store {locks}{compares}"
 
 
 def check_push(config: Config) -> Finding:
@@ -128,7 +129,7 @@ async def check_live(config: Config) -> list[Finding]:
         return [Finding(what="live view", is_ok=False, detail=str(error))]
     findings = [
         *[await _try_stun(url) for url in live.stun_urls],
-        *[await _try_turn(url, servers.fresh().servers[-1]) for url in live.turn_urls],
+        *[await _try_turn(url, servers.fresh("check").servers[-1]) for url in live.turn_urls],
     ]
     warning = _REACH_WARNINGS.get(servers.reach)
     if warning is not None:

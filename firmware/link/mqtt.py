@@ -3,6 +3,8 @@
 paho's thread ends here: what it reports is handed to the asyncio loop, messages by one bounded
 queue. When that queue is full a message is dropped; the relay repeats what wasn't answered.
 One object is one connection: after it closed, make another.
+
+The broker is hostile: whatever it sends, or doesn't take, costs a bounded amount of memory.
 """
 
 import asyncio
@@ -21,17 +23,34 @@ from paho.mqtt.client import (
     MQTTMessageInfo,
     MQTTv311,
 )
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware.errors import ConnectionFailed, ConnectionRefused
+from firmware.link.floods import RareWarning
 from firmware.protocol.encoding import MAX_MQTT_BYTES
 
 KEEPALIVE_S = 20
 ANSWER_TIMEOUT_S = 8.0
 GOODBYE_TIMEOUT_S = 1.5
-INBOUND_MAX = 256
+INBOUND_MAX_BYTES = 8 * 1024 * 1024
+INBOUND_LEAST_BYTES = 32 * 1024
+"""What each message that waits counts at least: 256 may wait, or 64 of the largest."""
+UNACKNOWLEDGED_MAX = 256
+"""Messages of ours that the broker didn't acknowledge; further ones are dropped, and told again."""
+UNSENT_MAX = 1024
+"""Packets that the broker doesn't take; paho makes one of our own for each message of QoS 1."""
+LONGEST: dict[int, int] = {
+    MessageType.CONNACK: 2,
+    MessageType.PUBLISH: MAX_MQTT_BYTES + 1024,
+    MessageType.PUBACK: 2,
+    MessageType.SUBACK: 3,
+    MessageType.PINGRESP: 0,
+}
+"""All that a broker has to say to us (MQTT 3.1.1), and how many bytes may follow its header."""
+MESSAGE_FLAGS = 0x0B
+"""Of a message: sent again, QoS 1, retained. QoS 2 isn't among them; we never subscribe to it."""
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +66,40 @@ class BrokerAddress:
     key_file: Path
 
 
+class BoundedClient(Client):
+    """paho's client, that ends the connection at what no honest broker sends, before reading it.
+
+    paho takes packets of 256 MB, and keeps messages of QoS 2 until a PUBREL comes. It has no
+    public way to be told less: docs/decisions/0007, tests/firmware/test_link_paho.py.
+    """
+
+    _is_greeted = False
+
+    def _sock_recv(self, bufsize: int) -> bytes:
+        if self._in_packet["have_remaining"] and not self._is_expected():
+            raise ConnectionAbortedError("the broker sent what it has no reason to")
+        return super()._sock_recv(bufsize)
+
+    def _packet_handle(self) -> MQTTErrorCode:
+        if not self._is_expected():  # one without a body gets here unseen
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        self._is_greeted = True
+        return super()._packet_handle()
+
+    def _is_expected(self) -> bool:
+        """Tell whether the packet whose header was read may come now, and be as long as it is."""
+        header, size = self._in_packet["command"], self._in_packet["remaining_length"]
+        is_message = header & ~MESSAGE_FLAGS == MessageType.PUBLISH
+        is_expected = (
+            size <= LONGEST.get(MessageType.PUBLISH if is_message else header, -1)
+            and (header == MessageType.CONNACK) is not self._is_greeted  # the first, and once
+            and len(self._out_packet) <= UNSENT_MAX
+        )
+        if not is_expected:
+            log.warning("the broker sent %d bytes after the header %#04x: closing", size, header)
+        return is_expected
+
+
 class MqttConnection:
     """A connection as one client id with a durable session and a will."""
 
@@ -58,14 +111,20 @@ class MqttConnection:
         self._connected: asyncio.Future[ReasonCode] = self._loop.create_future()
         self._subscribed: asyncio.Future[list[ReasonCode]] = self._loop.create_future()
         self._closed = asyncio.Event()
-        self.inbound: asyncio.Queue[bytes] = asyncio.Queue(INBOUND_MAX)
-        self._client = Client(
+        # Bounded where it is filled (_on_message), so that also what the loop didn't come to is.
+        self._inbound: asyncio.Queue[bytes] = asyncio.Queue()
+        self._handed_bytes = 0  # written by paho's thread alone ...
+        self._taken_bytes = 0  # ... and by the loop alone
+        self._too_large = RareWarning(log, "dropped a command of %d bytes (%d so far)")
+        self._too_many = RareWarning(log, "dropped %d commands so far: too many wait already")
+        self._client = BoundedClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=False,
             protocol=MQTTv311,
             reconnect_on_failure=False,
         )
+        self._client.max_queued_messages_set(UNACKNOWLEDGED_MAX)
         self._client.will_set(will_topic, will, qos=1, retain=True)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -92,8 +151,14 @@ class MqttConnection:
             raise ConnectionRefused("the broker refused the subscription to our own commands")
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> MQTTMessageInfo:
-        """Hand one message (QoS 1) to paho; it is lost if the connection is."""
+        """Hand one message (QoS 1) to paho; it is lost if the connection is, or too many wait."""
         return self._client.publish(topic, payload, qos=1, retain=retain)
+
+    async def next_message(self) -> bytes:
+        """Return the next message that came, in order."""
+        payload = await self._inbound.get()
+        self._taken_bytes += _counted_bytes(payload)
+        return payload
 
     async def wait_closed(self) -> None:
         """Return when the connection is gone."""
@@ -169,18 +234,20 @@ class MqttConnection:
         self._hand_over(self._closed.set)
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        if len(message.payload) > MAX_MQTT_BYTES:
-            log.warning("dropped a command of %d bytes", len(message.payload))
+        payload = bytes(message.payload)
+        if len(payload) > MAX_MQTT_BYTES:
+            self._too_large.happened(len(payload))
             return
-        self._hand_over(self._take, message.payload)
-
-    # In the loop again.
-
-    def _take(self, payload: bytes) -> None:
-        if self.inbound.full():
-            log.warning("dropped a command: %d wait already", INBOUND_MAX)
+        counted = _counted_bytes(payload)
+        if self._handed_bytes - self._taken_bytes + counted > INBOUND_MAX_BYTES:
+            self._too_many.happened()
             return
-        self.inbound.put_nowait(payload)
+        self._handed_bytes += counted
+        self._hand_over(self._inbound.put_nowait, payload)
+
+
+def _counted_bytes(payload: bytes) -> int:
+    return max(INBOUND_LEAST_BYTES, len(payload))
 
 
 def _settle(future: "asyncio.Future[Any]", value: object) -> None:  # Any: as the future's

@@ -16,6 +16,7 @@ from firmware.backoff import Backoff
 from firmware.errors import DoorwardError
 from firmware.link.answers import CommandAnswers, CommandHandler
 from firmware.link.delivery import EventSender, EventStore
+from firmware.link.floods import Budget, RareWarning
 from firmware.link.mqtt import BrokerAddress, MqttConnection
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode
@@ -29,6 +30,11 @@ COMMANDS_AT_ONCE = 200
 COMMANDS_PER_S = 20.0
 """Several people who join at once need less; what each costs is signatures and reading the card, so
 a relay that sends more would take the time that pictures need. Receipts don't count."""
+LOOKED_AT_ONCE_BYTES = 4 * 1024 * 1024
+LOOKED_AT_BYTES_PER_S = 512 * 1024
+LOOKING_COSTS_BYTES = 1024
+"""Of all that comes, well-formed or not, before it is parsed: its size and as much for each. An
+outbox that empties itself needs a fifth; an event whose receipt is dropped is told again."""
 
 log = logging.getLogger(__name__)
 
@@ -67,8 +73,16 @@ class LinkSession:
         self._connection: MqttConnection | None = None
         self._health: Health | None = None
         self._command_tasks: set[asyncio.Task[None]] = set()
-        self._allowed, self._counted_s = float(COMMANDS_AT_ONCE), monotonic_s()
-        self._dropped_count = 0
+        self._looks = Budget(
+            at_once=LOOKED_AT_ONCE_BYTES, per_s=LOOKED_AT_BYTES_PER_S, monotonic_s=monotonic_s
+        )
+        self._takes = Budget(
+            at_once=COMMANDS_AT_ONCE, per_s=COMMANDS_PER_S, monotonic_s=monotonic_s
+        )
+        self._unread = RareWarning(log, "dropped %d messages unread so far: too many at once")
+        self._dropped = RareWarning(log, "dropped %d commands so far: too many at once")
+        self._malformed = RareWarning(log, "dropped a malformed command: %s (%d so far)")
+        self._not_ours = RareWarning(log, "dropped a command for another doorbell (%d so far)")
 
     @property
     def is_online(self) -> bool:
@@ -136,41 +150,32 @@ class LinkSession:
 
     async def _receive(self, connection: MqttConnection) -> None:
         while True:
-            payload = await connection.inbound.get()
+            payload = await connection.next_message()
+            if not self._looks.take(len(payload) + LOOKING_COSTS_BYTES):
+                self._unread.happened()
+                continue
             command = self._parse(payload)
             if command is None:
                 continue
             if isinstance(command.body, Receipt):
                 await self._sender.take_receipt(command.body.event_ids)
                 continue
-            if not self._may_take():
+            if len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY or not self._takes.take():
+                self._dropped.happened()
                 continue
             name = f"command {type(command.body).__name__}"
             task = asyncio.create_task(self._answer(command), name=name)
             self._command_tasks.add(task)
             task.add_done_callback(self._command_tasks.discard)
 
-    def _may_take(self) -> bool:
-        """Tell whether one more command may be dealt with now, and count it if so."""
-        now_s = self._monotonic_s()
-        grown = self._allowed + (now_s - self._counted_s) * COMMANDS_PER_S
-        self._allowed, self._counted_s = min(COMMANDS_AT_ONCE, grown), now_s
-        if self._allowed < 1 or len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY:
-            self._dropped_count += 1
-            if self._dropped_count.bit_count() == 1:  # a flood mustn't fill the log either
-                log.warning("dropped %d commands so far: too many at once", self._dropped_count)
-            return False
-        self._allowed -= 1
-        return True
-
     def _parse(self, payload: bytes) -> Command | None:
         try:
             command = decode(Command, payload, max_bytes=MAX_MQTT_BYTES)
         except WireError as error:
-            log.warning("dropped a malformed command: %s", error)
+            self._malformed.happened(error)
             return None
         if command.device != self._identity.device:
-            log.warning("dropped a command for another doorbell")
+            self._not_ours.happened()
             return None
         return command
 

@@ -1,11 +1,13 @@
 """The settings of a coturn beside a relay, as `doorward-relay init --turn-host` writes them.
 
 A TURN server forwards for whoever holds credentials, so these settings let it reach nothing but
-public addresses, and bound what one session and all of them can take.
+public addresses, and bound what one account and all of them can take.
 """
 
 MIN_RELAY_PORT, MAX_RELAY_PORT = 49152, 65535
 USER_QUOTA = 16
+"""Ways that may be open for one account, and as many for the doorbells that it calls: a browser
+opens one to four a session. (A way that nobody closed goes on for up to ten minutes.)"""
 TOTAL_QUOTA = 1200
 MAX_BYTES_S = 1_500_000
 STALE_NONCE_S = 600
@@ -27,6 +29,7 @@ CLOSED_IPV6 = (
     "::1",
     "::ffff:0:0-::ffff:ffff:ffff",
     "64:ff9b::-64:ff9b::ffff:ffff",
+    "64:ff9b:1::-64:ff9b:1:ffff:ffff:ffff:ffff:ffff",
     "2002::-2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     "fc00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
     "fe80::-febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
@@ -52,7 +55,7 @@ static-auth-secret={secret}
 stale-nonce={STALE_NONCE_S}
 fingerprint
 
-# What one session, and all of them, may take: allocations, and bytes a second of one.
+# What one account, and all of them, may take: allocations, and bytes a second of one.
 user-quota={USER_QUOTA}
 total-quota={TOTAL_QUOTA}
 max-bps={MAX_BYTES_S}

@@ -1,14 +1,16 @@
 """STUN and TURN servers for one live session: where they are, and credentials that soon end.
 
 coturn's `use-auth-secret` (draft-uberti-behave-turn-rest-00): the user name is the second at which
-it ends and a random word, the password its HMAC under a secret that coturn shares. The word is
-fresh each time, so a TURN server can't tell whose sessions they are. Only minting belongs here;
-relay/live/probe.py tries the servers.
+it ends and a word, the password its HMAC under a secret that coturn shares. coturn counts what is
+open by the word, so one account has the same one for a day: new ones would open ways without end.
+The word is made by a key that is forgotten each day, so a TURN server, which has the secret, can't
+tell whose it is. Only minting belongs here; relay/live/probe.py tries the servers.
 """
 
 import base64
 import hashlib
 import hmac
+import secrets
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,13 +18,14 @@ from pathlib import Path
 from typing import Literal
 
 from firmware.protocol.commands import IceServer
-from firmware.protocol.encoding import new_id
 from relay.clock import Clock
 from relay.config import LiveConfig
 from relay.errors import ConfigError
 
 MIN_SECRET_CHARS = 32
 MAX_SECRET_BYTES = 1024
+WORD_CHARS = 26
+DAY_S = 24 * 60 * 60
 SECRET_KEY = "live.turn_secret_file"  # noqa: S105 (the setting's name)
 
 Reach = Literal["anywhere", "stun_only", "home_only"]
@@ -38,7 +41,7 @@ class Ice:
 
 
 class IceServers:
-    """Gives each side of each session credentials of its own."""
+    """Gives each account, and the doorbells that it calls, credentials that count as theirs."""
 
     def __init__(
         self,
@@ -46,12 +49,13 @@ class IceServers:
         clock: Clock,
         *,
         secret: bytes = b"",
-        new_word: Callable[[], str] = new_id,
+        new_key: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._config = config
         self._clock = clock
         self._secret = secret
-        self._new_word = new_word
+        self._new_key = new_key
+        self._key, self._day = b"", -1
 
     @classmethod
     def load(cls, config: LiveConfig, clock: Clock) -> "IceServers":
@@ -66,15 +70,16 @@ class IceServers:
             return "anywhere"
         return "stun_only" if self._config.stun_urls else "home_only"
 
-    def fresh(self) -> Ice:
-        """Return the servers with new credentials."""
+    def fresh(self, whose: str) -> Ice:
+        """Return the servers with new credentials, which a TURN server counts as `whose` today."""
         config = self._config
-        expires_s = self._clock.wall_ms() // 1000 + config.turn_lifetime_s
+        now_s = self._clock.wall_ms() // 1000
+        expires_s = now_s + config.turn_lifetime_s
         servers = []
         if config.stun_urls:
             servers.append(IceServer(urls=[url.text for url in config.stun_urls]))
         if config.turn_urls:
-            username = f"{expires_s}:{self._new_word()}"
+            username = f"{expires_s}:{self._word(whose, now_s // DAY_S)}"
             servers.append(
                 IceServer(
                     urls=[url.text for url in config.turn_urls],
@@ -83,6 +88,12 @@ class IceServers:
                 )
             )
         return Ice(servers=servers, expires_ms=expires_s * 1000, reach=self.reach)
+
+    def _word(self, whose: str, day: int) -> str:
+        if day != self._day:
+            self._key, self._day = self._new_key(32), day
+        digest = hmac.digest(self._key, whose.encode(), "sha256")
+        return base64.b32encode(digest).decode().lower()[:WORD_CHARS]
 
 
 def turn_password(secret: bytes, username: str) -> str:

@@ -70,7 +70,7 @@ class Signalling:
     def ice(self, *, account: str) -> Ice:
         """Return STUN and TURN servers with credentials for one browser's session."""
         self._allowances.take(f"ice {account}", JOINING)
-        return self._ice.fresh()
+        return self._ice.fresh(f"browsers of {account}")
 
     async def nonce(self, device: str, *, account: str) -> str:
         """Return a nonce of the doorbell's for what a browser is about to sign."""
@@ -85,7 +85,7 @@ class Signalling:
     ) -> SignedLive:
         """Return the doorbell's signed answer to a signed offer."""
         self._allowances.take(f"offer {account}", JOINING)
-        servers = self._ice.fresh().servers  # credentials of its own: a TURN server counts by name
+        servers = self._ice.fresh(f"doorbells for {account}").servers  # counted by themselves
         body = Offer(session_id=session_id, signed=signed, ice_servers=servers)
         reply = await self._asked(device, body)
         if not isinstance(reply, Answer) or reply.session_id != session_id:

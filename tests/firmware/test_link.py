@@ -162,7 +162,7 @@ async def test_refuses_an_expired_command_and_does_nothing(bench: Bench) -> None
     assert bench.commands == []
 
 
-async def test_malformed_commands_are_a_log_line_and_nothing_else(
+async def test_malformed_commands_are_a_few_log_lines_and_nothing_else(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -177,7 +177,7 @@ async def test_malformed_commands_are_a_log_line_and_nothing_else(
         await asyncio.sleep(0.1)
     assert len(bench.relay.replies) == len(bench.commands) == 1
     assert bench.relay.states()[0] == "online"
-    assert caplog.text.count("dropped a malformed command") == len(payloads)
+    assert caplog.text.count("dropped a malformed command") == 3  # the 1st, the 2nd and the 4th
     assert caplog.text.count("for another doorbell") == 1
 
 

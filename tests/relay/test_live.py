@@ -299,20 +299,24 @@ async def test_an_owner_gets_turn_credentials_that_end(world: World) -> None:
     assert base64.b64decode(turn["credential"]) == digest
 
 
-async def test_each_side_of_each_session_gets_credentials_of_its_own(world: World) -> None:
+async def test_each_account_and_the_doorbell_count_by_themselves_at_the_turn_server(
+    world: World,
+) -> None:
     device = await world.enrol()
-    owner = await paired_owner(world, device)
-    names = set()
-    for _ in range(2):
-        given = (await owner.get(f"/doorbells/{device}/ice")).json()
-        names.add(given["ice_servers"][1]["username"])
+    owner, flatmate = await paired_owner(world, device), await paired_owner(world, device, "Bo")
+    words = []
+    for someone in (owner, owner, flatmate):
+        given = (await someone.get(f"/doorbells/{device}/ice")).json()
+        words.append(given["ice_servers"][1]["username"].split(":")[1])
+        world.clock.advance(1)
+    assert words[0] == words[1]
     asked = asyncio.create_task(owner.post(*steps(device)["offer"]))
     offer = await asked_of(world, device)
     assert isinstance(offer, Offer)
-    names.add(offer.ice_servers[1].username)
+    words.append(offer.ice_servers[1].username.split(":")[1])
     await world.answer(device, Refused(reason="closed", detail="closed"))
     await asked
-    assert len(names) == 3
+    assert len(set(words)) == 3
 
 
 async def test_before_signing_in_nobody_learns_of_a_turn_server(world: World) -> None:

@@ -17,13 +17,15 @@ from aiortc.rtcconfiguration import RTCIceTransportPolicy
 from playwright.async_api import Page
 
 from firmware.live.ice_edge import tune_ice
-from firmware.protocol.commands import IceServer
-from firmware.protocol.live import check_answer
+from firmware.protocol.commands import CommandBody, IceServer, Offer, Refused
+from firmware.protocol.encoding import new_id
+from firmware.protocol.live import SignedLive, check_answer
 from relay.clock import SystemClock
 from relay.config_values import IceUrl
 from relay.live.coturn import USER_QUOTA
 from relay.live.ice import IceServers, turn_password
 from relay.live.probe import try_turn
+from relay.live.signalling import LiveRefused, Signalling
 from tests.fakes.clock import ManualClock
 from tests.fakes.porch import porch, visitor
 from tests.flows.browser import chromium
@@ -50,9 +52,9 @@ async def page() -> AsyncIterator[Page]:
 
 
 def fresh(coturn: Coturn, *, age_s: float = 0) -> list[IceServer]:
-    """Return what the relay gives out, or gave out some time ago."""
+    """Return what the relay gives out, or gave out some time ago, to one more account."""
     clock = ManualClock(wall_ms=SystemClock().wall_ms() - round(age_s * 1000))
-    return IceServers.load(coturn.config, clock).fresh().servers
+    return IceServers.load(coturn.config, clock).fresh(new_id()).servers
 
 
 async def open_way(url: IceUrl, server: IceServer) -> turn.TurnTransport:
@@ -247,16 +249,50 @@ async def test_a_way_that_is_open_stays_open_when_its_credentials_end(coturn: Co
 
 
 @pytest.mark.services
-async def test_one_session_cannot_take_more_than_its_share(coturn: Coturn) -> None:
-    """`user-quota` counts by what stands after the time, which is each session's own."""
-    url, server = coturn.config.turn_urls[0], fresh(coturn)[-1]
-    opened = [await open_way(url, server) for _ in range(USER_QUOTA)]
+async def test_one_account_cannot_take_more_than_its_share_however_often_it_asks(
+    coturn: Coturn,
+) -> None:
+    """`user-quota` counts by what stands after the time. Seen to get a share with each new
+    credential while each had a word of its own.
+    """
+    url, commands = coturn.config.turn_urls[0], OffersSeen()
+    clock = ManualClock(wall_ms=SystemClock().wall_ms())
+    signalling = Signalling(commands, clock, IceServers.load(coturn.config, clock))
+    names, opened = set(), []
+    for _ in range(USER_QUOTA):
+        clock.advance(1)
+        server = signalling.ice(account="eve").servers[-1]
+        names.add(server.username)
+        opened.append(await open_way(url, server))
+    assert len(names) == USER_QUOTA
+    clock.advance(1)
     with pytest.raises(stun.TransactionFailed, match="486"):
-        await open_way(url, server)
-    assert await try_turn(url, fresh(coturn)[-1]) == "127.0.0.1"  # nobody else is held up
+        await open_way(url, signalling.ice(account="eve").servers[-1])
+    # Nobody else is held up: another account, and the doorbell that is called.
+    for server in (signalling.ice(account="ada").servers[-1], await commands.asked(signalling)):
+        assert await try_turn(url, server) == "127.0.0.1"
     for transport in opened:
         transport.close()
     await asyncio.sleep(0.3)
+
+
+class OffersSeen:
+    """A way down to doorbells that keeps the last offer and says no."""
+
+    async def send(self, *_of_what: object) -> str:
+        return new_id()
+
+    async def ask(self, _device: str, body: CommandBody, _timeout_s: float) -> Refused:
+        self.body = body
+        return Refused(reason="closed", detail="closed")
+
+    async def asked(self, signalling: Signalling) -> IceServer:
+        """Return the TURN server that a doorbell is given with eve's offer."""
+        signed = SignedLive(text="{}", signature="c2lnbmF0dXJl")
+        with pytest.raises(LiveRefused):
+            await signalling.offer("d", new_id(), signed, account="eve")
+        assert isinstance(self.body, Offer)
+        return self.body.ice_servers[-1]
 
 
 @pytest.mark.services
