@@ -71,7 +71,12 @@ def _passkey(options: argparse.Namespace) -> int:
             name=" ".join(options.name.split()),
             person=fido_person(),
         )
-        out.write_bytes(officer.encode())
+        try:
+            out.write_bytes(officer.encode())
+        except OSError:
+            print(f"The passkey is registered and the invitation spent. {out} should have held:")
+            print(officer.encode().decode())
+            raise
     print(f"{out} is public: give it to whoever has your agency's key, and read to them:")
     print("\n".join(passkey_lines(officer)))
     print(f"Once it is certified, sign in at {site.origin}/agency with this same FIDO2 key.")
@@ -85,5 +90,5 @@ def _new_file(path: Path) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        path.unlink()
+        path.unlink(missing_ok=True)
         raise

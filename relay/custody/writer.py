@@ -180,6 +180,12 @@ class LogWriter:
     def _too_late(self) -> LogUnavailable:
         return LogUnavailable(f"{self.origin}: another relay has taken the turn")
 
+    def _overtaken(self, what: str) -> LogUnavailable:
+        return LogUnavailable(
+            f"{self.origin}: the bucket has {what} that another relay or an earlier try has put "
+            "there; it is looked at again"
+        )
+
     # --- places ---
 
     async def _place(self) -> tuple[Head, bool]:
@@ -319,9 +325,9 @@ class LogWriter:
             raise self._too_late()
         seen = await self._shelf.checkpoint(self.name)
         if seen is not None and parse_checkpoint(parse_note(seen).text).size > size:
-            raise self._too_late()
+            raise self._overtaken("a larger checkpoint")
         if not await self._shelf.put_checkpoint(self.name, note, seen=seen):
-            raise self._too_late()
+            raise self._overtaken("another checkpoint")
         self._reach("checkpoint written")
         async with self._database.begin() as tx:
             is_newest = await logs.publish(
@@ -363,7 +369,7 @@ class LogWriter:
                 notes = await logs.stamps(tx, self.name, start, start + bundle.width)
             await self._shelf.put_stamps(self.name, bundle, notes)
         if count > there and not await self._shelf.put_stamps_count(self.name, count, there=there):
-            raise self._too_late()
+            raise self._overtaken("another count of stamps")
 
     async def _tell(self, size: int) -> None:
         if size <= self._told_size:

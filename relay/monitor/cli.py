@@ -4,7 +4,8 @@
 
 Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an entry breaks a
 rule, 4 the log contradicts itself or what was seen before, 5 nobody has cosigned it lately,
-6 something that was due is missing or came late. Of 3, 5 and 6 it is the first that is so.
+6 something that was due is missing, or lately came late or was left out, or this version doesn't
+count a new entry. Of 3, 5 and 6 it is the first that is so.
 """
 
 import argparse
@@ -45,12 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNREADABLE
     finally:
         source.close()
+    code = _tell(seen)  # first: what was seen is remembered by now, and some of it is told once
     text = as_json(seen.report) if options.json else as_markdown(seen.report).encode()
-    if options.report is not None:
-        options.report.write_bytes(text)
-    else:
+    if options.report is None:
         sys.stdout.buffer.write(text)
-    return _tell(seen)
+        return code
+    try:
+        options.report.write_bytes(text)
+    except OSError as error:
+        print(f"doorward-monitor: --report {options.report}: {error.strerror}", file=sys.stderr)
+        return code or BAD_ARGUMENT
+    return code
 
 
 def _tell(seen: Seen) -> int:
@@ -63,13 +69,15 @@ def _tell(seen: Seen) -> int:
             "withheld",
             file=sys.stderr,
         )
-    for what in seen.missing:
+    for what in (*seen.missing, *seen.uncounted):
         print(f"doorward-monitor: {what}", file=sys.stderr)
+    for note in seen.notes:
+        print(f"doorward-monitor: note: {note}", file=sys.stderr)
     if seen.violations:
         return VIOLATED
     if seen.stale:
         return STALE
-    return MISSING if seen.missing else HOLDS
+    return MISSING if seen.missing or seen.uncounted else HOLDS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,8 +87,10 @@ def _parser() -> argparse.ArgumentParser:
         "transparency report: the same bytes for everybody.",
         epilog="Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an "
         "entry breaks a rule, 4 the log contradicts itself or what was seen before, 5 nobody has "
-        "cosigned it lately, 6 something that was due is missing or came late: a slot, an agency's "
-        "answer, an agreement's text. Of 3, 5 and 6 it is the first that is so.",
+        "cosigned it lately, 6 something that was due (a slot, an agency's answer, an agreement's "
+        "text) is missing, slots were lately left out or late, or this version doesn't count a new "
+        "entry. Lately: since --state was written, else in the last 7 days. Of 3, 5 and 6 it is "
+        "the first that is so.",
     )
     parser.add_argument(
         "--policy", type=Path, required=True, metavar="FILE",

@@ -31,8 +31,9 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import WireError, decode, unb64u
 from relay.monitor.reading import ReadLog
 from relay.monitor.register_rules import Replayed
-from relay.monitor.slots import Slots
+from relay.monitor.slots import LATE_MS, Slots
 from relay.monitor.times import time_text
+from relay.monitor.unread import unread_document
 from relay.monitor.violations import Violation
 
 DAY_MS = 24 * 3600 * 1000
@@ -70,6 +71,8 @@ class CustodyState:
     legal: list[LegalProcessLeaf] = field(default_factory=list)
     refusals: dict[str, dict[str, int]] = field(default_factory=dict)
     violations: list[Violation] = field(default_factory=list)
+    uncounted: list[Violation] = field(default_factory=list)
+    """Entries of a form that this version doesn't take: no rule is broken for all it knows."""
 
 
 class CustodyRules:
@@ -79,7 +82,10 @@ class CustodyRules:
         delays = register.register.delays
         begin_ms = register.log.seen_ms(0) + SLACK_MS  # the charter's
         due_from = -(-begin_ms // delays.slot_ms)
-        self.state = CustodyState(slots=Slots(slot_ms=delays.slot_ms, due_from=due_from))
+        late_after_ms = max(LATE_MS, delays.freshness_ms)
+        self.state = CustodyState(
+            slots=Slots(slot_ms=delays.slot_ms, due_from=due_from, late_after_ms=late_after_ms)
+        )
         self._log = log
         self._register = register
         self._commitments: set[str] = set()
@@ -134,7 +140,7 @@ class CustodyRules:
         elif slots.end_ms(leaf.slot) > seen_ms + CLOCK_SLACK_MS:
             yield f"slot {leaf.slot} wasn't over yet"
         else:
-            slots.take(leaf.slot, seen_ms)
+            slots.take(leaf.slot, seen_ms, index=index)
 
     def _received(self, index: int, leaf: ReceivedLeaf) -> Iterator[str]:
         bands, key = self.state.bands, (leaf.agency, leaf.quarter)
@@ -181,7 +187,12 @@ class CustodyRules:
         try:
             told = decode(DeletionAnswer, leaf.signed.answer.encode())
         except WireError as error:
-            yield f"no answer to a deletion: {error}"
+            what = unread_document(leaf.signed.answer.encode(), error)
+            if what is None:
+                yield f"no answer to a deletion: {error}"
+            else:
+                uncounted = Violation(log=self._log.name, index=index, what=what)
+                self.state.uncounted.append(uncounted)
             return
         asked = self.state.deletions.get(told.package)
         if asked is None or asked.agency != told.agency:

@@ -17,10 +17,11 @@ from firmware.protocol.register.entries import (
     Leaf,
 )
 from firmware.protocol.register.facts import place_of_limits
-from firmware.protocol.register.records import AgreementRecord, RequestRecord
+from firmware.protocol.register.records import AgreementRecord, RequestRecord, Void
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import MAX_SKEW_MS
 from relay.monitor.reading import ReadLog
+from relay.monitor.unread import unread_entry
 from relay.monitor.violations import Violation
 
 
@@ -72,11 +73,25 @@ def replay(log: ReadLog) -> Replayed:
 def check_register(replayed: Replayed) -> Iterator[Violation]:
     """Yield what doesn't hold."""
     register, name = replayed.register, replayed.log.name
-    for void in register.voids:
-        yield Violation(log=name, index=void.index, what=f"nobody had the right to it: {void.why}")
+    for void, unread in _voids(replayed):
+        if unread is None:
+            what = f"nobody had the right to it: {void.why}"
+            yield Violation(log=name, index=void.index, what=what)
     for record in register.requests.values():
         for what in _wrong_with(replayed, record):
             yield Violation(log=name, index=record.index, what=what)
+
+
+def uncounted(replayed: Replayed) -> Iterator[Violation]:
+    """Yield which entries are of a form that this version doesn't take."""
+    for void, unread in _voids(replayed):
+        if unread is not None:
+            yield Violation(log=replayed.log.name, index=void.index, what=unread)
+
+
+def _voids(replayed: Replayed) -> Iterator[tuple[Void, str | None]]:
+    for void in replayed.register.voids:
+        yield void, unread_entry(replayed.log.entries[void.index], void.why)
 
 
 def _wrong_with(replayed: Replayed, record: RequestRecord) -> Iterator[str]:

@@ -20,7 +20,11 @@ Report = dict[str, Any]  # Any: plain JSON
 
 
 def make_report(
-    replayed: Replayed, custody: ReadLog, state: CustodyState, violations: list[Violation]
+    replayed: Replayed,
+    custody: ReadLog,
+    state: CustodyState,
+    violations: list[Violation],
+    uncounted: list[Violation],
 ) -> Report:
     """Return the report as plain JSON."""
     register = replayed.register
@@ -50,9 +54,8 @@ def make_report(
                 for quarter, counts in sorted(state.refusals.items())
             },
         },
-        "violations": [
-            {"log": one.log, "index": one.index, "what": one.what} for one in violations
-        ],
+        "violations": _entries_part(violations),
+        "uncounted": _entries_part(uncounted),
     }
 
 
@@ -69,19 +72,22 @@ def as_markdown(report: Report) -> str:
     for log in report["logs"]:
         lines.append(f"- {_safe(log['origin'])}: {log['size']} entries, root `{log['root']}`, "
                      f"as of {log['as_of']}")  # fmt: skip
-    lines += ["", "## Does it hold?", ""]
-    if report["violations"]:
-        lines += [f"- **{_safe(one['log'])} entry {one['index']}**: {_safe(one['what'])}"
-                  for one in report["violations"]]  # fmt: skip
-    else:
-        lines.append("Every entry keeps the rules that can be checked from outside.")
-    if told := report["custody"]["slots"]["told"]:
-        lines += ["", *(f"- {what}" for what in told)]
-    lines += ["", "## Agencies", ""]
+    lines += ["", "## Does it hold?", "", *_holding_lines(report), "", "## Agencies", ""]
     for agency in report["agencies"]:
         lines += _agency_lines(agency)
     lines += _custody_lines(report)
     return "\n".join(lines) + "\n"
+
+
+def _holding_lines(report: Report) -> list[str]:
+    wrong, uncounted = (
+        [f"- **{_safe(one['log'])} entry {one['index']}**: {_safe(one['what'])}" for one in entries]
+        for entries in (report["violations"], report["uncounted"])
+    )
+    which = "Every entry that counts" if uncounted else "Every entry"
+    lines = wrong or [f"{which} keeps the rules that can be checked from outside."]
+    told = [f"- {what}" for what in report["custody"]["slots"]["told"]]
+    return [*lines, *(["", *uncounted] if uncounted else []), *(["", *told] if told else [])]
 
 
 def _agency_lines(agency: Report) -> list[str]:
@@ -150,6 +156,10 @@ def _log_part(log: ReadLog) -> Report:
         "root": checkpoint.root.hex(),
         "as_of": time_text(log.as_of_ms),
     }
+
+
+def _entries_part(entries: list[Violation]) -> list[Report]:
+    return [{"log": one.log, "index": one.index, "what": one.what} for one in entries]
 
 
 def _program_part(replayed: Replayed, record: ProgramRecord) -> Report:

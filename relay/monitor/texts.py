@@ -20,19 +20,25 @@ PUBLISHED_WITHIN_MS = 15 * MINUTE_MS
 
 def check_texts(source: Source, replayed: Replayed, *, by_ms: int) -> Iterator[str]:
     """Yield, in words, which texts are withheld or aren't what was agreed; the newest first."""
+    for record in _newest(replayed)[:MAX_TEXTS]:
+        is_due = by_ms - replayed.log.seen_ms(record.index) > PUBLISHED_WITHIN_MS
+        what = _wrong_with(source, record.agreement.text_sha256, is_due=is_due)
+        if what is not None:
+            yield f"{_name(record)} {what}"
+
+
+def not_looked_at(replayed: Replayed) -> int:
+    """Return how many agreements' texts are too old for `check_texts` to look at them."""
+    return max(0, len(_newest(replayed)) - MAX_TEXTS)
+
+
+def _newest(replayed: Replayed) -> list[AgreementRecord]:
     records = {
         record.agreement.text_sha256: record
         for of_agency in replayed.register.agreements.values()
         for record in of_agency
     }
-    newest = sorted(records.values(), key=lambda record: record.index, reverse=True)
-    for record in newest[:MAX_TEXTS]:
-        is_due = by_ms - replayed.log.seen_ms(record.index) > PUBLISHED_WITHIN_MS
-        what = _wrong_with(source, record.agreement.text_sha256, is_due=is_due)
-        if what is not None:
-            yield f"{_name(record)} {what}"
-    if len(newest) > MAX_TEXTS:
-        yield f"the texts of {len(newest) - MAX_TEXTS} older agreements weren't looked at"
+    return sorted(records.values(), key=lambda record: record.index, reverse=True)
 
 
 def _wrong_with(source: Source, sha256: str, *, is_due: bool) -> str | None:

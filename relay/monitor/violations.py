@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """An entry that shouldn't be there."""
+    """An entry that shouldn't be there, or of which this version can't tell."""
 
     log: str
     index: int

@@ -25,7 +25,12 @@ T = TypeVar("T")
 # SeaweedFS has no regions; the signature wants one.
 REGION = "us-east-1"
 GONE_CODES = frozenset({"404", "NoSuchUpload", "NoSuchKey", "InvalidPart"})
-TAKEN_CODES = frozenset({"412", "PreconditionFailed", "409", "ConditionalRequestConflict"})
+TAKEN_CODES = frozenset({"412", "PreconditionFailed"})
+CONFLICT_CODES = frozenset({"409", "ConditionalRequestConflict"})
+"""Two writes met, such as one that was sent twice: the store doesn't say which was taken."""
+UNCONDITIONAL_CODES = frozenset({"501", "NotImplemented"})
+PROBE_KEY = "check/conditional-writes"
+PROBE = b"doorward-relay check writes this again and again, with conditions that don't hold.\n"
 CONNECT_TIMEOUT_S = 3
 READ_TIMEOUT_S = 10
 
@@ -102,7 +107,7 @@ class ObjectStore:
         try:
             answer = self._client.get_bucket_versioning(Bucket=self._bucket)
         except ClientError as error:
-            if _code(error) in {"NotImplemented", "NoSuchBucketVersioning"}:
+            if _code(error) in UNCONDITIONAL_CODES | {"NoSuchBucketVersioning"}:
                 return False
             raise
         return answer.get("Status") is not None  # suspended ones keep what they had
@@ -241,6 +246,7 @@ class ObjectStore:
         """Store an object in the place of `old`, or where none is; False if there is another.
 
         However late the bytes arrive, the store compares again. One that can't stores them anyway.
+        ObjectStoreError if two writes met and the old is still there: it is to be tried again.
         """
         fields = {"Bucket": self._bucket, "Key": key, "Body": data, "ContentType": content_type}
 
@@ -252,12 +258,15 @@ class ObjectStore:
             try:
                 self._client.put_object(**fields, **condition)
             except ClientError as error:
-                if _code(error) == "NotImplemented":
+                if _code(error) in UNCONDITIONAL_CODES:
                     self._client.put_object(**fields)
-                elif _code(error) in TAKEN_CODES | GONE_CODES:
-                    return self._found(key, len(data))[0] == data  # sent twice, answered once
-                else:
+                    return True
+                if _code(error) not in TAKEN_CODES | GONE_CODES | CONFLICT_CODES:
                     raise
+                now, _ = self._found(key, max(len(data), len(old or b"")))
+                if now == old and _code(error) in CONFLICT_CODES:
+                    raise
+                return now == data  # sent twice, answered once
             return True
 
         return await self._call("store an object", swap)
@@ -281,6 +290,33 @@ class ObjectStore:
         if data is not None and len(data) > max_bytes:
             raise ObjectStoreError(f"{key} has more than {max_bytes} bytes ({self._bucket})")
         return data
+
+    async def check_conditions(self) -> bool:
+        """Raise ObjectStoreError unless the store leaves an object that is there (If-None-Match).
+
+        Tell whether it also compares what it replaces (If-Match). One object is left behind.
+        """
+        is_kept = await self._call("write to", lambda: self._refuses(IfNoneMatch="*"))
+        if not is_kept:
+            raise ObjectStoreError(
+                f"{self._bucket} has no conditional writes (If-None-Match), so that what is "
+                "published could be overwritten: logs need a store that has them"
+            )
+        return await self._call("write to", lambda: self._refuses(IfMatch='"another"'))
+
+    def _refuses(self, **condition: str) -> bool:
+        fields = {"Bucket": self._bucket, "Key": PROBE_KEY, "Body": PROBE}
+        if self._found(PROBE_KEY, len(PROBE))[0] is None:
+            self._client.put_object(**fields)
+        try:
+            self._client.put_object(**fields, **condition)
+        except ClientError as error:
+            if _code(error) in UNCONDITIONAL_CODES:
+                return False
+            if _code(error) in TAKEN_CODES:
+                return True
+            raise
+        return False
 
     async def ensure_lockable(self) -> bool:
         """Make the bucket, with Object Lock if the store has that; tell whether it is lockable."""

@@ -165,10 +165,10 @@ def test_100_000_entries_are_replayed_in_about_a_second() -> None:
         for name, log in (("register", town.register_log), ("custody", town.custody_log))
         for path, data in log._files().items()
     } | {f"texts/{sha256}": text for sha256, text in town.texts.items()}
-    begin = time.perf_counter()
+    begin = time.process_time()
     seen = look(TownFiles(files), town.policy, Memory(None), wall_ms=lambda: NOW_MS)
-    took_s = time.perf_counter() - begin
+    took_s = time.process_time() - begin
     assert seen.violations == ()
     assert seen.report["custody"]["slots"]["logged"] == 100_001
-    assert took_s < 5.0  # about 1 s on a quiet machine
+    assert took_s < 5.0  # about 1.4 s of the processor
     print(f"100,000 entries read, replayed and checked in {took_s:.2f} s")

@@ -1,6 +1,7 @@
 """`doorward-agency passkey`: an officer's passkey of a FIDO2 key, without the relay's page."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -141,6 +142,30 @@ async def test_what_cannot_be_leaves_no_file_and_says_why(
     assert why in capsys.readouterr().err
     assert not out.exists()
     assert not machine.fake.credentials
+
+
+async def test_what_was_registered_and_cannot_be_written_is_shown(
+    machine: OfficerTown,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The invitation is spent by then: without the document the officer would need another."""
+    folder = tmp_path / "stick"
+    folder.mkdir()
+
+    def pulled_out(_prompt: str) -> str:
+        shutil.rmtree(folder)
+        return machine.fake.pin
+
+    monkeypatch.setattr("getpass.getpass", pulled_out)
+    assert await run(machine, folder / "officer.json") == 2
+    told = capsys.readouterr()
+    (credential_id,) = machine.fake.credentials
+    (document,) = [line for line in told.out.splitlines() if line.startswith("{")]
+    officer = decode(OfficerFile, document.encode())
+    assert officer.passkey.credential_id == b64u(credential_id)
+    assert "No such file" in told.err
 
 
 async def test_an_invitation_serves_one_officer(town: OfficerTown) -> None:

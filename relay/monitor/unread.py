@@ -1,0 +1,92 @@
+"""Entries of a form that this version of the program doesn't take.
+
+They count for no doorbell of this version. That says nothing against who let them in: a version
+before or after this one may take them, as older ones took texts with signs that turn what stands
+beside them. What isn't even a document, in no version, is another matter.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from firmware.protocol.encoding import Document, WireError, canonical, decode_canonical
+from firmware.protocol.register.entries import (
+    MAX_LEAF_BYTES,
+    Agreement,
+    AgreementMade,
+    Change,
+    ChangeLeaf,
+    Leaf,
+    LeafBody,
+    OfficerLeaf,
+    RequestLeaf,
+    WithdrawnLeaf,
+)
+from firmware.protocol.register.replay import MAX_WHY_CHARS
+from firmware.protocol.requests import EvidenceRequest, OfficerCertificate, Withdrawal
+
+_REGEX = re.compile(r"Expected `str` matching regex '.*'(?= - at |\Z)", re.DOTALL)
+
+
+def unread_entry(entry: bytes, why: str) -> str | None:
+    """Return, in words, what a void register entry has that this version doesn't take.
+
+    None if it is void for another reason than `why` the replay gave: then it breaks a rule.
+    """
+    try:
+        leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
+    except WireError as error:
+        return _same(entry, error, why) if _is_leaf(entry) else None
+    for kind, text in _documents(leaf.body):
+        try:
+            decode_canonical(kind, text, max_bytes=MAX_LEAF_BYTES)
+        except WireError as error:
+            return _same(text, error, why)
+    return None
+
+
+def unread_document(text: bytes, error: WireError) -> str | None:
+    """Return, in words, why a document isn't taken; None if no version could have taken it."""
+    if not isinstance(_parsed(text), dict):
+        return None
+    words = _REGEX.sub("a text of another form", str(error))[:MAX_WHY_CHARS]
+    return f"this version doesn't count it: {words}"
+
+
+def _same(text: bytes, error: WireError, why: str) -> str | None:
+    return unread_document(text, error) if str(error)[:MAX_WHY_CHARS] == why else None
+
+
+def _documents(body: LeafBody) -> Iterator[tuple[type[Document], bytes]]:
+    """Yield what an entry holds as signed text, as far as it can be reached."""
+    match body:
+        case ChangeLeaf():
+            text = body.change.encode()
+            yield Change, text
+            change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES).body
+            if isinstance(change, AgreementMade):
+                yield Agreement, change.signed.agreement.encode()
+        case OfficerLeaf():
+            yield OfficerCertificate, body.signed.certificate.encode()
+        case RequestLeaf():
+            yield EvidenceRequest, body.signed.request.encode()
+        case WithdrawnLeaf():
+            yield Withdrawal, body.signed.withdrawal.encode()
+
+
+def _is_leaf(entry: bytes) -> bool:
+    """Tell whether it is what every version calls an entry, whatever stands in it."""
+    parsed = _parsed(entry) if len(entry) <= MAX_LEAF_BYTES else None
+    body = parsed.get("body") if isinstance(parsed, dict) and "v" in parsed else None
+    return isinstance(body, dict) and isinstance(body.get("type"), str)
+
+
+def _parsed(text: bytes) -> Any:  # Any: whatever JSON can hold
+    """Return what stands in canonical JSON; None if it isn't that."""
+    try:
+        parsed = msgspec.json.decode(text)
+        return parsed if canonical(parsed) == text else None
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return None
