@@ -170,6 +170,7 @@ class Consenting:
         while True:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
+            await self.uploads.go_on()
             await self._near.promises.keep()
             await self._first_pairing.resume()
             await self._recovering.resume()

@@ -135,7 +135,7 @@ class Deciding:
                 await self._notes.to_all(await self._settings_now(digest))
             case Revoke():
                 await self._take_back(terms.grant_digest)
-                await self._tell_done(digest, "revoke")
+                await self.tell_taken_back(digest)
             case Decline():
                 await self._tell_done(digest, "decline")
             case SetRecovery():
@@ -197,6 +197,10 @@ class Deciding:
         await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
         await self._admitting.tell_browsers(credential_id)
 
+    async def tell_taken_back(self, digest: str) -> None:
+        """Say that a grant is taken back, by the digest of the statement that does so."""
+        await self._tell_done(digest, "revoke")
+
     async def _enrol_browser(
         self, digest: str, browser: BrowserKeys, credential_id: str
     ) -> Refusal | None:
@@ -244,9 +248,7 @@ class Deciding:
         except (DoorwardError, OSError):
             log.exception("what was taken back could not be deleted")
         detail = "it is taken back until the next start, as the memory card doesn't keep that"
-        return Refusal(
-            reason="card_until_restart", detail=f"{detail}: take it back again later"
-        )
+        return Refusal(reason="card_until_restart", detail=f"{detail}: take it back again later")
 
     def _hold(self, digest: str, terms: Hold | Unhold) -> None:
         if isinstance(terms, Unhold):

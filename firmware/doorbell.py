@@ -178,11 +178,11 @@ class Doorbell:
             await self._household.pushes.aclose()
             await self._viewing.aclose()
             await self._knocking.desk.aclose()
-            await self._pairing_voice.aclose()
             await self._sounding.aclose()
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            await self._pairing_voice.aclose()  # until now a code could be read, and start it
             await self._filming.keeper.stop()
             await asyncio.to_thread(self._teller.close)
             await self._recording.aclose()

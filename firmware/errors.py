@@ -218,6 +218,10 @@ class PackageDamaged(UploadError):
     """What announces a sealed package can't be read on the card any more: it never leaves."""
 
 
+class PackageOfAnotherVersion(UploadError):
+    """Another Doorward sealed this package: it waits here for that one."""
+
+
 class UploadFailed(UploadError):
     """The bucket didn't take a part in several tries."""
 

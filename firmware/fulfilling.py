@@ -12,7 +12,7 @@ begun or confirmed, carried out, and in one commit done and promised to be told;
 carried out only once is told by what was planned before.
 
 A grant that is taken back ends in memory first, and is told; what the card has to do for it is
-tried until it is done.
+tried until it is done. So does one whose package was sealed, and may not be announced any more.
 
 One statement goes on at a time. What comes in, and what waits for its owner, is statements.py.
 """
@@ -38,6 +38,7 @@ from firmware.consent.facts import (
 )
 from firmware.consent.verifier import decide, judge, release
 from firmware.deciding import Deciding
+from firmware.ending import Ending
 from firmware.gathering import Gathering
 from firmware.promises import Promises
 from firmware.protocol.commands import ReleaseLogged
@@ -53,9 +54,6 @@ log = logging.getLogger(__name__)
 
 PASSING = ("clock", "register", "not_logged")
 """What keeps a confirmed statement waiting, and doesn't end it."""
-ENDING = ("revoked", "request_withdrawn", "agency_refused", "agreement", "officer", "owner")
-"""What keeps back a package that was sealed and not announced yet; the time alone doesn't."""
-TAKEN_BACK = Refusal(reason="revoked", detail="this grant was taken back")
 
 
 class Fulfilling:
@@ -85,12 +83,11 @@ class Fulfilling:
         self._spoilt = Spoilt(
             answers=answers, facts_store=facts_store, promises=promises, releasing=releasing
         )
+        self._ending = Ending(gathering=gathering, facts_store=facts_store, releasing=releasing)
         self._releasing = releasing
         self._tell = tell
         self._random_bytes = random_bytes
         self._one_at_a_time = asyncio.Lock()
-        self._taken_back: set[str] = set()
-        """Grants, by their digests: whatever the card keeps of it, until a restart."""
 
     async def confirm(
         self, digest: str, way: Way, approval: SignedStatement | None
@@ -152,17 +149,12 @@ class Fulfilling:
                     continue
                 await self._go_on(statement.digest, proof=command.proof.encode(), is_again=True)
 
-    def stop(self, grant_digest: str) -> None:
-        """Let nothing more of a grant leave until a restart: at once, and without the card."""
-        self._taken_back.add(grant_digest)
-        self._releasing.end(grant_digest)
-
     async def take_back(self, grant_digest: str) -> None:
         """A grant was taken back (R14): what is under way ends, what left is asked back.
 
         Raises OSError if the card doesn't delete everything; what left is asked back all the same.
         """
-        self.stop(grant_digest)
+        self._ending.take_back(grant_digest)
         state = await asyncio.to_thread(self._state_of, grant_digest)
         if state is None:
             return
@@ -181,6 +173,7 @@ class Fulfilling:
         async with self._one_at_a_time:
             now_ms = self._clock.wall_ms()
             await self._spoilt.tell()
+            await self._ending.go_on()
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
                 told = decode(Statement, statement.statement.statement.encode())
                 if not _waits_for_the_log(statement) or now_ms >= told.not_after_ms:
@@ -194,6 +187,7 @@ class Fulfilling:
         await self._promises.keep()
         async with self._one_at_a_time:
             await self._spoilt.tell()
+            await self._ending.go_on()
             for statement in await asyncio.to_thread(self._store.statements_in, "confirmed"):
                 await self._try_again(statement.digest)
 
@@ -215,24 +209,28 @@ class Fulfilling:
         statement = await asyncio.to_thread(self._store.statement, digest)
         if statement is None or statement.state != "confirmed":
             return Refusal(reason="expired", detail="nothing of that kind waits any more")
-        if is_again and await self._finish_what_was_done(statement):
-            return None
         refusal = await self._try_go_on(statement, proof=proof, is_again=is_again)
         if refusal is not None and is_again and refusal.reason in PASSING:
             log.warning("a confirmed statement waits: %s: %s", refusal.reason, refusal.detail)
             return None
         if refusal is not None:
+            self._ending.refuse(digest, refusal)
             await self._answers.refused(statement.statement.encode(), refusal)
             await self._end(digest, from_state="confirmed")  # if nobody was told
+            await self._ending.delete(digest)
         return refusal
 
     async def _try_go_on(
         self, statement: WaitingStatement, *, proof: bytes | None, is_again: bool
     ) -> Refusal | None:
+        terms = decode(Statement, statement.statement.statement.encode()).terms
+        if is_again and await asyncio.to_thread(self._was_done, statement, terms):
+            return await self._finish_what_was_done(statement, terms)
         unspent = statement.digest if is_again else None
         facts = await asyncio.to_thread(lambda: self._gathering.facts(unspent=unspent))
-        if statement.digest in self._taken_back:
-            return TAKEN_BACK
+        over = self._ending.of(statement.digest)
+        if over is not None:
+            return over
         checked = judge(_unverified(statement), facts)
         if isinstance(checked, Refusal):
             return checked
@@ -259,24 +257,40 @@ class Fulfilling:
                 lambda: self._store.spend(checked.digest, facts.now_ms, planned=planned)
             )
         if isinstance(checked.terms, Revoke):
-            self.stop(checked.terms.grant_digest)
+            self._ending.take_back(checked.terms.grant_digest)
         with self._promises.gather() as told:
             refusal = await self._deciding.carry_out(decided)
         if refusal is None:
             await self._finish(checked.digest, told)
             return None
         await self._promises.tell_unkept(told)  # of what was done before it failed
-        if await asyncio.to_thread(self._goes_on, checked):
-            log.warning("a grant is taken back; what the card kept of it is deleted later")
-            return None
-        return refusal
+        if not await asyncio.to_thread(self._is_taken_back, checked):
+            return refusal
+        log.warning("a grant is taken back; what the card kept of it is deleted later")
+        if await asyncio.to_thread(self._state_of, checked.digest) != "confirmed":
+            await self._end_taking_back(checked.digest)
+        return None
 
-    def _goes_on(self, checked: Decision) -> bool:
-        """Tell whether it is half done and tried again: kept as begun, and a grant taken back."""
+    def _is_taken_back(self, checked: Decision) -> bool:
+        """Tell whether it takes a grant back, and the card keeps that, although not all is done."""
         if not isinstance(checked.terms, Revoke):
             return False
-        is_begun = self._store.state_of(checked.digest) == "confirmed"
-        return is_begun and self._deciding.is_done(checked.digest, checked.terms)
+        try:
+            return self._deciding.is_done(checked.digest, checked.terms)
+        except OSError:
+            log.exception("the memory card doesn't tell whether a grant is taken back")
+            return False
+
+    async def _end_taking_back(self, digest: str) -> None:
+        """The card didn't keep that it was begun, so it won't go on by itself: tell of it now."""
+        with self._promises.gather() as told:
+            await self._deciding.tell_taken_back(digest)
+        try:
+            await self._finish(digest, told)
+        except OSError:
+            log.exception(
+                "a grant is taken back and that is told; the card doesn't keep the latter"
+            )
 
     async def _plan(self, checked: Decision) -> list[Promise]:
         """Return what is to be told of a decision that can't be told any more once it is so."""
@@ -326,9 +340,9 @@ class Fulfilling:
         ready = await self._releasing.seal(released)
         if isinstance(ready, Refusal):
             return ready
-        ended = await self._ended_meanwhile(digest, released.grant.signed)
-        if ended is not None:
-            return ended
+        kept_back = await self._ending.keeps_back(digest, released.grant.signed)
+        if kept_back is not None:
+            return kept_back
         # Done before it is announced: no ticket can come for a package that might be sealed again.
         with self._promises.gather() as told:
             await self._promises.tell(ready)
@@ -336,37 +350,24 @@ class Fulfilling:
         await self._finish(digest, told, is_release=True)
         return None
 
-    async def _ended_meanwhile(self, digest: str, signed: SignedStatement) -> Refusal | None:
-        """Discard what was sealed and not announced yet if it may leave no more; say why."""
-        refusal = await asyncio.to_thread(self._why_it_ended, digest, signed)
-        if refusal is not None:
-            await asyncio.to_thread(self._releasing.discard, digest)
-        return refusal
-
-    def _why_it_ended(self, digest: str, signed: SignedStatement) -> Refusal | None:
-        facts = self._gathering.facts(unspent=digest)
-        if digest in self._taken_back:
-            return TAKEN_BACK
-        judged = judge(UnverifiedStatement(signed.encode()), facts)
-        return judged if isinstance(judged, Refusal) and judged.reason in ENDING else None
-
-    async def _finish_what_was_done(self, statement: WaitingStatement) -> bool:
-        """Tell whether the effect was durable before the crash; only the telling was missing."""
-        terms = decode(Statement, statement.statement.statement.encode()).terms
-        if not await asyncio.to_thread(self._was_done, statement, terms):
-            return False
+    async def _finish_what_was_done(
+        self, statement: WaitingStatement, terms: Terms
+    ) -> Refusal | None:
+        """It was durable before the crash, and only the telling is missing: if it still may be."""
         digest, credential_id = statement.digest, statement.statement.assertion.credential_id
         is_release = isinstance(terms, GrantTerms)
-        if is_release and await self._ended_meanwhile(digest, statement.statement) is not None:
-            return False
+        if is_release:
+            kept_back = await self._ending.keeps_back(digest, statement.statement)
+            if kept_back is not None:
+                return kept_back
         with self._promises.gather() as told:
-            if isinstance(terms, GrantTerms):
+            if is_release:
                 await self._releasing.announce(digest)
                 await self._answers.released(digest, credential_id)
             else:
                 await self._deciding.round_off(digest, terms)
         await self._finish(digest, told, is_resumed=True, is_release=is_release)
-        return True
+        return None
 
     def _was_done(self, statement: WaitingStatement, terms: Terms) -> bool:
         if isinstance(terms, GrantTerms):

@@ -85,8 +85,9 @@ class Releasing:
         return self._outgoing.has(package_id_of(statement_digest))
 
     def damaged(self) -> frozenset[str]:
-        """Return the ids of the packages that the card spoilt: they never leave."""
-        return self._outgoing.damaged()
+        """Return the ids of the packages that the card spoilt before they were in the bucket."""
+        damaged = self._outgoing.damaged()
+        return frozenset(one for one in damaged if not self._outgoing.is_uploaded(one))
 
     def discard(self, statement_digest: str) -> None:
         """Delete the package of a grant that was never announced."""

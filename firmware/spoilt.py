@@ -1,7 +1,8 @@
 """What a failing card spoilt of what owners confirmed: it isn't carried out, and they are told.
 
 A statement that can't be read any more, or is of another version, counts as refused. A package that
-can't be read never leaves; its grant is done and stays so. Neither may keep back all else.
+can't be read never leaves; its grant is done and stays so. If all of it is in the bucket by then,
+nothing is amiss. Neither may keep back all else.
 """
 
 import asyncio
@@ -18,7 +19,8 @@ log = logging.getLogger(__name__)
 
 DAMAGED = Refusal(
     reason="card_spoilt",
-    detail="the memory card spoilt its package, so what wasn't sent yet can't be: give it again",
+    detail="the memory card spoilt its package: what wasn't sent yet never will be;"
+    " take back what was, or give it anew",
 )
 
 

@@ -6,7 +6,7 @@ the relay answers with a new ticket. A package is kept until the relay says that
 whole: if the bucket loses it on the way, it is sent anew.
 
 Nothing is sent but what was released and stands: the card is asked with each ticket. A package that
-is taken back ends in memory first.
+is taken back ends in memory first; what the card doesn't do at once is tried again now and then.
 """
 
 import asyncio
@@ -65,6 +65,11 @@ class Uploads:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._ended: set[str] = set()
         """Nothing of these is sent until a restart, whatever the card says."""
+        self._pending: list[PackageReady | PackageUploaded] | None = None
+        """What the outbox held of packages at the start; None: before that."""
+        self._left: set[str] | None = None
+        """The packages that are to be told of still, or deleted; None: not listed yet."""
+        self._one_at_a_time = asyncio.Lock()
 
     async def on_ticket(self, ticket: UploadTicket) -> ReplyBody:
         """Begin the upload unless it is under way; refuse what isn't here, or may not leave."""
@@ -91,27 +96,47 @@ class Uploads:
             running.cancel()
 
     async def stop(self, package_id: str) -> None:
-        """Send nothing more of a package, and delete it; OSError if the card doesn't."""
+        """Send nothing more of a package, and delete it; OSError if the card doesn't do so yet."""
         self.end(package_id)
         running = self._running.get(package_id)
         if running is not None:
             await asyncio.wait([running])
-        await asyncio.to_thread(self._outgoing.discard, package_id)
+        try:
+            await asyncio.to_thread(self._outgoing.discard, package_id)
+        except OSError:
+            self._later(package_id)
+            raise
 
     async def resume(self, pending: Collection[Event]) -> None:
         """After a start: announce what isn't uploaded; say again what is but wasn't told.
 
-        What was taken back and is here still is withdrawn and deleted.
+        What was taken back and is here still is withdrawn and deleted. What fails is for `go_on`.
         """
-        told = {e.body.package_id for e in pending if isinstance(e.body, PackageUploaded)}
-        announced = {e.body.package_id for e in pending if isinstance(e.body, PackageReady)}
-        for ready in await asyncio.to_thread(self._outgoing.waiting):
-            if await self._may_leave(ready.package_id) and ready.package_id not in announced:
-                await self._tell(ready)
-        for package_id in await asyncio.to_thread(self._outgoing.uploaded):
-            if await self._may_leave(package_id) and package_id not in told:
-                parts = self._outgoing.uploaded_parts(package_id)
-                await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+        bodies = [event.body for event in pending]
+        self._pending = [b for b in bodies if isinstance(b, PackageReady | PackageUploaded)]
+        self._left = None
+        await self.go_on()
+
+    async def go_on(self) -> None:
+        """Now and then: what is left of a start, or still to be deleted."""
+        if self._pending is None:
+            return
+        async with self._one_at_a_time:
+            try:
+                if self._left is None:
+                    self._left = set(await asyncio.to_thread(self._outgoing.here))
+            except OSError:
+                log.exception("the memory card doesn't tell which packages there are")
+                return
+            for package_id in sorted(self._left):
+                self._left.discard(package_id)
+                try:
+                    await self._take_up(package_id)
+                except (DoorwardError, OSError):  # it mustn't keep the doorbell from starting
+                    log.exception("package %s is taken up later", package_id)
+                    self._later(package_id)
+                else:
+                    self._pending = [b for b in self._pending if b.package_id != package_id]
 
     async def on_arrived(self, arrived: PackageArrived) -> ReplyBody:
         """The package is whole at the relay's: delete it here.
@@ -131,37 +156,57 @@ class Uploads:
             raise TicketRefused(package_id, NOT_HERE)
         self._outgoing.announced(package_id)
 
-    async def _may_leave(self, package_id: str) -> bool:
-        """Tell whether it stands; take back what was to be, however far that came before."""
-        try:
-            standing = await asyncio.to_thread(self._standing, package_id)
-            if standing == "taken_back":
-                await self._tell(PackageWithdrawn(package_id=package_id))
-                await self.stop(package_id)
-        except OSError:  # it mustn't keep the doorbell from starting
-            log.exception("package %s isn't sent", package_id)
-            return False
-        return standing == "released"
+    def _later(self, package_id: str) -> None:
+        """Let `go_on` look at it; before the start it looks at all."""
+        if self._left is not None:
+            self._left.add(package_id)
 
-    async def _upload(self, ticket: UploadTicket) -> None:
-        try:
-            parts = await self._uploader.upload(ticket)
-        except (DoorwardError, OSError) as error:
-            log.warning("package %s isn't in the bucket yet: %s", ticket.package_id, error)
-            await asyncio.sleep(self._retry_s)
-            await self._announce(ticket.package_id)
-            return
-        await self._tell(PackageUploaded(package_id=ticket.package_id, parts=parts))
+    async def _take_up(self, package_id: str) -> None:
+        """Tell of a package what isn't told yet; delete what was taken back, however far it came.
+
+        One that isn't released yet is not for here.
+        """
+        standing = await asyncio.to_thread(self._standing, package_id)
+        if standing == "taken_back" and package_id not in self._ended:
+            await self._tell(PackageWithdrawn(package_id=package_id))
+        if standing == "taken_back" or package_id in self._ended:
+            await self.stop(package_id)
+        elif standing == "released":
+            is_uploaded = await asyncio.to_thread(self._outgoing.is_uploaded, package_id)
+            kind = PackageUploaded if is_uploaded else PackageReady
+            waits = [one.package_id for one in self._pending or () if isinstance(one, kind)]
+            if package_id not in waits:
+                await (self._say_sent if is_uploaded else self._announce)(package_id)
+
+    async def _say_sent(self, package_id: str) -> None:
+        parts = await asyncio.to_thread(self._outgoing.uploaded_parts, package_id)
+        await self._tell(PackageUploaded(package_id=package_id, parts=parts))
 
     async def _announce(self, package_id: str) -> None:
         try:
             ready = await asyncio.to_thread(self._outgoing.announced, package_id)
-        except TicketRefused:
-            return  # it was taken back meanwhile
-        except DoorwardError as error:
-            log.error("package %s can't be sent: %s", package_id, error)
+        except UploadError as error:  # it was taken back meanwhile, or can't be read
+            log.warning("package %s can't be sent: %s", package_id, error)
             return
-        await self._tell(ready)
+        if package_id not in self._ended:  # perhaps while the card was asked
+            await self._tell(ready)
+
+    async def _upload(self, ticket: UploadTicket) -> None:
+        package_id = ticket.package_id
+        try:
+            parts = await self._uploader.upload(ticket)
+        except (DoorwardError, OSError) as error:
+            log.warning("package %s isn't in the bucket yet: %s", package_id, error)
+            await asyncio.sleep(self._retry_s)
+            parts = None
+        try:
+            if parts is None:
+                await self._announce(package_id)
+            else:
+                await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+        except (DoorwardError, OSError):
+            log.exception("of package %s is told later", package_id)
+            self._later(package_id)
 
 
 def standing_by(statements: FactsStore, household: HouseholdStore) -> Callable[[str], Standing]:

@@ -37,11 +37,18 @@ class RequestRefused(Exception):
 
 
 def check_request(
-    digest: str, facts: RegisterFacts, *, now_ms: int, cell: str, refused: frozenset[str]
+    digest: str,
+    facts: RegisterFacts,
+    *,
+    now_ms: int,
+    cell: str,
+    refused: frozenset[str],
+    may_be_over: bool = False,
 ) -> tuple[RequestFact, Agreement]:
     """Return the request and the agreement it is made under, for the doorbell in `cell`, or raise.
 
     `refused` are the agencies that may never ask here. The order of the checks is that of the code.
+    With `may_be_over` the end of the request's time ends nothing: it was answered in time.
     """
     check_freshness(facts, now_ms)
     fact = facts.requests.get(digest)
@@ -56,7 +63,8 @@ def check_request(
         raise RequestRefused("request_unseen", "no witness has seen the request yet")
     if fact.is_withdrawn:
         raise RequestRefused("request_withdrawn", f"{agreement.name} has withdrawn the request")
-    if not request.created_ms - MAX_SKEW_MS <= now_ms < request.expires_ms:
+    is_over = now_ms >= request.expires_ms and not may_be_over
+    if is_over or now_ms < request.created_ms - MAX_SKEW_MS:
         raise RequestRefused("request_expired", "the request is over, or not yet made")
     try:
         check_limits(request, facts.limits)
@@ -68,6 +76,20 @@ def check_request(
     if request.agency in refused:
         raise RequestRefused("agency_refused", f"you never want to be asked by {agreement.name}")
     return fact, agreement
+
+
+def check_not_ended(digest: str, facts: RegisterFacts) -> None:
+    """Raise if the register says that nothing may leave for a request, however old that word is."""
+    fact = facts.requests.get(digest)
+    if fact is None:
+        return
+    if fact.is_withdrawn:
+        raise RequestRefused("request_withdrawn", "the request was withdrawn")
+    for officer in (fact.officer, fact.cosigner):
+        _check_not_revoked(officer)
+    agreements = facts.agreements.get(fact.request.agency, ())
+    if agreements and all(one.is_suspended for one in agreements):
+        raise RequestRefused("agreement", f"no agreement with {fact.request.agency!r} is in force")
 
 
 def check_freshness(facts: RegisterFacts, now_ms: int) -> None:
@@ -98,11 +120,16 @@ def _check_officer(
     officer: OfficerFact, agreement: Agreement, facts: RegisterFacts, now_ms: int
 ) -> None:
     name = officer.certificate.name
-    if officer.is_revoked:
-        raise RequestRefused("officer", f"the certificate of {name} was revoked")
+    _check_not_revoked(officer)
     if officer.signing_key != agreement.signing_key:
         raise RequestRefused("officer", f"{name} was certified by a key that no longer counts")
     if not is_old_enough(officer.seen_ms, facts.delays.key_age_ms, now_ms):
         raise RequestRefused("officer", f"the key of {name} isn't in the register for long enough")
     if now_ms >= officer.certificate.not_after_ms:
         raise RequestRefused("officer", f"the certificate of {name} has ended")
+
+
+def _check_not_revoked(officer: OfficerFact) -> None:
+    if officer.is_revoked:
+        name = officer.certificate.name
+        raise RequestRefused("officer", f"the certificate of {name} was revoked")

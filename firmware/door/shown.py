@@ -16,7 +16,7 @@ Polygon = Sequence[tuple[int, int]]
 ClipTime = Literal["trusted", "corrected", "unknown"]
 """Whether the clock was right when it was recorded, was set right later, or neither."""
 
-Stage = Literal["logging", "sealing", "sending", "sent", "failed", "taken_back"]
+Stage = Literal["logging", "sealing", "sending", "sent", "failed", "damaged", "taken_back"]
 UNDER_WAY: tuple[Stage, ...] = ("logging", "sealing", "sending")
 
 
@@ -176,7 +176,7 @@ class ReleaseProgress:
 
     "logging": it waits for the public log; "sealing"; "sending": sealed, and waits for the bucket
     or is on its way; "sent": all of it is there; "failed": a check failed after all, and nothing
-    left; "taken_back".
+    left; "damaged": the card spoilt what wasn't sent yet; "taken_back".
     """
 
     digest: str

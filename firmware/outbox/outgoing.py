@@ -5,6 +5,9 @@
 .parts.json  the parts that the bucket already holds, and of which multipart upload
 .damaged     a document that the card spoilt, set aside: such a package never leaves
 
+A .json without its .bin is no package, but damaged. What another version of Doorward wrote is kept
+for that one.
+
 No package is ever held in memory whole. A part is at least 8 MiB and so large that a ticket, with
 a URL for each, fits into one MQTT message.
 """
@@ -16,8 +19,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from firmware.durable import write_atomic, write_atomic_pieces
-from firmware.errors import PackageDamaged, StoreError, TicketRefused, UploadError
+from firmware.errors import (
+    PackageDamaged,
+    PackageOfAnotherVersion,
+    StoreError,
+    TicketRefused,
+    UploadError,
+)
 from firmware.outbox.bucket import Span
 from firmware.protocol.encoding import Document, Id, WireError, decode
 from firmware.protocol.events import MAX_PACKAGE_BYTES, PackageReady, UploadedPart
@@ -27,6 +38,8 @@ MAX_PARTS = 100
 READ_BYTES = 256 * 1024
 MAX_FILE_BYTES = 1024 * 1024
 KINDS = ("json", "bin", "parts.json", "damaged")
+"""In the order in which they are deleted: what announces a package goes first."""
+FIELDS = {"type", *PackageReady.__struct_fields__}
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +70,8 @@ class Outgoing:
         """
         path = self._path(package_id, "bin")
         pieces = [sealed] if isinstance(sealed, bytes) else sealed
-        write_atomic_pieces(path, self._within_limit(pieces))
         try:
+            write_atomic_pieces(path, self._within_limit(pieces))
             size_bytes = path.stat().st_size
             part_bytes = part_bytes_for(size_bytes)
             ready = PackageReady(
@@ -75,35 +88,58 @@ class Outgoing:
             self._write(package_id, "json", ready.encode())
             self._path(package_id, "damaged").unlink(missing_ok=True)
         except BaseException:
-            path.unlink(missing_ok=True)
+            for kind in ("json", "bin"):
+                with contextlib.suppress(OSError):
+                    self._path(package_id, kind).unlink(missing_ok=True)
             raise
         return ready
 
     def announced(self, package_id: Id) -> PackageReady:
-        """Return what was announced.
+        """Return what was announced; changes nothing.
 
-        Raises TicketRefused if there is no such package, PackageDamaged if it can't be read.
+        Raises TicketRefused if there is no such package, PackageDamaged if the card spoilt it,
+        PackageOfAnotherVersion, or OSError if the card doesn't give it up.
         """
-        path = self._path(package_id, "json")
         try:
-            return decode(PackageReady, path.read_bytes(), max_bytes=MAX_FILE_BYTES)
+            data = self._path(package_id, "json").read_bytes()
         except FileNotFoundError as error:
             if self._path(package_id, "damaged").exists():
                 raise PackageDamaged(package_id, "it is damaged on the memory card") from error
             raise TicketRefused(package_id, "this doorbell has no such package") from error
+        if not self._path(package_id, "bin").exists():
+            raise PackageDamaged(package_id, "its sealed bytes are gone from the memory card")
+        try:
+            return decode(PackageReady, data, max_bytes=MAX_FILE_BYTES)
         except WireError as error:
-            self._set_aside(package_id, error)
+            if _is_of_another_version(data):
+                detail = "another version of Doorward sealed it: install that one again"
+                raise PackageOfAnotherVersion(package_id, detail) from error
             raise PackageDamaged(package_id, "it is damaged on the memory card") from error
 
     def has(self, package_id: Id) -> bool:
         """Tell whether anything of this package is here, damaged or not."""
         return any(self._path(package_id, kind).exists() for kind in KINDS)
 
+    def here(self) -> list[Id]:
+        """Return the packages that are here, damaged or not, or were written by another version."""
+        names = [path.name.partition(".") for path in self._folder.iterdir()]
+        return sorted({package_id for package_id, _, kind in names if kind in ("json", "damaged")})
+
     def damaged(self) -> frozenset[Id]:
-        """Return the packages that never leave, for the card spoilt what announces them."""
-        self._all()
-        names = [path.name for path in self._folder.glob("*.damaged")]
-        return frozenset(name.removesuffix(".damaged") for name in names)
+        """Return the packages that never leave, for the card spoilt what announces them.
+
+        What spoilt them is set aside: while nothing is being sealed, only.
+        """
+        found = set()
+        for package_id in self.here():
+            try:
+                self.announced(package_id)
+            except PackageDamaged as error:
+                self._set_aside(package_id, error)
+                found.add(package_id)
+            except (UploadError, OSError) as error:  # one mustn't keep back the others
+                log.error("a package can't be sent: %s", error)
+        return frozenset(found)
 
     def span(self, ready: PackageReady, number: int) -> Span:
         """Return where the bytes of part `number` are, counted from 1."""
@@ -130,13 +166,10 @@ class Outgoing:
         progress = Progress(upload_id=upload_id, parts=[parts[n] for n in sorted(parts)])
         self._write(package_id, "parts.json", progress.encode())
 
-    def waiting(self) -> list[PackageReady]:
-        """Return the packages whose parts aren't all in the bucket: announce them again."""
-        return [ready for ready in self._all() if not self._is_uploaded(ready)]
-
-    def uploaded(self) -> list[Id]:
-        """Return the packages that are wholly in the bucket but not yet discarded."""
-        return [ready.package_id for ready in self._all() if self._is_uploaded(ready)]
+    def is_uploaded(self, package_id: Id) -> bool:
+        """Tell whether all parts are in the bucket, also of a package that is damaged by now."""
+        known = self._progress(package_id)
+        return known is not None and len(known.parts) == self._part_count(package_id)
 
     def uploaded_parts(self, package_id: Id) -> list[UploadedPart]:
         """Return the finished parts of a package, as the bucket acknowledged them."""
@@ -148,25 +181,24 @@ class Outgoing:
         for kind in KINDS:
             self._path(package_id, kind).unlink(missing_ok=True)
 
-    def _all(self) -> list[PackageReady]:
-        names = sorted(path.name for path in self._folder.glob("*.json"))
-        found = []
-        for package_id in [one.removesuffix(".json") for one in names if one.count(".") == 1]:
-            try:
-                found.append(self.announced(package_id))
-            except (UploadError, OSError) as error:  # one mustn't keep back the others
-                log.error("a package can't be sent: %s", error)
-        return found
-
-    def _set_aside(self, package_id: Id, error: WireError) -> None:
+    def _set_aside(self, package_id: Id, error: PackageDamaged) -> None:
         """What can't be read never leaves; where the card takes no new name, it is found again."""
-        log.error("package %s is damaged on the card: %s", package_id, error)
+        path = self._path(package_id, "json")
         with contextlib.suppress(OSError):
-            self._path(package_id, "json").replace(self._path(package_id, "damaged"))
+            if path.exists():
+                log.error("a package can't be sent: %s", error)
+                path.replace(self._path(package_id, "damaged"))
 
-    def _is_uploaded(self, ready: PackageReady) -> bool:
-        known = self._progress(ready.package_id)
-        return known is not None and len(known.parts) == len(ready.part_sha256)
+    def _part_count(self, package_id: Id) -> int | None:
+        try:
+            return len(self.announced(package_id).part_sha256)
+        except (UploadError, OSError):
+            pass  # then by the size of what was sealed
+        try:
+            size_bytes = self._path(package_id, "bin").stat().st_size
+        except OSError:
+            return None
+        return -(-size_bytes // part_bytes_for(size_bytes))
 
     def _progress(self, package_id: Id) -> Progress | None:
         try:
@@ -186,13 +218,19 @@ class Outgoing:
             raise StoreError(self._folder, "a package can't be empty")
 
     def _clear(self) -> None:
-        """Delete what a crash left of packages that never became whole."""
+        """Delete what a crash left of packages that never became whole, and of damaged ones.
+
+        Of a damaged one that is wholly in the bucket what says so is kept.
+        """
         for beside in self._folder.glob("*.new"):
             beside.unlink(missing_ok=True)
-        for kind in ("bin", "parts.json"):
-            for path in self._folder.glob(f"*.{kind}"):
-                if not self._path(path.name.partition(".")[0], "json").exists():
-                    path.unlink(missing_ok=True)
+        for package_id in {path.name.partition(".")[0] for path in self._folder.iterdir()}:
+            if self._path(package_id, "json").exists():
+                continue
+            if self._path(package_id, "damaged").exists() and self.is_uploaded(package_id):
+                continue
+            for kind in ("bin", "parts.json"):
+                self._path(package_id, kind).unlink(missing_ok=True)
 
     def _path(self, package_id: Id, kind: str) -> Path:
         return self._folder / f"{package_id}.{kind}"
@@ -206,6 +244,15 @@ def part_bytes_for(size_bytes: int) -> int:
     mib = 1024 * 1024
     needed = -(-size_bytes // MAX_PARTS)
     return max(PART_BYTES, -(-needed // mib) * mib)
+
+
+def _is_of_another_version(data: bytes) -> bool:
+    """Tell whether it is whole, and names other fields; what a card spoils is neither, mostly."""
+    try:
+        fields = msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return fields.keys() != FIELDS
 
 
 def _sha256(span: Span) -> bytes:

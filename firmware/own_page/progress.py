@@ -5,7 +5,7 @@ from collections.abc import Callable
 from firmware.clips.facts_store import FactsStore, WaitingStatement
 from firmware.clips.household_store import HouseholdStore
 from firmware.door.shown import ReleaseProgress, Stage
-from firmware.errors import PackageDamaged, TicketRefused
+from firmware.errors import PackageDamaged, PackageOfAnotherVersion, TicketRefused
 from firmware.outbox.outgoing import Outgoing
 from firmware.own_page.showing import agency_name
 from firmware.protocol.encoding import decode
@@ -60,10 +60,14 @@ class Progress:
         if statement.state != "done":
             return "failed"
         package_id = package_id_of(statement.digest)
+        if self._outgoing.is_uploaded(package_id):
+            return "sent"
         try:
             self._outgoing.announced(package_id)
         except TicketRefused:
             return "sent"  # deleted here, for it has arrived whole
         except PackageDamaged:
-            return "failed"
-        return "sent" if package_id in self._outgoing.uploaded() else "sending"
+            return "damaged"
+        except PackageOfAnotherVersion:
+            pass  # it waits
+        return "sending"

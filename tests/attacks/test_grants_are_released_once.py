@@ -1,7 +1,7 @@
 """A confirmed grant leads to one package: also when it is replayed, doubled or cut off midway."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -11,6 +11,7 @@ from firmware.protocol.events import EventBody, PackageReady, Paired, ReleaseCom
 from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
 from firmware.releasing import package_id_of
+from tests.fakes.consent_world import MINUTE_MS
 from tests.fakes.desk import DeskRig, DyingOutgoing, PowerCut, desk_rig, signed_again
 
 
@@ -203,7 +204,7 @@ async def test_what_the_card_did_not_keep_as_done_is_neither_announced_nor_delet
 
 
 async def test_a_request_that_is_withdrawn_while_it_is_sealed_gets_nothing(rig):
-    """Seen to succeed with `_ended_meanwhile` taken out of `_release`."""
+    """Seen to succeed with `keeps_back` taken out of `_release`."""
     desk = rig.desk()
     await rig.confirm(desk, rig.sign())
     seal = rig.releasing.seal
@@ -223,13 +224,88 @@ async def test_a_request_that_is_withdrawn_while_it_is_sealed_gets_nothing(rig):
     assert refused.reason == "request_withdrawn"
 
 
-async def test_nor_does_one_that_is_withdrawn_after_the_power_went(rig):
-    """Seen to succeed with `_ended_meanwhile` taken out of `_finish_what_was_done`."""
-    await cut_off(rig, is_kept=True)
+def remove_owner(rig: DeskRig) -> None:
+    rig.owners.add(rig.newcomer().owner.owner)  # the last one stays
+    rig.owners.remove(rig.world.owner.key.credential_id)
+
+
+WAYS_TO_END: dict[str, Callable[[DeskRig, str], object]] = {
+    "request_withdrawn": lambda rig, _: rig.world.town.withdraw(rig.world.signed_request),
+    "officer": lambda rig, _: rig.world.town.revoke(rig.world.town.officer),
+    "agreement": lambda rig, _: rig.world.town.suspend(),
+    "agency_refused": lambda rig, _: refuse(rig, is_refused=True),
+    "owner": lambda rig, _: remove_owner(rig),
+    "revoked": lambda rig, digest: rig.household.revoke(digest, rig.now_ms),
+}
+
+
+def refuse(rig: DeskRig, *, is_refused: bool) -> None:
+    rig.household.refuse_agency(rig.world.agreement.agency, is_refused=is_refused)
+
+
+@pytest.mark.parametrize("is_stale", [False, True], ids=["fresh", "stale"])
+@pytest.mark.parametrize("why", WAYS_TO_END)
+async def test_nor_does_one_that_ends_after_the_power_went(rig, why, is_stale):
+    """Seen to succeed with `keeps_back` taken out of `_finish_what_was_done`; and those that are
+    stale where `check_request` came before what the doorbell knows itself.
+    """
+    digest = await cut_off(rig, is_kept=True)
     assert rig.kept()
-    rig.world.town.withdraw(rig.world.signed_request)
+    WAYS_TO_END[why](rig, digest)
     rig.wind(minutes=1)
+    if is_stale:
+        rig.now_ms += 70 * MINUTE_MS  # by then the grant's own time is over, too
     await rig.desk().resume()
     assert rig.kept() == {}
     assert rig.told_of(PackageReady) == []
-    assert isinstance(rig.notes()[-1], StatementRefused)
+    assert rig.store.state_of(digest) == "refused"
+    if why != "owner":  # who is none is told nothing
+        refused = rig.notes()[-1]
+        assert isinstance(refused, StatementRefused)
+        assert refused.reason == why
+
+
+@pytest.mark.parametrize("what", ["register", "clock"])
+async def test_while_nobody_can_tell_it_waits_and_is_neither_announced_nor_deleted(rig, what):
+    """Seen to succeed (announced) with those two reasons of `keeps_back` passed over."""
+    await cut_off(rig, is_kept=True)
+    before = rig.kept()
+    rig.now_ms += 70 * MINUTE_MS
+    if what == "clock":
+        rig.wind(minutes=0)
+        rig.is_time_known = False
+    desk = rig.desk()
+    await desk.resume()
+    await desk.end_what_is_over()
+    assert rig.kept() == before
+    assert rig.told_of(PackageReady) == []
+    rig.is_time_known = True
+    rig.wind(minutes=0)
+    await desk.end_what_is_over()
+    assert rig.kept() == before
+    assert len(rig.told_of(PackageReady)) == 1
+
+
+@pytest.mark.parametrize("when", ["a minute later", "at the next start"])
+async def test_what_was_judged_over_stays_so_although_the_card_did_not_delete_it(rig, when):
+    """Seen to succeed (announced, once the agency may ask again) with `discard` before the end."""
+    await cut_off(rig, is_kept=True)
+    desk = rig.desk()
+    refuse(rig, is_refused=True)
+    discard = rig.outgoing.discard
+
+    def fail(_package_id: str) -> None:
+        raise OSError(5, "input/output error")
+
+    rig.outgoing.discard = fail
+    await desk.resume()
+    assert rig.kept()
+    rig.outgoing.discard = discard
+    refuse(rig, is_refused=False)
+    if when == "at the next start":
+        desk = rig.desk()
+        await desk.resume()
+    await desk.end_what_is_over()
+    assert rig.kept() == {}
+    assert rig.told_of(PackageReady) == []
+    assert [type(note) for note in rig.notes()].count(StatementRefused) == 1

@@ -95,7 +95,7 @@ async def test_a_card_that_keeps_nothing_of_it_sends_nothing_either(rig, is_all_
 
 
 async def test_what_waits_for_the_log_is_taken_back_without_the_card_too(rig):
-    """Seen to succeed with `_taken_back` not asked in fulfilling.py."""
+    """Seen to succeed with `Ending.of` not asked in fulfilling.py."""
     desk = rig.desk()
     digest = await rig.confirm(desk, rig.sign())
     rig.household.revoke = rig.store.move_statement = read_only
@@ -107,7 +107,7 @@ async def test_what_waits_for_the_log_is_taken_back_without_the_card_too(rig):
 
 
 async def test_an_upload_under_way_ends_before_the_card_is_asked(rig):
-    """Seen to succeed (the line is open still) without `self.stop` in `_decide`."""
+    """Seen to succeed (the line is open still) without `Ending.take_back` in `_decide`."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         rig.bucket_origin = f"http://127.0.0.1:{silent.getsockname()[1]}"
         desk = rig.desk()
@@ -155,6 +155,28 @@ async def test_what_could_not_be_deleted_at_once_is_deleted_later(rig, when):
     done = [note for note in rig.notes() if isinstance(note, StatementDone)]
     assert [note.statement_digest for note in done] == [digest_of(taking_back)]
     assert not any(isinstance(note, StatementRefused) for note in rig.notes())
+
+
+async def test_its_owner_hears_that_it_is_taken_back_also_where_the_card_keeps_that_alone(rig):
+    """Neither that it was begun, nor what is deleted. Seen to fail ("the card doesn't take it",
+    and kept until the next start) with what was not begun told as refused.
+    """
+    desk = rig.desk()
+    digest = await rig.release(desk)
+    await rig.uploads.resume([])
+    rig.store.add_waiting = read_only
+    rig.outgoing.discard = failing_once(rig.outgoing.discard)
+    taking_back = rig.sign(Revoke(grant_digest=digest))
+    await desk.on_statement(rig.seal(taking_back))
+    assert digest in rig.household.revoked()
+    assert rig.kept()
+    done = rig.notes()[-1]
+    assert isinstance(done, StatementDone)
+    assert done.statement_digest == digest_of(taking_back)
+    assert not any(isinstance(note, StatementRefused) for note in rig.notes())
+    await rig.uploads.go_on()
+    assert rig.kept() == {}
+    assert len(rig.told_of(PackageWithdrawn)) == 1
 
 
 async def test_a_start_deletes_what_was_taken_back_and_withdraws_it(rig):

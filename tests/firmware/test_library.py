@@ -11,9 +11,10 @@ from firmware.clips.database import Database
 from firmware.clips.facts_store import FactsStore, WaitingStatement
 from firmware.clips.schema import SCHEMA_VERSION
 from firmware.errors import StoreError
+from firmware.protocol.decisions import Decline
 from firmware.protocol.deletions import check_deletion
 from firmware.protocol.encoding import WireError, new_id, sha256_hex
-from firmware.protocol.grants import SignedStatement
+from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.passkeys import Assertion
 from tests.fakes.recording import DEVICE, Shelves, recording_rig
 from tests.fakes.shelf import SIGNED, end_of, keep, start_of
@@ -21,6 +22,10 @@ from tests.fakes.shelf import SIGNED, end_of, keep, start_of
 NOW_MS = 1_790_000_000_000
 ASSERTION = Assertion(
     credential_id="AA", authenticator_data="AA", client_data_json="AA", signature="AA"
+)
+
+STATEMENT = Statement(
+    device=DEVICE, nonce=new_id(), not_after_ms=NOW_MS, terms=Decline(request_digest="b" * 64)
 )
 
 
@@ -220,7 +225,7 @@ def waiting(digest: str, expires_ms: int = NOW_MS + 1000) -> WaitingStatement:
     return WaitingStatement(
         digest=digest,
         kind="grant",
-        statement=SignedStatement(statement="{}", assertion=ASSERTION),
+        statement=SignedStatement(statement=STATEMENT.encode().decode(), assertion=ASSERTION),
         received_ms=NOW_MS,
         expires_ms=expires_ms,
         state="waiting",

@@ -1,13 +1,15 @@
 """firmware.outbox.outgoing: sealed packages lie whole on the card, whatever their size."""
 
 import hashlib
+import itertools
 import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from firmware.errors import PackageDamaged, StoreError
+from firmware import durable
+from firmware.errors import PackageDamaged, PackageOfAnotherVersion, StoreError, UploadError
 from firmware.outbox.outgoing import MAX_PARTS, PART_BYTES, Outgoing, part_bytes_for
 from firmware.protocol.commands import Command, PartTicket, UploadTicket
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
@@ -105,7 +107,8 @@ def test_a_start_clears_away_what_never_became_whole(tmp_path: Path) -> None:
     ready = put(outgoing, b"whole")
     (folder / "aaaa.bin.new").write_bytes(b"half")
     (folder / "bbbb.bin").write_bytes(b"never announced")
-    assert Outgoing(folder).waiting() == [ready]
+    assert Outgoing(folder).here() == [ready.package_id]
+    assert Outgoing(folder).announced(ready.package_id) == ready
     assert {path.name for path in folder.iterdir()} == {
         f"{ready.package_id}.bin",
         f"{ready.package_id}.json",
@@ -137,13 +140,13 @@ def test_keeping_and_reading_a_package_needs_no_memory_of_its_size(outgoing: Out
 
 
 def test_a_damaged_package_is_set_aside_and_the_others_stay(tmp_path: Path) -> None:
-    """Seen to fail with the error of one let out of `_all`."""
+    """Seen to fail with the error of one let out of `damaged`."""
     folder = tmp_path / "outgoing"
     damaged, whole = (put(Outgoing(folder), b"sealed") for _ in range(2))
     (folder / f"{damaged.package_id}.json").write_bytes(b"\0" * 64)
     for outgoing in (Outgoing(folder), Outgoing(folder)):
-        assert outgoing.waiting() == [whole]
         assert outgoing.damaged() == {damaged.package_id}
+        assert outgoing.announced(whole.package_id) == whole
         with pytest.raises(PackageDamaged):
             outgoing.announced(damaged.package_id)
     outgoing.discard(damaged.package_id)
@@ -159,5 +162,88 @@ def test_a_package_that_the_card_does_not_give_up_keeps_no_other_back(tmp_path: 
     path = folder / f"{unreadable.package_id}.json"
     path.unlink()
     path.mkdir()
-    assert outgoing.waiting() == [whole]
     assert outgoing.damaged() == frozenset(), "it may be read later"
+    assert outgoing.announced(whole.package_id) == whole
+
+
+@pytest.mark.parametrize("failing", ["a folder's names", "a name that goes"])
+def test_what_the_card_did_not_take_whole_is_not_there_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Seen to fail (announced without its bytes) with the .bin alone deleted."""
+    folder = tmp_path / "outgoing"
+    outgoing, real, count = Outgoing(folder), durable.sync_folder, itertools.count()
+
+    def fail_at_second(path: Path) -> None:
+        if next(count) == 1:
+            raise OSError(5, "input/output error")
+        real(path)
+
+    with monkeypatch.context() as patched:
+        package_id = new_id()
+        if failing == "a folder's names":
+            patched.setattr(durable, "sync_folder", fail_at_second)
+        else:
+            (folder / f"{package_id}.damaged").mkdir()  # can't be unlinked
+        with pytest.raises(OSError, match=r"Is a directory|input/output"):
+            outgoing.put(
+                package_id=package_id, request_id=new_id(), agency="lakeland", sealed=b"sealed"
+            )
+    for one in (outgoing, Outgoing(folder)):
+        with pytest.raises(UploadError):
+            one.announced(package_id)
+    assert not list(folder.glob("*.json")) + list(folder.glob("*.bin"))
+
+
+def test_a_reader_sets_nothing_aside(tmp_path: Path) -> None:
+    """Tickets and pages read while another package is being sealed."""
+    outgoing = Outgoing(tmp_path / "outgoing")
+    ready = put(outgoing, b"sealed")
+    path = tmp_path / "outgoing" / f"{ready.package_id}.json"
+    path.write_bytes(b"{spoilt")
+    with pytest.raises(PackageDamaged):
+        outgoing.announced(ready.package_id)
+    assert not outgoing.is_uploaded(ready.package_id)
+    assert outgoing.here() == [ready.package_id]
+    assert path.exists()
+    assert outgoing.damaged() == {ready.package_id}
+    assert not path.exists()
+
+
+def test_what_another_version_wrote_is_kept_for_it(tmp_path: Path) -> None:
+    """Seen to fail (set aside, and its bytes deleted at a start) with it taken for spoilt."""
+    folder = tmp_path / "outgoing"
+    ready = put(Outgoing(folder), b"sealed")
+    path = folder / f"{ready.package_id}.json"
+    newer = path.read_bytes()[:-1] + b',"zone":"north"}'
+    path.write_bytes(newer)
+    for outgoing in (Outgoing(folder), Outgoing(folder)):
+        assert outgoing.damaged() == frozenset()
+        with pytest.raises(PackageOfAnotherVersion):
+            outgoing.announced(ready.package_id)
+    assert path.read_bytes() == newer
+    assert path.with_suffix(".bin").read_bytes() == b"sealed"
+
+
+def test_one_whose_bytes_are_gone_is_damaged(tmp_path: Path) -> None:
+    folder = tmp_path / "outgoing"
+    ready = put(Outgoing(folder), b"sealed")
+    (folder / f"{ready.package_id}.bin").unlink()
+    assert Outgoing(folder).damaged() == {ready.package_id}
+
+
+def test_of_a_damaged_package_only_what_says_that_it_was_sent_outlasts_a_start(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "outgoing"
+    outgoing = Outgoing(folder)
+    sent, unsent = put(outgoing, b"sealed"), put(outgoing, b"sealed")
+    part = UploadedPart(number=1, etag="e", sha256="f" * 64)
+    outgoing.remember(sent.package_id, "u", {1: part})
+    for ready in (sent, unsent):
+        (folder / f"{ready.package_id}.json").write_bytes(b"")
+    assert len(outgoing.damaged()) == 2
+    later = Outgoing(folder)
+    assert later.is_uploaded(sent.package_id)
+    assert not later.is_uploaded(unsent.package_id)
+    assert [path.stem for path in folder.glob("*.bin")] == [sent.package_id]

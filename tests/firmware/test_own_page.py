@@ -12,6 +12,7 @@ import pytest
 from firmware.clips.mp4 import has_sound, read_units
 from firmware.clips.playback import manifest_of
 from firmware.door import shown
+from firmware.outbox.outgoing import Outgoing
 from firmware.own_page import Progress, Showing
 from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.decisions import (
@@ -26,6 +27,7 @@ from firmware.protocol.decisions import (
     SetRecovery,
 )
 from firmware.protocol.encoding import b64u, sha256_hex, unb64u
+from firmware.protocol.events import UploadedPart
 from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
 from firmware.protocol.packages import open_package
@@ -217,13 +219,24 @@ async def test_what_was_confirmed_and_failed_is_told_and_what_was_refused_is_no_
     assert page.progress.of(other) is None
 
 
-async def test_a_package_that_the_card_spoilt_has_failed_and_was_not_sent(page: Page) -> None:
+@pytest.mark.parametrize(("parts_sent", "expected"), [(0, "damaged"), (1, "sent")])
+async def test_of_a_package_that_the_card_spoilt_nobody_says_that_nothing_left(
+    page: Page, parts_sent: int, expected: str
+) -> None:
+    """Seen to fail ("failed": nothing has left) with a damaged package counted as that."""
     await page.grant()
     digest = page.digest
     assert await page.desk.confirm(digest) is None
     await page.rig.log_release(page.desk)
-    (page.rig.folder / "outgoing" / f"{package_id_of(digest)}.json").write_bytes(b"")
-    assert stage(page, digest) == "failed"
+    package_id, outgoing = package_id_of(digest), page.rig.outgoing
+    part = UploadedPart(number=1, etag="e", sha256="0" * 64)  # it has one part only
+    outgoing.remember(package_id, "u", dict([(1, part)][:parts_sent]))
+    (page.rig.folder / "outgoing" / f"{package_id}.json").write_bytes(b"{spoilt")
+    assert stage(page, digest) == expected
+    assert outgoing.damaged() == {package_id}
+    assert stage(page, digest) == expected
+    Outgoing(page.rig.folder / "outgoing")  # a start
+    assert stage(page, digest) == expected
 
 
 async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:

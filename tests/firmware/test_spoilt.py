@@ -9,7 +9,12 @@ import pytest
 from firmware.protocol.commands import PackageArrived, Refused, UploadTicket
 from firmware.protocol.decisions import Decline, Revoke
 from firmware.protocol.encoding import decode
-from firmware.protocol.events import PackageReady, PackageWithdrawn
+from firmware.protocol.events import (
+    PackageReady,
+    PackageUploaded,
+    PackageWithdrawn,
+    UploadedPart,
+)
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.notes import StatementDone, StatementRefused
 from firmware.releasing import package_id_of
@@ -106,9 +111,23 @@ async def test_a_damaged_package_never_leaves_and_its_owner_is_told_once(rig):
     assert [one.package_id for one in rig.told_of(PackageReady)] == [package_id_of(other)]
     told = [note for note in rig.notes() if isinstance(note, StatementRefused)]
     assert [note.statement_digest for note in told] == [damaged]
-    assert "give it again" in told[0].detail
+    assert "take back what was" in told[0].detail
     ticket = UploadTicket(package_id=package_id_of(damaged), parts=[])
     assert isinstance(await rig.uploads.on_ticket(ticket), Refused)
+
+
+async def test_one_that_is_wholly_in_the_bucket_is_no_loss_and_that_is_told_again(rig):
+    """Seen to fail (its owner hears that it is spoilt) with all damaged ones told of."""
+    digest = await rig.release(rig.desk())
+    package_id = package_id_of(digest)
+    part = UploadedPart(number=1, etag="e", sha256="f" * 64)
+    rig.outgoing.remember(package_id, "u", {1: part})
+    spoil_package(rig, digest)
+    desk = rig.desk()
+    await desk.resume()
+    await rig.uploads.resume([])
+    assert not any(isinstance(note, StatementRefused) for note in rig.notes())
+    assert rig.told_of(PackageUploaded) == [PackageUploaded(package_id=package_id, parts=[part])]
 
 
 @pytest.mark.parametrize("how", ["taken back", "arrived"])

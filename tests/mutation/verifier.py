@@ -2,7 +2,7 @@
 
     python -m tests.mutation.verifier [--every N] [--seed S] [--at-least PERCENT]
 
-Each mutant runs in a forked child: the three modules of rules are made anew with the one change,
+Each mutant runs in a forked child: the four modules of rules are made anew with the one change,
 then their tests run against them until the first that fails. What survives is printed.
 """
 
@@ -23,13 +23,14 @@ import pytest
 from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
-MODULES = ("request_rules", "household_rules", "verifier")
+MODULES = ("request_rules", "household_rules", "sealed", "verifier")
 """Of firmware.consent, in the order in which they import each other; facts.py decides nothing."""
 TESTS = (
     "tests/firmware/test_verifier_order.py",
     "tests/firmware/test_verifier.py",
     "tests/firmware/test_request_rules.py",
     "tests/firmware/test_household_rules.py",
+    "tests/firmware/test_sealed.py",
 )
 CHILD_S = 60
 
