@@ -16,8 +16,9 @@ import { accessUnits, soundUnits } from "./vendor/protocol/mp4.js";
 
 /** @typedef {import("./vendor/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {import("./vendor/protocol/documents.js").SignedManifest} SignedManifest */
-/** @typedef {{blob: Blob, manifest: ClipManifest, times_s: number[], started_ms: number | null}} CheckedClip `times_s` of its pictures; `started_ms` is null if the doorbell doesn't say when it began */
-/** @typedef {{clip: string, size: number, from: number, digest: string, manifest: SignedManifest, started_ms?: number}} Head */
+/** @typedef {"trusted" | "dated" | "latest" | "unknown"} Dating how its time is known: by a right clock, corrected since, as its latest only, not at all */
+/** @typedef {{blob: Blob, manifest: ClipManifest, times_s: number[], started_ms: number | null, dating: Dating}} CheckedClip `times_s` of its pictures; `started_ms` is null if the doorbell doesn't say when it began */
+/** @typedef {{clip: string, size: number, from: number, digest: string, manifest: SignedManifest, started_ms?: number, dating?: string}} Head */
 /** @typedef {{clipId: string, digest: string, identityKey: string}} Which */
 
 const OPEN_MS = 20_000;
@@ -153,7 +154,7 @@ export class ClipReader {
 }
 
 /** @param {Head} head @param {Uint8Array<ArrayBuffer>} data @param {Which} which @returns {Promise<CheckedClip>} */
-async function checked({ manifest: signed, started_ms }, data, { clipId, digest, identityKey }) {
+async function checked({ manifest: signed, started_ms, dating }, data, { clipId, digest, identityKey }) {
   if ((await sha256Hex(utf8(signed.manifest))) !== digest) {
     throw new ClipError("different", "another manifest than was told");
   }
@@ -165,7 +166,8 @@ async function checked({ manifest: signed, started_ms }, data, { clipId, digest,
     const sound = soundUnits(data);
     if (sound !== null && !(await isSameSound(sound, manifest))) throw new Error("other sound");
     const times_s = units.map((unit) => unit.pts_90k / 90_000);
-    return { blob: new Blob([data], { type: "video/mp4" }), manifest, times_s, started_ms: beginOf(manifest, started_ms) };
+    const time = { started_ms: beginOf(manifest, started_ms), dating: datingOf(manifest, dating) };
+    return { blob: new Blob([data], { type: "video/mp4" }), manifest, times_s, ...time };
   } catch (error) {
     throw new ClipError("different", String(error));
   }
@@ -179,6 +181,12 @@ async function checked({ manifest: signed, started_ms }, data, { clipId, digest,
 function beginOf({ is_clock_trusted, started_ms }, told_ms = NaN) {
   if (is_clock_trusted) return started_ms;
   return Number.isSafeInteger(told_ms) && told_ms >= 0 && told_ms <= LAST_MS ? told_ms : null;
+}
+
+/** Returns how that is known; an older doorbell doesn't say. @param {ClipManifest} manifest @param {string} [told] of the clip's head @returns {Dating} */
+function datingOf({ is_clock_trusted }, told) {
+  if (is_clock_trusted) return "trusted";
+  return told === "dated" || told === "latest" ? told : "unknown";
 }
 
 /** One clip on its way, over one channel or, after a break, several. */

@@ -42,14 +42,15 @@ export class Household extends EventTarget {
     this.owner = owner;
     /** @type {Doorbell[]} */
     this.doorbells = [];
-    /** @type {GoneDoorbell[]} by the relay's word */
-    this.gone = [];
+    this.gone = /** @type {GoneDoorbell[]} by the relay's word */ ([]);
     /** @type {Set<string>} doorbells of which the relay names another's key */
     this.forged = new Set();
     /** @type {Map<string, Told>} */
     this.told = new Map();
     /** @type {Map<string, OpenedNote>} by event id */
     this.notes = new Map();
+    /** @type {Map<string, OpenedNote>} those of doorbells that are gone, by the relay's word */
+    this.aside = new Map();
     /** @type {Set<string>} by the ids that the doorbell gave them: a relay may carry one twice */
     this.noteIds = new Set();
     /** @type {Map<string, Promise<void>>} notes that are just being opened, by event id */
@@ -60,8 +61,7 @@ export class Household extends EventTarget {
     this.isLoaded = false;
     /** The relay has told how things are: what was kept from before is of no use any more. */
     this.hasHeard = false;
-    /** @type {Promise<void> | null} */
-    this.hearing = null;
+    this.hearing = /** @type {Promise<void> | null} */ (null);
     /** The reading of notes that is under way; one after another, and never a reason to fail. */
     this.reading = Promise.resolve();
     this.hasContact = true;
@@ -157,7 +157,6 @@ export class Household extends EventTarget {
       for (const told of await this.book.read()) {
         if (this.doorbell(told.event.device) !== undefined) await this.#takeNote(told);
       }
-      for (const { device } of this.gone) this.#forgetDoor(device);
       for (let page = 0; page < MAX_NOTE_PAGES; page += 1) {
         const { id } = this.browser;
         const { events, next_seq, has_more } = await this.relay.get(`notes?browser=${id}&after_seq=${this.book.seq}`);
@@ -315,6 +314,7 @@ export class Household extends EventTarget {
     this.asOfMs = 0;
     this.told.clear();
     this.notes.clear();
+    this.aside.clear();
     this.noteIds.clear();
     this.unopenedNotes = this.notesElsewhere = 0;
   }
@@ -329,14 +329,22 @@ export class Household extends EventTarget {
     this.forged = await forgedOf(doorbells);
     this.doorbells = doorbells;
     this.gone = gone;
-    for (const { device } of gone) this.#forgetDoor(device);
+    const devices = new Set(gone.map(({ device }) => device));
+    for (const [id, { event }] of this.told) if (devices.has(event.device)) this.told.delete(id);
+    // That it is gone is the relay's word alone: its notes come back if it does.
+    for (const [id, opened] of [...this.aside, ...this.notes]) {
+      const [from, to] = devices.has(opened.note.device) ? [this.notes, this.aside] : [this.aside, this.notes];
+      if (from.delete(id)) to.set(id, opened);
+    }
   }
 
-  /** What it told, and its notes, are of no use any more. @param {string} device */
-  #forgetDoor(device) {
-    for (const [id, { event }] of this.told) if (event.device === device) this.told.delete(id);
-    for (const [id, { note }] of this.notes) if (note.device === device) this.notes.delete(id);
+  /** Forgets a doorbell's notes for good, because its owner says so. @param {string} device */
+  async forgetDoor(device) {
+    for (const [id, { note }] of [...this.notes, ...this.aside]) {
+      if (note.device === device) this.notes.delete(id) || this.aside.delete(id);
+    }
     this.book.forget(device);
+    await this.book.write();
   }
 
   /** @param {Told[]} tolds */
@@ -375,11 +383,11 @@ export class Household extends EventTarget {
       if (note.body.type === "nothing") this.told.delete(id); // there is one in every slot
       if (note.device !== device || this.noteIds.has(note.id)) return;
       this.noteIds.add(note.id);
+      keepSealingKey(this, note);
       if (note.body.type === "nothing") return;
       const known = new Set(this.matches.map(matchKey));
       this.notes.set(id, { note, time_ms: note.told_ms });
-      keepSealingKey(this, note);
-      if (this.book.keep(told, note.body)) this.#writeSoon();
+      if (this.book.keep(told, note)) this.#writeSoon();
       const fresh = this.matches.filter((match) => !known.has(matchKey(match)));
       if (fresh.length > 0) this.#tell("matched", fresh);
     } catch (error) {

@@ -94,6 +94,11 @@ export function timeText(ms, style = "moment") {
   return style === "day" ? day : `${day} ${clock}`;
 }
 
+/** A moment with its year, for what may be long ago. @param {number} ms */
+export function dateText(ms) {
+  return dateFormat({ dateStyle: "medium", timeStyle: "short" }).format(ms);
+}
+
 /** A moment inside a sentence: "today 14:00" begins with a small letter there. @param {number} ms */
 export function timeWithin(ms) {
   const text = timeText(ms);

@@ -6,7 +6,7 @@
 import { currentLanguage, currentLocale } from "./i18n.js";
 import { pause } from "./pause.js";
 import { keepUp } from "./push.js";
-import { KeysDiffer, trustedKeys } from "./trust.js";
+import { KeysDiffer, isOwnWord, trustedKeys } from "./trust.js";
 import { browserOf, writeBook } from "./worker_book.js";
 
 /** @typedef {import("./household.js").Household} Household */
@@ -141,7 +141,7 @@ export function bookOf(household, relayUrl) {
   const doorbells = household.doorbells.flatMap(({ device, name }) => {
     try {
       const { identity_key, sealing_key } = trustedKeys(household, device);
-      return [{ device, name, identity_key, sealing_key }];
+      return [{ device, name, identity_key, sealing_key, is_own_word: isOwnWord(device) }];
     } catch (error) {
       if (error instanceof KeysDiffer) return [];
       throw error;

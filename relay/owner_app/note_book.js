@@ -3,13 +3,14 @@
  * who is gone. They stay sealed in it, as the relay carried them, and are opened anew at each start.
  *
  * Every slot has a note and most say nothing, so the book also knows up to which one the relay's
- * were read.
+ * were read. Of the others the oldest go at some time; what counts now and what warns never does.
  * @module
  */
 import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 
 /** @typedef {import("./happenings.js").Told} Told */
 /** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
+/** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
 /** @typedef {{seq: number, kept: Told[]}} Pages `seq` is the relay's number up to which all was read */
 
 /** @type {NoteBody["type"][]} */
@@ -24,6 +25,8 @@ const KEPT = [
   "statement_refused",
   "released",
 ];
+/** An owner mustn't miss them, however long ago they came. @type {NoteBody["type"][]} */
+const WARNINGS = ["owner_removed", "recovery_used"];
 const MOST = 300;
 
 /** @param {string} credentialId */
@@ -36,6 +39,8 @@ export class NoteBook {
     this.seq = 0;
     /** @type {Map<string, Told>} by event id, in the order in which they came */
     this.kept = new Map();
+    /** What those say that were opened in this visit, by event id. @type {Map<string, OwnerNote>} */
+    this.opened = new Map();
     this.isRead = false;
   }
 
@@ -51,18 +56,50 @@ export class NoteBook {
     return pages.kept;
   }
 
-  /** Keeps a note if it is of use later. @param {Told} told @param {NoteBody} body @returns {boolean} */
-  keep(told, body) {
-    if (!KEPT.includes(body.type) || this.kept.has(told.event.id)) return false;
-    this.kept.set(told.event.id, told);
-    const [oldest] = this.kept.keys();
-    if (this.kept.size > MOST) this.kept.delete(oldest);
+  /** Keeps a note if it is of use later. @param {Told} told @param {OwnerNote} note @returns {boolean} */
+  keep({ event, ...more }, note) {
+    if (!KEPT.includes(note.body.type)) return false;
+    this.opened.set(event.id, note);
+    if (this.kept.has(event.id)) return false;
+    this.kept.set(event.id, { event, ...more });
+    if (this.kept.size > MOST) this.#dropOldest();
     return true;
   }
 
   /** Drops what a doorbell told. @param {string} device */
   forget(device) {
-    for (const [id, { event }] of this.kept) if (event.device === device) this.kept.delete(id);
+    for (const [id, { event }] of this.kept) if (event.device === device) this.#drop(id);
+  }
+
+  /** Drops the oldest of those that may go; what a visit couldn't open isn't known, and stays. */
+  #dropOldest() {
+    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("holds_now")]);
+    const mayGo = [...this.kept.keys()].filter((id) => {
+      const note = this.opened.get(id);
+      return note !== undefined && !stays.has(id) && !WARNINGS.includes(note.body.type);
+    });
+    for (const id of mayGo.slice(0, Math.max(0, mayGo.length - MOST))) this.#drop(id);
+  }
+
+  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "holds_now"} type */
+  #newest(type) {
+    /** @type {Map<string, [number, string]>} */
+    const found = new Map();
+    for (const [id, { device, told_ms, body }] of this.opened) {
+      if (body.type !== type || !this.kept.has(id)) continue;
+      const revision = body.type === "settings_now" ? (body.settings?.revision ?? 0) : 0;
+      for (const [by, rank] of Object.entries({ told_ms, revision })) {
+        const known = found.get(`${device} ${by}`);
+        if (known === undefined || known[0] <= rank) found.set(`${device} ${by}`, [rank, id]);
+      }
+    }
+    return [...found.values()].map(([, id]) => id);
+  }
+
+  /** @param {string} id */
+  #drop(id) {
+    this.kept.delete(id);
+    this.opened.delete(id);
   }
 
   /** From now on nothing more is written down. */

@@ -11,11 +11,16 @@ import { sealOrder, signLive } from "./vendor/protocol/live.js";
 /** @typedef {import("./worker_book.js").BrowserHere} BrowserHere */
 /** @typedef {import("./worker_book.js").KnownDoorbell} KnownDoorbell */
 
+/** The doorbell's own key isn't known here: the relay could read what is told to it. */
+export class NoOwnWord extends Error {}
+
 /**
  * Resolves once the doorbell has carried it out; ApiError names its reason if it refuses.
+ * What holds a secret goes to a key that is the doorbell's own word alone; else NoOwnWord.
  * @param {Relay} relay @param {BrowserHere} browser @param {KnownDoorbell} doorbell @param {OrderBody} body
  */
 export async function sendOrder(relay, browser, doorbell, body) {
+  if (body.type === "set_push" && !doorbell.is_own_word) throw new NoOwnWord("the doorbell's own key isn't known here");
   try {
     await sendOnce(relay, browser, doorbell, body);
   } catch (error) {

@@ -5,13 +5,14 @@
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
+import { whenOf } from "./happenings.js";
 import { fetchPicture } from "./picture.js";
 import { trustedKeys } from "./trust.js";
 import { WireError } from "./vendor/protocol/encoding.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./happenings.js").Told} Told */
-/** @typedef {{state: "shown", url: string, ageMs: number} | {state: "not_for_us" | "altered"}} Picture */
+/** @typedef {{state: "shown", url: string, takenMs: number, ageMs: number} | {state: "not_for_us" | "altered"}} Picture */
 /** @typedef {{fetched?: typeof fetchPicture, browser?: typeof thisBrowser, trusted?: typeof trustedKeys}} Sources where things come from, in tests */
 
 const MOST = 300;
@@ -72,15 +73,16 @@ export class Pictures {
   }
 
   /** @param {Told} told @returns {Promise<Picture | null>} */
-  async #open({ event: { device, id, time_ms } }) {
+  async #open(told) {
+    const { device, id } = told.event;
     const { relay, owner } = this.household;
     try {
       const identityKey = this.trusted(this.household, device).identity_key;
       const of = { device, eventId: id, identityKey };
       const { facts, jpeg } = await this.fetched(relay, await this.browser(owner), of);
       const url = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
-      // Both times are by the doorbell's clock. A relay may tell an old press as one of just now.
-      return { state: "shown", url, ageMs: Math.max(facts.age_ms, time_ms - facts.taken_ms) };
+      const { taken_ms: takenMs, age_ms } = facts;
+      return { state: "shown", url, takenMs, ageMs: Math.max(age_ms, whenOf(told).ms - takenMs) };
     } catch (error) {
       console.warn("a picture can't be shown", error);
       if (error instanceof ApiError && error.status === 404) return { state: "not_for_us" };
@@ -106,4 +108,13 @@ export class Pictures {
     if (picture?.state === "shown") URL.revokeObjectURL(picture.url);
     this.known.delete(id);
   }
+}
+
+/**
+ * How old a picture is beside the time that is shown, whose row may be another event's. A relay may
+ * tell an old press as one of just now; when the picture was taken, the doorbell signed.
+ * @param {Picture & {state: "shown"}} picture @param {Told} told whose time is shown
+ */
+export function ageBeside({ takenMs, ageMs }, told) {
+  return Math.max(ageMs, whenOf(told).ms - takenMs);
 }

@@ -3,7 +3,7 @@
  * to send, each doorbell only the keys to encrypt for. For pages and for the service worker.
  * @module
  */
-import { sendOrder } from "./orders.js";
+import { NoOwnWord, sendOrder } from "./orders.js";
 import { b64u, unb64u } from "./vendor/protocol/encoding.js";
 import { browserOf, forgetPush, readBook, readPush, relayOf, writePush } from "./worker_book.js";
 
@@ -27,9 +27,10 @@ export class NoPushKeys extends Error {}
  */
 export async function turnOn(parties, choice) {
   const before = await readPush();
-  const subscription = await subscribe(parties);
+  if (parties.doorbells.length > 0 && !parties.doorbells.some(isSure)) throw new NoOwnWord("no doorbell's own key is known");
+  const subscription = await subscribe(parties, hasStale(parties, before));
   const { told, missed } = await tellDoorbells(parties, parties.doorbells, subscription, choice);
-  if (told.length === 0 && missed.length > 0) {
+  if (Object.keys(told).length === 0 && missed.length > 0) {
     if (before === undefined) await subscription.unsubscribe();
     throw missed[0].error;
   }
@@ -60,14 +61,15 @@ export async function turnOff({ relay, registration, browser, doorbells }) {
 export async function keepUp(parties) {
   const state = await readPush();
   if (state === undefined) return;
-  const subscription = await subscribe(parties);
-  const isSame = subscription.endpoint === state.endpoint;
-  const waiting = parties.doorbells.filter(({ device }) => !isSame || !state.told.includes(device));
+  const isStale = hasStale(parties, state);
+  const subscription = await subscribe(parties, isStale);
+  const isSame = !isStale && subscription.endpoint === state.endpoint;
+  const waiting = parties.doorbells.filter((one) => isSure(one) && (!isSame || state.told[one.device] === undefined));
   if (isSame && waiting.length === 0) return;
   if (!isSame) await tellRelay(parties, subscription);
   const { told } = await tellDoorbells(parties, waiting, subscription, state);
-  const known = isSame ? state.told : [];
-  await writePush({ ...state, endpoint: subscription.endpoint, told: [...known, ...told] });
+  const known = isSame ? state.told : {};
+  await writePush({ ...state, endpoint: subscription.endpoint, told: { ...known, ...told } });
 }
 
 /** In the worker: the push service wants another subscription. @param {ServiceWorkerRegistration} registration */
@@ -78,12 +80,29 @@ export async function renewSubscription(registration) {
   await keepUp({ relay: relayOf(book), registration, browser, doorbells: book.doorbells });
 }
 
-/** @param {PushParties} parties */
-async function subscribe({ relay, registration: { pushManager } }) {
+/** @param {KnownDoorbell} doorbell */
+function isSure({ is_own_word }) {
+  return is_own_word;
+}
+
+/**
+ * Tells whether the subscription's secret was sealed to another key than a doorbell's own: whoever
+ * has that one could write messages, so it is of no use any more.
+ * @param {PushParties} parties @param {PushState | undefined} state
+ */
+function hasStale({ doorbells }, state) {
+  return doorbells.some((one) => {
+    const sealedTo = state?.told[one.device];
+    return isSure(one) && sealedTo !== undefined && sealedTo !== one.sealing_key;
+  });
+}
+
+/** @param {PushParties} parties @param {boolean} isAnew the one that there is counts no more */
+async function subscribe({ relay, registration: { pushManager } }, isAnew) {
   const { public_key } = await relay.get("push");
   const applicationServerKey = unb64u(public_key);
   const known = await pushManager.getSubscription();
-  const isForKey = known !== null && isSameKey(known.options.applicationServerKey, public_key);
+  const isForKey = known !== null && !isAnew && isSameKey(known.options.applicationServerKey, public_key);
   if (isForKey) return known;
   await known?.unsubscribe();
   return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
@@ -107,12 +126,12 @@ async function tellRelay({ relay, browser }, { endpoint, expirationTime }) {
 async function tellDoorbells({ relay, browser }, doorbells, subscription, { kinds, quiet }) {
   const order = setPush(subscription, kinds, quiet);
   const done = await Promise.allSettled(doorbells.map((one) => sendOrder(relay, browser, one, order)));
-  /** @type {string[]} */
-  const told = [];
+  /** @type {PushState["told"]} */
+  const told = {};
   /** @type {Missed[]} */
   const missed = [];
   done.forEach((one, i) => {
-    if (one.status === "fulfilled") told.push(doorbells[i].device);
+    if (one.status === "fulfilled") told[doorbells[i].device] = doorbells[i].sealing_key;
     else missed.push({ doorbell: doorbells[i], error: one.reason });
   });
   return { told, missed };

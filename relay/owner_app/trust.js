@@ -47,6 +47,15 @@ export function trustedKeys(household, device) {
   return compared;
 }
 
+/**
+ * Tells whether the key to seal to is the doorbell's own word, or was compared: before that, what is
+ * sealed to it the relay may read, so nothing secret is.
+ * @param {string} device
+ */
+export function isOwnWord(device) {
+  return comparedKeys(device) !== null;
+}
+
 /** The key by which a doorbell signs. @param {Household} household @param {string} device */
 export function identityOf(household, device) {
   return unb64u(trueDoorbell(household, device).identity_key);

@@ -62,11 +62,13 @@ async def filmed(
     begun_ms: int | None = None,
     carried: Callable[[ClipReady], ClipReady] = as_it_is,
     says_begun: bool = True,
+    dating: str = "dated",
     **manifest: object,
 ) -> ClipReady:
     """Let somebody ring and be recorded, and this page's app fetch it; return the true telling.
 
-    `manifest` bends what the doorbell signed, such as by a clock that wasn't set.
+    `dating` is how the doorbell knows the time, `says_begun` whether it says it. `manifest` bends
+    what the doorbell signed, such as by a clock that wasn't set.
     """
     begun_ms = home.world.clock.wall_ms() - 90 * 60_000 if begun_ms is None else begun_ms
     ring = await home.world.tell(home.device, Pressed(), time_ms=begun_ms + 100)
@@ -89,9 +91,9 @@ async def filmed(
         "digest": clip.manifest_digest,
         "manifest": {"manifest": text.decode(), "signature": signature},
     }
-    await _answer(
-        home.page, {clip.clip_id: head | ({"started_ms": begun_ms} if says_begun else {})}
-    )
+    if says_begun:
+        head |= {"started_ms": begun_ms, "dating": dating}
+    await _answer(home.page, {clip.clip_id: head})
     return clip
 
 

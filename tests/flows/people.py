@@ -65,6 +65,11 @@ async def show_code(page: Page, door: Door) -> list[str]:
     return await words.all_inner_texts()
 
 
+async def say_same(page: Page) -> None:
+    """Say in the app, too, that all six words are the same."""
+    await page.click("#same-words")
+
+
 async def choose_door_number(home: Page) -> None:
     """Agree to the six words on the doorbell's own page."""
     await home.fill("[name=door_number]", DOOR_NUMBER)
@@ -81,6 +86,7 @@ async def pair(page: Page, home: Page, door: Door, settings: Settings) -> None:
     shown_at_home = await home.locator("main").inner_text()
     for word in words:
         assert word in shown_at_home
+    await say_same(page)
     await choose_door_number(home)
     await page.wait_for_selector("#paired", timeout=10_000)
 

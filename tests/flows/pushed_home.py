@@ -23,7 +23,7 @@ from firmware.protocol.live import PlayReply, PushText
 from firmware.protocol.thumbnails import SealedThumbnail
 from relay.store import thumbnails
 from relay.store.schema import push_subscriptions
-from tests.flows.live_visit import Visit, visiting
+from tests.flows.live_visit import Visit, enrolled, visiting
 from tests.flows.phone import Phone, copy_of_the_app, until
 from tests.relay.http_world import OWNER_ORIGIN
 
@@ -32,6 +32,7 @@ HAS_BOOK = """async () => {
   const { readBook } = await import("/worker_book.js");
   return (await readBook()) !== undefined;
 }"""
+KNOWS_KEY = "(device) => localStorage.getItem(`doorward.doorbell.${device}`) !== null"
 HAS_NO_BOOK = """async () => {
   const { readBook, readPush } = await import("/worker_book.js");
   return (await readBook()) === undefined && (await readPush()) === undefined;
@@ -102,6 +103,7 @@ class Home:
         await self.at.page.wait_for_selector("#see")
         await self.phone.wait_until_installed()
         await until(self.at.page, HAS_BOOK)
+        await until(self.at.page, KNOWS_KEY, self.at.device)
 
     def text(self, event: Event, **changes: object) -> str:
         """Return what a push of this event says."""
@@ -147,6 +149,8 @@ async def at_home(folder: Path, *, may: bool = True, **how: object) -> AsyncIter
     async with visiting(folder, bundle=bundle, **how) as at:  # type: ignore[arg-type]
         home = Home(at, await Phone.of(at.page, OWNER_ORIGIN, may=may))
         at.carrier.change_reply = home.carry_out
+        if how.get("is_enrolled", True):  # the doorbell says so itself, and so names its key
+            await at.note(enrolled(at.owner.browser.id, "Phone"))
         yield home
 
 

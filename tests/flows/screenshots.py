@@ -131,6 +131,7 @@ class Story:
         await take(page, "owner-pair-words", languages=IN_ENGLISH_ONLY)
         await home.goto(f"{self._home}/pair")
         await take(home, "door-pair-words")
+        await people.say_same(page)
         await people.choose_door_number(home)
         await page.wait_for_selector("#paired")
         await take(page, "owner-paired", languages=IN_ENGLISH_ONLY)

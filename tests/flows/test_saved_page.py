@@ -1,6 +1,7 @@
 """The page that an agency saves, opened from a file in Chromium: it checks, and talks to nobody."""
 
 import hashlib
+import json
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from firmware.protocol.encoding import canonical
 from relay.agency_cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.saved_page import SAVED_PAGE
@@ -18,7 +20,7 @@ from tests.fakes.log_town import make_town
 from tests.flows.browser import chromium
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
-from tests.relay.evidence_files import Evidence, Film, Written, make_evidence
+from tests.relay.evidence_files import Evidence, Film, Written, make_evidence, with_files
 
 pytestmark = pytest.mark.browser
 
@@ -142,8 +144,11 @@ async def test_an_invented_town_is_said_to_be_one_in_swedish(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("locale", "told"),
     [
-        ("en-GB", ["added: note.txt", "the pictures differ from what was signed", "None."]),
-        ("sv-SE", ["tillagt: note.txt", "bilderna skiljer sig från dem som signerades", "Ingen."]),
+        ("en-GB", ["added: clip-7.mp4", "the pictures differ from what was signed", "None."]),
+        (
+            "sv-SE",
+            ["tillagt: clip-7.mp4", "bilderna skiljer sig från dem", "Ingen."],
+        ),
     ],
 )
 async def test_what_is_wrong_is_told_in_the_readers_language(
@@ -151,10 +156,36 @@ async def test_what_is_wrong_is_told_in_the_readers_language(
 ) -> None:
     async with desk(make_evidence(), tmp_path, locale=locale) as at:
         (at.written.opened / "clip-1.mp4").write_bytes(Film(2.1, with_sound=False).mp4())
-        (at.written.opened / "note.txt").write_text("looks harmless")
+        (at.written.opened / "clip-7.mp4").write_text("looks harmless")
         await at.check(*at.written.opened.iterdir(), **all_at_hand(tmp_path))
         for words in told:
             await expect(at.page.locator("#found")).to_contain_text(words)
+
+
+async def test_a_program_that_a_changed_doorbell_packed_is_not_offered(tmp_path: Path) -> None:
+    """Seen to be offered for download, with every check holding, while any name was."""
+    evidence = make_evidence()
+    async with desk(evidence, tmp_path) as at:
+        packed = evidence.listed(**{"report.pdf.exe": b"MZ"})
+        at.written.package.write_bytes(evidence.sealed(packed))
+        await at.check(at.written.package, key=at.written.key, **all_at_hand(tmp_path))
+        await expect(at.page.locator("#status")).to_contain_text("A check fails (11)")
+        await expect(at.page.locator("#files a[download='clip-1.mp4']")).to_have_count(1)
+        await expect(at.page.locator("#files")).not_to_contain_text("report.pdf.exe")
+        await expect(at.page.locator("#beside")).to_have_text(
+            "Not part of the evidence, and not looked at: report.pdf.exe"
+        )
+
+
+async def test_what_a_changed_doorbell_says_of_c2pa_breaks_no_page(tmp_path: Path) -> None:
+    """Seen to leave the page empty, in Swedish, while any word was looked up as a text of ours."""
+    evidence = make_evidence()
+    part = json.loads(evidence.files["part-1.json"]) | {"provenance": "toString"}
+    evidence = with_files(evidence, **{"part-1.json": canonical(part)})
+    async with desk(evidence, tmp_path, locale="sv-SE") as at:
+        await at.check(*at.written.opened.iterdir(), **all_at_hand(tmp_path))
+        await expect(at.rows("fails")).to_have_count(4)
+        await expect(at.page.locator("#checks")).to_contain_text("inget som en dörrklocka kan säga")
 
 
 async def test_why_a_package_does_not_open_is_told_in_swedish(tmp_path: Path) -> None:

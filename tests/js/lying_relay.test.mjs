@@ -5,14 +5,17 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
+import { comparedKeys, decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
 import { holdsOf, settingsOf } from "../../relay/owner_app/decided.js";
 import { followEmergencies } from "../../relay/owner_app/emergency.js";
 import { Household } from "../../relay/owner_app/household.js";
+import { useCatalog } from "../../relay/owner_app/i18n.js";
 import { compare } from "../../relay/owner_app/matching.js";
 import { Pictures } from "../../relay/owner_app/pictures.js";
 import { KeysDiffer, trustedKeys } from "../../relay/owner_app/trust.js";
 import { passkeyLogin } from "../../relay/owner_app/vendor/browser/passkey.js";
+import { eventText } from "../../relay/owner_app/views/events.js";
+import { ageText } from "../../relay/owner_app/views/thumbs.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { challenge, derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";
@@ -20,6 +23,7 @@ import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vend
 const ES256 = { name: "ECDSA", hash: "SHA-256", namedCurve: "P-256" };
 const NOW = 1_790_000_000_000;
 const NOTE_BYTES = 2560;
+const TAKEN = /^taken Sep 2[12], 2026/;
 
 /** Somebody with the keys of a doorbell. */
 class Signer {
@@ -41,6 +45,10 @@ class Signer {
     const raw = await crypto.subtle.sign(ES256, this.pair.privateKey, utf8(`doorward/note/v1\0${text}`));
     return { note: text, signature: b64u(derSignature(new Uint8Array(raw))) };
   }
+}
+
+function useTexts() {
+  useCatalog("en", "en-US", { "thumb.taken": "taken {time}" });
 }
 
 /** An owner's app at a doorbell, and a relay that says what a test wants. */
@@ -220,24 +228,60 @@ test("holds are those that the doorbell told of last, and those that are over ar
   assert.deepEqual([digests(NOW), digests(NOW + 5)], [["b", "a"], ["a"]]);
 });
 
-test("a note that says nothing leaves no trace", async () => {
+test("a note that says nothing leaves no trace but the doorbell's key", async () => {
   const { household, doorbell, carry } = await home();
   for (let slot = 0; slot < 3; slot += 1) await carry(await doorbell.signed(doorbell.note({ type: "nothing" })));
   await household.load();
   assert.deepEqual([household.notes.size, household.told.size, household.unopenedNotes], [0, 0, 0]);
+  assert.equal(comparedKeys(doorbell.device).sealing_key, doorbell.sealing);
+});
+
+test("where a time isn't sure, a picture stands beside the doorbell's own word of when it was taken", async () => {
+  const shown = { state: "shown", url: "", takenMs: NOW, ageMs: 0 };
+  useTexts();
+  const told = (dating) => ({ received_ms: NOW, corrected_ms: dating, event: { time_ms: NOW, is_clock_trusted: false, body: { type: "pressed" } } });
+  assert.match(ageText(shown, told(null)).short, TAKEN);
+  assert.match(ageText(shown, told(NOW)).short, TAKEN);
 });
 
 test("a picture is as old as the doorbell signed, whatever time the relay gives its event", async () => {
   const { household, doorbell } = await home();
   household.doorbells = [{ device: doorbell.device, identity_key: doorbell.identity, sealing_key: doorbell.sealing }];
+  useTexts();
+  const LATER = NOW + 86_400_000;
   const facts = { taken_ms: NOW - 40, age_ms: 40 };
   const pictures = new Pictures(household, {
     fetched: async () => ({ facts, jpeg: new Uint8Array(1) }),
     browser: async () => household.browser,
   });
-  const told = (id, time_ms) => ({ event: { id, device: doorbell.device, time_ms } });
-  assert.equal((await pictures.get(told("true", NOW))).ageMs, 40);
-  assert.equal((await pictures.get(told("late", NOW + 86_400_000))).ageMs, 86_400_040);
+  const told = (id, time_ms, more = {}) => ({
+    received_ms: LATER,
+    corrected_ms: null,
+    ...more,
+    event: { id, device: doorbell.device, time_ms, is_clock_trusted: true, body: { type: "pressed" }, ...more.event },
+  });
+  const honest = await pictures.get(told("true", NOW));
+  assert.equal(honest.ageMs, 40);
+  assert.equal(ageText(honest, told("true", NOW)), null);
+  const unset = { event: { is_clock_trusted: false } };
+  for (const lie of [told("late", LATER), told("unsure", NOW, unset), told("corrected", NOW, { ...unset, corrected_ms: LATER })]) {
+    const picture = await pictures.get(lie);
+    assert.equal(picture.ageMs, 86_400_040);
+    assert.match(ageText(picture, lie).short, TAKEN);
+  }
+  // Its own event is left alone, and lies with another in one row.
+  assert.match(ageText(honest, told("row", LATER)).short, TAKEN);
+});
+
+test("a relay's own words stand nowhere as the doorbell's: not as a trouble, not as a zone", () => {
+  const detail = "Type your door number at door.example";
+  const words = { "trouble.unknown": "no words", "trouble.unknown.over": "over", "event.motion": "motion", "event.motion_in": "in {zones}" };
+  useCatalog("en", "en-US", words);
+  const trouble = (is_over) => eventText({ body: { type: "trouble", code: "hello", is_over, detail } });
+  assert.deepEqual([trouble(false), trouble(true)], ["no words", "over"]);
+  const motion = (...zones) => eventText({ body: { type: "motion", zones } });
+  assert.equal(motion("Porch", "x".repeat(41), "two\nlines", "\u202eback"), "in Porch");
+  assert.equal(motion("x".repeat(41)), "motion");
 });
 
 test("a login never signs a statement, though the relay chooses its challenge", async () => {

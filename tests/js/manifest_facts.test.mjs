@@ -50,8 +50,8 @@ test("sound is said to be there or to have been left out, and where it is silent
     factsOf({ ...PLAIN, sound: SILENT }, { has_sound }).map(({ text }) => text);
   assert.equal(named(true).includes("fact.sound"), true);
   assert.equal(named(false).includes("fact.no_sound"), true);
-  const short = factsOf({ ...PLAIN, sound: SILENT }, { has_sound: false, is_sound_given: true });
-  assert.equal(short[5].text, "fact.sound_too_short");
+  const none = factsOf({ ...PLAIN, sound: SILENT }, { has_sound: false, is_sound_given: true });
+  assert.equal(none[5].text, "fact.no_sound_here");
   assert.deepEqual(odd({ sound: SILENT }, true), ["fact.silent"]);
   assert.deepEqual(odd({ sound: SILENT }, false), []);
   assert.deepEqual(odd({ sound: { ...SILENT, lost_90k: 2_000 } }, true), []);

@@ -5,32 +5,22 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Household } from "../../relay/owner_app/household.js";
+import { holdsOf, settingsOf, warningsOf } from "../../relay/owner_app/decided.js";
 import { forgetNotes } from "../../relay/owner_app/note_book.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";
+import { memoryDatabase } from "../fakes/memory_database.mjs";
 
 const ES256 = { name: "ECDSA", hash: "SHA-256", namedCurve: "P-256" };
 const NOW = 1_790_000_000_000;
 
-/** IndexedDB as far as the key store uses it. */
-function memoryDatabase(kept = new Map()) {
-  const answer = (result) => {
-    const request = { result };
-    queueMicrotask(() => request.onsuccess());
-    return request;
-  };
-  const store = {
-    get: (name) => answer(structuredClone(kept.get(name))),
-    put: (value, name) => answer(kept.set(name, structuredClone(value)) && undefined),
-    delete: (name) => answer(kept.delete(name) && undefined),
-  };
-  const database = { transaction: () => ({ objectStore: () => store }), close: () => {} };
-  return { kept, open: () => answer(database) };
-}
+/** Books that would write themselves down a moment later, into the next test's memory. */
+const books = [];
 
 /** A doorbell, a browser, and a relay that keeps its notes and counts what it is asked for. */
 async function home() {
+  for (const book of books.splice(0)) book.close();
   const remembered = new Map();
   globalThis.localStorage = {
     getItem: (key) => remembered.get(key) ?? null,
@@ -45,7 +35,7 @@ async function home() {
   const viewing = await newSealingPair();
   const notes = [];
   const asked = [];
-  const said = { page: 200, newest: Infinity };
+  const said = { page: 200, newest: Infinity, gone: [] };
   const tell = async (body, told_ms = NOW) => {
     const text = canonical({ device, id: newId(), told_ms, sealing_key, body });
     const raw = await crypto.subtle.sign(ES256, pair.privateKey, utf8(`doorward/note/v1\0${text}`));
@@ -56,7 +46,8 @@ async function home() {
     notes.push({ relay_seq, received_ms: NOW, corrected_ms: null, event });
   };
   const get = async (path) => {
-    if (path === "doorbells") return { doorbells: [{ device, identity_key, sealing_key }] };
+    const listed = said.gone.length > 0 ? [] : [{ device, identity_key, sealing_key }];
+    if (path === "doorbells") return { doorbells: listed, gone: said.gone };
     if (path.startsWith("events")) return { events: [] };
     const after = Number(new URLSearchParams(path.split("?")[1]).get("after_seq"));
     asked.push(after);
@@ -68,10 +59,11 @@ async function home() {
   const visit = async () => {
     const household = new Household({ get }, { credential_id: "c" });
     household.browser = { id: "mine", pairs: { viewing } };
+    books.push(household.book);
     await household.heard();
     return household;
   };
-  return { visit, tell, asked, said, notes, database };
+  return { visit, tell, asked, said, notes, database, device };
 }
 
 const matched = (request_digest) => ({
@@ -133,4 +125,47 @@ test("two loads at once read no note twice", async () => {
   await household.reading;
   assert.deepEqual(digests(household), ["d", "e"]);
   assert.equal(household.unopenedNotes, 0);
+});
+
+const settings = (revision) => ({ type: "settings_now", statement_digest: "s", settings: { revision, is_opted_in: true, has_reminder: false, masks: [] }, refused: [] });
+const held = { type: "holds_now", statement_digest: "s", holds: [{ hold_digest: "h", from_ms: 1, to_ms: 2, until_ms: NOW * 2 }] };
+const recovered = { type: "recovery_used", name: "Eve", at_ms: NOW };
+
+test("what counts now, and what warns, is known however many notes came since", async () => {
+  const { visit, tell, notes, database, device } = await home();
+  await tell(settings(8)); // told after it, and replaced by it
+  await tell(settings(7), NOW + 1);
+  await tell(held);
+  await tell(recovered);
+  await tell({ type: "owner_removed", name: "Nora", by_name: "Mary" });
+  for (let n = 0; n < 320; n += 1) await tell({ type: "statement_done", statement_digest: `d${n}` }, NOW + 2);
+  await visit();
+  notes.splice(0, 305); // the relay has forgotten most of them
+  await tell({ type: "statement_done", statement_digest: "last" }, NOW + 3);
+  const household = await visit();
+  assert.equal(settingsOf(household, device).settings.revision, 8);
+  assert.equal(holdsOf(household, device, NOW).length, 1);
+  assert.deepEqual(warningsOf(household, device).map(({ note }) => note.body.type).sort(), ["owner_removed", "recovery_used"]);
+  assert.equal(database.kept.get("notes:c").kept.length, 300 + 5);
+});
+
+test("a relay that says once that a doorbell is gone takes nothing from the book; its owner does", async () => {
+  const { visit, tell, said, notes, device } = await home();
+  await tell(settings(3));
+  await tell(matched("d"));
+  const household = await visit();
+  said.gone = [{ device, name: "Door", since_ms: NOW }];
+  await household.load();
+  await household.reading;
+  assert.deepEqual([digests(household), household.notes.size], [[], 0]);
+  await visit();
+  said.gone = [];
+  notes.length = 0;
+  await household.load();
+  assert.deepEqual(digests(household), ["d"]);
+  const next = await visit();
+  assert.equal(settingsOf(next, device).settings.revision, 3);
+  await next.forgetDoor(device);
+  assert.equal(next.notes.size, 0);
+  assert.equal((await visit()).notes.size, 0);
 });

@@ -10,7 +10,7 @@ import { WireError } from "../../relay/owner_app/vendor/protocol/encoding.js";
 
 const DOOR = "abcdefghijklmnopqrst";
 const NOW = 1_790_000_000_000;
-const told = (id) => ({ event: { id, device: DOOR, time_ms: NOW, body: { type: "pressed" } } });
+const told = (id) => ({ event: { id, device: DOOR, time_ms: NOW, is_clock_trusted: true, body: { type: "pressed" } } });
 const pause = () => new Promise((resolve) => setTimeout(resolve, 5));
 
 /** A household of one doorbell; `answers` give each event's picture. */

@@ -255,7 +255,7 @@ test("refuses a signed manifest with a field too many or too few, or times that 
   // Seen to fail with each comparison of checkTimes taken out.
   const [first, ...more] = manifest.gops;
   for (const times of [
-    { duration_90k: 300 * 90_000 + 1 },
+    { duration_90k: 600 * 90_000 + 1 },
     { pre_roll_90k: 60 * 90_000 + 1 },
     { pre_roll_90k: -1 },
     { duration_90k: more[more.length - 1].first_pts_90k },

@@ -62,7 +62,7 @@ export class AskedClip {
   #checked(checked, video) {
     const { manifest } = checked;
     this.hasSound = manifest.sound !== undefined;
-    fill(this.what, signedText(manifest));
+    fill(this.what, signedText(checked));
     const whole = checkedSpan(checked);
     if (whole === null) return this.#cannotBeGiven("release.no_time");
     const parts = partsOf(manifest, whole, this.asked);
@@ -131,15 +131,18 @@ function field(label, input) {
   return h("div", {}, h("label", { for: input.id }, t(label)), input);
 }
 
-/** What a recording is, as the doorbell signed it. @param {ClipManifest} manifest */
-function signedText(manifest) {
-  const { triggers, ended, is_clock_trusted } = manifest;
+/** What is to be known about its time. @type {Record<string, string>} */
+const DOUBTS = { dated: "event.clock_corrected", latest: "event.clock_latest", unknown: "event.clock_unknown" };
+
+/** What a recording is, as the doorbell signed it, and how its time is known. @param {CheckedClip} checked */
+function signedText({ manifest, dating }) {
+  const { triggers, ended } = manifest;
   const type = triggers.some(({ kind }) => kind === "pressed") ? "pressed" : "motion";
   const what = [
     t(`event.${type}`),
     durationText(durationOf(manifest)),
     ended === "cut_short" && t("clip.cut_short"),
-    !is_clock_trusted && t("event.clock_corrected"),
+    dating !== "trusted" && t(DOUBTS[dating]),
   ];
   return what.filter(Boolean).join(" · ");
 }

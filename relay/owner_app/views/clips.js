@@ -60,7 +60,7 @@ function row(clip, household, history, thumbs) {
   return h(
     "li",
     { "data-testid": "clip", "data-clip": clip_id },
-    thumbs.box(triggers.find(({ has_thumbnail }) => has_thumbnail), [what, timeText(when)].filter(Boolean).join(", ")),
+    thumbs.box(triggers.find(({ has_thumbnail }) => has_thumbnail), [what, timeText(when)].filter(Boolean).join(", "), told),
     h(
       "div",
       { class: "grow" },

@@ -7,7 +7,7 @@ import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happe
 import { isBlind } from "../health.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
 import { browsersKnown } from "./browsers.js";
-import { eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
+import { doubtText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
 import { notReached } from "./live_refusal.js";
 import { watchingNow } from "./live_watching.js";
@@ -123,11 +123,13 @@ function doorbellCard(bell, history, { health, thumbs, asOfMs }, more) {
   const rang = pressed === undefined ? 0 : whenOf(pressed).ms;
   const isFresh = Date.now() - rang < FRESH_MS;
   const words = isFresh ? t("door.rang", { time: timeText(rang, "clock") }) : bell.name;
+  const doubt = isFresh && pressed ? doubtText(pressed) : "";
   const picture = isFresh && pressed?.has_thumbnail && thumbs.box(pressed, words);
   return h(
     "section",
     { class: isFresh ? "door fresh" : "door", "data-device": bell.device },
     h("h2", {}, words),
+    doubt && h("p", { class: "muted", "data-testid": "rang-doubt" }, doubt),
     h("p", { class: isOnline ? "state on" : "state", "data-testid": "doorbell-state" }, stateText(bell, asOfMs)),
     picture && h("div", { class: "visitor" }, picture),
     wrongNow(bell, history),

@@ -5,6 +5,7 @@
 import { h } from "../dom.js";
 import { whenOf } from "../happenings.js";
 import { clockSpanText, durationText, t, time, timeText, tn } from "../i18n.js";
+import { isLine } from "../vendor/protocol/plain_text.js";
 import { noPicture, troubleText } from "./parts.js";
 
 /** @typedef {import("../happenings.js").Happening} Happening */
@@ -14,6 +15,8 @@ import { noPicture, troubleText } from "./parts.js";
 
 /** @typedef {import("../happenings.js").MoreMotion} MoreMotion */
 
+/** As firmware/config.py has it: names come unsigned, and a longer one would be a message. */
+const LONGEST_ZONE = 40;
 /** The longest recording, and a while to finish it. */
 const RECORDING_MS = 150_000;
 
@@ -105,14 +108,21 @@ export function whatSetOff(triggers) {
 export function eventText(event) {
   const { body } = event;
   if (body.type === "trouble") return troubleText(event);
-  if (body.type !== "motion" || body.zones.length === 0) return t(`event.${body.type}`);
-  return t("event.motion_in", { zones: body.zones.join(", ") });
+  if (body.type !== "motion") return t(`event.${body.type}`);
+  const zones = body.zones.filter((zone) => isLine(zone) && [...zone].length <= LONGEST_ZONE);
+  return zones.length === 0 ? t("event.motion") : t("event.motion_in", { zones: zones.join(", ") });
 }
 
-/** Says what is to be known about a time. @param {Told} told */
+/** Says behind a time what is to be known about it. @param {Told} told */
 export function doubt(told) {
+  const text = doubtText(told);
+  return text && ` · ${text}`;
+}
+
+/** What is to be known about a time; nothing, if it is sure. @param {Told} told */
+export function doubtText(told) {
   const { dating } = whenOf(told);
-  return dating === "sure" ? null : ` · ${t(`event.clock_${dating}`)}`;
+  return dating === "sure" ? "" : t(`event.clock_${dating}`);
 }
 
 /** @param {Told} told one that lies in the same recording @param {boolean} isRing is that of a ring */

@@ -4,7 +4,7 @@
  * @module
  */
 import { fill, h, svg } from "../dom.js";
-import { t } from "../i18n.js";
+import { dateText, t } from "../i18n.js";
 import { FULL, MAX_CORNERS, MAX_MASKS, MIN_CORNERS } from "../vendor/protocol/decisions.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -39,8 +39,11 @@ export class MaskEditor {
     const told = household.history.find((one) => one.event.device === device && one.has_thumbnail);
     const picture = told && (await pictures.get(told));
     if (left.aborted) return;
-    if (picture?.state === "shown") this.stage.prepend(h("img", { src: picture.url, alt: t("masks.picture") }));
-    else this.stage.after(h("p", { class: "hint" }, t("masks.no_picture")));
+    if (picture?.state === "shown") {
+      const taken = t("masks.taken", { time: dateText(picture.takenMs) });
+      this.stage.prepend(h("img", { src: picture.url, alt: t("masks.picture") }));
+      this.stage.after(h("p", { class: "hint", id: "mask-picture-taken" }, taken));
+    } else this.stage.after(h("p", { class: "hint" }, t("masks.no_picture")));
   }
 
   #draw() {

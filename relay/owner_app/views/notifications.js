@@ -6,6 +6,7 @@
 import { fill, h, skeleton } from "../dom.js";
 import { bookOf, canNotify } from "../installed.js";
 import { t, timeText } from "../i18n.js";
+import { NoOwnWord } from "../orders.js";
 import { NoPushKeys, turnOff, turnOn } from "../push.js";
 import { readPush, writeBook } from "../worker_book.js";
 import { isNotEnrolled } from "./live_refusal.js";
@@ -99,8 +100,10 @@ function form(context, place, parties, state) {
   const save = guarded(problems, async () => {
     try {
       if ((await Notification.requestPermission()) !== "granted") return void show(context, place);
-      await writeBook(bookOf(context.household, context.relayUrl)); // the worker's: it must be there first
-      const missed = await turnOn(parties, fields.choice);
+      await context.household.heard(); // a doorbell's first note may just be coming
+      const book = bookOf(context.household, context.relayUrl);
+      await writeBook(book); // the worker's: it must be there first
+      const missed = await turnOn({ ...parties, doorbells: book.doorbells }, fields.choice);
       await show(context, place, saidText(isOn ? "push.saved" : "push.turned_on", missed));
     } catch (error) {
       if (!explain(problems, error)) throw error;
@@ -210,7 +213,7 @@ function saidText(key, missed) {
 
 /** Says what only this page knows how to say; tells whether it has. @param {HTMLElement} problems @param {unknown} error */
 function explain(problems, error) {
-  if (isNotEnrolled(error)) {
+  if (error instanceof NoOwnWord || isNotEnrolled(error)) {
     const link = h("a", { class: "button", href: "#/browsers" }, t("push.enrol"));
     fill(problems, h("div", { class: "warning", role: "alert", id: "push-not-enrolled" }, h("p", {}, t("push.not_enrolled")), link));
     return true;

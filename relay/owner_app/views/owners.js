@@ -61,6 +61,7 @@ function going(context, device) {
   });
   const forget = guarded(said, async () => {
     await relay.delete(`doorbells/${device}`);
+    await household.forgetDoor(device);
     await household.load();
     location.hash = "#/";
   });

@@ -1,5 +1,8 @@
 /**
  * Pairing: the code for the doorbell's camera, then six words to compare.
+ *
+ * Whether they are the same, the owner alone says. The relay may call a pairing done whenever it
+ * likes: the words stay until they are answered, and no key counts as compared before.
  * @module
  */
 import { ownerKeys, rememberKeys } from "../account.js";
@@ -39,9 +42,12 @@ async function pair({ relay, household, left }, code, place) {
   if (answer === null) return;
   const { device, identity_key, sealing_key } = answer;
   if ((await deviceIdOf(unb64u(identity_key))) !== device) throw new Error("not the doorbell's key");
-  fill(place, showWords(await sixWords(code, identity_key, sealing_key)));
-  if ((await pairingReaches(relay, code.pairing_id, ["paired"], left)) === null) return;
+  const words = await sixWords(code, identity_key, sealing_key);
+  if (!(await areSame(place, words))) return fill(place, showDifferent());
+  if (left.aborted) return;
   rememberKeys(device, { identity_key, sealing_key });
+  fill(place, showSame(words));
+  if ((await pairingReaches(relay, code.pairing_id, ["paired"], left)) === null) return;
   await household.load();
   fill(place, showPaired());
 }
@@ -87,15 +93,45 @@ function qrPicture(text) {
   );
 }
 
-/** @param {string[]} words */
-function showWords(words) {
+/** Shows the words until the owner has said whether they are the same. @param {HTMLElement} place @param {string[]} words @returns {Promise<boolean>} */
+function areSame(place, words) {
+  return new Promise((answer) => {
+    fill(
+      place,
+      h("p", { class: "lead" }, t("pair.compare")),
+      sixShown(words),
+      h("p", { id: "same-question" }, t("pair.same")),
+      h(
+        "div",
+        { class: "choice", role: "group", "aria-labelledby": "same-question" },
+        h("button", { id: "same-words", onclick: () => answer(true) }, t("pair.yes")),
+        h("button", { id: "other-words", onclick: () => answer(false) }, t("pair.no")),
+      ),
+      h("div", { class: "warning" }, h("p", {}, t("pair.differ"))),
+    );
+  });
+}
+
+/** @param {string[]} words that were compared; they stay, since the doorbell's page shows them too */
+function showSame(words) {
   return [
-    h("p", { class: "lead" }, t("pair.compare")),
-    h("ol", { class: "words", id: "words" }, words.map((word) => h("li", { lang: "en" }, word))),
-    h("p", {}, t("pair.same")),
-    h("div", { class: "warning" }, h("p", {}, t("pair.differ"))),
-    h("p", { class: "muted", role: "status" }, t("pair.door_waiting")),
+    h("p", { class: "lead", role: "status" }, t("pair.number")),
+    sixShown(words),
+    h("p", { class: "muted" }, t("pair.door_waiting")),
   ];
+}
+
+function showDifferent() {
+  return [
+    h("div", { class: "warning", id: "words-differ", role: "alert" }, h("p", {}, t("pair.stopped"))),
+    h("p", {}, t("pair.stopped_help")),
+    again(),
+  ];
+}
+
+/** @param {string[]} words */
+function sixShown(words) {
+  return h("ol", { class: "words", id: "words" }, words.map((word) => h("li", { lang: "en" }, word)));
 }
 
 function showPaired() {

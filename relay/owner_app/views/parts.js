@@ -50,13 +50,13 @@ export function noPicture(state) {
 }
 
 /**
- * Says in our own words what began or is over; what we have no words for, in the doorbell's.
+ * Says in our own words what began or is over: troubles come unsigned, so no word of theirs is shown.
  * @param {import("../vendor/protocol/documents.js").DoorbellEvent} event
  */
 export function troubleText({ body }) {
   if (body.type !== "trouble") return "";
   const key = `trouble.${body.code}${body.is_over ? ".over" : ""}`;
-  return hasText(key) ? t(key) : body.detail;
+  return t(hasText(key) ? key : `trouble.unknown${body.is_over ? ".over" : ""}`);
 }
 
 /**

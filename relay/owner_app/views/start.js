@@ -58,12 +58,16 @@ export function askPage(context) {
   };
 }
 
-/** @param {Context} context @param {string} id @param {HTMLElement} place */
+/**
+ * The words stay, whatever the relay says: whoever confirms at the doorbell still has to hear them.
+ * @param {Context} context @param {string} id @param {HTMLElement} place
+ */
 async function waitUntilLetIn({ relay, household, left }, id, place) {
   try {
     if ((await pairingReaches(relay, id, ["paired"], left)) === null) return;
     await household.load();
-    location.hash = "#/";
+    const toDoor = h("a", { class: "button primary", id: "to-door", href: "#/" }, t("pair.to_door"));
+    place.querySelector("#has-asked")?.replaceChildren(h("p", {}, t("ask.done")), toDoor);
   } catch (error) {
     if (!left.aborted) place.replaceChildren(problem(error));
   }

@@ -3,12 +3,17 @@
  * @module
  */
 import { fill, h, mark } from "../dom.js";
-import { durationText, t } from "../i18n.js";
+import { whenOf } from "../happenings.js";
+import { dateText, durationText, t } from "../i18n.js";
+import { ageBeside } from "../pictures.js";
 import { OLD_AFTER_MS } from "../vendor/protocol/thumbnails.js";
 
 /** @typedef {import("../happenings.js").Happening} Happening */
 /** @typedef {import("../happenings.js").Told} Told */
 /** @typedef {import("../pictures.js").Picture} Picture */
+
+/** Of what is older than that, the day is said. */
+const LONG_AGO_MS = 3600_000;
 
 /** Begins to fetch a little before it is seen. */
 const MARGIN = "200px";
@@ -29,17 +34,20 @@ export class Thumbs {
    */
   of({ kind, told, others }, what) {
     if (kind !== "pressed" && kind !== "motion" && kind !== "clip_ready") return null;
-    return this.box([told, ...others].find(({ has_thumbnail }) => has_thumbnail), what);
+    return this.box([told, ...others].find(({ has_thumbnail }) => has_thumbnail), what, told);
   }
 
-  /** @param {Told | undefined} told the event that has a picture @param {string} what */
-  box(told, what) {
+  /**
+   * @param {Told | undefined} told the event that has a picture @param {string} what
+   * @param {Told | undefined} shown the event whose time stands beside it
+   */
+  box(told, what, shown = told) {
     const place = h("div", { class: "thumb" }, mark());
-    if (told === undefined) return place;
+    if (told === undefined || shown === undefined) return place;
     const known = this.pictures.find(told);
-    if (known !== undefined) show(place, known, what);
+    if (known !== undefined) show(place, known, what, shown);
     else {
-      this.waiting.set(place, () => void this.#get(place, told, what));
+      this.waiting.set(place, () => void this.#get(place, told, what, shown));
       this.observer.observe(place);
     }
     return place;
@@ -54,21 +62,36 @@ export class Thumbs {
     }
   }
 
-  /** @param {Element} place @param {Told} told @param {string} what */
-  async #get(place, told, what) {
+  /** @param {Element} place @param {Told} told @param {string} what @param {Told} shown */
+  async #get(place, told, what, shown) {
     const picture = await this.pictures.get(told);
-    if (picture !== null) show(place, picture, what);
+    if (picture !== null) show(place, picture, what, shown);
   }
 }
 
-/** @param {Element} place @param {Picture} picture @param {string} what */
-function show(place, picture, what) {
+/** @param {Element} place @param {Picture} picture @param {string} what @param {Told} shown */
+function show(place, picture, what, shown) {
   if (picture.state !== "shown") {
     fill(place, h("p", { "data-testid": `thumb-${picture.state}` }, t(`thumb.${picture.state}`)));
     return;
   }
-  const isOld = picture.ageMs > OLD_AFTER_MS;
-  const age = isOld ? t("thumb.before", { duration: durationText(picture.ageMs) }) : "";
-  const image = h("img", { src: picture.url, alt: [t("thumb.alt", { what }), age].filter(Boolean).join(". "), decoding: "async" });
-  fill(place, image, isOld && h("p", { class: "age", "aria-hidden": "true", title: age }, t("thumb.age", { duration: durationText(picture.ageMs) })));
+  const age = ageText(picture, shown);
+  const image = h("img", { src: picture.url, alt: [t("thumb.alt", { what }), age?.long].filter(Boolean).join(". "), decoding: "async" });
+  fill(place, image, age && h("p", { class: "age", "aria-hidden": "true", title: age.long }, age.short));
+}
+
+/**
+ * What is to be said of when a picture was taken: that it is older than what stands beside it, or,
+ * where that time isn't sure, when it was by the doorbell's own word.
+ * @param {Picture & {state: "shown"}} picture @param {Told} shown
+ */
+export function ageText(picture, shown) {
+  const ms = ageBeside(picture, shown);
+  if (whenOf(shown).dating !== "sure" || ms > LONG_AGO_MS) {
+    const time = dateText(picture.takenMs);
+    return { short: t("thumb.taken", { time }), long: t("thumb.taken_then", { time }) };
+  }
+  if (ms <= OLD_AFTER_MS) return null;
+  const duration = durationText(ms);
+  return { short: t("thumb.age", { duration }), long: t("thumb.before", { duration }) };
 }
