@@ -76,9 +76,7 @@ class Admitting:
             )
         except (DoorwardError, OSError) as error:
             log.exception("a browser could not be stored")
-            return Refusal(
-                reason="card", detail=f"the browser could not be stored: {error}"
-            )
+            return Refusal(reason="card", detail=f"the browser could not be stored: {error}")
         owner = self._owners.find(credential_id)
         if owner is not None:
             for other in self._that_may_watch(credential_id):

@@ -130,6 +130,7 @@ class Recording:
 
     async def date_clips(self, difference_ms: int) -> None:
         """Date the clips that began before the clock was trusted, and tell them anew."""
+        await asyncio.to_thread(self._retention.date_earlier_runs)
         await self._news.date(difference_ms)
 
     def facts(self) -> ClipFacts:

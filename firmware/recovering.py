@@ -200,9 +200,7 @@ class Recovering:
         except OSError as error:
             log.exception("a recovery could not be begun")
             self.on_keys(begun.keys)
-            return Refusal(
-                reason="card", detail=f"the memory card doesn't take it: {error}"
-            )
+            return Refusal(reason="card", detail=f"the memory card doesn't take it: {error}")
         return None
 
     async def _let_in(self, begun: Begun) -> Refusal | None:
@@ -225,9 +223,7 @@ class Recovering:
             await asyncio.to_thread(self._door_number.put, begun.door)
         except OSError as error:
             log.exception("a door number could not be stored")
-            return Refusal(
-                reason="card", detail=f"the door number could not be stored: {error}"
-            )
+            return Refusal(reason="card", detail=f"the door number could not be stored: {error}")
         return await self._admitting.add_owner(begun.owner)
 
     async def _give_back(self, begun: Begun) -> None:

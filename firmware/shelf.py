@@ -55,6 +55,7 @@ class Shelf:
             manifest_digest=record.manifest_digest,
             manifest=record.signed_manifest,
             started_ms=record.started_ms,
+            dating=record.dating,
         )
 
     async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:

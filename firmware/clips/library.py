@@ -236,12 +236,16 @@ class Library:
             )
 
     def date_other_boots(self, boot_id: str, now_ms: int) -> None:
-        """Give undated clips of earlier runs the only sure time: not later than now."""
+        """Give undated clips of earlier runs the only sure time: not later than now.
+
+        It only ever moves back: of a clock that was ahead for a while nothing stays.
+        """
         with self._database.write() as connection:
             connection.execute(
-                "UPDATE clips SET started_ms = max(0, ? - duration_ms), dating = 'latest',"
+                "UPDATE clips SET started_ms = max(0, ?1 - duration_ms), dating = 'latest',"
                 " is_told = 0"
-                " WHERE boot_id != ? AND dating = 'unknown' AND state = 'finished'",
+                " WHERE boot_id != ?2 AND state = 'finished' AND (dating = 'unknown'"
+                " OR (dating = 'latest' AND started_ms > max(0, ?1 - duration_ms)))",
                 (now_ms, boot_id),
             )
 

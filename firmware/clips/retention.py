@@ -65,6 +65,14 @@ class Retention:
         """Remove the one oldest clip for a write that found no room; False if none may go."""
         return bool(self._remove_oldest(1))
 
+    def date_earlier_runs(self) -> None:
+        """Give the undated clips of earlier runs the time that is now, as their latest.
+
+        At once when the clock is right, so that no slot commits to one before: else what is said of
+        its end would be later than what the public log proves of it.
+        """
+        self._library.date_other_boots(self._boot_id, self._clock.wall_ms())
+
     def _missing_bytes(self) -> int:
         """Return what should be removed for the reserve: nothing, if all clips wouldn't do.
 
@@ -74,9 +82,8 @@ class Retention:
         return missing_bytes if missing_bytes <= self._library.removable_bytes() else 0
 
     def _remove_too_old(self) -> list[str]:
-        now_ms = self._clock.wall_ms()
-        self._library.date_other_boots(self._boot_id, now_ms)
-        oldest_kept_ms = now_ms - self._keep_days * DAY_MS
+        self.date_earlier_runs()
+        oldest_kept_ms = self._clock.wall_ms() - self._keep_days * DAY_MS
         removed: list[str] = []
         while old := self._library.removable(ended_before_ms=oldest_kept_ms, limit=BATCH):
             removed += self._library.remove([clip.clip_id for clip in old], "age")

@@ -2,8 +2,9 @@
 
 The peer sends JSON texts of at most 4 KB:
 {"list": true}                      → {"clips": [...]}
-{"get": clip id, "from": offset}    → {"clip", "size", "from", "digest", "manifest", "started_ms"},
-                                      binary chunks of 16 KiB from that byte on, {"end": clip id}
+{"get": clip id, "from": offset}    → {"clip", "size", "from", "digest", "manifest", "started_ms",
+                                      "dating": how that time is known}, binary chunks
+                                      of 16 KiB from that byte on, {"end": clip id}
 {"play": clip id, "from_ms": n}     → the clip over the video track: {"playing", "from_ms",
                                       "duration_ms"}, {"playing", "at_ms"} at each key frame,
                                       {"played": clip id} at its end
@@ -147,6 +148,7 @@ class ClipChannel:
                 "digest": clip.manifest_digest,
                 "manifest": msgspec.to_builtins(clip.manifest),
                 "started_ms": clip.started_ms,
+                "dating": clip.dating,
             }
         )
         if await self._send_bytes(clip, from_byte):

@@ -6,9 +6,12 @@ network.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from firmware.protocol.footage import SignedManifest
+
+Dating = Literal["trusted", "unknown", "dated", "latest"]
+"""How a clip's time is known, as `firmware.clips.record` has it."""
 
 
 class Unit(Protocol):
@@ -79,6 +82,7 @@ class ClipFile:
     manifest: SignedManifest
     started_ms: int
     """When it began, as the library has it now: its manifest may be older than a set clock."""
+    dating: Dating
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,9 @@
 Same bytes, same headers. It is reached on this machine only, and by this machine's own names.
 """
 
+import errno
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import uvicorn
@@ -19,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from firmware.owner.errors import BundleRefused
 
 NAMES = ("localhost", "127.0.0.1")
+NO_IPV6 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+"""This machine has no ::1, so nobody else can be there either."""
 
 
 def build_app(relay_url: str, *, bundle: Path) -> Starlette:
@@ -55,16 +59,38 @@ def headers_for(relay_url: str) -> dict[str, str]:
     }
 
 
-async def serve(app: Starlette, port: int) -> None:
-    """Serve on 127.0.0.1 until cancelled, or raise BundleRefused."""
+def listen(port: int) -> list[socket.socket]:
+    """Take the port on each address that "localhost" can mean here, or raise BundleRefused.
+
+    Browsers try ::1 and 127.0.0.1 for that name: a program of somebody else on either would be the
+    app's origin, with its keys and its passkey.
+    """
+    listeners: list[socket.socket] = []
     try:
-        listener = socket.create_server(("127.0.0.1", port))
+        listeners.append(socket.create_server(("127.0.0.1", port)))
+        try:
+            listeners.append(socket.create_server(("::1", port), family=socket.AF_INET6))
+        except OSError as error:
+            if error.errno not in NO_IPV6:
+                raise
     except OSError as error:
-        text = f"port {port} can't be used ({error.strerror}); take another with --port"
-        raise BundleRefused(text) from error
+        for listener in listeners:
+            listener.close()
+        raise BundleRefused(
+            f"port {port} of localhost can't be used ({error.strerror}): another program may have "
+            "it. Find out which, or take another port with --port"
+        ) from error
+    return listeners
+
+
+async def serve(app: Starlette, listeners: Sequence[socket.socket]) -> None:
+    """Serve there until cancelled."""
     config = uvicorn.Config(app, log_level="warning", server_header=False, lifespan="off")
-    with listener:
-        await uvicorn.Server(config).serve(sockets=[listener])
+    try:
+        await uvicorn.Server(config).serve(sockets=list(listeners))
+    finally:
+        for listener in listeners:
+            listener.close()
 
 
 class _Headers:

@@ -78,9 +78,20 @@ class Released:
     """How long witnesses must have seen one before it counts."""
 
 
-def version_in(released: Released, digest: str) -> str:
-    """Return the version that the register gives this digest, or raise BundleRefused."""
+def version_in(released: Released, digest: str, *, is_old_taken: bool = False) -> str:
+    """Return the version that the register gives this digest, or raise BundleRefused.
+
+    An app that isn't the newest which counts may have faults that everybody knows by now: it is
+    refused, too, unless `is_old_taken`.
+    """
+    newest = newest_in(released)
     if (found := _app_of(released.counting, digest)) is not None:
+        if not is_old_taken and newest is not None and newest.sha256 != digest:
+            raise BundleRefused(
+                f"the register knows a newer app (version {newest.version}) than this one (version "
+                f"{found.version}). Update Doorward, or serve this one all the same with --old. "
+                "It wasn't started"
+            )
         return found.version
     if (young := _app_of(released.young, digest)) is not None:
         raise BundleRefused(
@@ -88,9 +99,14 @@ def version_in(released: Released, digest: str) -> str:
             f"counts once witnesses have seen it for {released.age_ms / HOUR_MS:g} hours, so that "
             "others can object first. It wasn't started"
         )
-    known = [one for one in released.counting if one.program == "owner-app"]
-    says = f"; its newest is {known[-1].version}" if known else ", nor any other"
+    says = f"; its newest is {newest.version}" if newest else ", nor any other"
     raise BundleRefused(f"the register doesn't know this app ({digest}){says}. It wasn't started")
+
+
+def newest_in(released: Released) -> ProgramReleased | None:
+    """Return the owner's app that was released last, of those that count."""
+    apps = (one for one in reversed(released.counting) if one.program == "owner-app")
+    return next(apps, None)
 
 
 async def released_programs(

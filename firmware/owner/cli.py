@@ -118,6 +118,7 @@ def _add_app(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="the log's policy: serve only what that public register knows (with --log)",
     )
     app.add_argument("--log", metavar="URL", help="where the register is, such as https://…/log")
+    app.add_argument("--old", action="store_true", help="with --policy: though a newer is known")
     app.set_defaults(run=_app)
 
 
@@ -183,15 +184,20 @@ def _app(options: argparse.Namespace) -> int:
         raise OwnerError("give --policy and --log together")
     if options.policy is not None:
         released = asyncio.run(app.released_programs(options.policy, options.log))
-        print(f"The register knows it: version {app.version_in(released, digest)}.")
+        version = app.version_in(released, digest, is_old_taken=options.old)
+        newest = app.newest_in(released)
+        is_older = newest is not None and newest.sha256 != digest
+        older = f" Its newest is another: version {newest.version}." if newest and is_older else ""
+        print(f"The register knows it: version {version}.{older}")
     else:
         print("Nobody has compared it: give --policy and --log to compare it with the register.")
     if options.relay is None:
         raise OwnerError("give your relay's address: --relay https://…")
-    from firmware.owner.app_server import build_app, serve
+    from firmware.owner.app_server import build_app, listen, serve
 
+    listeners = listen(options.port)
     print(f"The owner's app: http://localhost:{options.port} (its relay: {options.relay})")
-    asyncio.run(serve(build_app(options.relay, bundle=bundle), options.port))
+    asyncio.run(serve(build_app(options.relay, bundle=bundle), listeners))
     return 0
 
 

@@ -33,6 +33,7 @@ STAGES: dict[Stage, str] = {
     "sending": "sealed; on its way",
     "sent": "sent",
     "failed": "failed; nothing left",
+    "damaged": "spoilt by the memory card; what wasn't sent never will be: take back what was",
     "taken_back": "taken back",
 }
 

@@ -47,15 +47,15 @@ No name needs them: letters that are written from right to left say so themselve
 TEXT_PATTERN = rf"^[^{MISLEADING}]*\Z"
 """Text of several lines by others, that can't pass for other text."""
 MAX_LINE_CHARS = 200
-Line = Annotated[
-    str,
-    msgspec.Meta(
-        min_length=1,
-        max_length=MAX_LINE_CHARS,
-        pattern=rf"^[^\x00-\x1f\x7f-\x9f{MISLEADING}]*\Z",
-    ),
-]
+_LINE_PATTERN = rf"^[^\x00-\x1f\x7f-\x9f{MISLEADING}]*\Z"
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LINE_CHARS, pattern=_LINE_PATTERN)]
 """One line of text for people: no control characters, nor any that turn what stands beside it."""
+_IN_WORDS = {
+    TEXT_PATTERN: "a text holds a sign that turns or hides what stands beside it",
+    _LINE_PATTERN: "a line of text holds a line break, another control character, or a sign that "
+    "turns or hides what stands beside it",
+}
+"""What people are told instead of the pattern, who mostly pasted such a sign without seeing it."""
 
 D = TypeVar("D", bound="Document")
 
@@ -83,7 +83,17 @@ def decode(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise WireError(f"{kind.__name__}: {error}") from error
+        raise WireError(f"{kind.__name__}: {_in_words(error)}") from error
+
+
+def _in_words(error: Exception) -> str:
+    said = str(error)
+    for pattern, words in _IN_WORDS.items():
+        expected = f"Expected `str` matching regex {pattern!r}"
+        if said.startswith(expected):
+            where = said.removeprefix(expected).removeprefix(" - at ")
+            return f"{words} (at {where})" if where else words
+    return said
 
 
 def decode_canonical(kind: type[D], data: bytes, *, max_bytes: int = MAX_DOCUMENT_BYTES) -> D:

@@ -43,8 +43,12 @@ SOUND_UNIT_90K = 1920
 SPAN_UNITS = 48
 """1.024 s of sound: about a GOP."""
 TICKS_PER_MS = 90
-LONGEST_CLIP_90K = 300 * 90_000
-"""No doorbell makes a longer one: settings allow 155 s, and a picture or two may come late."""
+LONGEST_CLIP_90K = 600 * 90_000
+"""No doorbell makes a longer one.
+
+Settings allow 155 s. A press at its end wants another 120 s, and if the camera is silent until then
+that silence counts twice: the last picture is taken to last as long as it was waited for.
+"""
 LONGEST_PRE_ROLL_90K = 60 * 90_000
 """Settings allow 32 s before a trigger."""
 MAX_WITNESSED_BYTES = 4096

@@ -25,7 +25,7 @@ SOUND_SLACK_90K = 4
 """How far sound in a file may lie from its exact time: MP4 counts it in 1/48,000 s (44 µs)."""
 MAX_NAL_UNITS = 0xFFFF
 
-Provenance = Annotated[str, msgspec.Meta(pattern=r"^(c2pa|none: [ -~]{1,200})$")]
+Provenance = Annotated[str, msgspec.Meta(pattern=r"^(c2pa|none: [ -~]{1,200})\Z")]
 
 
 class ReleasedPart(Document, frozen=True, kw_only=True):

@@ -10,6 +10,9 @@ recording's end; a doorbell that has no network makes it later, which isn't wron
 the date: only that the recording isn't younger.
 
 A recording by a clock that wasn't set is held to the begin that the doorbell gave it later, if any.
+That may be exact, or only "not later than" (firmware/clips/record.py, "latest"), and what is packed
+doesn't say which: so it can be back-dated, but being later than its commitment is no lie. It is
+older than it says then, and its date isn't proven.
 """
 
 from firmware.protocol.custody import CaptureProof
@@ -80,6 +83,11 @@ def _check_order(
         raise WireError(
             f"it is back-dated: it says {moment(begun_ms)}, but its description names a checkpoint "
             f"that witnesses signed {moment(since_ms)}"
+        )
+    if ended_ms > by_ms + SKEW_MS and not manifest.is_clock_trusted:
+        raise NotCheckable(
+            f"it was there by {moment(by_ms)}, but the doorbell, whose clock wasn't set, put its "
+            f"end at {moment(ended_ms)}: it knew only that it wasn't later, or the date is false"
         )
     if ended_ms > by_ms + SKEW_MS:
         raise WireError(

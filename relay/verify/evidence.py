@@ -15,7 +15,7 @@ PARTS_OF_EVIDENCE = re.compile(
     r"(clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)"
     r"|(contents|device|grant|request|release|register)\.(json|pem)"
 )
-"""Names that mean something in a folder of opened files; others may lie beside them."""
+"""Names that mean something in evidence; others may lie beside opened files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,12 @@ class Evidence:
     header: PackageHeader | None = None
     sealed_sha256: str | None = None
     beside: tuple[str, ...] = ()
-    """Files in the folder that aren't part of the evidence, and weren't looked at."""
+    """Files in the folder or package that aren't part of the evidence, and weren't looked at."""
+
+
+def is_part_of_evidence(name: str) -> bool:
+    """Tell whether a file of this name means something in evidence."""
+    return PARTS_OF_EVIDENCE.fullmatch(name) is not None
 
 
 def open_sealed_evidence(sealed: bytes, key: AgencyKey | OpeningKey) -> Evidence:
@@ -43,7 +48,12 @@ def open_sealed_evidence(sealed: bytes, key: AgencyKey | OpeningKey) -> Evidence
         files = open_package(sealed, private, public)
     except WireError as error:
         raise AlteredPackage(str(error)) from error
-    return Evidence(files=files, header=header, sealed_sha256=sha256_hex(sealed))
+    return Evidence(
+        files={name: data for name, data in files.items() if is_part_of_evidence(name)},
+        header=header,
+        sealed_sha256=sha256_hex(sealed),
+        beside=tuple(name for name in files if not is_part_of_evidence(name)),
+    )
 
 
 def evidence_of_folder(files: Mapping[str, bytes], beside: tuple[str, ...] = ()) -> Evidence:

@@ -48,14 +48,17 @@ def _undated(recording: Recording) -> str:
     if not corrected_ms:
         return "the doorbell's clock wasn't set: the date and time may be wrong"
     begun = moment(recording.manifest.started_ms + corrected_ms)
-    return f"the doorbell's clock wasn't set; when it was, the doorbell put the begin at {begun}"
+    return (
+        "the doorbell's clock wasn't set; once it was, the doorbell put the begin at "
+        f"{begun} or, where it couldn't tell, not later than that"
+    )
 
 
 def _sound_fact(recording: Recording) -> str:
     if recording.has_sound:
         return "with sound"
     if recording.is_sound_given:
-        return "recorded with sound, of which this part is too short to hold any"
+        return "recorded with sound; no whole piece of its sound lies in this part"
     return "recorded with sound, released without it"
 
 

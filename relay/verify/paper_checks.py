@@ -31,7 +31,7 @@ from firmware.protocol.requests import (
 )
 from relay.verify.agency_key import KnownAgency
 from relay.verify.errors import NotCheckable
-from relay.verify.evidence import Evidence
+from relay.verify.evidence import Evidence, is_part_of_evidence
 from relay.verify.papers import (
     Files,
     clip_numbers,
@@ -152,6 +152,10 @@ def check_files(evidence: Evidence, trimmed: Iterable[str]) -> str:
     listed = {entry.name: entry for entry in contents.files}
     if len(listed) != len(contents.files):
         raise WireError("the list of files names one twice")
+    packed = evidence.beside if evidence.header is not None else ()
+    strange = sorted({*packed, *(name for name in listed if not is_part_of_evidence(name))})
+    if strange:
+        raise WireError(f"no part of evidence, and yet packed: {', '.join(strange)}")
     missing = sorted(listed.keys() - files.keys())
     if missing:
         raise WireError(f"taken out: {', '.join(missing)}")

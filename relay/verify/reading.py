@@ -7,9 +7,9 @@ from firmware.protocol.register.entries import SignedAgreement
 from firmware.protocol.tlog.policy import Policy, parse_policy
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.evidence import (
-    PARTS_OF_EVIDENCE,
     Evidence,
     evidence_of_folder,
+    is_part_of_evidence,
     open_sealed_evidence,
 )
 
@@ -32,7 +32,7 @@ def read_folder(folder: Path) -> Evidence:
     names = sorted(entry.name for entry in folder.iterdir())
     if len(names) > MAX_FILES:
         raise WireError(f"{folder} holds more than {MAX_FILES} files: it's another folder")
-    known = [name for name in names if PARTS_OF_EVIDENCE.fullmatch(name)]
+    known = [name for name in names if is_part_of_evidence(name)]
     left = MAX_PACKAGE_BYTES
     files: dict[str, bytes] = {}
     for name in known:

@@ -45,7 +45,7 @@ class Recording:
     has_sound: bool
     """Whether it has sound here; the manifest says whether it was recorded."""
     is_sound_given: bool
-    """Whether the owner gave its sound; a part can be too short to hold any."""
+    """Whether the owner gave its sound; a part can hold no whole piece of it."""
     file_sha256: str
     picture_times_90k: tuple[int, ...]
     """When each picture was taken, from the recording's first."""

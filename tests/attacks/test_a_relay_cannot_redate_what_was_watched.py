@@ -121,13 +121,19 @@ async def test_a_correction_that_the_relay_makes_up_shifts_nothing(world: World)
         assert await given(home) == (clip.started_ms, clip.started_ms + GROUPS_MS[1])
 
 
+@pytest.mark.parametrize(
+    ("dating", "words"),
+    [("dated", "time corrected"), ("latest", "not later than"), ("unknown", "may be wrong")],
+)
 async def test_of_a_clock_that_was_set_late_the_doorbells_library_alone_says_when(
-    world: World,
+    world: World, dating: str, words: str
 ) -> None:
     async with home_in_browser(world, service_workers="block") as home:
         unset = {"started_ms": WRONG_MS, "is_clock_trusted": False}
-        clip = await asked_for(home, carried=later, **unset)
+        clip = await asked_for(home, carried=later, dating=dating, **unset)
         await watch(home)
+        row = home.page.locator("[data-testid=asked-clip] label.sentence")
+        await expect(row).to_contain_text(words)
         await choose_the_first_part(home)
         assert await given(home) == (clip.started_ms, clip.started_ms + GROUPS_MS[1])
 

@@ -18,7 +18,7 @@ from firmware.protocol.tlog.proof import parse_proof
 from relay.verify.checks import Check, Exit, Result
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.report import Report, check_evidence
-from tests.fakes.log_town import DAY_MS, MINUTE_MS, NOW_MS, Town, make_town
+from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, Town, make_town
 from tests.relay.evidence_files import (
     Doorbell,
     Evidence,
@@ -130,7 +130,7 @@ def test_a_clock_that_was_set_later_gives_a_date_that_holds() -> None:
     ("by_ms", "known_ms", "result", "words"),
     [
         (TO_NOW_MS - DAY_MS, NOW_MS - 31 * MINUTE_MS, Result.FAILS, "it is back-dated"),
-        (TO_NOW_MS + DAY_MS, None, Result.FAILS, "its date is wrong"),
+        (TO_NOW_MS + DAY_MS, None, Result.NOT_CHECKED, "it knew only that it wasn't later"),
         (TO_NOW_MS - DAY_MS, None, Result.NOT_CHECKED, "was committed to only by"),
     ],
     ids=["before its checkpoint", "after its commitment", "long before its commitment"],
@@ -142,6 +142,15 @@ def test_a_date_given_later_is_held_to_the_same_moments(
     (check,) = flagged(report_of(corrected(by_ms=by_ms, known_ms=known_ms)), Exit.CAPTURE)
     assert check.result is result
     assert words in check.detail
+
+
+@pytest.mark.parametrize("late_ms", [50 * MINUTE_MS, 12 * HOUR_MS])
+def test_an_honest_not_later_than_is_no_lie(late_ms: int) -> None:
+    """A run whose clock never was set: the next one dated it after it had committed to it."""
+    report = report_of(corrected(by_ms=TO_NOW_MS + late_ms, known_ms=NOW_MS - 31 * MINUTE_MS))
+    assert report.exit_code is Exit.INCOMPLETE
+    (check,) = flagged(report, Exit.CAPTURE)
+    assert check.detail.startswith("it was there by 2026-09-21 14:13:20 UTC, but")
 
 
 def in_the_registers_log() -> Evidence:

@@ -84,7 +84,11 @@ class OneClip:
             return None
         manifest = SignedManifest(manifest="{}", signature="AA")
         return ClipFile(
-            mp4=CLIP_MP4, manifest_digest="d" * 64, manifest=manifest, started_ms=STARTED_MS
+            mp4=CLIP_MP4,
+            manifest_digest="d" * 64,
+            manifest=manifest,
+            started_ms=STARTED_MS,
+            dating="latest",
         )
 
     async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:

@@ -53,7 +53,13 @@ class SignedShelf(OneClip):
         )
         digest = sha256_hex(text)
         self.clip = SignedClip(
-            file=ClipFile(mp4=mp4, manifest_digest=digest, manifest=signed, started_ms=started_ms),
+            file=ClipFile(
+                mp4=mp4,
+                manifest_digest=digest,
+                manifest=signed,
+                started_ms=started_ms,
+                dating="trusted",
+            ),
             digest=digest,
             started_ms=started_ms,
             duration_ms=len(self.units) * 1000 // FPS,

@@ -264,6 +264,19 @@ async def test_what_came_before_the_first_synchronisation_is_dated_and_keeps_bot
         assert jumpy.clips()[0].told_ms == first.started_ms
 
 
+async def test_a_clip_of_a_run_that_never_knew_the_time_is_dated_as_soon_as_the_next_does(
+    tmp_path: Path,
+) -> None:
+    """Else a slot would commit to it before, and its end be later than what witnesses saw."""
+    async with doorbell(tmp_path, wrong_ms=-YEARS_MS) as jumpy:
+        await jumpy.film_a_clip()
+    async with doorbell(tmp_path, wrong_ms=-YEARS_MS) as jumpy:
+        assert [clip.dating for clip in jumpy.clips()] == ["unknown"]
+        await jumpy.learn_the_time()
+        assert [(c.dating, c.ended_ms) for c in jumpy.clips()] == [("latest", jumpy.true_ms)]
+        await jumpy.settle()
+
+
 @jumps
 async def test_a_jump_before_the_first_synchronisation_is_reckoned_with(
     tmp_path: Path, by_ms: int

@@ -135,7 +135,7 @@ async def test_a_clip_from_before_the_clock_was_set_is_told_anew(
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record)
     fetched = await Shelf(bell.rig.library, bell.rig.playback).plain_mp4(record.clip_id)
     assert fetched is not None
-    assert fetched.started_ms == bell.start_in_the_library(record)
+    assert (fetched.started_ms, fetched.dating) == (bell.start_in_the_library(record), "dated")
 
 
 @pytest.mark.parametrize("wrong_ms", [-HOUR_MS, -YEARS_MS, YEARS_MS])

@@ -58,7 +58,7 @@ async def test_a_clip_arrives_bit_for_bit_and_from_any_byte_on() -> None:
 
         assert (head["size"], head["from"]) == (len(CLIP_MP4), 0)
         assert head["manifest"] == {"manifest": "{}", "signature": "AA"}
-        assert head["started_ms"] == STARTED_MS
+        assert (head["started_ms"], head["dating"]) == (STARTED_MS, "latest")
         assert sha256_hex(whole) == sha256_hex(CLIP_MP4)
         assert end == {"end": CLIP_ID}
         for begin in (1, 1_000_000, len(CLIP_MP4)):

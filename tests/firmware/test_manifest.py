@@ -10,7 +10,10 @@ import pytest
 from msgspec import convert
 
 from firmware.capture.packets import AccessUnit
+from firmware.clips.reach import reach_of
 from firmware.clips.record import ClipEnd, ClipStart
+from firmware.clips.recorder import SILENT_90K
+from firmware.clips.ring import LONGEST_GOP_S
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
 from firmware.protocol.footage import (
@@ -114,6 +117,17 @@ def test_times_that_no_doorbell_makes_refute_it(changes: dict[str, int], words: 
     signature = b64u(signer.sign(MANIFEST_TAG + text))
     with pytest.raises(WireError, match=words):
         check_manifest(SignedManifest(manifest=text.decode(), signature=signature), signer.spki)
+
+
+def test_the_longest_that_settings_can_give_is_taken_here_and_in_a_browser() -> None:
+    """Seen to fail at 300 s: a silence before the last picture counts twice (`Footage.end`)."""
+    reach = reach_of(pre_roll_s=30, post_roll_s=120, longest_s=120)  # the most that config takes
+    last_key_90k = reach.split_90k + round(LONGEST_GOP_S * 90_000)
+    silence_90k = reach.post_roll_90k + SILENT_90K
+    assert last_key_90k + 2 * silence_90k <= LONGEST_CLIP_90K
+    script = Path(__file__).parents[2] / "relay/web/static/js/protocol/footage.js"
+    seconds = LONGEST_CLIP_90K // 90_000
+    assert f"const LONGEST_CLIP_90K = {seconds} * 90_000;" in script.read_text("utf-8")
 
 
 VECTOR = json.loads((Path(__file__).parents[1] / "vectors/footage.json").read_text("utf-8"))

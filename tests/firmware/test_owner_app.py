@@ -1,12 +1,17 @@
 """`doorward app`: the same app and headers, only on this machine, and known by its digest."""
 
+import asyncio
 import hashlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from firmware.owner.app_server import build_app
+from firmware.owner.app_server import build_app, listen, serve
 from firmware.owner.bundle import (
     Released,
     digest_of,
@@ -54,6 +59,55 @@ def test_another_machines_name_is_not_answered(bundle: Path) -> None:
     assert TestClient(app, base_url="http://evil.example").get("/").status_code == 400
 
 
+def loopback() -> list[tuple[str, socket.AddressFamily]]:
+    """Return what "localhost" can mean on this machine; some have no IPv6."""
+    addresses = [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)]
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return addresses[:1]
+    return addresses
+
+
+LOOPBACK = loopback()
+
+
+@contextmanager
+def another_program(host: str, family: socket.AddressFamily) -> Iterator[int]:
+    """Somebody else's program on this machine, at a port of localhost."""
+    with socket.create_server((host, 0), family=family) as theirs:
+        yield theirs.getsockname()[1]
+
+
+@pytest.mark.parametrize(("host", "family"), LOOPBACK)
+def test_it_does_not_start_beside_another_program_at_localhost(
+    host: str, family: socket.AddressFamily
+) -> None:
+    """Seen to start beside one on ::1, which browsers take for localhost, while on IPv4 alone."""
+    with another_program(host, family) as port:
+        with pytest.raises(BundleRefused, match=rf"port {port} of localhost .*--port"):
+            listen(port)
+    for listener in listen(port):  # nothing of the first try is left
+        listener.close()
+
+
+async def test_it_is_served_on_every_address_of_localhost(bundle: Path) -> None:
+    with another_program(*LOOPBACK[0]) as port:
+        pass
+    serving = asyncio.create_task(serve(build_app(RELAY, bundle=bundle), listen(port)))
+    for host, family in LOOPBACK:
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server((host, port), family=family)
+        address = f"[{host}]" if ":" in host else host
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            answer = await http.get(
+                f"http://{address}:{port}/", headers={"Host": f"localhost:{port}"}
+            )
+        assert answer.text == "<!doctype html>"
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+
 def test_the_digest_is_that_of_sha256sums_listing(bundle: Path) -> None:
     files = {"index.html": b"<!doctype html>", "views/a.js": b"export {};"}
     expected = "".join(
@@ -83,6 +137,29 @@ def test_only_an_app_that_the_register_knows_is_taken() -> None:
     for digest in ("b" * 64, "c" * 64):
         with pytest.raises(BundleRefused, match=r"doesn't know this app .*newest is 1.2"):
             version_in(released, digest)
+
+
+def test_an_old_app_with_its_known_faults_is_served_only_if_that_is_wanted() -> None:
+    """Seen to count like the newest while only its digest was looked for."""
+    newer = ProgramReleased(program="owner-app", version="1.3", sha256="d" * 64)
+    firmware = ProgramReleased(program="firmware", version="9", sha256="b" * 64)
+    released = Released(counting=(APP, newer, firmware), young=(), age_ms=72 * HOUR_MS)
+    with pytest.raises(BundleRefused, match=r"newer app \(version 1.3\).*1.2\).*--old"):
+        version_in(released, APP.sha256)
+    assert version_in(released, APP.sha256, is_old_taken=True) == "1.2"
+    assert version_in(released, newer.sha256) == "1.3"
+
+
+def test_an_app_that_was_released_once_more_is_the_newest() -> None:
+    newer = ProgramReleased(program="owner-app", version="1.3", sha256="d" * 64)
+    released = Released(counting=(APP, newer, APP), young=(), age_ms=72 * HOUR_MS)
+    assert version_in(released, APP.sha256) == "1.2"
+
+
+def test_a_newer_app_that_does_not_count_yet_ends_no_older_one() -> None:
+    newer = ProgramReleased(program="owner-app", version="1.3", sha256="d" * 64)
+    released = Released(counting=(APP,), young=(newer,), age_ms=72 * HOUR_MS)
+    assert version_in(released, APP.sha256) == "1.2"
 
 
 def test_an_app_that_the_register_shows_too_lately_says_so() -> None:

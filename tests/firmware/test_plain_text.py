@@ -35,6 +35,28 @@ def test_what_turns_or_breaks_a_line_unseen_stands_in_no_document(code: int) -> 
     assert as_line(text, otherwise="-") == "Lakeland  Police"
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"text": "We look for\u202e a car."},
+            "a text holds a sign that turns or hides what stands",
+        ),
+        ({"officer_name": "Sgt.\nBerg"}, "a line of text holds a line break, another control"),
+        ({"case_number": "lk 1"}, "matching regex"),
+    ],
+)
+def test_what_is_wrong_with_a_text_is_told_in_words(changes: dict[str, str], words: str) -> None:
+    """Whoever pasted such a sign can't see it, and reads no pattern."""
+    data = msgspec.structs.replace(REQUEST, **changes).encode()
+    with pytest.raises(WireError) as told:
+        decode_canonical(EvidenceRequest, data)
+    (field,) = changes
+    assert words in str(told.value)
+    assert f"at `$.{field}`" in str(told.value)
+    assert ("\\u" in str(told.value)) is False
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_names_in_any_writing_are_lines_as_they_are(name: str) -> None:
     assert msgspec.convert(name, Line) == name

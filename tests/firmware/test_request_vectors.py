@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from firmware.protocol.encoding import WireError, unb64u
-from firmware.protocol.requests import SignedRequest, check_signatures
+from firmware.protocol.encoding import WireError, canonical, decode_canonical, unb64u
+from firmware.protocol.requests import EvidenceRequest, SignedRequest, check_signatures
 
 VECTORS = json.loads((Path(__file__).parent.parent / "vectors" / "requests.json").read_text())
 SIGNING_KEY = unb64u(VECTORS["agency"]["signing_key"])
@@ -23,6 +23,17 @@ def test_a_request_of_two_officers_holds() -> None:
     drafter, cosigner = check_signatures(signed, SIGNING_KEY)
     assert (drafter.name, cosigner.name) == ("Sgt. Öberg", "Insp. Dahl")
     assert signed.request_digest == VECTORS["digest"]
+
+
+@pytest.mark.parametrize(("field", "value", "is_taken"), VECTORS["forms"])
+def test_a_request_says_what_one_may(field: str, value: object, is_taken: bool) -> None:
+    document = json.loads(VECTORS["signed"]["request"]) | {field: value}
+    try:
+        decode_canonical(EvidenceRequest, canonical(document))
+    except WireError:
+        assert not is_taken
+    else:
+        assert is_taken
 
 
 @pytest.mark.parametrize("name", VECTORS["held"])

@@ -136,6 +136,20 @@ def test_a_clip_of_an_earlier_run_that_nobody_dated_ages_from_now(tmp_path: Path
     assert shelves.retention.apply() == [clip.clip_id]
 
 
+def test_a_clip_of_an_earlier_run_is_dated_at_once_and_only_ever_earlier(tmp_path: Path) -> None:
+    """Not by the next round of retention: a slot may commit to it before."""
+    shelves = shelves_at(tmp_path)
+    clip = keep(shelves, 5_000, is_clock_trusted=False, boot_id=new_id())
+    ends = []
+    for now_ms in (NOW_MS + 300 * DAY_MS, NOW_MS, NOW_MS + DAY_MS):
+        clock_of(shelves).set_wall_ms(now_ms)
+        shelves.retention.date_earlier_runs()
+        dated = shelves.library.find(clip.clip_id)
+        assert dated is not None
+        ends.append(dated.ended_ms)
+    assert ends == [NOW_MS + 300 * DAY_MS, NOW_MS, NOW_MS]
+
+
 def test_a_clip_of_this_run_waits_for_the_clock_before_it_ages(tmp_path: Path) -> None:
     shelves = shelves_at(tmp_path)
     clip = keep(shelves, 5_000, is_clock_trusted=False)

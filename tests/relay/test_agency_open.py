@@ -54,6 +54,19 @@ def test_evidence_that_fails_ends_with_what_fails(evidence, tmp_path: Path, caps
     assert "recording number 7 of" not in said  # what isn't proven isn't told as a fact
 
 
+def test_a_program_that_a_changed_doorbell_packed_is_named_and_not_written(
+    evidence: Evidence, tmp_path: Path, capsys
+) -> None:
+    """Seen to be written, with every check holding, while any name was a part of evidence."""
+    written = evidence.write(tmp_path)
+    written.package.write_bytes(evidence.sealed(evidence.listed(**{"report.pdf.exe": b"MZ"})))
+    assert opened(written) == Exit.PACKAGE
+    assert not (tmp_path / "out/report.pdf.exe").exists()
+    said = capsys.readouterr().out
+    assert "no part of evidence, and yet packed: report.pdf.exe" in said
+    assert "not part of the evidence, and not looked at: report.pdf.exe" in said
+
+
 def test_an_altered_package_is_not_opened_at_all(evidence: Evidence, tmp_path: Path) -> None:
     written = evidence.write(tmp_path)
     data = bytearray(written.package.read_bytes())

@@ -111,8 +111,8 @@ def test_says_whether_sound_came_along_and_where_it_is_silent() -> None:
     silent = "2.0 s of it are silent because the microphone gave no sound"
     assert facts_of(recording(manifest, has_sound=True))[-2:] == ["with sound", silent]
     assert facts_of(recording(manifest))[-1] == "recorded with sound, released without it"
-    too_short = facts_of(recording(manifest, is_sound_given=True))[-1]
-    assert too_short == "recorded with sound, of which this part is too short to hold any"
+    none_here = facts_of(recording(manifest, is_sound_given=True))[-1]
+    assert none_here == "recorded with sound; no whole piece of its sound lies in this part"
 
 
 def test_a_trim_is_said_to_be_one_even_if_it_left_all_pictures() -> None:

@@ -11,8 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from firmware.protocol.encoding import b64u
-from relay.verify.evidence import evidence_of_folder
+from msgspec import ValidationError, convert
+
+from firmware.protocol.contents import MAX_FILES
+from firmware.protocol.decisions import IdentityGiven
+from firmware.protocol.encoding import b64u, canonical
+from firmware.protocol.packages import FileName
+from firmware.protocol.released_part import Provenance
+from relay.verify.evidence import evidence_of_folder, is_part_of_evidence
 from relay.verify.report import Given, Report, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
@@ -25,7 +31,7 @@ from tests.attacks.test_an_owner_cannot_stretch_a_date import (
 )
 from tests.fakes.footage import TinyCamera, clip_units
 from tests.fakes.log_town import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, make_town
-from tests.relay.evidence_files import Evidence, Film, make_evidence
+from tests.relay.evidence_files import Evidence, Film, make_evidence, regranted, with_files
 from tests.vectors.make_sound import units_of_sound
 
 HERE = Path(__file__).parent / "packages"
@@ -54,6 +60,7 @@ def main() -> None:
     cases += [case(evidence, opened, name, make(opened)) for name, make in SHOWN.items()]
     cases += [of_its_own(name, make()) for name, make in OTHERS.items()]
     write("cases", cases)
+    write("limits", limits())
 
 
 class _Frozen(Crime):
@@ -136,6 +143,17 @@ def silent(**said: Any) -> Evidence:
     return make_evidence(film=Film(1, with_sound=False), **said)
 
 
+def saying(provenance: str) -> Callable[[], Evidence]:
+    """Return what packs, as a doorbell whose software somebody changed, other words of C2PA."""
+
+    def make() -> Evidence:
+        evidence = silent()
+        part = json.loads(evidence.files["part-1.json"]) | {"provenance": provenance}
+        return with_files(evidence, **{"part-1.json": canonical(part)})
+
+    return make
+
+
 OTHERS: dict[str, Callable[[], Evidence]] = {
     "a part of a recording": of_part,
     "an invented town": lambda: make_evidence(
@@ -163,7 +181,47 @@ OTHERS: dict[str, Callable[[], Evidence]] = {
     "a date given later, after its commitment": lambda: corrected(by_ms=TO_NOW_MS + DAY_MS),
     "a date given later, long before its commitment": lambda: corrected(by_ms=TO_NOW_MS - DAY_MS),
     "committed to in the register's log": in_the_registers_log,
+    "words of its own about C2PA": saying("Leica M11-P: signature valid, chain trusted"),
+    "words of C2PA that are a check's": saying("it has sound, which the owner didn't give"),
+    "words of C2PA that every object has": saying("toString"),
+    "words of C2PA with another line": saying("c2pa\n"),
+    "no library for C2PA": saying("none: the C2PA library isn't installed here"),
+    "a request whose text is turned": lambda: silent(text="We look for\u202e a car."),
+    "an owner whose name is turned": lambda: regranted(
+        silent(), identity=IdentityGiven(name="Berg\u202e")
+    ),
+    "a program among the files": lambda: with_files(silent(), **{"report.pdf.exe": b"MZ"}),
 }
+
+
+NAMES = (
+    "clip-1.mp4", "clip-99.mp4", "clip-100.mp4", "clip-0.mp4", "clip-1.mp4.exe", "xclip-1.mp4",
+    "trim-1.json", "contents.json", "device.pem", "manifest-1.json\n", "report.pdf.exe", "x.hta",
+    "Clip-1.mp4", "../clip-1.mp4", "clip 1.mp4", ".profile", "", "a" * 64, "a" * 65, "tost\u202e",
+)  # fmt: skip
+WORDS = (
+    "c2pa", "none: made for a test", "none: a: b", "none: ", "none:", "c2pa\n", "toString",
+    "none: two\nlines", "none: \u202eabc", "none: é", "none: " + "x" * 200, "none: " + "x" * 201,
+    "it has sound, which the owner didn't give", "Leica: signature valid", "", "C2PA",
+)  # fmt: skip
+
+
+def limits() -> dict[str, Any]:
+    """Which names files in a package may have, and what may be said of C2PA."""
+    return {
+        "names": [[name, fits(name, FileName), is_part_of_evidence(name)] for name in NAMES],
+        "provenance": [[words, fits(words, Provenance)] for words in WORDS],
+        "most_files": MAX_FILES,
+    }
+
+
+def fits(text: str, kind: Any) -> bool:  # Any: an annotated type
+    """Tell whether a document takes this text."""
+    try:
+        convert(text, kind)
+    except ValidationError:
+        return False
+    return True
 
 
 def case(
@@ -229,7 +287,7 @@ def encoded(files: Files) -> dict[str, str]:
 
 def write(name: str, vectors: object) -> None:
     """Write one file."""
-    text = json.dumps(vectors, indent=1, ensure_ascii=False)
+    text = json.dumps(vectors, indent=1)
     (HERE / f"{name}.json").write_text(text + "\n", "utf-8")
 
 

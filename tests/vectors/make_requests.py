@@ -14,7 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.protocol.encoding import b64u
+from firmware.protocol.encoding import WireError, b64u, canonical, decode_canonical
 from firmware.protocol.passkeys import Assertion, challenge
 from firmware.protocol.requests import (
     COSIGN_TAG,
@@ -76,6 +76,49 @@ def main() -> None:
     (HERE / "requests.json").write_text(text + "\n", "utf-8")
 
 
+FORMS: dict[str, tuple[Any, ...]] = {
+    "v": (2, "1"),
+    "domain": ("doorward/statement/v1",),
+    "id": ("A" * 26, "a" * 25, 7),
+    "agency": ("Lakeland", "-", "lake--land", "a", "a" * 40, ""),
+    "officer_name": ("", "x" * 200, "x" * 201, "🏡" * 200, "Öberg\u202e", "Sgt.\nÖberg", None, 5),
+    "cosigner_name": ("\u2066Dahl", "משה דהל"),
+    "contact": ("desk\u0085", "+46 70 1"),
+    "case_number": ("LK-1/2", "lk-1", "LK 1", "", "A" * 25, "LK-1\n"),
+    "incident_type": ("theft", "protest", None),
+    "text": ("", "x" * 2001, "🏡" * 2000, "Two\nlines", "turned\u202e", "mark\u200e", None),
+    "cells": ([], ["8908aa6a003ffff"] * 12, ["8908aa6a003ffff"] * 13, ["8A08aa6a003ffff"], "89"),
+    "from_ms": (-1, 253_402_300_799_999, 253_402_300_800_000, "1", None),
+    "retention_days": (0, 1, 3650, 3651, True),
+    "onward_sharing": ("prosecutor", "everybody"),
+    "reason": ("x" * 500, "x" * 501, "night\u2029", None),
+    "danger": ("🏡" * 500, "child\u061c", 1),
+    "renews": ("b" * 26, "b", None),
+    "urgency": (1, "high"),
+    "__proto__": ("x",),
+    "toString": ("x",),
+}
+"""What each field of a request is tried with; the last are no fields of one."""
+
+
+def forms() -> list[list[Any]]:
+    """Field, value, and whether a request with it is one."""
+    right = msgspec.to_builtins(_request())
+    return [
+        [field, value, _is_request(right | {field: value})]
+        for field, values in FORMS.items()
+        for value in values
+    ]
+
+
+def _is_request(document: dict[str, Any]) -> bool:
+    try:
+        decode_canonical(EvidenceRequest, canonical(document))
+    except WireError:
+        return False
+    return True
+
+
 def vectors() -> dict[str, Any]:
     """A request by two passkeys of each kind, and what must be refused, with why."""
     agency = Agency()
@@ -93,6 +136,7 @@ def vectors() -> dict[str, Any]:
                 _signed(agency, p256, other, request=emergency, role="approver")
             ),
         },
+        "forms": forms(),
         "refused": {
             "an RSA key of 1024 bits": _plain(_signed(agency, _passkey(rsa_bits=1024), other)),
             "one passkey for both": _plain(_signed(agency, p256, p256)),

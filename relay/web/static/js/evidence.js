@@ -7,16 +7,17 @@
  */
 import { factsOf } from "./manifest_facts.js";
 import { guarded, pageData, post, say, t, Refused } from "./page.js";
-import { canonical, filled, unb64u } from "./protocol/encoding.js";
+import { canonical, unb64u } from "./protocol/encoding.js";
 import { openPackage } from "./protocol/packages.js";
-import { CODE, codeOf, run, saidBy } from "./verify/checks.js";
-import { clipNumbers, fileOf, must, signedRequest } from "./verify/papers.js";
+import { apart } from "./protocol/plain_text.js";
+import { CODE, codeOf, inWords, run, saidBy } from "./verify/checks.js";
+import { clipNumbers, evidenceOf, fileOf, must, signedRequest } from "./verify/papers.js";
 import { checkEvidence } from "./verify/report.js";
 
 /** @typedef {import("./protocol/encoding.js").Bytes} Bytes */
 /** @typedef {import("./verify/checks.js").Check} Check */
 /** @typedef {import("./verify/report.js").Recording} Recording */
-/** @typedef {Awaited<ReturnType<typeof openPackage>>} Opened */
+/** @typedef {import("./verify/papers.js").Evidence} Opened */
 
 const section = /** @type {HTMLElement} */ (document.getElementById("evidence"));
 const open = /** @type {HTMLButtonElement} */ (document.getElementById("open"));
@@ -27,9 +28,10 @@ open.addEventListener("click", () =>
     say(t("downloading"));
     const sealed = await fetchPackage();
     say(t("opening"));
-    const opened = await openPackage(sealed, key.privateKey, key.publicKey).catch((error) => {
+    const { files, header } = await openPackage(sealed, key.privateKey, key.publicKey).catch((error) => {
       throw new Refused(t("failed", { message: words(saidBy(error)) }));
     });
+    const opened = evidenceOf(files, header);
     const { id, signing_key } = pageData("agency-document");
     const given = { agency: { id, signing_key }, policy: null, fleetCa: null };
     const report = await checkEvidence(opened, given);
@@ -72,7 +74,7 @@ async function fetchPackage() {
 /** The package and the request inside are the ones that this page is about. @param {Opened} opened */
 function checkPublished(opened) {
   return run(CODE.REQUEST, "published", async () => {
-    must(opened.header.package_id === section.dataset.package, "another package");
+    must(opened.header?.package_id === section.dataset.package, "another package");
     const inside = canonical(signedRequest(opened.files));
     must(inside === canonical(pageData("request-signed")), "another request is inside");
   });
@@ -104,7 +106,8 @@ function show(opened, recordings, checks) {
   document.getElementById("recorded-part")?.toggleAttribute("hidden", facts.length === 0);
   section.querySelector("#verification tbody")?.replaceChildren(...checks.map(checkRow));
   const links = [...opened.files].map(([name, data]) => fileLink(name, data));
-  document.getElementById("files")?.replaceChildren(...links);
+  const beside = opened.beside.length === 0 ? [] : [` ${t("beside", { names: opened.beside.map(apart).join(", ") })}`];
+  document.getElementById("files")?.replaceChildren(...links, ...beside);
   document.getElementById("opened")?.removeAttribute("hidden");
 }
 
@@ -128,8 +131,8 @@ function recorded({ number, manifest, has_sound, is_sound_given }, _index, all) 
 }
 
 /** What a check says; names and numbers stay as they are. @param {import("./protocol/encoding.js").Said} said */
-function words({ template, values }) {
-  return filled(pageData("details")[template] ?? template, values);
+function words(said) {
+  return inWords(said, pageData("details"));
 }
 
 /** @param {Check} check */

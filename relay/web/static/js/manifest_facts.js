@@ -14,7 +14,7 @@ const LITTLE_90K = PER_SECOND_90K / 10;
 
 /**
  * @param {ClipManifest} manifest one that was checked
- * @param {{has_sound: boolean, is_sound_given?: boolean}} released whether it came with its sound, and whether that was given: a part can be too short to hold any
+ * @param {{has_sound: boolean, is_sound_given?: boolean}} released whether it came with its sound, and whether that was given: a part can hold no whole piece of it
  * @returns {Fact[]} what is odd comes last
  */
 export function factsOf(manifest, { has_sound, is_sound_given = has_sound }) {
@@ -26,7 +26,7 @@ export function factsOf(manifest, { has_sound, is_sound_given = has_sound }) {
     ...triggers.map(({ kind, at_90k }) => fact(kind, { seconds: seconds(at_90k) })),
   ];
   const { sound } = manifest;
-  const without = is_sound_given ? "sound_too_short" : "no_sound";
+  const without = is_sound_given ? "no_sound_here" : "no_sound";
   if (sound !== undefined) facts.push(fact(has_sound ? "sound" : without, {}));
   if (!manifest.is_clock_trusted) facts.push(odd("clock"));
   if (manifest.ended === "cut_short") facts.push(odd("cut_short"));

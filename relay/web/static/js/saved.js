@@ -6,11 +6,12 @@
  * @module
  */
 import { factsOf } from "./manifest_facts.js";
-import { WireError, filled, parse, text, unb64u } from "./protocol/encoding.js";
+import { WireError, parse, text, unb64u } from "./protocol/encoding.js";
 import { openPackage } from "./protocol/packages.js";
-import { CODE, saidBy } from "./verify/checks.js";
+import { apart, filledApart } from "./protocol/plain_text.js";
+import { CODE, inWords, saidBy } from "./verify/checks.js";
 import { checkAgreement } from "./verify/logs.js";
-import { clipNumbers, fileOf, requestUnverified, termsUnverified } from "./verify/papers.js";
+import { clipNumbers, evidenceOf, fileOf, requestUnverified, termsUnverified } from "./verify/papers.js";
 import { checkEvidence } from "./verify/report.js";
 import { parsePolicy } from "./verify/tlog.js";
 
@@ -62,12 +63,12 @@ function byId(id) {
 
 /** @param {string} key @param {Record<string, string | number>} [values] */
 function t(key, values = {}) {
-  return filled(allTexts[language][key] ?? allTexts.en[key] ?? key, values);
+  return filledApart(allTexts[language][key] ?? allTexts.en[key] ?? key, values);
 }
 
 /** What a check says; names and numbers stay as they are. @param {import("./protocol/encoding.js").Said} said */
-function words({ template, values }) {
-  return filled(allTexts[`details.${language}`]?.[template] ?? template, values);
+function words(said) {
+  return inWords(said, allTexts[`details.${language}`] ?? {});
 }
 
 /** @param {string} words @param {string} [style] */
@@ -122,14 +123,15 @@ async function readEvidence(key) {
   if (files.length > 1) {
     const named = new Map(files.map((file, place) => [file.name, read[place]]));
     if (clipNumbers(named).length === 0) throw new WireError(t("saved.no_clip"));
-    return { files: named, header: null };
+    return evidenceOf(named);
   }
   if (key === null) throw new WireError(t("saved.no_key"));
-  return openPackage(read[0], unb64u(key.sealing_private_key), unb64u(key.sealing_public_key));
+  const opened = await openPackage(read[0], unb64u(key.sealing_private_key), unb64u(key.sealing_public_key));
+  return evidenceOf(opened.files, opened.header);
 }
 
 /** @param {Evidence} evidence @param {Report} report */
-function show({ files }, { checks, recordings, code, example }) {
+function show({ files, beside }, { checks, recordings, code, example }) {
   const outcome = { [CODE.HOLDS]: "saved.holds", [CODE.INCOMPLETE]: "saved.incomplete" }[code] ?? "saved.fails";
   say(t(outcome, { code }), code >= CODE.UNREADABLE ? "bad" : code === CODE.HOLDS ? "ok" : "");
   byId("example").textContent = example === null ? "" : t("saved.example", { origin: example });
@@ -138,6 +140,7 @@ function show({ files }, { checks, recordings, code, example }) {
   const told = recordings.flatMap((recording) => described(files, recording));
   byId("recordings").replaceChildren(...(told.length > 0 ? told : [t("saved.no_recordings")]));
   byId("files").replaceChildren(...[...files].map(([name, data]) => download(name, data)));
+  byId("beside").textContent = beside.length === 0 ? "" : t("saved.beside", { names: beside.map(apart).join(", ") });
   byId("found").hidden = false;
 }
 
@@ -164,10 +167,14 @@ function papers(files) {
     const terms = termsUnverified(files);
     const when = (/** @type {number} */ ms) => `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
     return [
-      ["saved.asked_by", `${request.officer_name}, ${request.cosigner_name} (${request.agency})`],
+      ["saved.asked_by", filledApart("{drafter}, {cosigner} ({agency})", {
+        drafter: request.officer_name,
+        cosigner: request.cosigner_name,
+        agency: request.agency,
+      })],
       ["saved.case", request.case_number],
       ["saved.asked_for", `${when(request.from_ms)} – ${when(request.to_ms)}`],
-      ["saved.in_words", request.text],
+      ["saved.in_words", apart(request.text)],
       ["saved.granted", t(terms.has_audio ? "saved.with_sound" : "saved.without_sound", { count: terms.clips.length })],
     ].flatMap(([label, value]) => {
       const [term, said] = [document.createElement("dt"), document.createElement("dd")];

@@ -5,6 +5,7 @@
  * @module
  */
 import { canonical } from "./encoding.js";
+import { isText } from "./plain_text.js";
 
 /** @typedef {import("./documents.js").IdentityGiven} IdentityGiven */
 /** @typedef {import("./documents.js").MaskPolygon} MaskPolygon */
@@ -23,6 +24,13 @@ export const FULL = 1000;
 
 /** The longest that each field of an identity may be. */
 export const IDENTITY_CHARS = { name: 200, address: 300, contact: 200 };
+
+/** Tells whether this is what owners can give of themselves: texts that can't pass for other text. @param {IdentityGiven} identity */
+export function isIdentity({ name, address, contact, ...others }) {
+  const { name: names, address: addresses, contact: contacts } = IDENTITY_CHARS;
+  const isAll = isText(name, names) && isText(address, addresses) && isText(contact, contacts);
+  return isAll && Object.keys(others).length === 0;
+}
 
 /** @type {IdentityGiven} nothing of themselves: what isn't ticked isn't given (R8) */
 export const NO_IDENTITY = { name: "", address: "", contact: "" };

@@ -18,7 +18,7 @@ export const LAST_MS = 253_402_300_799_999;
 
 /** Returns a text, filled in. @param {string} template @param {Said["values"]} values */
 export function filled(template, values) {
-  return template.replace(/\{(\w+)\}/g, (all, name) => String(values[name] ?? all));
+  return template.replace(/\{(\w+)\}/g, (all, name) => (Object.hasOwn(values, name) ? String(values[name]) : all));
 }
 
 /** An error that people are told of; its message is in English. */

@@ -28,8 +28,8 @@ const SPAN_UNITS = 48;
 const MANIFEST_TAG = utf8("doorward/clip/v1\0");
 const NAL_TYPE_IDR = 5;
 const MAX_WITNESSED = 4096;
-/** No doorbell makes a longer one. */
-const LONGEST_CLIP_90K = 300 * 90_000;
+/** No doorbell makes a longer one: see firmware/protocol/footage.py. */
+const LONGEST_CLIP_90K = 600 * 90_000;
 /** Nor one with more before its first trigger. */
 export const LONGEST_PRE_ROLL_90K = 60 * 90_000;
 

@@ -18,12 +18,18 @@ import {
 import { importSealingPair, openSealed } from "./sealing.js";
 
 /** @typedef {import("./encoding.js").Bytes} Bytes */
+/** @typedef {{name: string, size_bytes: number, sha256: string}} ContentFile */
 /** @typedef {{v: 1, package_id: string, device: string, agency: string, grant_digest: string, keys: {recipient: string, wrapped: string}[]}} PackageHeader */
 
 const MAGIC = utf8("DWPKG1\r\n");
 const PACKAGE_INFO = utf8("doorward/package/v1\0");
 const CHUNK_BYTES = 64 * 1024 + 16;
 const MAX_HEADER_BYTES = 32 * 1024;
+const MAX_INDEX_BYTES = 64 * 1024;
+const MAX_FILES = 128;
+const MAX_FILE_BYTES = 2 ** 40;
+const FILE_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+const DIGEST = /^[0-9a-f]{64}$/;
 
 /**
  * Returns a package's readable header and where its chunks begin. Nothing is verified.
@@ -93,14 +99,32 @@ function chunkNonce(number, isLast) {
   return nonce;
 }
 
+/** Returns a list of the files in a package, if it can be one. @param {unknown} files @returns {ContentFile[]} */
+export function contentFiles(files) {
+  if (!Array.isArray(files) || files.length < 1 || files.length > MAX_FILES) {
+    throw new WireError("a package has between 1 and {most} files", { most: MAX_FILES });
+  }
+  if (!files.every(isContentFile)) throw new WireError("the package names a file as none is named");
+  return files;
+}
+
+/** @param {unknown} entry */
+function isContentFile(entry) {
+  const { name, size_bytes, sha256 } = /** @type {Record<string, unknown>} */ (entry ?? {});
+  const isNamed = typeof name === "string" && FILE_NAME.test(name);
+  const isSize = Number.isSafeInteger(size_bytes) && Number(size_bytes) >= 0 && Number(size_bytes) <= MAX_FILE_BYTES;
+  return isNamed && isSize && typeof sha256 === "string" && DIGEST.test(sha256);
+}
+
 /** @param {Bytes} plain */
 async function splitFiles(plain) {
   const size = uint32(plain, 0);
+  if (size > MAX_INDEX_BYTES) throw new WireError("the package's header is cut off or too large");
   const index = parse(text(plain.subarray(4, 4 + size)));
   /** @type {Map<string, Bytes>} */
   const files = new Map();
   let position = 4 + size;
-  for (const entry of index.files) {
+  for (const entry of contentFiles(index?.files)) {
     const data = plain.subarray(position, position + entry.size_bytes);
     if ((await sha256Hex(data)) !== entry.sha256 || files.has(entry.name)) {
       throw new WireError("{name} inside the package is damaged", { name: entry.name });

@@ -14,12 +14,17 @@ const [FIRST_STRONG_ISOLATE, END_OF_ISOLATE] = ["\u2068", "\u2069"];
 
 /** Tells whether this is one line of text. @param {string} text */
 export function isLine(text) {
-  return LINE.test(text);
+  return typeof text === "string" && LINE.test(text);
 }
 
 /** Tells whether this is text, of any length, that can't pass for other text. @param {string} text */
 export function isPlain(text) {
   return withoutMisleading(text) === text;
+}
+
+/** Tells whether this is such a text of at most so many characters. @param {string} text @param {number} most */
+export function isText(text, most) {
+  return typeof text === "string" && isPlain(text) && [...text].length <= most;
 }
 
 /** Returns a text that somebody typed or pasted as documents hold it. @param {string} text */
@@ -41,5 +46,5 @@ export function apart(text) {
  * @param {string} template @param {Record<string, string | number>} values
  */
 export function filledApart(template, values) {
-  return template.replace(/\{(\w+)\}/g, (all, name) => apart(String(values[name] ?? all)));
+  return template.replace(/\{(\w+)\}/g, (all, name) => (Object.hasOwn(values, name) ? apart(String(values[name])) : all));
 }

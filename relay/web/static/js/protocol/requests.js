@@ -2,8 +2,8 @@
  * Evidence requests and officers' certificates, as in firmware/protocol/requests.py.
  * @module
  */
-import { WireError, canonical, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
-import { isLine, isPlain } from "./plain_text.js";
+import { ID_PATTERN, LAST_MS, WireError, canonical, join, parseCanonical, sha256Hex, unb64u, utf8 } from "./encoding.js";
+import { isLine, isPlain, isText } from "./plain_text.js";
 import { challenge, checkAssertion, verifyP256 } from "./passkeys.js";
 
 /** @typedef {import("./documents.js").Agency} Agency */
@@ -17,14 +17,67 @@ export const REQUEST_TAG = "doorward/request/v1";
 export const COSIGN_TAG = "doorward/request-cosign/v1";
 export const WITHDRAW_TAG = "doorward/request-withdrawal/v1";
 const OFFICER_TAG = "doorward/officer/v1";
+const AGENCY_ID = /^[a-z0-9](-?[a-z0-9]){1,39}$/;
+const CELL = /^89[0-9a-f]{13}$/;
+const CASE_NUMBER = /^[A-Z0-9/-]{1,24}$/;
+const INCIDENT_TYPES = ["burglary", "theft", "robbery", "assault", "vehicle", "damage", "missing_person", "traffic"];
+const MAX_CELLS = 12;
+const MAX_RETENTION_DAYS = 3650;
 
-/** @param {{request: string}} signed @returns {EvidenceRequest} */
+const isId = isLike(ID_PATTERN);
+const isTime = isWithin(0, LAST_MS);
+/** What each field may hold. @type {Record<string, (value: any) => boolean>} */
+const FIELDS = {
+  v: isOneOf([1]),
+  domain: isOneOf([REQUEST_TAG]),
+  id: isId,
+  agency: isLike(AGENCY_ID),
+  officer_id: isId,
+  officer_name: isLine,
+  cosigner_id: isId,
+  cosigner_name: isLine,
+  contact: isLine,
+  case_number: isLike(CASE_NUMBER),
+  incident_type: isOneOf(INCIDENT_TYPES),
+  text: (text) => text !== "" && isText(text, 2000),
+  cells: (cells) => Array.isArray(cells) && cells.length > 0 && cells.length <= MAX_CELLS && cells.every(isLike(CELL)),
+  from_ms: isTime,
+  to_ms: isTime,
+  retention_days: isWithin(1, MAX_RETENTION_DAYS),
+  onward_sharing: isOneOf(["none", "prosecutor"]),
+  created_ms: isTime,
+  expires_ms: isTime,
+  reason: (text) => isText(text, 500),
+  danger: (text) => isText(text, 500),
+  renews: (id) => id === undefined || isId(id),
+};
+
+/** @param {RegExp} pattern */
+function isLike(pattern) {
+  return (/** @type {unknown} */ value) => typeof value === "string" && pattern.test(value);
+}
+
+/** @param {number} least @param {number} most */
+function isWithin(least, most) {
+  return (/** @type {unknown} */ value) => Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most;
+}
+
+/** @param {unknown[]} known */
+function isOneOf(known) {
+  return (/** @type {unknown} */ value) => known.includes(value);
+}
+
+/** Returns a request of which only the form is checked. @param {{request: string}} signed @returns {EvidenceRequest} */
 export function parseRequestUnverified(signed) {
   const request = /** @type {EvidenceRequest} */ (parseCanonical(signed.request));
   if (request.domain !== REQUEST_TAG || request.v !== 1) throw new WireError("not a request");
   const { officer_name, cosigner_name, contact, text, reason, danger } = request;
   must([officer_name, cosigner_name, contact].every(isLine), "a name in the request isn't one line of plain text");
-  must([text, reason, danger].every(isPlain), "the request holds characters that turn its text unseen");
+  must([text, reason, danger].every((said) => typeof said !== "string" || isPlain(said)), "the request holds characters that turn its text unseen");
+  for (const field of new Set([...Object.keys(FIELDS), ...Object.keys(request)])) {
+    const value = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (request))[field];
+    if (!Object.hasOwn(FIELDS, field) || !FIELDS[field](value)) throw new WireError("the request's {field} isn't as it must be", { field });
+  }
   return request;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { Told } from "../protocol/encoding.js";
+import { filledApart } from "../protocol/plain_text.js";
 
 /** @typedef {"holds" | "fails" | "not checked"} Result */
 /** @typedef {import("../protocol/encoding.js").Said} Said */
@@ -25,6 +26,9 @@ export const CODE = {
   PROVENANCE: 20,
 };
 
+/** What stands for words that aren't ours: they are never looked up, nor taken for a check's own. */
+const AS_SAID = "{said}";
+
 /** What a check needs isn't at hand. Nobody may read it as "holds". */
 export class NotCheckable extends Told {
   /** @param {string} template @param {Said["values"]} [values] */
@@ -45,12 +49,20 @@ export class NotCheckable extends Told {
 export async function run(kind, what, look, where = "") {
   try {
     const found = (await look()) ?? "";
-    const detail = typeof found === "string" ? { template: found, values: {} } : found;
+    const detail = typeof found === "string" ? { template: AS_SAID, values: { said: found } } : found;
     return { kind, what, where, result: "holds", detail };
   } catch (error) {
     const result = error instanceof NotCheckable ? "not checked" : "fails";
     return { kind, what, where, result, detail: saidBy(error) };
   }
+}
+
+/**
+ * Returns what was said in the reader's language; names, numbers and others' words stay as they are.
+ * @param {Said} said @param {Record<string, string>} texts the reader's, by the English text
+ */
+export function inWords({ template, values }, texts) {
+  return filledApart(Object.hasOwn(texts, template) ? texts[template] : template, values);
 }
 
 /** What an error says, also one that isn't ours: a document without what must be in it. @param {unknown} error @returns {Said} */

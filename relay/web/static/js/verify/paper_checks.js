@@ -14,7 +14,9 @@ import {
   unb64u,
   utf8,
 } from "../protocol/encoding.js";
+import { contentFiles } from "../protocol/packages.js";
 import { challenge, checkAssertion, verifyP256 } from "../protocol/passkeys.js";
+import { isLine } from "../protocol/plain_text.js";
 import { checkIssued, parseCertificate } from "./certificate.js";
 import { NotCheckable } from "./checks.js";
 import {
@@ -22,6 +24,7 @@ import {
   documentOf,
   fileOf,
   grantDigest,
+  isPartOfEvidence,
   manifestDigest,
   must,
   requestUnverified,
@@ -48,7 +51,7 @@ export function deviceCertificate(files) {
 }
 
 /** Every file is, to the last byte, the one that the doorbell packed. @param {Evidence} evidence */
-export async function checkFiles({ files, header }) {
+export async function checkFiles({ files, header, beside }) {
   const signed = documentOf(files, CONTENTS);
   const message = join(CONTENTS_TAG, utf8(signed.contents));
   const { spki } = deviceCertificate(files);
@@ -59,9 +62,12 @@ export async function checkFiles({ files, header }) {
   const isOfGrant = contents.grant_digest === (await grantDigest(files)) && contents.device === device;
   must(isOfGrant, "the list of files belongs to another grant or doorbell");
   must(header === null || header.package_id === contents.package_id, "the list of files belongs to another package");
-  /** @type {Map<string, string>} */
-  const listed = new Map(contents.files.map((/** @type {any} */ entry) => [entry.name, entry.sha256]));
-  must(listed.size === contents.files.length, "the list of files names one twice");
+  const entries = contentFiles(contents.files);
+  const listed = new Map(entries.map(({ name, sha256 }) => [name, sha256]));
+  must(listed.size === entries.length, "the list of files names one twice");
+  const foreign = [...listed.keys()].filter((name) => !isPartOfEvidence(name));
+  const strange = [...new Set([...foreign, ...(header === null ? [] : beside)])];
+  must(strange.length === 0, "no part of evidence, and yet packed: {names}", { names: strange.join(", ") });
   const missing = [...listed.keys()].filter((name) => !files.has(name));
   must(missing.length === 0, "taken out: {names}", { names: missing.join(", ") });
   const added = [...files.keys()].filter((name) => name !== CONTENTS && !listed.has(name));
@@ -123,6 +129,7 @@ async function checkOfficer(signed, signingKey, agency, id, name) {
   }
   const certificate = parseCanonical(signed.certificate);
   must(certificate.domain === OFFICER_TAG && certificate.v === 1, "not an officer's certificate");
+  must(isLine(certificate.name), "an officer's name isn't one line of plain text");
   const isTheirs = certificate.agency === agency && certificate.officer_id === id && certificate.name === name;
   must(isTheirs, "an officer's certificate is for somebody else");
   return certificate;

@@ -2,13 +2,31 @@
  * Reads the documents that lie in evidence. Who signed them is checked elsewhere.
  * @module
  */
+import { isIdentity } from "../protocol/decisions.js";
 import { WireError, parseCanonical, sha256Hex, text, utf8 } from "../protocol/encoding.js";
+import { parseRequestUnverified } from "../protocol/requests.js";
 
 /** @typedef {import("../protocol/encoding.js").Bytes} Bytes */
 /** @typedef {Map<string, Bytes>} Files */
 /** @typedef {{package_id: string, device: string, agency: string, grant_digest: string, keys: {recipient: string}[]}} Header */
-/** @typedef {{files: Files, header: Header | null}} Evidence */
+/** @typedef {{files: Files, header: Header | null, beside: string[]}} Evidence `beside`: names that are no part of it, and weren't looked at */
 /** @typedef {{id: string, signing_key: string}} KnownAgency `signing_key` is base64url of SubjectPublicKeyInfo */
+
+/** Names that mean something in evidence, as in relay/verify/evidence.py. */
+const PART_OF_EVIDENCE =
+  /^((clip|manifest|part|trim|capture)-[1-9][0-9]?\.(mp4|json)|(contents|device|grant|request|release|register)\.(json|pem))$/;
+
+/** @param {string} name */
+export function isPartOfEvidence(name) {
+  return PART_OF_EVIDENCE.test(name);
+}
+
+/** Returns the evidence among files: what else lies there is only named. @param {Files} found @param {Header | null} [header] @returns {Evidence} */
+export function evidenceOf(found, header = null) {
+  const names = [...found.keys()];
+  const files = new Map([...found].filter(([name]) => isPartOfEvidence(name)));
+  return { files, header, beside: names.filter((name) => !isPartOfEvidence(name)) };
+}
 
 /** @param {unknown} condition @param {string} otherwise @param {import("../protocol/encoding.js").Said["values"]} [values] */
 export function must(condition, otherwise, values) {
@@ -42,9 +60,7 @@ export function signedRequest(files) {
 
 /** @param {Files} files */
 export function requestUnverified(files) {
-  const request = parseCanonical(signedRequest(files).request);
-  must(request.domain === "doorward/request/v1" && request.v === 1, "not a request");
-  return request;
+  return parseRequestUnverified(signedRequest(files));
 }
 
 /** @param {Files} files */
@@ -56,6 +72,8 @@ export function signedGrant(files) {
 export function statementUnverified(files) {
   const statement = parseCanonical(signedGrant(files).statement);
   must(statement.domain === "doorward/statement/v1" && statement.v === 1, "not a statement");
+  const { kind, identity } = statement.terms;
+  must(kind !== "grant" || isIdentity(identity), "what the owner gave of themselves isn't plain text");
   return statement;
 }
 

@@ -19,6 +19,9 @@ const SOUND_UNIT_90K = 1920;
 const SPAN_UNITS = 48;
 const SOUND_SLACK_90K = 4;
 const SOUND_TAG = utf8("doorward/sound/v1\0");
+/** What a doorbell may say of C2PA, as in firmware/protocol/released_part.py. */
+const PROVENANCE = /^(c2pa|none: [ -~]{1,200})$/;
+const NONE = "none: ";
 const C2PA_BOX = "d8fec3d61b0e483c92975828877ec481";
 
 /** @param {Files} files @param {number} number @returns {Promise<ClipManifest>} */
@@ -43,7 +46,11 @@ export async function checkRange(files, number) {
 /** @param {Files} files @param {number} number @returns {ReleasedPart} */
 export function partOf(files, number) {
   must(!files.has(`trim-${number}.json`), "a trimmed copy is for `doorward-verify` to check");
-  return documentOf(files, `part-${number}.json`);
+  const part = documentOf(files, `part-${number}.json`);
+  const { provenance, corrected_ms } = part ?? {};
+  must(typeof provenance === "string" && PROVENANCE.test(provenance), "what is said of C2PA isn't what a doorbell can say");
+  must(Number.isSafeInteger(corrected_ms), "not a time");
+  return part;
 }
 
 /**
@@ -130,13 +137,13 @@ export async function checkSound(files, number) {
   return true;
 }
 
-/** What is said about C2PA agrees with the file; the claim itself is for a C2PA tool. @param {Files} files @param {number} number */
+/** What is said about C2PA agrees with the file; the claim itself is for a C2PA tool. @param {Files} files @param {number} number @returns {Promise<import("./checks.js").Said>} */
 export async function checkProvenance(files, number) {
   const claims = topBoxes(fileOf(files, `clip-${number}.mp4`)).filter((box) => box.type === "uuid");
   const isC2pa = claims.length <= 1 && claims.every((box) => box.usertype === C2PA_BOX);
   must(isC2pa, "the clip carries something that isn't C2PA's claim");
   const { provenance } = partOf(files, number);
   must((provenance === "c2pa") === claims.length > 0, "a C2PA claim is said to be there and isn't, or the other way round");
-  const [kind, ...why] = provenance.split(": ");
-  return why.length === 0 ? kind : { template: "none, says the doorbell: {why}", values: { why: why.join(": ") } };
+  if (claims.length > 0) return { template: "a claim, for a C2PA tool and the fleet's CA to check", values: {} };
+  return { template: "none, says the doorbell: “{why}”", values: { why: provenance.slice(NONE.length) } };
 }
