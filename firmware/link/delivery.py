@@ -4,6 +4,8 @@ Knows nothing of MQTT. An event counts as told at the relay's receipt, not at th
 PUBACK: a broker that was killed after its PUBACK has lost events. So after each connect, and
 when no receipt comes for a while, everything without a receipt is sent again from the first;
 the relay knows events by their id.
+
+A card that doesn't give or forget an event is tried again later: commands come in meanwhile.
 """
 
 import asyncio
@@ -11,18 +13,27 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
+from firmware.errors import DoorwardError
+from firmware.link.floods import RareWarning
 from firmware.protocol.events import Event
 
 WINDOW = 20
 """Events without a receipt that are under way at once."""
 RESEND_AFTER_S = 10.0
 MAX_RESEND_AFTER_S = 120.0
+CARD_AGAIN_S = 5.0
+"""After what the card didn't give; what it doesn't forget is told again as without a receipt."""
 
 log = logging.getLogger(__name__)
 
 
 class EventStore(Protocol):
     """The outbox as the link needs it; any method may be called from any thread."""
+
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest event that was ever appended."""
+        ...
 
     def pending(self, limit: int, *, after_seq: int = 0) -> list[Event]:
         """Return events without a receipt, in order."""
@@ -54,7 +65,11 @@ class EventSender:
         self._under_way: set[str] = set()
         self._sent: set[str] = set()  # without a receipt, over all connections; a window at most
         self._last_seq = 0
+        self._looked_to = 0  # up to this seq, nothing more can be sent before a receipt
         self._is_progress = asyncio.Event()
+        self._card_fails = RareWarning(
+            log, "the card doesn't give or forget events: %s (%d so far)"
+        )
 
     async def run(self, publish: Callable[[bytes], None]) -> None:
         """Send for as long as one connection lasts; ends only by being cancelled."""
@@ -81,7 +96,11 @@ class EventSender:
         told = [event_id for event_id in dict.fromkeys(event_ids) if event_id in self._sent]
         if not told:
             return
-        await asyncio.to_thread(self._store.forget, told)
+        try:
+            await asyncio.to_thread(self._store.forget, told)
+        except (DoorwardError, OSError) as error:
+            self._card_fails.happened(error)
+            return
         self._under_way.difference_update(told)
         self._sent.difference_update(told)
         self._wait_s = self._resend_after_s
@@ -89,19 +108,31 @@ class EventSender:
 
     def _begin_again(self) -> None:
         self._under_way.clear()
-        self._last_seq = 0
+        self._last_seq = self._looked_to = 0
 
     async def _next(self, room: int) -> list[Event]:
         if room <= 0:
             return []
-        return await asyncio.to_thread(self._store.pending, room, after_seq=self._last_seq)
+        while True:
+            newest = self._store.last_seq
+            try:
+                events = await asyncio.to_thread(
+                    self._store.pending, room, after_seq=self._last_seq
+                )
+            except (DoorwardError, OSError) as error:
+                self._card_fails.happened(error)
+                await asyncio.sleep(CARD_AGAIN_S)
+                continue
+            if len(events) < room:
+                self._looked_to = newest
+            return events
 
     async def _something_happens(self) -> bool:
         """Wait for a receipt or a new event; False when it is time to send again."""
         receipt = asyncio.create_task(self._is_progress.wait(), name="receipt")
         waits: set[asyncio.Task[Any]] = {receipt}  # Any: what they return is of no interest
         if len(self._under_way) < self._window:
-            news = self._store.wait_beyond(self._last_seq)
+            news = self._store.wait_beyond(max(self._last_seq, self._looked_to))
             waits.add(asyncio.create_task(news, name="new event"))
         timeout_s = self._wait_s if self._under_way else None
         try:

@@ -8,7 +8,9 @@ The broker is hostile: whatever it sends, or doesn't take, costs a bounded amoun
 """
 
 import asyncio
+import contextlib
 import logging
+import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -194,8 +196,17 @@ class MqttConnection:
             info = self._client.publish(topic, farewell, qos=1, retain=True)
             if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
                 info.wait_for_publish(GOODBYE_TIMEOUT_S)
+            else:
+                self._hang_up()
         self._client.disconnect()
         self._client.loop_stop()
+
+    def _hang_up(self) -> None:
+        """End the connection without a goodbye, so that the broker tells the will."""
+        sock = self._client.socket()
+        if isinstance(sock, socket.socket):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     # From here on: called in paho's thread.
 

@@ -136,7 +136,8 @@ class Outgoing:
                 self.announced(package_id)
             except PackageDamaged as error:
                 self._set_aside(package_id, error)
-                found.add(package_id)
+                if self._is_announced(package_id):  # else it has arrived, and is being deleted
+                    found.add(package_id)
             except (UploadError, OSError) as error:  # one mustn't keep back the others
                 log.error("a package can't be sent: %s", error)
         return frozenset(found)
@@ -188,6 +189,9 @@ class Outgoing:
             if path.exists():
                 log.error("a package can't be sent: %s", error)
                 path.replace(self._path(package_id, "damaged"))
+
+    def _is_announced(self, package_id: Id) -> bool:
+        return any(self._path(package_id, kind).exists() for kind in ("json", "damaged"))
 
     def _part_count(self, package_id: Id) -> int | None:
         try:

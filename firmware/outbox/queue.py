@@ -90,6 +90,11 @@ class Outbox:
         self._drop_unreadable()
         self._last_seq = int(self._db.execute("SELECT seq FROM last_given").fetchone()[0])
 
+    @property
+    def last_seq(self) -> int:
+        """The seq of the newest event that was ever appended."""
+        return self._last_seq
+
     def append(
         self,
         body: EventBody,
@@ -147,7 +152,13 @@ class Outbox:
                 rows = self._db.execute(query, (after_seq, limit)).fetchall()
             except sqlite3.DatabaseError as error:
                 raise StoreError(self._path, f"can't be read: {error}") from error
-        return [decode(Event, row[0], max_bytes=MAX_MQTT_BYTES) for row in rows]
+        events = []
+        for row in rows:
+            try:
+                events.append(decode(Event, row[0], max_bytes=MAX_MQTT_BYTES))
+            except WireError as error:  # it mustn't hold up the others; the next start drops it
+                log.error("an event is unreadable and isn't told: %s", error)
+        return events
 
     def forget(self, event_ids: Sequence[str]) -> int:
         """Drop events that the relay has committed; unknown ids are ignored. Return how many."""

@@ -5,7 +5,7 @@ public addresses, and bound what one account and all of them can take.
 """
 
 MIN_RELAY_PORT, MAX_RELAY_PORT = 49152, 65535
-USER_QUOTA = 16
+USER_QUOTA = 32
 """Ways that may be open for one account, and as many for the doorbells that it calls: a browser
 opens one to four a session. (A way that nobody closed goes on for up to ten minutes.)"""
 TOTAL_QUOTA = 1200

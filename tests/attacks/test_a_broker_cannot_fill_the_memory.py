@@ -18,6 +18,7 @@ from tests.fakes.hostile_broker import CONNACK, Guest, Mischief, hostile_broker,
 from tests.fakes.waiting import eventually, in_time
 
 LARGEST = bytes(MAX_MQTT_BYTES)
+DISCONNECT = b"\xe0\x00"
 MB = 1024 * 1024
 LITTLE = 4 * MB
 """What a connection may take beside the queue; the attacks send, or cause, many times that."""
@@ -102,15 +103,37 @@ async def test_a_broker_that_takes_nothing_is_left(tmp_path):
 
 
 async def test_what_a_broker_never_acknowledges_is_told_again_rather_than_kept(tmp_path):
-    """Seen to be kept without `max_queued_messages_set`."""
+    """Seen to be kept without `max_queued_messages_set`.
+
+    There is no room for a goodbye then: the connection ends so that the will speaks.
+    """
+    heard, said = asyncio.Event(), []
 
     async def acknowledge_nothing(guest: Guest) -> None:
-        await guest.reader.read(-1)
+        begun = await guest.reader.readuntil(b"told")
+        heard.set()
+        said.append(begun + await guest.reader.read(-1))
 
     async with connected(tmp_path, acknowledge_nothing) as connection:
         for _ in range(2 * UNACKNOWLEDGED_MAX):
             connection.publish("dw/d/event", b"told")
         assert len(connection._client._out_messages) == UNACKNOWLEDGED_MAX
+        await in_time(heard.wait())
+        await in_time(connection.close("w", b"offline"))
+        await eventually(lambda: bool(said))
+    assert not said[0].endswith(DISCONNECT)
+
+
+async def test_an_honest_broker_hears_the_goodbye(tmp_path):
+    said = []
+
+    async def listen(guest: Guest) -> None:
+        said.append(await guest.reader.read(-1))
+
+    async with connected(tmp_path, listen) as connection:
+        await in_time(connection.close("w", b"offline"), 10)
+        await eventually(lambda: bool(said))
+    assert said[0].endswith(DISCONNECT)
 
 
 RUDE = {

@@ -247,3 +247,17 @@ def test_of_a_damaged_package_only_what_says_that_it_was_sent_outlasts_a_start(
     assert later.is_uploaded(sent.package_id)
     assert not later.is_uploaded(unsent.package_id)
     assert [path.stem for path in folder.glob("*.bin")] == [sent.package_id]
+
+
+def test_what_arrives_while_it_is_looked_at_is_not_called_damaged(
+    outgoing: Outgoing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = put(outgoing, b"sealed")
+
+    def arrives(package_id: str) -> None:
+        outgoing.discard(package_id)
+        raise PackageDamaged(package_id, "its sealed bytes are gone from the memory card")
+
+    monkeypatch.setattr(outgoing, "announced", arrives)
+    assert outgoing.here() == [ready.package_id]
+    assert outgoing.damaged() == frozenset()
