@@ -56,7 +56,7 @@ async def test_a_moderator_sees_what_both_officers_signed(world: World) -> None:
 
 
 async def test_a_moderator_reads_every_word_and_none_can_steer_their_terminal(world: World) -> None:
-    danger = "A child.\x1b[2J\n  asks\n  | harmless\u202e"
+    danger = "A child.\x1b[2J\n  asks\n  | harmless"
     _, request_id = await waiting(world, danger=danger)
     (row,) = await world.moderation.list()
     shown = describe_waiting(row)
@@ -67,6 +67,14 @@ async def test_a_moderator_reads_every_word_and_none_can_steer_their_terminal(wo
     # Seen to fail without `printable`, and with the danger printed as it came.
     assert all(line.isprintable() for line in shown)
     assert sum(line == "  asks" for line in shown) == 1
+
+
+async def test_text_that_turns_what_stands_beside_it_reaches_no_moderator(world: World) -> None:
+    # Seen to wait with `MISLEADING` taken out of encoding.py's patterns.
+    officer = await certified_officer(world)
+    draft = officer.sign(officer.write(danger="A child.\u202e"))
+    assert (await officer.hand_in(draft)).status_code == 422
+    assert await world.moderation.list() == []
 
 
 async def test_a_refusal_tells_the_register_agency_and_category_alone(world: World) -> None:
