@@ -9,6 +9,7 @@
     doorward-agency revoke-officer --key KEYS/agency-key.json --officer-id ID --origin ... --out ...
     doorward-agency deletion-answer --key KEYS/agency-key.json --package ID --deleted --reason ...
     doorward-agency open PACKAGE --key KEYS/agency-key.json --out DIR
+    doorward-agency verify FOLDER
     doorward-agency page --out verify.html
 
 No private key leaves the machine: what these commands write for others is signed and public. `open`
@@ -51,6 +52,7 @@ from relay.agency.keys import (
 from relay.agency.passkey_cli import add_passkey, passkey_lines
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
 from relay.verify.checks import Exit
+from relay.verify.cli import main as verify_main
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.evidence import Evidence
 from relay.verify.reading import read_document, read_evidence, read_key
@@ -64,7 +66,10 @@ EXIT_REFUSED = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    options = _parser().parse_args(arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["verify"]:
+        return verify_main(words[1:])
+    options = _parser().parse_args(words)
     try:
         code: int = options.run(options)
     except (WireError, PersonError) as error:
@@ -290,6 +295,8 @@ def _parser() -> argparse.ArgumentParser:
     open_.add_argument("--key", required=True, help="agency-key.json")
     open_.add_argument("--out", required=True, help="folder for what is inside")
     open_.set_defaults(run=_open)
+    text = "check evidence that was opened, or a package: all that doorward-verify does"
+    commands.add_parser("verify", help=text)  # main hands it on before anything is parsed
     page = commands.add_parser("page", help="save the page that opens and checks evidence offline")
     page.add_argument("--out", required=True, help="such as verify.html")
     page.set_defaults(run=_page)

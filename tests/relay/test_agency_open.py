@@ -32,6 +32,18 @@ def test_opens_evidence_into_files_that_verify(evidence, tmp_path: Path, capsys)
     assert written.verify(tmp_path / "out") == 0
 
 
+def test_verify_is_the_very_same_as_doorward_verify(
+    evidence: Evidence, tmp_path: Path, capsys
+) -> None:
+    written = evidence.write(tmp_path)
+    own = written.verify(written.opened), capsys.readouterr()
+    words = ["verify", str(written.opened), *written.all_given]
+    assert (main(words), capsys.readouterr()) == own
+    altered = written.opened / "clip-1.mp4"
+    altered.write_bytes(altered.read_bytes()[:-1])
+    assert main(words) == written.verify(written.opened) != 0
+
+
 def test_a_key_that_can_only_open_does(evidence: Evidence, tmp_path: Path) -> None:
     key = evidence.key
     only_opens = OpeningKey(
