@@ -6,8 +6,9 @@ package that is sealed and not announced yet is judged again before it is.
 
 import asyncio
 import logging
+from typing import Literal
 
-from firmware.clips.facts_store import FactsStore
+from firmware.clips.facts_store import FactsStore, StatementState
 from firmware.consent.facts import Refusal
 from firmware.consent.sealed import keeps_back
 from firmware.gathering import Gathering
@@ -37,10 +38,40 @@ class Ending:
         """Return why it is over, as far as memory knows."""
         return self._over.get(digest)
 
-    def take_back(self, grant_digest: str) -> None:
+    def stop(self, grant_digest: str) -> None:
         """Let nothing more of a grant leave until a restart: at once, and without the card."""
         self._over[grant_digest] = TAKEN_BACK
         self._releasing.end(grant_digest)
+
+    async def take_back(self, grant_digest: str) -> None:
+        """End what is under way of a grant, and ask back what left (R14).
+
+        Raises OSError if the card doesn't delete everything; what left is asked back all the same.
+        """
+        self.stop(grant_digest)
+        state = await asyncio.to_thread(self.state_of, grant_digest)
+        if state is None:
+            return
+        try:
+            if state == "done" or await asyncio.to_thread(self._releasing.is_there, grant_digest):
+                await self._releasing.take_back(grant_digest)
+        finally:
+            await self.end(grant_digest, "waiting")
+            await self.end(grant_digest)
+
+    def state_of(self, grant_digest: str) -> StatementState | None:
+        """Return a grant's state; what the card doesn't tell may have left."""
+        try:
+            return self._store.state_of(grant_digest)
+        except OSError:
+            log.exception("the memory card doesn't tell how far a grant has come")
+            return "done"
+
+    async def end(self, digest: str, state: Literal["waiting", "confirmed"] = "confirmed") -> None:
+        """Keep that it is refused, if it is in that state."""
+        await asyncio.to_thread(
+            lambda: self._store.move_statement(digest, from_state=state, to="refused")
+        )
 
     def refuse(self, digest: str, refusal: Refusal) -> None:
         """It was confirmed, and can't be: not later, either."""

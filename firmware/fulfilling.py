@@ -21,10 +21,9 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal
 
 from firmware.answers import Answers
-from firmware.clips.facts_store import Confirmed, FactsStore, StatementState, WaitingStatement, Way
+from firmware.clips.facts_store import Confirmed, FactsStore, WaitingStatement, Way
 from firmware.clips.promise_store import Promise
 from firmware.clock import Clock
 from firmware.consent.facts import (
@@ -154,16 +153,7 @@ class Fulfilling:
 
         Raises OSError if the card doesn't delete everything; what left is asked back all the same.
         """
-        self._ending.take_back(grant_digest)
-        state = await asyncio.to_thread(self._state_of, grant_digest)
-        if state is None:
-            return
-        try:
-            if state == "done" or await asyncio.to_thread(self._releasing.is_there, grant_digest):
-                await self._releasing.take_back(grant_digest)
-        finally:
-            for from_state in ("waiting", "confirmed"):
-                await self._end(grant_digest, from_state=from_state)
+        await self._ending.take_back(grant_digest)
 
     async def end_what_is_over(self) -> None:
         """Now and then: refuse, and say so, what was confirmed and can't be done in its time.
@@ -216,7 +206,7 @@ class Fulfilling:
         if refusal is not None:
             self._ending.refuse(digest, refusal)
             await self._answers.refused(statement.statement.encode(), refusal)
-            await self._end(digest, from_state="confirmed")  # if nobody was told
+            await self._ending.end(digest)  # if nobody was told
             await self._ending.delete(digest)
         return refusal
 
@@ -257,7 +247,7 @@ class Fulfilling:
                 lambda: self._store.spend(checked.digest, facts.now_ms, planned=planned)
             )
         if isinstance(checked.terms, Revoke):
-            self._ending.take_back(checked.terms.grant_digest)
+            self._ending.stop(checked.terms.grant_digest)
         with self._promises.gather() as told:
             refusal = await self._deciding.carry_out(decided)
         if refusal is None:
@@ -267,7 +257,7 @@ class Fulfilling:
         if not await asyncio.to_thread(self._is_taken_back, checked):
             return refusal
         log.warning("a grant is taken back; what the card kept of it is deleted later")
-        if await asyncio.to_thread(self._state_of, checked.digest) != "confirmed":
+        if await asyncio.to_thread(self._ending.state_of, checked.digest) != "confirmed":
             await self._end_taking_back(checked.digest)
         return None
 
@@ -375,19 +365,6 @@ class Fulfilling:
         # What narrows is used up only once it is done.
         was_begun = statement.confirmed is None or statement.digest in self._store.spent()
         return was_begun and self._deciding.is_done(statement.digest, terms)
-
-    def _state_of(self, grant_digest: str) -> StatementState | None:
-        """Return a grant's state; what the card doesn't tell may have left."""
-        try:
-            return self._store.state_of(grant_digest)
-        except OSError:
-            log.exception("the memory card doesn't tell how far a grant has come")
-            return "done"
-
-    async def _end(self, digest: str, *, from_state: Literal["waiting", "confirmed"]) -> None:
-        await asyncio.to_thread(
-            lambda: self._store.move_statement(digest, from_state=from_state, to="refused")
-        )
 
 
 def _unverified(statement: WaitingStatement) -> UnverifiedStatement:

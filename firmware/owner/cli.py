@@ -17,12 +17,7 @@ from firmware.owner.door_page import TIMEOUT_S as PAGE_TIMEOUT_S
 from firmware.owner.door_page import DoorPage
 from firmware.owner.errors import OwnerError
 from firmware.owner.key_file import load_key_file, make_key_file
-from firmware.owner.keyboard import (
-    ask,
-    default_folder,
-    new_passphrase,
-    wall_ms,
-)
+from firmware.owner.keyboard import add_folder, ask, new_passphrase, wall_ms
 from firmware.owner.pairing_cli import add_pairing
 from firmware.owner.qr import draw_qr, is_drawable
 from firmware.owner.recovery import check_recovery, new_recovery, pair_again
@@ -51,13 +46,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     owners.set_defaults(run=_owners)
     _add_app(commands)
     for command in (approve, owners):
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=default_folder(),
-            metavar="DIR",
-            help="the folder of `doorward-view`, which is set up first (%(default)s)",
-        )
+        add_folder(command, "the folder of `doorward-view`, which is set up first")
 
 
 def _add_recovery(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

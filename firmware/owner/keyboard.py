@@ -1,5 +1,6 @@
-"""What an owner types in answer to a command; options are in `firmware.person.keyboard`."""
+"""What an owner types: options of commands, and answers (more in `firmware.person.keyboard`)."""
 
+import argparse
 import getpass
 import os
 import sys
@@ -44,3 +45,19 @@ def default_folder() -> Path:
     """Return the folder of `doorward-view`."""
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(base) / "doorward-view"
+
+
+def add_folder(
+    command: argparse.ArgumentParser, what: str = "the folder that `doorward pair` set up"
+) -> None:
+    """Let a command take the folder of keys that it works with."""
+    command.add_argument(
+        "--data", type=Path, default=default_folder(), metavar="DIR", help=f"{what} (%(default)s)"
+    )
+
+
+def add_key_file(
+    command: argparse.ArgumentParser, what: str = "your passkey is in this file"
+) -> None:
+    """Let a command take a passkey that is in a file."""
+    command.add_argument("--key-file", type=Path, metavar="FILE", help=what)

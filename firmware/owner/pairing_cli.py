@@ -22,12 +22,7 @@ from firmware.owner.door_page import TIMEOUT_S as PAGE_TIMEOUT_S
 from firmware.owner.door_page import DoorPage
 from firmware.owner.errors import OwnerError
 from firmware.owner.key_file import load_passkey_file, make_key_file
-from firmware.owner.keyboard import (
-    ask,
-    default_folder,
-    new_passphrase,
-    passphrase,
-)
+from firmware.owner.keyboard import add_folder, add_key_file, ask, new_passphrase, passphrase
 from firmware.owner.pairing import (
     PairedDoorbell,
     Patience,
@@ -97,7 +92,7 @@ def add_pairing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--door", metavar="URL", help="the doorbell's own page, such as http://192.168.1.40:8402: "
         "then its keys are compared from here as well",
     )  # fmt: skip
-    pairing.add_argument("--key-file", type=Path, metavar="FILE", help=_KEY_FILE)
+    add_key_file(pairing, _KEY_FILE)
     pairing.add_argument(
         "--qr", type=Path, metavar="FILE", help="write the code as a picture (.png or .svg) "
         "instead of drawing it here",
@@ -106,13 +101,7 @@ def add_pairing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
         "--replace", action="store_true", help="set the folder up for this doorbell, in place of "
         "the one that it knows",
     )  # fmt: skip
-    pairing.add_argument(
-        "--data",
-        type=Path,
-        default=default_folder(),
-        metavar="DIR",
-        help="the folder of `doorward-view`, which this sets up (%(default)s)",
-    )
+    add_folder(pairing, "the folder of `doorward-view`, which this sets up")
     pairing.set_defaults(run=_pair)
 
 

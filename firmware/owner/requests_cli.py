@@ -10,7 +10,7 @@ from firmware.owner.answers import Answer, Answers
 from firmware.owner.approving import OpenDesk, Terminal
 from firmware.owner.desk_line import clip_folder, open_desk
 from firmware.owner.errors import NotTaken, OwnerError
-from firmware.owner.keyboard import ask, default_folder, wall_ms
+from firmware.owner.keyboard import add_folder, add_key_file, ask, wall_ms
 from firmware.owner.pairing import PairedDoorbell
 from firmware.owner.pairing_cli import DOORBELL_NAME, at_home, kept_doorbell, patience_here
 from firmware.owner.request_telling import SHORT_CHARS, requests_lines
@@ -61,17 +61,9 @@ def add_requests(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     taking.add_argument("grant", help="how it begins, as `doorward requests` shows it")
     taking.set_defaults(run=_take_back)
     for command in (answer, taking):
-        command.add_argument(
-            "--key-file", type=Path, metavar="FILE", help="your passkey is in this file"
-        )
+        add_key_file(command)
     for command in (requests, answer, taking):
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=default_folder(),
-            metavar="DIR",
-            help="the folder that `doorward pair` set up (%(default)s)",
-        )
+        add_folder(command)
 
 
 def _add_answer(

@@ -1,12 +1,11 @@
 """`doorward renew`, `let-in` and `add-key`: what they take, and what the doorbell says to it."""
 
 import argparse
-from pathlib import Path
 
 from firmware.owner.answers import Answer, Answers
 from firmware.owner.approving import Terminal
 from firmware.owner.errors import NotTaken
-from firmware.owner.keyboard import ask, default_folder, wall_ms
+from firmware.owner.keyboard import add_folder, add_key_file, ask, wall_ms
 from firmware.owner.pairing_cli import at_home, patience_here
 from firmware.owner.signing import add_key, let_in, renew
 from firmware.owner.telling import one_line, time_text
@@ -44,16 +43,8 @@ def add_signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     adding.add_argument("code", help="as `doorward approve` printed it: DWA1:…")
     adding.set_defaults(run=_add_key)
     for command in (renewing, letting, adding):
-        command.add_argument(
-            "--key-file", type=Path, metavar="FILE", help="your passkey is in this file"
-        )
-        command.add_argument(
-            "--data",
-            type=Path,
-            default=default_folder(),
-            metavar="DIR",
-            help="the folder that `doorward pair` set up (%(default)s)",
-        )
+        add_key_file(command)
+        add_folder(command)
 
 
 def _renew(options: argparse.Namespace) -> int:

@@ -17,10 +17,13 @@ from firmware.protocol.encoding import new_id, unb64u
 from firmware.protocol.events import EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import open_note
+from firmware.protocol.pairing import PairingCode
 from firmware.statements import StatementDesk
+from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.desk import DeskRig
-from tests.fakes.fuse import Fuse, FusedBrowsers, FusedDatabase, FusedOwners
+from tests.fakes.fuse import Fuse, FusedBrowsers, FusedDatabase, FusedDoorNumber, FusedOwners
+from tests.fakes.recovering import LostHouse
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -98,6 +101,34 @@ class TwoOwners:
             is_once=is_once,
         )
         self.fuse.end()
+
+
+class CutHouse:
+    """The pairing of such a home, with its door number on the same card."""
+
+    def __init__(self, home: TwoOwners) -> None:
+        self.home, self.rig = home, home.rig
+        self.house = LostHouse(rig=home.rig, desk=home.desk, recovery=make_recovery_key())
+        self.house.open_door_number = partial(FusedDoorNumber, fuse=home.fuse)  # type: ignore[assignment]
+
+    async def start(self) -> None:
+        """Start the doorbell as Consenting does."""
+        self.house.desk = self.home.start()
+        self.house.start()
+        await self.house.recovering.start()
+        await self.rig.promises.keep()
+        await self.house.first_pairing.resume()
+        await self.house.recovering.resume()
+        await self.house.desk.resume()
+
+    def show_new_phone(self) -> PairingCode:
+        """Show a new app's code; nothing that was told before counts."""
+        phone = SoftBrowser.create("New phone")
+        self.home.phones["New"] = phone
+        code = self.house.newcomer(browser=phone)
+        self.house.show(code)
+        self.home.receive()
+        return code
 
 
 def _owners(path: Path, *, fuse: Fuse) -> OwnerStore:

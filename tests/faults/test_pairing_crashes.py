@@ -7,7 +7,6 @@ Real SQLite, real files, a real outbox; tests/fakes/fuse.py cuts. DOORWARD_CUTS_
 import contextlib
 import errno
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,31 +16,15 @@ from firmware.door.ports import Outcome
 from firmware.first_pairing import HOLDER
 from firmware.protocol.events import Paired
 from firmware.protocol.pairing import PairingCode
-from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.desk import PowerCut, desk_rig
-from tests.fakes.fuse import FusedDoorNumber
-from tests.fakes.power_cuts import CUTS_EVERY, Told, TwoOwners
-from tests.fakes.recovering import NEW_NUMBER, LostHouse
-from tests.story.browser import SoftBrowser
+from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
+from tests.fakes.recovering import NEW_NUMBER
 
 OWN_FILES = ("owners.json", "browsers.json", "door.json")
 
 
-class NewHome:
+class NewHome(CutHouse):
     """A doorbell that nobody owns, over one card."""
-
-    def __init__(self, home: TwoOwners) -> None:
-        self.home, self.rig = home, home.rig
-        self.house = LostHouse(rig=home.rig, desk=home.desk, recovery=make_recovery_key())
-        self.house.open_door_number = partial(FusedDoorNumber, fuse=home.fuse)  # type: ignore[assignment]
-
-    async def start(self) -> None:
-        """Start the doorbell as Consenting does."""
-        self.house.desk = self.home.start()
-        self.house.start()
-        await self.rig.promises.keep()
-        await self.house.first_pairing.resume()
-        await self.house.desk.resume()
 
     async def reset(self) -> PairingCode:
         """Forget all who own it, and show a new app's code."""
@@ -49,12 +32,8 @@ class NewHome:
         for name in OWN_FILES:
             (self.rig.folder / name).unlink(missing_ok=True)
         await self.start()
-        phone = SoftBrowser.create("New phone")
-        self.home.phones = {"New": phone}
-        code = self.house.newcomer(browser=phone)
-        self.house.show(code)
-        self.home.receive()
-        return code
+        self.home.phones.clear()
+        return self.show_new_phone()
 
     async def pair(self) -> Outcome:
         """Choose the door number at the doorbell's own page."""

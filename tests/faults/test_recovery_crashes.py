@@ -6,7 +6,6 @@ Real SQLite, real files, a real outbox; tests/fakes/fuse.py cuts. DOORWARD_CUTS_
 
 import contextlib
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,28 +19,12 @@ from firmware.protocol.pairing import PairingCode
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.desk import PowerCut, desk_rig
-from tests.fakes.fuse import FusedDoorNumber
-from tests.fakes.power_cuts import CUTS_EVERY, Told, TwoOwners
-from tests.fakes.recovering import NEW_NUMBER, LostHouse
-from tests.story.browser import SoftBrowser
+from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
+from tests.fakes.recovering import NEW_NUMBER
 
 
-class LostHome:
+class LostHome(CutHouse):
     """Two owners who lost their passkeys, and a printed code, over one card."""
-
-    def __init__(self, home: TwoOwners) -> None:
-        self.home, self.rig = home, home.rig
-        self.house = LostHouse(rig=home.rig, desk=home.desk, recovery=make_recovery_key())
-        self.house.open_door_number = partial(FusedDoorNumber, fuse=home.fuse)  # type: ignore[assignment]
-
-    async def start(self) -> None:
-        """Start the doorbell as Consenting does."""
-        self.house.desk = self.home.start()
-        self.house.start()
-        await self.house.recovering.start()
-        await self.rig.promises.keep()
-        await self.house.recovering.resume()
-        await self.house.desk.resume()
 
     async def lose(self) -> PairingCode:
         """Print a code, lose the passkeys, and show a new app's code."""
@@ -51,12 +34,7 @@ class LostHome:
         for known in self.rig.owners.owners[2:]:
             self.rig.owners.remove(known.passkey.credential_id)
         await self.start()
-        phone = SoftBrowser.create("New phone")
-        self.home.phones["New"] = phone
-        code = self.house.newcomer(browser=phone)
-        self.house.show(code)
-        self.home.receive()
-        return code
+        return self.show_new_phone()
 
     def is_in(self, code: PairingCode) -> bool:
         owner = self.rig.owners.find(code.owner.passkey.credential_id)

@@ -13,7 +13,7 @@ from firmware.clips.mp4 import has_sound
 from firmware.clips.playback import manifest_of
 from firmware.live.asked_channel import AskedChannel, parse_wish
 from firmware.owner.account import NEWEST_SEQ, NotesTold
-from firmware.owner.answering import NARROWING_LIFE_MS, Choice, Wanted
+from firmware.owner.answering import FIELD_CHARS, NARROWING_LIFE_MS, Choice, Wanted
 from firmware.owner.answers import Answers
 from firmware.owner.errors import LineFailed, OwnerError
 from firmware.owner.pairing import Patience
@@ -180,6 +180,12 @@ async def test_whoever_counts_bytes_does_not_learn_whether_anything_is_asked(
 
 
 # Giving.
+
+
+def test_what_is_typed_of_oneself_is_as_long_as_a_grant_may_hold():
+    """A second copy of the limits, for the question; this holds them together."""
+    kept = msgspec.inspect.type_info(IdentityGiven).fields
+    assert {one.name: one.type.max_length for one in kept} == FIELD_CHARS
 
 
 async def test_what_is_chosen_is_signed_and_taken_by_the_doorbell(house: AskedHouse) -> None:

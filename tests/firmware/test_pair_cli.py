@@ -181,9 +181,11 @@ async def test_what_broke_off_goes_on_with_the_same_passkey(town: PairingTown) -
 
 async def test_a_passkey_whose_registration_broke_off_is_registered(town: PairingTown) -> None:
     """The file was written, and the relay never heard of it."""
-    town.passkey()
+    made = town.passkey().key
     again = load_passkey_file(town.folder / "passkey", SITE, lambda: "")
-    await town.sign_in(town.account(), again)
+    assert (await town.sign_in(town.account(), again)).passkey == made
+    town.invitation = "spent"  # it is known there now
+    assert (await town.sign_in(town.account(), again)).passkey == made
 
 
 async def test_another_address_of_the_app_is_refused_and_says_what_to_give(
