@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from firmware.backoff import Backoff
+from firmware.budget import Budget
 from firmware.errors import DoorwardError
 from firmware.link.answers import CommandAnswers, CommandHandler
 from firmware.link.delivery import EventSender, EventStore
-from firmware.link.floods import Budget, RareWarning
+from firmware.link.floods import RareWarning
 from firmware.link.mqtt import BrokerAddress, MqttConnection
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode
@@ -73,12 +74,8 @@ class LinkSession:
         self._connection: MqttConnection | None = None
         self._health: Health | None = None
         self._command_tasks: set[asyncio.Task[None]] = set()
-        self._looks = Budget(
-            at_once=LOOKED_AT_ONCE_BYTES, per_s=LOOKED_AT_BYTES_PER_S, monotonic_s=monotonic_s
-        )
-        self._takes = Budget(
-            at_once=COMMANDS_AT_ONCE, per_s=COMMANDS_PER_S, monotonic_s=monotonic_s
-        )
+        self._looks = Budget(most=LOOKED_AT_ONCE_BYTES, per_s=LOOKED_AT_BYTES_PER_S)
+        self._takes = Budget(most=COMMANDS_AT_ONCE, per_s=COMMANDS_PER_S)
         self._unread = RareWarning(log, "dropped %d messages unread so far: too many at once")
         self._dropped = RareWarning(log, "dropped %d commands so far: too many at once")
         self._malformed = RareWarning(log, "dropped a malformed command: %s (%d so far)")
@@ -151,7 +148,8 @@ class LinkSession:
     async def _receive(self, connection: MqttConnection) -> None:
         while True:
             payload = await connection.next_message()
-            if not self._looks.take(len(payload) + LOOKING_COSTS_BYTES):
+            now_s = self._monotonic_s()
+            if not self._looks.take(now_s, len(payload) + LOOKING_COSTS_BYTES):
                 self._unread.happened()
                 continue
             command = self._parse(payload)
@@ -160,7 +158,7 @@ class LinkSession:
             if isinstance(command.body, Receipt):
                 await self._sender.take_receipt(command.body.event_ids)
                 continue
-            if len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY or not self._takes.take():
+            if len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY or not self._takes.take(now_s):
                 self._dropped.happened()
                 continue
             name = f"command {type(command.body).__name__}"

@@ -10,7 +10,7 @@ within the gate's limit alone.
 import asyncio
 from collections.abc import Callable
 
-from firmware.live.budget import Budget
+from firmware.budget import Budget
 
 KEY_FRAME_INTERVAL_S = 0.5
 KEY_FRAMES_AT_ONCE = 3

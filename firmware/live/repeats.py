@@ -11,7 +11,7 @@ the repeats stay fewer than the stream: by the hundred they would leave it no ro
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from firmware.live.budget import Budget
+from firmware.budget import Budget
 
 AT_ONCE, SHARE = 512, 0.5
 """A whole large key frame at once; in the long run half as many as the stream has packets."""

@@ -1,4 +1,4 @@
-"""How much of something a viewer may cause: a budget that fills up again with time."""
+"""How much the other side of a line may cause: a budget that fills up again with time."""
 
 
 class Budget:
