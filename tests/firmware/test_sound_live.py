@@ -178,12 +178,13 @@ async def test_reports_say_when_a_sound_was_in_the_air(tmp_path: Path) -> None:
     here, there = RTCPeerConnection(), RTCPeerConnection()
     sender = here.addTrack(track)
     stamp_by_capture(sender, track)
-    sent: list[RtcpSrPacket] = []
+    sent: list[tuple[RtcpSrPacket, int]] = []  # with the time stamp of the last packet before it
     stamped = sender._send_rtcp
 
     async def noted(packets: list) -> None:
+        last_sent = sender._RTCRtpSender__rtp_timestamp
         await stamped(packets)
-        sent.extend(p for p in packets if isinstance(p, RtcpSrPacket))
+        sent.extend((p, last_sent) for p in packets if isinstance(p, RtcpSrPacket))
 
     sender._send_rtcp = noted  # type: ignore[method-assign]
     await here.setLocalDescription(await here.createOffer())
@@ -192,12 +193,11 @@ async def test_reports_say_when_a_sound_was_in_the_air(tmp_path: Path) -> None:
     await here.setRemoteDescription(there.localDescription)
     track.listen(True)
     await eventually(lambda: door.card.open_now("microphone"))
-    while not sent or sent[-1].sender_info.packet_count < 10:
+    while not sent or sent[-1][0].sender_info.packet_count < 10:
         await door.hear(1)
         await asyncio.sleep(0.02)
-    info = sent[-1].sender_info
-    last_sent = sender._RTCRtpSender__rtp_timestamp
-    late = (info.rtp_timestamp - last_sent) % 2**32
+    report, last_sent = sent[-1]
+    late = (report.sender_info.rtp_timestamp - last_sent) % 2**32
     assert late % FRAME_SAMPLES == pytest.approx(
         (FRAME_SAMPLES + LOOKAHEAD_SAMPLES) % FRAME_SAMPLES, abs=2
     )

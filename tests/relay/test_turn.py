@@ -58,13 +58,28 @@ def fresh(coturn: Coturn, *, age_s: float = 0) -> list[IceServer]:
 
 
 async def open_way(url: IceUrl, server: IceServer) -> turn.TurnTransport:
-    transport, _ = await turn.create_turn_endpoint(
-        asyncio.DatagramProtocol,
-        server_addr=(url.host, url.port),
-        username=server.username,
-        password=server.credential,
-    )
-    return transport
+    """Open an allocation; from another port where coturn still has the first one's last owner.
+
+    It answers such a port with 437, or not at all while it lets go of it (coturn issue 81).
+    """
+    tries_left = 3
+    while True:
+        tries_left -= 1
+        try:
+            transport, _ = await turn.create_turn_endpoint(
+                asyncio.DatagramProtocol,
+                server_addr=(url.host, url.port),
+                username=server.username,
+                password=server.credential,
+            )
+        except stun.TransactionFailed as failed:
+            if failed.response.attributes["ERROR-CODE"][0] != 437 or not tries_left:
+                raise
+        except stun.TransactionTimeout:
+            if not tries_left:
+                raise
+        else:
+            return transport
 
 
 def as_json(servers: list[IceServer]) -> list[dict[str, Any]]:
