@@ -17,7 +17,6 @@ from dataclasses import replace
 
 import uvicorn
 
-from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.events import (
     OwnerGone,
     PackageReady,
@@ -28,10 +27,9 @@ from firmware.protocol.events import (
 )
 from relay.agency.agencies import Agencies
 from relay.agency.register import NoLog, RelayRegister
-from relay.api.services import ApiServices
 from relay.bus import Bus
 from relay.clock import Clock, SystemClock
-from relay.config import Config, host_of
+from relay.config import Config
 from relay.custody.desk import CustodyDesk, open_desk
 from relay.custody.errors import LogContradicts, contradiction_in
 from relay.custody.happenings import NoRecord
@@ -39,36 +37,27 @@ from relay.errors import ConfigError, ObjectStoreError, StoreError
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.evidence.sweeping import Sweeping
+from relay.faces import Parts, http_services
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
 from relay.fleet.enrol import Enrolling
 from relay.fleet.revocation import Revocations
-from relay.http import Health, HttpServices, build_http
+from relay.http import Health, build_http
 from relay.ingest.events import EventIngest
 from relay.ingest.forgetting import Forgetting
 from relay.ingest.statuses import StatusIngest
-from relay.live.ice import IceServers
-from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
-from relay.people.ceremonies import Ceremonies
 from relay.people.pairing import Pairings
-from relay.people.passkeys import Site
-from relay.people.sessions import Sessions
-from relay.people.viewers import ViewerTokens
 from relay.request.desk import Desk
 from relay.request.publishing import Publishing
 from relay.store.database import Database
 from relay.store.events import EventRow
 from relay.store.objects import ObjectStore
 from relay.store.saved_file import SavedFile
-from relay.web.agency.services import AgencyServices
-from relay.web.pages import Pages
-from relay.web.public.app import PublicServices
 
-RELAY_NAME = "Doorward"
 RESTART_S = (0.5, 1.5)
 SHUTDOWN_S = 3
 
@@ -147,7 +136,26 @@ class Relay:
         self._enrolling = Enrolling(
             database=database, authority=authority, config=config, clock=clock
         )
-        self._http = build_http(self._http_services(clock))
+        self._http = build_http(http_services(self._parts(clock)))
+
+    def _parts(self, clock: Clock) -> Parts:
+        return Parts(
+            config=self._config,
+            database=self._database,
+            clock=clock,
+            hub=self._hub,
+            commands=self._commands,
+            pairings=self._pairings,
+            custody=self._custody,
+            register=self._register,
+            agencies=self._agencies,
+            desk=self._desk,
+            delivery=self._delivery,
+            deletions=self._deletions,
+            web_push=self._web_push,
+            enrol=self._enrolling.enrol,
+            check_health=self._check_health,
+        )
 
     async def run(self) -> None:
         """Serve HTTP, and do all else beside it as long as that runs."""
@@ -227,88 +235,11 @@ class Relay:
             case _:
                 return
 
-    async def _enrol(self, request: EnrolmentRequest) -> Enrolment:
-        return await self._enrolling.enrol(request)
-
     async def _check_health(self) -> Health:
         return Health(
             is_broker_up=self._bus.is_connected,
             is_bucket_up=await _answers(self._objects.check),
             is_database_up=await _answers(self._database.check),
-        )
-
-    def _http_services(self, clock: Clock) -> HttpServices:
-        config = self._config
-        sessions = Sessions(self._database, clock)
-        pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town)
-        return HttpServices(
-            api=self._api_services(clock, sessions),
-            agency=self._agency_services(clock, sessions, pages),
-            public=PublicServices(
-                pages=pages,
-                agencies=self._agencies,
-                desk=self._desk,
-                deletions=self._deletions,
-                owner_origin=config.owner_origin,
-            ),
-            owner_origins=config.owner_origins,
-            public_url=config.public_url,
-            log_routes=[] if self._custody is None else self._custody.files.routes(),
-            enrol=self._enrol,
-            check_health=self._check_health,
-        )
-
-    def _api_services(self, clock: Clock, sessions: Sessions) -> ApiServices:
-        """What the owners' app speaks to."""
-        config, database = self._config, self._database
-        site, *more_sites = [
-            Site(
-                rp_id=host_of(origin),
-                origin=origin,
-                name=RELAY_NAME,
-                has_demo_passkeys=config.demo_passkeys,
-            )
-            for origin in config.owner_origins
-        ]
-        return ApiServices(
-            database=database,
-            clock=clock,
-            site=site,
-            relay_name=RELAY_NAME,
-            example_town=config.example_town,
-            ceremonies=Ceremonies(database, clock, site, role="owner", more_sites=more_sites),
-            sessions=sessions,
-            viewers=ViewerTokens(database, clock),
-            pairings=self._pairings,
-            agencies=self._agencies,
-            desk=self._desk,
-            delivery=self._delivery,
-            signalling=Signalling(self._commands, clock, IceServers.load(config.live, clock)),
-            commands=self._commands,
-            hub=self._hub,
-            push=self._web_push.subscriptions,
-        )
-
-    def _agency_services(self, clock: Clock, sessions: Sessions, pages: Pages) -> AgencyServices:
-        """What the officers' pages are made of."""
-        config = self._config
-        site = Site(
-            rp_id=config.officer_rp_id,
-            origin=config.public_url,
-            name=RELAY_NAME,
-            has_demo_passkeys=config.demo_passkeys,
-        )
-        return AgencyServices(
-            clock=clock,
-            site=site,
-            pages=pages,
-            ceremonies=Ceremonies(self._database, clock, site, role="officer"),
-            sessions=sessions,
-            agencies=self._agencies,
-            desk=self._desk,
-            delivery=self._delivery,
-            deletions=self._deletions,
-            bucket_origin=config.bucket.endpoint,
         )
 
 

@@ -1,7 +1,7 @@
-"""Forward migrations: what brings an older database to the version in schema.py.
+"""Forward migrations: what brings an older database to the version in schema/.
 
 A step is plain SQL that SQLite and PostgreSQL both run, and is never changed once it was
-released: it says what a version was, not what schema.py is today. All steps run in one
+released: it says what a version was, not what schema/ is today. All steps run in one
 transaction, so that a database is of one version or of another. There is no way back.
 """
 
@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, select, update
 
 from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
+from relay.store.portal_steps import TO_VERSION_6
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 STEPS: Final[Mapping[int, Sequence[str]]] = {
@@ -236,6 +237,7 @@ STEPS: Final[Mapping[int, Sequence[str]]] = {
         """,
         "CREATE INDEX ix_deletions_agency ON deletions (agency)",
     ),
+    6: TO_VERSION_6,
 }
 """By the version that it leads to."""
 

@@ -1,14 +1,16 @@
 """Texts of the pages in English and Swedish.
 
-A key is written once in each file of locales/; a test holds the files together. `{name}` in a
-text is filled in. Keys that begin with `js.` go to the page's modules. What the checks of evidence
-say stands in English in those modules; `details.LANGUAGE.json` has each of these texts as a key.
+Each language is a folder of locales/ with a file for each part of the house; a test holds both
+languages together. `{name}` in a text is filled in. Keys that begin with `js.` go to the page's
+modules. What the checks of evidence say stands in English in those modules;
+`details.LANGUAGE.json` has each of these texts as a key.
 """
 
 import json
 import re
 from collections.abc import Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Final
 
 from firmware.protocol.encoding import MISLEADING
@@ -59,11 +61,19 @@ def load_texts() -> dict[str, Texts]:
     """Read every language."""
     folder = resources.files("relay.web").joinpath("locales")
     return {
-        language: Texts(
-            language, json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))
-        )
-        for language in LANGUAGES
+        language: Texts(language, read_folder(folder.joinpath(language))) for language in LANGUAGES
     }
+
+
+def read_folder(folder: Traversable) -> dict[str, str]:
+    """Return all texts of one language; a key that two files have is a mistake of ours."""
+    texts: dict[str, str] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        part: dict[str, str] = json.loads(file.read_text("utf-8"))
+        if twice := texts.keys() & part.keys():
+            raise ValueError(f"{file.name} says again: {', '.join(sorted(twice))}")
+        texts |= part
+    return texts
 
 
 def load_details() -> dict[str, dict[str, str]]:

@@ -46,7 +46,7 @@ function allTexts(own) {
   const details = JSON.parse(readFileSync(join(web, "locales/details.sv.json"), "utf8"));
   const texts = Object.fromEntries(
     Object.entries(own).map(([language, texts]) => {
-      const shared = JSON.parse(readFileSync(join(web, `locales/${language}.json`), "utf8"));
+      const shared = JSON.parse(readFileSync(join(web, `locales/${language}/shared.json`), "utf8"));
       const used = Object.entries(shared).filter(([key]) => /^js\.(check|fact)\./.test(key));
       return [language, { ...texts, ...Object.fromEntries(used) }];
     }),

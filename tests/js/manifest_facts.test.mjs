@@ -60,7 +60,7 @@ test("sound is said to be there or to have been left out, and where it is silent
 test("both languages have words for every fact, with the same gaps", () => {
   const all = { is_clock_trusted: false, ended: "cut_short", lost_units: 7, mask_digest: "f" };
   for (const language of ["en", "sv"]) {
-    const file = new URL(`../../relay/web/locales/${language}.json`, import.meta.url);
+    const file = new URL(`../../relay/web/locales/${language}/shared.json`, import.meta.url);
     const texts = JSON.parse(readFileSync(file, "utf8"));
     const facts = [true, false].flatMap((has_sound) =>
       [true, false].flatMap((is_sound_given) =>

@@ -1,6 +1,5 @@
 """The pages: headers, limits, languages, and that each one renders."""
 
-import json
 import re
 from collections.abc import AsyncIterator
 from importlib import resources
@@ -9,7 +8,7 @@ import httpx2
 import pytest
 
 from relay.web.app_server import build_app_server
-from relay.web.i18n import choose_language, load_texts
+from relay.web.i18n import choose_language, load_texts, read_folder
 from relay.web.security import MAX_BODY_BYTES
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, World, open_world
@@ -130,10 +129,7 @@ async def test_the_language_is_kept_in_a_cookie(world: World) -> None:
 
 def test_both_languages_have_the_same_texts_with_the_same_gaps() -> None:
     folder = resources.files("relay.web").joinpath("locales")
-    english, swedish = (
-        json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))
-        for language in ("en", "sv")
-    )
+    english, swedish = (read_folder(folder.joinpath(language)) for language in ("en", "sv"))
     assert english.keys() == swedish.keys()
     for key, text in english.items():
         assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", swedish[key])), key

@@ -1,0 +1,111 @@
+"""Doorbells: the fleet, what they say, and what they are told."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Table,
+    Text,
+    true,
+)
+
+from relay.store.schema.base import SERIAL, metadata
+
+# --- fleet -----------------------------------------------------------------------------------
+
+# Every doorbell ever enrolled. Keys are base64url as on the wire.
+doorbells = Table(
+    "doorbells",
+    metadata,
+    Column("device", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("identity_key", Text, nullable=False),
+    Column("sealing_key", Text, nullable=False),
+    Column("certificate_pem", Text, nullable=False),
+    Column("enrolled_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    Column("state", Text, nullable=False, default="offline"),  # online | offline
+    Column("state_since_ms", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False, default=0),  # highest event seq committed
+)
+
+# How each doorbell is, by its last word; no history.
+doorbell_health = Table(
+    "doorbell_health",
+    metadata,
+    Column("device", Text, ForeignKey("doorbells.device"), primary_key=True),
+    Column("received_ms", BigInteger, nullable=False),  # the relay's clock
+    Column("health", Text, nullable=False),  # JSON of protocol.events.Health
+)
+
+# One-time right to enrol one doorbell.
+claims = Table(
+    "claims",
+    metadata,
+    Column("secret_hash", Text, primary_key=True),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),
+    Column("device", Text),
+)
+
+# --- what doorbells say, and what they are told ----------------------------------------------
+
+# Every committed event. relay_seq gives the order of commit; event_id makes it once only.
+events = Table(
+    "events",
+    metadata,
+    Column("relay_seq", SERIAL, primary_key=True, autoincrement=True),
+    Column("event_id", Text, nullable=False, unique=True),
+    Column("device", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # the body's `type`
+    Column("time_ms", BigInteger, nullable=False),  # the doorbell's clock
+    Column("is_clock_trusted", Boolean, nullable=False, server_default=true()),
+    Column("corrected_ms", BigInteger),  # by its own later word, where that clock wasn't set
+    Column("received_ms", BigInteger, nullable=False),  # the relay's
+    Column("credential_id", Text),  # notes only: the owner it is sealed to
+    Column("payload", Text, nullable=False),  # canonical JSON of protocol.events.Event
+    Index("events_by_device", "device", "relay_seq"),
+    Index("events_by_seq", "device", "seq"),
+    Index("events_by_kind", "device", "kind", "seq"),
+    sqlite_autoincrement=True,
+)
+
+# Events that pass through: only that they came (relay/store/carried.py).
+carried_events = Table(
+    "carried_events",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # SHA-256 of canonical protocol.events.Event
+    Column("received_ms", BigInteger, nullable=False),  # the relay's clock
+    Index("carried_events_by_age", "received_ms"),
+)
+
+# The sealed picture of an event; the relay can't open it.
+thumbnails = Table(
+    "thumbnails",
+    metadata,
+    Column("event_id", Text, ForeignKey("events.event_id", ondelete="CASCADE"), primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("sealed", Text, nullable=False),  # JSON of protocol.thumbnails.SealedThumbnail
+    Index("thumbnails_by_age", "received_ms"),
+)
+
+# Commands that want a reply; receipts are never kept.
+commands = Table(
+    "commands",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # canonical JSON of protocol.commands.Command
+    Column("answered_ms", BigInteger),
+    Column("reply", Text),  # canonical JSON of protocol.commands.Reply
+    Index("commands_unanswered", "answered_ms", "expires_ms"),
+)
