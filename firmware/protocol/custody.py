@@ -29,6 +29,7 @@ from firmware.protocol.encoding import (
     sha256_hex,
     unb64u,
 )
+from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.passkeys import verify_p256
 from firmware.protocol.register.entries import MAX_LEAF_BYTES
 from firmware.protocol.tlog.merkle import inclusion_root, leaf_hash
@@ -181,6 +182,12 @@ class DeletionAnsweredLeaf(
     signed: SignedDeletionAnswer
 
 
+class OutcomeLeaf(Document, frozen=True, kw_only=True, tag="outcome", tag_field="type"):
+    """An agency says what became of its request."""
+
+    signed: SignedOutcome
+
+
 class ErasedLeaf(Document, frozen=True, kw_only=True, tag="erased", tag_field="type"):
     """The relay erased an object: withdrawn before any download, or unopened for 30 days (R19)."""
 
@@ -214,6 +221,7 @@ CustodyBody = (
     | DownloadLeaf
     | DeletionAskedLeaf
     | DeletionAnsweredLeaf
+    | OutcomeLeaf
     | ErasedLeaf
     | LegalProcessLeaf
     | RefusalsLeaf

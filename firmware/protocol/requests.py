@@ -109,8 +109,14 @@ class EvidenceRequest(Document, frozen=True, kw_only=True):
         return None if isinstance(self.renews, msgspec.UnsetType) else self.renews
 
 
-OfficerRole = Literal["officer", "approver"]
-"""An approver may co-sign an emergency (R15); otherwise both may do the same."""
+OfficerRole = Literal["officer", "approver", "records", "admin"]
+"""What an agency lets somebody do.
+
+An officer and an approver sign requests; an approver may co-sign an emergency as well (R15).
+`records` looks after what arrived, `admin` after the agency's own people: neither asks anything.
+"""
+ASKING_ROLES: frozenset[OfficerRole] = frozenset({"officer", "approver"})
+"""Who may sign, co-sign and withdraw a request."""
 
 
 class OfficerCertificate(Document, frozen=True, kw_only=True):
@@ -209,6 +215,8 @@ def check_officers(
     cosigner: OfficerCertificate,
 ) -> None:
     """Do what `check_signatures` does, with what was parsed and certificates that were checked."""
+    for certificate in (drafter, cosigner):
+        check_may_ask(certificate)
     _check_named(drafter, agency=request.agency, officer=(request.officer_id, request.officer_name))
     _check_named(
         cosigner, agency=request.agency, officer=(request.cosigner_id, request.cosigner_name)
@@ -234,8 +242,18 @@ def check_withdrawal(signed: SignedWithdrawal, signing_key: bytes) -> Withdrawal
     certificate = check_certificate(signed.officer, signing_key)
     if (certificate.agency, certificate.officer_id) != (withdrawal.agency, withdrawal.officer_id):
         raise WireError("the certificate is another officer's")
+    check_may_ask(certificate)
     check_assertion(signed.assertion, certificate.passkey, challenge(WITHDRAW_TAG, text))
     return withdrawal
+
+
+def check_may_ask(certificate: OfficerCertificate) -> None:
+    """Raise WireError unless whoever is certified may sign requests and withdrawals."""
+    if certificate.role not in ASKING_ROLES:
+        raise WireError(
+            f"the certificate of {certificate.name!r} has the role {certificate.role}: only an "
+            "officer or an approver signs requests"
+        )
 
 
 def _check_named(certificate: OfficerCertificate, *, agency: str, officer: tuple[str, str]) -> None:

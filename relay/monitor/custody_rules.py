@@ -10,6 +10,7 @@ beside the violations.
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import get_args
 
 from firmware.protocol.custody import (
     CustodyBody,
@@ -20,6 +21,7 @@ from firmware.protocol.custody import (
     ErasedLeaf,
     KeyChangedLeaf,
     LegalProcessLeaf,
+    OutcomeLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
     ReleaseLeaf,
@@ -29,11 +31,13 @@ from firmware.protocol.custody import (
     quarter_of,
 )
 from firmware.protocol.encoding import WireError, decode, unb64u
+from firmware.protocol.outcomes import Outcome
+from relay.monitor.outcome_rules import OutcomeRules
 from relay.monitor.reading import ReadLog
 from relay.monitor.register_rules import Replayed
 from relay.monitor.slots import LATE_MS, Slots
 from relay.monitor.times import time_text
-from relay.monitor.unread import unread_document
+from relay.monitor.unread import unread_document, unread_kind
 from relay.monitor.violations import Violation
 
 DAY_MS = 24 * 3600 * 1000
@@ -41,6 +45,10 @@ ANSWER_WITHIN_MS = 14 * DAY_MS
 SLACK_MS = 15 * 60 * 1000
 """Between what is done and what witnesses sign: they see a log up to this much later."""
 CLOCK_SLACK_MS = 2 * 60 * 1000
+CUSTODY_KINDS: frozenset[str] = frozenset(
+    str(kind.__struct_config__.tag) for kind in get_args(CustodyBody)
+)
+"""What kinds of entries this version knows."""
 LEAST_IN_BAND = {"1-4": 1, "5+": 5}
 
 
@@ -59,6 +67,7 @@ class CustodyState:
     """What the entries add up to."""
 
     slots: Slots
+    outcomes: OutcomeRules
     releases: int = 0
     key_changes: int = 0
     bands: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -84,7 +93,8 @@ class CustodyRules:
         due_from = -(-begin_ms // delays.slot_ms)
         late_after_ms = max(LATE_MS, delays.freshness_ms)
         self.state = CustodyState(
-            slots=Slots(slot_ms=delays.slot_ms, due_from=due_from, late_after_ms=late_after_ms)
+            slots=Slots(slot_ms=delays.slot_ms, due_from=due_from, late_after_ms=late_after_ms),
+            outcomes=OutcomeRules(register),
         )
         self._log = log
         self._register = register
@@ -97,7 +107,11 @@ class CustodyRules:
             try:
                 body = parse_custody_leaf(entry).body
             except WireError as error:
-                self._say(index, f"no entry of a custody log: {error}")
+                what = unread_kind(entry, CUSTODY_KINDS, error)
+                if what is None:
+                    self._say(index, f"no entry of a custody log: {error}")
+                else:
+                    self._count_not(index, what)
                 continue
             for what in self._take(index, body):
                 self._say(index, what)
@@ -105,6 +119,9 @@ class CustodyRules:
 
     def _say(self, index: int, what: str) -> None:
         self.state.violations.append(Violation(log=self._log.name, index=index, what=what))
+
+    def _count_not(self, index: int, what: str) -> None:
+        self.state.uncounted.append(Violation(log=self._log.name, index=index, what=what))
 
     def _take(self, index: int, body: CustodyBody) -> Iterator[str]:
         taking: dict[type, Callable[..., Iterator[str]]] = {
@@ -115,6 +132,7 @@ class CustodyRules:
             DownloadLeaf: self._download,
             DeletionAskedLeaf: self._deletion_asked,
             DeletionAnsweredLeaf: self._deletion_answered,
+            OutcomeLeaf: self._outcome,
             ErasedLeaf: self._erased,
             LegalProcessLeaf: self._legal_process,
             RefusalsLeaf: self._refusals,
@@ -191,8 +209,7 @@ class CustodyRules:
             if what is None:
                 yield f"no answer to a deletion: {error}"
             else:
-                uncounted = Violation(log=self._log.name, index=index, what=what)
-                self.state.uncounted.append(uncounted)
+                self._count_not(index, what)
             return
         asked = self.state.deletions.get(told.package)
         if asked is None or asked.agency != told.agency:
@@ -215,6 +232,23 @@ class CustodyRules:
                 continue
             return True
         return False
+
+    def _outcome(self, index: int, leaf: OutcomeLeaf) -> Iterator[str]:
+        text = leaf.signed.outcome.encode()
+        try:
+            told = decode(Outcome, text)
+        except WireError as error:
+            what = unread_document(text, error)
+            if what is None:
+                yield f"no outcome of a request: {error}"
+            else:
+                self._count_not(index, what)
+            return
+        yield from self.state.outcomes.take(
+            leaf.signed,
+            seen_ms=self._log.seen_ms(index),
+            has_downloaded=self.state.downloads[told.agency] > 0,
+        )
 
     def _erased(self, _index: int, leaf: ErasedLeaf) -> Iterator[str]:
         state = self.state

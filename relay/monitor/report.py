@@ -27,13 +27,17 @@ def make_report(
     uncounted: list[Violation],
 ) -> Report:
     """Return the report as plain JSON."""
-    register = replayed.register
+    register, due = replayed.register, state.outcomes.due()
     return {
         "v": 1,
         "is_example": register.is_example,
         "logs": [_log_part(replayed.log), _log_part(custody)],
         "agencies": [
-            _agency_part(replayed, state, agency) for agency in sorted(_agencies(replayed))
+            {
+                **_agency_part(replayed, state, agency),
+                "outcomes": _outcomes_part(state, agency, due.get(agency, [])),
+            }
+            for agency in sorted(_agencies(replayed))
         ],
         "register": {
             "changes": register.widenings,
@@ -114,6 +118,12 @@ def _agency_lines(agency: Report) -> list[str]:
         f"{asked['late']} answered late, **{asked['unanswered']} unanswered**"
     )
     lines += [f"- of them due by {due}: {count}" for due, count in asked["due_by"].items()]
+    filed = agency["outcomes"]
+    lines.append(
+        f"- outcomes: {filed['used']} used, {filed['not_used']} not used, "
+        f"{filed['resolved']} of them closed early as resolved, {filed['late']} filed late"
+    )
+    lines += [f"- outcomes to be filed by {due}: {count}" for due, count in filed["due_by"].items()]
     return [*lines, ""]
 
 
@@ -223,6 +233,19 @@ def _deletions_part(state: CustodyState, agency: str) -> Report:
         "kept": answers["kept"],
         "late": sum(one.is_late for one in mine),
         "unanswered": due.total(),
+        "due_by": dict(sorted(due.items())),
+    }
+
+
+def _outcomes_part(state: CustodyState, agency: str, due_ms: list[int]) -> Report:
+    mine = [one for one in state.outcomes.filed.values() if one.told.agency == agency]
+    kinds = Counter(one.told.outcome for one in mine)
+    due = Counter(time_text(one) for one in due_ms)
+    return {
+        "used": kinds["used"],
+        "not_used": kinds["not_used"],
+        "resolved": sum(one.told.is_resolved for one in mine),
+        "late": sum(one.is_late for one in mine),
         "due_by": dict(sorted(due.items())),
     }
 

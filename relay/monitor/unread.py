@@ -55,6 +55,16 @@ def unread_document(text: bytes, error: WireError) -> str | None:
     return f"this version doesn't count it: {words}"
 
 
+def unread_kind(entry: bytes, known: frozenset[str], error: WireError) -> str | None:
+    """Return, in words, that an entry is of a kind that this version doesn't know; None if it is.
+
+    A form that this version should know, and that isn't right, is no newer version's doing.
+    """
+    if not _is_leaf(entry) or _parsed(entry)["body"]["type"] in known:
+        return None
+    return unread_document(entry, error)
+
+
 def _same(text: bytes, error: WireError, why: str) -> str | None:
     return unread_document(text, error) if str(error)[:MAX_WHY_CHARS] == why else None
 

@@ -65,10 +65,18 @@ def look(
         log.name: _new_from(log, memory.before(log.origin), policy, by_ms=by_ms)
         for log in (register, custody)
     }
+    slots = (
+        []
+        if replayed.register.is_example
+        else [
+            *state.slots.told(new_from=new_from["custody"]),
+            *state.slots.told_by(by_ms),
+        ]
+    )  # an invented town has none for the time by which its clock was wound
     missing = [
-        *(f"{custody.origin}: {what}" for what in state.slots.told(new_from=new_from["custody"])),
-        *(f"{custody.origin}: {what}" for what in state.slots.told_by(by_ms)),
+        *(f"{custody.origin}: {what}" for what in slots),
         *(f"{custody.origin}: {what}" for what in unanswered(state, by_ms=by_ms)),
+        *(f"{custody.origin}: {what}" for what in state.outcomes.owed(by_ms=by_ms)),
         *check_texts(source, replayed, by_ms=by_ms),
     ]
     for log in (register, custody):  # only what was read whole is remembered

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.protocol.encoding import WireError, b64u, canonical, decode_canonical
+from firmware.protocol.outcomes import Outcome
 from firmware.protocol.passkeys import Assertion, challenge
 from firmware.protocol.requests import (
     COSIGN_TAG,
@@ -137,6 +138,7 @@ def vectors() -> dict[str, Any]:
             ),
         },
         "forms": forms(),
+        "outcome": _outcome(right.request_digest),
         "refused": {
             "an RSA key of 1024 bits": _plain(_signed(agency, _passkey(rsa_bits=1024), other)),
             "one passkey for both": _plain(_signed(agency, p256, p256)),
@@ -167,6 +169,13 @@ def vectors() -> dict[str, Any]:
             ),
             "a co-signer of another name": _plain(
                 _signed(agency, p256, other, cosigner=(COSIGNER[0], "Insp. Ek"))
+            ),
+            "the records office co-signs": _plain(_signed(agency, p256, other, role="records")),
+            "an agency's administrator co-signs": _plain(
+                _signed(agency, p256, other, role="admin")
+            ),
+            "the records office drafts": _plain(
+                msgspec.structs.replace(right, officer=agency.certify(DRAFTER, p256, "records"))
             ),
             "an ES256 signature by an RSA key": _plain(_of_another_kind(agency, rsa, p256, other)),
         },
@@ -233,6 +242,20 @@ def _request(**changes: Any) -> EvidenceRequest:
 def _passkey(rsa_bits: int | None = None) -> SoftPasskey:
     origin = "http://localhost:8400"
     return SoftPasskey.create(rp_id="localhost", origin=origin, rsa_bits=rsa_bits)
+
+
+def _outcome(request_digest: str) -> str:
+    return (
+        Outcome(
+            request_digest=request_digest,
+            agency="lakeland",
+            officer_id=DRAFTER[0],
+            outcome="not_used",
+            is_resolved=True,
+        )
+        .encode()
+        .decode()
+    )
 
 
 def _plain(signed: SignedRequest) -> Any:

@@ -60,15 +60,20 @@ class RequestRecord:
 
     `keeps_from` is the place in `Register.limits` of the oldest limits whose counts (R4) it kept
     when it was published, with all that came after them: those that it was let in by may be too
-    young to count (facts.py).
+    young to count (facts.py). `withdrawn_index` is the entry that took it back.
     """
 
     index: int
     request: EvidenceRequest
     signed: SignedRequest
     keeps_from: int
-    is_withdrawn: bool = False
+    withdrawn_index: int | None = None
     renewed_by: str | None = None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether its agency took it back."""
+        return self.withdrawn_index is not None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -149,7 +149,7 @@ class Register:
             case RequestLeaf():
                 return self._prepare_request(index, body)
             case WithdrawnLeaf():
-                return self._prepare_withdrawal(body)
+                return self._prepare_withdrawal(index, body)
             case RefusedLeaf():
                 return self._prepare_refusal(body)
 
@@ -379,7 +379,7 @@ class Register:
         check_renewal(request, renewed.request)
         return renewed
 
-    def _prepare_withdrawal(self, leaf: WithdrawnLeaf) -> Callable[[], None]:
+    def _prepare_withdrawal(self, index: int, leaf: WithdrawnLeaf) -> Callable[[], None]:
         officer = self.officer_of(leaf.signed.officer)
         if officer is None or officer.is_revoked:
             raise EntryVoid("the officer's certificate isn't in the register, or was revoked")
@@ -394,8 +394,8 @@ class Register:
 
         def take() -> None:
             for one in (record, renewed):
-                if one is not None:
-                    one.is_withdrawn = True
+                if one is not None and not one.is_withdrawn:
+                    one.withdrawn_index = index
 
         return take
 

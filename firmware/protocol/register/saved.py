@@ -43,7 +43,7 @@ class SavedRequest(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_
     """A `RequestRecord` but for its texts, which are in the entry."""
 
     index: int
-    is_withdrawn: bool
+    withdrawn_index: int | None
     renewed_by: str | None
     keeps_from: int
 
@@ -82,7 +82,7 @@ def save_register(register: Register, *, root: bytes, code: bytes) -> bytes:
         requests=[
             SavedRequest(
                 index=record.index,
-                is_withdrawn=record.is_withdrawn,
+                withdrawn_index=record.withdrawn_index,
                 renewed_by=record.renewed_by,
                 keeps_from=record.keeps_from,
             )
@@ -161,7 +161,7 @@ def _record(
         index=saved.index,
         request=request,
         signed=_shared(body.signed, certificates),
-        is_withdrawn=saved.is_withdrawn,
+        withdrawn_index=saved.withdrawn_index,
         renewed_by=saved.renewed_by,
         keeps_from=saved.keeps_from,
     )

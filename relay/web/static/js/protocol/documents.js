@@ -33,7 +33,7 @@
  *
  * @typedef {{certificate: string, signature: string}} SignedCertificate
  * @typedef {{request: string, assertion: Assertion, officer: SignedCertificate, cosignature: Assertion, cosigner: SignedCertificate}} SignedRequest
- * @typedef {{v: 1, domain: string, agency: string, officer_id: string, name: string, role: "officer" | "approver", passkey: PasskeyKey, not_after_ms: number}} OfficerCertificate
+ * @typedef {{v: 1, domain: string, agency: string, officer_id: string, name: string, role: "officer" | "approver" | "records" | "admin", passkey: PasskeyKey, not_after_ms: number}} OfficerCertificate
  * @typedef {{v: 1, domain: "doorward/request-withdrawal/v1", request_digest: string, agency: string, officer_id: string}} Withdrawal
  * @typedef {{id: string, name: string, signing_key: string, sealing_keys: string[], agreement_until_ms: number, cells: string[]}} Agency
  *

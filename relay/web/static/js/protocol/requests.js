@@ -17,6 +17,7 @@ export const REQUEST_TAG = "doorward/request/v1";
 export const COSIGN_TAG = "doorward/request-cosign/v1";
 export const WITHDRAW_TAG = "doorward/request-withdrawal/v1";
 const OFFICER_TAG = "doorward/officer/v1";
+const ASKING_ROLES = ["officer", "approver"];
 const AGENCY_ID = /^[a-z0-9](-?[a-z0-9]){1,39}$/;
 const CELL = /^89[0-9a-f]{13}$/;
 const CASE_NUMBER = /^[A-Z0-9/-]{1,24}$/;
@@ -98,6 +99,7 @@ export async function checkRequest(signed, agency) {
   const { officer_id, officer_name, cosigner_id, cosigner_name } = request;
   const drafter = await checkOfficer(signed.officer, agency, officer_id, officer_name);
   const cosigner = await checkOfficer(signed.cosigner, agency, cosigner_id, cosigner_name);
+  must(mayAsk(drafter) && mayAsk(cosigner), "only an officer or an approver signs requests");
   must(drafter.officer_id !== cosigner.officer_id, "an officer can't co-sign their own request");
   must(
     drafter.passkey.credential_id !== cosigner.passkey.credential_id &&
@@ -113,6 +115,11 @@ export async function checkRequest(signed, agency) {
   const cosigned = await challenge(COSIGN_TAG, signed.request);
   await checkAssertion(signed.cosignature, cosigner.passkey, cosigned);
   return request;
+}
+
+/** Tells whether whoever is certified may sign requests and withdrawals. @param {{role: string}} certificate */
+export function mayAsk({ role }) {
+  return ASKING_ROLES.includes(role);
 }
 
 /**

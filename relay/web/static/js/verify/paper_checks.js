@@ -17,6 +17,7 @@ import {
 import { contentFiles } from "../protocol/packages.js";
 import { challenge, checkAssertion, verifyP256 } from "../protocol/passkeys.js";
 import { isLine } from "../protocol/plain_text.js";
+import { mayAsk } from "../protocol/requests.js";
 import { checkIssued, parseCertificate } from "./certificate.js";
 import { NotCheckable } from "./checks.js";
 import {
@@ -109,6 +110,7 @@ export async function checkSignatures(files, signingKey) {
   const request = requestUnverified(files);
   const drafter = await checkOfficer(signed.officer, signingKey, request.agency, request.officer_id, request.officer_name);
   const cosigner = await checkOfficer(signed.cosigner, signingKey, request.agency, request.cosigner_id, request.cosigner_name);
+  must(mayAsk(drafter) && mayAsk(cosigner), "only an officer or an approver signs requests");
   must(drafter.officer_id !== cosigner.officer_id, "an officer can't co-sign their own request");
   must(drafter.passkey.public_key !== cosigner.passkey.public_key, "both signatures are by one passkey");
   must(drafter.passkey.credential_id !== cosigner.passkey.credential_id, "both signatures are by one passkey");

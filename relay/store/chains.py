@@ -1,0 +1,60 @@
+"""What the database knows of a package's way: who fetched it, and where the log says so."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from relay.store.database import Transaction
+from relay.store.schema import accounts, downloads, log_entries, packages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadRow:
+    """One download, and by whom."""
+
+    id: str
+    officer: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedEntry:
+    """An entry's place in its log, and since when it might have one."""
+
+    index: int
+    not_before_ms: int
+
+
+async def list_downloads(tx: Transaction, package_id: str) -> list[DownloadRow]:
+    """Return who fetched a package, in order."""
+    query = (
+        select(downloads.c.id, accounts.c.name, downloads.c.at_ms)
+        .join(accounts, accounts.c.id == downloads.c.account_id)
+        .where(downloads.c.package_id == package_id)
+        .order_by(downloads.c.at_ms, downloads.c.id)
+    )
+    return [
+        DownloadRow(id=row.id, officer=row.name, at_ms=row.at_ms) for row in await tx.execute(query)
+    ]
+
+
+async def list_downloaded(tx: Transaction, agency: str) -> dict[str, int]:
+    """Return an agency's packages that its officers have fetched, and when first."""
+    query = (
+        select(packages.c.package_id, func.min(downloads.c.at_ms).label("first_ms"))
+        .join(downloads, downloads.c.package_id == packages.c.package_id)
+        .where(packages.c.agency == agency)
+        .group_by(packages.c.package_id)
+    )
+    return {row.package_id: row.first_ms for row in await tx.execute(query)}
+
+
+async def find_placed(tx: Transaction, log: str, key: str) -> PlacedEntry | None:
+    """Return where the entry of a key stands; None if it has no place yet."""
+    query = select(log_entries.c.leaf_index, log_entries.c.not_before_ms).where(
+        log_entries.c.log == log, log_entries.c.key == key
+    )
+    row = (await tx.execute(query)).first()
+    if row is None or row.leaf_index is None:
+        return None
+    return PlacedEntry(index=row.leaf_index, not_before_ms=row.not_before_ms)

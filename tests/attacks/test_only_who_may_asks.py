@@ -1,0 +1,112 @@
+"""Whoever an agency certified for something else than asking gets no request out, and ends none.
+
+The roles `records` and `admin` have real passkeys and real certificates. Here they sign past every
+page, and a hostile relay publishes it: doorbells read the register and judge by themselves.
+"""
+
+import pytest
+from msgspec.structs import replace
+
+from firmware.consent.request_rules import RequestRefused, check_request
+from firmware.protocol.encoding import WireError, unb64u
+from firmware.protocol.passkeys import challenge
+from firmware.protocol.register.entries import Leaf, RequestLeaf, WithdrawnLeaf
+from firmware.protocol.requests import (
+    WITHDRAW_TAG,
+    OfficerRole,
+    SignedRequest,
+    SignedWithdrawal,
+    Withdrawal,
+    check_signatures,
+    check_withdrawal,
+    parse_request,
+)
+from tests.fakes.log_town import Town, TownOfficer, make_town
+
+OTHER_ROLES: tuple[OfficerRole, ...] = ("records", "admin")
+
+
+def add_old_officer(town: Town, role: OfficerRole) -> TownOfficer:
+    """Certify somebody long enough ago for every delay."""
+    officer = town.add_officer("Clerk Ek", role=role)
+    town.wind(days=4)
+    return officer
+
+
+def sign(town: Town, clerk: TownOfficer, *, place: str) -> SignedRequest:
+    """Return a request that the clerk drafted or co-signed."""
+    if place == "drafts":
+        request = town.request(officer_id=clerk.id, officer_name=clerk.name)
+        return town.sign(request, officer=clerk)
+    request = town.request(cosigner_id=clerk.id, cosigner_name=clerk.name)
+    return town.sign(request, cosigner=clerk)
+
+
+def is_asked(town: Town, signed: SignedRequest) -> bool:
+    """Tell whether a doorbell in the area would take a grant for it."""
+    try:
+        check_request(
+            signed.request_digest,
+            town.facts(),
+            now_ms=town.now_ms,
+            cell=parse_request(signed).cells[0],
+            refused=frozenset(),
+        )
+    except RequestRefused:
+        return False
+    return True
+
+
+def withdrawal_by(town: Town, clerk: TownOfficer, signed: SignedRequest) -> SignedWithdrawal:
+    text = Withdrawal(
+        request_digest=signed.request_digest, agency=town.agreement.agency, officer_id=clerk.id
+    ).encode()
+    return SignedWithdrawal(
+        withdrawal=text.decode(),
+        assertion=clerk.passkey.sign(challenge(WITHDRAW_TAG, text)),
+        officer=clerk.certificate,
+    )
+
+
+@pytest.mark.parametrize("place", ["drafts", "co-signs"])
+@pytest.mark.parametrize("role", OTHER_ROLES)
+def test_no_doorbell_hears_a_request_by_another_role(role: OfficerRole, place: str) -> None:
+    """Seen to be asked, in each case, without `check_may_ask` in `check_officers`."""
+    town = make_town()
+    clerk = add_old_officer(town, role)
+    signed = sign(town, clerk, place=place)
+    with pytest.raises(WireError, match="only an officer or an approver signs requests"):
+        check_signatures(signed, unb64u(town.agreement.signing_key))
+    town.append(RequestLeaf(signed=signed))
+    assert not is_asked(town, signed)
+    assert "only an officer or an approver" in town.register.voids[-1].why
+
+
+@pytest.mark.parametrize("role", OTHER_ROLES)
+def test_another_role_withdraws_nothing(role: OfficerRole) -> None:
+    """Seen to end the request without `check_may_ask` in `check_withdrawal`."""
+    town = make_town()
+    clerk = add_old_officer(town, role)
+    signed = town.publish()
+    withdrawal = withdrawal_by(town, clerk, signed)
+    with pytest.raises(WireError, match="only an officer or an approver signs requests"):
+        check_withdrawal(withdrawal, unb64u(town.agreement.signing_key))
+    leaf = WithdrawnLeaf(signed=withdrawal)
+    why = town.register.would_refuse(Leaf(body=leaf).encode())
+    assert why is not None
+    assert "only an officer or an approver" in why
+    town.append(leaf)
+    assert is_asked(town, signed)
+
+
+def test_who_may_ask_has_one_of_two_roles_in_the_certificate_that_the_agency_signed() -> None:
+    """A clerk who writes another role into their certificate no longer has the agency's word."""
+    town = make_town()
+    clerk = add_old_officer(town, "records")
+    certificate = replace(
+        clerk.certificate,
+        certificate=clerk.certificate.certificate.replace('"records"', '"officer"'),
+    )
+    signed = replace(sign(town, clerk, place="co-signs"), cosigner=certificate)
+    with pytest.raises(WireError, match="didn't certify this officer"):
+        check_signatures(signed, unb64u(town.agreement.signing_key))
