@@ -10,6 +10,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ICONS, drawIcon, readMark } from "./icons.mjs";
+import { writeMapFiles } from "./map_files.mjs";
 import { writeSavedPage } from "./saved_page.mjs";
 import { writeWorker } from "./shell.mjs";
 
@@ -38,6 +39,7 @@ for (const target of [join(pages, "vendor"), join(app, "vendor")]) {
   writeWords(join(target, "words.js"));
 }
 copy("node_modules/hpke/LICENSE.md", join(pages, "vendor/hpke.LICENSE.md")); // wheels carry it
+writeMapFiles(root, join(pages, "vendor"));
 copy("node_modules/qrcode-generator/dist/qrcode.mjs", join(app, "vendor/qrcode.mjs"));
 writeFileSync(
   join(app, "vendor/qrcode.d.mts"),

@@ -12,6 +12,7 @@ const vectors = JSON.parse(
 );
 
 const { checkRequest, parseRequestUnverified, requestDigest, withdrawalText } = await use("requests.js");
+const { outcomeText } = await use("outcomes.js");
 const { verifyPasskey } = await use("passkeys.js");
 const { WireError, canonical, parseCanonical, unb64u } = await use("encoding.js");
 const { agency, signed, digest, forms, held, refused } = vectors;
@@ -52,4 +53,11 @@ test("a withdrawal is canonical", () => {
   const what = { request_digest: digest, agency: "lakeland", officer_id: "a".repeat(26) };
   const withdrawal = parseCanonical(withdrawalText(what));
   assert.deepEqual(withdrawal, { v: 1, domain: "doorward/request-withdrawal/v1", ...what });
+});
+
+test("an outcome is canonical, and what the relay parses", () => {
+  const what = { request_digest: digest, agency: "lakeland", officer_id: "a".repeat(26), outcome: "not_used", is_resolved: true };
+  const written = outcomeText(/** @type {any} */ (what));
+  assert.deepEqual(parseCanonical(written), { v: 1, domain: "doorward/outcome/v1", ...what });
+  assert.equal(written, vectors.outcome);
 });

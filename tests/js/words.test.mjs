@@ -37,7 +37,7 @@ function keysOf(template) {
 }
 
 test("every text in the catalog is named by a page", () => {
-  const code = modules.map(read).join("\n");
+  const code = [...modules, "../web/static/js/protocol/letter.js"].map(read).join("\n");
   const named = new Set([...code.matchAll(/"([a-z0-9_.]+)"/g)].map(([, key]) => key));
   const made = [...code.matchAll(/`([a-z_]+\.[^`\s]*\$\{[^`]*?\}[^`\s]*)`/g)].map(([, template]) => keysOf(template));
   const isNamed = (key) => named.has(key) || named.has(key.replace(/\.(one|other)$/, "")) || made.some((keys) => keys.test(key));

@@ -1,12 +1,15 @@
 /**
- * An officer's request, or a renewal: written in the form, made canonical, signed by passkey, and
- * handed in for the second officer.
+ * An officer's request, or a renewal: written in the form, looked at by the rules, made canonical,
+ * signed by passkey, and handed in for the second officer.
  * @module
  */
+import { Checks } from "./asking/checks.js";
+import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./asking/form.js";
+import { drawPreview } from "./asking/preview.js";
+import { Saving } from "./asking/saving.js";
 import { signDocument } from "./browser/passkey.js";
 import { Refused, guarded, pageData, post, say, t } from "./page.js";
-import { canonical, newId, parseCanonical } from "./protocol/encoding.js";
-import { withoutMisleading } from "./protocol/plain_text.js";
+import { canonical, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
 import { drawTerms } from "./terms.js";
 
@@ -15,85 +18,24 @@ import { drawTerms } from "./terms.js";
 /** @typedef {import("./protocol/documents.js").SignedCertificate} SignedCertificate */
 /** @typedef {{officer_id: string, name: string, agency: string, certificate: SignedCertificate | null}} Officer */
 
-const HOUR_MS = 3600 * 1000;
-
 const form = /** @type {HTMLFormElement} */ (document.getElementById("request"));
+const button = /** @type {HTMLButtonElement} */ (document.getElementById("publish"));
 const officer = /** @type {Officer} */ (pageData("officer"));
 const renewed = /** @type {EvidenceRequest | null} */ (pageData("renewed"));
-const lifeMs = Number(form.dataset.maxLifeMs);
-
-/** Who is chosen to co-sign it. */
-function cosigner() {
-  const choice = /** @type {HTMLSelectElement} */ (form.elements.namedItem("cosigner"));
-  const { value, dataset } = choice.selectedOptions[0];
-  return { id: value, name: dataset.name ?? "", role: dataset.role };
-}
-
-/** @returns {EvidenceRequest} the renewed request again, by this officer and from now on */
-function renewal() {
-  const { id, name } = cosigner();
-  const created_ms = Date.now();
-  const old = /** @type {EvidenceRequest} */ (renewed);
-  return {
-    ...old,
-    id: newId(),
-    officer_id: officer.officer_id,
-    officer_name: officer.name,
-    cosigner_id: id,
-    cosigner_name: name,
-    created_ms,
-    expires_ms: created_ms + lifeMs,
-    renews: old.id,
-  };
-}
+const limits = { lifeMs: Number(form.dataset.maxLifeMs), longMs: Number(form.dataset.longWindowMs) };
 
 /** @returns {EvidenceRequest} what the form says */
 function written() {
-  const data = new FormData(form);
-  const field = (/** @type {string} */ name) => withoutMisleading(String(data.get(name) ?? "")).trim();
-  const lines = (/** @type {string} */ name) => field(name).replaceAll("\r\n", "\n");
-  const moment = (/** @type {string} */ name) => new Date(field(name)).getTime();
-  const typed = field("cells").split(/[\s,;]+/).filter(Boolean);
-  const cells = [...new Set([...data.getAll("cell").map(String), ...typed])];
-  if (cells.length === 0) throw new Refused(t("no_cells"));
-  const [from_ms, to_ms] = [moment("from"), moment("to")];
-  const [reason, danger] = [lines("reason"), lines("danger")];
-  const { id, name, role } = cosigner();
-  const isLong = to_ms - from_ms > Number(form.dataset.longWindowMs);
-  if (isLong && reason === "") throw new Refused(t("need_reason"));
-  if (danger !== "" && role !== "approver") throw new Refused(t("need_approver"));
-  const created_ms = Date.now();
-  return {
-    v: 1,
-    domain: REQUEST_TAG,
-    id: newId(),
-    agency: officer.agency,
-    officer_id: officer.officer_id,
-    officer_name: officer.name,
-    cosigner_id: id,
-    cosigner_name: name,
-    contact: field("contact"),
-    case_number: field("case_number").toUpperCase(),
-    incident_type: field("incident_type"),
-    text: lines("text"),
-    cells,
-    from_ms,
-    to_ms,
-    retention_days: Number(field("retention_days")),
-    onward_sharing: field("onward_sharing") === "prosecutor" ? "prosecutor" : "none",
-    created_ms,
-    expires_ms: created_ms + lifeMs,
-    reason: isLong ? reason : "",
-    danger,
-  };
+  return requestOf(readForm(form), officer, cosignerOf(form), limits);
 }
 
-async function handIn() {
+/** @param {EvidenceRequest} asked @param {string | null} form_id the draft that it was written from */
+async function signAndSend(asked, form_id) {
   if (officer.certificate === null) return;
   const certificate = /** @type {OfficerCertificate} */ (
     parseCanonical(officer.certificate.certificate)
   );
-  const request = canonical(renewed === null ? written() : renewal());
+  const request = canonical(asked);
   say(t("signing_in"));
   const assertion = await signDocument({
     tag: REQUEST_TAG,
@@ -103,29 +45,77 @@ async function handIn() {
   });
   say(t("sending"));
   const draft = { request, assertion, officer: officer.certificate };
-  const { id } = await post("/agency/requests", { draft });
+  const { id } = await post("/agency/requests", { draft, form_id });
   say(t("handed_in"));
   location.assign(`/agency/requests/${id}`);
 }
 
-/** Sets the window's fields to the last hour, and their limits to what may be asked for. */
-function prepareWindow() {
-  const local = (/** @type {number} */ ms) => {
-    const zone = new Date(ms).getTimezoneOffset() * 60_000;
-    return new Date(ms - zone).toISOString().slice(0, 19);
+/** Loads the area's parts once somebody comes near it. @param {HTMLElement} place @param {() => void} changed */
+function openArea(place, changed) {
+  const load = async () => {
+    place.textContent = t("map.loading");
+    try {
+      const { openChooser } = await import("./map/chooser.js");
+      const area = await openChooser(place, pageData("chosen") ?? []);
+      area.addEventListener("change", changed);
+    } catch (error) {
+      console.warn("area", error);
+      place.textContent = t("map.load_failed", { message: error instanceof Error ? error.message : "" });
+    }
   };
-  const fields = { from: Date.now() - HOUR_MS, to: Date.now() };
-  for (const [name, ms] of Object.entries(fields)) {
-    const input = /** @type {HTMLInputElement} */ (form.elements.namedItem(name));
-    input.value ||= local(ms);
-    input.min = local(Date.now() - Number(form.dataset.maxAgeMs));
-  }
+  const watch = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      watch.disconnect();
+      void load();
+    },
+    { rootMargin: "400px" },
+  );
+  watch.observe(place);
 }
 
-if (renewed === null) prepareWindow();
-else drawTerms(/** @type {HTMLElement} */ (document.querySelector("dl.terms")), renewed);
+function openForm() {
+  prepareWindow(form);
+  button.hidden = false;
+  form.noValidate = true; // what is wrong is said beside the field, all at once
+  const checks = new Checks(form);
+  const saving = new Saving(form);
+  const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
+  const article = /** @type {HTMLElement} */ (preview.querySelector("article"));
+  const draw = () => drawPreview(article, written(), form.dataset.agency ?? "");
+  preview.hidden = false;
+  form.addEventListener("input", draw);
+  form.addEventListener("change", draw);
+  draw();
+  openArea(/** @type {HTMLElement} */ (document.getElementById("area")), () => {
+    checks.touch("cells");
+    saving.soon();
+    draw();
+  });
+  return async () => {
+    say(t("checking"));
+    await checks.insist();
+    saving.stop();
+    try {
+      await signAndSend(written(), saving.id);
+    } catch (error) {
+      saving.isOver = false;
+      throw error;
+    }
+  };
+}
+
+/** @param {EvidenceRequest} old */
+function openRenewal(old) {
+  drawTerms(/** @type {HTMLElement} */ (document.querySelector("dl.terms")), old);
+  return () => signAndSend(renewalOf(old, officer, cosignerOf(form), limits.lifeMs), null);
+}
+
+const handIn = renewed === null ? openForm() : openRenewal(renewed);
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const button = /** @type {HTMLButtonElement} */ (document.getElementById("publish"));
-  guarded(button, handIn);
+  void guarded(button, async () => {
+    if (officer.certificate === null) throw new Refused(t("cancelled"));
+    await handIn();
+  });
 });

@@ -1,0 +1,98 @@
+"""Names of places from a file that the operator names, in GeoNames' format, to be searched.
+
+The format is https://download.geonames.org/export/dump/ (tab-separated, UTF-8, no header): column
+2 is the name, 4 its other names, 5 and 6 latitude and longitude, 15 the population. Nobody outside
+is asked what an officer looks for.
+"""
+
+import math
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from relay.errors import ConfigError
+
+MAX_PLACES = 200_000
+MAX_FOUND = 20
+MIN_SEARCH_CHARS = 2
+_COLUMNS = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One named place."""
+
+    name: str
+    lat: float
+    lon: float
+    population: int
+    keys: str
+    """All its names as they are compared, each between two bars."""
+
+
+class Places:
+    """What an operator's file names; empty without one."""
+
+    def __init__(self, places: Iterable[Place] = ()) -> None:
+        self._places = sorted(places, key=lambda place: -place.population)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def search(self, text: str, is_inside: Callable[[Place], bool]) -> list[tuple[Place, bool]]:
+        """Return the places whose name begins with a text, or else holds it, and whether each is
+        inside: those that are come first, then the larger ones.
+        """
+        key = comparable(text)
+        if len(key) < MIN_SEARCH_CHARS:
+            return []
+        begins = [place for place in self._places if f"|{key}" in place.keys]
+        found = begins or [place for place in self._places if key in place.keys]
+        told = [(place, is_inside(place)) for place in found]
+        told.sort(key=lambda one: not one[1])  # stable: by population within both
+        return told[:MAX_FOUND]
+
+
+def load_places(path: Path | None) -> Places:
+    """Read the file that `[map] places` names, or raise ConfigError; no name, no places."""
+    if path is None:
+        return Places()
+    expected = "a file in GeoNames' format (tab-separated, UTF-8)"
+    try:
+        with path.open(encoding="utf-8", newline="\n") as file:
+            places = [_parse(line) for line in file if line.strip()]
+    except OSError as error:
+        raise ConfigError("map.places", str(path), f"{expected}: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError("map.places", str(path), f"{expected}: {error}") from error
+    if len(places) > MAX_PLACES:
+        shorter = f"at most {MAX_PLACES} places: leave out those far from your agencies"
+        raise ConfigError("map.places", str(path), shorter)
+    return Places(places)
+
+
+def comparable(text: str) -> str:
+    """Return a name as it is compared: small letters without accents, so that "malmo" finds."""
+    if text.isascii():
+        return text.strip().lower().replace("|", "")
+    decomposed = unicodedata.normalize("NFKD", text.strip().casefold())
+    return "".join(char for char in decomposed if not unicodedata.combining(char) and char != "|")
+
+
+def _parse(line: str) -> Place:
+    columns = line.rstrip("\r\n").split("\t")
+    if len(columns) < _COLUMNS:
+        raise ValueError(f"a line has {len(columns)} columns, not {_COLUMNS} or more")
+    lat, lon = float(columns[4]), float(columns[5])
+    if not (math.isfinite(lat) and math.isfinite(lon) and abs(lat) <= 90 and abs(lon) <= 180):
+        raise ValueError(f"{lat}, {lon} isn't on Earth")
+    name = "".join(char for char in columns[1] if char.isprintable())[:200]
+    keys = [comparable(one) for one in (columns[1], *columns[3].split(",")) if one]
+    return Place(
+        name=name,
+        lat=lat,
+        lon=lon,
+        population=int(columns[14] or 0),
+        keys="".join(f"|{key}" for key in dict.fromkeys(keys)),
+    )

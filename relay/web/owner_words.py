@@ -1,0 +1,24 @@
+"""The owner's app's own words for a request, so that an officer reads what an owner will read.
+
+They come from the app's own texts; js/protocol/letter.js puts them together in both places.
+"""
+
+import json
+from importlib import resources
+from typing import Final
+
+KEYS: Final = (
+    "release.title", "release.title_emergency", "release.ignore", "release.emergency",
+    "release.danger", "release.emergency_help", "release.asks", "release.case",
+    "release.incident", "release.officer", "release.cosigner", "release.contact",
+    "release.reason", "release.keep", "release.days", "release.share", "release.sharing_none",
+    "release.sharing_prosecutor", "release.until",
+)  # fmt: skip
+
+
+def owner_words(language: str) -> dict[str, str]:
+    """Return the texts that an owner reads of a request, in one language."""
+    folder = resources.files("relay").joinpath("owner_app", "locales")
+    texts: dict[str, str] = json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))
+    incidents = {key: text for key, text in texts.items() if key.startswith("incident.")}
+    return {key: texts[key] for key in KEYS} | incidents

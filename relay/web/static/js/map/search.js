@@ -1,0 +1,92 @@
+/**
+ * The search over the map and the table: coordinates and cells are read here, names are looked up in
+ * the relay's own list, so that nobody else learns what is searched.
+ * @module
+ */
+import { t } from "../page.js";
+import { make } from "./elements.js";
+import { parsePlace } from "./typed_place.js";
+
+/** @typedef {import("./area.js").Area} Area */
+/** @typedef {import("./area.js").Offer} Offer */
+/** @typedef {import("./area.js").Point} Point */
+/** @typedef {{name: string, lat: number, lon: number, is_inside: boolean}} Place */
+
+/**
+ * @param {Area} area
+ * @param {{has_places: boolean}} given
+ * @param {{said: (offer: Offer) => void, show: (point: Point) => void}} told
+ */
+export function searchBox(area, { has_places }, { said, show }) {
+  const results = make("ul", { class: "rows", id: "places", "aria-live": "polite" });
+  const input = make("input", { id: "place-search", type: "search", autocomplete: "off", spellcheck: false, maxlength: 200, "aria-describedby": "place-hint" });
+  const find = async () => {
+    if (input.value.trim() === "") return results.replaceChildren();
+    results.replaceChildren(...(await found(area, input.value, has_places, { said, show })));
+  };
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault(); // the form isn't handed in by this
+    void find();
+  });
+  const hint = t(has_places ? "map.search_hint" : "map.search_hint_no_names");
+  return make(
+    "div",
+    { class: "search" },
+    make("label", { for: "place-search" }, t("map.search")),
+    make("div", { class: "search-line" }, input, make("button", { type: "button", id: "find-place", onclick: find }, t("map.find"))),
+    make("p", { id: "place-hint", class: "hint" }, hint),
+    results,
+  );
+}
+
+/**
+ * @param {Area} area @param {string} text @param {boolean} hasPlaces
+ * @param {{said: (offer: Offer) => void, show: (point: Point) => void}} told
+ */
+async function found(area, text, hasPlaces, told) {
+  const typed = parsePlace(text);
+  if (typed !== null && "cells" in typed) {
+    const cells = typed.cells.filter((cell) => area.isCell(cell));
+    if (cells.length < typed.cells.length) return [nothing("map.no_such_cell")];
+    return cells.map((cell) => row(area, cell, cell, told));
+  }
+  if (typed !== null) return [row(area, pointText(typed.point), area.cellAt(typed.point), told)];
+  if (!hasPlaces) return [nothing("map.not_a_place")];
+  const places = await lookUp(text);
+  if (places === null) return [nothing("offline")];
+  if (places.length === 0) return [nothing("map.no_such_name")];
+  return places.map(({ name, lat, lon }) => row(area, name, area.cellAt([lat, lon]), told));
+}
+
+/** @param {string} text @returns {Promise<Place[] | null>} */
+async function lookUp(text) {
+  const answer = await fetch(`/agency/places?q=${encodeURIComponent(text)}`, { headers: { Accept: "application/json" } }).catch(() => null);
+  return answer?.ok ? (await answer.json()).places : null;
+}
+
+/**
+ * @param {Area} area @param {string} name @param {string} cell
+ * @param {{said: (offer: Offer) => void, show: (point: Point) => void}} told
+ */
+function row(area, name, cell, { said, show }) {
+  const isInside = area.inside.has(cell);
+  const add = make("button", { type: "button", "data-cell": cell, "aria-label": t("map.add_place", { name }), onclick: () => said(area.add([cell])) }, t("map.add"));
+  return make(
+    "li",
+    {},
+    make("div", { class: "grow" }, make("strong", {}, name), make("br"), make("span", { class: "muted" }, t(isInside ? "map.is_inside" : "map.is_outside", { cell }))),
+    make("button", { type: "button", "aria-label": t("map.show_place", { name }), onclick: () => show(area.centre(cell)) }, t("map.go")),
+    isInside && add,
+  );
+}
+
+/** @param {string} key */
+function nothing(key) {
+  return make("li", { class: "empty" }, t(key));
+}
+
+/** @param {Point} point */
+function pointText(point) {
+  return point.map((degrees) => degrees.toFixed(5)).join(", ");
+}

@@ -1,0 +1,124 @@
+/**
+ * The area of a request, in the browser as the relay has it: the same shapes are the same cells, and
+ * nothing is chosen that the register would refuse.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import test from "node:test";
+
+const home = new URL("../../relay/web/static/", import.meta.url);
+const use = (name) => import(new URL(name, home).href);
+const { areas } = JSON.parse(readFileSync(new URL("../vectors/areas.json", import.meta.url), "utf8"));
+
+const h3 = await use("vendor/h3.js");
+const { Area, circle, rectangle } = await use("js/map/area.js");
+const { parsePlace } = await use("js/map/typed_place.js");
+const { simplified } = await import(new URL("../../relay/web/map_files.mjs", import.meta.url).href);
+
+const MIDDLE = "8928308280fffff";
+const NEAR = h3.gridDisk(MIDDLE, 3);
+const OUTSIDE = h3.gridDisk(MIDDLE, 4).find((cell) => !NEAR.includes(cell));
+
+function area({ cells = NEAR, merged = [], max_cells = 12 } = {}) {
+  return new Area(h3, { cells, merged, max_cells });
+}
+
+/** What h3-js makes of GeoJSON, its holes too. */
+function cellsOf(geojson) {
+  const found = polygonsOf(geojson).flatMap((rings) => h3.polygonToCells(rings, 9, true));
+  return [...new Set(found)].sort();
+}
+
+/** @returns the rings of each polygon */
+function polygonsOf({ type, coordinates, geometry, features }) {
+  if (type === "FeatureCollection") return features.flatMap(polygonsOf);
+  if (type === "Feature") return polygonsOf(geometry);
+  return type === "MultiPolygon" ? coordinates : [coordinates];
+}
+
+for (const { name, geojson, cells } of areas) {
+  test(`the browser finds the cells that the relay finds: ${name}`, () => {
+    assert.deepEqual(cellsOf(geojson), cells);
+    if (geojson.type !== "Polygon" || geojson.coordinates.length > 1) return;
+    const ring = geojson.coordinates[0].slice(0, -1).map(([lon, lat]) => [lat, lon]);
+    const drawn = area().cellsIn(ring);
+    if (drawn !== null) assert.deepEqual(drawn.sort(), cells);
+  });
+}
+
+test("what lies outside is left out and said, and too much adds nothing", () => {
+  const some = area();
+  assert.deepEqual(some.add([MIDDLE, OUTSIDE]), { cells: [MIDDLE], outside: [OUTSIDE], isTooMany: false });
+  assert.deepEqual([...some.chosen], [MIDDLE]);
+  const many = some.add(NEAR);
+  assert.equal(many.isTooMany, true);
+  assert.deepEqual([...some.chosen], [MIDDLE]);
+  assert.equal(some.add(h3.gridDisk(MIDDLE, 1)).isTooMany, false);
+  assert.equal(some.chosen.size, 7);
+  assert.ok(some.km2() > 0.6 && some.km2() < 0.8);
+});
+
+test("merged cells come and go together, and count together", () => {
+  const [, one, other] = NEAR;
+  const some = area({ merged: [[one, other]], max_cells: 2 });
+  assert.deepEqual(some.add([one]).cells.sort(), [one, other].sort());
+  assert.equal(some.add([MIDDLE]).isTooMany, true);
+  some.remove(other);
+  assert.equal(some.chosen.size, 0);
+  some.add([MIDDLE]);
+  assert.equal(some.add([one]).isTooMany, true); // it would bring the other
+});
+
+test("a change is told once, and a choice that is none isn't", () => {
+  const some = area();
+  let told = 0;
+  some.addEventListener("change", () => told++);
+  some.add([OUTSIDE]);
+  assert.equal(told, 0);
+  some.toggle(MIDDLE);
+  some.toggle(MIDDLE);
+  assert.equal(told, 2);
+  assert.equal(some.chosen.size, 0);
+});
+
+test("a small shape is the cell in its middle, a line too, and a huge one is never computed", () => {
+  const some = area();
+  const [lat, lon] = some.centre(MIDDLE);
+  const near = [lat + 0.0001, lon + 0.0001];
+  assert.deepEqual(some.cellsIn(rectangle([lat, lon], near)), [MIDDLE]);
+  assert.deepEqual(some.cellsIn(rectangle([lat, lon], [lat, lon])), [MIDDLE]);
+  assert.deepEqual(some.cellsIn([[lat, lon], near, near]), [MIDDLE]);
+  assert.equal(some.cellsIn(rectangle([-80, -170], [80, 170])), null);
+  const round = some.cellsIn(circle([lat, lon], [lat + 0.004, lon]));
+  assert.ok(round.includes(MIDDLE) && round.length > 4 && round.length < 13);
+});
+
+test("a cell has six neighbours, clockwise from the north", () => {
+  const around = area().neighbours(MIDDLE);
+  assert.equal(around.length, 6);
+  assert.deepEqual(around.map(({ degrees }) => degrees), around.map(({ degrees }) => degrees).toSorted((a, b) => a - b));
+  assert.ok(around.every(({ cell }) => h3.areNeighborCells(MIDDLE, cell)));
+});
+
+test("places are read as people type them", () => {
+  const at = (text) => parsePlace(text)?.point?.map((degrees) => Number(degrees.toFixed(4))) ?? null;
+  for (const text of ["59.33, 18.06", "59.33 18.06", "59.33,18.06", "59,33 18,06", "59,33; 18,06", " 59.33°N 18.06°E ", "59.33 N, 18.06 Ö", "59°19'48\"N 18°3'36\"E", "59° 19.8′ N, 18° 3.6′ E"]) {
+    assert.deepEqual(at(text), [59.33, 18.06], text);
+  }
+  assert.deepEqual(at("-33.9, 151.2"), [-33.9, 151.2]);
+  assert.deepEqual(at("33.9 S 70.6 V"), [-33.9, -70.6]);
+  assert.deepEqual(at("59, 18"), [59, 18]);
+  for (const text of ["", "Lakeland", "91, 0", "0, 181", "59.33", "12 Elm Street", "59.33, 18.06, 3"]) {
+    assert.equal(parsePlace(text), null, text);
+  }
+  assert.deepEqual(parsePlace(`${MIDDLE}, ${NEAR[1]}`), { cells: [MIDDLE, NEAR[1]] });
+  assert.equal(area().isCell(MIDDLE), true);
+  assert.equal(area().isCell("89ffffffffffffff"), false);
+  assert.equal(area().isCell("8828308281fffff"), false); // another resolution
+});
+
+test("an outline keeps what is off the line, and its ends", () => {
+  const line = [[0, 0], [1, 0.001], [2, 0], [3, 1], [4, 0]];
+  assert.deepEqual(simplified(line, 0.01), [[0, 0], [2, 0], [3, 1], [4, 0]]);
+  assert.deepEqual(simplified([[0, 0], [0, 0]], 0.01), [[0, 0], [0, 0]]);
+});
