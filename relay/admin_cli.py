@@ -1,4 +1,4 @@
-"""`doorward-relay admin …` and `moderate …`: what two people sign, and what a moderator decides.
+"""`doorward-relay admin …`: what administrators sign for the register.
 
     admin keygen --id ann --name "Ann Berg" --out KEYS      on the administrator's own machine
     admin charter --origin TOWN/register --admin ann.json --admin bob.json --out charter.json
@@ -7,18 +7,13 @@
     admin sign change.json --key ann.key.json               by each of two people
     admin submit change.json --config relay.toml            at the relay
 
-Only `submit` and `moderate` change the relay's database; `propose` and `show` look into it where
-they are given `--config`.
+Only `submit` changes the relay's database; `propose` and `show` look into it where they are given
+`--config`.
 """
 
 import argparse
 import asyncio
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
-
-import msgspec
 
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.administering import check_place
@@ -50,22 +45,18 @@ from relay.agency.changes import (
 )
 from relay.agency.keys import AgencyEnrolment, check_agreement, write_new_file
 from relay.agency.register import RegisterDesk
-from relay.clock import SystemClock
 from relay.config import Config, load
-from relay.custody.logs import LogEntries
 from relay.errors import ConfigError
-from relay.request.moderation import CATEGORIES, Moderation, describe_waiting, parse_category
+from relay.register_cli import with_register
 from relay.store import requests
 from relay.store.database import Database
-from relay.store.saved_file import SavedFile
 from relay.verify.reading import read_document
 
-T = TypeVar("T")
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add `admin` and `moderate` to the relay's command line."""
+    """Add `admin` to the relay's command line."""
     text = "change who may ask, by the signatures of two people"
     parser = commands.add_parser("admin", help=text, description=text)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
@@ -89,7 +80,6 @@ def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPa
     submit.add_argument("change", type=Path, metavar="change.json", help="or a revocation")
     submit.add_argument("--config", type=Path, required=True, metavar="relay.toml")
     submit.set_defaults(run=_submit)
-    _add_moderate(commands)
 
 
 # --- on an administrator's own machine ---
@@ -215,7 +205,7 @@ def _submit(options: argparse.Namespace) -> int:
             for text in texts:
                 await requests.put_agreement_text(tx, sha256_hex(text.encode()), text)
 
-    asyncio.run(_with_register(config, submit))
+    asyncio.run(with_register(config, submit))
     print("added to the register; it counts once witnesses have seen it for long enough")
     return 0
 
@@ -237,61 +227,8 @@ def _entry_of(path: Path) -> tuple[bytes, str, list[str]]:
     return proposed.entry(), f"change/{change.nonce}", texts
 
 
-def _moderate_list(options: argparse.Namespace) -> int:
-    async def show(database: Database, register: RegisterDesk) -> None:
-        rows = await Moderation(database, SystemClock(), register).list()
-        if options.json:
-            waiting = [{"id": row.id, "request": row.request} for row in rows]
-            print(msgspec.json.encode(waiting).decode())
-            return
-        for row in rows:
-            print("\n".join(describe_waiting(row)))
-        print(f"{len(rows)} wait" if rows else "nothing waits", file=sys.stderr)
-
-    asyncio.run(_with_register(load(options.config), show))
-    return 0
-
-
-def _moderate_pass(options: argparse.Namespace) -> int:
-    async def pass_on(database: Database, register: RegisterDesk) -> None:
-        await Moderation(database, SystemClock(), register).pass_on(options.request)
-
-    asyncio.run(_with_register(load(options.config), pass_on))
-    print(f"{options.request}: published when the batch is over", file=sys.stderr)
-    return 0
-
-
-def _moderate_refuse(options: argparse.Namespace) -> int:
-    category = parse_category(options.category)
-
-    async def refuse(database: Database, register: RegisterDesk) -> None:
-        await Moderation(database, SystemClock(), register).refuse(options.request, category)
-
-    asyncio.run(_with_register(load(options.config), refuse))
-    print(f"{options.request}: refused; the register says {category}", file=sys.stderr)
-    return 0
-
-
-async def _with_register(
-    config: Config, use: Callable[[Database, RegisterDesk], Awaitable[T]]
-) -> T:
-    if config.log is None:
-        raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
-    database = await Database.open(config.database)
-    try:
-        register = RegisterDesk(
-            LogEntries(),
-            database,
-            origin=f"{config.log.name}/register",
-            saved=SavedFile(config.saved_register_path),
-        )
-        return await use(database, register)
-    finally:
-        await database.close()
-
-
 async def _widenings(config: Config) -> int:
-    return await _with_register(config, lambda _, register: register.widenings())
+    return await with_register(config, lambda _, register: register.widenings())
 
 
 # --- the command line ---
@@ -359,26 +296,6 @@ def _add_propose(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("--version", help="owner-app, firmware: which version")
     parser.add_argument("--out", type=Path, required=True, metavar="change.json")
     parser.set_defaults(run=_propose)
-
-
-def _add_moderate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "read what waits to be published, and pass or refuse it"
-    parser = commands.add_parser("moderate", help=text, description=text)
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for name, run, what in (
-        ("list", _moderate_list, "show what waits, oldest first"),
-        ("pass", _moderate_pass, "let a request be published with the next batch"),
-        ("refuse", _moderate_refuse, "refuse a request; the register says only its category"),
-    ):
-        action = actions.add_parser(name, help=what, description=what)
-        if name == "list":
-            action.add_argument("--json", action="store_true", help="print it as JSON")
-        else:
-            action.add_argument("request", metavar="REQUEST", help="its id")
-        if name == "refuse":
-            action.add_argument("--category", required=True, choices=CATEGORIES)
-        action.add_argument("--config", type=Path, required=True, metavar="relay.toml")
-        action.set_defaults(run=run)
 
 
 def _count(text: str) -> int:

@@ -1,19 +1,27 @@
 """Moderation: a person reads each request before it is published (R5).
 
 Refused is what the rules list, and each refusal is logged by its category, without the text, so
-that nobody can be kept silent in secret, nor let through without a trace.
+that nobody can be kept silent in secret, nor let through without a trace. The reason in words is
+for the request's officers alone. Nothing is decided twice: writers take turns, and each looks
+first how the request stands. appeals.py is where a refusal is looked at again.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Annotated
 
-from firmware.protocol.encoding import WireError
+import msgspec
+
+from firmware.protocol.encoding import TEXT_PATTERN, WireError, new_id
 from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
 from relay.agency.changes import printable
 from relay.agency.register import RegisterDesk
 from relay.clock import Clock
 from relay.request.rules import RequestRefused
-from relay.store import requests
+from relay.store import moderation, requests
 from relay.store.database import Database, Transaction
+from relay.store.moderation import OPERATOR, Appeal, Decision, DecisionLine
 from relay.store.requests import DeskRow
 
 CATEGORIES: tuple[RefusedCategory, ...] = (
@@ -27,10 +35,25 @@ CATEGORIES: tuple[RefusedCategory, ...] = (
     "pressure",
     "other",
 )
+MAX_WORDS_CHARS = 2000
+_WORDS = msgspec.Meta(min_length=1, max_length=MAX_WORDS_CHARS, pattern=TEXT_PATTERN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A request as moderators see it, with all that was decided on it; `names` by account."""
+
+    row: DeskRow
+    decisions: list[Decision]
+    appeal: Appeal | None
+    names: dict[str, str]
 
 
 class Moderation:
-    """What waits for a moderator, and what they decide."""
+    """What waits for a moderator, and what they decide.
+
+    `moderator` is an administrator's account, or OPERATOR at the command line.
+    """
 
     def __init__(self, database: Database, clock: Clock, register: RegisterDesk) -> None:
         self._database = database
@@ -38,23 +61,79 @@ class Moderation:
         self._register = register
 
     async def list(self) -> list[DeskRow]:
-        """Return what waits, oldest first."""
+        """Return what waits: emergencies on top, then the oldest first."""
         async with self._database.read() as tx:
-            rows = await requests.list_requests(tx, state="moderation")
-        return rows[::-1]
+            rows = await requests.list_waiting(tx)
+        return sorted(rows, key=lambda row: not row.request.is_emergency)
 
-    async def pass_on(self, request_id: str) -> None:
-        """Let a request be published with the next batch."""
+    async def find(self, request_id: str) -> Case | None:
+        """Return a request that both officers signed, wherever it stands now."""
+        async with self._database.read() as tx:
+            row = await requests.find_request(tx, request_id)
+            if row is None or row.cosigned is None:
+                return None
+            decisions = await moderation.list_decisions(tx, request_id)
+            return Case(
+                row=row,
+                decisions=decisions,
+                appeal=await moderation.find_appeal(tx, request_id),
+                names=await moderation.moderator_names(tx, {one.moderator for one in decisions}),
+            )
+
+    async def decided(self, *, limit: int, offset: int = 0) -> Sequence[DecisionLine]:
+        """Return the newest decisions of all moderators."""
+        async with self._database.read() as tx:
+            return await moderation.list_all_decisions(tx, limit=limit, offset=offset)
+
+    async def pass_on(self, request_id: str, *, moderator: str = OPERATOR) -> None:
+        """Let a request be published with the next batch. RequestRefused."""
+        now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             row = await self._waiting(tx, request_id)
-            await requests.set_state(tx, row.id, "passed", self._clock.wall_ms())
+            await requests.set_state(tx, row.id, "passed", now_ms)
+            await moderation.add_decision(
+                tx,
+                Decision(
+                    id=new_id(),
+                    request_id=row.id,
+                    moderator=moderator,
+                    verdict="passed",
+                    category=None,
+                    reason="",
+                    since_ms=row.changed_ms,
+                    decided_ms=now_ms,
+                ),
+            )
 
-    async def refuse(self, request_id: str, category: RefusedCategory) -> None:
-        """Refuse a request: it goes no further, and its category goes into the register."""
+    async def refuse(
+        self,
+        request_id: str,
+        category: RefusedCategory,
+        *,
+        reason: str,
+        moderator: str = OPERATOR,
+    ) -> None:
+        """Refuse a request: it goes no further, and its category goes into the register.
+
+        `reason` says to its officers what is wrong, and to nobody else. RequestRefused.
+        """
+        reason = parse_words(reason, "a refusal says its reason, to the officers alone")
+        now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             row = await self._waiting(tx, request_id)
-            await requests.set_state(
-                tx, row.id, "refused", self._clock.wall_ms(), category=category
+            await requests.set_state(tx, row.id, "refused", now_ms, category=category)
+            await moderation.add_decision(
+                tx,
+                Decision(
+                    id=new_id(),
+                    request_id=row.id,
+                    moderator=moderator,
+                    verdict="refused",
+                    category=category,
+                    reason=reason,
+                    since_ms=row.changed_ms,
+                    decided_ms=now_ms,
+                ),
             )
             entry = Leaf(body=RefusedLeaf(agency=row.agency, category=category)).encode()
             await self._register.add(tx, entry, key=f"refused/{row.id}")
@@ -69,7 +148,18 @@ class Moderation:
         return row
 
 
-def describe_waiting(row: DeskRow) -> list[str]:
+def parse_words(text: str, needs: str) -> str:
+    """Return what somebody has to write, trimmed; RequestRefused says what it is needed for."""
+    text = text.strip()
+    try:
+        msgspec.convert(text, type=Annotated[str, _WORDS])
+    except msgspec.ValidationError as error:
+        detail = f"{needs}: 1 to {MAX_WORDS_CHARS} characters, none that turn the text around them"
+        raise RequestRefused("form", detail) from error
+    return text
+
+
+def describe_waiting(row: DeskRow, appeal: Appeal | None = None) -> list[str]:
     """Return all that a moderator has to judge: what officers wrote can't pass for these words."""
     request = row.request
     begin, end = (_date(time_ms) for time_ms in (request.from_ms, request.to_ms))
@@ -85,6 +175,7 @@ def describe_waiting(row: DeskRow) -> list[str]:
         ("EMERGENCY", request.danger),
         ("more than 2 hours, because", request.reason),
         ("asks", request.text),
+        (f"refused: {row.category}; its officers appeal", "" if appeal is None else appeal.text),
     ):
         if text:
             lines += [f"  {label}", *(f"  | {line}" for line in text.splitlines())]

@@ -79,7 +79,7 @@ async def test_text_that_turns_what_stands_beside_it_reaches_no_moderator(world:
 
 async def test_a_refusal_tells_the_register_agency_and_category_alone(world: World) -> None:
     officer, request_id = await waiting(world, text="Who went to the protest?")
-    await world.moderation.refuse(request_id, "assembly")
+    await world.moderation.refuse(request_id, "assembly", reason="Not for us.")
     async with world.database.read() as tx:
         newest = (await world.log.added(tx, "register", 0))[-1]
     assert decode_canonical(Leaf, newest).body == RefusedLeaf(
@@ -93,10 +93,10 @@ async def test_a_refusal_tells_the_register_agency_and_category_alone(world: Wor
 
 async def test_what_was_decided_once_is_decided(world: World) -> None:
     _, request_id = await waiting(world)
-    await world.moderation.refuse(request_id, "pressure")
+    await world.moderation.refuse(request_id, "pressure", reason="Not for us.")
     size = (await world.register.view()).register.size
     for again in (
-        world.moderation.refuse(request_id, "other"),
+        world.moderation.refuse(request_id, "other", reason="Not for us."),
         world.moderation.pass_on(request_id),
     ):
         with pytest.raises(RequestRefused):

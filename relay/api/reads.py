@@ -1,0 +1,33 @@
+"""What the relay's administrators looked at of an owner: for that owner."""
+
+from typing import Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from relay.api.auth import Owner, Services
+
+router = APIRouter()
+
+
+class ReadOut(BaseModel):
+    """One look: which administrator, by name, at what and when."""
+
+    admin: str
+    what: Literal["account", "found", "suspended", "restored"]
+    read_ms: int
+
+
+class ReadsOut(BaseModel):
+    """The newest looks, the newest first."""
+
+    reads: list[ReadOut]
+
+
+@router.get("/reads")
+async def list_reads(services: Services, owner: Owner) -> ReadsOut:
+    """Say which administrators looked at this account."""
+    found = await services.reads.of_account(owner.id)
+    return ReadsOut(
+        reads=[ReadOut(admin=one.admin, what=one.what, read_ms=one.read_ms) for one in found]
+    )

@@ -1,0 +1,100 @@
+"""What administrators look at of other people, each time written down before it is shown.
+
+There is no other way from the administrators' pages to an account: whoever is returned here has a
+row in the log of reads, in the same transaction. Owners and officers read theirs.
+"""
+
+from dataclasses import dataclass
+
+from firmware.protocol.encoding import new_id
+from relay.clock import Clock
+from relay.errors import RelayError
+from relay.store import people, reads
+from relay.store.database import Database, Transaction
+from relay.store.people import Account
+from relay.store.reads import AccountFile, AdminRead, PersonFound, What
+
+MAX_FOUND = 20
+MIN_QUERY_CHARS = 3
+MAX_QUERY_CHARS = 80
+MAX_SHOWN = 200
+
+
+class ReadRefused(RelayError):
+    """An administrator may not look or do so; the text says what they can do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Who was found: at most MAX_FOUND, and whether there are more."""
+
+    people: list[PersonFound]
+    has_more: bool
+
+
+class Reads:
+    """Shows people to administrators, and to people who looked at them."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def search(self, admin: Account, query: str) -> Found:
+        """Return owners and officers by id, or by a part of their name or e-mail address."""
+        query = query.strip()
+        if not MIN_QUERY_CHARS <= len(query) <= MAX_QUERY_CHARS:
+            raise ReadRefused(f"search for {MIN_QUERY_CHARS} to {MAX_QUERY_CHARS} characters")
+        async with self._database.begin() as tx:
+            found = await reads.search_people(tx, query, limit=MAX_FOUND + 1)
+            shown = found[:MAX_FOUND]
+            for one in shown:
+                await self._write_down(tx, admin, one.id, "found")
+        return Found(people=shown, has_more=len(found) > MAX_FOUND)
+
+    async def open_account(self, admin: Account, account_id: str) -> AccountFile | None:
+        """Return all that the relay knows of an owner or officer; None if there is none such."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            if not await self._is_known(tx, account_id):
+                return None
+            await self._write_down(tx, admin, account_id, "account")
+            return await reads.account_file(tx, account_id, now_ms)
+
+    async def suspend(self, admin: Account, account_id: str) -> bool:
+        """Sign an owner or officer out everywhere, and in no more; False if there is none such."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            if not await self._is_known(tx, account_id):
+                return False
+            await reads.suspend_account(tx, account_id, now_ms)
+            await self._write_down(tx, admin, account_id, "suspended")
+        return True
+
+    async def restore(self, admin: Account, account_id: str) -> bool:
+        """Let an owner or officer sign in again; False if there is none such."""
+        async with self._database.begin() as tx:
+            if not await self._is_known(tx, account_id):
+                return False
+            await reads.restore_account(tx, account_id)
+            await self._write_down(tx, admin, account_id, "restored")
+        return True
+
+    async def of_account(self, account_id: str) -> list[AdminRead]:
+        """Return the newest that administrators looked at or did, for whom it is about."""
+        async with self._database.read() as tx:
+            return await reads.list_reads(tx, account_id, limit=MAX_SHOWN)
+
+    async def _is_known(self, tx: Transaction, account_id: str) -> bool:
+        """Administrators look up no administrators: those are the operator's own people."""
+        account = await people.find_account(tx, account_id)
+        return account is not None and account.role in reads.SHOWN_ROLES
+
+    async def _write_down(self, tx: Transaction, admin: Account, about: str, what: What) -> None:
+        await reads.add_read(
+            tx,
+            new_id(),
+            admin_id=admin.id,
+            account_id=about,
+            what=what,
+            now_ms=self._clock.wall_ms(),
+        )

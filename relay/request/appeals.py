@@ -1,0 +1,116 @@
+"""Appeals: a refusal is looked at again, once, by another moderator than the one who refused.
+
+Overturned, a request goes on to publication as if it had passed: the rules and its own end apply
+again there. Upheld, the refusal stands. That it was refused stays in the register either way.
+"""
+
+from typing import Literal
+
+from firmware.protocol.encoding import new_id
+from relay.clock import Clock
+from relay.request.moderation import parse_words
+from relay.request.rules import RequestRefused
+from relay.store import moderation, requests
+from relay.store.database import Database, Transaction
+from relay.store.moderation import OPERATOR, Appeal, Decision
+from relay.store.people import Account
+from relay.store.requests import DeskRow
+
+APPEAL_WITHIN_MS = 7 * 24 * 3600 * 1000
+MAX_LISTED = 200
+AppealVerdict = Literal["upheld", "overturned"]
+
+
+class Appeals:
+    """Where officers appeal, and other moderators decide."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def appeal(self, officer: Account, request_id: str, text: str) -> None:
+        """Appeal against the refusal of one's own request, once and within 7 days."""
+        text = parse_words(text, "an appeal says why the request keeps the rules")
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            row = await requests.find_request(tx, request_id)
+            if row is None or officer.id not in (row.account_id, row.cosigner_id):
+                raise RequestRefused("form", "no such request is yours")
+            if await moderation.find_appeal(tx, request_id) is not None:
+                raise RequestRefused("state", "this refusal was appealed already")
+            if row.state != "refused":
+                raise RequestRefused("state", "only a refusal can be appealed")
+            if now_ms >= row.changed_ms + APPEAL_WITHIN_MS:
+                raise RequestRefused("state", "a refusal can be appealed within 7 days")
+            appeal = Appeal(
+                request_id=request_id,
+                account_id=officer.id,
+                text=text,
+                appealed_ms=now_ms,
+                decided_ms=None,
+            )
+            await moderation.add_appeal(tx, appeal)
+
+    async def of_request(self, request_id: str) -> tuple[list[Decision], Appeal | None]:
+        """Return what moderators decided on a request, and the appeal about it."""
+        async with self._database.read() as tx:
+            decisions = await moderation.list_decisions(tx, request_id)
+            return decisions, await moderation.find_appeal(tx, request_id)
+
+    async def waiting(self) -> list[tuple[Appeal, DeskRow]]:
+        """Return the appeals that wait, the oldest first."""
+        async with self._database.read() as tx:
+            return await moderation.list_appeals(tx, limit=MAX_LISTED)
+
+    async def decide(
+        self, request_id: str, verdict: AppealVerdict, *, reason: str, moderator: str = OPERATOR
+    ) -> None:
+        """Decide an appeal, as another moderator than the one who refused. RequestRefused."""
+        reason = parse_words(reason, "whoever decides an appeal says why, to the officers alone")
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            row, appeal = await self._appealed(tx, request_id)
+            if moderator in await _refusers(tx, request_id):
+                raise RequestRefused(
+                    "moderator", "you refused it yourself: another moderator decides the appeal"
+                )
+            await moderation.close_appeal(tx, request_id, now_ms)
+            await moderation.add_decision(
+                tx,
+                Decision(
+                    id=new_id(),
+                    request_id=request_id,
+                    moderator=moderator,
+                    verdict=verdict,
+                    category=row.category if verdict == "upheld" else None,
+                    reason=reason,
+                    since_ms=appeal.appealed_ms,
+                    decided_ms=now_ms,
+                ),
+            )
+            if verdict == "overturned":
+                await requests.set_state(tx, request_id, "passed", now_ms)
+
+    async def _appealed(self, tx: Transaction, request_id: str) -> tuple[DeskRow, Appeal]:
+        row = await requests.find_request(tx, request_id)
+        appeal = await moderation.find_appeal(tx, request_id)
+        if row is None or appeal is None:
+            raise RequestRefused("form", f"no appeal about {request_id} waits")
+        if appeal.decided_ms is not None or row.state != "refused":
+            raise RequestRefused("state", "the appeal was decided already")
+        return row, appeal
+
+
+def may_appeal(row: DeskRow, appeal: Appeal | None, officer: Account, now_ms: int) -> bool:
+    """Tell whether a page offers an appeal; `appeal` judges it again."""
+    return (
+        row.state == "refused"
+        and appeal is None
+        and officer.id in (row.account_id, row.cosigner_id)
+        and now_ms < row.changed_ms + APPEAL_WITHIN_MS
+    )
+
+
+async def _refusers(tx: Transaction, request_id: str) -> set[str]:
+    decisions = await moderation.list_decisions(tx, request_id)
+    return {one.moderator for one in decisions if one.verdict == "refused"}

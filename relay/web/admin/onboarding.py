@@ -1,0 +1,192 @@
+"""Agencies on their way in, as administrators see them: refuse with a reason, or prepare and sign.
+
+What is prepared is signed by two administrators with their own keys, on their own machines; here
+only the signed file comes back. Being signed in to this page is no signature.
+"""
+
+from collections.abc import Awaitable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from relay.agency.errors import OnboardingRefused
+from relay.agency.jurisdiction import CELL_KM2, centre_of
+from relay.agency.keys import fingerprint_of
+from relay.agency.onboarding import DONE, NEEDED_SIGNATURES, WAITING
+from relay.web.admin.session import (
+    Admin,
+    AdminRoute,
+    done,
+    get,
+    post,
+    require_admin,
+    require_admin_form,
+    services_of,
+)
+from relay.web.answers import not_found
+from relay.web.area_files import geojson_answer, outline_answer
+from relay.web.forms import file_in, text_in
+
+PATH = "/admin/onboardings"
+PAGE_ROWS = 50
+SHOWN_CELLS = 100
+
+
+async def list_page(request: Request) -> Response:
+    """GET /admin/onboardings?state=waiting|done&page=…: who wants to take part."""
+    admin = await require_admin(request)
+    services = services_of(request)
+    is_done = request.query_params.get("state") == "done"
+    states = DONE if is_done else WAITING
+    total = await services.onboarding.count(states)
+    pages = max(1, -(-total // PAGE_ROWS))
+    page = min(pages, _page_number(request))
+    return services.pages.render(
+        request,
+        "admin/onboardings.html",
+        csrf=admin.csrf,
+        rows=await services.onboarding.list(states, offset=(page - 1) * PAGE_ROWS, limit=PAGE_ROWS),
+        is_done=is_done,
+        total=total,
+        page=page,
+        pages=pages,
+    )
+
+
+async def show_page(request: Request) -> Response:
+    """GET /admin/onboardings/{onboarding_id}: all of it, and what can be done."""
+    return await _show(request, await require_admin(request))
+
+
+async def make_code(request: Request) -> Response:
+    """POST …/code: a code to hand over by letter or telephone, shown this once."""
+    admin, _ = await require_admin_form(request)
+    try:
+        code = await services_of(request).onboarding.make_code(_id(request))
+    except OnboardingRefused as refusal:
+        return await _show(request, admin, refusal=refusal)
+    return await _show(request, admin, code=code)
+
+
+async def refuse(request: Request) -> Response:
+    """POST …/refuse: the agency reads the reason."""
+    admin, form = await require_admin_form(request)
+    reason = text_in(form, "reason")
+    onboarding = services_of(request).onboarding
+    return await _step(request, admin, "refused", onboarding.refuse(_id(request), reason))
+
+
+async def prepare(request: Request) -> Response:
+    """POST …/prepare: make the change that two sign."""
+    admin, _ = await require_admin_form(request)
+    onboarding = services_of(request).onboarding
+    return await _step(request, admin, "prepared", onboarding.prepare(_id(request)))
+
+
+async def download(request: Request) -> Response:
+    """GET …/change.json: what is to be signed, with the signatures that it has."""
+    await require_admin(request)
+    try:
+        proposed = await services_of(request).onboarding.prepared(_id(request))
+    except OnboardingRefused as refusal:
+        raise not_found("prepared change") from refusal
+    return Response(
+        proposed.encode(),
+        media_type="application/json",
+        headers={
+            "Content-Disposition": 'attachment; filename="change.json"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+async def outline(request: Request) -> Response:
+    """GET …/outline.svg: the shape of the area that was handed in."""
+    return outline_answer(await _cells(request))
+
+
+async def geojson(request: Request) -> Response:
+    """GET …/area.geojson: its cells, for a map of one's own."""
+    return geojson_answer(await _cells(request))
+
+
+async def _cells(request: Request) -> list[str]:
+    await require_admin(request)
+    case = await services_of(request).onboarding.find(_id(request))
+    if case is None or case.agreement is None:
+        raise not_found("area")
+    return case.agreement.cells
+
+
+async def take_signed(request: Request) -> Response:
+    """POST …/signed: the file that an administrator signed on their own machine."""
+    admin, form = await require_admin_form(request, max_files=1)
+    data = await file_in(form, "file")
+    onboarding = services_of(request).onboarding
+    return await _step(request, admin, "signed", onboarding.take_signed(_id(request), data))
+
+
+ROUTES: list[AdminRoute] = [
+    get(PATH, list_page),
+    get(PATH + "/{onboarding_id}", show_page),
+    get(PATH + "/{onboarding_id}/change.json", download),
+    get(PATH + "/{onboarding_id}/outline.svg", outline),
+    get(PATH + "/{onboarding_id}/area.geojson", geojson),
+    post(PATH + "/{onboarding_id}/code", make_code),
+    post(PATH + "/{onboarding_id}/refuse", refuse),
+    post(PATH + "/{onboarding_id}/prepare", prepare),
+    post(PATH + "/{onboarding_id}/signed", take_signed),
+]
+
+
+async def _step(request: Request, admin: Admin, what: str, step: Awaitable[object]) -> Response:
+    try:
+        await step
+    except OnboardingRefused as refusal:
+        return await _show(request, admin, refusal=refusal)
+    return done(f"{PATH}/{_id(request)}", what)
+
+
+async def _show(
+    request: Request,
+    admin: Admin,
+    *,
+    refusal: OnboardingRefused | None = None,
+    code: str = "",
+) -> Response:
+    services = services_of(request)
+    case = await services.onboarding.find(_id(request))
+    if case is None:
+        raise not_found("page")
+    view = await services.agencies.view()
+    cells = case.agreement.cells if case.agreement else []
+    status = 200
+    if refusal is not None:
+        status = 409 if refusal.reason == "state" else 422
+    return services.pages.render(
+        request,
+        "admin/onboarding.html",
+        status=status,
+        csrf=admin.csrf,
+        case=case,
+        refusal=refusal,
+        code=code,
+        done=request.query_params.get("done", ""),
+        has_mail=services.onboarding.has_mail,
+        needed=NEEDED_SIGNATURES,
+        admins=list(view.register.admins.values()),
+        now_ms=view.now_ms,
+        base=f"{PATH}/{case.row.id}",
+        area_km2=round(len(cells) * CELL_KM2, 1),
+        places=[(cell, *centre_of(cell)) for cell in cells[:SHOWN_CELLS]],
+        fingerprint=fingerprint_of,
+    )
+
+
+def _id(request: Request) -> str:
+    return str(request.path_params["onboarding_id"])
+
+
+def _page_number(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 6 else 1

@@ -1,0 +1,33 @@
+"""What the administrators' face is built from; relay/faces.py puts it together.
+
+Nothing here reaches a package, a thumbnail or live view: an administrator can't open footage.
+"""
+
+from dataclasses import dataclass
+
+from relay.agency.agencies import Agencies
+from relay.agency.onboarding import Onboarding
+from relay.clock import Clock
+from relay.people.ceremonies import Ceremonies
+from relay.people.passkeys import Site
+from relay.people.reads import Reads
+from relay.people.sessions import Sessions
+from relay.request.appeals import Appeals
+from relay.request.moderation import Moderation
+from relay.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminServices:
+    """The administrators' face's dependencies."""
+
+    clock: Clock
+    site: Site
+    pages: Pages
+    ceremonies: Ceremonies
+    sessions: Sessions
+    agencies: Agencies
+    moderation: Moderation
+    appeals: Appeals
+    reads: Reads
+    onboarding: Onboarding

@@ -1,0 +1,144 @@
+"""Which administrator it is: cookie `dw_admin`, and the CSRF token for everything that changes.
+
+A route asks for an administrator unless it says that it is for anybody.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from relay.allowances import charge
+from relay.store.people import Account
+from relay.web.admin.services import AdminServices
+from relay.web.answers import PageError
+from relay.web.callers import calling
+from relay.web.forms import read_form
+
+COOKIE = "dw_admin"
+COOKIE_PATH = "/admin"
+CSRF_HEADER = "x-csrf"
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Rule = Literal["anybody", "admin"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admin:
+    """A signed-in administrator."""
+
+    account: Account
+    csrf: str
+
+
+class AdminRoute(Route):
+    """A route and who may use it, which is kept before the endpoint is reached."""
+
+    def __init__(self, path: str, endpoint: Endpoint, *, method: str, rule: Rule) -> None:
+        self.rule = rule
+        guarded = endpoint if rule == "anybody" else _guarded(endpoint, is_post=method == "POST")
+        super().__init__(path, guarded, methods=[method])
+
+
+def get(path: str, endpoint: Endpoint, rule: Rule = "admin") -> AdminRoute:
+    """Return a route that reads."""
+    return AdminRoute(path, endpoint, method="GET", rule=rule)
+
+
+def post(path: str, endpoint: Endpoint, rule: Rule = "admin") -> AdminRoute:
+    """Return a route that changes something; its endpoint demands the CSRF token."""
+    return AdminRoute(path, endpoint, method="POST", rule=rule)
+
+
+def _guarded(endpoint: Endpoint, *, is_post: bool) -> Endpoint:
+    async def guarded(request: Request) -> Response:
+        if is_post:
+            check_origin(request)
+        await require_admin(request)
+        return await endpoint(request)
+
+    return guarded
+
+
+def services_of(request: Request) -> AdminServices:
+    """Return what the face was built from."""
+    services: AdminServices = request.app.state.services
+    return services
+
+
+async def find_admin(request: Request) -> Admin | None:
+    """Return who is signed in, or None; looked up once a request."""
+    if not hasattr(request.state, "admin"):
+        request.state.admin = await _look_up(request)
+    found: Admin | None = request.state.admin
+    return found
+
+
+async def _look_up(request: Request) -> Admin | None:
+    token = request.cookies.get(COOKIE, "")
+    if not token:
+        return None
+    session = await services_of(request).sessions.find(token, "admin", calling(request))
+    if session is None:
+        return None
+    charge(request.state, session.account.id)
+    return Admin(account=session.account, csrf=session.csrf)
+
+
+async def require_admin(request: Request) -> Admin:
+    """Return who is signed in, or raise 401."""
+    admin = await find_admin(request)
+    if admin is None:
+        raise PageError(401, "unauthenticated", "sign in first")
+    return admin
+
+
+async def require_admin_form(request: Request, *, max_files: int = 0) -> tuple[Admin, FormData]:
+    """Return who sent a form that changes something, and the form; raises 401, 403, 415, 422."""
+    check_origin(request)
+    admin = await require_admin(request)
+    return admin, await read_form(request, csrf=admin.csrf, max_files=max_files)
+
+
+async def require_admin_post(request: Request) -> Admin:
+    """As require_admin, for what a module of the page sends: demands the CSRF header."""
+    check_origin(request)
+    admin = await require_admin(request)
+    token = request.headers.get(CSRF_HEADER, "")
+    if not secrets.compare_digest(token.encode(), admin.csrf.encode()):
+        raise PageError(403, "csrf", "the page is out of date; load it again")
+    return admin
+
+
+def check_origin(request: Request) -> None:
+    """Refuse what another site's page sent."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin != services_of(request).site.origin:
+        raise PageError(403, "origin", "sent by another site's page")
+
+
+def done(path: str, what: str) -> Response:
+    """Return the way to the page that says what was done, so that a reload does nothing again."""
+    return RedirectResponse(f"{path}?done={what}", status_code=303)
+
+
+def set_session(request: Request, response: Response, token: str) -> None:
+    """Give the browser its session."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        path=COOKIE_PATH,
+        httponly=True,
+        samesite="strict",
+        secure=services_of(request).site.origin.startswith("https://"),
+    )
+
+
+def clear_session(response: Response) -> None:
+    """Take the session back."""
+    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="strict")

@@ -1,0 +1,45 @@
+"""Plain forms of the relay's pages: what works without JavaScript."""
+
+import secrets
+from typing import Final
+
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from relay.web.answers import PageError
+
+FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+CSRF_FIELD: Final = "csrf"
+MAX_FIELDS: Final = 40
+
+
+async def read_form(request: Request, *, csrf: str, max_files: int = 0) -> FormData:
+    """Return a form of bounded size whose CSRF field is this session's, or raise PageError."""
+    form = await form_of(request, max_files=max_files)
+    if not secrets.compare_digest(text_in(form, CSRF_FIELD).encode(), csrf.encode()):
+        raise PageError(403, "csrf", "the page is out of date; load it again")
+    return form
+
+
+async def form_of(request: Request, *, max_files: int = 0) -> FormData:
+    """Return a form of bounded size, whoever sent it, or raise PageError."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in FORM_TYPES:
+        raise PageError(415, "media_type", "send the page's own form")
+    try:
+        return await request.form(max_files=max_files, max_fields=MAX_FIELDS)
+    except HTTPException as error:
+        raise PageError(422, "form", "this form can't be read; load the page again") from error
+
+
+def text_in(form: FormData, name: str) -> str:
+    """Return one field as text with plain line ends, trimmed; empty where it isn't there."""
+    value = form.get(name, "")
+    return "" if isinstance(value, UploadFile) else value.replace("\r\n", "\n").strip()
+
+
+async def file_in(form: FormData, name: str) -> bytes:
+    """Return the file that was chosen in one field; empty where none was."""
+    value = form.get(name)
+    return await value.read() if isinstance(value, UploadFile) else b""
