@@ -2,7 +2,7 @@
 
     doorward-agency keygen --id lakeland --also-key recovery --also-key desk --out KEYS
     doorward-agency agreement --keys KEYS --name "Lakeland Police" --origin TOWN/register
-        --text agreement.md --begins 2026-12-10 --days 365 --cells CELL... --out agreement.json
+        --text agreement.md --begins 2026-12-10 --days 365 --area AREA.geojson --out agreement.json
     doorward-agency enrol --agreement agreement.json --text agreement.md --out enrolment.json
     doorward-agency passkey --relay URL --invitation LINK --name NAME --out officer.json
     doorward-agency officer --key KEYS/agency-key.json --officer officer.json --out cert.json
@@ -34,7 +34,8 @@ from firmware.protocol.encoding import (
     sha256_hex,
 )
 from firmware.protocol.register.entries import Agreement, SignedAgreement
-from firmware.protocol.requests import Cell
+from firmware.protocol.requests import Cell, OfficerRole
+from relay.agency.area_cli import cells_in
 from relay.agency.keys import (
     MAX_TEXT_BYTES,
     AgencyEnrolment,
@@ -62,6 +63,13 @@ from relay.verify.words import lines_of, visible
 
 DAY_MS = 24 * 3600 * 1000
 EXIT_REFUSED = 2
+ROLES: dict[OfficerRole, str] = {
+    "officer": "sign requests",
+    "approver": "sign requests, and approve emergencies,",
+    "records": "look after evidence and file outcomes, but sign no request,",
+    "admin": "look after the agency's people and settings, but sign no request,",
+}
+"""What each role may, in words."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,6 +120,7 @@ def _agreement(options: argparse.Namespace) -> int:
     key = read_document(AgencyKey, keys / "agency-key.json")
     public = read_document(AgencyKeys, keys / "agency-keys.json")
     begins_ms = _moment(options.begins)
+    cells = _cells([*options.cells, *_words_in(options.cells_file)], "--cells")
     agreement = Agreement(
         origin=options.origin,
         agency=key.agency,
@@ -122,7 +131,7 @@ def _agreement(options: argparse.Namespace) -> int:
         ends_ms=begins_ms + options.days * DAY_MS,
         signing_key=public.signing_key,
         sealing_keys=[one.key for one in public.sealing_keys],
-        cells=_cells([*options.cells, *_words_in(options.cells_file)], "--cells"),
+        cells=sorted({*cells_in(options.area), *cells}) if options.area else cells,
         merged=[_cells(group.split(","), "--merged") for group in options.merged],
     )
     signed = sign_agreement(key, agreement)
@@ -154,9 +163,10 @@ def _officer(options: argparse.Namespace) -> int:
     not_after_ms = _now_ms() + options.days * DAY_MS
     signed = certify(key, officer, not_after_ms=not_after_ms, role=options.role)
     Path(options.out).write_bytes(signed.encode())
-    may = "sign, and approve emergencies," if options.role == "approver" else "sign"
     name = visible(officer.name)
-    print(f"{options.out}: {name} may {may} for {key.agency} for {options.days} days.")
+    print(
+        f"{options.out}: {name} may {ROLES[options.role]} for {key.agency} for {options.days} days."
+    )
     print("\n".join(passkey_lines(officer)))
     return 0
 
@@ -335,6 +345,7 @@ def _add_agreement(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     agreement.add_argument("--version", type=int, default=1, help="one more than the last one")
     agreement.add_argument("--cells", nargs="+", default=[], help="H3 cells of resolution 9")
     agreement.add_argument("--cells-file", help="the same, one a line")
+    agreement.add_argument("--area", metavar="AREA.geojson", help="the jurisdiction as polygons")
     agreement.add_argument(
         "--merged",
         action="append",
@@ -353,9 +364,10 @@ def _add_officer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     officer.add_argument("--officer", required=True, help="officer.json, from the officer")
     officer.add_argument(
         "--role",
-        choices=("officer", "approver"),
+        choices=tuple(ROLES),
         default="officer",
-        help="an approver may co-sign emergencies as well",
+        help="an approver may co-sign emergencies as well; records looks after evidence and files "
+        "outcomes, admin after the agency's people, and neither signs requests",
     )
     officer.add_argument("--days", type=int, default=365, help="how long it holds")
     officer.add_argument("--out", required=True, help="where the certificate goes")

@@ -20,7 +20,12 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.register.records import OfficerRecord
-from firmware.protocol.requests import OfficerCertificate, OfficerRole, SignedCertificate
+from firmware.protocol.requests import (
+    ASKING_ROLES,
+    OfficerCertificate,
+    OfficerRole,
+    SignedCertificate,
+)
 from relay.agency.keys import OfficerFile
 from relay.agency.register import RegisterView, RelayRegister
 from relay.clock import Clock
@@ -210,10 +215,11 @@ def standing_of(view: RegisterView, agency_id: str, officer_id: str) -> Standing
 
 
 def officers_of(view: RegisterView, agency_id: str) -> list[Standing]:
-    """Return an agency's officers who may sign now, by name."""
+    """Return an agency's officers who may sign requests now, by name."""
     ids = [officer_id for agency, officer_id in view.register.officers if agency == agency_id]
     standings = [standing_of(view, agency_id, officer_id) for officer_id in ids]
-    return sorted((one for one in standings if one.state == "valid"), key=lambda one: one.name)
+    asking = [one for one in standings if one.state == "valid" and one.role in ASKING_ROLES]
+    return sorted(asking, key=lambda one: one.name)
 
 
 def _standing(view: RegisterView, record: OfficerRecord) -> Standing:

@@ -5,6 +5,7 @@ public. Nothing here touches the relay's database or network, and what counts is
 replays the register (firmware/protocol/register/replay.py), not here.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -151,6 +152,26 @@ def sign_change(proposed: ProposedChange, key: AdminKey) -> ProposedChange:
         raise ChangeRefused("the signature that was made doesn't hold; nothing was signed")
     more = [*proposed.signatures, ChangeSignature(by=key.id, signature=signature)]
     return msgspec.structs.replace(proposed, signatures=more)
+
+
+def join_signatures(
+    proposed: ProposedChange, signed: ProposedChange, admins: Mapping[str, Admin]
+) -> ProposedChange:
+    """Return a change with what current administrators signed elsewhere, or raise ChangeRefused."""
+    if signed.change != proposed.change:
+        raise ChangeRefused("this is another change than the one that was prepared here")
+    message = change_message(proposed.change.encode())
+    joined = {one.by: one for one in proposed.signatures}
+    for one in signed.signatures:
+        admin = admins.get(one.by)
+        if admin is None:
+            raise ChangeRefused(f"{one.by!r} is no administrator of this register")
+        if not verify_p256(unb64u(admin.key), unb64u(one.signature), message):
+            raise ChangeRefused(f"the signature of {one.by!r} doesn't match")
+        joined.setdefault(one.by, one)
+    if len(joined) == len(proposed.signatures):
+        raise ChangeRefused("there is no new signature in it: sign it, then hand it in")
+    return msgspec.structs.replace(proposed, signatures=list(joined.values()))
 
 
 def describe(proposed: ProposedChange) -> list[str]:

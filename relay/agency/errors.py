@@ -1,0 +1,23 @@
+"""Every error of an agency's way into the register that a page tells in words.
+
+OnboardingRefused   what was handed in, or what is to be done with it, can't be
+└── AreaRefused     an area can't be a jurisdiction
+"""
+
+from relay.errors import RelayError
+
+
+class OnboardingRefused(RelayError):
+    """Refused; `reason` is one word for pages, `facts` are what their words are filled in with."""
+
+    def __init__(self, reason: str, detail: str, **facts: str | int) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.facts = facts
+
+
+class AreaRefused(OnboardingRefused):
+    """An area can't be a jurisdiction."""
+
+    def __init__(self, reason: str, detail: str, **facts: str | int) -> None:
+        super().__init__(f"area_{reason}", detail, **facts)

@@ -1,0 +1,101 @@
+"""Letters by e-mail, handed to the operator's own mail server (SMTP). aiosmtplib is used here only.
+
+Nothing secret goes by mail but a code that proves an address. Delivery is the server's matter: what
+is told here is only whether it took the letter.
+"""
+
+import ssl
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import Protocol
+
+import aiosmtplib
+
+from relay.config_mail import MailConfig
+from relay.errors import RelayError
+
+TIMEOUT_S = 15.0
+
+
+class MailUnavailable(RelayError):
+    """The mail server didn't take a letter; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """One letter to one address; plain text."""
+
+    to: str
+    subject: str
+    text: str
+
+
+class Mailer(Protocol):
+    """Sends letters."""
+
+    async def send(self, letter: Letter) -> None:
+        """Hand a letter to the mail server, or raise MailUnavailable."""
+        ...
+
+
+class SmtpMailer:
+    """Sends through the server that `[mail]` names; each letter on a connection of its own."""
+
+    def __init__(self, config: MailConfig) -> None:
+        self._config = config
+
+    async def send(self, letter: Letter) -> None:
+        """Hand a letter over. Where TLS is asked for, nothing goes without it."""
+        config = self._config
+        try:
+            await aiosmtplib.send(
+                _message(config.sender, letter),
+                hostname=config.host,
+                port=config.port,
+                username=config.user or None,
+                password=config.password() if config.user else None,
+                use_tls=config.security == "tls",
+                start_tls=config.security == "starttls",
+                tls_context=self._tls(),
+                timeout=TIMEOUT_S,
+            )
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise MailUnavailable(f"{config.host}:{config.port}: {error}") from error
+
+    async def check(self) -> None:
+        """Sign in at the server and send nothing, or raise MailUnavailable."""
+        config = self._config
+        client = aiosmtplib.SMTP(
+            hostname=config.host,
+            port=config.port,
+            username=config.user or None,
+            password=config.password() if config.user else None,
+            use_tls=config.security == "tls",
+            start_tls=config.security == "starttls",
+            tls_context=self._tls(),
+            timeout=TIMEOUT_S,
+        )
+        try:
+            async with client:
+                await client.noop()
+        except (aiosmtplib.SMTPException, OSError, ValueError) as error:
+            raise MailUnavailable(f"{config.host}:{config.port}: {error}") from error
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._config.security == "none":
+            return None
+        path = self._config.ca_path
+        return ssl.create_default_context(cafile=None if path is None else str(path))
+
+
+def _message(sender: str, letter: Letter) -> EmailMessage:
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = letter.to
+    message["Subject"] = letter.subject
+    message["Date"] = formatdate(localtime=False)
+    message["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.text)
+    return message

@@ -1,0 +1,212 @@
+"""How an agency comes in: asks, proves its address, hands its signed agreement in, and waits.
+
+No account stands behind it. The page's own address (130 random bits) is the key to it; what is
+handed in there is public and signed, and changes nothing before two administrators signed it too.
+Plain forms: it works without JavaScript.
+"""
+
+import asyncio
+import shlex
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from relay.agency.agencies import Agencies
+from relay.agency.errors import OnboardingRefused
+from relay.agency.jurisdiction import CELL_KM2, cells_of_geojson, centre_of
+from relay.agency.keys import fingerprint_of
+from relay.agency.onboarding import Onboarding
+from relay.clock import Clock
+from relay.mail import MailUnavailable
+from relay.web.answers import PageError, not_found
+from relay.web.area_files import geojson_answer, outline_answer
+from relay.web.forms import file_in, read_form, text_in
+from relay.web.pages import Pages
+
+PATH = "/for-agencies"
+MAX_UPLOAD_BYTES = 640 * 1024
+"""An enrolment or an area, and the form around it."""
+SHOWN_CELLS = 100
+DAY_MS = 24 * 3600 * 1000
+TIME_TO_JOIN_MS = 14 * DAY_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnboardingServices:
+    """What the pages are made of. `origin` is the relay's own."""
+
+    pages: Pages
+    onboarding: Onboarding
+    agencies: Agencies
+    clock: Clock
+    origin: str
+
+
+class OnboardingPages:
+    """The pages by which agencies come in."""
+
+    def __init__(self, services: OnboardingServices) -> None:
+        self._services = services
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        case = PATH + "/{onboarding_id}"
+        return [
+            Route(PATH, self.start, methods=["GET"]),
+            Route(PATH, self.ask, methods=["POST"]),
+            Route(case, self.show, methods=["GET"]),
+            Route(case + "/code", self.confirm, methods=["POST"]),
+            Route(case + "/code/again", self.send_again, methods=["POST"]),
+            Route(case + "/enrolment", self.enrol, methods=["POST"]),
+            Route(case + "/area", self.measure, methods=["POST"]),
+            Route(case + "/outline.svg", self.outline, methods=["GET"]),
+            Route(case + "/area.geojson", self.geojson, methods=["GET"]),
+        ]
+
+    async def start(self, request: Request) -> Response:
+        """GET /for-agencies: what taking part means, and the form that begins it."""
+        return await self._start(request)
+
+    async def ask(self, request: Request) -> Response:
+        """POST /for-agencies: begin; a code goes to the address."""
+        form = await self._form(request)
+        try:
+            onboarding_id = await self._services.onboarding.ask(
+                text_in(form, "agency"), text_in(form, "name"), text_in(form, "email")
+            )
+        except OnboardingRefused as refusal:
+            return await self._start(request, form=form, refusal=refusal)
+        return RedirectResponse(f"{PATH}/{onboarding_id}", status_code=303)
+
+    async def show(self, request: Request) -> Response:
+        """GET /for-agencies/{onboarding_id}: how it stands, and what is next."""
+        return await self._show(request)
+
+    async def confirm(self, request: Request) -> Response:
+        """POST …/code: the code that came by mail, or was handed over."""
+        form = await self._form(request)
+        code = text_in(form, "code")
+        return await self._step(request, lambda one: self._services.onboarding.confirm(one, code))
+
+    async def send_again(self, request: Request) -> Response:
+        """POST …/code/again: mail another code."""
+        await self._form(request)
+        return await self._step(request, self._services.onboarding.send_code)
+
+    async def enrol(self, request: Request) -> Response:
+        """POST …/enrolment: the file that doorward-agency enrol wrote."""
+        form = await self._form(request, max_files=1)
+        data = await file_in(form, "file")
+        return await self._step(
+            request, lambda one: self._services.onboarding.take_enrolment(one, data)
+        )
+
+    async def measure(self, request: Request) -> Response:
+        """POST …/area: which cells an area of GeoJSON has, as a file for doorward-agency."""
+        form = await self._form(request, max_files=1)
+        data = await file_in(form, "file")
+        case = await self._services.onboarding.find(request.path_params["onboarding_id"])
+        if case is None:
+            raise not_found("page")
+        try:
+            if case.row.confirmed_ms is None:
+                raise OnboardingRefused("state", "confirm your address first")
+            cells = await asyncio.to_thread(cells_of_geojson, data)
+        except OnboardingRefused as refusal:
+            return await self._show(request, refusal=refusal)
+        return PlainTextResponse(
+            "\n".join(cells) + "\n",
+            headers={"Content-Disposition": 'attachment; filename="cells.txt"'},
+        )
+
+    async def outline(self, request: Request) -> Response:
+        """GET …/outline.svg: the shape of the area that was handed in."""
+        return outline_answer(await self._cells(request))
+
+    async def geojson(self, request: Request) -> Response:
+        """GET …/area.geojson: its cells, for a map of one's own."""
+        return geojson_answer(await self._cells(request))
+
+    async def _cells(self, request: Request) -> list[str]:
+        case = await self._services.onboarding.find(request.path_params["onboarding_id"])
+        if case is None or case.agreement is None:
+            raise not_found("area")
+        return case.agreement.cells
+
+    async def _step(self, request: Request, step: Callable[[str], Awaitable[None]]) -> Response:
+        onboarding_id = request.path_params["onboarding_id"]
+        try:
+            await step(onboarding_id)
+        except OnboardingRefused as refusal:
+            return await self._show(request, refusal=refusal)
+        except MailUnavailable:
+            unsent = OnboardingRefused("mail", "the letter couldn't be sent; try again later")
+            return await self._show(request, refusal=unsent)
+        return RedirectResponse(f"{PATH}/{onboarding_id}", status_code=303)
+
+    async def _form(self, request: Request, *, max_files: int = 0) -> FormData:
+        origin = request.headers.get("origin")
+        if origin is not None and origin != self._services.origin:
+            raise PageError(403, "origin", "sent by another site's page")
+        return await read_form(request, csrf="", max_files=max_files)
+
+    async def _start(
+        self,
+        request: Request,
+        *,
+        form: FormData | None = None,
+        refusal: OnboardingRefused | None = None,
+    ) -> Response:
+        given = FormData() if form is None else form
+        view = await self._services.agencies.view()
+        return self._services.pages.render(
+            request,
+            "public/onboarding_start.html",
+            status=_status(refusal),
+            refusal=refusal,
+            given={name: text_in(given, name) for name in ("agency", "name", "email")},
+            origin=view.register.origin,
+            days=-(-view.facts.delays.agreement_age_ms // DAY_MS),
+            has_mail=self._services.onboarding.has_mail,
+        )
+
+    async def _show(
+        self, request: Request, *, refusal: OnboardingRefused | None = None
+    ) -> Response:
+        case = await self._services.onboarding.find(request.path_params["onboarding_id"])
+        if case is None:
+            raise not_found("page")
+        view = await self._services.agencies.view()
+        cells = case.agreement.cells if case.agreement else []
+        code_expires_ms = case.row.code_expires_ms or 0
+        return self._services.pages.render(
+            request,
+            "public/onboarding.html",
+            status=_status(refusal),
+            refusal=refusal,
+            case=case,
+            has_code=case.row.code_hash is not None
+            and code_expires_ms > self._services.clock.wall_ms(),
+            origin=view.register.origin,
+            version=len(view.facts.agreements.get(case.row.agency, ())) + 1,
+            has_mail=self._services.onboarding.has_mail,
+            now_ms=view.now_ms,
+            quoted_name=shlex.quote(case.row.name),
+            begins=datetime.fromtimestamp((view.now_ms + TIME_TO_JOIN_MS) / 1000, UTC).date(),
+            address=str(request.url.replace(query="")),
+            base=f"{PATH}/{case.row.id}",
+            fingerprint=fingerprint_of,
+            area_km2=round(len(cells) * CELL_KM2, 1),
+            places=[(cell, *centre_of(cell)) for cell in cells[:SHOWN_CELLS]],
+        )
+
+
+def _status(refusal: OnboardingRefused | None) -> int:
+    if refusal is None:
+        return 200
+    return {"state": 409, "often": 429, "unknown": 404, "mail": 503}.get(refusal.reason, 422)
