@@ -1,27 +1,19 @@
-"""Builds the public face."""
-
-from dataclasses import dataclass
+"""Builds the public face: the record of what agencies ask and do, for anybody and without login."""
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from relay.agency.agencies import Agencies
-from relay.evidence.deletions import Deletions
-from relay.request.desk import Desk
-from relay.web.pages import Pages
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublicServices:
-    """The public face's dependencies."""
-
-    pages: Pages
-    agencies: Agencies
-    desk: Desk
-    deletions: Deletions
-    owner_origin: str
+from relay.record.agencies import list_agencies
+from relay.record.figures import relay_figures
+from relay.web.public.agencies import AgencyPages
+from relay.web.public.answering import Answering, Make
+from relay.web.public.entries import EntryPages
+from relay.web.public.reports import ReportPages
+from relay.web.public.requests import RequestPages
+from relay.web.public.services import PublicServices
+from relay.web.public.transparency import TransparencyPages
 
 
 class PublicFace:
@@ -29,48 +21,47 @@ class PublicFace:
 
     def __init__(self, services: PublicServices) -> None:
         self._services = services
+        self._answering = Answering()
 
     def routes(self) -> list[Route]:
         """Return the face's routes."""
+        services, answering = self._services, self._answering
         return [
             Route("/", self.index),
-            Route("/requests", self.list_requests),
-            Route("/requests/{request_id}", self.show_request),
+            Route("/passing-by", self.passing_by),
             Route("/agreements/{sha256}", self.show_agreement),
+            *RequestPages(services, answering).routes(),
+            *AgencyPages(services, answering).routes(),
+            *ReportPages(services, answering).routes(),
+            *EntryPages(services, answering).routes(),
+            *TransparencyPages(services, answering).routes(),
         ]
 
     async def index(self, request: Request) -> Response:
-        """GET /: what this relay is."""
-        agencies = await self._services.agencies.all()
-        return self._services.pages.render(
-            request,
-            "public/index.html",
-            agencies=list(agencies.values()),
-            overdue=await self._services.deletions.count_overdue(),
-            owner_origin=self._services.owner_origin,
-        )
+        """GET /: what this relay is, and where its record is."""
+        view = await self._services.record.view()
 
-    async def list_requests(self, request: Request) -> Response:
-        """GET /requests: what agencies asked for."""
-        return self._services.pages.render(
-            request,
-            "public/requests.html",
-            requests=[row for row in await self._services.desk.list() if row.published_ms],
-            agencies=await self._services.agencies.all(),
-        )
+        async def make() -> Response:
+            counts = {one.name: one.count for one in relay_figures(view)}
+            return self._services.pages.render(
+                request,
+                "public/index.html",
+                requests=counts["requests"],
+                overdue=counts["deletions.overdue"],
+                agencies=len(list_agencies(view)),
+                owner_origin=self._services.owner_origin,
+            )
 
-    async def show_request(self, request: Request) -> Response:
-        """GET /requests/{request_id}: one request, all that was signed but the contact."""
-        published = await self._services.desk.find(request.path_params["request_id"])
-        if published is None or published.published_ms is None:
-            raise HTTPException(404, "no such request")
-        agencies = await self._services.agencies.all()
-        return self._services.pages.render(
-            request,
-            "public/request.html",
-            published=published,
-            agency=agencies[published.agency],
-        )
+        return await self._answer(request, view.version, make)
+
+    async def passing_by(self, request: Request) -> Response:
+        """GET /passing-by: what a doorbell here can and can't do, for who walks past one."""
+
+        async def make() -> Response:
+            return self._services.pages.render(request, "public/passing_by.html")
+
+        view = await self._services.record.view()  # an invented town's page shows its clock
+        return await self._answer(request, view.version, make)
 
     async def show_agreement(self, request: Request) -> Response:
         """GET /agreements/{sha256}: an agreement's text, word by word as it was signed."""
@@ -78,3 +69,7 @@ class PublicFace:
         if text is None:
             raise HTTPException(404, "no such agreement")
         return PlainTextResponse(text)
+
+    async def _answer(self, request: Request, version: str, make: Make) -> Response:
+        language = self._services.pages.texts(request).language
+        return await self._answering.answer(request, version=version, language=language, make=make)

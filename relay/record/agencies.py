@@ -1,0 +1,26 @@
+"""The agencies of the public record: those whose agreement outside witnesses have seen. Pure."""
+
+from relay.agency.agencies import Agency, agency_of
+from relay.record.record import RecordView
+
+
+def find_agency(view: RecordView, agency_id: str) -> Agency | None:
+    """Return one agency, if its agreement is public by now."""
+    facts = view.register.facts.agreements.get(agency_id, ())
+    if not facts or facts[0].seen_ms is None:
+        return None
+    return agency_of(view.register, agency_id)
+
+
+def list_agencies(view: RecordView) -> list[Agency]:
+    """Return all of them by name."""
+    found = [find_agency(view, agency_id) for agency_id in view.register.facts.agreements]
+    return sorted(
+        (agency for agency in found if agency is not None),
+        key=lambda agency: (agency.name.casefold(), agency.id),
+    )
+
+
+def agencies_by_id(view: RecordView) -> dict[str, Agency]:
+    """Return the same by id, in the same order."""
+    return {agency.id: agency for agency in list_agencies(view)}

@@ -1,0 +1,107 @@
+"""What the rows of both logs add up to, kept as they come in. Pure.
+
+Rows come in the order of their log. Everything here is public the moment that it is here: whoever
+fetches the logs' files counts the same.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Literal
+
+from relay.record.rows import EntryQuery, EntryRow, Kind
+
+Band = Literal["0", "1-4", "5+"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Deletion:
+    """One wish that a package be deleted, and what its agency answered."""
+
+    asked: EntryRow
+    answered: EntryRow | None = None
+
+    def is_overdue(self, now_ms: int) -> bool:
+        """Tell whether the agency should have answered by now, and hasn't."""
+        return self.answered is None and now_ms > (self.asked.answer_by_ms or 0)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was answered, but after its time."""
+        seen_ms = None if self.answered is None else self.answered.seen_ms
+        return seen_ms is not None and seen_ms > (self.asked.answer_by_ms or 0)
+
+
+@dataclass(slots=True)
+class Book:
+    """All rows, and the sums of them that pages show."""
+
+    rows: list[EntryRow] = field(default_factory=list)
+    counts: Counter[tuple[Kind, str | None, str]] = field(default_factory=Counter)
+    """By kind, agency and detail."""
+    bands: dict[tuple[str, str], EntryRow] = field(default_factory=dict)
+    """The newest `received` by agency and quarter."""
+    deletions: dict[str, Deletion] = field(default_factory=dict)
+    """By the package's commitment."""
+    requests: dict[str, EntryRow] = field(default_factory=dict)
+    withdrawals: dict[str, EntryRow] = field(default_factory=dict)
+    outcomes: dict[str, EntryRow] = field(default_factory=dict)
+    """These three by the request's digest."""
+    begun_ms: int | None = None
+    """When witnesses had seen the first entry: since when is counted."""
+
+    def take(self, row: EntryRow) -> None:
+        """Take the next row of its log."""
+        self.rows.append(row)
+        self.counts[row.kind, row.agency, row.detail] += 1
+        subject = row.subject or ""
+        match row.kind:
+            case "charter":
+                self.begun_ms = row.seen_ms if self.begun_ms is None else self.begun_ms
+            case "received" if row.agency is not None and row.quarter is not None:
+                self.bands[row.agency, row.quarter] = row
+            case "deletion_asked":
+                self.deletions.setdefault(subject, Deletion(asked=row))
+            case "deletion_answered" if subject in self.deletions:
+                deletion = self.deletions[subject]
+                deletion.answered = deletion.answered or row
+            case "request":
+                self.requests.setdefault(subject, row)
+            case "withdrawn":
+                self.withdrawals.setdefault(subject, row)
+            case "outcome":
+                self.outcomes.setdefault(subject, row)
+
+    def count(self, kind: Kind, *, agency: str | None = None, detail: str | None = None) -> int:
+        """Return how many entries of a kind there are, of one agency or of all."""
+        return sum(
+            count
+            for (of_kind, of_agency, of_detail), count in self.counts.items()
+            if of_kind == kind and agency in (None, of_agency) and detail in (None, of_detail)
+        )
+
+    def details(self, kind: Kind, *, agency: str | None = None) -> dict[str, int]:
+        """Return the counts of a kind by its detail, those that there are."""
+        found: Counter[str] = Counter()
+        for (of_kind, of_agency, of_detail), count in self.counts.items():
+            if of_kind == kind and agency in (None, of_agency):
+                found[of_detail] += count
+        return dict(sorted(found.items()))
+
+    def band(self, agency: str, quarter: str) -> Band:
+        """Return how many recordings an agency received in a quarter, as coarsely as is public."""
+        row = self.bands.get((agency, quarter))
+        return "0" if row is None else "5+" if row.detail == "5+" else "1-4"
+
+    def deletions_of(self, agency: str | None = None) -> list[Deletion]:
+        """Return what was asked to be deleted, of one agency or of all, oldest first."""
+        return [one for one in self.deletions.values() if agency in (None, one.asked.agency)]
+
+    def find(self, query: EntryQuery, *, start: int, limit: int) -> tuple[list[EntryRow], int]:
+        """Return a page of the rows that are asked for, newest first, and how many there are."""
+        total = sum(1 for _ in self._matching(query))
+        return list(islice(self._matching(query), start, start + limit)), total
+
+    def _matching(self, query: EntryQuery) -> Iterator[EntryRow]:
+        return (row for row in reversed(self.rows) if query.takes(row))

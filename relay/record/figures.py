@@ -1,0 +1,187 @@
+"""The figures of an agency, and of the relay: counted from the book, each with what it sums. Pure.
+
+A figure is a number and a query: whoever opens it reads the very entries that were counted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from firmware.protocol.custody import quarter_of
+from relay.record.book import Band, Deletion
+from relay.record.record import RecordView
+from relay.record.requests import count_emergencies, count_owed, count_states
+from relay.record.rows import EntryRow, Kind
+from relay.request.published import PublishedState
+
+MAX_QUARTERS = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One figure: `kind` and `detail` name the entries that it counts.
+
+    Without a kind it counts requests: those in `state`, emergencies, or what is owed.
+    """
+
+    name: str
+    count: int
+    kind: Kind | None = None
+    detail: str | None = None
+    state: PublishedState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletions:
+    """What owners asked to be deleted, and what came of it."""
+
+    asked: int
+    deleted: int
+    kept: int
+    late: int
+    waiting: int
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuarterBand:
+    """How many recordings arrived in a quarter: `row` is the entry that says so, if any does."""
+
+    quarter: str
+    band: Band
+    row: EntryRow | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgencyFigures:
+    """What the record says of one agency."""
+
+    agency: str
+    requests: int
+    by_state: dict[PublishedState, int]
+    emergencies: int
+    refusals: dict[str, int]
+    received: list[QuarterBand] = field(default_factory=list)
+    downloads: int
+    deletions: Deletions
+    outcomes: dict[str, int]
+    outcomes_overdue: int
+
+
+def agency_figures(view: RecordView, agency: str) -> AgencyFigures:
+    """Return an agency's figures."""
+    book = view.book
+    by_state = count_states(view.register, agency=agency)
+    return AgencyFigures(
+        agency=agency,
+        requests=sum(by_state.values()),
+        by_state=by_state,
+        emergencies=count_emergencies(view.register, agency=agency),
+        refusals=book.details("refused", agency=agency),
+        received=_received(view, agency),
+        downloads=book.count("download", agency=agency),
+        deletions=deletions_in(book.deletions_of(agency), view.now_ms),
+        outcomes=book.details("outcome", agency=agency),
+        outcomes_overdue=count_owed(view.register, book.outcomes, agency=agency),
+    )
+
+
+def relay_figures(view: RecordView) -> list[Figure]:
+    """Return what everything adds up to, in the order in which it is read."""
+    book = view.book
+    by_state = count_states(view.register)
+    emergencies = count_emergencies(view.register)
+    owed = count_owed(view.register, book.outcomes)
+    deletions = deletions_in(book.deletions_of(), view.now_ms)
+    return [
+        Figure(name="requests", count=sum(by_state.values()), kind="request"),
+        *(
+            Figure(name=f"requests.{state}", count=count, state=state)
+            for state, count in by_state.items()
+        ),
+        Figure(name="emergencies", count=emergencies),
+        *_by_detail(view, "refused", "refusals"),
+        Figure(name="downloads", count=book.count("download"), kind="download"),
+        Figure(name="deletions.asked", count=deletions.asked, kind="deletion_asked"),
+        Figure(
+            name="deletions.deleted",
+            count=deletions.deleted,
+            kind="deletion_answered",
+            detail="deleted",
+        ),
+        Figure(
+            name="deletions.kept", count=deletions.kept, kind="deletion_answered", detail="kept"
+        ),
+        Figure(name="deletions.overdue", count=deletions.overdue, kind="deletion_asked"),
+        *(
+            Figure(
+                name=f"erased.{why}",
+                count=book.count("erased", detail=why),
+                kind="erased",
+                detail=why,
+            )
+            for why in ("withdrawn", "unopened")
+        ),
+        *(
+            Figure(
+                name=f"outcomes.{what}",
+                count=book.count("outcome", detail=what),
+                kind="outcome",
+                detail=what,
+            )
+            for what in ("used", "not_used")
+        ),
+        Figure(name="outcomes.overdue", count=owed),
+        Figure(name="legal_process", count=book.count("legal_process"), kind="legal_process"),
+        Figure(name="limit_changes", count=book.count("limits"), kind="limits"),
+        Figure(name="void", count=book.count("void"), kind="void"),
+    ]
+
+
+def quarters(view: RecordView, *, since_ms: int | None = None) -> list[str]:
+    """Return the quarters from a time, or the record's begin, to now, the newest first."""
+    begin_ms = view.book.begun_ms if since_ms is None else since_ms
+    found, last = [quarter_of(view.now_ms)], quarter_of(min(begin_ms or view.now_ms, view.now_ms))
+    while found[-1] > last and len(found) < MAX_QUARTERS:
+        found.append(_before(found[-1]))
+    return found
+
+
+def _received(view: RecordView, agency: str) -> list[QuarterBand]:
+    first = view.register.facts.agreements[agency][0]
+    return [
+        QuarterBand(
+            quarter=quarter,
+            band=view.book.band(agency, quarter),
+            row=view.book.bands.get((agency, quarter)),
+        )
+        for quarter in quarters(view, since_ms=first.seen_ms or view.now_ms)
+    ]
+
+
+def deletions_in(found: Sequence[Deletion], now_ms: int) -> Deletions:
+    """Return what came of some of them."""
+    answers = [one.answered.detail for one in found if one.answered is not None]
+    return Deletions(
+        asked=len(found),
+        deleted=answers.count("deleted"),
+        kept=answers.count("kept"),
+        late=sum(one.is_late for one in found),
+        waiting=len(found) - len(answers),
+        overdue=sum(one.is_overdue(now_ms) for one in found),
+    )
+
+
+def _by_detail(view: RecordView, kind: Kind, name: str) -> list[Figure]:
+    found = view.book.details(kind)
+    return [
+        Figure(name=name, count=sum(found.values()), kind=kind),
+        *(
+            Figure(name=f"{name}.{detail}", count=count, kind=kind, detail=detail)
+            for detail, count in found.items()
+        ),
+    ]
+
+
+def _before(quarter: str) -> str:
+    year, number = int(quarter[:4]), int(quarter[-1])
+    return f"{year - 1:04d}-Q4" if number == 1 else f"{year:04d}-Q{number - 1}"

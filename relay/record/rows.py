@@ -1,0 +1,73 @@
+"""One row for each log entry that the public record shows, and what kinds of them there are.
+
+Left out are what says nothing to a reader and would only invite counting: slots, and the
+commitments of releases and of key changes, which hide whose they are.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from relay.custody.logs import LogName
+
+RegisterKind = Literal[
+    "charter", "admins", "limits", "agreement", "suspended", "officer_revoked", "program",
+    "officer", "request", "withdrawn", "refused", "void",
+]  # fmt: skip
+CustodyKind = Literal[
+    "received", "download", "deletion_asked", "deletion_answered", "erased", "legal_process",
+    "refusals", "outcome",
+]  # fmt: skip
+Kind = RegisterKind | CustodyKind
+KINDS: tuple[Kind, ...] = (*get_args(RegisterKind), *get_args(CustodyKind))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRow:
+    """One entry: what kind, of which agency, and the one word that tells it from others."""
+
+    log: LogName
+    index: int
+    kind: Kind
+    agency: str | None = None
+    detail: str = ""
+    """refused: the category; received: the band; erased: why; deletion_answered, outcome: which."""
+    quarter: str | None = None
+    subject: str | None = None
+    """The digest of the request, or the commitment of the package, that it is about."""
+    seen_ms: int | None = None
+    """By when witnesses had seen it."""
+    answer_by_ms: int | None = None
+    """deletion_asked: until when the agency has to answer."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """refusals: how often doorbells refused a statement, by the check that failed (R11)."""
+    is_resolved: bool = False
+    """outcome: the request was closed early, because the case is solved."""
+    yielded: tuple[str, ...] = ()
+    """legal_process: what it can yield (R16)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryQuery:
+    """Which rows a page lists; what is None isn't asked for."""
+
+    log: LogName | None = None
+    kind: Kind | None = None
+    agency: str | None = None
+    detail: str | None = None
+    quarter: str | None = None
+    subject: str | None = None
+
+    def takes(self, row: EntryRow) -> bool:
+        """Tell whether a row is asked for."""
+        return all(
+            asked is None or asked == found
+            for asked, found in (
+                (self.log, row.log),
+                (self.kind, row.kind),
+                (self.agency, row.agency),
+                (self.detail, row.detail),
+                (self.quarter, row.quarter),
+                (self.subject, row.subject),
+            )
+        )

@@ -1,0 +1,242 @@
+"""/agencies: who takes part, under what, and what they did with it."""
+
+from typing import Literal
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from firmware.protocol.register.facts import AgreementFact
+from relay.agency.agencies import Agency
+from relay.agency.keys import fingerprint_of
+from relay.record.agencies import find_agency, list_agencies
+from relay.record.areas import as_geojson, as_svg, cell_rows
+from relay.record.exports import (
+    AGENCY_FIELDS,
+    Row,
+    Value,
+    agency_part,
+    as_csv,
+    as_json,
+    time_text,
+)
+from relay.record.figures import AgencyFigures, agency_figures
+from relay.record.record import RecordView
+from relay.record.requests import RequestQuery, search
+from relay.record.rows import EntryQuery
+from relay.record.yearly import years_of
+from relay.web.public.answering import Answering, Make
+from relay.web.public.files import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
+from relay.web.public.services import PublicServices
+
+CELLS_SHOWN = 24
+REQUESTS_SHOWN = 10
+DELETIONS_SHOWN = 20
+LONGEST_SHOWN_CHARS = 20_000
+
+
+class AgencyPages:
+    """The list of agencies, each one's page, and the files beside them."""
+
+    def __init__(self, services: PublicServices, answering: Answering) -> None:
+        self._services = services
+        self._answering = answering
+
+    def routes(self) -> list[Route]:
+        """Return these pages' routes."""
+        return [
+            Route("/agencies", self.list_page),
+            Route("/agencies.json", self.list_json),
+            Route("/agencies.csv", self.list_csv),
+            Route("/agencies/{agency_id}/cells.geojson", self.cells_geojson),
+            Route("/agencies/{agency_id}/cells.csv", self.cells_csv),
+            Route("/agencies/{agency_id}/outline.svg", self.outline),
+            Route("/agencies/{agency_id}/record.json", self.show_json),
+            Route("/agencies/{agency_id}", self.show),
+        ]
+
+    async def list_page(self, request: Request) -> Response:
+        """GET /agencies: all of them."""
+        view = await self._services.record.view()
+
+        async def make() -> Response:
+            return self._services.pages.render(
+                request,
+                "public/agencies.html",
+                agencies=[(one, agency_figures(view, one.id)) for one in list_agencies(view)],
+            )
+
+        return await self._answer(request, view, make)
+
+    async def list_json(self, request: Request) -> Response:
+        """GET /agencies.json: the same, as JSON."""
+        return await self._list_file(request, "json")
+
+    async def list_csv(self, request: Request) -> Response:
+        """GET /agencies.csv: the same, as CSV."""
+        return await self._list_file(request, "csv")
+
+    async def _list_file(self, request: Request, form: Literal["json", "csv"]) -> Response:
+        view = await self._services.record.view()
+
+        async def make() -> Response:
+            rows = [_row(one, agency_figures(view, one.id)) for one in list_agencies(view)]
+            if form == "csv":
+                return file_answer(as_csv(AGENCY_FIELDS, rows), CSV_TYPE, name="agencies.csv")
+            body = as_json(
+                "agencies",
+                rows,
+                is_example=view.register.register.is_example,
+                as_of=time_text(view.now_ms),
+            )
+            return file_answer(body, JSON_TYPE)
+
+        return await self._answer(request, view, make)
+
+    async def show(self, request: Request) -> Response:
+        """GET /agencies/{agency_id}: its agreement, its requests and what came of them."""
+        view, agency = await self._found(request)
+
+        async def make() -> Response:
+            text = await self._services.agencies.find_text(agency.agreement.text_sha256)
+            query = RequestQuery(agency=agency.id)
+            requests = search(view.register, query, limit=REQUESTS_SHOWN).requests
+            return self._services.pages.render(
+                request,
+                "public/agency.html",
+                agency=agency,
+                versions=_versions(view, agency.id),
+                text="" if text is None or len(text) > LONGEST_SHOWN_CHARS else text,
+                signing_key=fingerprint_of(agency.agreement.signing_key),
+                sealing_keys=[fingerprint_of(key) for key in agency.agreement.sealing_keys],
+                figures=agency_figures(view, agency.id),
+                requests=requests,
+                deletions=view.book.deletions_of(agency.id)[::-1][:DELETIONS_SHOWN],
+                officer_count=view.book.count("officer", agency=agency.id),
+                cells=cell_rows(agency.agreement.cells[:CELLS_SHOWN]),
+                now_ms=view.now_ms,
+                years=years_of(view, agency.id),
+            )
+
+        return await self._answer(request, view, make)
+
+    async def show_json(self, request: Request) -> Response:
+        """GET /agencies/{agency_id}/record.json: the same, for programs."""
+        view, agency = await self._found(request)
+
+        async def make() -> Response:
+            told: dict[str, Value] = {
+                **_row(agency, agency_figures(view, agency.id)),
+                **agency_part(agency_figures(view, agency.id)),
+                "signing_key_fingerprint": fingerprint_of(agency.agreement.signing_key),
+                "sealing_key_fingerprints": [
+                    fingerprint_of(key) for key in agency.agreement.sealing_keys
+                ],
+                "cells": agency.agreement.cells,
+            }
+            body = as_json(
+                "agreements",
+                [_version_row(fact, index) for fact, index in _versions(view, agency.id)],
+                is_example=view.register.register.is_example,
+                as_of=time_text(view.now_ms),
+                agency=told,
+            )
+            return file_answer(body, JSON_TYPE)
+
+        return await self._answer(request, view, make)
+
+    async def cells_geojson(self, request: Request) -> Response:
+        """GET /agencies/{agency_id}/cells.geojson: its jurisdiction, for a map."""
+        view, agency = await self._found(request)
+
+        async def make() -> Response:
+            body = as_geojson(agency.agreement.cells)
+            return file_answer(body, "application/geo+json", name=f"{agency.id}.geojson")
+
+        return await self._answer(request, view, make)
+
+    async def cells_csv(self, request: Request) -> Response:
+        """GET /agencies/{agency_id}/cells.csv: the same as a table of cells' centres."""
+        view, agency = await self._found(request)
+
+        async def make() -> Response:
+            body = as_csv(("cell", "latitude", "longitude"), cell_rows(agency.agreement.cells))
+            return file_answer(body, CSV_TYPE, name=f"{agency.id}-cells.csv")
+
+        return await self._answer(request, view, make)
+
+    async def outline(self, request: Request) -> Response:
+        """GET /agencies/{agency_id}/outline.svg: its shape, for the page."""
+        view, agency = await self._found(request)
+
+        async def make() -> Response:
+            headers = {"content-security-policy": NOTHING_ELSE}
+            body = as_svg(agency.agreement.cells)
+            return Response(body, media_type="image/svg+xml", headers=headers)
+
+        return await self._answer(request, view, make)
+
+    async def _found(self, request: Request) -> tuple[RecordView, Agency]:
+        view = await self._services.record.view()
+        agency = find_agency(view, request.path_params["agency_id"])
+        if agency is None:
+            raise HTTPException(404, "no such agency")
+        return view, agency
+
+    async def _answer(self, request: Request, view: RecordView, make: Make) -> Response:
+        language = self._services.pages.texts(request).language
+        return await self._answering.answer(
+            request, version=view.version, language=language, make=make
+        )
+
+
+def _versions(view: RecordView, agency: str) -> list[tuple[AgreementFact, int]]:
+    """Return every agreement of an agency, the newest first, each with its place in the log."""
+    facts = view.register.facts.agreements[agency]
+    query = EntryQuery(log="register", kind="agreement", agency=agency)
+    rows, _ = view.book.find(query, start=0, limit=len(facts))
+    places = {row.detail: row.index for row in rows}
+    return [
+        (fact, places[str(fact.agreement.version)])
+        for fact in reversed(facts)
+        if str(fact.agreement.version) in places
+    ]
+
+
+def _row(agency: Agency, figures: AgencyFigures) -> dict[str, Value]:
+    agreement = agency.agreement
+    return {
+        "id": agency.id,
+        "name": agency.name,
+        "state": agency.state,
+        "agreement_version": agreement.version,
+        "agreement_begins": time_text(agreement.begins_ms),
+        "agreement_ends": time_text(agreement.ends_ms),
+        "agreement_text_sha256": agreement.text_sha256,
+        "cells": len(agreement.cells),
+        "requests": figures.requests,
+        "emergencies": figures.emergencies,
+        "refused_by_moderators": sum(figures.refusals.values()),
+        "downloads": figures.downloads,
+        "deletions_asked": figures.deletions.asked,
+        "deletions_overdue": figures.deletions.overdue,
+        "outcomes_used": figures.outcomes.get("used", 0),
+        "outcomes_not_used": figures.outcomes.get("not_used", 0),
+        "outcomes_overdue": figures.outcomes_overdue,
+    }
+
+
+def _version_row(fact: AgreementFact, index: int) -> Row:
+    agreement = fact.agreement
+    return {
+        "version": agreement.version,
+        "name": agreement.name,
+        "begins": time_text(agreement.begins_ms),
+        "ends": time_text(agreement.ends_ms),
+        "public_since": time_text(fact.seen_ms),
+        "text_sha256": agreement.text_sha256,
+        "cells": len(agreement.cells),
+        "is_suspended": fact.is_suspended,
+        "register_entry": index,
+    }

@@ -1,0 +1,153 @@
+"""What a reader asks for in a page's address, parsed: strictly where a program asks, kindly where
+a person does.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from firmware.protocol.encoding import WireError
+from relay.custody.logs import LOGS
+from relay.map.cells import cell_at, cells_within, is_cell
+from relay.map.places import Place, Places
+from relay.record.requests import STATES, RequestQuery
+from relay.record.rows import KINDS, EntryQuery
+
+MAX_CHARS = 120
+MAX_PAGE = 100_000
+DAY_MS = 24 * 3600 * 1000
+NEAR_STEPS = 8
+"""Around a place that has a name: cells are 0.3 km apart, so within about 3 km."""
+_COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}(?:\.\d+)?)\s*\Z")
+
+
+class AskedWrongly(WireError):
+    """A part of the question can't be understood; `field` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What stands in the form of the list of requests."""
+
+    case: str
+    place: str
+    agency: str
+    state: str
+    begin: str
+    end: str
+    emergency: str
+    owed: str
+
+    def as_query(self, **more: object) -> str:
+        """Return the same question as an address has it, without what is empty."""
+        fields: Mapping[str, object] = {
+            "case": self.case,
+            "place": self.place,
+            "agency": self.agency,
+            "state": self.state,
+            "from": self.begin,
+            "to": self.end,
+            "emergency": self.emergency,
+            "owed": self.owed,
+            **more,
+        }
+        return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
+
+
+def asked_in(params: QueryParams) -> Asked:
+    """Return what a reader filled in; `cell` is another word for `place`."""
+
+    def text(name: str) -> str:
+        return params.get(name, "").strip()[:MAX_CHARS]
+
+    return Asked(
+        case=text("case"),
+        place=text("place") or text("cell"),
+        agency=text("agency"),
+        state=text("state"),
+        begin=text("from"),
+        end=text("to"),
+        emergency="yes" if text("emergency") else "",
+        owed="yes" if text("owed") else "",
+    )
+
+
+def page_in(params: QueryParams) -> int:
+    """Return which page is asked for, from 1 on; nonsense is the first."""
+    text = params.get("page", "1")
+    return min(max(int(text), 1), MAX_PAGE) if text.isdecimal() and len(text) < 9 else 1
+
+
+def query_of(asked: Asked, places: Places) -> tuple[RequestQuery, Place | None]:
+    """Return what is looked for, and the place that a name was taken for, or raise AskedWrongly."""
+    cells, place = _cells(asked.place, places)
+    state = next((one for one in STATES if one == asked.state), None)
+    if asked.state and state is None:
+        raise AskedWrongly("state", f"a state is one of {', '.join(STATES)}")
+    begin_ms, end_ms = _day("from", asked.begin), _day("to", asked.end)
+    query = RequestQuery(
+        case=asked.case,
+        agency=asked.agency,
+        cells=cells,
+        from_ms=begin_ms,
+        to_ms=None if end_ms is None else end_ms + DAY_MS - 1,
+        state=state,
+        is_emergency=bool(asked.emergency),
+        is_owed=bool(asked.owed),
+    )
+    return query, place
+
+
+def entries_in(params: QueryParams) -> EntryQuery:
+    """Return which log entries are asked for, or raise AskedWrongly."""
+    log = next((one for one in LOGS if one == params.get("log")), None)
+    if params.get("log") and log is None:
+        raise AskedWrongly("log", f"a log is one of {', '.join(LOGS)}")
+    kind = next((one for one in KINDS if one == params.get("kind")), None)
+    if params.get("kind") and kind is None:
+        raise AskedWrongly("kind", f"a kind is one of {', '.join(KINDS)}")
+    return EntryQuery(
+        log=log,
+        kind=kind,
+        agency=params.get("agency") or None,
+        detail=params.get("detail") or None,
+        quarter=params.get("quarter") or None,
+        subject=params.get("subject") or None,
+    )
+
+
+def _cells(text: str, places: Places) -> tuple[frozenset[str], Place | None]:
+    if not text:
+        return frozenset(), None
+    if is_cell(text.lower()):
+        return frozenset({text.lower()}), None
+    found = _COORDINATES.match(text)
+    if found is not None:
+        lat, lon = float(found[1]), float(found[2])
+        if abs(lat) > 90 or abs(lon) > 180:
+            raise AskedWrongly("place", "latitude is at most 90 degrees, longitude at most 180")
+        return frozenset({cell_at(lat, lon)}), None
+    named = places.search(text, lambda _: True)
+    if not named:
+        raise AskedWrongly("place", f"nothing here is called {text!r}; try coordinates or a cell")
+    place = named[0][0]
+    return frozenset(cells_within(cell_at(place.lat, place.lon), NEAR_STEPS)), place
+
+
+def _day(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+        begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    except ValueError as error:
+        raise AskedWrongly(name, "a day is written as 2026-11-27") from error
+    return int(begin.timestamp() * 1000)

@@ -1,0 +1,195 @@
+"""/entries: what stands in both logs, as lists that every figure leads to, and one by one."""
+
+import json
+from typing import Literal
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from firmware.protocol.tlog.merkle import leaf_hash
+from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
+from relay.custody.logs import LOGS, LogName
+from relay.record.agencies import list_agencies
+from relay.record.exports import ENTRY_FIELDS, as_csv, as_json, entry_row, time_text
+from relay.record.record import RecordView
+from relay.record.rows import KINDS, EntryQuery
+from relay.web.answers import PageError
+from relay.web.public.answering import Answering, Make
+from relay.web.public.asking import AskedWrongly, entries_in, page_in
+from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.services import PublicServices
+
+A_PAGE = 50
+A_FILE = 5000
+MAX_DEPTH = 20
+MAX_DIGITS = 15
+
+
+class EntryPages:
+    """Lists of entries, one entry, and the proof that it is in the log."""
+
+    def __init__(self, services: PublicServices, answering: Answering) -> None:
+        self._services = services
+        self._answering = answering
+
+    def routes(self) -> list[Route]:
+        """Return these pages' routes."""
+        return [
+            Route("/entries", self.list_page),
+            Route("/entries.json", self.list_json),
+            Route("/entries.csv", self.list_csv),
+            Route("/entries/{log}/{index}", self.show),
+            Route("/entries/{log}/{index}/proof", self.proof),
+        ]
+
+    async def list_page(self, request: Request) -> Response:
+        """GET /entries: what a figure counts, newest first."""
+        view = await self._services.record.view()
+
+        async def make() -> Response:
+            query, page = _query(request), page_in(request.query_params)
+            rows, total = view.book.find(query, start=(page - 1) * A_PAGE, limit=A_PAGE)
+            return self._services.pages.render(
+                request,
+                "public/entries.html",
+                rows=rows,
+                total=total,
+                page=page,
+                pages=max(1, -(-total // A_PAGE)),
+                begin=(page - 1) * A_PAGE,
+                query=query,
+                question=_question(query),
+                kinds=KINDS,
+                agencies={one.id: one.name for one in list_agencies(view)},
+            )
+
+        return await self._answer(request, view, make)
+
+    async def list_json(self, request: Request) -> Response:
+        """GET /entries.json: the same, as JSON."""
+        return await self._file(request, "json")
+
+    async def list_csv(self, request: Request) -> Response:
+        """GET /entries.csv: the same, as CSV."""
+        return await self._file(request, "csv")
+
+    async def _file(self, request: Request, form: Literal["json", "csv"]) -> Response:
+        view = await self._services.record.view()
+
+        async def make() -> Response:
+            query, page = _query(request), page_in(request.query_params)
+            found, total = view.book.find(query, start=(page - 1) * A_FILE, limit=A_FILE)
+            rows = [entry_row(row) for row in found]
+            url = f"{self._services.public_url}/entries.{form}"
+            is_last = page * A_FILE >= total
+            next_url = None if is_last else f"{url}?{_question(query, page=page + 1)}"
+            if form == "csv":
+                return file_answer(
+                    as_csv(ENTRY_FIELDS, rows), CSV_TYPE, name="entries.csv", next_url=next_url
+                )
+            body = as_json(
+                "entries",
+                rows,
+                is_example=view.register.register.is_example,
+                as_of=time_text(view.now_ms),
+                total=total,
+                next=next_url,
+            )
+            return file_answer(body, JSON_TYPE, next_url=next_url)
+
+        return await self._answer(request, view, make)
+
+    async def show(self, request: Request) -> Response:
+        """GET /entries/{log}/{index}: one entry, word by word, and where its proof is."""
+        log, index = _named(request)
+        view = await self._services.record.view()
+
+        async def make() -> Response:
+            entry = await self._services.record.entry(log, index)
+            if entry is None:
+                raise HTTPException(404, "no such entry")
+            size = view.register_size if log == "register" else view.custody_size
+            start = index - index % TILE_WIDTH
+            bundle = Bundle(index=index // TILE_WIDTH, width=min(TILE_WIDTH, size - start))
+            return self._services.pages.render(
+                request,
+                "public/entry.html",
+                entry=entry,
+                size=size,
+                readable=readable(entry.text),
+                hash=leaf_hash(entry.text.encode()).hex(),
+                bundle=f"/log/{log}/{bundle.path}",
+                place=index - start,
+                has_logs=self._services.logs is not None,
+            )
+
+        return await self._answer(request, view, make)
+
+    async def proof(self, request: Request) -> Response:
+        """GET /entries/{log}/{index}/proof: a c2sp.org/tlog-proof, to be checked anywhere."""
+        log, index = _named(request)
+        logs, entry = self._services.logs, await self._services.record.entry(log, index)
+        proof = None if logs is None or entry is None else await logs.proof(log, index)
+        if proof is None:
+            raise HTTPException(404, "no such entry")
+        return PlainTextResponse(proof, headers={"cache-control": "no-cache"})
+
+    async def _answer(self, request: Request, view: RecordView, make: Make) -> Response:
+        language = self._services.pages.texts(request).language
+        return await self._answering.answer(
+            request, version=view.version, language=language, make=make
+        )
+
+
+def readable(text: str) -> str:
+    """Return an entry for people: indented, and what is signed as text unfolded with it."""
+    try:
+        return json.dumps(_unfolded(json.loads(text), MAX_DEPTH), ensure_ascii=False, indent=2)
+    except (ValueError, RecursionError):
+        return text  # an entry without effect may be anything
+
+
+def _unfolded(value: object, depth: int) -> object:
+    if depth == 0:
+        return value
+    if isinstance(value, dict):
+        return {key: _unfolded(one, depth - 1) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_unfolded(one, depth - 1) for one in value]
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            return _unfolded(json.loads(value), depth - 1)
+        except (ValueError, RecursionError):
+            return value
+    return value
+
+
+def _named(request: Request) -> tuple[LogName, int]:
+    log = next((one for one in LOGS if one == request.path_params["log"]), None)
+    text: str = request.path_params["index"]
+    if log is None or not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise HTTPException(404, "no such entry")
+    return log, int(text)
+
+
+def _query(request: Request) -> EntryQuery:
+    try:
+        return entries_in(request.query_params)
+    except AskedWrongly as error:
+        raise PageError(422, error.field, str(error)) from error
+
+
+def _question(query: EntryQuery, **more: object) -> str:
+    fields = {
+        "log": query.log,
+        "kind": query.kind,
+        "agency": query.agency,
+        "detail": query.detail,
+        "quarter": query.quarter,
+        "subject": query.subject,
+        **more,
+    }
+    return urlencode({name: value for name, value in fields.items() if value is not None})

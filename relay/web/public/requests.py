@@ -1,0 +1,217 @@
+"""/requests: every published request, to be searched, followed and taken away as a file."""
+
+from typing import Literal
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from relay.map.places import Place
+from relay.record.agencies import agencies_by_id, find_agency
+from relay.record.exports import REQUEST_FIELDS, Row, as_csv, as_json, request_row, time_text
+from relay.record.feed import MEDIA_TYPE, Feed, FeedEntry, as_atom
+from relay.record.record import RecordView
+from relay.record.requests import STATES, Found, RequestQuery, search
+from relay.request.published import PublishedRequest, find_published
+from relay.web.answers import PageError
+from relay.web.i18n import Texts
+from relay.web.public.answering import Answering
+from relay.web.public.asking import Asked, AskedWrongly, asked_in, page_in, query_of
+from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.services import PublicServices
+
+A_PAGE = 50
+A_FILE = 1000
+IN_FEED = 50
+
+
+class RequestPages:
+    """The list, one request, the files and the feed."""
+
+    def __init__(self, services: PublicServices, answering: Answering) -> None:
+        self._services = services
+        self._answering = answering
+
+    def routes(self) -> list[Route]:
+        """Return these pages' routes."""
+        return [
+            Route("/requests", self.list_page),
+            Route("/requests.json", self.list_json),
+            Route("/requests.csv", self.list_csv),
+            Route("/requests.atom", self.feed),
+            Route("/requests/{request_id}", self.show),
+        ]
+
+    async def list_page(self, request: Request) -> Response:
+        """GET /requests: what agencies asked for, newest first."""
+        view, texts = await self._services.record.view(), self._services.pages.texts(request)
+
+        async def make() -> Response:
+            return self._list(request, view)
+
+        return await self._answering.answer(
+            request, version=view.version, language=texts.language, make=make
+        )
+
+    def _list(self, request: Request, view: RecordView) -> Response:
+        asked, page = asked_in(request.query_params), page_in(request.query_params)
+        found, wrong, place = Found(requests=[], total=0), None, None
+        try:
+            query, place = query_of(asked, self._services.places)
+            found = self._search(view, query, start=(page - 1) * A_PAGE, limit=A_PAGE)
+        except AskedWrongly as error:
+            wrong = error.field
+        return self._services.pages.render(
+            request,
+            "public/requests.html",
+            status=200 if wrong is None else 422,
+            asked=asked,
+            wrong=wrong,
+            place=place,
+            requests=found.requests,
+            total=found.total,
+            page=page,
+            pages=max(1, -(-found.total // A_PAGE)),
+            begin=(page - 1) * A_PAGE,
+            states=STATES,
+            agencies=agencies_by_id(view),
+            outcomes=view.book.outcomes,
+            is_filtered=bool(asked.as_query()),
+        )
+
+    async def list_json(self, request: Request) -> Response:
+        """GET /requests.json: the same, as JSON."""
+        return await self._file(request, "json")
+
+    async def list_csv(self, request: Request) -> Response:
+        """GET /requests.csv: the same, as CSV."""
+        return await self._file(request, "csv")
+
+    async def _file(self, request: Request, form: Literal["json", "csv"]) -> Response:
+        view = await self._services.record.view()
+
+        async def make() -> Response:
+            asked, page = asked_in(request.query_params), page_in(request.query_params)
+            query, _ = self._query(asked)
+            found = self._search(view, query, start=(page - 1) * A_FILE, limit=A_FILE)
+            rows = [self._row(view, one) for one in found.requests]
+            url = f"{self._services.public_url}/requests.{form}"
+            is_last = page * A_FILE >= found.total
+            next_url = None if is_last else f"{url}?{asked.as_query(page=page + 1)}"
+            if form == "csv":
+                return file_answer(
+                    as_csv(REQUEST_FIELDS, rows), CSV_TYPE, name="requests.csv", next_url=next_url
+                )
+            body = as_json(
+                "requests",
+                rows,
+                is_example=view.register.register.is_example,
+                as_of=time_text(view.now_ms),
+                total=found.total,
+                next=next_url,
+            )
+            return file_answer(body, JSON_TYPE, next_url=next_url)
+
+        return await self._answering.answer(request, version=view.version, language="", make=make)
+
+    def _search(self, view: RecordView, query: RequestQuery, *, start: int, limit: int) -> Found:
+        return search(view.register, query, filed=view.book.outcomes, start=start, limit=limit)
+
+    def _query(self, asked: Asked) -> tuple[RequestQuery, Place | None]:
+        try:
+            return query_of(asked, self._services.places)
+        except AskedWrongly as error:
+            raise PageError(422, error.field, str(error)) from error
+
+    def _row(self, view: RecordView, published: PublishedRequest) -> Row:
+        agency = find_agency(view, published.agency)
+        outcome = view.book.outcomes.get(published.digest)
+        entry = view.book.requests.get(published.digest)
+        return request_row(
+            published,
+            agency_name=published.agency if agency is None else agency.name,
+            outcome=None if outcome is None else outcome.detail,
+            index=None if entry is None else entry.index,
+        )
+
+    async def feed(self, request: Request) -> Response:
+        """GET /requests.atom: the newest of them, of an area or an agency, to be subscribed to."""
+        view, texts = await self._services.record.view(), self._services.pages.texts(request)
+
+        async def make() -> Response:
+            asked = asked_in(request.query_params)
+            query, _ = self._query(asked)
+            found = self._search(view, query, start=0, limit=IN_FEED)
+            entries = [_feed_entry(view, texts, one) for one in found.requests]
+            return file_answer(as_atom(self._feed(view, texts, asked), entries), MEDIA_TYPE)
+
+        return await self._answering.answer(
+            request, version=view.version, language=texts.language, make=make
+        )
+
+    def _feed(self, view: RecordView, texts: Texts, asked: Asked) -> Feed:
+        origin, question = self._services.public_url, asked.as_query()
+        tail = f"?{question}" if question else ""
+        name = asked.place or asked.agency
+        title = texts("record.feed.title_of", name=name) if name else texts("record.feed.title")
+        return Feed(
+            language=texts.language,
+            title=title,
+            author=self._services.relay_name,
+            origin=origin,
+            self_url=f"{origin}/requests.atom{tail}",
+            page_url=f"{origin}/requests{tail}",
+            begun_ms=view.book.begun_ms or 0,
+        )
+
+    async def show(self, request: Request) -> Response:
+        """GET /requests/{request_id}: one request, all that was signed, and what became of it."""
+        view, texts = await self._services.record.view(), self._services.pages.texts(request)
+        published = find_published(view.register, request.path_params["request_id"])
+        entry = None if published is None else view.book.requests.get(published.digest)
+        if published is None or entry is None:
+            raise HTTPException(404, "no such request")
+
+        async def make() -> Response:
+            return self._services.pages.render(
+                request,
+                "public/request.html",
+                published=published,
+                agency=agencies_by_id(view)[published.agency],
+                entry=entry,
+                withdrawal=view.book.withdrawals.get(published.digest),
+                outcome=view.book.outcomes.get(published.digest),
+                renewal=_entry_of(view, published.renewed_by),
+                renewed=_entry_of(view, published.request.renewed_id),
+                alike=urlencode({"case": published.request.case_number}),
+            )
+
+        return await self._answering.answer(
+            request, version=view.version, language=texts.language, make=make
+        )
+
+
+def _entry_of(view: RecordView, request_id: str | None) -> PublishedRequest | None:
+    return None if request_id is None else find_published(view.register, request_id)
+
+
+def _feed_entry(view: RecordView, texts: Texts, published: PublishedRequest) -> FeedEntry:
+    agency = find_agency(view, published.agency)
+    name = published.agency if agency is None else agency.name
+    withdrawal, outcome = (
+        found.get(published.digest) for found in (view.book.withdrawals, view.book.outcomes)
+    )
+    changes = [published.published_ms, *(one.seen_ms for one in (withdrawal, outcome) if one)]
+    return FeedEntry(
+        published=published,
+        agency_name=name,
+        title=texts(
+            "record.feed.entry",
+            agency=name,
+            what=texts(f"incident.{published.request.incident_type}"),
+            case_number=published.request.case_number,
+        ),
+        updated_ms=max([time_ms for time_ms in changes if time_ms is not None], default=0),
+    )

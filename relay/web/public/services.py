@@ -1,0 +1,37 @@
+"""What the public face is built from; relay/faces.py puts it together."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relay.agency.agencies import Agencies
+from relay.custody.logs import LogName
+from relay.map.places import Places
+from relay.record.record import PublicRecord
+from relay.record.witnessing import Witnessing
+from relay.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicLogs:
+    """Both logs, for whoever wants to check them without this relay."""
+
+    witnessing: Witnessing
+    policy_text: bytes
+    proof: Callable[[LogName, int], Awaitable[bytes | None]]
+    """Returns the c2sp.org/tlog-proof of an entry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicServices:
+    """The public face's dependencies; `logs` is None where a relay keeps none."""
+
+    pages: Pages
+    agencies: Agencies
+    record: PublicRecord
+    owner_origin: str
+    public_url: str
+    relay_name: str
+    logs: PublicLogs | None = None
+    places: Places = field(default_factory=Places)
+    monitor_report_path: Path | None = None

@@ -1,0 +1,170 @@
+"""The public record with real logs: witnesses' states, proofs to take away, a monitor's report."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from firmware.protocol.custody import CustodyLeaf, LegalProcessLeaf
+from firmware.protocol.tlog.merkle import leaf_hash
+from firmware.protocol.tlog.policy import parse_policy
+from firmware.protocol.tlog.proof import check_proof
+from relay.agency.agencies import Agencies
+from relay.agency.register import RelayRegister
+from relay.clock import SystemClock
+from relay.custody.logs import LOGS, LogName, Logs
+from relay.record.record import PublicRecord
+from relay.record.witnessing import Witnessing
+from relay.web.pages import Pages
+from relay.web.public.app import PublicFace
+from relay.web.public.services import PublicLogs, PublicServices
+from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
+from tests.relay.databases import open_database
+from tests.relay.register_town import RegisterTown
+
+DAY_S = 24 * 3600
+
+
+@dataclass
+class House:
+    """A public face over real logs."""
+
+    keys: LogKeys
+    logs: Logs
+    http: httpx2.AsyncClient
+    report: Path
+
+    async def page(self) -> str:
+        return (await self.http.get("/transparency")).text
+
+
+@asynccontextmanager
+async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
+    """Publish a charter and three custody entries, with some witnesses away."""
+    clock, database = SystemClock(), await open_database(folder / "relay.sqlite3")
+    keys = make_keys(folder / "witnesses")
+    keys.away |= away
+    logs = make_logs(keys, database, MemoryBucket())
+    running = asyncio.create_task(logs.run())
+    register = RelayRegister(logs, database, clock, origin=logs.origin("register"))
+    town = RegisterTown(register)
+    await town.charter()
+    async with database.begin() as tx:
+        for number in range(3):
+            leaf = LegalProcessLeaf(
+                quarter=f"2026-Q{number + 1}", kind="other", yielded=["nothing"]
+            )
+            entry = CustodyLeaf(body=leaf).encode()
+            pending = await logs.add(tx, "custody", entry, key=str(number))
+    await logs.logged(pending)
+
+    def time_of(log: LogName, note: bytes) -> int:
+        return logs.policy.check(note, origin=logs.origin(log)).aged_ms
+
+    report = folder / "monitor-report.json"
+    face = PublicFace(
+        PublicServices(
+            pages=Pages(relay_name="Testtown"),
+            agencies=Agencies(register, database, clock),
+            record=PublicRecord(database, register, time_of=time_of),
+            owner_origin="http://owner.test",
+            public_url="http://relay.test",
+            relay_name="Testtown",
+            logs=PublicLogs(
+                witnessing=Witnessing(
+                    database, logs.policy, {log: logs.origin(log) for log in LOGS}
+                ),
+                policy_text=keys.policy_text,
+                proof=logs.proof,
+            ),
+            monitor_report_path=report,
+        )
+    )
+    transport = httpx2.ASGITransport(app=Starlette(routes=face.routes()))
+    try:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://relay.test") as http:
+            yield House(keys=keys, logs=logs, http=http, report=report)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await database.close()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with house_in(tmp_path, away={"cem"}) as house:
+        yield house
+
+
+async def test_a_witness_that_is_away_is_shown_as_missing(house: House) -> None:
+    page = await house.page()
+    rows = page.split('id="witnesses"')[1].split("</table>")[0].split("<tr>")[2:]
+    assert [("3 entries" in row, "Not in the newest" in row) for row in rows] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+
+
+async def test_whoever_doubts_finds_all_that_a_monitor_needs(house: House) -> None:
+    page = await house.page()
+    assert "doorward-monitor --policy policy.txt --log http://relay.test/log" in page
+    for signer in house.keys.signers.values():
+        assert signer.key.vkey in page.replace("&#43;", "+")
+    policy = await house.http.get("/transparency/policy")
+    assert parse_policy(policy.content) == house.logs.policy
+
+
+async def test_the_proof_of_an_entry_holds_anywhere(house: House) -> None:
+    told = (await house.http.get("/entries.json?log=custody")).json()["entries"]
+    assert [row["index"] for row in told] == [2, 1, 0]
+    assert all(row["seen"] for row in told)
+    page = (await house.http.get("/entries/custody/1")).text
+    assert 'href="/log/custody/tile/entries/000.p/3"' in page
+    proof = await house.http.get("/entries/custody/1/proof")
+    leaf = LegalProcessLeaf(quarter="2026-Q2", kind="other", yielded=["nothing"])
+    entry = CustodyLeaf(body=leaf).encode()
+    assert leaf_hash(entry).hex() in page
+    proved = check_proof(
+        proof.content,
+        entry=entry,
+        policy=house.logs.policy,
+        origin=house.logs.origin("custody"),
+    )
+    assert proved.checkpoint.size == 3
+    assert (await house.http.get("/entries/custody/3/proof")).status_code == 404
+
+
+async def test_a_monitors_report_is_shown_with_its_age(house: House) -> None:
+    assert "can&#39;t be read: No such file" in await house.page()
+    log = {"origin": "example.lakeland/custody", "size": 3}
+    told = {"violations": [], "uncounted": [], "logs": [log]}
+    house.report.write_text(json.dumps(told))
+    os.utime(house.report, (DAY_S, DAY_S))
+    # ?lang= is never remembered: the file isn't part of the record's version.
+    page = (await house.http.get("/transparency?lang=en")).text
+    assert 'datetime="1970-01-02T00:00:00.000Z"' in page
+    assert "every entry keeps the rules" in page
+    assert (await house.http.get("/transparency/monitor-report.json")).json() == told
+    house.report.write_text(json.dumps(told | {"violations": [{"what": "x"}]}))
+    assert "Entries that break a rule: 1." in (await house.http.get("/transparency?lang=en")).text
+    for broken in ("[]", "no json", '{"violations": 3}'):
+        house.report.write_text(broken)
+        assert "can&#39;t be read" in (await house.http.get("/transparency?lang=en")).text
+        answer = await house.http.get("/transparency/monitor-report.json")
+        assert answer.status_code == 404
+
+
+async def test_the_record_goes_on_where_it_was(house: House) -> None:
+    """Each entry is read once: what is counted twice would be seen."""
+    for _ in range(3):
+        told = (await house.http.get("/transparency.json?lang=en")).json()
+        counts = {one["name"]: one["count"] for one in told["figures"]}
+        assert counts["legal_process"] == 3
