@@ -2,36 +2,30 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 
 from firmware.protocol.commands import IceServer
+from relay import looks
 from relay.bus import Bus
-from relay.clock import SystemClock
+from relay.clock import SystemClock, clock_of
 from relay.config import Config, LogConfig
+from relay.config_people import OidcConfig
 from relay.config_values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, RelayError
+from relay.finding import Finding
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.live.ice import IceServers, Reach
 from relay.live.probe import IceServerUnusable, try_stun, try_turn
 from relay.notify.push_key import PushKey
+from relay.people.oidc_provider import Provider
 from relay.store.database import Database, shown
 from relay.store.objects import ObjectStore
 
 BROKER_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One part, whether it is well, and what was seen or what to do."""
-
-    what: str
-    is_ok: bool
-    detail: str
-    is_warning: bool = False
 
 
 async def check(config: Config) -> list[Finding]:
@@ -43,14 +37,37 @@ async def check(config: Config) -> list[Finding]:
         ("bucket", _check_bucket),
     ]
     if config.log is not None:
-        parts.append(("logs", partial(_check_log, config.log)))
+        parts.append(("logs", partial(check_log, config.log)))
+    parts += [(f"sign-in of {one.agency}", partial(_check_oidc, one)) for one in config.oidc]
     findings = [Finding(what="settings", is_ok=True, detail=f"read, for {config.public_url}")]
     for what, look in parts:
         try:
             findings.append(Finding(what=what, is_ok=True, detail=await look(config)))
         except (RelayError, OSError, ValueError) as error:
             findings.append(Finding(what=what, is_ok=False, detail=str(error)))
-    return [*findings, check_push(config), *await check_live(config)]
+    return [*findings, *await _look_around(config), check_push(config), *await check_live(config)]
+
+
+async def _look_around(config: Config) -> list[Finding]:
+    """Look at the machine itself, and at what runs out by and by."""
+    clock = clock_of(config.town_clock_path, config.example_town)
+    findings = [
+        looks.look_at_disk(config),
+        await looks.look_into_database(config),
+        *await looks.look_at_witnesses(config, clock),
+        *await looks.look_at_certificates(config, SystemClock()),
+        await looks.look_at_mail(config),
+        looks.look_at_maps(config),
+        looks.look_at_backups(config, SystemClock()),
+    ]
+    return [finding for finding in findings if finding is not None]
+
+
+async def _check_oidc(oidc: OidcConfig, config: Config) -> str:
+    provider = Provider(
+        oidc, SystemClock(), redirect_uri="", is_loopback_allowed=bool(config.example_town)
+    )
+    return await provider.check()
 
 
 async def _check_ca(config: Config) -> str:
@@ -90,7 +107,8 @@ async def _check_bucket(config: Config) -> str:
     return f"{config.bucket.endpoint}/{config.bucket.name}"
 
 
-async def _check_log(log: LogConfig, config: Config) -> str:
+async def check_log(log: LogConfig, config: Config) -> str:
+    """Look at the logs' keys, policy and bucket; return what was seen, or raise."""
     policy = read_policy_file(log)
     read_key_file(log.register_key_path, f"{log.name}/register", policy)
     read_key_file(log.custody_key_path, f"{log.name}/custody", policy)

@@ -1,0 +1,126 @@
+"""Which files are a relay's own, and how its settings move to another folder.
+
+All small files beside relay.toml and in the data folder belong to it: settings, keys, what `init`
+wrote. Not the database (copied by itself), not what only spares work, not the broker's streams
+(doorbells keep what has no receipt) and not map files, which can be had again.
+"""
+
+import json
+import os
+import re
+from collections.abc import Collection
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+
+from relay.backup.errors import BackupError
+from relay.backup.manifest import is_safe_path
+from relay.config import Config, load
+from relay.errors import ConfigError
+
+MAX_FILE_BYTES = 4 * 1024 * 1024
+LAST_BACKUP = "last-backup"
+"""When the newest backup was finished, in milliseconds; `check` and the metrics read it."""
+OTHERS_READ = 0o004
+_LEFT_OUT = re.compile(
+    r"(relay\.sqlite3.*|saved-.*|.*\.new|.*\.pmtiles|.*\.log|last-backup|\.[^/]*|broker/.*)\Z"
+)
+_NAMED_FOLDER = (".toml", ".conf")
+_KEY = re.compile(r"\s*([A-Za-z_]+)\s*=")
+_TABLE = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
+
+
+def belongings(config_path: Path, config: Config) -> dict[str, Path]:
+    """Return a relay's files by their names in a backup, or raise BackupError."""
+    settings = config_path.resolve()
+    found: dict[str, Path] = {"relay.toml": settings}
+    for folder in dict.fromkeys([settings.parent, config.data_dir.resolve()]):
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not _LEFT_OUT.match(path.name) and path != settings:
+                _take(found, path.name, path)
+    for path in named_elsewhere(config, set(found.values())):
+        if path.is_file() and not path.stat().st_mode & OTHERS_READ:
+            raise BackupError(
+                f"relay.toml names {path}, a secret that lies neither beside it nor in data_dir: "
+                "move it there, so that a backup holds it"
+            )
+    return found
+
+
+def named_elsewhere(config: Config, known: Collection[Path]) -> list[Path]:
+    """Return the files that the settings name and that aren't among those that are known."""
+    taken = {path.resolve() for path in known}
+    return [
+        path
+        for path in _named(config)
+        if path.resolve() not in taken and not _LEFT_OUT.match(path.name)
+    ]
+
+
+def _take(found: dict[str, Path], name: str, path: Path) -> None:
+    if path.stat().st_size > MAX_FILE_BYTES:
+        return
+    if not is_safe_path(name):
+        raise BackupError(f"{path} can't be in a backup by that name: rename it or move it away")
+    if name in found:
+        raise BackupError(f"{path} and {found[name]} have one name: which is the relay's?")
+    found[name] = path
+
+
+def _named(settings: object) -> list[Path]:
+    """Return every path that the settings hold, in whichever table."""
+    found: list[Path] = []
+    for field in fields(settings) if is_dataclass(settings) else ():
+        value = getattr(settings, field.name)
+        if isinstance(value, Path) and field.name != "data_dir":
+            found.append(value)
+        for inner in value if isinstance(value, tuple) else (value,):
+            found += _named(inner)
+    return found
+
+
+def moved(name: str, data: bytes, *, old_folder: str, new_folder: Path) -> bytes:
+    """Return a file's bytes with the folder that they name changed, where it is a settings file."""
+    if not name.endswith(_NAMED_FOLDER) or len(old_folder) < 2:
+        return data
+    return data.replace(os.fsencode(old_folder), os.fsencode(new_folder))
+
+
+def settled(text: str, *, database_url: str | None, bucket_endpoint: str | None) -> str:
+    """Return relay.toml's text for another folder, database or object store, otherwise as it is."""
+    changes: dict[tuple[str, str], str] = {("", "data_dir"): "."}
+    if database_url is not None:
+        changes["", "database_url"] = database_url
+    if bucket_endpoint is not None:
+        changes["bucket", "endpoint"] = bucket_endpoint
+    lines, table = [], ""
+    for line in text.splitlines():
+        if opened := _TABLE.match(line):
+            table = opened[1]
+        key = _KEY.match(line)
+        value = changes.pop((table, key[1]), None) if key else None
+        lines.append(line if value is None or key is None else f"{key[1]} = {json.dumps(value)}")
+    missing = [f"{key} = {json.dumps(value)}" for (_, key), value in changes.items()]
+    return "\n".join([*missing, *lines]) + "\n"
+
+
+def read_settings(path: Path) -> Config:
+    """Read restored settings, or raise BackupError with what is wrong."""
+    try:
+        return load(path)
+    except ConfigError as error:
+        raise BackupError(f"the backup's relay.toml can't be used: {error}") from error
+
+
+def note_backup(config: Config, made_ms: int) -> None:
+    """Write down when a backup was finished. Blocks."""
+    beside = config.data_dir / f"{LAST_BACKUP}.new"
+    beside.write_text(f"{made_ms}\n")
+    beside.replace(config.data_dir / LAST_BACKUP)
+
+
+def last_backup_ms(config: Config) -> int | None:
+    """Return when the newest backup was finished; None if there was none. Blocks."""
+    try:
+        return int((config.data_dir / LAST_BACKUP).read_text())
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,13 @@
+"""What `doorward-relay check` found out about one part."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One part, whether it is well, and what was seen or what to do."""
+
+    what: str
+    is_ok: bool
+    detail: str
+    is_warning: bool = False

@@ -1,0 +1,147 @@
+"""Whole copies of the database while the relay writes on, and back: what a backup is made of.
+
+SQLite copies itself (its online backup); PostgreSQL is dumped and loaded by its own programs. What
+is read in the transaction that `copied` gives is of the same moment as the copy.
+"""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+
+from relay.errors import StoreError
+from relay.store.database import Database, Transaction, shown
+from relay.store.postgresql import postgresql_engine
+from relay.store.schema import metadata
+
+SQLITE_COPY = "relay.sqlite3"
+POSTGRESQL_COPY = "relay.pgdump"
+_MISSING = (
+    "{program} isn't on this machine: install PostgreSQL's client (apt install postgresql-client), "
+    "of the server's version or newer"
+)
+
+
+@asynccontextmanager
+async def copied(place: Path | str, folder: Path) -> AsyncIterator[tuple[Path, Transaction]]:
+    """Copy a database into a folder; yield the copy, and a transaction that reads what it holds."""
+    if isinstance(place, Path):
+        copy = folder / SQLITE_COPY
+        await asyncio.to_thread(_copy_sqlite, place, copy)
+        database = await Database.open(copy)
+        try:
+            async with database.read() as tx:
+                yield copy, tx
+        finally:
+            await database.close()
+        return
+    copy = folder / POSTGRESQL_COPY
+    os.close(os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    database = await Database.open(place)
+    try:
+        async with database.read() as tx:
+            snapshot = (await tx.execute(text("SELECT pg_export_snapshot()"))).scalar_one()
+            options = ("--format=custom", f"--snapshot={snapshot}", f"--file={copy}")
+            await _run(["pg_dump", "--no-owner", "--no-privileges", *options], place)
+            yield copy, tx
+    finally:
+        await database.close()
+
+
+async def load_sqlite(copy: Path, path: Path) -> None:
+    """Put a copy where the relay looks for its database, or raise StoreError."""
+    await asyncio.to_thread(_copy_sqlite, copy, path, is_at_rest=True)
+    await asyncio.to_thread(check_sqlite, path)
+
+
+async def load_postgresql(copy: Path, url: str) -> None:
+    """Load a dump into an empty database, all or nothing, or raise StoreError."""
+    options = ("--no-owner", "--no-privileges", "--exit-on-error", "--single-transaction")
+    await _run(["pg_restore", *options, f"--dbname={make_url(url).database}", str(copy)], url)
+
+
+async def holds_tables(url: str) -> bool:
+    """Tell whether a PostgreSQL database holds anything, or raise StoreError."""
+    engine = postgresql_engine(url)
+    try:
+        async with engine.connect() as connection:
+            return await connection.run_sync(lambda sync: bool(inspect(sync).get_table_names()))
+    except (DBAPIError, OSError) as error:
+        raise StoreError(f"can't open the database {shown(url)}: {error}") from error
+    finally:
+        await engine.dispose()
+
+
+async def empty_again(url: str) -> None:
+    """Take out of a PostgreSQL database what was loaded into it."""
+    engine = postgresql_engine(url)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(metadata.drop_all)
+    finally:
+        await engine.dispose()
+
+
+def check_sqlite(path: Path) -> None:
+    """Raise StoreError unless the file is whole (PRAGMA quick_check). Blocks."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            said = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} is damaged: {error}") from error
+    if said != ["ok"]:
+        raise StoreError(f"{path} is damaged: {'; '.join(said)}. Restore the newest backup")
+
+
+def _copy_sqlite(source: Path, target: Path, *, is_at_rest: bool = False) -> None:
+    if not source.exists():  # opening it would make an empty one
+        raise StoreError(f"{source} is missing")
+    mode = "immutable=1" if is_at_rest else "mode=ro"  # which leaves no file beside a backup's
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    try:
+        with (
+            closing(sqlite3.connect(f"file:{source}?{mode}", uri=True)) as old,
+            closing(sqlite3.connect(target)) as new,
+        ):
+            old.backup(new)  # one step: a writer may go on, and the copy is of one moment
+    except sqlite3.Error as error:
+        raise StoreError(f"can't copy {source}: {error}") from error
+
+
+async def _run(command: Sequence[str], url: str) -> None:
+    """Run one of PostgreSQL's programs; where and as whom goes by its environment, unseen."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            env={**os.environ, **_environment(url)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError as error:
+        raise StoreError(_MISSING.format(program=command[0])) from error
+    _, said = await process.communicate()
+    if process.returncode != 0:
+        words = said.decode("utf-8", "replace").strip()[-500:]
+        raise StoreError(f"{command[0]} failed: {words}")
+
+
+def _environment(url: str) -> dict[str, str]:
+    """Return a URL as libpq's variables."""
+    parsed = make_url(url)
+    query = {name: value if isinstance(value, str) else "" for name, value in parsed.query.items()}
+    found = {
+        "PGHOST": parsed.host or query.get("host"),
+        "PGPORT": str(parsed.port) if parsed.port else query.get("port"),
+        "PGUSER": parsed.username or query.get("user"),
+        "PGPASSWORD": None if parsed.password is None else str(parsed.password),
+        "PGDATABASE": parsed.database,
+        "PGSSLMODE": query.get("ssl"),
+    }
+    return {name: value for name, value in found.items() if value}

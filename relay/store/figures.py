@@ -1,0 +1,43 @@
+"""Counts over all tables for the operator's figures: sums, never whose."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from relay.store.database import Transaction
+from relay.store.schema import commands, doorbells, events, pushes, requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What the database holds."""
+
+    events: int
+    commands_waiting: int
+    pushes_waiting: int
+    doorbells: int
+    doorbells_online: int
+    moderation_waiting: int
+    moderation_since_ms: int | None
+    """When the oldest request came to the moderators' desk."""
+
+
+async def count_all(tx: Transaction, now_ms: int) -> Counts:
+    """Count."""
+    enrolled = select(func.count()).where(doorbells.c.revoked_ms.is_(None))
+    waiting = requests.c.state == "moderation"
+    since_ms = (
+        await tx.execute(select(func.min(requests.c.changed_ms)).where(waiting))
+    ).scalar_one_or_none()
+    queries = {
+        "events": select(func.coalesce(func.max(events.c.relay_seq), 0)),
+        "commands_waiting": select(func.count()).where(
+            commands.c.answered_ms.is_(None), commands.c.expires_ms > now_ms
+        ),
+        "pushes_waiting": select(func.count()).select_from(pushes),
+        "doorbells": enrolled.select_from(doorbells),
+        "doorbells_online": enrolled.where(doorbells.c.state == "online"),
+        "moderation_waiting": select(func.count()).where(waiting),
+    }
+    counts = {name: int((await tx.execute(query)).scalar_one()) for name, query in queries.items()}
+    return Counts(moderation_since_ms=since_ms, **counts)

@@ -1,0 +1,95 @@
+"""Rows of the logs and of one-time things, as a restored database needs them.
+
+Only what nothing else asks for is here; placing entries and publishing is logs.py's.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, insert, select, update
+
+from relay.store.database import Transaction
+from relay.store.packages import ARRIVED_STATES
+from relay.store.schema import (
+    ceremonies,
+    claims,
+    invitations,
+    log_checkpoints,
+    log_heads,
+    packages,
+    sessions,
+    viewer_tokens,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedTree:
+    """One size that was decided on; `stamp` and `witnessed` once a quorum had cosigned it."""
+
+    size: int
+    root: bytes
+    stamp: int | None
+    witnessed: bytes | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPackage:
+    """A package whose object has to be in the bucket."""
+
+    package_id: str
+    object_key: str
+    size_bytes: int
+    state: str
+
+
+async def signed_trees(tx: Transaction, log: str) -> list[SignedTree]:
+    """Return every tree that was decided on, smallest first."""
+    query = (
+        select(log_checkpoints).where(log_checkpoints.c.log == log).order_by(log_checkpoints.c.size)
+    )
+    return [
+        SignedTree(
+            size=row.size,
+            root=bytes.fromhex(row.root),
+            stamp=row.stamp,
+            witnessed=None if row.witnessed is None else row.witnessed.encode(),
+        )
+        for row in await tx.execute(query)
+    ]
+
+
+async def put_stamp(
+    tx: Transaction, log: str, *, size: int, root: bytes, number: int, witnessed: str
+) -> None:
+    """Keep a stamp that the bucket shows, also of a size that was decided on elsewhere."""
+    row = (log_checkpoints.c.log == log) & (log_checkpoints.c.size == size)
+    if (await tx.execute(select(log_checkpoints.c.size).where(row))).first() is None:
+        await tx.execute(insert(log_checkpoints).values(log=log, size=size, root=root.hex()))
+    await tx.execute(update(log_checkpoints).where(row).values(stamp=number, witnessed=witnessed))
+
+
+async def kept_packages(tx: Transaction) -> list[KeptPackage]:
+    """Return the packages that arrived and aren't erased."""
+    query = (
+        select(packages)
+        .where(packages.c.state.in_(ARRIVED_STATES), packages.c.object_key.is_not(None))
+        .order_by(packages.c.package_id)
+    )
+    return [
+        KeptPackage(
+            package_id=row.package_id,
+            object_key=row.object_key,
+            size_bytes=row.size_bytes,
+            state=row.state,
+        )
+        for row in await tx.execute(query)
+    ]
+
+
+async def end_one_time_things(tx: Transaction) -> None:
+    """End what may have been used or ended since the copy was made: all sign in anew.
+
+    Nobody's turn at a log is kept either: the relay that had it is gone.
+    """
+    for table in (ceremonies, sessions, viewer_tokens, invitations, claims):
+        await tx.execute(delete(table))
+    await tx.execute(update(log_heads).values(holder=None, held_until_ms=0))

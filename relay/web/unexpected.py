@@ -1,0 +1,22 @@
+"""The answer to a mistake of ours: says so, and which number to quote; its traceback is logged."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from relay.web.answers import error_json, wants_json
+from relay.web.pages import Pages
+
+WORDS = "the relay made a mistake; it is in its log"
+
+
+def on_mistake(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return what answers when an endpoint raised what nobody expected."""
+
+    async def handler(request: Request, _error: Exception) -> Response:
+        if request.method not in ("GET", "HEAD") or wants_json(request):
+            return error_json(500, "internal", WORDS)
+        return pages.render(request, "error.html", status=500, code="internal")
+
+    return handler

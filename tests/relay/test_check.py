@@ -1,0 +1,159 @@
+"""What `doorward-relay check` says of the machine and the logs, and what the metrics gather."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from relay import looks
+from relay.agency.agencies import Agencies
+from relay.agency.register import NoLog, RelayRegister
+from relay.backup.belongings import note_backup
+from relay.check import check_log
+from relay.clock import SystemClock
+from relay.config import Config, LogConfig, MapConfig
+from relay.custody.errors import LogError
+from relay.figures import FigureDesk
+from relay.finding import Finding
+from relay.http import Health
+from relay.store.database import Database
+from tests.fakes.clock import ManualClock
+from tests.fakes.log_house import NAME, make_keys
+from tests.fakes.lost_relay import LosableRelay, make_relay
+from tests.relay.databases import ON_SQLITE_ONLY
+
+HOUR_MS = 3600 * 1000
+DAY_MS = 24 * HOUR_MS
+
+
+@pytest.fixture
+async def relay(tmp_path: Path) -> LosableRelay:
+    return await make_relay(tmp_path)
+
+
+def word_of(finding: Finding | None) -> str:
+    assert finding is not None
+    return "FAIL" if not finding.is_ok else "warn" if finding.is_warning else "ok"
+
+
+@pytest.mark.services
+async def test_the_logs_keys_policy_and_bucket_are_looked_at(
+    object_server: Config, tmp_path: Path
+) -> None:
+    keys = make_keys(tmp_path / "witnesses")
+    for name, signer in keys.signers.items():
+        (tmp_path / f"{name}.key").write_text(signer.saved())
+        (tmp_path / f"{name}.key").chmod(0o600)
+    (tmp_path / "policy.txt").write_bytes(keys.policy_text)
+    log = LogConfig(
+        name=NAME,
+        register_key_path=tmp_path / "register.key",
+        custody_key_path=tmp_path / "custody.key",
+        policy_path=tmp_path / "policy.txt",
+        bucket="checked",
+    )
+    said = await check_log(log, replace(object_server, log=log))
+    assert said.startswith(f"{NAME}, 3 witnesses, the store ")
+    with pytest.raises(LogError, match="is the key of"):
+        await check_log(replace(log, custody_key_path=log.register_key_path), object_server)
+    (tmp_path / "register.key").chmod(0o644)
+    with pytest.raises(LogError, match="chmod 600"):
+        await check_log(log, object_server)
+    (tmp_path / "policy.txt").unlink()
+    with pytest.raises(LogError, match="log policy"):
+        await check_log(log, object_server)
+
+
+async def test_the_age_of_what_witnesses_signed_is_judged(relay: LosableRelay) -> None:
+    clock = ManualClock(wall_ms=SystemClock().wall_ms())
+    (first, *_) = await looks.look_at_witnesses(relay.config, clock)
+    assert word_of(first) == "warn"
+    assert "no checkpoint yet" in first.detail
+    relay.keys.away.add("cem")
+    await relay.publish("a", log="register")
+    await relay.publish("a")
+    findings = await looks.look_at_witnesses(relay.config, SystemClock())
+    assert [word_of(one) for one in findings if one.what == "log"] == ["ok", "ok"]
+    assert any("cem hasn't signed" in one.detail for one in findings)
+    clock = ManualClock(wall_ms=SystemClock().wall_ms() + 2 * HOUR_MS)
+    old = await looks.look_at_witnesses(relay.config, clock)
+    assert [word_of(one) for one in old if one.what == "log"] == ["FAIL", "FAIL"]
+    behind = await looks.look_at_witnesses(
+        relay.config, ManualClock(wall_ms=SystemClock().wall_ms() - HOUR_MS)
+    )
+    assert any(one.what == "clock" and not one.is_ok for one in behind)
+
+
+@ON_SQLITE_ONLY
+async def test_a_damaged_database_is_found(relay: LosableRelay) -> None:
+    await relay.publish(*(f"{number}" * 4000 for number in range(20)))
+    assert word_of(await looks.look_into_database(relay.config)) == "ok"
+    path = relay.config.database_path
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\xff" * 8192)
+    finding = await looks.look_into_database(relay.config)
+    assert word_of(finding) == "FAIL"
+    assert finding is not None
+    assert "damaged" in finding.detail
+
+
+async def test_what_ends_soon_is_said(relay: LosableRelay) -> None:
+    now_ms = SystemClock().wall_ms()
+    for days, word in ((0, "ok"), (365 * 100, "FAIL")):
+        clock = ManualClock(wall_ms=now_ms + days * DAY_MS)
+        findings = await looks.look_at_certificates(relay.config, clock)
+        assert {word_of(one) for one in findings} == {word}
+        assert len(findings) == 2
+
+
+async def test_a_public_address_without_tls_is_a_warning(relay: LosableRelay) -> None:
+    config = replace(relay.config, public_url="https://127.0.0.1:9")
+    finding = (await looks.look_at_certificates(config, SystemClock()))[-1]
+    assert word_of(finding) == "warn"
+    assert "can't be reached" in finding.detail
+
+
+async def test_mail_maps_disk_and_backups_each_have_their_word(relay: LosableRelay) -> None:
+    config = relay.config
+    assert word_of(await looks.look_at_mail(config)) == "warn"
+    assert looks.look_at_maps(config) is None
+    lost = replace(config, map=MapConfig(pmtiles_path=config.data_dir / "none.pmtiles"))
+    assert word_of(looks.look_at_maps(lost)) == "FAIL"
+    assert "MiB free" in looks.look_at_disk(config).detail
+    clock = SystemClock()
+    assert "there is none" in looks.look_at_backups(config, clock).detail
+    note_backup(config, clock.wall_ms())
+    assert word_of(looks.look_at_backups(config, clock)) == "ok"
+    note_backup(config, clock.wall_ms() - 9 * DAY_MS)
+    assert word_of(looks.look_at_backups(config, clock)) == "warn"
+
+
+async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) -> None:
+    await relay.publish("a", "b")
+    config, clock = relay.config, SystemClock()
+    database = await Database.open(config.database)
+    register = RelayRegister(NoLog(), database, clock, origin=f"{NAME}/register")
+
+    async def health() -> Health:
+        return Health(is_broker_up=True, is_bucket_up=False, is_database_up=True)
+
+    desk = FigureDesk(
+        config=config,
+        database=database,
+        clock=clock,
+        agencies=Agencies(register, database, clock),
+        policy=relay.keys.policy,
+        check_health=health,
+    )
+    figures = await desk.gather()
+    await database.close()
+    assert figures.parts_up == {"broker": True, "bucket": False, "database": True}
+    assert (figures.events, figures.moderation_waiting, figures.doorbells) == (0, 0, 0)
+    assert (figures.backup_age_s, figures.agreement_days_left) == (None, None)
+    custody = figures.logs["custody"]
+    assert (custody.size, custody.published_size) == (2, 2)
+    assert custody.age_s is not None
+    assert -2 < custody.age_s < 60
+    assert len(custody.witness_age_s) >= 2
+    assert figures.logs["register"].age_s is None

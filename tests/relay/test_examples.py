@@ -1,0 +1,79 @@
+"""The example files for operators: what they name exists, and they are as closed as they say."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from relay.config import load
+from relay.web.agency.padding import PADDED_TYPES
+from tests.house.documents import REPOSITORY
+
+EXAMPLES = REPOSITORY / "docs" / "examples"
+UNITS = sorted(path.name for path in EXAMPLES.glob("*.service"))
+CADDYFILE = EXAMPLES / "Caddyfile"
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is missing (apt: systemd)"
+)
+needs_caddy = pytest.mark.skipif(shutil.which("caddy") is None, reason="caddy is missing (apt)")
+
+
+def test_there_is_a_unit_for_each_program() -> None:
+    assert UNITS == [
+        "doorward-nats.service",
+        "doorward-relay.service",
+        "doorward-seaweedfs.service",
+        "doorward-witness.service",
+    ]
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_unit_exposes_at_most_1_0(unit: str) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=10", "--no-pager",
+         str(EXAMPLES / unit)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_systemd
+@pytest.mark.parametrize("unit", UNITS)
+def test_systemd_understands_every_line(unit: str, tmp_path: Path) -> None:
+    text = re.sub(r"/opt/doorward/bin/[a-z-]+", "/bin/true", (EXAMPLES / unit).read_text())
+    (tmp_path / unit).write_text(text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / unit)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_caddy
+def test_caddy_understands_its_file() -> None:
+    done = subprocess.run(
+        ["caddy", "validate", "--adapter", "caddyfile", "--config", str(CADDYFILE)],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "Valid configuration" in done.stdout + done.stderr
+
+
+def test_no_example_undoes_the_padding() -> None:
+    """R9: compressed, the agency's pages would have the size of what they say again."""
+    assert PADDED_TYPES
+    words = re.sub(r"#.*", "", CADDYFILE.read_text()).split()
+    assert "encode" not in words
+
+
+def test_examples_speak_of_the_ports_that_the_settings_have() -> None:
+    config = load(REPOSITORY / "relay" / "relay.example.toml")
+    caddy, relay = CADDYFILE.read_text(), (EXAMPLES / "doorward-relay.service").read_text()
+    assert f"reverse_proxy {config.listen}" in caddy
+    assert f"tcp:{config.listen.port}" in relay
+    assert config.metrics_listen is not None
+    assert f"tcp:{config.metrics_listen.port}" in relay
+    store = (EXAMPLES / "doorward-seaweedfs.service").read_text()
+    assert f"-s3.port={config.bucket.endpoint.rsplit(':', 1)[1]}" in store
