@@ -6,6 +6,7 @@ promise. A doorbell guards itself against the relay.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from relay.clock import Clock
 from relay.errors import RelayError
@@ -56,3 +57,13 @@ class Allowances:
             del self._spent[next(iter(self._spent))]  # who asked longest ago
         if is_over:
             raise AskedTooOften(math.ceil((left + 1 - rate.at_once) * rate.each_s))
+
+
+def charge(state: Any, account_id: str) -> None:  # Any: the web framework's bag of a request
+    """Count a request for the account that was found to be signed in; raises AskedTooOften.
+
+    How much is allowed goes by the class of its route: relay/web/rate_limits.py put it there.
+    """
+    counted = getattr(state, "charge", None)
+    if counted is not None:
+        counted(account_id)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from relay.api.auth import Services, Token
+from relay.api.auth import Calling, Services, Token
 from relay.people.ceremonies import SignedIn, Started
 
 router = APIRouter()
@@ -90,9 +90,10 @@ async def register_options(
 
 
 @router.post("/owner/register/verify")
-async def register_verify(services: Services, body: CredentialIn) -> SignedInOut:
+async def register_verify(services: Services, body: CredentialIn, caller: Calling) -> SignedInOut:
     """Finish a registration."""
-    return _signed_in(await services.ceremonies.finish_registration(body.session, body.credential))
+    ceremonies = services.ceremonies
+    return _signed_in(await ceremonies.finish_registration(body.session, body.credential, caller))
 
 
 @router.post("/owner/login/options")
@@ -104,9 +105,10 @@ async def login_options(
 
 
 @router.post("/owner/login/verify")
-async def login_verify(services: Services, body: CredentialIn) -> SignedInOut:
+async def login_verify(services: Services, body: CredentialIn, caller: Calling) -> SignedInOut:
     """Finish a login."""
-    return _signed_in(await services.ceremonies.finish_login(body.session, body.credential))
+    ceremonies = services.ceremonies
+    return _signed_in(await ceremonies.finish_login(body.session, body.credential, caller))
 
 
 @router.delete("/session", status_code=204)

@@ -2,7 +2,18 @@
 
 from fastapi import FastAPI
 
-from relay.api import accounts, doorbells, live, pairing, push, requests, thumbnails, viewers
+from relay.api import (
+    accounts,
+    doorbells,
+    live,
+    pairing,
+    push,
+    reads,
+    requests,
+    sessions,
+    thumbnails,
+    viewers,
+)
 from relay.api.errors import add_error_handlers
 from relay.api.services import ApiServices
 
@@ -17,7 +28,18 @@ def build_api(services: ApiServices) -> FastAPI:
         redoc_url=None,
     )
     app.state.services = services
-    for module in (accounts, pairing, doorbells, live, thumbnails, viewers, push, requests):
+    for module in (
+        accounts,
+        sessions,
+        reads,
+        pairing,
+        doorbells,
+        live,
+        thumbnails,
+        viewers,
+        push,
+        requests,
+    ):
         app.include_router(module.router)
     add_error_handlers(app)
     return app

@@ -4,9 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
+from relay.allowances import charge
 from relay.api.errors import ApiError, not_found
 from relay.api.services import ApiServices
+from relay.people.callers import Caller, caller_of
 from relay.store.people import Account
+from relay.store.sessions import Session
 
 
 def services_of(request: Request) -> ApiServices:
@@ -29,11 +32,29 @@ def bearer_token(authorization: Annotated[str, Header()] = "") -> str:
 Token = Annotated[str, Depends(bearer_token)]
 
 
-async def signed_in_owner(services: Services, token: Token) -> Account:
-    """Return the owner whose token it is, or raise 401."""
+def calling(request: Request) -> Caller:
+    """Return who calls: the address (as trusted proxies say) and the browser in short."""
+    address = None if request.client is None else request.client.host
+    return caller_of(address, request.headers.get("user-agent", ""))
+
+
+Calling = Annotated[Caller, Depends(calling)]
+
+
+async def session_of(request: Request, services: Services, token: Token) -> Session:
+    """Return the owner's session whose token it is, or raise 401."""
     session = await services.sessions.find(token, "owner")
     if session is None:
         raise ApiError(401, "unauthenticated", "sign in again")
+    charge(request.state, session.account.id)
+    return session
+
+
+OwnSession = Annotated[Session, Depends(session_of)]
+
+
+async def signed_in_owner(session: OwnSession) -> Account:
+    """Return the owner whose token it is, or raise 401."""
     return session.account
 
 

@@ -18,6 +18,7 @@ from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
 from relay.people.pairing import PairingRefused
+from relay.request_ids import current
 
 
 class ApiError(Exception):
@@ -93,4 +94,7 @@ async def _on_unknown(_request: Request, _error: Exception) -> JSONResponse:
 
 
 def _answer(status: int, code: str, message: str) -> JSONResponse:
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+    error = {"code": code, "message": message}
+    if status >= 500 and current():
+        error["request"] = current()
+    return JSONResponse({"error": error}, status_code=status)

@@ -13,6 +13,7 @@ from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
+from relay.people.reads import Reads
 from relay.people.sessions import Sessions
 from relay.people.viewers import ViewerTokens
 from relay.request.desk import Desk
@@ -47,3 +48,4 @@ class ApiServices:
     commands: Commands
     hub: Hub
     push: PushSubscriptions
+    reads: Reads

@@ -13,9 +13,12 @@ from typing import Any
 from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import PasskeyKey
 from relay.clock import Clock
+from relay.people.callers import NOBODY, Caller
 from relay.people.errors import SignInRefused
+from relay.people.lockout import Lockout
 from relay.people.passkeys import (
     CEREMONY_TIMEOUT_MS,
+    NewPasskey,
     Site,
     check_login,
     check_registration,
@@ -66,13 +69,12 @@ class Ceremonies:
         self._site = site
         self._sites = {one.origin: one for one in (site, *more_sites)}
         self._role = role
+        self._lockout = Lockout(clock)
 
     async def start_registration(self, invitation: str, name: str, origin: str = "") -> Started:
         """Begin with an invitation and the person's name, at the site whose page asks."""
         site = self._site_at(origin)
-        name = " ".join(name.split())
-        if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
-            raise SignInRefused("name", f"a name has 1 to {MAX_NAME_CHARS} characters")
+        name = checked_name(name)
         secret_hash = hash_of(invitation)
         async with self._database.read() as tx:
             found = await people.find_invitation(tx, secret_hash, self._clock.wall_ms())
@@ -95,6 +97,7 @@ class Ceremonies:
         self,
         ceremony_id: str,
         credential: dict[str, Any],  # Any: WebAuthn's own JSON
+        caller: Caller = NOBODY,
     ) -> SignedIn:
         """Check the browser's answer; make the account and its passkey, and sign in."""
         ceremony = await self._take("register", ceremony_id)
@@ -115,21 +118,40 @@ class Ceremonies:
                 name=data["name"],
             )
             await people.add_account(tx, account, now_ms)
-            await people.add_credential(
-                tx,
-                Credential(
-                    credential_id=passkey.key.credential_id,
-                    account_id=account.id,
-                    public_key=passkey.key.public_key,
-                    rp_id=passkey.key.rp_id,
-                    origin=passkey.key.origin,
-                    aaguid=passkey.aaguid,
-                    sign_count=passkey.sign_count,
-                    is_demo=passkey.is_demo,
-                ),
-            )
-            token = await open_session(tx, account, now_ms)
+            await people.add_credential(tx, _credential(passkey, account))
+            token = await open_session(tx, account, now_ms, caller)
         return SignedIn(token=token, account=account, passkey=passkey.key)
+
+    async def start_adding(self, account: Account) -> Started:
+        """Begin a first passkey for somebody who is signed in otherwise and has none."""
+        challenge = secrets.token_bytes(32)
+        ceremony_id = await self._store("add", challenge, json.dumps({"account_id": account.id}))
+        options = registration_options(
+            self._site, account_id=account.id, name=account.name, challenge=challenge
+        )
+        return Started(ceremony_id=ceremony_id, options=options)
+
+    async def finish_adding(
+        self,
+        account: Account,
+        ceremony_id: str,
+        credential: dict[str, Any],  # Any: WebAuthn's own JSON
+    ) -> PasskeyKey:
+        """Check the browser's answer and add the passkey, unless the account has one by now.
+
+        Whoever only stole a session can't add a key of their own to a passkey that is there.
+        """
+        ceremony = await self._take("add", ceremony_id)
+        if json.loads(ceremony.data)["account_id"] != account.id:
+            raise SignInRefused("ceremony", "that was begun by somebody else; start again")
+        passkey = check_registration(self._site, credential, ceremony.challenge)
+        async with self._database.begin() as tx:
+            if await people.list_credentials(tx, account.id):
+                raise SignInRefused("passkey_known", "this account has a passkey already")
+            if await people.find_credential(tx, passkey.key.credential_id) is not None:
+                raise SignInRefused("passkey_known", "this passkey is registered already")
+            await people.add_credential(tx, _credential(passkey, account))
+        return passkey.key
 
     async def start_login(self, origin: str = "") -> Started:
         """Begin a login with any passkey of the site whose page asks."""
@@ -142,11 +164,11 @@ class Ceremonies:
         self,
         ceremony_id: str,
         credential: dict[str, Any],  # Any: WebAuthn's own JSON
+        caller: Caller = NOBODY,
     ) -> SignedIn:
-        """Check the browser's answer and sign in."""
+        """Check the browser's answer and sign in; AskedTooOften after failures from there."""
         ceremony = await self._take("login", ceremony_id)
         assertion = parse_login(credential)
-        now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             known = await people.find_credential(tx, assertion.credential_id)
             account = None if known is None else await people.find_account(tx, known.account_id)
@@ -154,13 +176,20 @@ class Ceremonies:
                 raise SignInRefused("passkey", "this passkey isn't registered here")
             if known.is_demo and not self._site.has_demo_passkeys:
                 raise SignInRefused("demo_passkey", "this relay takes no demo passkeys")
+            self._lockout.check(caller.address, account.id)
             key = passkey_of(known)
-            count = check_login(assertion, key, ceremony.challenge)
-            # WebAuthn 7.2 step 22: a counter that doesn't rise means a cloned authenticator.
-            if (count or known.sign_count) and count <= known.sign_count:
-                raise SignInRefused("passkey", "this passkey's counter went back; was it copied?")
+            try:
+                count = check_login(assertion, key, ceremony.challenge)
+                # WebAuthn 7.2 step 22: a counter that doesn't rise means a cloned authenticator.
+                if (count or known.sign_count) and count <= known.sign_count:
+                    words = "this passkey's counter went back; was it copied?"
+                    raise SignInRefused("passkey", words)
+            except SignInRefused:
+                self._lockout.failed(caller.address, account.id)
+                raise
             await people.set_sign_count(tx, known.credential_id, count)
-            token = await open_session(tx, account, now_ms)
+            token = await open_session(tx, account, self._clock.wall_ms(), caller)
+        self._lockout.succeeded(caller.address, account.id)
         return SignedIn(token=token, account=account, passkey=key)
 
     def _site_at(self, origin: str) -> Site:
@@ -202,6 +231,27 @@ class Ceremonies:
         if ceremony is None:
             raise SignInRefused("ceremony", "that took too long or was done before; start again")
         return ceremony
+
+
+def checked_name(name: str) -> str:
+    """Return a person's name on one line, or raise SignInRefused."""
+    name = " ".join(name.split())
+    if not name or len(name) > MAX_NAME_CHARS or not name.isprintable():
+        raise SignInRefused("name", f"a name has 1 to {MAX_NAME_CHARS} characters")
+    return name
+
+
+def _credential(passkey: NewPasskey, account: Account) -> Credential:
+    return Credential(
+        credential_id=passkey.key.credential_id,
+        account_id=account.id,
+        public_key=passkey.key.public_key,
+        rp_id=passkey.key.rp_id,
+        origin=passkey.key.origin,
+        aaguid=passkey.aaguid,
+        sign_count=passkey.sign_count,
+        is_demo=passkey.is_demo,
+    )
 
 
 def passkey_of(credential: Credential) -> PasskeyKey:

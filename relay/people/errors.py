@@ -8,7 +8,17 @@ from typing import Literal
 
 from relay.errors import RelayError
 
-SignInReason = Literal["invitation", "ceremony", "name", "passkey", "passkey_known", "demo_passkey"]
+SignInReason = Literal[
+    "invitation",
+    "ceremony",
+    "name",
+    "passkey",
+    "passkey_known",
+    "demo_passkey",
+    "suspended",
+    "network",
+    "oidc",
+]
 
 
 class SignInRefused(RelayError):

@@ -13,9 +13,17 @@ async def invite_owner(tx: Transaction, now_ms: int, *, device: str | None = Non
     return await _invite(tx, Invitation(role="owner", agency=None, device=device), now_ms)
 
 
-async def invite_officer(tx: Transaction, now_ms: int, *, agency: str) -> str:
-    """Return a new invitation for an officer of an agency."""
-    return await _invite(tx, Invitation(role="officer", agency=agency, device=None), now_ms)
+async def invite_officer(
+    tx: Transaction, now_ms: int, *, agency: str, email: str | None = None
+) -> str:
+    """Return a new invitation for an officer of an agency; `email` is whom it is for."""
+    invitation = Invitation(role="officer", agency=agency, device=None, email=email)
+    return await _invite(tx, invitation, now_ms)
+
+
+async def invite_admin(tx: Transaction, now_ms: int) -> str:
+    """Return a new invitation for an administrator of this relay."""
+    return await _invite(tx, Invitation(role="admin", agency=None, device=None), now_ms)
 
 
 async def _invite(tx: Transaction, invitation: Invitation, now_ms: int) -> str:

@@ -1,43 +1,118 @@
-"""Sessions: a random token in the person's hands, its hash in the database."""
+"""Sessions: a random token in the person's hands, its hash in the database.
+
+One ends by itself: after its life, or unused for too long. Its person, or somebody who may, ends
+it; a suspended account has none. An agency may say from where its officers come, and how many
+sessions each may have: the one that was unused for longest makes room.
+"""
 
 from relay.clock import Clock
+from relay.networks import is_inside
+from relay.people.callers import NOBODY, Caller
+from relay.people.errors import SignInRefused
 from relay.people.secrets import hash_of, new_secret
-from relay.store import people
+from relay.store import agency_settings, sessions
+from relay.store.agency_settings import AgencySettings
 from relay.store.database import Database, Transaction
-from relay.store.people import Session
+from relay.store.people import Account
+from relay.store.sessions import Session
 
-HOUR_MS = 3600 * 1000
-SESSION_LIFE_MS = {"owner": 30 * 24 * HOUR_MS, "officer": 12 * HOUR_MS}
+MINUTE_MS = 60 * 1000
+HOUR_MS = 60 * MINUTE_MS
+SESSION_LIFE_MS = {"owner": 30 * 24 * HOUR_MS, "officer": 12 * HOUR_MS, "admin": 8 * HOUR_MS}
+IDLE_MS = {"officer": 2 * HOUR_MS, "admin": 2 * HOUR_MS}
+"""Unused for so long, a session is over. An owner's app is allowed to lie in a pocket."""
+SEEN_STEP_MS = MINUTE_MS
+"""How exactly it is kept when a session was last seen."""
+MAX_SESSIONS = 50
+"""Of one account, where its agency says nothing stricter."""
+SESSION_ID_CHARS = 16
 
 
-async def open_session(tx: Transaction, account: people.Account, now_ms: int) -> str:
-    """Return the token of a new session."""
+async def open_session(
+    tx: Transaction, account: Account, now_ms: int, caller: Caller = NOBODY
+) -> str:
+    """Return the token of a new session, or raise SignInRefused."""
+    if account.suspended_ms is not None:
+        raise SignInRefused("suspended", "this account is suspended; ask who runs this relay")
+    settings = await _settings_of(tx, account)
+    if not _is_from_inside(settings, caller):
+        raise SignInRefused(
+            "network", "your agency lets its officers sign in from its own networks only"
+        )
+    limit = min(settings.max_sessions or MAX_SESSIONS, MAX_SESSIONS)
+    standing = await sessions.list_of(tx, account.id, now_ms)
+    await sessions.end_some(tx, account.id, [one.id for one in standing[limit - 1 :]])
     token = new_secret()
-    await people.add_session(
-        tx,
-        hash_of(token),
-        account_id=account.id,
+    session = Session(
+        id=new_secret()[:SESSION_ID_CHARS],
+        account=account,
         csrf=new_secret(),
-        now_ms=now_ms,
+        created_ms=now_ms,
         expires_ms=now_ms + SESSION_LIFE_MS[account.role],
+        seen_ms=now_ms,
+        address=caller.address,
+        browser=caller.browser,
     )
+    await sessions.add(tx, hash_of(token), session)
     return token
 
 
 class Sessions:
-    """Tells whose token it is."""
+    """Tells whose token it is, and ends sessions."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
-    async def find(self, token: str, role: str) -> Session | None:
-        """Return the session of a token if it stands and is of this role."""
+    async def find(self, token: str, role: str, caller: Caller | None = None) -> Session | None:
+        """Return the session of a token if it stands, is of this role and may come from there."""
+        now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
-            session = await people.find_session(tx, hash_of(token), self._clock.wall_ms())
-        return session if session is not None and session.account.role == role else None
+            session = await sessions.find(tx, hash_of(token), now_ms)
+            if session is None or session.account.role != role or not _stands(session, now_ms):
+                return None
+            settings = await _settings_of(tx, session.account)
+        if caller is not None and not _is_from_inside(settings, caller):
+            return None
+        if now_ms - session.seen_ms >= SEEN_STEP_MS:
+            async with self._database.begin() as tx:
+                await sessions.touch(tx, session.id, now_ms)
+        return session
+
+    async def list_of(self, account_id: str) -> list[Session]:
+        """Return an account's sessions that stand, the last seen first."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.read() as tx:
+            found = await sessions.list_of(tx, account_id, now_ms)
+        return [one for one in found if _stands(one, now_ms)]
 
     async def end(self, token: str) -> None:
         """Forget a token."""
         async with self._database.begin() as tx:
-            await people.delete_session(tx, hash_of(token))
+            await sessions.end(tx, hash_of(token))
+
+    async def end_one(self, account_id: str, session_id: str) -> bool:
+        """End one of an account's sessions; False if it has none of that name."""
+        async with self._database.begin() as tx:
+            return await sessions.end_some(tx, account_id, [session_id]) > 0
+
+    async def end_all(self, account_id: str, *, but: str | None = None) -> int:
+        """Sign an account out everywhere, or everywhere else; return how many ended."""
+        async with self._database.begin() as tx:
+            return await sessions.end_all(tx, account_id, but=but)
+
+
+def _stands(session: Session, now_ms: int) -> bool:
+    idle_ms = IDLE_MS.get(session.account.role)
+    is_idle = idle_ms is not None and now_ms - session.seen_ms >= idle_ms
+    return session.account.suspended_ms is None and not is_idle
+
+
+async def _settings_of(tx: Transaction, account: Account) -> AgencySettings:
+    if account.role != "officer" or account.agency is None:
+        return AgencySettings(agency="")
+    return await agency_settings.find(tx, account.agency)
+
+
+def _is_from_inside(settings: AgencySettings, caller: Caller) -> bool:
+    return not settings.networks or is_inside(caller.address, settings.networks)

@@ -1,7 +1,7 @@
-"""Rows about people: accounts, passkeys, invitations, sessions and ceremonies.
+"""Rows about people: accounts, passkeys, invitations and ceremonies.
 
-Secrets come in as SHA-256 only. What a session or an invitation allows is decided in
-relay.people; here is only what is stored.
+Secrets come in as SHA-256 only. What an invitation allows is decided in relay.people; here is only
+what is stored.
 """
 
 from dataclasses import dataclass
@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from sqlalchemy import Row, delete, insert, select, update
 
 from relay.store.database import Transaction
-from relay.store.schema import accounts, ceremonies, credentials, invitations, sessions
+from relay.store.schema import accounts, ceremonies, credentials, invitations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """One person; `role` is owner or officer, and an officer has an agency."""
+    """One person; `role` is owner, officer or admin, and an officer has an agency."""
 
     id: str
     role: str
     agency: str | None
     name: str
+    suspended_ms: int | None = None
+    """Since when they may no longer sign in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +40,12 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """A one-time invitation that still stands."""
+    """A one-time invitation that still stands; `email` is whom it was made for."""
 
     role: str
     agency: str | None
     device: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Session:
-    """A session that still stands, and whose it is."""
-
-    account: Account
-    csrf: str
+    email: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +119,18 @@ async def list_officers(tx: Transaction, agency: str) -> list[tuple[Account, Cre
     return found
 
 
+async def list_staff(tx: Transaction, agency: str, *, limit: int, offset: int) -> list[Account]:
+    """Return some of an agency's officers, with and without a passkey, by name."""
+    query = (
+        select(accounts)
+        .where(accounts.c.role == "officer", accounts.c.agency == agency)
+        .order_by(accounts.c.name, accounts.c.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [_account(row) for row in (await tx.execute(query)).all()]
+
+
 async def set_sign_count(tx: Transaction, credential_id: str, sign_count: int) -> None:
     """Remember the authenticator's counter."""
     await tx.execute(
@@ -143,6 +150,7 @@ async def add_invitation(
             role=invitation.role,
             agency=invitation.agency,
             device=invitation.device,
+            email=invitation.email,
             expires_ms=expires_ms,
         )
     )
@@ -161,7 +169,7 @@ async def find_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> Inv
     ).first()
     if row is None:
         return None
-    return Invitation(role=row.role, agency=row.agency, device=row.device)
+    return Invitation(role=row.role, agency=row.agency, device=row.device, email=row.email)
 
 
 async def use_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> bool:
@@ -176,38 +184,6 @@ async def use_invitation(tx: Transaction, secret_hash: str, now_ms: int) -> bool
         .values(used_ms=now_ms)
     )
     return result.rowcount == 1
-
-
-async def add_session(
-    tx: Transaction, token_hash: str, *, account_id: str, csrf: str, now_ms: int, expires_ms: int
-) -> None:
-    """Store a new session, and forget those that are over."""
-    await tx.execute(delete(sessions).where(sessions.c.expires_ms <= now_ms))
-    await tx.execute(
-        insert(sessions).values(
-            token_hash=token_hash,
-            account_id=account_id,
-            csrf=csrf,
-            created_ms=now_ms,
-            expires_ms=expires_ms,
-        )
-    )
-
-
-async def find_session(tx: Transaction, token_hash: str, now_ms: int) -> Session | None:
-    """Return a session that isn't over."""
-    query = (
-        select(accounts, sessions.c.csrf)
-        .join(sessions, sessions.c.account_id == accounts.c.id)
-        .where(sessions.c.token_hash == token_hash, sessions.c.expires_ms > now_ms)
-    )
-    row = (await tx.execute(query)).first()
-    return None if row is None else Session(account=_account(row), csrf=row.csrf)
-
-
-async def delete_session(tx: Transaction, token_hash: str) -> None:
-    """End a session."""
-    await tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
 
 
 async def add_ceremony(
@@ -245,7 +221,13 @@ async def take_ceremony(
 
 
 def _account(row: Row[tuple[object, ...]]) -> Account:
-    return Account(id=row.id, role=row.role, agency=row.agency, name=row.name)
+    return Account(
+        id=row.id,
+        role=row.role,
+        agency=row.agency,
+        name=row.name,
+        suspended_ms=row.suspended_ms,
+    )
 
 
 def _credential(row: Row[tuple[object, ...]]) -> Credential:

@@ -4,85 +4,141 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from firmware.protocol.encoding import WireError
 from relay.agency.agencies import CertificateRefused
 from relay.agency.register import RegisterRefused
+from relay.allowances import AskedTooOften
 from relay.custody.errors import LogUnavailable
 from relay.custody.happenings import AnswerRefused
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError
 from relay.evidence.deletions import DeletionUnknown
 from relay.people.errors import SignInRefused
+from relay.request.drafts import DraftRefused
 from relay.request.rules import RequestRefused
-from relay.web.agency import evidence, requests, sign_in
+from relay.web.agency import (
+    appeals,
+    asking,
+    drafts,
+    evidence,
+    officers,
+    oidc,
+    outcomes,
+    public_page,
+    reads,
+    requests,
+    sessions,
+    sign_in,
+)
 from relay.web.agency.padding import PaddedAnswers
 from relay.web.agency.services import AgencyServices
-from relay.web.agency.session import services_of
-from relay.web.answers import PageError, error_json, wants_json
+from relay.web.agency.session import GuardedRoute, get, post, services_of
+from relay.web.answers import PageError, error_json, is_form, wants_json, with_retry_after
+from relay.web.unexpected import on_mistake
 
 CONFLICTS = frozenset({"id_taken", "state"})
+FORBIDDEN = frozenset({"demo_passkey", "suspended", "network"})
 LIMITS = frozenset({"open_limit", "case_limit", "area_quiet"})
+EXPLAINED = frozenset({
+    *("role", "uncertified", "officer", "agreement", "csrf"),
+    *("network", "suspended", "ceremony", "oidc", "too_often"),
+})  # fmt: skip
+"""What the page says more about than that it didn't work."""
 
 
 def build_agency(services: AgencyServices) -> Starlette:
     """Return the agency's face as an app of its own; its paths begin with /agency."""
-    app = Starlette(routes=_routes())
+    app = Starlette(routes=agency_routes())
     app.state.services = services
     for kind in (PageError, HTTPException, RelayError, WireError):
         app.add_exception_handler(kind, _on_error)
+    app.add_exception_handler(Exception, on_mistake(services.pages))
     app.add_middleware(PaddedAnswers)
     return app
 
 
-def _routes() -> list[Route]:
-    def get(path: str, endpoint: object) -> Route:
-        return Route(path, endpoint, methods=["GET"])  # type: ignore[arg-type]
-
-    def post(path: str, endpoint: object) -> Route:
-        return Route(path, endpoint, methods=["POST"])  # type: ignore[arg-type]
-
+def agency_routes() -> list[GuardedRoute]:
+    """Return every route, each with its rule in access.py."""
     return [
-        get("/agency", sign_in.home),
-        get("/agency/join", sign_in.join),
-        post("/agency/register/options", sign_in.register_options),
-        post("/agency/register/verify", sign_in.register_verify),
-        post("/agency/login/options", sign_in.login_options),
-        post("/agency/login/verify", sign_in.login_verify),
-        post("/agency/logout", sign_in.logout),
-        post("/agency/officers/{officer_id}/certificate", sign_in.put_certificate),
-        post("/agency/officers/{officer_id}/revocation", sign_in.revoke),
-        get("/agency/officers", sign_in.list_uncertified),
-        get("/agency/officers/{officer_id}", sign_in.get_officer),
-        get("/agency/requests", requests.list_page),
-        post("/agency/requests", requests.draft),
-        get("/agency/requests/new", requests.new_page),
-        get("/agency/requests/{request_id}", requests.show_page),
-        get("/agency/requests/{request_id}/renew", requests.renew_page),
-        post("/agency/requests/{request_id}/cosign", requests.cosign),
-        post("/agency/requests/{request_id}/take-back", requests.take_back),
-        post("/agency/requests/{request_id}/withdraw", requests.withdraw),
-        get("/agency/evidence", evidence.list_page),
-        get("/agency/evidence/{package_id}", evidence.open_page),
-        post("/agency/evidence/{package_id}/download", evidence.download),
-        post("/agency/evidence/{package_id}/deletion-answer", evidence.answer_deletion),
+        get("/agency", sign_in.home, "anybody"),
+        get("/agency/join", sign_in.join, "anybody"),
+        post("/agency/register/options", sign_in.register_options, "anybody"),
+        post("/agency/register/verify", sign_in.register_verify, "anybody"),
+        post("/agency/login/options", sign_in.login_options, "anybody"),
+        post("/agency/login/verify", sign_in.login_verify, "anybody"),
+        post("/agency/logout", sign_in.logout, "own.sessions"),
+        get("/agency/oidc/start", oidc.start, "anybody"),
+        get("/agency/oidc/callback", oidc.callback, "anybody"),
+        get("/agency/passkey", sign_in.passkey_page, "own.passkey"),
+        post("/agency/passkey/options", sign_in.passkey_options, "own.passkey"),
+        post("/agency/passkey/verify", sign_in.passkey_verify, "own.passkey"),
+        get("/agency/sessions", sessions.own_page, "own.sessions"),
+        post("/agency/sessions/end", sessions.end, "own.sessions"),
+        get("/agency/staff", officers.list_page, "staff"),
+        post("/agency/staff/invitations", officers.invite, "staff"),
+        get("/agency/staff/{officer_id}", officers.show_page, "staff"),
+        post("/agency/staff/{officer_id}/sessions/end", officers.end_sessions, "staff"),
+        get("/agency/settings", officers.settings_page, "settings"),
+        post("/agency/settings", officers.change_settings, "settings"),
+        post("/agency/officers/{officer_id}/certificate", sign_in.put_certificate, "signed"),
+        post("/agency/officers/{officer_id}/revocation", sign_in.revoke, "signed"),
+        get("/agency/officers", sign_in.list_uncertified, "colleagues"),
+        get("/agency/officers/{officer_id}", sign_in.get_officer, "own.standing"),
+        get("/agency/requests", requests.list_page, "requests.read"),
+        post("/agency/requests", requests.draft, "requests.write"),
+        get("/agency/requests/new", asking.new_page, "requests.write"),
+        post("/agency/requests/new", asking.post_form, "requests.write"),
+        post("/agency/requests/check", asking.check, "requests.write"),
+        get("/agency/area", asking.area, "requests.write"),
+        get("/agency/places", asking.search_places, "requests.write"),
+        get("/agency/streets.pmtiles", asking.streets, "requests.write"),
+        get("/agency/drafts", drafts.list_page, "requests.write"),
+        post("/agency/drafts", drafts.save, "requests.write"),
+        post("/agency/drafts/{draft_id}/delete", drafts.delete, "requests.write"),
+        get("/agency/requests/{request_id}", requests.show_page, "requests.read"),
+        get("/agency/requests/{request_id}/renew", requests.renew_page, "requests.write"),
+        post("/agency/requests/{request_id}/cosign", requests.cosign, "requests.write"),
+        post("/agency/requests/{request_id}/take-back", requests.take_back, "requests.write"),
+        post("/agency/requests/{request_id}/withdraw", requests.withdraw, "requests.write"),
+        post("/agency/requests/{request_id}/appeal", appeals.appeal, "requests.write"),
+        get("/agency/reads", reads.list_page, "own.reads"),
+        get("/agency/evidence", evidence.list_page, "evidence.read"),
+        get("/agency/evidence/{package_id}", evidence.open_page, "evidence.read"),
+        post("/agency/evidence/{package_id}/download", evidence.download, "evidence.read"),
+        post("/agency/evidence/{package_id}/deletion-answer", evidence.answer_deletion, "signed"),
+        post("/agency/evidence/{package_id}/answer", evidence.upload_answer, "evidence.read"),
+        get("/agency/outcomes", outcomes.list_page, "outcomes.file"),
+        get("/agency/requests/{request_id}/outcome", outcomes.show_page, "outcomes.file"),
+        post("/agency/requests/{request_id}/outcome", outcomes.file, "outcomes.file"),
+        get("/agency/{agency_id}", public_page.redirect, "anybody"),  # last: all others go first
     ]
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
+    return with_retry_after(await _answer(request, error), error)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
     status, code = _classify(error)
     message = error.detail if isinstance(error, HTTPException) else str(error)
-    if request.method != "GET" or wants_json(request):
+    is_page = request.method == "GET" or is_form(request)
+    if not is_page or wants_json(request):
         return error_json(status, code, message)
-    services = services_of(request)
     if status == 401:
-        return services.pages.render(
+        return await sign_in.sign_in_page(request, status=401)
+    pages = services_of(request).pages
+    if code in EXPLAINED:
+        officer = getattr(request.state, "officer", None)  # as far as it was looked up
+        return pages.render(
             request,
-            "agency/sign_in.html",
-            status=401,
-            has_demo_passkeys=services.site.has_demo_passkeys,
+            "agency/refused.html",
+            status=status,
+            csrf="" if officer is None else officer.csrf,
+            officer=officer,
+            code=code,
+            message=message,
         )
-    return services.pages.render(request, "error.html", status=status, code=code)
+    return pages.render(request, "error.html", status=status, code=code)
 
 
 def _classify(error: Exception) -> tuple[int, str]:
@@ -92,11 +148,15 @@ def _classify(error: Exception) -> tuple[int, str]:
         case HTTPException():
             return error.status_code, "not_found" if error.status_code == 404 else "http"
         case SignInRefused():
-            return 403 if error.reason == "demo_passkey" else 400, error.reason
+            return 403 if error.reason in FORBIDDEN else 400, error.reason
+        case AskedTooOften():
+            return 429, "too_often"
         case RequestRefused():
             if error.reason in CONFLICTS:
                 return 409, error.reason
             return 429 if error.reason in LIMITS else 422, error.reason
+        case DraftRefused():
+            return 404 if error.reason == "not_found" else 409, error.reason
         case CertificateRefused():
             return 403, "certificate"
         case RegisterRefused():

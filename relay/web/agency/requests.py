@@ -7,13 +7,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.protocol.encoding import Document
+from firmware.protocol.encoding import Document, Id
 from firmware.protocol.requests import INCIDENT_TYPES, EvidenceRequest, SignedWithdrawal
 from relay.agency.agencies import Standing, officers_of, standing_of
 from relay.agency.register import RegisterView
 from relay.request.batches import batch_ms_of, next_boundary_ms
 from relay.request.published import PublishedRequest, find_published
 from relay.store.requests import Cosigned, DeskRow, Draft
+from relay.web.agency.appeals import judged
 from relay.web.agency.arrived import list_arrived
 from relay.web.agency.session import (
     Officer,
@@ -22,12 +23,16 @@ from relay.web.agency.session import (
     services_of,
 )
 from relay.web.answers import not_found, read_json
+from relay.web.paging import Paged, number_in
+
+REQUESTS_A_PAGE = 50
 
 
 class DraftIn(Document, frozen=True, kw_only=True):
-    """What the drafting officer signed."""
+    """What the drafting officer signed; `form_id` is the draft that it was written from."""
 
     draft: Draft
+    form_id: Id | None = None
 
 
 class CosignIn(Document, frozen=True, kw_only=True):
@@ -61,33 +66,21 @@ class Shown:
 
 
 async def list_page(request: Request) -> Response:
-    """GET /agency/requests."""
+    """GET /agency/requests: the agency's own, wherever they stand, a page at a time."""
     officer = await require_officer(request)
-    services = services_of(request)
+    services, agency = services_of(request), officer.agency.id
     view = await services.agencies.view()
-    rows = await services.desk.list_rows(officer.agency.id)
+    total = await services.desk.count_rows(agency)
+    number, count = number_in(request, total, size=REQUESTS_A_PAGE)
+    offset = (number - 1) * REQUESTS_A_PAGE
+    rows = await services.desk.list_rows(agency, limit=REQUESTS_A_PAGE, offset=offset)
+    shown = [_shown(row, view) for row in rows]
     return services.pages.render(
         request,
         "agency/requests.html",
         csrf=officer.csrf,
         officer=officer,
-        requests=[_shown(row, view) for row in rows],
-    )
-
-
-async def new_page(request: Request) -> Response:
-    """GET /agency/requests/new."""
-    officer = await require_officer(request)
-    services = services_of(request)
-    view = await services.agencies.view()
-    return services.pages.render(
-        request,
-        "agency/request_new.html",
-        csrf=officer.csrf,
-        officer=officer,
-        incident_types=INCIDENT_TYPES,
-        limits=view.facts.limits,
-        **_signing(officer, view),
+        paged=Paged(rows=shown, number=number, count=count, total=total),
     )
 
 
@@ -105,7 +98,7 @@ async def renew_page(request: Request) -> Response:
         renewed=msgspec.to_builtins(shown.request),
         incident_types=INCIDENT_TYPES,
         limits=view.facts.limits,
-        **_signing(officer, view),
+        **signing(officer, view),
     )
 
 
@@ -113,7 +106,10 @@ async def draft(request: Request) -> Response:
     """POST /agency/requests: a draft, signed by the officer who wrote it."""
     officer = await require_officer_post(request)
     body = await read_json(request, DraftIn)
-    request_id = await services_of(request).desk.draft(officer.account, body.draft)
+    services = services_of(request)
+    request_id = await services.desk.draft(officer.account, body.draft)
+    if body.form_id is not None:
+        await services.drafts.discard(officer.account.id, body.form_id)
     return JSONResponse({"id": request_id}, status_code=201)
 
 
@@ -168,7 +164,8 @@ async def show_page(request: Request) -> Response:
             "digest": shown.digest,
         },
         packages=[one for one in arrived if one.request_id == shown.id],
-        **_signing(officer, view),
+        **await judged(request, officer, shown.row),
+        **signing(officer, view),
     )
 
 
@@ -190,7 +187,7 @@ async def _require_shown(request: Request) -> tuple[Officer, RegisterView, Shown
     return officer, view, _shown(row, view)
 
 
-def _signing(officer: Officer, view: RegisterView) -> dict[str, Any]:  # Any: what pages show
+def signing(officer: Officer, view: RegisterView) -> dict[str, Any]:  # Any: what pages show
     """Return what a page needs on which an officer signs."""
     standing = standing_of(view, officer.agency.id, officer.account.id)
     return {

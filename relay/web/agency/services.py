@@ -3,13 +3,23 @@
 from dataclasses import dataclass
 
 from relay.agency.agencies import Agencies
+from relay.agency.settings import Settings
 from relay.clock import Clock
+from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
+from relay.map.maps import Maps
 from relay.people.ceremonies import Ceremonies
+from relay.people.oidc import Oidc
 from relay.people.passkeys import Site
+from relay.people.reads import Reads
 from relay.people.sessions import Sessions
+from relay.people.staff import Staff
+from relay.request.appeals import Appeals
+from relay.request.checking import Checking
 from relay.request.desk import Desk
+from relay.request.drafts import Drafts
+from relay.request.outcomes import Outcomes
 from relay.web.pages import Pages
 
 
@@ -22,8 +32,18 @@ class AgencyServices:
     pages: Pages
     ceremonies: Ceremonies
     sessions: Sessions
+    oidc: Oidc
+    staff: Staff
+    settings: Settings
     agencies: Agencies
     desk: Desk
+    checking: Checking
+    drafts: Drafts
+    maps: Maps
     delivery: Delivery
     deletions: Deletions
+    chains: Chains
+    outcomes: Outcomes
+    appeals: Appeals
+    reads: Reads
     bucket_origin: str

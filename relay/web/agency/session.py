@@ -1,28 +1,85 @@
 """Which officer it is: cookie `dw_agency`, and the CSRF token for everything that changes."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-from relay.agency.agencies import Agency, OfficerState, standing_of
+from relay.agency.agencies import Agency, standing_of
+from relay.allowances import charge
 from relay.store.people import Account
+from relay.web.agency.access import RULES, Rule, Who, may, who_of
 from relay.web.agency.services import AgencyServices
 from relay.web.answers import PageError
+from relay.web.callers import calling
 
 COOKIE = "dw_agency"
 COOKIE_PATH = "/agency"
 CSRF_HEADER = "x-csrf"
+FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+MAX_FORM_PARTS = 100
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Officer:
-    """A signed-in officer and their agency."""
+    """A signed-in officer and their agency; `who` is what they are by the register."""
 
     account: Account
     agency: Agency
     csrf: str
+    who: Who
+    session_id: str
+
+    def may(self, rule: str) -> bool:
+        """Tell whether a rule of access.py lets them in."""
+        return may(self.who, rule)
+
+
+class GuardedRoute(Route):
+    """A route and its rule, which is kept before the endpoint is reached."""
+
+    def __init__(self, path: str, endpoint: Endpoint, *, method: str, rule: str) -> None:
+        self.rule = rule
+        super().__init__(path, _guarded(endpoint, RULES[rule], method), methods=[method])
+
+
+def get(path: str, endpoint: Endpoint, rule: str) -> GuardedRoute:
+    """Return a route that reads."""
+    return GuardedRoute(path, endpoint, method="GET", rule=rule)
+
+
+def post(path: str, endpoint: Endpoint, rule: str) -> GuardedRoute:
+    """Return a route that changes something: with a session, its CSRF token is demanded too."""
+    return GuardedRoute(path, endpoint, method="POST", rule=rule)
+
+
+def _guarded(endpoint: Endpoint, rule: Rule, method: str) -> Endpoint:
+    async def guarded(request: Request) -> Response:
+        if rule.need == "session":
+            await _admit(request, rule, is_post=method == "POST")
+        return await endpoint(request)
+
+    return guarded
+
+
+async def _admit(request: Request, rule: Rule, *, is_post: bool) -> None:
+    """Raise 401 or 403 unless somebody is signed in whom the rule lets in."""
+    officer = await (require_session_post if is_post else _require_session)(request)
+    if not rule.is_always:
+        _check_first_day(officer)
+    if officer.who in rule.roles:
+        return
+    if officer.who == "revoked":
+        _check_standing(officer)
+    if officer.who == "newcomer":
+        raise PageError(403, "uncertified", "your agency hasn't certified your passkey")
+    raise PageError(403, "role", "your certificate is for another part of your agency's work")
 
 
 def services_of(request: Request) -> AgencyServices:
@@ -32,22 +89,39 @@ def services_of(request: Request) -> AgencyServices:
 
 
 async def find_officer(request: Request) -> Officer | None:
-    """Return who is signed in, or None."""
+    """Return who is signed in, or None; looked up once a request."""
+    if not hasattr(request.state, "officer"):
+        request.state.officer = await _look_up(request)
+    found: Officer | None = request.state.officer
+    return found
+
+
+async def _look_up(request: Request) -> Officer | None:
     services = services_of(request)
     token = request.cookies.get(COOKIE, "")
-    session = await services.sessions.find(token, "officer") if token else None
+    if not token:
+        return None
+    session = await services.sessions.find(token, "officer", calling(request))
     if session is None or session.account.agency is None:
         return None
+    charge(request.state, session.account.id)
     agency = await services.agencies.find(session.account.agency)
     if agency is None:
         return None
-    return Officer(account=session.account, agency=agency, csrf=session.csrf)
+    standing = standing_of(await services.agencies.view(), agency.id, session.account.id)
+    return Officer(
+        account=session.account,
+        agency=agency,
+        csrf=session.csrf,
+        who=who_of(standing),
+        session_id=session.id,
+    )
 
 
 async def require_officer(request: Request) -> Officer:
     """Return who is signed in and isn't revoked, or raise 401, 403."""
     officer = await require_known(request)
-    await _check_standing(request, officer)
+    _check_standing(officer)
     return officer
 
 
@@ -58,9 +132,9 @@ async def require_known(request: Request) -> Officer:
     return officer
 
 
-async def require_certified(request: Request, officer: Officer) -> None:
+async def require_certified(_request: Request, officer: Officer) -> None:
     """Raise 403 unless the officer's agency, not only this relay, says that they are one."""
-    if await _standing(request, officer) not in ("valid", "waiting"):
+    if officer.who in ("newcomer", "revoked"):
         raise PageError(403, "uncertified", "your agency hasn't certified your passkey")
 
 
@@ -73,7 +147,7 @@ async def require_officer_post(request: Request) -> Officer:
     """As require_officer, for what changes something: also demands the session's CSRF token."""
     officer = await require_session_post(request)
     _check_first_day(officer)
-    await _check_standing(request, officer)
+    _check_standing(officer)
     return officer
 
 
@@ -81,10 +155,19 @@ async def require_session_post(request: Request) -> Officer:
     """Return who is signed in, whatever is open to them: signing out always is."""
     check_origin(request)
     officer = await _require_session(request)
-    token = request.headers.get(CSRF_HEADER, "")
+    token = request.headers.get(CSRF_HEADER) or await _form_token(request)
     if not secrets.compare_digest(token.encode(), officer.csrf.encode()):
         raise PageError(403, "csrf", "the page is out of date; load it again")
     return officer
+
+
+async def _form_token(request: Request) -> str:
+    """Return what a form without JavaScript sends along in its field `csrf`."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type not in FORM_TYPES:
+        return ""
+    token = (await request.form(max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS)).get("csrf")
+    return token if isinstance(token, str) else ""
 
 
 async def _require_session(request: Request) -> Officer:
@@ -99,15 +182,10 @@ def _check_first_day(officer: Officer) -> None:
         raise PageError(403, "agreement", "the agreement isn't public for long enough yet")
 
 
-async def _check_standing(request: Request, officer: Officer) -> None:
-    if await _standing(request, officer) == "revoked":
+def _check_standing(officer: Officer) -> None:
+    if officer.who == "revoked":
         words = "your certificate was revoked, or your agency has another key: ask it for a new one"
         raise PageError(403, "officer", words)
-
-
-async def _standing(request: Request, officer: Officer) -> OfficerState:
-    view = await services_of(request).agencies.view()
-    return standing_of(view, officer.agency.id, officer.account.id).state
 
 
 def check_origin(request: Request) -> None:

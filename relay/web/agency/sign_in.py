@@ -7,11 +7,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from firmware.protocol.encoding import Document
+from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.register.entries import ChangeLeaf
 from firmware.protocol.requests import SignedCertificate
 from relay.agency.agencies import standing_of
+from relay.agency.reminders import days_left
 from relay.people.ceremonies import SignedIn, Started
-from relay.request.published import list_published
+from relay.request.published import count_open
+from relay.store.people import Account
 from relay.web.agency.arrived import list_arrived
 from relay.web.agency.session import (
     COOKIE,
@@ -26,6 +29,7 @@ from relay.web.agency.session import (
     set_session,
 )
 from relay.web.answers import not_found, read_json
+from relay.web.callers import calling
 
 
 class RegisterOptionsIn(Document, frozen=True, kw_only=True):
@@ -46,17 +50,26 @@ class CredentialIn(Document, frozen=True, kw_only=True):
     credential: dict[str, Any]  # Any: WebAuthn's own JSON
 
 
+async def sign_in_page(request: Request, *, status: int = 200) -> Response:
+    """Return the page for whoever isn't signed in."""
+    services = services_of(request)
+    found = [await services.agencies.find(agency) for agency in services.oidc.agencies]
+    return services.pages.render(
+        request,
+        "agency/sign_in.html",
+        status=status,
+        has_demo_passkeys=services.site.has_demo_passkeys,
+        providers=sorted((one for one in found if one is not None), key=lambda one: one.name),
+    )
+
+
 async def home(request: Request) -> Response:
     """GET /agency: the dashboard, or sign in."""
     services = services_of(request)
     officer = await find_officer(request)
     if officer is None:
-        return services.pages.render(
-            request, "agency/sign_in.html", has_demo_passkeys=services.site.has_demo_passkeys
-        )
+        return await sign_in_page(request)
     view = await services.agencies.view()
-    rows = await services.desk.list_rows(officer.agency.id)
-    published = list_published(view, agency=officer.agency.id)
     standing = standing_of(view, officer.agency.id, officer.account.id)
     return services.pages.render(
         request,
@@ -65,10 +78,10 @@ async def home(request: Request) -> Response:
         officer=officer,
         is_open=not is_before_first_day(officer.agency) and standing.state != "revoked",
         standing=standing,
-        open_count=sum(row.state == "open" for row in published),
-        to_cosign=[
-            row for row in rows if row.state == "waiting" and row.cosigner_id == officer.account.id
-        ],
+        days_left=days_left(view, officer.agency.id),
+        has_passkey=await services.staff.has_passkey(officer.account),
+        open_count=count_open(view, officer.agency.id),
+        to_cosign=await services.desk.list_to_cosign(officer.account),
         package_count=len(await list_arrived(services, officer.agency.id, view)),
     )
 
@@ -97,7 +110,10 @@ async def register_verify(request: Request) -> Response:
     check_origin(request)
     body = await read_json(request, CredentialIn)
     ceremonies = services_of(request).ceremonies
-    return _signed_in(request, await ceremonies.finish_registration(body.session, body.credential))
+    caller = calling(request)
+    return _signed_in(
+        request, await ceremonies.finish_registration(body.session, body.credential, caller)
+    )
 
 
 async def login_options(request: Request) -> Response:
@@ -112,7 +128,39 @@ async def login_verify(request: Request) -> Response:
     check_origin(request)
     body = await read_json(request, CredentialIn)
     ceremonies = services_of(request).ceremonies
-    return _signed_in(request, await ceremonies.finish_login(body.session, body.credential))
+    caller = calling(request)
+    return _signed_in(request, await ceremonies.finish_login(body.session, body.credential, caller))
+
+
+async def passkey_page(request: Request) -> Response:
+    """GET /agency/passkey: for whoever signed in otherwise and has none to sign requests with."""
+    officer = await require_officer(request)
+    services = services_of(request)
+    if await services.staff.has_passkey(officer.account):
+        raise not_found("passkey to add")
+    return services.pages.render(
+        request,
+        "agency/passkey.html",
+        csrf=officer.csrf,
+        officer=officer,
+        has_demo_passkeys=services.site.has_demo_passkeys,
+    )
+
+
+async def passkey_options(request: Request) -> Response:
+    """POST /agency/passkey/options."""
+    officer = await require_officer(request)
+    await read_json(request, LoginOptionsIn)
+    return _started(await services_of(request).ceremonies.start_adding(officer.account))
+
+
+async def passkey_verify(request: Request) -> Response:
+    """POST /agency/passkey/verify: the passkey that the agency then certifies."""
+    officer = await require_officer(request)
+    body = await read_json(request, CredentialIn)
+    ceremonies = services_of(request).ceremonies
+    key = await ceremonies.finish_adding(officer.account, body.session, body.credential)
+    return JSONResponse(_officer_file(officer.account, key))
 
 
 async def logout(request: Request) -> Response:
@@ -173,20 +221,22 @@ def _started(started: Started) -> JSONResponse:
 
 
 def _signed_in(request: Request, signed_in: SignedIn) -> JSONResponse:
-    key = signed_in.passkey
-    response = JSONResponse(
-        {
-            "officer": {
-                "officer_id": signed_in.account.id,
-                "name": signed_in.account.name,
-                "passkey": {
-                    "credential_id": key.credential_id,
-                    "public_key": key.public_key,
-                    "rp_id": key.rp_id,
-                    "origin": key.origin,
-                },
-            }
-        }
-    )
+    response = JSONResponse(_officer_file(signed_in.account, signed_in.passkey))
     set_session(request, response, signed_in.token)
     return response
+
+
+def _officer_file(account: Account, key: PasskeyKey) -> dict[str, Any]:  # Any: JSON
+    """Return what an officer gives to whoever holds the agency's key."""
+    return {
+        "officer": {
+            "officer_id": account.id,
+            "name": account.name,
+            "passkey": {
+                "credential_id": key.credential_id,
+                "public_key": key.public_key,
+                "rp_id": key.rp_id,
+                "origin": key.origin,
+            },
+        }
+    }

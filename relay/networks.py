@@ -1,0 +1,41 @@
+"""Networks and addresses as texts: what lies in which, and who counts as one stranger."""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+
+NETWORK_EXPECTED = "networks such as 192.0.2.0/24 or 2001:db8::/32"
+ONE_HOME_IPV6 = 64
+"""So many bits of an IPv6 address are one customer's; the rest they choose themselves."""
+
+
+def parse_network(text: str) -> str:
+    """Return a network in CIDR form, or raise ValueError; a lone address is a network of one."""
+    network = ip_network(text.strip(), strict=True)
+    if isinstance(network, IPv6Network) and network.network_address.ipv4_mapped is not None:
+        raise ValueError(text)  # no address would ever be in it
+    return str(network)
+
+
+def is_inside(address: str, networks: Iterable[str]) -> bool:
+    """Tell whether an address lies in one of the networks; what is no address lies in none."""
+    parsed = parse_address(address)
+    return parsed is not None and any(parsed in ip_network(network) for network in networks)
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an address; an IPv4 one that came in IPv6's clothes is the IPv4 one."""
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def stranger(address: str) -> str:
+    """Return the name under which somebody's asking is counted: of IPv6 the /64."""
+    parsed = parse_address(address)
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((int(parsed), ONE_HOME_IPV6), strict=False))
+    return str(parsed or "unknown")

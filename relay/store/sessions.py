@@ -1,0 +1,123 @@
+"""Rows of sessions. A token comes in as its SHA-256 only; relay.people.sessions decides."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Row, delete, insert, select, update
+
+from relay.store.database import Transaction
+from relay.store.people import Account
+from relay.store.schema import accounts, sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session that isn't over, and whose it is; `id` is the name by which it is ended."""
+
+    id: str
+    account: Account
+    csrf: str
+    created_ms: int
+    expires_ms: int
+    seen_ms: int
+    address: str
+    browser: str
+
+
+_COLUMNS = (
+    accounts,
+    sessions.c.id.label("session_id"),
+    sessions.c.csrf,
+    sessions.c.created_ms.label("opened_ms"),
+    sessions.c.expires_ms,
+    sessions.c.seen_ms,
+    sessions.c.address,
+    sessions.c.browser,
+)
+
+
+async def add(tx: Transaction, token_hash: str, session: Session) -> None:
+    """Store a new session, and forget those that are over."""
+    await tx.execute(delete(sessions).where(sessions.c.expires_ms <= session.created_ms))
+    await tx.execute(
+        insert(sessions).values(
+            token_hash=token_hash,
+            account_id=session.account.id,
+            csrf=session.csrf,
+            created_ms=session.created_ms,
+            expires_ms=session.expires_ms,
+            id=session.id,
+            address=session.address,
+            browser=session.browser,
+            seen_ms=session.seen_ms,
+        )
+    )
+
+
+async def find(tx: Transaction, token_hash: str, now_ms: int) -> Session | None:
+    """Return a session that isn't over."""
+    query = (
+        select(*_COLUMNS)
+        .join(sessions, sessions.c.account_id == accounts.c.id)
+        .where(sessions.c.token_hash == token_hash, sessions.c.expires_ms > now_ms)
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else _session(row)
+
+
+async def list_of(tx: Transaction, account_id: str, now_ms: int) -> list[Session]:
+    """Return an account's sessions that aren't over, the last seen first."""
+    query = (
+        select(*_COLUMNS)
+        .join(sessions, sessions.c.account_id == accounts.c.id)
+        .where(sessions.c.account_id == account_id, sessions.c.expires_ms > now_ms)
+        .order_by(sessions.c.seen_ms.desc(), sessions.c.id)
+    )
+    return [_session(row) for row in (await tx.execute(query)).all()]
+
+
+async def touch(tx: Transaction, session_id: str, now_ms: int) -> None:
+    """Note that a session was seen."""
+    await tx.execute(update(sessions).where(sessions.c.id == session_id).values(seen_ms=now_ms))
+
+
+async def end(tx: Transaction, token_hash: str) -> None:
+    """Forget a token."""
+    await tx.execute(delete(sessions).where(sessions.c.token_hash == token_hash))
+
+
+async def end_some(tx: Transaction, account_id: str, session_ids: Sequence[str]) -> int:
+    """Forget those of an account's sessions that are named; return how many there were."""
+    result = await tx.execute(
+        delete(sessions).where(
+            sessions.c.account_id == account_id, sessions.c.id.in_(list(session_ids))
+        )
+    )
+    return int(result.rowcount)
+
+
+async def end_all(tx: Transaction, account_id: str, *, but: str | None = None) -> int:
+    """Forget all of an account's sessions, or all but one; return how many there were."""
+    query = delete(sessions).where(sessions.c.account_id == account_id)
+    if but is not None:
+        query = query.where(sessions.c.id != but)
+    return int((await tx.execute(query)).rowcount)
+
+
+def _session(row: Row[tuple[object, ...]]) -> Session:
+    return Session(
+        id=row.session_id,
+        account=Account(
+            id=row.id,
+            role=row.role,
+            agency=row.agency,
+            name=row.name,
+            suspended_ms=row.suspended_ms,
+        ),
+        csrf=row.csrf,
+        created_ms=row.opened_ms,
+        expires_ms=row.expires_ms,
+        seen_ms=row.opened_ms if row.seen_ms is None else row.seen_ms,
+        address=row.address or "",
+        browser=row.browser or "",
+    )

@@ -1,0 +1,180 @@
+"""What an agency's own administrator looks after: its people, their sessions, and its settings.
+
+Neither requests nor evidence: access.py says so.
+"""
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from relay.agency.addresses import check_colleague
+from relay.agency.agencies import standing_of
+from relay.agency.errors import OnboardingRefused
+from relay.agency.settings import SettingsRefused
+from relay.store.people import Account
+from relay.web.agency.session import Officer, require_officer, services_of
+from relay.web.answers import not_found
+from relay.web.callers import calling
+from relay.web.forms import text_in
+
+PAGE_ROWS = 50
+MAX_PAGE = 10_000
+PATH = "/agency/staff"
+
+
+async def list_page(request: Request) -> Response:
+    """GET /agency/staff?page=…: everybody of the agency, and a form to invite one more."""
+    return await _list(request, await require_officer(request))
+
+
+async def _list(
+    request: Request,
+    officer: Officer,
+    *,
+    status: int = 200,
+    link: str = "",
+    email: str = "",
+    problem: OnboardingRefused | None = None,
+) -> Response:
+    services = services_of(request)
+    page = _page_of(request)
+    colleagues = await services.staff.list_of(
+        officer.agency.id, limit=PAGE_ROWS + 1, offset=(page - 1) * PAGE_ROWS
+    )
+    view = await services.agencies.view()
+    settings = await services.settings.find(officer.agency.id)
+    return services.pages.render(
+        request,
+        "agency/officers.html",
+        status=status,
+        csrf=officer.csrf,
+        officer=officer,
+        colleagues=[
+            (one, standing_of(view, officer.agency.id, one.account.id))
+            for one in colleagues[:PAGE_ROWS]
+        ],
+        page=page,
+        has_more=len(colleagues) > PAGE_ROWS,
+        email_domain=settings.email_domain,
+        link=link,
+        email=email,
+        problem=problem,
+    )
+
+
+async def invite(request: Request) -> Response:
+    """POST /agency/staff/invitations: a one-time link for a colleague, shown this once."""
+    officer = await require_officer(request)
+    services = services_of(request)
+    typed = text_in(await request.form(), "email")
+    settings = await services.settings.find(officer.agency.id)
+    try:
+        email = check_colleague(typed, settings.email_domain)
+    except OnboardingRefused as error:
+        return await _list(request, officer, status=422, email=typed, problem=error)
+    secret = await services.staff.invite(officer.agency.id, email)
+    link = f"{services.site.origin}/agency/join?invitation={secret}"
+    return await _list(request, officer, link=link, email=email)
+
+
+async def show_page(request: Request) -> Response:
+    """GET /agency/staff/{officer_id}: a colleague's sessions."""
+    officer = await require_officer(request)
+    colleague = await _colleague(request, officer)
+    services = services_of(request)
+    view = await services.agencies.view()
+    return services.pages.render(
+        request,
+        "agency/officer.html",
+        csrf=officer.csrf,
+        officer=officer,
+        colleague=colleague,
+        standing=standing_of(view, officer.agency.id, colleague.id),
+        has_passkey=await services.staff.has_passkey(colleague),
+        sessions=await services.sessions.list_of(colleague.id),
+        own_id=officer.session_id,
+        done=request.query_params.get("done") == "ended",
+    )
+
+
+async def end_sessions(request: Request) -> Response:
+    """POST /agency/staff/{officer_id}/sessions/end: `session` is one's name, or `all`."""
+    officer = await require_officer(request)
+    colleague = await _colleague(request, officer)
+    sessions = services_of(request).sessions
+    which = text_in(await request.form(), "session")
+    if which == "all":
+        await sessions.end_all(colleague.id)
+    elif not await sessions.end_one(colleague.id, which):
+        raise not_found("session of theirs")
+    return RedirectResponse(f"{PATH}/{colleague.id}?done=ended", status_code=303)
+
+
+async def settings_page(request: Request) -> Response:
+    """GET /agency/settings."""
+    officer = await require_officer(request)
+    settings = await services_of(request).settings.find(officer.agency.id)
+    limit = "" if settings.max_sessions is None else str(settings.max_sessions)
+    return _settings(request, officer, networks="\n".join(settings.networks), max_sessions=limit)
+
+
+async def change_settings(request: Request) -> Response:
+    """POST /agency/settings: `networks`, one a line, and `max_sessions`."""
+    officer = await require_officer(request)
+    form = await request.form()
+    networks, max_sessions = text_in(form, "networks"), text_in(form, "max_sessions")
+    try:
+        await services_of(request).settings.change(
+            officer.agency.id,
+            networks=networks,
+            max_sessions=max_sessions,
+            address=calling(request).address,
+        )
+    except SettingsRefused as error:
+        return _settings(
+            request,
+            officer,
+            networks=networks,
+            max_sessions=max_sessions,
+            status=422,
+            problem=error,
+        )
+    return RedirectResponse("/agency/settings?done=saved", status_code=303)
+
+
+def _settings(
+    request: Request,
+    officer: Officer,
+    *,
+    networks: str,
+    max_sessions: str,
+    status: int = 200,
+    problem: SettingsRefused | None = None,
+) -> Response:
+    return services_of(request).pages.render(
+        request,
+        "agency/settings.html",
+        status=status,
+        csrf=officer.csrf,
+        officer=officer,
+        networks=networks,
+        max_sessions=max_sessions,
+        address=calling(request).address,
+        problem=problem,
+        done=request.query_params.get("done") == "saved",
+    )
+
+
+async def _colleague(request: Request, officer: Officer) -> Account:
+    """Return the colleague of the path, or raise 404: of another agency there is none."""
+    found = await services_of(request).staff.find(
+        officer.agency.id, request.path_params["officer_id"]
+    )
+    if found is None:
+        raise not_found("colleague")
+    return found
+
+
+def _page_of(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    is_number = text.isascii() and text.isdigit() and len(text) < 6
+    return min(max(int(text), 1), MAX_PAGE) if is_number else 1

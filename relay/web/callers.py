@@ -1,0 +1,11 @@
+"""Who calls a page, as a session keeps it."""
+
+from starlette.requests import Request
+
+from relay.people.callers import Caller, caller_of
+
+
+def calling(request: Request) -> Caller:
+    """Return the address (of the socket, or as trusted proxies say) and the browser in short."""
+    address = None if request.client is None else request.client.host
+    return caller_of(address, request.headers.get("user-agent", ""))
