@@ -14,6 +14,7 @@ import httpx2
 
 from firmware.clips.folder_lock import locked_alone
 from firmware.clock import SystemClock
+from firmware.clock_example import kernel_of
 from firmware.config import Config
 from firmware.doorbell import Body, Doorbell
 from firmware.enrolment.client import Enroller
@@ -39,10 +40,12 @@ def run(config: Config, reload: Callable[[], Config]) -> int:
 
 
 async def _run(config: Config, reload: Callable[[], Config]) -> int:
+    kernel = kernel_of(config)
     stop = _stop_on_signals()
     clock = SystemClock(
         is_host_time_trusted=config.clock.is_host_time_trusted,
         kept_in=config.data_dir / "clock.json",
+        kernel=kernel,
     )
 
     def reset() -> None:

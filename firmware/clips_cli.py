@@ -25,6 +25,7 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recovery import close_open_clips
 from firmware.clips.thumbnail import Thumbnails
 from firmware.clock import SystemClock
+from firmware.clock_example import kernel_of
 from firmware.config import Config, load_config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
@@ -81,7 +82,9 @@ class _Shelves:
         if not path.exists():
             raise StoreError(path, "isn't there: no doorbell has recorded here")
         self.keys = load_or_make_keys(config.data_dir)
-        clock = SystemClock(is_host_time_trusted=config.clock.is_host_time_trusted)
+        clock = SystemClock(
+            is_host_time_trusted=config.clock.is_host_time_trusted, kernel=kernel_of(config)
+        )
         self.sign_manifest = ManifestSigner(self.keys.signer, self.keys.device).sign
         self.database = Database(path)
         self.library = Library(

@@ -193,6 +193,12 @@ class ClockConfig:
     """Whom the doorbell believes about the time."""
 
     is_host_time_trusted: bool = setting(False, "true or false", lambda _: True)
+    example_file: str = setting("", 'a file, or "" (but for an invented town\'s doorbell)', is_path)
+
+    @property
+    def example_path(self) -> Path | None:
+        """By which file the clock of an invented town is wound, if this is one's doorbell."""
+        return Path(self.example_file) if self.example_file else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,6 +290,9 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         camera = _replaced(camera, file=str(folder / camera.file))
     if storage.pkcs11_pin_file:
         storage = _replaced(storage, pkcs11_pin_file=str(folder / storage.pkcs11_pin_file))
+    clock = config.clock
+    if clock.example_file:
+        clock = _replaced(clock, example_file=str(folder / clock.example_file))
     return _replaced(
         config,
         data_dir=data_dir,
@@ -291,6 +300,7 @@ def _with_absolute_paths(config: Config, folder: Path) -> Config:
         camera=camera,
         panel=panel,
         storage=storage,
+        clock=clock,
         log=_replaced(config.log, policy=str(folder / config.log.policy)),
     )
 

@@ -1,7 +1,28 @@
-"""The relay's clock, handed to whoever needs the time so that tests can turn it."""
+"""The relay's clocks, handed to whoever needs the time so that tests can turn them.
 
+In an invented town the wall clock may be wound ahead (`WoundClock`), on its page;
+what somebody else dates (TLS, TURN, push services) stays on the machine's own, `SystemClock`.
+"""
+
+import fcntl
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Protocol
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.town_clock import (
+    MAX_OFFSET_MS,
+    TownClock,
+    Winding,
+    check_is_example,
+    read_offset_ms,
+)
+from relay.errors import ClockRefused
+
+MOST_AT_ONCE_MS = 30 * 24 * 3600 * 1000
+"""A press winds by a month at most."""
 
 
 class Clock(Protocol):
@@ -18,3 +39,73 @@ class SystemClock:
     def wall_ms(self) -> int:
         """Return milliseconds since 1970-01-01T00:00:00Z."""
         return time.time_ns() // 1_000_000
+
+
+class WoundClock:
+    """The clock of an invented town: the machine's, and by how much the town is ahead of it."""
+
+    def __init__(self, path: Path, *, logs: Iterable[str], machine: Clock | None = None) -> None:
+        """Raise ClockRefused unless all of these logs are an example's, and the file a clock's."""
+        try:
+            check_is_example(logs)
+            self._winding = Winding(path)
+        except (WireError, OSError) as error:
+            raise ClockRefused("file", f"{path}: {error}") from error
+        self._machine = machine or SystemClock()
+
+    @property
+    def path(self) -> Path:
+        """The town's file."""
+        return self._winding.path
+
+    def wall_ms(self) -> int:
+        """Return the town's time: milliseconds since 1970-01-01T00:00:00Z."""
+        return self._machine.wall_ms() + self._winding.offset_ms()
+
+    def offset_ms(self) -> int:
+        """Return by how much the town is ahead."""
+        return self._winding.offset_ms()
+
+    def wind(self, by_ms: int, *, seen_ms: int) -> int:
+        """Wind on, and return by how much the town is ahead now. Blocks.
+
+        `seen_ms` is how far it was ahead for whoever pressed: of two who press at once, one
+        winds, and the other is told. Raises ClockRefused for that, and for a bad amount.
+        """
+        if not 0 < by_ms <= MOST_AT_ONCE_MS:
+            raise ClockRefused("amount", "a clock goes forward only, by 30 days at most")
+        with _alone(self.path):
+            now_ms = read_offset_ms(self.path)
+            if now_ms != seen_ms:
+                raise ClockRefused("raced", "somebody else has just wound it; look at it again")
+            if now_ms + by_ms > MAX_OFFSET_MS:
+                raise ClockRefused("end", "three years ahead is the end: start the town anew")
+            _write(self.path, TownClock(offset_ms=now_ms + by_ms).encode())
+        return self._winding.offset_ms()
+
+
+def clock_of(path: Path | None, town: str) -> Clock:
+    """Return the clock of a relay's settings: an invented town's, or the machine's own.
+
+    `town` is what the names of its logs begin with. Raises ClockRefused.
+    """
+    return SystemClock() if path is None else WoundClock(path, logs=[town])
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock beside a town's clock: other processes wind it as well."""
+    with path.with_suffix(".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put the file in the place of the old one, whole."""
+    written = path.with_suffix(".new")
+    try:
+        written.write_bytes(data)
+        written.replace(path)
+    finally:
+        with suppress(OSError):
+            written.unlink()

@@ -52,6 +52,9 @@ UNREADABLE_MAX_RETRY_S = 3600.0
 LEAST_PAUSE_S = 1.0
 GROWN_JITTER_S = 1.0
 """A fleet that is told of an entry doesn't come in the same moment."""
+LOOK_AGAIN_S = 5.0
+LEAP_MS = 60_000
+"""A clock that was set ahead by more makes what was read older than it was: it is read anew."""
 PROGRESS_EVERY = 16
 """Bundles between two lines in the doorbell's log."""
 ENTRIES, STAMPS = "tile/entries/", "stamps/"
@@ -182,6 +185,7 @@ class RegisterFollower:
         unreadable = Backoff(
             first_s=FIRST_RETRY_S, max_s=UNREADABLE_MAX_RETRY_S, source=self._chance
         )
+        stale = Backoff(first_s=FIRST_RETRY_S, max_s=self._poll_every_s, source=self._chance)
         while True:
             self._is_wanted.clear()
             try:
@@ -197,10 +201,11 @@ class RegisterFollower:
                 backoff.reset()
                 unreadable.reset()
                 wait_s = self._poll_s() * (0.5 + self._chance.random() / 2)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(wait_s, LEAST_PAUSE_S)):
-                    await self._is_wanted.wait()
-                await asyncio.sleep(LEAST_PAUSE_S + self._chance.random() * GROWN_JITTER_S)
+                if self._is_stale():
+                    wait_s = min(wait_s, stale.next_s())  # witnesses may sign again any moment
+                else:
+                    stale.reset()
+            await self._pause(max(wait_s, LEAST_PAUSE_S))
 
     async def on_grown(self, command: RegisterGrew) -> ReplyBody:
         """The relay says that there is more: read soon. What it says else isn't believed."""
@@ -222,6 +227,30 @@ class RegisterFollower:
                 self._progress = None
                 await asyncio.to_thread(self._refresh)
                 await asyncio.to_thread(self._save)
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait so long; less, if the relay says that there is more, or the clock leaps ahead."""
+        ends_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
+        ahead_ms = self._ahead_ms()
+        while self._ahead_ms() - ahead_ms <= LEAP_MS:
+            left_s = (ends_ns - self._clock.monotonic_ns()) / 1e9
+            if left_s <= 0:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                    await self._is_wanted.wait()
+                await asyncio.sleep(LEAST_PAUSE_S + self._chance.random() * GROWN_JITTER_S)
+                return
+
+    def _ahead_ms(self) -> int:
+        """Wall time minus monotonic time: it changes when somebody sets the clock."""
+        return self._clock.wall_ms() - self._clock.monotonic_ns() // 1_000_000
+
+    def _is_stale(self) -> bool:
+        """Tell whether witnesses last signed so long ago that nothing is released by it."""
+        newest, followed = self._followed.newest, self._followed
+        now_ms = self._clock.wall_ms()
+        return newest is not None and now_ms - newest.fresh_ms > followed.freshness_ms
 
     # --- one read ---
 

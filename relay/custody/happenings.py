@@ -17,6 +17,7 @@ from firmware.protocol.custody import (
     DownloadLeaf,
     ErasedLeaf,
     LegalProcessLeaf,
+    OutcomeLeaf,
     ReceivedLeaf,
     SignedDeletionAnswer,
     check_deletion_answer,
@@ -24,6 +25,7 @@ from firmware.protocol.custody import (
     quarter_of,
 )
 from firmware.protocol.encoding import WireError, new_id
+from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.register.entries import Delays
 from relay.custody.errors import LogError, LogUnavailable
 from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
@@ -134,6 +136,12 @@ class Happenings:
         leaf = DeletionAnsweredLeaf(signed=signed)
         return await self._add(tx, leaf, key=f"deletion answered:{package_id}")
 
+    async def outcome_filed(
+        self, tx: Transaction, signed: SignedOutcome, *, request_digest: str
+    ) -> Pending:
+        """An agency says what became of a request: one word a request, and no second one."""
+        return await self._add(tx, OutcomeLeaf(signed=signed), key=outcome_key(request_digest))
+
     async def legal_process(
         self, tx: Transaction, *, kind: LegalKind, yielded: list[LegalYield], now_ms: int
     ) -> Pending:
@@ -189,6 +197,11 @@ class NoRecord(Record):
     async def is_logged(self, pending: Pending) -> bool:  # noqa: ARG002
         """Say no."""
         return False
+
+
+def outcome_key(request_digest: str) -> str:
+    """Return the key of an outcome's entry in the custody log."""
+    return f"outcome:{request_digest}"
 
 
 async def batch_end_ms(tx: Transaction, now_ms: int) -> int:

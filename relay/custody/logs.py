@@ -173,6 +173,11 @@ class Logs(LogEntries):
         head, proof = proved
         return LoggedEntry(index=entry.leaf_index, size=head.published_size, proof=proof)
 
+    async def proof(self, log: LogName, index: int) -> bytes | None:
+        """Return the tlog-proof of a published entry with the newest checkpoint, or None."""
+        proved = await self._writers[log].proof(index)
+        return None if proved is None else proved[1]
+
     def _not_yet(self, log: LogName) -> LogUnavailable:
         return LogUnavailable(
             f"this isn't in a witnessed checkpoint of {self.origin(log)} yet; it is tried on, "

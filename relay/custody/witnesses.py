@@ -5,6 +5,7 @@ its cosignature. It says itself which size it signed last, so nothing about it i
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from firmware.protocol.tlog.checkpoint import cosignature_time_ms
 from firmware.protocol.tlog.merkle import Tree
 from firmware.protocol.tlog.policy import Policy, Witness
 from firmware.protocol.tlog.signed_note import NoteSignature, parse_note, parse_signatures
-from relay.custody.errors import LogUnavailable
+from relay.custody.errors import LogContradicts, LogUnavailable
 
 TIMEOUT_S = 5.0
 MAX_ANSWER_BYTES = 16 * 1024
@@ -82,6 +83,40 @@ class Witnesses:
                 task.cancel()
             await asyncio.gather(*asked, return_exceptions=True)
         return self._joined(origin, note, found, reasons)
+
+    async def last_size(self, witness: Witness, note: bytes, tree: Tree, size: int) -> int:
+        """Return the size that a witness signed last, or raise WitnessUnusable, LogContradicts.
+
+        `note` is a checkpoint of `size` that was decided on: to sign it once more harms nobody.
+        """
+        status, body = await self._post(witness, size, note, tree, size)
+        if status == 409:
+            return _size_in(witness, body)
+        if status == 422:
+            raise LogContradicts(
+                f"{witness.name} has signed another tree of {size} entries: {_words(body)}"
+            )
+        if status != 200:
+            raise WitnessUnusable(f"{witness.name} answered {status}: {_words(body)}")
+        _cosignature_in(witness, note, body)
+        return size
+
+    async def last_note(self, witness: Witness, origin: str) -> bytes | None:
+        """Return the checkpoint that a witness signed last, if it shows it; nothing is checked."""
+        if witness.url is None:
+            return None
+        name = hashlib.sha256(origin.encode()).hexdigest()
+        url = f"{witness.url.rstrip('/')}/{name}/checkpoint"
+        try:
+            async with self._http.stream("GET", url, headers=PLAIN) as answer:
+                body = bytearray()
+                async for chunk in answer.aiter_raw():
+                    body += chunk
+                    if len(body) > MAX_ANSWER_BYTES:
+                        return None
+                return bytes(body) if answer.status_code == 200 else None
+        except (httpx2.HTTPError, httpx2.InvalidURL):
+            return None
 
     def _joined(
         self, origin: str, note: bytes, found: Sequence[Cosignature], reasons: Sequence[str]

@@ -264,6 +264,12 @@ class LogWriter:
         note = await self._shelf.checkpoint(self.name)
         if note is not None:
             await self._check_against(parse_checkpoint(parse_note(note).text), head)
+        elif head.published is not None:
+            raise LogContradicts(
+                f"{self.origin}: {head.published_size} entries were published, and the bucket has "
+                "none of them. If it is lost, nobody knows whether this database is the newest: "
+                "doorward-relay backup and then restore ask the witnesses and make the files again"
+            )
         if head.published is not None:
             await self._finish_stamps()
         self._is_checked = True

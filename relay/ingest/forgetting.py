@@ -1,9 +1,10 @@
-"""Forgets what the relay keeps for a while only: pictures, passing events, slots' notes, pushes."""
+"""Forgets what the relay keeps for a while only: pictures, events, notes, pushes, drafts."""
 
 import asyncio
 
 from relay.clock import Clock
-from relay.store import carried, events, push, thumbnails
+from relay.request.drafts import DRAFT_LIFE_MS
+from relay.store import carried, drafts, events, push, thumbnails
 from relay.store.database import Database
 
 EACH_S = 3600.0
@@ -32,3 +33,4 @@ class Forgetting:
             await carried.forget(tx, before_ms=now_ms - CARRIED_LIFE_MS)
             await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
             await push.forget_expired(tx, now_ms=now_ms)
+            await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)

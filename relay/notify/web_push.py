@@ -13,7 +13,10 @@ from relay.store.database import Database
 class WebPush:
     """The relay's part of it; `aclose` ends its connections."""
 
-    def __init__(self, config: Config, database: Database, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, database: Database, clock: Clock, *, machine: Clock | None = None
+    ) -> None:
+        """`machine` is the machine's own clock, if `clock` isn't: push services go by theirs."""
         self._http = push_http()
         key, endpoints = PushKey.load_or_create(config.push_key_path), Endpoints(config.push)
         self.subscriptions = PushSubscriptions(
@@ -24,7 +27,7 @@ class WebPush:
             endpoints=endpoints,
             key=key,
             contact=config.push_contact,
-            clock=clock,
+            clock=machine or clock,
         )
         self.pusher = Pusher(database=database, clock=clock, sender=sender)
 

@@ -3,6 +3,8 @@
  * @module
  */
 
+import { hearAhead } from "./town_time.js";
+
 /** The relay says something each 15 s; after this long, the connection is dead. */
 const STREAM_SILENCE_MS = 45_000;
 
@@ -93,7 +95,9 @@ export class Relay {
     const headers = new Headers(options.headers);
     if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     try {
-      return await fetch(this.base + path, { cache: "no-store", ...options, headers });
+      const response = await fetch(this.base + path, { cache: "no-store", ...options, headers });
+      hearAhead(response.headers.get("x-town-ahead-ms"));
+      return response;
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") throw error;
       throw new Unreachable("the relay can't be reached");

@@ -15,6 +15,7 @@ import { leave } from "./leaving.js";
 import { LiveReady } from "./live_ready.js";
 import { Pictures } from "./pictures.js";
 import * as snapshot from "./snapshot.js";
+import { livesIn, nowMs } from "./town_time.js";
 import { browsersPage } from "./views/browsers.js";
 import { clipPage, clipsPage } from "./views/clips.js";
 import { doorPage } from "./views/door.js";
@@ -84,6 +85,7 @@ class App {
     this.relay = relay;
     this.relayUrl = relayUrl;
     this.config = config;
+    livesIn(config.example_town);
     this.installed = new Installed();
     /** @type {Household | null} */
     this.household = null;
@@ -216,7 +218,7 @@ class App {
 
   #banner() {
     const isOff = !navigator.onLine || this.household?.hasContact === false;
-    const since = this.household?.lostContactMs || Date.now();
+    const since = this.household?.lostContactMs || nowMs();
     const text = navigator.onLine
       ? t("banner.no_relay", { time: timeText(since, "clock") })
       : t("banner.offline");

@@ -3,6 +3,7 @@
  * @module
  */
 import { isFirstTime } from "./account.js";
+import { nowMs } from "./town_time.js";
 
 /** @typedef {import("./decided.js").Match} Match */
 /** @typedef {import("./household.js").Household} Household */
@@ -21,7 +22,7 @@ export function followEmergencies(household, signal, onEmergency) {
   const matched = (/** @type {Event} */ event) => {
     const fresh = /** @type {Match[]} */ (/** @type {CustomEvent} */ (event).detail);
     for (const match of fresh) {
-      const isNow = match.is_emergency && Date.now() - match.told_ms < FRESH_MS;
+      const isNow = match.is_emergency && nowMs() - match.told_ms < FRESH_MS;
       if (isNow && isFirstTime(match.request_digest)) onEmergency(match);
     }
   };

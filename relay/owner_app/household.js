@@ -2,8 +2,7 @@
  * What the app knows: doorbells, their events, and the opened notes. Follows the relay's stream.
  *
  * Tells of changes: "change" (look again), "pressed" (with what was told), "matched" (with requests
- * that a doorbell just told of), "contact" (lost or back), "gone" (with a doorbell that isn't theirs
- * any more).
+ * that a doorbell just told of), "contact" (lost or back), "gone" (with one that is no longer theirs).
  * @module
  */
 import { ApiError } from "./api.js";
@@ -12,6 +11,7 @@ import { matchKey, matchesIn } from "./decided.js";
 import { byTime, dateAnew, firstTold, lastSeq, newestTellings, startOf } from "./happenings.js";
 import { NoteBook } from "./note_book.js";
 import { pause } from "./pause.js";
+import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
 import { openNote } from "./vendor/protocol/notes.js";
 
@@ -287,7 +287,7 @@ export class Household extends EventTarget {
     } else if (event === "status") {
       const doorbell = this.doorbell(data.device);
       if (doorbell === undefined) await this.#loadDoorbells();
-      else Object.assign(doorbell, { state: data.state, since_ms: Date.now() });
+      else Object.assign(doorbell, { state: data.state, since_ms: nowMs() });
     } else if (event === "health") {
       const { device, received_ms, health } = data;
       const doorbell = this.doorbell(device);
@@ -408,7 +408,7 @@ export class Household extends EventTarget {
   /** @param {boolean} hasContact */
   #contact(hasContact) {
     if (this.hasContact === hasContact) return;
-    if (!hasContact) this.lostContactMs = Date.now();
+    if (!hasContact) this.lostContactMs = nowMs();
     this.hasContact = hasContact;
     this.#tell("contact");
   }

@@ -3,6 +3,7 @@
  * @module
  */
 import { h } from "./dom.js";
+import { nowMs } from "./town_time.js";
 import { filledApart } from "./vendor/protocol/plain_text.js";
 
 export const LANGUAGES = /** @type {const} */ ({ en: "English", sv: "Svenska" });
@@ -139,7 +140,7 @@ export function durationText(ms) {
 
 /** @param {number} ms "3 hours ago", for what lies in the past */
 export function agoText(ms) {
-  const minutes = Math.max(1, Math.round((Date.now() - ms) / 60_000));
+  const minutes = Math.max(1, Math.round((nowMs() - ms) / 60_000));
   const format = new Intl.RelativeTimeFormat(locale);
   if (minutes < 90) return format.format(-minutes, "minute");
   const hours = Math.round(minutes / 60);
@@ -155,7 +156,7 @@ export function bytesText(bytes) {
 
 /** @param {number} ms */
 function dayText(ms) {
-  const days = Math.round((midnight(Date.now()) - midnight(ms)) / 86_400_000);
+  const days = Math.round((midnight(nowMs()) - midnight(ms)) / 86_400_000);
   if (days === 0) return t("time.today");
   if (days === 1) return t("time.yesterday");
   const format = { weekday: "short", day: "numeric", month: "short" };

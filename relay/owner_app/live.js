@@ -7,6 +7,7 @@
  * @module
  */
 import { ApiError } from "./api.js";
+import { nowMs } from "./town_time.js";
 import { newId, unb64u } from "./vendor/protocol/encoding.js";
 import {
   AnswerRefused,
@@ -133,7 +134,7 @@ export class LiveSession {
     );
     const sent = { session_id: this.sessionId, signed: offer };
     const { signed } = await this.relay.post(`doorbells/${device}/offer`, sent);
-    return this.#checked(checkAnswer(signed, unb64u(identityKey), { offer, nowMs: Date.now() }));
+    return this.#checked(checkAnswer(signed, unb64u(identityKey), { offer, nowMs: nowMs() }));
   }
 
   /** @param {Promise<LiveAnswer>} checking */

@@ -3,6 +3,7 @@
  * the newest events, as the relay told them. Notes and pictures stay sealed in it.
  * @module
  */
+import { nowMs } from "./town_time.js";
 import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 
 /** @typedef {import("./household.js").Household} Household */
@@ -41,7 +42,7 @@ export function keep(household, signal) {
       timer = 0;
       if (isDue) write();
     }, PAUSE_MS);
-    const snapshot = { as_of_ms: Date.now(), ...household.newest(MOST_EVENTS) };
+    const snapshot = { as_of_ms: nowMs(), ...household.newest(MOST_EVENTS) };
     writeKey(storedAs(household.owner.credential_id), snapshot).catch((error) => console.warn("snapshot", error));
   };
   const changed = () => {

@@ -3,6 +3,7 @@
  * @module
  */
 import { pause } from "./pause.js";
+import { nowMs } from "./town_time.js";
 import { trustedKeys } from "./trust.js";
 import { signDocument } from "./vendor/browser/passkey.js";
 import { sha256Hex, utf8 } from "./vendor/protocol/encoding.js";
@@ -28,7 +29,7 @@ const NARROWING = ["hold", "unhold", "decline", "revoke", "end_session", "end_ap
 export async function sendStatement(household, device, terms) {
   const { owner, relay } = household;
   const { sealing_key } = trustedKeys(household, device);
-  const document = statementText(device, terms, Date.now() + lifeOf(terms));
+  const document = statementText(device, terms, nowMs() + lifeOf(terms));
   const assertion = await signDocument({
     tag: STATEMENT_TAG,
     document,

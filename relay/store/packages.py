@@ -223,6 +223,17 @@ async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms
     return download_id
 
 
+async def is_any_downloaded(tx: Transaction, request_ids: list[str]) -> bool:
+    """Tell whether an officer has fetched a package of one of these requests."""
+    query = (
+        select(downloads.c.id)
+        .join(packages, packages.c.package_id == downloads.c.package_id)
+        .where(packages.c.request_id.in_(request_ids))
+        .limit(1)
+    )
+    return (await tx.execute(query)).first() is not None
+
+
 async def _set(tx: Transaction, package_id: str, **values: str | int) -> None:
     await tx.execute(update(packages).where(packages.c.package_id == package_id).values(**values))
 

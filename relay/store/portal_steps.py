@@ -11,6 +11,7 @@ TO_VERSION_6: Final[Sequence[str]] = (
     "ALTER TABLE sessions ADD COLUMN address TEXT",
     "ALTER TABLE sessions ADD COLUMN browser TEXT",
     "ALTER TABLE sessions ADD COLUMN seen_ms BIGINT",
+    "UPDATE sessions SET id = substr(token_hash, 1, 16), seen_ms = created_ms",
     """
     CREATE TABLE request_drafts (
         id TEXT NOT NULL PRIMARY KEY,
@@ -28,6 +29,7 @@ TO_VERSION_6: Final[Sequence[str]] = (
         decision TEXT NOT NULL,
         category TEXT,
         reason TEXT NOT NULL,
+        since_ms BIGINT NOT NULL,
         decided_ms BIGINT NOT NULL
     )
     """,
@@ -79,6 +81,7 @@ TO_VERSION_6: Final[Sequence[str]] = (
         email TEXT NOT NULL,
         code_hash TEXT,
         code_expires_ms BIGINT,
+        code_tries INTEGER NOT NULL,
         confirmed_ms BIGINT,
         enrolment TEXT,
         proposed TEXT,

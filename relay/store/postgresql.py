@@ -36,6 +36,7 @@ def postgresql_engine(url: str) -> AsyncEngine:
             make_url(url).set(drivername="postgresql+asyncpg"),
             isolation_level="READ COMMITTED",
             pool_pre_ping=True,
+            hide_parameters=True,  # an error is logged, and what was to be stored must not be
             connect_args={"server_settings": settings},
         )
     except (ModuleNotFoundError, ArgumentError) as error:

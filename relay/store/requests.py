@@ -125,7 +125,7 @@ async def set_state(
 async def find_request(tx: Transaction, request_id: str) -> DeskRow | None:
     """Return one request, wherever it stands."""
     row = (await tx.execute(select(requests).where(requests.c.id == request_id))).first()
-    return None if row is None else _desk_row(row)
+    return None if row is None else desk_row(row)
 
 
 async def list_requests(
@@ -133,15 +133,33 @@ async def list_requests(
     *,
     agency: str | None = None,
     state: DeskState | None = None,
-    limit: int = 200,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> list[DeskRow]:
-    """Return the newest requests, of one agency or of all, in one state or in any."""
-    query = select(requests).order_by(requests.c.changed_ms.desc(), requests.c.id).limit(limit)
+    """Return requests, newest first, of one agency or of all, in one state or in any."""
+    query = select(requests).order_by(requests.c.changed_ms.desc(), requests.c.id)
+    query = query.limit(limit).offset(offset)
     if agency is not None:
         query = query.where(requests.c.agency == agency)
     if state is not None:
         query = query.where(requests.c.state == state)
-    return [_desk_row(row) for row in await tx.execute(query)]
+    return [desk_row(row) for row in await tx.execute(query)]
+
+
+async def count_requests(tx: Transaction, agency: str) -> int:
+    """Return how many requests an agency has, wherever they stand."""
+    query = select(func.count()).where(requests.c.agency == agency)
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def list_waiting(tx: Transaction) -> list[DeskRow]:
+    """Return all that waits for a moderator, the oldest first."""
+    query = (
+        select(requests)
+        .where(requests.c.state == "moderation")
+        .order_by(requests.c.changed_ms, requests.c.id)
+    )
+    return [desk_row(row) for row in await tx.execute(query)]
 
 
 async def count_of(tx: Transaction, account_id: str, states: Collection[DeskState]) -> int:
@@ -159,7 +177,7 @@ async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
         .where(requests.c.state == "passed", requests.c.changed_ms < before_ms)
         .order_by(requests.c.changed_ms, requests.c.id)
     )
-    return [_desk_row(row) for row in await tx.execute(query)]
+    return [desk_row(row) for row in await tx.execute(query)]
 
 
 async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
@@ -184,7 +202,8 @@ async def _set(tx: Transaction, request_id: str, **values: str | int | None) -> 
     await tx.execute(update(requests).where(requests.c.id == request_id).values(**values))
 
 
-def _desk_row(row: Row[tuple[object, ...]]) -> DeskRow:
+def desk_row(row: Row[tuple[object, ...]]) -> DeskRow:
+    """Return a row of the desk; all of its columns are there."""
     return DeskRow(
         id=row.id,
         agency=row.agency,

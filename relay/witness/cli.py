@@ -20,7 +20,7 @@ import uvicorn
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
-from relay.clock import SystemClock
+from relay.clock import Clock, SystemClock, WoundClock
 from relay.errors import RelayError
 from relay.witness.cosigning import Cosigning
 from relay.witness.errors import WitnessError
@@ -73,9 +73,12 @@ def _keygen(options: argparse.Namespace) -> int:
 def _serve(options: argparse.Namespace) -> int:
     signer = read_key_file(options.key)
     logs = group_by_origin(options.log)
+    clock: Clock = SystemClock()
+    if options.example_clock is not None:
+        clock = WoundClock(options.example_clock, logs=logs)
     folder = WitnessFolder.open(options.data, signer.key)
     try:
-        cosigning = Cosigning(signer=signer, logs=logs, folder=folder, clock=SystemClock())
+        cosigning = Cosigning(signer=signer, logs=logs, folder=folder, clock=clock)
         listener = _listen(options.listen)
         config = uvicorn.Config(
             build_server(cosigning),
@@ -133,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help=text, description=text)
     serve.add_argument("--key", type=Path, required=True, metavar="FILE", help="as keygen wrote it")
     serve.add_argument("--listen", default=DEFAULT_LISTEN, metavar="HOST:PORT")
+    text = "logs of an example town only: the file by which the town's clock is wound"
+    serve.add_argument("--example-clock", type=Path, metavar="FILE", help=text)
     serve.set_defaults(run=_serve)
     text = "show the public key and what was signed last"
     show = commands.add_parser("show", help=text, description=text)

@@ -4,28 +4,32 @@ import html
 import json
 import re
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx2
 
 from firmware.protocol.encoding import decode, new_id
+from firmware.protocol.outcomes import OUTCOME_TAG, Outcome, OutcomeKind
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import (
     COSIGN_TAG,
     REQUEST_TAG,
+    WITHDRAW_TAG,
     EvidenceRequest,
     OfficerRole,
     SignedCertificate,
+    Withdrawal,
 )
 from tests.story.api import Api, Json, ask_until
 from tests.story.authenticator import SoftPasskey
-from tests.story.children import run_to_end
-from tests.story.servers import program
+from tests.story.commands import run_all, run_one
 from tests.story.settings import StoryError
 
 MINUTE_MS = 60 * 1000
 DAY_MS = 24 * 60 * MINUTE_MS
 CERTIFIED_WITHIN_S = 30.0
+PARCEL = "A parcel was taken from a porch. Did your doorbell see who came by?"
 
 
 class Agency:
@@ -38,31 +42,48 @@ class Agency:
         self, officer: Json, folder: Path, *, role: OfficerRole = "officer"
     ) -> SignedCertificate:
         """Certify one officer: {"officer_id", "name", "passkey"}."""
-        asked = folder / f"officer-{officer['officer_id']}.json"
-        answer = folder / f"certificate-{officer['officer_id']}.json"
-        asked.write_text(json.dumps(officer))
-        await run_to_end(
-            [
-                program("doorward-agency"), "officer", "--key", str(self.key_file),
-                "--officer", str(asked), "--role", role, "--out", str(answer),
-            ]
-        )  # fmt: skip
-        return decode(SignedCertificate, answer.read_bytes())
+        (signed,) = await self.certify_all([(officer, role)], folder)
+        return signed
+
+    async def certify_all(
+        self, officers: Sequence[tuple[Json, OfficerRole]], folder: Path
+    ) -> list[SignedCertificate]:
+        """Certify several at once."""
+        commands, answers = [], []
+        for officer, role in officers:
+            asked = folder / f"officer-{officer['officer_id']}.json"
+            asked.write_text(json.dumps(officer))
+            answers.append(folder / f"certificate-{officer['officer_id']}.json")
+            commands.append(
+                (
+                    "doorward-agency", "officer", "--key", str(self.key_file),
+                    "--officer", str(asked), "--role", role, "--out", str(answers[-1]),
+                )
+            )  # fmt: skip
+        await run_all(*commands)
+        return [decode(SignedCertificate, answer.read_bytes()) for answer in answers]
 
     async def open(self, package: Path, folder: Path) -> None:
         """Open and verify a downloaded package into `folder`."""
-        await run_to_end(
-            [
-                program("doorward-agency"), "open", str(package),
-                "--key", str(self.key_file), "--out", str(folder),
-            ]
+        await run_one(
+            "doorward-agency", "open", str(package),
+            "--key", str(self.key_file), "--out", str(folder),
         )  # fmt: skip
 
 
 class Officer:
     """One officer at the agency's pages."""
 
-    def __init__(self, relay_url: str, keys_file: Path, name: str, agency_id: str) -> None:
+    def __init__(
+        self,
+        relay_url: str,
+        keys_file: Path,
+        name: str,
+        agency_id: str,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._now_ms = now_ms
         self.name = name
         self.agency_id = agency_id
         self.api = Api(relay_url, origin=relay_url)
@@ -95,18 +116,23 @@ class Officer:
         )
         await self._take_csrf_token()
 
-    async def get_certified(
-        self, agency: Agency, folder: Path, *, role: OfficerRole = "officer"
-    ) -> None:
-        """Have the agency certify this officer's passkey, and wait until that counts."""
-        officer = {
+    @property
+    def file(self) -> Json:
+        """What the agency certifies: officer.json."""
+        return {
             "officer_id": self.officer_id,
             "name": self.name,
             "passkey": json.loads(self._passkey.key.encode()),
         }
-        self.certificate = await agency.certify(officer, folder, role=role)
-        await self.send_certificate(self.officer_id, self.certificate)
+
+    async def take_certificate(self, certificate: SignedCertificate) -> None:
+        """Tell the relay of what the agency signed; it counts after a while."""
+        self.certificate = certificate
+        await self.send_certificate(self.officer_id, certificate)
         self._save()
+
+    async def wait_until_certified(self) -> None:
+        """Wait until the certificate counts."""
         await ask_until(
             f"{self.name}'s certificate counts",
             self.standing,
@@ -126,12 +152,12 @@ class Officer:
         )
 
     async def draft_request(
-        self, cosigner: "Officer", *, cells: list[str], case_number: str
+        self, cosigner: "Officer", *, cells: list[str], case_number: str, text: str = PARCEL
     ) -> EvidenceRequest:
         """Write and sign a request about the last hour in these cells, for the other to co-sign."""
         if self.certificate is None:
             raise StoryError("this officer isn't certified")
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self._now_ms()
         request = EvidenceRequest(
             id=new_id(),
             agency=self.agency_id,
@@ -142,7 +168,7 @@ class Officer:
             contact="desk@lakeland.example",
             case_number=case_number,
             incident_type="theft",
-            text="A parcel was taken from a porch. Did your doorbell see who came by?",
+            text=text,
             cells=cells,
             from_ms=now_ms - 60 * MINUTE_MS,
             to_ms=now_ms,
@@ -151,10 +177,10 @@ class Officer:
             created_ms=now_ms,
             expires_ms=now_ms + DAY_MS,
         )
-        text = request.encode()
+        signed = request.encode()
         draft = {
-            "request": text.decode(),
-            "assertion": json.loads(self._passkey.sign(challenge(REQUEST_TAG, text)).encode()),
+            "request": signed.decode(),
+            "assertion": json.loads(self._passkey.sign(challenge(REQUEST_TAG, signed)).encode()),
             "officer": json.loads(self.certificate.encode()),
         }
         await self.api.post("/agency/requests", {"draft": draft})
@@ -175,6 +201,37 @@ class Officer:
         }
         await self.api.post(f"/agency/requests/{request_id}/cosign", {"cosigned": cosigned})
         return request
+
+    async def withdraw(self, request: EvidenceRequest) -> None:
+        """Withdraw a published request."""
+        told = Withdrawal(
+            request_digest=request.digest(), agency=self.agency_id, officer_id=self.officer_id
+        ).encode()
+        signed = {"withdrawal": told.decode(), **self._signature(WITHDRAW_TAG, told)}
+        await self.api.post(f"/agency/requests/{request.id}/withdraw", {"signed": signed})
+
+    async def file_outcome(
+        self, request: EvidenceRequest, outcome: OutcomeKind, *, private_text: str = ""
+    ) -> None:
+        """Say what became of a request that is over."""
+        told = Outcome(
+            request_digest=request.digest(),
+            agency=self.agency_id,
+            officer_id=self.officer_id,
+            outcome=outcome,
+            is_resolved=False,
+        ).encode()
+        signed = {"outcome": told.decode(), **self._signature(OUTCOME_TAG, told)}
+        body = {"signed": signed, "private_text": private_text}
+        await self.api.post(f"/agency/requests/{request.id}/outcome", body)
+
+    def _signature(self, tag: bytes, text: bytes) -> Json:
+        if self.certificate is None:
+            raise StoryError("this officer isn't certified")
+        return {
+            "assertion": json.loads(self._passkey.sign(challenge(tag, text)).encode()),
+            "officer": json.loads(self.certificate.encode()),
+        }
 
     async def wait_until_open(self, request_id: str, *, timeout_s: float = 30.0) -> None:
         """Wait until the request is in the register, and witnesses have seen it."""

@@ -6,6 +6,7 @@ What they keep is in one file (mode 0600), so that a second start of the story f
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -54,7 +55,16 @@ class DoorbellKeys:
 class Owner:
     """One person with the owner's app open."""
 
-    def __init__(self, relay_url: str, app_url: str, keys_file: Path, name: str) -> None:
+    def __init__(
+        self,
+        relay_url: str,
+        app_url: str,
+        keys_file: Path,
+        name: str,
+        *,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._now_ms = now_ms
         self.name = name
         self.api = Api(relay_url, origin=app_url)
         self.inbox = Inbox()
@@ -227,7 +237,7 @@ class Owner:
                 msgspec.convert(told["signed"], SignedLive),
                 unb64u(self._paired().identity_key),
                 offer=offer,
-                now_ms=time.time_ns() // 1_000_000,
+                now_ms=self._now_ms(),
             )
             return answer.sdp
 
@@ -262,7 +272,7 @@ class Owner:
         text = Statement(
             device=doorbell.device,
             nonce=new_id(),
-            not_after_ms=time.time_ns() // 1_000_000 + STATEMENT_LIFE_MS,
+            not_after_ms=self._now_ms() + STATEMENT_LIFE_MS,
             terms=terms,
         ).encode()
         signed = SignedStatement(

@@ -7,26 +7,38 @@ doorbell is enrolled and paired already: those steps then check that it still is
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
-from firmware.protocol.encoding import unb64u
+from firmware.protocol.encoding import decode, unb64u
 from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, RequestsMatched
 from firmware.protocol.packages import read_header
-from firmware.protocol.requests import OfficerRole
+from firmware.protocol.requests import EvidenceRequest, OfficerRole
 from tests.story.api import Json, ask_until
+from tests.story.clock import TownHand
 from tests.story.door import Door
 from tests.story.evidence import is_first_frame_a_key_frame, verify_package
+from tests.story.history import make_history
 from tests.story.officer import Agency, Officer
 from tests.story.owner import API, Owner, triggers_of
 from tests.story.register import pass_request
 from tests.story.servers import Servers
 from tests.story.settings import Settings, StoryError
 from tests.story.steps import Steps
-from tests.story.town import AGENCY_ID, AGENCY_NAME, DOORBELL_CELL, invite, invite_officer
+from tests.story.town import (
+    AGENCY_CELLS,
+    AGENCY_ID,
+    AGENCY_NAME,
+    AN_OFFICER,
+    DOORBELL_CELL,
+    invite,
+    invite_all,
+)
 
 DOOR_NUMBER = "271828"
 """The story's door number: the demo prints it, an owner would keep it to themselves."""
 PRE_ROLL_MS = 6000
+AGREED_WITHIN_S = 30.0
 RING_FILL_S = 7.5
 """Pre-roll, and one GOP more: so long a doorbell must run before it can give all of it."""
 LIVE_FRAMES = 60
@@ -42,6 +54,7 @@ class People:
     cosigner: Officer
     agency: Agency
     door: Door
+    hand: TownHand
 
     async def close(self) -> None:
         """Close all their connections."""
@@ -49,21 +62,27 @@ class People:
         await self.officer.close()
         await self.cosigner.close()
         await self.door.close()
+        await self.hand.close()
 
 
 def meet_people(settings: Settings) -> People:
     """Return the people, with what they keep from earlier starts."""
     folder = settings.people_dir
+    hand = TownHand(settings)
+
+    def officer(file: str, name: str) -> Officer:
+        keys = folder / file
+        return Officer(settings.relay_url, keys, name, AGENCY_ID, now_ms=hand.now_ms)
+
     return People(
-        owner=Owner(settings.relay_url, settings.app_url, folder / "owner.json", OWNER),
-        officer=Officer(
-            settings.relay_url, folder / "officer.json", "Officer J. Alvarez", AGENCY_ID
+        owner=Owner(
+            settings.relay_url, settings.app_url, folder / "owner.json", OWNER, now_ms=hand.now_ms
         ),
-        cosigner=Officer(
-            settings.relay_url, folder / "cosigner.json", "Sergeant M. Ortiz", AGENCY_ID
-        ),
+        officer=officer("officer.json", "Officer J. Alvarez"),
+        cosigner=officer("cosigner.json", "Sergeant M. Ortiz"),
         agency=Agency(settings.agency_key),
         door=Door(settings.door_url, settings.doorbell_dir / "control.sock"),
+        hand=hand,
     )
 
 
@@ -77,16 +96,25 @@ class Play:
         self._cosigner = people.cosigner
         self._agency = people.agency
         self._door = people.door
+        self._hand = people.hand
         self._servers = servers
         self._steps = steps
         self._running_since_s = 0.0
         self._press_id = ""
 
     async def begin(self) -> None:
-        """Start the doorbell, enrol it and pair it with its owner."""
+        """Let agency and officers in; start the doorbell, enrol it, pair it with its owner."""
+        await self._agree()
+        is_new = await self._certify()
+        if self._hand.is_wound:
+            await self._remember(is_new=is_new)
         await self._enrol()
         self._running_since_s = time.monotonic()
         await self._pair()
+
+    async def begin_empty(self) -> None:
+        """Start the doorbell and enrol it: all else is for whoever looks around."""
+        await self._enrol()
 
     async def tell(self) -> None:
         """Play every further step; the first that doesn't hold raises."""
@@ -100,6 +128,68 @@ class Play:
             package_id = await self._check(digest)
             await self._upload(package_id)
             await self._take_evidence(package_id)
+            if self._hand.is_wound:
+                await self._file_outcome(request)
+
+    async def _agree(self) -> None:
+        """See the agreement count; where that takes days, wind the clock."""
+        with self._steps.step("agreed") as step:
+            count = 0
+            begun_s = time.monotonic()
+            while "agreement_ends" not in (waiting := await self._hand.waiting()):
+                if self._hand.is_wound and "agreement" in waiting:
+                    await self._hand.wind("week")
+                    count += 1
+                if time.monotonic() - begun_s > AGREED_WITHIN_S:
+                    raise StoryError(f"the agreement doesn't count: {waiting}")
+                await asyncio.sleep(0.1)
+            wound = "; the clock was wound by seven days" if count else ""
+            step.detail = f"with {AGENCY_NAME}, public for as long as it must be{wound}"
+
+    async def _certify(self) -> bool:
+        """See that both officers' certificates count; where that takes days, wind the clock.
+
+        Tell whether they are new.
+        """
+        with self._steps.step("certified") as step:
+            officers: dict[Officer, OfficerRole] = {
+                self._officer: "officer",
+                self._cosigner: "approver",
+            }
+            newcomers = [one for one in officers if one.certificate is None]
+            if newcomers:
+                await self._take_up_duty([(one, officers[one]) for one in newcomers])
+            days = await self._wind_until_they_count(len(newcomers))
+            for officer in officers:
+                await officer.log_in()
+                await officer.wait_until_certified()
+            wound = f"; the clock was wound by {days} days" if days else ""
+            step.detail = f"{self._officer.name} and {self._cosigner.name}{wound}"
+        return bool(newcomers)
+
+    async def _remember(self, *, is_new: bool) -> None:
+        with self._steps.step("history") as step:
+            step.detail = "since an earlier start"
+            if is_new:
+                agency = (AGENCY_NAME, AGENCY_CELLS)
+                people = (self._hand, self._officer, self._cosigner)
+                step.detail = await make_history(self._settings, *people, agency=agency)
+
+    async def _wind_until_they_count(self, count: int) -> int:
+        """Wait until witnesses have seen so many certificates; return by how many days it was."""
+        if not self._hand.is_wound or count == 0:
+            return 0
+        await ask_until(
+            "witnesses have seen the certificates",
+            self._hand.waiting,
+            lambda waiting: waiting.count("officer") >= count,
+            timeout_s=AGREED_WITHIN_S,
+        )
+        days = 0
+        while "officer" in await self._hand.waiting():
+            await self._hand.wind("day")
+            days += 1
+        return days
 
     async def _enrol(self) -> None:
         with self._steps.step("enrolled") as step:
@@ -156,8 +246,6 @@ class Play:
 
     async def _ask(self) -> Json:
         officer, cosigner = self._officer, self._cosigner
-        await self._take_up_duty(officer, role="officer")
-        await self._take_up_duty(cosigner, role="approver")
         with self._steps.step("requested") as step:
             case_number = f"LPD-{time.time_ns() // 1_000_000 % 10**9}"
             request = await officer.draft_request(
@@ -167,17 +255,19 @@ class Play:
             step.detail = f"case {case_number}, signed by {officer.name} and {cosigner.name}"
         with self._steps.step("published") as step:
             await pass_request(self._settings, request.id)
+            await self._hand.to_next_batch()
             await self._owner.wait_for_note(RequestsMatched, request.id, timeout_s=30.0)
             step.detail = f"in the public register; the doorbell read it there and told {OWNER}"
         return await self._owner.api.get(f"{API}/requests/{request.id}")
 
-    async def _take_up_duty(self, officer: Officer, *, role: OfficerRole) -> None:
-        if officer.certificate is not None:
-            await officer.log_in()
-            return
-        invitation = await invite_officer(self._settings)
-        await officer.register(invitation["invitation"])
-        await officer.get_certified(self._agency, self._settings.people_dir, role=role)
+    async def _take_up_duty(self, newcomers: list[tuple[Officer, OfficerRole]]) -> None:
+        invitations = await invite_all(self._settings, *(AN_OFFICER for _ in newcomers))
+        for (officer, _), told in zip(newcomers, invitations, strict=True):
+            await officer.register(told["invitation"])
+        files = [(officer.file, role) for officer, role in newcomers]
+        signed = await self._agency.certify_all(files, self._settings.people_dir)
+        for (officer, _), certificate in zip(newcomers, signed, strict=True):
+            await officer.take_certificate(certificate)
 
     async def _grant(self, request: Json, clip: Json) -> str:
         with self._steps.step("granted") as step:
@@ -201,11 +291,21 @@ class Play:
 
     async def _check(self, digest: str) -> str:
         with self._steps.step("checked") as step:
-            done = await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=20.0)
+            done = await self._wait_for_release(digest)
             step.detail = (
                 f"in the public log, checked all again by the doorbell, sealed for {AGENCY_NAME}"
             )
         return done.package_id
+
+    async def _wait_for_release(self, digest: str) -> ReleaseDone:
+        """Go to the end of the batch, when releases are logged; and to the next if it was late."""
+        if self._hand.is_wound:
+            for _ in range(2):
+                await asyncio.sleep(1.0)  # the doorbell commits to it first
+                await self._hand.to_next_batch()
+                with suppress(StoryError):
+                    return await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=8.0)
+        return await self._owner.wait_for_note(ReleaseDone, digest, timeout_s=20.0)
 
     async def _upload(self, package_id: str) -> None:
         with self._steps.step("uploaded") as step:
@@ -222,6 +322,7 @@ class Play:
         package = folder.with_suffix(".dwpkg")
         folder.parent.mkdir(exist_ok=True)
         with self._steps.step("downloaded") as step:
+            await self._hand.to_next_batch()
             await ask_until(
                 "the agency's pages list it with their next batch",
                 lambda: self._officer.evidence_lists(package_id),
@@ -238,6 +339,26 @@ class Play:
             step.detail = ", ".join(files)
         with self._steps.step("verified") as step:
             step.detail = await self._verify(package_id, files)
+
+    async def _file_outcome(self, request: Json) -> None:
+        """Let the request end, and the agency say in public what became of it."""
+        asked = decode(EvidenceRequest, request["signed"]["request"].encode())
+        with self._steps.step("outcome") as step:
+            await self._hand.wind("day")
+            await self._officer.log_in()
+            await self._officer.file_outcome(asked, "used", private_text="It showed who came by.")
+            step.detail = "used, signed and logged; the clock was wound by one day"
+        with self._steps.step("figures") as step:
+            before = await self._hand.figures()
+            await self._hand.to_next_batch()
+            now = await ask_until(
+                "the public record counts the outcome",
+                self._hand.figures,
+                lambda told: told["outcomes.used"] > 0 and told["downloads"] > 0,
+                timeout_s=15.0,
+            )
+            names = ("requests", "refusals", "downloads", "outcomes.used")
+            step.detail = ", ".join(f"{name} {now.get(name, before.get(name))}" for name in names)
 
     async def _verify(self, package_id: str, files: dict[str, bytes]) -> str:
         doorbell = self._owner.doorbell

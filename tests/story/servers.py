@@ -153,6 +153,7 @@ class Servers:
                 "--key", str(folder / "witness.key"),
                 "--data", str(folder / "signed"),
                 "--listen", f"127.0.0.1:{port}",
+                "--example-clock", str(self._settings.town_clock),
                 "--log", *logs,
             ],
             is_ready=answers_http(f"http://127.0.0.1:{port}/"),

@@ -58,6 +58,10 @@ class Settings:
     video: Path | None
     is_once: bool
     is_json: bool
+    has_real_delays: bool = False
+    """Whether things take as long here as anywhere, and the clock is wound; else they are short."""
+    is_empty: bool = False
+    """Whether the town begins without agency, owner and example data."""
 
     @property
     def relay_url(self) -> str:
@@ -94,6 +98,11 @@ class Settings:
         """Whom to believe about the public logs: on the doorbell's card, and at the agency's."""
         return self.data_dir / "policy.txt"
 
+    @property
+    def town_clock(self) -> Path:
+        """By how much the town's clock is wound ahead; everybody in it reads this."""
+        return self.data_dir / "town-clock.json"
+
     def witness_dir(self, number: int) -> Path:
         """The folder of one of the three witnesses, counted from 1."""
         return self.data_dir / "witnesses" / str(number)
@@ -116,6 +125,9 @@ def parse_settings(arguments: list[str]) -> Settings:
         description="Plays Doorward's whole story on this machine, then stays up to look around.",
     )
     parser.add_argument("--once", action="store_true", help="play the story once and exit")
+    parser.add_argument(
+        "--empty", action="store_true", help="begin without an agency, an owner and example data"
+    )
     parser.add_argument("--json", action="store_true", help="end with the steps as JSON on stdout")
     parser.add_argument(
         "--data", type=Path, default=REPOSITORY / "demo-data", help="folder for all data"
@@ -138,6 +150,8 @@ def parse_settings(arguments: list[str]) -> Settings:
         video=given.video.resolve() if given.video else None,
         is_once=given.once,
         is_json=given.json,
+        has_real_delays=True,
+        is_empty=given.empty,
     )
 
 

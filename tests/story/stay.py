@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -18,20 +19,29 @@ from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, newcomer_words
 from tests.story.api import Json
 from tests.story.officer import Officer
-from tests.story.owner import API
+from tests.story.owner import API, Owner
 from tests.story.play import DOOR_NUMBER, People
 from tests.story.register import pass_request
 from tests.story.servers import program
 from tests.story.settings import Settings, StoryError, has_only_loopback
-from tests.story.town import AGENCY_NAME, invite, invite_officer
+from tests.story.town import AGENCY_NAME, AN_OFFICER, invite_all
 
 POLL_S = 1.0
+MODERATED_AFTER_S = 15.0
+"""So long a newcomer who is an administrator has to do it."""
 INVITATIONS = """\
 Each invitation is for one person, once. No passkey at hand? The pages offer a demo passkey,
 marked as such; a relay that no demo started refuses it.
+Things take as long here as anywhere, but the town's clock can be wound at its page: a newcomer
+officer's certificate counts after three days; what was passed, and what was released, goes on with
+the next batch. Once it was wound by two hours or more, officers sign in anew.
 A request takes two officers: join as both, or choose one of the story's as the second, who signs
-whatever is asked here. Moderators read each request before it is published; here it is passed at
-once, so that you needn't wait for anybody."""
+whatever is asked here. Moderators read each request before it is published; here somebody
+passes it after 15 seconds, unless you were quicker as an administrator."""
+EMPTY = """\
+This town has two administrators, whose key files are on this machine, and nobody else: no agency,
+no owner. doorward-agency makes an agency's keys and its agreement (docs/guide/agency.md); the pages
+for agencies and administrators go on from there. Seven days are one press at the town's clock."""
 PORCH = """
 The camera shows a rendered porch, and somebody walks up to it every 24 seconds: that is motion,
 told and recorded as a ring is. In the long run it is too much of it: then the doorbell says so,
@@ -43,19 +53,30 @@ connect to any network for that. Everything else works."""
 
 async def print_addresses(settings: Settings, people: People) -> None:
     """Tell where everything is, and give one-time invitations."""
+    if settings.is_empty:
+        _print(settings, await _addresses_of_empty(settings), EMPTY)
+        return
+    _print(settings, await _addresses(settings, people), INVITATIONS)
+
+
+async def _addresses(settings: Settings, people: People) -> dict[str, str]:
     device = people.owner.doorbell.device if people.owner.doorbell else ""
-    owner = await invite(settings, "owner", "--device", device)
-    officer, colleague = await invite_officer(settings), await invite_officer(settings)
+    owner, officer, colleague, administrator = await invite_all(
+        settings, ("owner", "--device", device), AN_OFFICER, AN_OFFICER, ("admin",)
+    )
     log_url = f"{settings.relay_url}/log"
     policy = _short(str(settings.policy))
-    addresses = {
+    return {
         "owner's app": settings.app_url,
         "  join as owner": owner["url"],
         "agency's pages": f"{settings.relay_url}/agency",
         "  join as officer": officer["url"],
         "  and a colleague": colleague["url"],
         "  key file": str(settings.agency_key),
+        "administrators": f"{settings.relay_url}/admin",
+        "  join as one": administrator["url"],
         "public pages": settings.relay_url,
+        "the town's clock": f"{settings.relay_url}/town",
         "public logs": f"{log_url}/register/checkpoint and {log_url}/custody/checkpoint",
         "  their witnesses": ", ".join(
             f"http://localhost:{port}/" for port in settings.ports.witnesses
@@ -71,9 +92,32 @@ async def print_addresses(settings: Settings, people: People) -> None:
         "logs": str(settings.data_dir / "logs"),
         "stop": "Ctrl-C",
     }
+
+
+async def _addresses_of_empty(settings: Settings) -> dict[str, str]:
+    owner, administrator = await invite_all(settings, ("owner",), ("admin",))
+    data = _short(str(settings.doorbell_dir))
+    return {
+        "owner's app": settings.app_url,
+        "  join as owner": owner["url"],
+        "administrators": f"{settings.relay_url}/admin",
+        "  join as one": administrator["url"],
+        "  their key files": _short(str(settings.data_dir / "admins")),
+        "for agencies": f"{settings.relay_url}/for-agencies",
+        "public pages": settings.relay_url,
+        "the town's clock": f"{settings.relay_url}/town",
+        "the doorbell's page": settings.door_url,
+        "its service button": f"{_short(program('doorward'))} press --service --data {data}",
+        "ring the bell": f"{_short(program('doorward'))} press --data {data}",
+        "logs": str(settings.data_dir / "logs"),
+        "stop": "Ctrl-C",
+    }
+
+
+def _print(settings: Settings, addresses: dict[str, str], words: str) -> None:
     lines = [f"{title:<21}{address}" for title, address in addresses.items()]
     print(
-        "\n".join(["", "Everything is up. Look around:", "", *lines, "", INVITATIONS]),
+        "\n".join(["", "Everything is up. Look around:", "", *lines, "", words]),
         file=sys.stderr,
     )
     if settings.video is None:
@@ -86,19 +130,32 @@ async def print_addresses(settings: Settings, people: People) -> None:
 async def help_newcomers(settings: Settings, people: People) -> None:
     """Let newcomers in, for ever."""
     seen: set[str] = set()
+    waits_since_s: dict[str, float] = {}
     await asyncio.gather(
-        _again_and_again(lambda: _let_owners_in(people, seen)),
-        _again_and_again(lambda: _certify_officers(settings, people, seen)),
-        _again_and_again(lambda: _bring_requests_on(settings, people, seen)),
+        _again_and_again(lambda: _let_owners_in(people, seen), people.owner),
+        _again_and_again(lambda: _certify_officers(settings, people, seen), people.officer),
+        _again_and_again(
+            lambda: _bring_requests_on(settings, people, seen, waits_since_s),
+            people.officer,
+            people.cosigner,
+        ),
     )
 
 
-async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
-    """Do it for ever; say each new trouble once."""
+async def _again_and_again(
+    work: Callable[[], Awaitable[None]], *signed_in: Owner | Officer
+) -> None:
+    """Do it for ever; sign in anew where the clock was wound; say each new trouble once."""
     trouble = ""
     while True:
         try:
-            await work()
+            try:
+                await work()
+            except StoryError as error:
+                if ": 401 " not in str(error):
+                    raise
+                for person in signed_in:
+                    await person.log_in()
         except StoryError as error:
             if str(error) != trouble:
                 trouble = str(error)
@@ -131,11 +188,15 @@ async def _certify_officers(settings: Settings, people: People, seen: set[str]) 
         print(f"{AGENCY_NAME} certified {officer['name']}", file=sys.stderr, flush=True)
 
 
-async def _bring_requests_on(settings: Settings, people: People, seen: set[str]) -> None:
+async def _bring_requests_on(
+    settings: Settings, people: People, seen: set[str], waits_since_s: dict[str, float]
+) -> None:
     for officer in (people.officer, people.cosigner):
         await _cosign_for(officer, seen)
-    for request_id in await people.officer.requests_in("moderation"):
-        if request_id in seen:
+    waiting = await people.officer.requests_in("moderation")
+    for request_id in waiting:
+        since_s = waits_since_s.setdefault(request_id, time.monotonic())
+        if request_id in seen or time.monotonic() - since_s < MODERATED_AFTER_S:
             continue
         seen.add(request_id)
         await pass_request(settings, request_id)

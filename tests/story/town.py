@@ -6,15 +6,16 @@ that a folder is ours, and whether the making was finished; an unfinished one is
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from tests.story.children import run_to_end
-from tests.story.register import LOG_NAME, make_admins, make_agency, make_charter
-from tests.story.servers import program
+from tests.story.commands import Command, run_all
+from tests.story.register import LOG_NAME, admin_commands, agency_commands, charter_commands
 from tests.story.settings import BadSetting, Settings, remember_ports
 
 AGENCY_ID = "lakeland"
 AGENCY_NAME = "Lakeland Police"
+AN_OFFICER = ("officer", "--agency", AGENCY_ID)
 DOORBELL_CELL = "89441a5ac73ffff"
 """Lake Morton, Lakeland, in H3 at resolution 9."""
 AGENCY_CELLS = (
@@ -24,8 +25,13 @@ AGENCY_CELLS = (
     "89441a5ac63ffff",
     "89441a5ac77ffff",
 )
+NEIGHBOUR_ID = "polk"
+NEIGHBOUR_NAME = "Polk County Sheriff"
+NEIGHBOUR_CELLS = ("89441a5ac67ffff", "89441a5ac6fffff")
 MARKER = "town.json"
-OWN_FOLDERS = ("relay", "doorbell", "admins", "agency", "people", "store", "witnesses")
+OWN_FOLDERS = (
+    "relay", "doorbell", "admins", "agency", NEIGHBOUR_ID, "people", "store", "witnesses",
+)  # fmt: skip
 
 
 def check_folder_is_ours(data_dir: Path) -> None:
@@ -38,42 +44,76 @@ def check_folder_is_ours(data_dir: Path) -> None:
         )
 
 
+def read_marker(data_dir: Path) -> dict[str, bool]:
+    """Return what a folder's marker says of the town in it; nothing if there is none."""
+    marker = data_dir / MARKER
+    told: dict[str, bool] = json.loads(marker.read_text()) if marker.exists() else {}
+    return told
+
+
+def as_made(settings: Settings) -> Settings:
+    """Return the settings as the town was made, or raise BadSetting."""
+    made = read_marker(settings.data_dir)
+    if not made.get("is_made"):
+        return settings
+    if made.get("has_real_delays") is None:
+        raise BadSetting(
+            f"--data {settings.data_dir}: an earlier Doorward made this town, whose clock can't be "
+            "wound; delete the folder, or give another"
+        )
+    if settings.is_empty and not made["is_empty"]:
+        raise BadSetting(
+            f"--empty: the town in {settings.data_dir} isn't empty; give another --data"
+        )
+    return replace(settings, is_empty=made["is_empty"], has_real_delays=made["has_real_delays"])
+
+
 async def make_town(settings: Settings) -> bool:
     """Make the town unless it is there; tell whether this was the first start."""
     marker = settings.data_dir / MARKER
-    if marker.exists() and json.loads(marker.read_text())["is_made"]:
+    if read_marker(settings.data_dir).get("is_made"):
         return False
     marker.write_text('{"is_made": false}\n')
     remember_ports(settings)
+    settings.town_clock.unlink(missing_ok=True)
     for name in OWN_FOLDERS:
         shutil.rmtree(settings.data_dir / name, ignore_errors=True)
     settings.people_dir.mkdir(mode=0o700)
-    await _make_relay(settings)
-    await _make_logs(settings)
-    await make_admins(settings)
-    await make_charter(settings)
-    await make_agency(settings, AGENCY_ID, AGENCY_NAME, AGENCY_CELLS)
-    await _make_card(settings)
-    marker.write_text('{"is_made": true}\n')
+    await _make_relay_and_logs(settings)
+    commands = [*admin_commands(settings), *charter_commands(settings)]
+    if not settings.is_empty:
+        folder = settings.agency_key.parent
+        commands += agency_commands(settings, folder, AGENCY_ID, AGENCY_NAME, AGENCY_CELLS)
+    if settings.has_real_delays and not settings.is_empty:
+        folder = settings.data_dir / NEIGHBOUR_ID
+        commands += agency_commands(settings, folder, NEIGHBOUR_ID, NEIGHBOUR_NAME, NEIGHBOUR_CELLS)
+    settings.doorbell_dir.mkdir(mode=0o700)
+    await run_all(*commands, _card_command(settings))
+    made = {
+        "is_made": True,
+        "is_empty": settings.is_empty,
+        "has_real_delays": settings.has_real_delays,
+    }
+    marker.write_text(json.dumps(made) + "\n")
     return True
 
 
 async def invite(settings: Settings, role: str, *options: str) -> dict[str, str]:
     """Have the relay's operator make a one-time invitation: {"invitation", "url"}."""
-    told: dict[str, str] = json.loads(
-        await run_to_end(
-            [
-                program("doorward-relay"), "invite", role,
-                "--config", str(settings.relay_toml), *options, "--json",
-            ]
-        )
-    )  # fmt: skip
+    (told,) = await invite_all(settings, (role, *options))
     return told
+
+
+async def invite_all(settings: Settings, *wanted: tuple[str, ...]) -> list[dict[str, str]]:
+    """Make several: each is a role and its options."""
+    config = ("--config", str(settings.relay_toml), "--json")
+    printed = await run_all(*(("doorward-relay", "invite", *one, *config) for one in wanted))
+    return [json.loads(text) for text in printed]
 
 
 async def invite_officer(settings: Settings) -> dict[str, str]:
     """Invite an officer of the story's agency."""
-    return await invite(settings, "officer", "--agency", AGENCY_ID)
+    return await invite(settings, *AN_OFFICER)
 
 
 def write_doorbell_settings(settings: Settings) -> None:
@@ -95,6 +135,7 @@ url = "{settings.door_url}"
 
 [clock]
 is_host_time_trusted = true
+example_file = {json.dumps(str(settings.town_clock))}
 
 [log]
 policy = {json.dumps(str(settings.policy))}
@@ -106,58 +147,58 @@ is_opted_in = true
     )
 
 
-async def _make_relay(settings: Settings) -> None:
-    ports = settings.ports
-    await run_to_end(
-        [
-            program("doorward-relay"), "init",
-            "--data", str(settings.relay_dir),
-            "--listen", f"127.0.0.1:{ports.relay}",
-            "--public-url", settings.relay_url,
-            "--owner-origin", settings.app_url,
-            "--mqtt-port", str(ports.mqtt),
-            "--nats-port", str(ports.nats),
-            "--s3-port", str(ports.s3),
-            "--demo",
-        ]
-    )  # fmt: skip
-
-
-async def _make_logs(settings: Settings) -> None:
-    """Make the keys of both logs and of three witnesses, and the policy that names them."""
-    config = ("--config", str(settings.relay_toml))
-    await run_to_end(
-        [program("doorward-relay"), "log", "init", *config, "--name", LOG_NAME, "--example"]
+async def _make_relay_and_logs(settings: Settings) -> None:
+    """Make the relay, the keys of both logs and of three witnesses, and the policy with them."""
+    ports, config = settings.ports, ("--config", str(settings.relay_toml))
+    witnesses = [
+        (
+            "doorward-witness", "keygen",
+            "--name", f"witness{number}.example",
+            "--key", str(settings.witness_dir(number) / "witness.key"),
+            "--data", str(settings.witness_dir(number) / "signed"),
+        )
+        for number, _ in enumerate(ports.witnesses, 1)
+    ]  # fmt: skip
+    for number, _ in enumerate(ports.witnesses, 1):
+        settings.witness_dir(number).mkdir(parents=True)
+    vkeys = await run_all(*witnesses, _init_command(settings), (
+        "doorward-relay", "log", "init", *config, "--name", LOG_NAME, "--example",
+        "--town-clock", str(settings.town_clock),
+    ))  # fmt: skip
+    named = [
+        word
+        for number, port in enumerate(ports.witnesses, 1)
+        for word in (
+            "--witness", f"witness{number}={vkeys[number - 1].strip()}@http://127.0.0.1:{port}/",
+        )
+    ]  # fmt: skip
+    own = settings.relay_dir / settings.policy.name
+    await run_all(
+        *(
+            ("doorward-relay", "log", "policy", *config, *named, "--quorum", "2", "--out", str(out))
+            for out in (settings.policy, own)
+        )
     )
-    witnesses = []
-    for number, port in enumerate(settings.ports.witnesses, 1):
-        folder = settings.witness_dir(number)
-        folder.mkdir(parents=True)
-        vkey = await run_to_end(
-            [
-                program("doorward-witness"), "keygen",
-                "--name", f"witness{number}.example",
-                "--key", str(folder / "witness.key"),
-                "--data", str(folder / "signed"),
-            ]
-        )  # fmt: skip
-        name = f"witness{number}={vkey.strip()}@http://127.0.0.1:{port}/"
-        witnesses += ["--witness", name]
-    await run_to_end(
-        [
-            program("doorward-relay"), "log", "policy", *config, *witnesses,
-            "--quorum", "2", "--out", str(settings.policy),
-        ]
+
+
+def _init_command(settings: Settings) -> Command:
+    ports = settings.ports
+    return (
+        "doorward-relay", "init",
+        "--data", str(settings.relay_dir),
+        "--listen", f"127.0.0.1:{ports.relay}",
+        "--public-url", settings.relay_url,
+        "--owner-origin", settings.app_url,
+        "--mqtt-port", str(ports.mqtt),
+        "--nats-port", str(ports.nats),
+        "--s3-port", str(ports.s3),
+        "--demo",
     )  # fmt: skip
-    shutil.copyfile(settings.policy, settings.relay_dir / settings.policy.name)
 
 
-async def _make_card(settings: Settings) -> None:
-    settings.doorbell_dir.mkdir(mode=0o700)
-    await run_to_end(
-        [
-            program("doorward-relay"), "invite", "doorbell",
-            "--config", str(settings.relay_toml),
-            "--out", str(settings.doorbell_dir / "claim.json"),
-        ]
+def _card_command(settings: Settings) -> Command:
+    return (
+        "doorward-relay", "invite", "doorbell",
+        "--config", str(settings.relay_toml),
+        "--out", str(settings.doorbell_dir / "claim.json"),
     )  # fmt: skip

@@ -8,6 +8,7 @@ import { holdsOf, settingsOf } from "../decided.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { guarded } from "./parts.js";
 import { onItsWay, refusedHere, standing } from "./progress.js";
 
@@ -69,7 +70,7 @@ function place(context, { device, digest }, { kind, terms, words, help, done }) 
   };
   const send = guarded(said, async () => {
     const sent = await sendStatement(household, device, terms);
-    rememberDecision(device, digest, kind, { digest: sent, signed_ms: Date.now() });
+    rememberDecision(device, digest, kind, { digest: sent, signed_ms: nowMs() });
     changed();
   });
   const area = h("div");
@@ -100,7 +101,7 @@ function refusalOf({ household }, digest) {
 
 /** Until when the asked time is held, by whichever browser's word. @param {Context} context @param {Asked} asked */
 function held({ household }, { device, request }) {
-  const hold = holdsOf(household, device, Date.now()).find(({ from_ms, to_ms }) => from_ms <= request.from_ms && to_ms >= request.to_ms);
+  const hold = holdsOf(household, device, nowMs()).find(({ from_ms, to_ms }) => from_ms <= request.from_ms && to_ms >= request.to_ms);
   if (hold === undefined) return null;
   const link = h("a", { href: `#/settings/${device}` }, t("answer.holds_link"));
   return h("p", {}, t("answer.held"), " ", time(hold.until_ms, "day"), h("br"), link);

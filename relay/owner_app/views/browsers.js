@@ -6,6 +6,7 @@ import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
@@ -40,11 +41,11 @@ export function browsersSection(context) {
   const { household } = context;
   const place = h("div", { "aria-live": "polite" });
   // A browser that nobody renewed for so long is over.
-  household.loadBackTo(Date.now() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
   const list = h("div");
   let shown = "";
   const draw = () => {
-    const known = browsersKnown(household, Date.now());
+    const known = browsersKnown(household, nowMs());
     const now = JSON.stringify([known, household.browser?.id]);
     if (now === shown) return; // a button mustn't go away under a finger
     shown = now;
@@ -134,7 +135,7 @@ async function enrolment(context, device, doorName) {
   const place = h("div", { "aria-live": "polite" });
   const problems = h("div", { "aria-live": "polite" });
   const { id } = await thisBrowser(household.owner);
-  const current = () => browsersKnown(household, Date.now()).find((one) => one.device === device && one.browser === id);
+  const current = () => browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === id);
   const start = () => {
     const known = current();
     const words = known === undefined ? "browsers.enrol" : "browsers.renew";

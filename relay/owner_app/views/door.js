@@ -6,6 +6,7 @@ import { fill, h, skeleton } from "../dom.js";
 import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happenings.js";
 import { isBlind } from "../health.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
+import { nowMs } from "../town_time.js";
 import { browsersKnown } from "./browsers.js";
 import { doubtText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
@@ -88,7 +89,7 @@ class ReadyCalls {
 
 /** Who watches now, by the doorbell's sealed notes. @param {Household} household @param {string} device */
 function watched(household, device) {
-  const watching = watchingNow(household, device, Date.now());
+  const watching = watchingNow(household, device, nowMs());
   if (watching.length === 0 || household.asOfMs > 0) return null;
   const rows = watching.map(({ name, browser_name, at_ms }) =>
     h("li", {}, t("door.watching", { name, browser: browser_name }), " ", time(at_ms, "clock")),
@@ -99,8 +100,8 @@ function watched(household, device) {
 /** Says when this browser will soon not be let in any more. @param {Household} household @param {string} device */
 function renewal(household, device) {
   const id = household.browser?.id;
-  const known = browsersKnown(household, Date.now()).find((one) => one.device === device && one.browser === id);
-  if (known === undefined || known.until_ms - Date.now() > RENEW_BEFORE_MS) return null;
+  const known = browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === id);
+  if (known === undefined || known.until_ms - nowMs() > RENEW_BEFORE_MS) return null;
   const link = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));
   return h("p", { class: "hint" }, t("browsers.may"), " ", time(known.until_ms), ". ", link);
 }
@@ -121,7 +122,7 @@ function doorbellCard(bell, history, { health, thumbs, asOfMs }, more) {
     ({ event }) => event.device === bell.device && event.body.type === "pressed",
   );
   const rang = pressed === undefined ? 0 : whenOf(pressed).ms;
-  const isFresh = Date.now() - rang < FRESH_MS;
+  const isFresh = nowMs() - rang < FRESH_MS;
   const words = isFresh ? t("door.rang", { time: timeText(rang, "clock") }) : bell.name;
   const doubt = isFresh && pressed ? doubtText(pressed) : "";
   const picture = isFresh && pressed?.has_thumbnail && thumbs.box(pressed, words);

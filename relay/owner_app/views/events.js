@@ -5,6 +5,7 @@
 import { h } from "../dom.js";
 import { whenOf } from "../happenings.js";
 import { clockSpanText, durationText, t, time, timeText, tn } from "../i18n.js";
+import { nowMs } from "../town_time.js";
 import { isLine } from "../vendor/protocol/plain_text.js";
 import { noPicture, troubleText } from "./parts.js";
 
@@ -148,5 +149,5 @@ function watch(clip, what) {
 /** @param {Happening["kind"]} kind @param {Told} told */
 function isBeingRecorded(kind, told) {
   const isTrigger = kind === "pressed" || kind === "motion";
-  return isTrigger && Date.now() - whenOf(told).ms < RECORDING_MS;
+  return isTrigger && nowMs() - whenOf(told).ms < RECORDING_MS;
 }

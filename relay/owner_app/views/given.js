@@ -8,6 +8,7 @@ import { fill, h } from "../dom.js";
 import { currentLanguage, hasText, t } from "../i18n.js";
 import { pause } from "../pause.js";
 import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { guarded, living } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
 
@@ -121,7 +122,7 @@ class Given {
     if (GONE.includes(this.packageState)) return [];
     const takeBack = guarded(this.said, async () => {
       const sent = await sendStatement(household, device, { kind: "revoke", grant_digest: this.digest });
-      rememberDecision(device, digest, "revoke", { digest: sent, signed_ms: Date.now() });
+      rememberDecision(device, digest, "revoke", { digest: sent, signed_ms: nowMs() });
       household.dispatchEvent(new CustomEvent("change"));
     });
     return [

@@ -5,6 +5,7 @@
 import { h } from "../dom.js";
 import { STALE_MS, factsOf } from "../health.js";
 import { agoText, t, time, tn } from "../i18n.js";
+import { nowMs } from "../town_time.js";
 
 /** @typedef {import("../household.js").Doorbell} Doorbell */
 /** @typedef {import("../household.js").Household} Household */
@@ -28,7 +29,7 @@ export class HealthPanels {
     const { health, received_ms } = last;
     const facts = factsOf(health);
     const troubles = facts.filter((fact) => fact.isBad);
-    const isStale = Date.now() - received_ms > STALE_MS;
+    const isStale = nowMs() - received_ms > STALE_MS;
     const words = isStale ? t("health.stale", { ago: agoText(received_ms) }) : verdict(troubles);
     // The page is redrawn at every change: what is open stays open.
     const onclick = () => this.#toggle(device);

@@ -8,6 +8,7 @@ import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { livesHere } from "../lives_here.js";
 import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { parseApproverCode, parseRecoveryCode } from "../vendor/protocol/owner_codes.js";
 import { approverWords, recoveryKeyWords } from "../vendor/protocol/pairing.js";
 import { guarded, living } from "./parts.js";
@@ -74,7 +75,7 @@ function approvers(context, device, recoveryKey) {
         six: await approverWords(key),
         terms: { kind: "add_approver", name, key },
         done: () => {
-          rememberApprovers(device, [...others, { name, credential_id: key.credential_id, added_ms: Date.now() }]);
+          rememberApprovers(device, [...others, { name, credential_id: key.credential_id, added_ms: nowMs() }]);
           draw();
         },
       };

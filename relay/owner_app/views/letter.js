@@ -9,6 +9,7 @@ import { ClipReader } from "../clips.js";
 import { fill, h } from "../dom.js";
 import { durationText, t, timeText } from "../i18n.js";
 import { STATEMENT_LIFE_MS, sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { IDENTITY_CHARS, NO_IDENTITY } from "../vendor/protocol/decisions.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
@@ -61,7 +62,7 @@ function draw(context, asked, { place, others, words }) {
     const granted = grantTerms(asked, chosen, choice);
     const digest = await sendStatement(household, asked.device, granted);
     reader.close();
-    rememberDecision(asked.device, asked.digest, "grant", { digest, signed_ms: Date.now() });
+    rememberDecision(asked.device, asked.digest, "grant", { digest, signed_ms: nowMs() });
     household.dispatchEvent(new CustomEvent("change"));
   });
   fill(
@@ -76,7 +77,7 @@ function draw(context, asked, { place, others, words }) {
       ["release.sound", sound.node],
       ["release.about_you", identity.node],
       ["release.log", t("release.log_help")],
-      ["release.signature", t("release.holds", { time: timeText(Date.now() + STATEMENT_LIFE_MS, "clock") })],
+      ["release.signature", t("release.holds", { time: timeText(nowMs() + STATEMENT_LIFE_MS, "clock") })],
       ["release.back", t("release.way_back")],
     ]),
     h("h2", {}, t("answer.title")),

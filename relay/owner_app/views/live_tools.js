@@ -4,6 +4,7 @@
  */
 import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
+import { nowMs } from "../town_time.js";
 
 /** @typedef {{words: string, press: () => void, release?: () => void}} Shortcut */
 
@@ -68,7 +69,7 @@ export class PictureTools {
   /** @param {Blob} picture */
   #save(picture) {
     const url = URL.createObjectURL(picture);
-    const file = fileName(this.name, Date.now(), "png");
+    const file = fileName(this.name, nowMs(), "png");
     h("a", { href: url, download: file }).click();
     setTimeout(() => URL.revokeObjectURL(url), KEEP_URL_MS);
     fill(this.words, t("live.saved", { file }));

@@ -8,6 +8,7 @@ import { bookOf, canNotify } from "../installed.js";
 import { t, timeText } from "../i18n.js";
 import { NoOwnWord } from "../orders.js";
 import { NoPushKeys, turnOff, turnOn } from "../push.js";
+import { nowMs } from "../town_time.js";
 import { readPush, writeBook } from "../worker_book.js";
 import { isNotEnrolled } from "./live_refusal.js";
 import { guarded } from "./parts.js";
@@ -228,7 +229,7 @@ function tryOne({ registration, doorbells }) {
   const door = doorbells[0]?.name ?? "Doorward";
   return registration.showNotification(t("push.try_title"), {
     tag: "try",
-    body: t("push.body", { door, time: timeText(Date.now(), "clock") }),
+    body: t("push.body", { door, time: timeText(nowMs(), "clock") }),
     icon: "./vendor/icons/icon-192.png",
     badge: "./vendor/icons/badge-96.png",
   });

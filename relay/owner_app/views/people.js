@@ -9,6 +9,7 @@ import { newcomerWords } from "../vendor/protocol/pairing.js";
 import { browsersSection } from "./browsers.js";
 import { guarded, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
+import { readsSection } from "./reads.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {{pairing_id: string, device: string, owner: import("../vendor/protocol/documents.js").OwnerKeys}} Join */
@@ -38,6 +39,7 @@ export function peoplePage(context) {
       browsersSection(context),
       h("h2", {}, t("people.invite")),
       h("p", {}, t("people.invite_help")),
+      readsSection(context),
     ],
   };
 }

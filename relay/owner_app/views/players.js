@@ -7,6 +7,7 @@
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { trustedKeys } from "../trust.js";
 import { SESSION_KEY_LIFE_MS, browserIdOf } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
@@ -23,7 +24,7 @@ import { statementProgress } from "./progress.js";
 export async function playersPage(context) {
   const { household, left } = context;
   if (!household.isLoaded) await household.load();
-  household.loadBackTo(Date.now() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
+  household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
   const list = h("div", { "aria-live": "polite" });
   const refresh = async () => {
     try {
@@ -87,7 +88,7 @@ async function follow(context, { device, keys, digest }, place, refresh) {
   const { household, relay } = context;
   const id = await browserIdOf(keys);
   const words = await browserWords(device, keys);
-  const known = () => browsersKnown(household, Date.now()).find((one) => one.device === device && one.browser === id);
+  const known = () => browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === id);
   const sinceMs = known()?.time_ms ?? 0;
   const setUp = h("div", {});
   const content = () => {
@@ -171,7 +172,7 @@ async function listed(context, refresh) {
  * @param {HTMLElement} place @param {() => Promise<void>} refresh
  */
 function row({ household, relay }, device, { browser, created_ms }, place, refresh) {
-  const known = browsersKnown(household, Date.now()).find((one) => one.device === device && one.browser === browser);
+  const known = browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === browser);
   const name = known?.name ?? browser;
   const end = guarded(place, async () => {
     await sendStatement(household, device, { kind: "end_session", browser });

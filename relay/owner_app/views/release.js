@@ -10,6 +10,8 @@
 import { compare } from "../matching.js";
 import { h } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
+import { nowMs } from "../town_time.js";
+import { letterAsks, letterTerms, letterTitle } from "../vendor/protocol/letter.js";
 import { apart } from "../vendor/protocol/plain_text.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
 import { answers, declineOnly } from "./answers.js";
@@ -33,10 +35,10 @@ export async function releasePage(context) {
   const { same, different } = compare(household, requestId, shown);
   if (different.length > 0) return somethingElse(context, shown, different);
   if (same.length > 0) await household.loadBackTo(request.from_ms);
-  const isOver = state !== "open" || request.expires_ms <= Date.now();
+  const isOver = state !== "open" || request.expires_ms <= nowMs();
   const doors = same.map((match) => door(context, { ...shown, device: match.device }, { isOver, isOnly: same.length === 1 }));
   return {
-    title: t(request.danger ? "release.title_emergency" : "release.title", { agency: agency.name }),
+    title: letterTitle(request, agency.name, t),
     body: [
       h(
         "article",
@@ -80,19 +82,9 @@ function emergency({ danger }) {
 /** @param {{request: EvidenceRequest, agency: Agency}} shown */
 function whoAsks({ request, agency }) {
   return [
-    h("p", {}, t("release.asks", { agency: agency.name, span: spanText(request.from_ms, request.to_ms) })),
+    h("p", {}, letterAsks(agency.name, spanText(request.from_ms, request.to_ms), t)),
     h("blockquote", {}, request.text),
-    terms([
-      ["release.case", request.case_number],
-      ["release.incident", t(`incident.${request.incident_type}`)],
-      ["release.officer", request.officer_name],
-      ["release.cosigner", request.cosigner_name],
-      ["release.contact", request.contact],
-      ...(request.reason ? /** @type {[string, string][]} */ ([["release.reason", request.reason]]) : []),
-      ["release.keep", t("release.days", { days: request.retention_days })],
-      ["release.share", t(`release.sharing_${request.onward_sharing}`)],
-      ["release.until", time(request.expires_ms)],
-    ]),
+    terms(letterTerms(request, time(request.expires_ms), t)),
     h("p", { class: "ok muted" }, t("release.officers_checked", { agency: agency.name })),
   ];
 }

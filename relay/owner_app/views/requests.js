@@ -7,6 +7,7 @@ import { mayStand, settingsOf } from "../decided.js";
 import { fill, h, skeleton } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
 import { compare } from "../matching.js";
+import { nowMs } from "../town_time.js";
 import { parseRequestUnverified, requestDigest } from "../vendor/protocol/requests.js";
 import { problem } from "./parts.js";
 import { standing } from "./progress.js";
@@ -72,7 +73,7 @@ function content(items, household) {
   const mine = items.filter(isMine).sort(byUrgency);
   const others = items.filter((item) => !mine.includes(item));
   const hidden = household.matches.filter(
-    (match) => mayStand(match, Date.now()) && !items.some(({ request, digest }) => request.id === match.request_id || digest === match.request_digest),
+    (match) => mayStand(match, nowMs()) && !items.some(({ request, digest }) => request.id === match.request_id || digest === match.request_digest),
   );
   return [
     (household.isUntold || household.unopenedNotes > 0) &&

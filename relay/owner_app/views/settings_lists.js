@@ -6,6 +6,7 @@ import { holdsOf, settingsOf } from "../decided.js";
 import { fill, h } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
+import { nowMs } from "../town_time.js";
 import { guarded, living } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
@@ -16,7 +17,7 @@ import { statementProgress } from "./progress.js";
 export function holdsSection(context, device) {
   const { household } = context;
   const list = new SentList(context, device, { id: "holds", none: t("holds.none") }, () =>
-    holdsOf(household, device, Date.now()).map((hold) => ({
+    holdsOf(household, device, nowMs()).map((hold) => ({
       key: hold.hold_digest,
       words: h("div", { class: "grow sentence" }, h("strong", {}, spanText(hold.from_ms, hold.to_ms)), h("span", { class: "muted" }, t("holds.until"), " ", time(hold.until_ms, "day"))),
       button: t("holds.end"),

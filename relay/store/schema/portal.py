@@ -24,6 +24,7 @@ moderation_decisions = Table(
     Column("decision", Text, nullable=False),  # passed | refused | upheld | overturned
     Column("category", Text),  # refused: protocol.register.entries.RefusedCategory
     Column("reason", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),  # how long it had waited for this
     Column("decided_ms", BigInteger, nullable=False),
 )
 
@@ -81,6 +82,7 @@ onboardings = Table(
     Column("email", Text, nullable=False),
     Column("code_hash", Text),  # of what was mailed to that address
     Column("code_expires_ms", BigInteger),
+    Column("code_tries", Integer, nullable=False),  # how often a wrong one came back
     Column("confirmed_ms", BigInteger),  # when the code came back
     Column("enrolment", Text),  # JSON of relay.agency.keys.AgencyEnrolment
     Column("proposed", Text),  # JSON of relay.agency.changes.ProposedChange, with signatures
@@ -108,7 +110,7 @@ admin_reads = Table(
     Column("id", Text, primary_key=True),
     Column("admin_id", Text, nullable=False),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
-    Column("what", Text, nullable=False),  # relay.people.reads.What
+    Column("what", Text, nullable=False),  # relay.store.reads.What
     Column("read_ms", BigInteger, nullable=False),
     Index("admin_reads_by_account", "account_id", "read_ms"),
 )
