@@ -19,8 +19,9 @@ import uvicorn
 from firmware.protocol.encoding import WireError
 from relay.admin_cli import add_admin_commands
 from relay.agency.register import RegisterDesk
+from relay.backup.cli import add_backup_commands
 from relay.bus import Bus
-from relay.clock import SystemClock
+from relay.clock import SystemClock, clock_of
 from relay.config import Config, load
 from relay.config_values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
 from relay.custody.logs import LogEntries
@@ -31,7 +32,9 @@ from relay.fleet.claims import new_claim
 from relay.fleet.revocation import revoke
 from relay.init import InitSettings, init
 from relay.log_cli import add_log_commands
-from relay.people.invitations import invite_officer, invite_owner
+from relay.moderate_cli import add_moderate_commands
+from relay.people.invitations import invite_admin, invite_officer, invite_owner
+from relay.request_ids import configure_logging
 from relay.store.database import Database, Transaction, shown
 from relay.store.saved_file import SavedFile
 from relay.store.schema import SCHEMA_VERSION
@@ -43,11 +46,7 @@ DEFAULT_APP_LISTEN = "127.0.0.1:8401"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
-    )
-    for name in ("httpx2", "httpcore2"):  # they log each address, and an endpoint is a secret
-        logging.getLogger(name).setLevel(logging.WARNING)
+    configure_logging(getattr(options, "log_format", "text"))
     try:
         code: int = options.run(options)
     except ConfigError as error:
@@ -93,7 +92,9 @@ def _run_init(options: argparse.Namespace) -> int:
     if "turn_config" in written:
         print(f"  turnserver -c {written['turn_config']}  (on {options.turn_host})")
     print(f"  doorward-relay serve --config {written['config']}")
-    print("then: doorward-relay invite doorbell | owner")
+    print(f"then: doorward-relay check --config {written['config']}")
+    print("      doorward-relay invite doorbell | owner")
+    print(f"      doorward-relay backup --config {written['config']} --out DIR, each day")
     print("Nobody can ask for footage before there are public logs and two administrators:")
     print(
         f"  doorward-relay log init --name NAME --config {written['config']}, and what it says next"
@@ -170,12 +171,15 @@ async def _invite_doorbell(config: Config, out: Path | None) -> int:
 
 async def _invite_person(config: Config, options: argparse.Namespace) -> int:
     database = await Database.open(config.database)
-    now_ms = SystemClock().wall_ms()
+    now_ms = clock_of(config.town_clock_path, config.example_town).wall_ms()
     try:
         async with database.begin() as tx:
             if options.whom == "owner":
                 secret = await invite_owner(tx, now_ms, device=options.device)
                 url = f"{config.owner_origin}/#/join?invitation={secret}"
+            elif options.whom == "admin":
+                secret = await invite_admin(tx, now_ms)
+                url = f"{config.public_url}/admin/join?invitation={secret}"
             else:
                 await _require_agency(config, database, tx, options.agency)
                 secret = await invite_officer(tx, now_ms, agency=options.agency)
@@ -271,9 +275,15 @@ def _parser() -> argparse.ArgumentParser:
         ("migrate", _run_migrate, "bring an older Doorward's database forward; serve does it too"),
     ):
         _with_config(commands.add_parser(name, help=text, description=text), run)
+    serving = commands.choices["serve"]
+    serving.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="json: for programs"
+    )
     _add_invite(commands)
     add_log_commands(commands)
     add_admin_commands(commands)
+    add_moderate_commands(commands)
+    add_backup_commands(commands)
     text = "refuse a doorbell for good and throw it off the broker"
     revoking = commands.add_parser("revoke", help=text, description=text)
     revoking.add_argument("device", help="the doorbell's id")
@@ -324,9 +334,9 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _add_invite(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "make a one-time invitation for a doorbell, an owner or an officer"
+    text = "make a one-time invitation for a doorbell, an owner, an officer or an administrator"
     parser = commands.add_parser("invite", help=text, description=text)
-    parser.add_argument("whom", choices=("doorbell", "owner", "officer"))
+    parser.add_argument("whom", choices=("doorbell", "owner", "officer", "admin"))
     parser.add_argument("--out", type=Path, metavar="FILE", help="doorbell: write claim.json here")
     parser.add_argument("--device", metavar="ID", help="owner: the doorbell of a co-owner")
     parser.add_argument("--agency", metavar="ID", help="officer: the agency (required)")

@@ -11,6 +11,27 @@ from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from relay.config_mail import (
+    DOMAINS_EXPECTED,
+    LOOPBACK,
+    SECURITY_EXPECTED,
+    SENDER_EXPECTED,
+    MailConfig,
+    parse_domains,
+    parse_security,
+    parse_sender,
+)
+from relay.config_map import NO_MAP, MapConfig
+from relay.config_metrics import metrics_listen_of
+from relay.config_people import (
+    NO_LIMITS,
+    LimitsConfig,
+    OidcConfig,
+    check_providers,
+    limits_of,
+    oidc_of,
+    parse_providers,
+)
 from relay.config_values import (
     BUCKET_EXPECTED,
     CONTACT_EXPECTED,
@@ -116,9 +137,19 @@ class Config:
     live: LiveConfig = LiveConfig()
     push: PushConfig = PushConfig()
     log: LogConfig | None = None
+    mail: MailConfig | None = None
+    limits: LimitsConfig = NO_LIMITS
+    oidc: tuple[OidcConfig, ...] = ()
+    map: MapConfig = NO_MAP
     more_owner_origins: tuple[str, ...] = ()
     """Where owners serve the app to themselves."""
     database_url: str = ""
+    monitor_report_path: Path | None = None
+    """What the operator's own monitor wrote last, to be shown on /transparency."""
+    metrics_listen: Address | None = None
+    """Where Prometheus asks; nowhere unless it is set."""
+    town_clock_path: Path | None = None
+    """The file by which an invented town's clock is wound; see relay/clock.py."""
 
     @property
     def log_url(self) -> str:
@@ -219,6 +250,15 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
     live = _Table(top.take("live", parse_table, "a table", default={}), "live.")
     push = _Table(top.take("push", parse_table, "a table", default={}), "push.")
     log = _Table(top.take("log", parse_table, "a table", default={}), "log.")
+    mail = _Table(top.take("mail", parse_table, "a table", default={}), "mail.")
+    example = _Table(top.take("example", parse_table, "a table", default={}), "example.")
+    public = _Table(top.take("public", parse_table, "a table", default={}), "public.")
+    map_ = _Table(top.take("map", parse_table, "a table", default={}), "map.")
+    limits = _Table(top.take("limits", parse_table, "a table", default={}), "limits.")
+    metrics = _Table(top.take("metrics", parse_table, "a table", default={}), "metrics.")
+    no_oidc: list[dict[str, object]] = []
+    oidc = top.take("oidc", parse_providers, "[[oidc]] tables", default=no_oidc)
+    providers = [_Table(one, "oidc.") for one in oidc]
     config = Config(
         listen=top.take("listen", parse_address, 'host:port, such as "127.0.0.1:8400"'),
         public_url=top.take("public_url", parse_origin, ORIGIN_EXPECTED),
@@ -242,14 +282,25 @@ def parse(document: dict[str, object], *, folder: Path) -> Config:
         live=_live(live, folder),
         push=_push(push),
         log=_log(log, folder) if "log" in document else None,
+        map=_map(map_, folder),
+        mail=_mail(mail, folder) if "mail" in document else None,
+        limits=limits_of(limits),
+        oidc=check_providers(tuple(oidc_of(one, folder) for one in providers)),
         database_url=top.take(
             "database_url", parse_database_url, DATABASE_EXPECTED, default="", is_secret=True
         ),
+        metrics_listen=metrics_listen_of(metrics),
+        monitor_report_path=_optional_path(public, "monitor_report", folder),
+        town_clock_path=_optional_path(example, "clock", folder),
     )
-    for table in (top, broker, bucket, live, push, log):
+    tables = (top, broker, bucket, live, push, log, example, public, mail, map_, limits, metrics)
+    for table in (*tables, *providers):
         table.refuse_unknown()
     if config.log is not None and config.log.bucket == config.bucket.name:
         raise ConfigError("log.bucket", config.log.bucket, "another bucket than that of packages")
+    if config.town_clock_path is not None and not config.example_town:
+        expected = f'"": only the town of a log named {EXAMPLE_PREFIX}… has a clock to wind'
+        raise ConfigError("example.clock", str(config.town_clock_path), expected)
     if config.public_url == config.owner_origin:
         raise ConfigError("owner_origin", config.owner_origin, "another origin than public_url")
     if config.public_url in config.more_owner_origins:
@@ -293,6 +344,39 @@ def _log(log: "_Table", folder: Path) -> LogConfig:
         bucket=log.take("bucket", parse_bucket_name, BUCKET_EXPECTED, default="log"),
         retention=log.take("retention", parse_retention, RETENTION_EXPECTED, default="governance"),
         retention_days=log.take("retention_days", parse_days, "1 to 36500 days", default=400),
+    )
+
+
+def _mail(mail: "_Table", folder: Path) -> MailConfig:
+    password_file = mail.take("password_file", parse_text_or_nothing, "a file", default="")
+    ca_file = mail.take("ca_file", parse_text_or_nothing, "a file", default="")
+    config = MailConfig(
+        host=mail.take("host", parse_text, "the mail server's host name"),
+        port=mail.take("port", parse_port, PORT_EXPECTED, default=587),
+        sender=mail.take("sender", parse_sender, SENDER_EXPECTED),
+        security=mail.take("security", parse_security, SECURITY_EXPECTED, default="starttls"),
+        user=mail.take("user", parse_text_or_nothing, "a text", default=""),
+        password_path=folder / password_file if password_file else None,
+        ca_path=folder / ca_file if ca_file else None,
+        official_domains=mail.take("official_domains", parse_domains, DOMAINS_EXPECTED, default=()),
+    )
+    if config.security == "none" and config.host not in LOOPBACK:
+        raise ConfigError("mail.security", "none", SECURITY_EXPECTED)
+    return config
+
+
+def _optional_path(table: "_Table", key: str, folder: Path) -> Path | None:
+    file = table.take(key, parse_text_or_nothing, "a file", default="")
+    return folder / file if file else None
+
+
+def _map(map_: "_Table", folder: Path) -> MapConfig:
+    pmtiles = map_.take("pmtiles", parse_text_or_nothing, "a file", default="")
+    places = map_.take("places", parse_text_or_nothing, "a file", default="")
+    return MapConfig(
+        pmtiles_path=folder / pmtiles if pmtiles else None,
+        attribution=map_.take("attribution", parse_text_or_nothing, "one line", default=""),
+        places_path=folder / places if places else None,
     )
 
 

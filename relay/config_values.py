@@ -43,6 +43,7 @@ DATABASE_EXPECTED = (
     "socket of this machine; another host needs ssl (disable, require, verify-ca, verify-full)"
 )
 PORT_EXPECTED = "a whole number from 1 to 65535"
+LISTEN_EXPECTED = 'host:port of this machine or your own network, such as "127.0.0.1:9464"'
 ORIGINS_EXPECTED = 'up to 8 origins, such as ["http://localhost:8420"]'
 _MAX_ORIGINS = 8
 _MAX_ICE_URLS = 4  # each one costs every viewer time
@@ -70,6 +71,11 @@ def parse_address(value: object) -> Address:
     if not colon or not host or not port.isascii() or not port.isdigit():
         raise ValueError(value)
     return Address(host=host.strip("[]"), port=parse_port(int(port)))
+
+
+def parse_listen(value: object) -> tuple[Address, ...]:
+    """Take `host:port`, or nothing."""
+    return () if value == "" else (parse_address(value),)
 
 
 def parse_text(value: object) -> str:

@@ -10,6 +10,7 @@ RelayError
 ├── UploadLost            the bucket no longer has an upload or one of its parts
 ├── BusUnavailable        the broker is out of reach
 ├── EnrolmentRefused      a claim or CSR doesn't hold
+├── ClockRefused          a town's clock can't be wound, or not so
 ├── UnknownDoorbell       no such doorbell is enrolled
 └── CommandUnanswered     a doorbell didn't answer in time
 """
@@ -31,6 +32,14 @@ class ConfigError(RelayError):
 
 class InitRefused(RelayError):
     """`init` won't touch a folder that already holds a relay."""
+
+
+class ClockRefused(RelayError):
+    """A town's clock can't be wound, or not so; `reason` names it for pages in other languages."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class StoreError(RelayError):

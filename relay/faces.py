@@ -7,30 +7,51 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
+from firmware.protocol.encoding import WireError
 from relay.agency.agencies import Agencies
+from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
+from relay.agency.settings import Settings
 from relay.api.services import ApiServices
-from relay.clock import Clock
-from relay.config import Config, host_of
+from relay.clock import Clock, SystemClock, WoundClock
+from relay.config import Config, LogConfig, host_of
 from relay.custody.desk import CustodyDesk
+from relay.custody.logs import LOGS, LogName, Logs
+from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.http import Health, HttpServices
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
+from relay.map.maps import Maps
+from relay.map.places import Places
+from relay.metrics import Metrics
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.people.ceremonies import Ceremonies
+from relay.people.oidc import Oidc
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
+from relay.people.reads import Reads
 from relay.people.sessions import Sessions
+from relay.people.staff import Staff
 from relay.people.viewers import ViewerTokens
+from relay.record.record import PublicRecord
+from relay.record.witnessing import Witnessing
+from relay.request.appeals import Appeals
+from relay.request.checking import Checking
 from relay.request.desk import Desk
+from relay.request.drafts import Drafts
+from relay.request.moderation import Moderation
+from relay.request.outcomes import Outcomes
 from relay.store.database import Database
+from relay.web.admin.services import AdminServices
+from relay.web.agency.oidc import CALLBACK_PATH
 from relay.web.agency.services import AgencyServices
 from relay.web.pages import Pages
-from relay.web.public.app import PublicServices
+from relay.web.public.onboarding import OnboardingServices
+from relay.web.public.services import PublicLogs, PublicServices
 
 RELAY_NAME = "Doorward"
 
@@ -51,25 +72,41 @@ class Parts:
     desk: Desk
     delivery: Delivery
     deletions: Deletions
+    outcomes: Outcomes
     web_push: WebPush
+    onboarding: Onboarding
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     check_health: Callable[[], Awaitable[Health]]
+    metrics: Metrics
 
 
 def http_services(parts: Parts) -> HttpServices:
     """Return what is behind the relay's one door."""
     config = parts.config
     sessions = Sessions(parts.database, parts.clock)
-    pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town)
+    town_clock = parts.clock if isinstance(parts.clock, WoundClock) else None
+    pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town, town_clock=town_clock)
+    agency = _agency_services(parts, sessions, pages)
     return HttpServices(
         api=_api_services(parts, sessions),
-        agency=_agency_services(parts, sessions, pages),
-        public=_public_services(parts, pages),
+        agency=agency,
+        admin=_admin_services(parts, sessions, pages),
+        public=_public_services(parts, pages, agency.maps.places),
+        onboarding=OnboardingServices(
+            pages=pages,
+            onboarding=parts.onboarding,
+            agencies=parts.agencies,
+            clock=parts.clock,
+            origin=config.public_url,
+        ),
         owner_origins=config.owner_origins,
         public_url=config.public_url,
         log_routes=[] if parts.custody is None else parts.custody.files.routes(),
         enrol=parts.enrol,
         check_health=parts.check_health,
+        limits=config.limits,
+        metrics=parts.metrics,
+        town_clock=town_clock,
     )
 
 
@@ -98,10 +135,11 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         agencies=parts.agencies,
         desk=parts.desk,
         delivery=parts.delivery,
-        signalling=Signalling(parts.commands, clock, IceServers.load(config.live, clock)),
+        signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
         hub=parts.hub,
         push=parts.web_push.subscriptions,
+        reads=Reads(database, clock),
     )
 
 
@@ -120,20 +158,81 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
         pages=pages,
         ceremonies=Ceremonies(parts.database, clock, site, role="officer"),
         sessions=sessions,
+        oidc=Oidc(
+            parts.database,
+            clock,
+            config.oidc,
+            redirect_uri=f"{config.public_url}{CALLBACK_PATH}",
+            is_loopback_allowed=bool(config.example_town),
+        ),
+        staff=Staff(parts.database, clock),
+        settings=Settings(parts.database, clock),
         agencies=parts.agencies,
         desk=parts.desk,
+        checking=Checking(parts.database, parts.register),
+        drafts=Drafts(parts.database, clock),
+        maps=Maps.load(config.map),
         delivery=parts.delivery,
         deletions=parts.deletions,
+        chains=Chains(parts.database, clock),
+        outcomes=parts.outcomes,
+        appeals=Appeals(parts.database, clock),
+        reads=Reads(parts.database, clock),
         bucket_origin=config.bucket.endpoint,
     )
 
 
-def _public_services(parts: Parts, pages: Pages) -> PublicServices:
+def _admin_services(parts: Parts, sessions: Sessions, pages: Pages) -> AdminServices:
+    """What the administrators' pages are made of: nothing that leads to footage."""
+    config, database, clock = parts.config, parts.database, parts.clock
+    site = Site(
+        rp_id=config.officer_rp_id,
+        origin=config.public_url,
+        name=RELAY_NAME,
+        has_demo_passkeys=config.demo_passkeys,
+    )
+    return AdminServices(
+        clock=clock,
+        site=site,
+        pages=pages,
+        ceremonies=Ceremonies(database, clock, site, role="admin"),
+        sessions=sessions,
+        agencies=parts.agencies,
+        moderation=Moderation(database, clock, parts.register),
+        appeals=Appeals(database, clock),
+        reads=Reads(database, clock),
+        onboarding=parts.onboarding,
+    )
+
+
+def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
     """What everybody may read."""
+    config = parts.config
+    logs = None if parts.custody is None else parts.custody.logs
+
+    def time_of(log: LogName, note: bytes) -> int:
+        if logs is None:
+            raise WireError("this relay keeps no logs")
+        return logs.policy.check(note, origin=logs.origin(log)).aged_ms
+
     return PublicServices(
         pages=pages,
         agencies=parts.agencies,
-        desk=parts.desk,
-        deletions=parts.deletions,
-        owner_origin=parts.config.owner_origin,
+        record=PublicRecord(parts.database, parts.register, time_of=time_of),
+        owner_origin=config.owner_origin,
+        public_url=config.public_url,
+        relay_name=RELAY_NAME,
+        logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
+        places=places,
+        monitor_report_path=config.monitor_report_path,
+    )
+
+
+def _public_logs(parts: Parts, logs: Logs, config: LogConfig) -> PublicLogs:
+    """What everybody needs to check the logs without this relay."""
+    origins = {log: logs.origin(log) for log in LOGS}
+    return PublicLogs(
+        witnessing=Witnessing(parts.database, logs.policy, origins),
+        policy_text=config.policy_path.read_bytes(),
+        proof=logs.proof,
     )

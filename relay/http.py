@@ -1,7 +1,7 @@
 """The relay's whole HTTP side: the API, the faces, enrolment and health, behind one door."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -17,14 +17,31 @@ from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError
 from relay.api.app import build_api
 from relay.api.services import ApiServices
+from relay.clock import Clock, SystemClock, WoundClock
+from relay.config_people import NO_LIMITS, LimitsConfig
 from relay.errors import EnrolmentRefused
+from relay.metrics import Metrics
+from relay.request_ids import FACE_SCOPES, RequestIds
+from relay.request_ids import HEADER as NUMBER_HEADER
+from relay.web.admin.app import build_admin
+from relay.web.admin.services import AdminServices
 from relay.web.agency.app import build_agency
 from relay.web.agency.services import AgencyServices
 from relay.web.answers import PageError, error_json, read_json, wants_json
-from relay.web.public.app import PublicFace, PublicServices
+from relay.web.public.agreements import AgreementPages
+from relay.web.public.app import PublicFace
+from relay.web.public.onboarding import MAX_UPLOAD_BYTES, OnboardingPages, OnboardingServices
+from relay.web.public.services import PublicServices
+from relay.web.public.town import TownPage
+from relay.web.rate_limits import ClientAddress, RateLimits
 from relay.web.security import BodyLimit, SecurityHeaders, page_policy
+from relay.web.town_time import HEADER as TOWN_HEADER
+from relay.web.town_time import TownTime
+from relay.web.unexpected import on_mistake
 
 STATIC = Path(__file__).parent / "web" / "static"
+UPLOADS = {"/for-agencies/": MAX_UPLOAD_BYTES, "/admin/onboardings/": MAX_UPLOAD_BYTES}
+"""Where files come in, and how large they may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,22 +59,35 @@ class HttpServices:
 
     api: ApiServices
     agency: AgencyServices
+    admin: AdminServices
     public: PublicServices
+    onboarding: OnboardingServices
     owner_origins: Sequence[str]
     public_url: str
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     check_health: Callable[[], Awaitable[Health]]
     log_routes: Sequence[Route] = ()
+    town_clock: WoundClock | None = None
+    limits: LimitsConfig = NO_LIMITS
+    limits_clock: Clock = field(default_factory=SystemClock)
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 def build_http(services: HttpServices) -> ASGIApp:
     """Return the app that a server runs."""
     api = CORSMiddleware(
-        build_api(services.api),
+        TownTime(build_api(services.api), services.town_clock),
         allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
+        expose_headers=[TOWN_HEADER, NUMBER_HEADER],
         max_age=600,
+    )
+    town = TownPage(
+        clock=services.town_clock,
+        pages=services.public.pages,
+        agencies=services.public.agencies,
+        origin=services.public_url,
     )
     public = Starlette(
         routes=[
@@ -66,34 +96,50 @@ def build_http(services: HttpServices) -> ASGIApp:
             Route("/enrol", _enrol(services.enrol), methods=["POST"]),
             Route("/healthz", _healthz(services.check_health)),
             *services.log_routes,
+            *OnboardingPages(services.onboarding).routes(),
+            *AgreementPages(services.onboarding).routes(),
             *PublicFace(services.public).routes(),
+            *town.routes(),
         ],
         exception_handlers={
             HTTPException: _on_error(services.public),
             PageError: _on_error(services.public),
             WireError: _on_error(services.public),
             EnrolmentRefused: _on_error(services.public),
+            Exception: on_mistake(services.public.pages),
         },
     )
-    faces = _Faces(agency=build_agency(services.agency), public=public)
-    return SecurityHeaders(
-        BodyLimit(faces),
+    faces = _Faces(
+        {"/agency": build_agency(services.agency), "/admin": build_admin(services.admin)}, public
+    )
+    limited = RateLimits(
+        BodyLimit(faces, larger=UPLOADS),
+        clock=services.limits_clock,
+        pages=services.public.pages,
+        owner_origins=services.owner_origins,
+        factor=services.limits.factor,
+    )
+    secured = SecurityHeaders(
+        ClientAddress(limited, services.limits.trusted_proxies),
         policy=page_policy(),
         is_https=services.public_url.startswith("https://"),
     )
+    trusted = services.limits.trusted_proxies
+    return RequestIds(secured, trusted=trusted, done=services.metrics.answered)
 
 
 class _Faces:
-    """Sends /agency and what is below it to the agency's face, all else to the public one."""
+    """Sends each face's path and what is below it to that face, all else to the public one."""
 
-    def __init__(self, *, agency: ASGIApp, public: ASGIApp) -> None:
-        self._agency = agency
+    def __init__(self, faces: Mapping[str, ASGIApp], public: ASGIApp) -> None:
+        self._faces = faces
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        is_agency = path == "/agency" or path.startswith("/agency/")
-        await (self._agency if is_agency else self._public)(scope, receive, send)
+        face = self._faces.get("/" + path.removeprefix("/").partition("/")[0], self._public)
+        scope.get(FACE_SCOPES, []).append(scope)
+        await face(scope, receive, send)
 
 
 def _enrol(

@@ -6,15 +6,17 @@ it is written by hand, from the vkeys that the witnesses' own operators gave.
 
 import argparse
 import asyncio
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused
-from relay.clock import SystemClock
+from relay.clock import clock_of
 from relay.config import Config, LogConfig, load
 from relay.config_values import LOG_NAME_EXPECTED, parse_log_name
 from relay.custody.errors import LogError
@@ -45,6 +47,8 @@ def add_log_commands(commands: "argparse._SubParsersAction[argparse.ArgumentPars
     init = _with_config(actions.add_parser("init", help=text, description=text), _run_init)
     init.add_argument("--name", required=True, help="the logs' own; it can't be changed later")
     init.add_argument("--example", action="store_true", help="an invented town's, as in the demo")
+    text = "with --example: the file by which the town's clock may be wound"
+    init.add_argument("--town-clock", metavar="FILE", help=text)
     text = "print whom to believe about these logs; it goes to the relay and to every doorbell"
     policy = _with_config(actions.add_parser("policy", help=text, description=text), _run_policy)
     policy.add_argument(
@@ -69,12 +73,16 @@ def _run_init(options: argparse.Namespace) -> int:
     if config.log is not None:
         raise LogError(f"{options.config} has a [log] already: {config.log.name}")
     name = name_of(_log_name(options.name), is_example=options.example)
+    if options.town_clock is not None and not name.startswith(EXAMPLE_PREFIX):
+        raise LogError("--town-clock: only an example town's clock can be wound; say --example")
     keys = make_keys(options.config.resolve().parent, _log_name(name))
     with options.config.open("a", encoding="utf-8") as file:
         file.write(
             f'\n[log]\nname = "{name}"\nregister_key = "{REGISTER_KEY_FILE}"\n'
             f'custody_key = "{CUSTODY_KEY_FILE}"\npolicy = "{POLICY_FILE}"\n'
         )
+        if options.town_clock is not None:
+            file.write(f"\n[example]\nclock = {json.dumps(options.town_clock)}\n")
     for key in keys.values():
         print(key.vkey)
     print(
@@ -130,7 +138,7 @@ async def _show(config: Config, log: LogConfig, policy: Policy) -> None:
                     print(", no checkpoint yet")
                     continue
                 witnessed = policy.check(head.published.encode(), origin=f"{log.name}/{name}")
-                age_s = (SystemClock().wall_ms() - witnessed.fresh_ms) // 1000
+                age_s = (_now_ms(config) - witnessed.fresh_ms) // 1000
                 print(f", a quorum has signed {age_s} s ago")
     finally:
         await database.close()
@@ -152,7 +160,7 @@ async def _add_legal(config: Config, kind: LegalKind, yielded: Sequence[LegalYie
                 tx,
                 kind=kind,
                 yielded=sorted(set(yielded)),
-                now_ms=SystemClock().wall_ms(),
+                now_ms=_now_ms(config),
             )
     finally:
         await database.close()
@@ -161,6 +169,10 @@ async def _add_legal(config: Config, kind: LegalKind, yielded: Sequence[LegalYie
 def _keys(log: LogConfig) -> dict[str, NoteKey]:
     paths = {"register": log.register_key_path, "custody": log.custody_key_path}
     return {name: read_signer(path).key for name, path in paths.items()}
+
+
+def _now_ms(config: Config) -> int:
+    return clock_of(config.town_clock_path, config.example_town).wall_ms()
 
 
 def _log_of(config: Config) -> LogConfig:

@@ -9,6 +9,7 @@ from firmware.protocol.register.entries import Leaf, RequestLeaf, WithdrawnLeaf
 from firmware.protocol.requests import SignedRequest, SignedWithdrawal, Withdrawal
 from relay.agency.register import RegisterRefused, RelayRegister
 from relay.clock import Clock
+from relay.request.outcomes import require_outcomes
 from relay.request.published import PublishedRequest, find_published, list_published
 from relay.request.rules import (
     RequestRefused,
@@ -46,6 +47,7 @@ class Desk:
                     raise RequestRefused("id_taken", "another request has this id; make a new one")
                 return before.id
             request = check_draft(draft, officer, view)
+            await require_outcomes(tx, view, request.agency)
             if await requests.count_of(tx, officer.id, UNPUBLISHED) >= MAX_ON_DESK:
                 raise RequestRefused("open_limit", f"{MAX_ON_DESK} of your requests wait already")
             await requests.add_draft(
@@ -119,10 +121,23 @@ class Desk:
             row = await requests.find_request(tx, request_id)
         return row if row is not None and row.agency == agency else None
 
-    async def list_rows(self, agency: str) -> list[DeskRow]:
-        """Return an agency's newest requests, wherever they stand."""
+    async def list_rows(
+        self, agency: str, *, limit: int | None = None, offset: int = 0
+    ) -> list[DeskRow]:
+        """Return an agency's requests, wherever they stand, newest first."""
         async with self._database.read() as tx:
-            return await requests.list_requests(tx, agency=agency)
+            return await requests.list_requests(tx, agency=agency, limit=limit, offset=offset)
+
+    async def count_rows(self, agency: str) -> int:
+        """Return how many those are."""
+        async with self._database.read() as tx:
+            return await requests.count_requests(tx, agency)
+
+    async def list_to_cosign(self, officer: Account) -> list[DeskRow]:
+        """Return what waits for an officer's own signature."""
+        async with self._database.read() as tx:
+            rows = await requests.list_requests(tx, agency=officer.agency, state="waiting")
+        return [row for row in rows if row.cosigner_id == officer.id]
 
     async def find(self, request_id: str) -> PublishedRequest | None:
         """Return one published request."""

@@ -5,7 +5,7 @@ from typing import Literal
 
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.register.records import RequestRecord
-from firmware.protocol.requests import EvidenceRequest, SignedRequest
+from firmware.protocol.requests import EvidenceRequest, SignedCertificate, SignedRequest
 from relay.agency.register import RegisterView
 
 PublishedState = Literal["logging", "open", "suspended", "renewed", "withdrawn", "expired"]
@@ -50,6 +50,31 @@ def list_published(
     return found
 
 
+def count_open(view: RegisterView, agency: str) -> int:
+    """Return how many requests of an agency owners may answer now."""
+    states, records = States(view), view.register.requests.values()
+    return sum(one.request.agency == agency and states.of(one) == "open" for one in records)
+
+
+class States:
+    """How the requests of one view stand; whoever asks for many is told of each officer once."""
+
+    def __init__(self, view: RegisterView) -> None:
+        self._view = view
+        self._standing: dict[tuple[str, SignedCertificate, SignedCertificate], bool] = {}
+
+    def of(self, record: RequestRecord) -> PublishedState:
+        """Return how one stands now."""
+        view, signed = self._view, record.signed
+        state = _state_by_time(record, view.stamps.seen_ms(record.index), view.now_ms)
+        if state != "open":
+            return state
+        key = (record.request.agency, signed.officer, signed.cosigner)
+        if key not in self._standing:
+            self._standing[key] = _has_standing(view, record, view.now_ms)
+        return "open" if self._standing[key] else "suspended"
+
+
 def _published(view: RegisterView, record: RequestRecord, now_ms: int | None) -> PublishedRequest:
     seen_ms = view.stamps.seen_ms(record.index)
     renewal = view.register.requests.get(record.renewed_by or "")
@@ -68,15 +93,18 @@ def _published(view: RegisterView, record: RequestRecord, now_ms: int | None) ->
 def _state(
     view: RegisterView, record: RequestRecord, seen_ms: int | None, now_ms: int
 ) -> PublishedState:
+    state = _state_by_time(record, seen_ms, now_ms)
+    return state if state != "open" or _has_standing(view, record, now_ms) else "suspended"
+
+
+def _state_by_time(record: RequestRecord, seen_ms: int | None, now_ms: int) -> PublishedState:
     if record.is_withdrawn:
         return "withdrawn"
     if record.renewed_by is not None:
         return "renewed"
     if now_ms >= record.request.expires_ms:
         return "expired"
-    if seen_ms is None:
-        return "logging"
-    return "open" if _has_standing(view, record, now_ms) else "suspended"
+    return "logging" if seen_ms is None else "open"
 
 
 def _has_standing(view: RegisterView, record: RequestRecord, now_ms: int) -> bool:

@@ -10,7 +10,7 @@ from firmware.protocol.encoding import WireError, decode_canonical
 from firmware.protocol.passkeys import AssertionRefused, challenge, check_assertion
 from firmware.protocol.register.facts import place_of_limits
 from firmware.protocol.register.rules import Rule, RuleBroken, check_area, check_limits
-from firmware.protocol.requests import MAX_SKEW_MS, REQUEST_TAG, EvidenceRequest
+from firmware.protocol.requests import ASKING_ROLES, MAX_SKEW_MS, REQUEST_TAG, EvidenceRequest
 from relay.agency.agencies import Agency, Standing, agency_of, standing_of
 from relay.agency.register import RegisterView
 from relay.errors import RelayError
@@ -20,7 +20,7 @@ from relay.store.requests import Draft
 Reason = (
     Literal[
         "form", "agency", "agreement", "officer", "cosigner", "signature", "created", "expired",
-        "state", "id_taken", "register",
+        "state", "id_taken", "register", "moderator", "outcome_due",
     ]
     | Rule
 )  # fmt: skip
@@ -53,8 +53,8 @@ def check_draft(draft: Draft, officer: Account, view: RegisterView) -> EvidenceR
         raise RequestRefused("officer", "signed under another certificate than your newest one")
     if request.officer_name != standing.name:
         raise RequestRefused("officer", f"your certificate's name is {standing.name!r}")
-    _check_cosigner(request, view)
-    _check_times(request, view.now_ms)
+    check_cosigner(request, view)
+    check_times(request, view.now_ms)
     try:
         check_limits(request, view.facts.limits)
         check_area(request.cells, agency.agreement)
@@ -82,7 +82,7 @@ def require_agreement(view: RegisterView, agency_id: str) -> Agency:
 
 
 def require_standing(view: RegisterView, agency_id: str, officer_id: str) -> Standing:
-    """Return how an officer stands who may sign now, or raise."""
+    """Return how an officer stands who may sign requests now, or raise."""
     standing = standing_of(view, agency_id, officer_id)
     words = {
         "none": "your agency hasn't certified your passkey",
@@ -92,22 +92,30 @@ def require_standing(view: RegisterView, agency_id: str, officer_id: str) -> Sta
     }
     if standing.state != "valid":
         raise RequestRefused("officer", words[standing.state])
+    if standing.role not in ASKING_ROLES:
+        raise RequestRefused(
+            "officer", "your certificate is for other work: officers and approvers sign requests"
+        )
     return standing
 
 
-def _check_cosigner(request: EvidenceRequest, view: RegisterView) -> None:
+def check_cosigner(request: EvidenceRequest, view: RegisterView) -> None:
+    """Raise RequestRefused unless the officer named to co-sign it may do so now."""
     if request.cosigner_id == request.officer_id:
         raise RequestRefused("cosigner", "nobody co-signs their own request")
     cosigner = standing_of(view, request.agency, request.cosigner_id)
     if cosigner.state != "valid":
         raise RequestRefused("cosigner", "the officer who is to co-sign it has no certificate now")
+    if cosigner.role not in ASKING_ROLES:
+        raise RequestRefused("cosigner", "only an officer or an approver co-signs a request")
     if cosigner.name != request.cosigner_name:
         raise RequestRefused("cosigner", f"the co-signer's name is {cosigner.name!r}")
     if request.is_emergency and cosigner.role != "approver":
         raise RequestRefused("emergency", "an emergency is co-signed by an approver")
 
 
-def _check_times(request: EvidenceRequest, now_ms: int) -> None:
+def check_times(request: EvidenceRequest, now_ms: int) -> None:
+    """Raise RequestRefused unless it was made now, for a time that is over."""
     if abs(request.created_ms - now_ms) > MAX_SKEW_MS:
         raise RequestRefused("created", "signed more than 10 minutes ago, or your clock is wrong")
     if request.to_ms > now_ms:

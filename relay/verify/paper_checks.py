@@ -27,6 +27,7 @@ from firmware.protocol.requests import (
     REQUEST_TAG,
     OfficerCertificate,
     SignedRequest,
+    check_may_ask,
     check_signatures,
 )
 from relay.verify.agency_key import KnownAgency
@@ -91,6 +92,7 @@ def _check_by_own_word(signed: SignedRequest) -> None:
         (signed.cosigner, signed.cosignature, COSIGN_TAG),
     ):
         certificate = decode_canonical(OfficerCertificate, certified.certificate.encode())
+        check_may_ask(certificate)
         check_assertion(assertion, certificate.passkey, challenge(tag, text))
 
 

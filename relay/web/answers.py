@@ -1,9 +1,11 @@
 """JSON in and out of the pages' own endpoints, with errors as everywhere."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from firmware.protocol.encoding import D, decode
+from relay.allowances import AskedTooOften
+from relay.request_ids import current
 from relay.web.security import MAX_BODY_BYTES
 
 
@@ -23,8 +25,11 @@ def not_found(what: str) -> PageError:
 
 
 def error_json(status: int, code: str, message: str) -> JSONResponse:
-    """Return an error as JSON."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status_code=status)
+    """Return an error as JSON; a failure of ours with the number under which it was logged."""
+    error = {"code": code, "message": message}
+    if status >= 500 and current():
+        error["request"] = current()
+    return JSONResponse({"error": error}, status_code=status)
 
 
 async def read_json(request: Request, kind: type[D]) -> D:
@@ -39,3 +44,16 @@ def wants_json(request: Request) -> bool:
     """Tell whether the caller is a program rather than a reader."""
     is_json_body = request.headers.get("content-type", "").startswith("application/json")
     return is_json_body or "application/json" in request.headers.get("accept", "")
+
+
+def with_retry_after(response: Response, error: Exception) -> Response:
+    """Say when to ask again, if that is what was wrong."""
+    if isinstance(error, AskedTooOften):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def is_form(request: Request) -> bool:
+    """Tell whether a page's own form was sent, whose answer is a page."""
+    media_type = request.headers.get("content-type", "")
+    return media_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data"))

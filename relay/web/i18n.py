@@ -38,6 +38,9 @@ class Texts:
         """
         return self._texts[key].format(**{name: apart(value) for name, value in values.items()})
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._texts
+
     def for_modules(self) -> dict[str, str]:
         """Return the texts for the page's modules, unfilled, without their prefix."""
         return {

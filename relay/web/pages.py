@@ -8,7 +8,9 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from relay.web.i18n import LANGUAGES, choose_language, load_details, load_texts
+from relay.clock import WoundClock
+from relay.request_ids import current
+from relay.web.i18n import LANGUAGES, Texts, choose_language, load_details, load_texts
 
 LANGUAGE_COOKIE = "dw_language"
 YEAR_S = 365 * 24 * 3600
@@ -17,12 +19,18 @@ YEAR_S = 365 * 24 * 3600
 class Pages:
     """All templates, ready."""
 
-    def __init__(self, *, relay_name: str, example_town: str = "") -> None:
-        """`example_town` is the name of the logs where that is an invented town's."""
+    def __init__(
+        self, *, relay_name: str, example_town: str = "", town_clock: WoundClock | None = None
+    ) -> None:
+        """`example_town` is the name of the logs where that is an invented town's.
+
+        `town_clock` is its clock where that may be wound: then each page says what time it is.
+        """
         self._texts = load_texts()
         self._details = load_details()
         self._relay_name = relay_name
         self._example_town = example_town
+        self._town_clock = town_clock
         self._templates = Environment(
             loader=PackageLoader("relay.web", "templates"),
             autoescape=True,
@@ -42,12 +50,8 @@ class Pages:
     ) -> HTMLResponse:
         """Return the page; `csrf` is the session's, empty for nobody signed in."""
         asked = request.query_params.get("lang")
-        language = choose_language(
-            asked=asked,
-            kept=request.cookies.get(LANGUAGE_COOKIE),
-            accept=request.headers.get("accept-language", ""),
-        )
-        texts = self._texts[language]
+        texts = self.texts(request)
+        language = texts.language
         html = self._templates.get_template(template).render(
             t=texts,
             language=language,
@@ -59,8 +63,10 @@ class Pages:
             details=self._details[language],
             relay_name=self._relay_name,
             example_town=self._example_town,
+            town_clock=self._town_clock,
             path=request.url.path,
             csrf=csrf,
+            request_number=current(),
             when=when,
             **context,
         )
@@ -71,6 +77,15 @@ class Pages:
                 LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="lax", httponly=True
             )
         return response
+
+    def texts(self, request: Request) -> Texts:
+        """Return the texts in the reader's language."""
+        language = choose_language(
+            asked=request.query_params.get("lang"),
+            kept=request.cookies.get(LANGUAGE_COOKIE),
+            accept=request.headers.get("accept-language", ""),
+        )
+        return self._texts[language]
 
 
 def when(time_ms: int) -> Markup:

@@ -14,7 +14,8 @@ MAX_BODY_BYTES: Final = 128 * 1024
 
 BASE_HEADERS: Final = {
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # Not no-referrer: browsers would then send "Origin: null" with our own forms.
+    "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
@@ -23,8 +24,11 @@ MAY_ASK_FOR_MICROPHONE: Final = {
 }
 
 
-def page_policy(*, connect: tuple[str, ...] = ()) -> str:
-    """Return the Content-Security-Policy of a page that may also fetch from `connect`."""
+def page_policy(*, connect: tuple[str, ...] = (), worker: bool = False) -> str:
+    """Return the Content-Security-Policy of a page that may also fetch from `connect`.
+
+    With `worker` it may run a module of this site beside it.
+    """
     return "; ".join(
         (
             "default-src 'none'",
@@ -38,6 +42,7 @@ def page_policy(*, connect: tuple[str, ...] = ()) -> str:
             "form-action 'self'",
             "base-uri 'none'",
             "frame-ancestors 'none'",
+            *(("worker-src 'self'",) if worker else ()),
         )
     )
 
@@ -78,18 +83,29 @@ class SecurityHeaders:
 class BodyLimit:
     """Refuses a body over the limit with 413, whether its length was announced or not."""
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
+        larger: Mapping[str, int] | None = None,
+    ) -> None:
+        """`larger` are limits of paths that begin so: those that take a file."""
         self._app = app
         self._max_bytes = max_bytes
+        self._larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read a whole body of bounded size, then hand it on."""
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
+        path = scope.get("path", "")
+        limits = [most for begin, most in self._larger.items() if path.startswith(begin)]
+        max_bytes = max(limits, default=self._max_bytes)
         announced = Headers(scope=scope).get("content-length", "0")
-        if not announced.isdecimal() or int(announced) > self._max_bytes:
-            await self._refuse(send)
+        if not announced.isdecimal() or len(announced) > 12 or int(announced) > max_bytes:
+            await self._refuse(send, max_bytes)
             return
         body = bytearray()
         while True:
@@ -97,15 +113,15 @@ class BodyLimit:
             if message["type"] != "http.request":
                 return  # the other side left
             body += message.get("body", b"")
-            if len(body) > self._max_bytes:
-                await self._refuse(send)
+            if len(body) > max_bytes:
+                await self._refuse(send, max_bytes)
                 return
             if not message.get("more_body", False):
                 break
         await self._app(scope, _replay(bytes(body), receive), send)
 
-    async def _refuse(self, send: Send) -> None:
-        message = f"a body may have {self._max_bytes} bytes at most"
+    async def _refuse(self, send: Send, max_bytes: int) -> None:
+        message = f"a body may have {max_bytes} bytes at most"
         body = json.dumps({"error": {"code": "too_large", "message": message}}).encode()
         headers = [
             (b"content-type", b"application/json"),

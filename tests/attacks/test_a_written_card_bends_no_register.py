@@ -95,7 +95,7 @@ def bent(followers: Followers) -> bytes:
     for record in saved.agreements:
         record.is_suspended = False
         record.agreement = msgspec.structs.replace(record.agreement, sealing_keys=[THIEFS_KEY])
-    requests = [msgspec.structs.replace(one, is_withdrawn=False) for one in saved.requests]
+    requests = [msgspec.structs.replace(one, withdrawn_index=None) for one in saved.requests]
     return frame(TAG, msgspec.structs.replace(saved, requests=requests), code=CODE)
 
 

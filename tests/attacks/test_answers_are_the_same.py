@@ -195,6 +195,7 @@ async def test_the_same_things_are_looked_up_whatever_an_owner_did(
     before = case.looked_up
     await deed(case)
     case.world.clock.advance(BATCH_MS / 1000)
+    await case.officer.http.get("/agency/sessions")  # notes when the session was seen last
     with case.listening():
         await case.seen()
     assert case.looked_up == before

@@ -5,6 +5,7 @@ fails until it is closed or stands on the list of public ones.
 """
 
 import inspect
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,24 @@ PUBLIC = {
     ("GET", "/"),
     ("GET", "/requests"),
     ("GET", "/requests/{request_id}"),
+    # The public record (tests/attacks/test_the_public_record_gives_nobody_away.py).
+    *(("GET", f"/{page}.{form}") for page in ("agencies", "entries") for form in ("csv", "json")),
+    *(("GET", f"/requests.{form}") for form in ("csv", "json", "atom")),
+    ("GET", "/agencies"),
+    ("GET", "/agencies/{agency_id}"),
+    ("GET", "/agencies/{agency_id}/cells.csv"),
+    ("GET", "/agencies/{agency_id}/cells.geojson"),
+    ("GET", "/agencies/{agency_id}/outline.svg"),
+    ("GET", "/agencies/{agency_id}/record.json"),
+    *(("GET", f"/agencies/{{agency_id}}/report/{{year}}{form}") for form in ("", ".json")),
+    ("GET", "/agency/{agency_id}"),  # leads to the page above
+    ("GET", "/entries"),
+    ("GET", "/entries/{log}/{index}"),
+    ("GET", "/entries/{log}/{index}/proof"),
+    ("GET", "/passing-by"),
+    *(("GET", f"/transparency{form}") for form in ("", ".csv", ".json")),
+    ("GET", "/transparency/policy"),
+    ("GET", "/transparency/monitor-report.json"),
     ("GET", "/healthz"),
     ("GET", "/static"),
     ("POST", "/enrol"),  # the claim's secret authorises
@@ -46,10 +65,31 @@ PUBLIC = {
     ("POST", "/agency/register/verify"),
     ("POST", "/agency/login/options"),
     ("POST", "/agency/login/verify"),
+    ("GET", "/agency/oidc/start"),  # the agency's own sign-in authorises
+    ("GET", "/agency/oidc/callback"),
     ("POST", "/agency/officers/{officer_id}/certificate"),  # the agency's signature authorises
     ("POST", "/agency/officers/{officer_id}/revocation"),
     ("POST", "/agency/evidence/{package_id}/deletion-answer"),
     ("GET", "/agreements/{sha256}"),
+    ("GET", "/admin"),  # the page to sign in on
+    ("GET", "/admin/join"),
+    ("POST", "/admin/register/options"),
+    ("POST", "/admin/register/verify"),
+    ("POST", "/admin/login/options"),
+    ("POST", "/admin/login/verify"),
+    ("GET", "/for-agencies"),  # by an official address, and a code that is sent there
+    ("GET", "/for-agencies/{onboarding_id}"),
+    *(("GET", f"/for-agencies/{{onboarding_id}}/{one}") for one in ("area.geojson", "outline.svg")),
+    ("POST", "/for-agencies"),
+    *(
+        ("POST", f"/for-agencies/{{onboarding_id}}/{step}")
+        for step in ("code", "code/again", "area", "enrolment")
+    ),
+    ("GET", "/for-agencies/{onboarding_id}/area.geojson"),
+    ("GET", "/for-agencies/{onboarding_id}/outline.svg"),
+    ("GET", "/agreements/compare"),
+    ("GET", "/town"),  # an invented town's clock (test_a_wound_clock_is_an_examples_alone.py)
+    ("POST", "/town"),
 }
 FOR_EVERY_OWNER = {
     ("GET", f"{API}/requests/{{request_id}}"),  # published requests are public
@@ -57,8 +97,12 @@ FOR_EVERY_OWNER = {
     # (tests/attacks/test_pushes_go_nowhere_inside.py).
     ("PUT", f"{API}/push/{{browser}}"),
     ("DELETE", f"{API}/push/{{browser}}"),
+    # The form is looked at for whoever sends it (tests/relay/test_asking.py).
+    ("POST", "/agency/requests/new"),
 }
 ENDLESS = {("GET", f"{API}/stream")}  # who hears what is tried in tests/relay/test_api.py
+OWN_SESSION = ("/session", "/sessions", "/sessions/end", "/logout")
+"""What ends the caller's own sessions; tests/relay/test_sessions.py tries it with others'."""
 SIGNED = {"text": "{}", "signature": "c2lnbmF0dXJl"}
 PART_BYTES = 5 * 1024 * 1024
 Named = tuple[str, str]
@@ -79,7 +123,7 @@ def routes_of(app: Any, prefix: str = "") -> Iterator[Named]:
         for route in app.routes:
             yield from routes_of(route, prefix)
     else:  # a middleware: what it wraps is in its attributes
-        for inner in vars(app).values():
+        for inner in [*vars(app).values(), *dict(getattr(app, "_faces", {})).values()]:
             if callable(inner) and not inspect.isroutine(inner):
                 yield from routes_of(inner, prefix)
 
@@ -105,7 +149,11 @@ class Case:
         method, path = route
         body = self._bodies(path) if method in ("POST", "PUT") else None
         query = {"browser": ids["browser"]} if path.endswith("/thumbnails/{event_id}") else {}
-        return await http.request(method, path.format(**ids), json=body, params=query)
+        place = path.format_map(defaultdict(new_id, ids))  # of the rest there is nobody's
+        answer = await http.request(method, place, json=body, params=query)
+        if answer.status_code == 415:  # it is a plain form's
+            answer = await http.request(method, place, data={"text": "x"}, params=query)
+        return answer
 
     def _bodies(self, path: str) -> dict[str, Any]:
         key = self.eve.passkey.key
@@ -200,7 +248,8 @@ async def test_the_tables_hold_every_face(case):
 async def test_without_a_session_only_the_public_routes_answer(case):
     for route in case.routes:
         if route not in PUBLIC:
-            origin = RELAY_URL if "/agency" in route[1] else case.eve.http.headers["Origin"]
+            is_page = route[1].startswith(("/agency", "/admin"))
+            origin = RELAY_URL if is_page else case.eve.http.headers["Origin"]
             answer = await case.ask(case.world.browser(origin), route, case.ids)
             assert answer.status_code in (401, 403), (route, answer.status_code)
 
@@ -215,6 +264,8 @@ async def test_a_session_of_the_other_kind_opens_nothing(case):
     for route in case.routes:
         if route in PUBLIC or route == ("DELETE", f"{API}/session"):
             continue
+        if route[1].startswith("/admin"):
+            continue  # tests/relay/test_admin_sign_in.py tries both there
         http = owner_at_agency if "/agency" in route[1] else officer_at_api
         answer = await case.ask(http, route, case.ids)
         assert answer.status_code in (401, 403), (route, answer.status_code)
@@ -225,8 +276,10 @@ async def test_somebody_elses_session_finds_nothing(case):
     secrets = {name: value for name, value in case.ids.items() if name != "session_id"}
     for route in case.routes:
         method, path = route
-        if route in PUBLIC | ENDLESS | FOR_EVERY_OWNER or path.endswith(("/session", "/logout")):
+        if route in PUBLIC | ENDLESS | FOR_EVERY_OWNER or path.endswith(OWN_SESSION):
             continue
+        if path.startswith("/admin"):
+            continue  # no administrator has anything of their own
         http = case.crow.http if "/agency" in path else case.eve.http
         answer = await case.ask(http, route, case.ids)
         if "{" in path:
@@ -256,7 +309,7 @@ async def test_the_people_themselves_find_their_things(case):
 async def test_what_a_stranger_tried_changed_nothing(case):
     before = [len(await case.world.told(case.ids["device"]))]
     for route in case.routes:
-        if route not in PUBLIC | ENDLESS and not route[1].endswith(("/session", "/logout")):
+        if route not in PUBLIC | ENDLESS and not route[1].endswith(OWN_SESSION):
             http = case.crow.http if "/agency" in route[1] else case.eve.http
             await case.ask(http, route, case.ids)
     assert [len(await case.world.told(case.ids["device"]))] == before

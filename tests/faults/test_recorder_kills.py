@@ -18,7 +18,7 @@ from tests.faults.remains import Remains, S, remains_of
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("DOORWARD_RECORDER_KILLS", "50"))
+KILLS = int(os.environ.get("DOORWARD_RECORDER_KILLS", "25"))
 DOORBELLS = 10
 SAFE_AFTER_S = 1.0
 """A unit handed over so long before the kill is in the file: a fragment is at most 0.5 s old."""

@@ -389,6 +389,44 @@ async def test_a_word_of_nothing_new_makes_it_read_nothing(followers: Followers)
     assert not follower._is_wanted.is_set()
 
 
+async def test_a_leap_of_the_clock_makes_it_read_at_once(
+    followers: Followers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has read is older than it was; seen to fail with the leap out of `_pause`."""
+    monkeypatch.setattr("firmware.following.follower.LOOK_AGAIN_S", 0.05)
+    town = make_town()
+    follower = followers.of(town)
+    running = asyncio.create_task(follower.run())
+    await eventually(lambda: follower.facts().fresh_ms == town.now_ms)
+    town.wind(days=3)
+    followers.clock.set_wall_ms(town.now_ms)
+    await eventually(lambda: follower.facts().fresh_ms == town.now_ms)
+    running.cancel()
+
+
+async def test_a_stale_log_is_looked_at_again_soon(followers: Followers) -> None:
+    """Witnesses that were away may sign any moment; seen to fail with `_is_stale` False."""
+    town = make_town()
+    follower = followers.of(town)
+    await follower.read()
+    assert not follower._is_stale()
+    followers.clock.advance(2 * 3600)
+    assert follower._is_stale()
+    waits: list[float] = []
+
+    async def pause(wait_s: float) -> None:
+        waits.append(wait_s)
+        if len(waits) == 3:
+            town.wind(hours=2)
+        if len(waits) == 5:
+            raise asyncio.CancelledError
+
+    follower._pause = pause  # type: ignore[method-assign]
+    with pytest.raises(asyncio.CancelledError):
+        await follower.run()
+    assert max(waits[:3]) < 60 < min(waits[3:])
+
+
 async def test_a_log_that_serves_junk_is_not_read_again_whenever_the_relay_says(
     followers: Followers,
 ) -> None:

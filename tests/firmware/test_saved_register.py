@@ -209,7 +209,7 @@ def test_entries_that_end_too_soon_are_no_register(full: History) -> None:
 
 def test_an_entry_that_is_no_request_never_becomes_one(full: History) -> None:
     body = unframe(TAG, SavedRegister, saved(full), code=CODE)
-    wrong = SavedRequest(index=0, is_withdrawn=False, renewed_by=None, keeps_from=0)
+    wrong = SavedRequest(index=0, withdrawn_index=None, renewed_by=None, keeps_from=0)
     forged = msgspec.structs.replace(body, requests=[wrong, *body.requests])
     # Seen to fail (with another error) without the look at the entry's kind.
     with pytest.raises(SavedUnusable, match="entry 0 is no request"):

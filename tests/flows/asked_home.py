@@ -189,6 +189,10 @@ class Home:
         await in_time(self.page.evaluate(UNTIL_SOMETHING_IS_KEPT))
         await self.page.goto("about:blank")
         self.world.clock.advance(hours * HOUR_MS / 1000)
+        for officer in (self.officer, self.officer.partner):
+            if officer is not None:  # unused sessions have ended meanwhile
+                await officer.log_in()
+                await officer.take_csrf()
         await set_time(self.page, self.world)
 
 

@@ -107,7 +107,9 @@ async def sit_down(browser: Browser, **options: object) -> Person:
 
 
 @asynccontextmanager
-async def unpaired_town(data_dir: Path) -> AsyncIterator[tuple[Settings, Door, Children]]:
+async def unpaired_town(
+    data_dir: Path, *, has_real_delays: bool = False
+) -> AsyncIterator[tuple[Settings, Door, Children]]:
     """Start everything on free ports with a doorbell that is enrolled but has no owner."""
     settings = Settings(
         data_dir=data_dir,
@@ -115,6 +117,7 @@ async def unpaired_town(data_dir: Path) -> AsyncIterator[tuple[Settings, Door, C
         video=None,
         is_once=True,
         is_json=False,
+        has_real_delays=has_real_delays,
     )
     data_dir.mkdir(exist_ok=True)
     await make_town(settings)

@@ -32,7 +32,7 @@ TOO_SMALL = """() => [...document.querySelectorAll("a[href], button, input, sele
   .map((node) => {
     const label = node.closest("label");
     const { width, height } = (label ?? node).getBoundingClientRect();
-    const isInText = node.matches(":is(p, dd, .ways > li) > a:not(.button), .skip");
+    const isInText = node.matches(":is(p, dd, .ways > li, #chain > li) > a:not(.button), .skip");
     const isSmall = width > 0 && (height < 43.5 || width < 24);
     return isSmall && !isInText ? `${node.outerHTML.slice(0, 70)} ${height.toFixed(0)} px` : "";
   })

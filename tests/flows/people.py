@@ -15,6 +15,7 @@ from tests.story.town import DOORBELL_CELL, invite, invite_officer
 
 DOOR_NUMBER = "314159"
 OFFICER, COLLEAGUE = "Officer J. Alvarez", "Sergeant M. Ortiz"
+MODERATOR = "Ann Berg"
 CODE_SHOWN_S = 20.0
 RING_FILL_S = 7.5
 """How long the doorbell films before a press has all its pre-roll."""
@@ -30,6 +31,7 @@ PLAYS = """async (video) => {
 HAVE_LOADED = """() => [...document.querySelectorAll("video")]
   .filter((video) => video.preload !== "none") // of many, the first few alone load by themselves
   .every((video) => video.readyState > 0 && video.networkState !== video.NETWORK_LOADING)"""
+TOWN_AHEAD = """() => Number(document.querySelector("meta[name=town-ahead-ms]")?.content ?? 0)"""
 UNLOAD = """() => document.querySelectorAll("video").forEach((video) => {
   video.removeAttribute("src");
   video.load();
@@ -130,6 +132,18 @@ async def add_officer_passkey(page: Page) -> dict[str, object]:
 
 async def get_certified(page: Page, settings: Settings, officer: dict[str, object]) -> None:
     """Have the agency certify the officer, tell the relay, and wait until that counts."""
+    await certify(page, settings, officer)
+    address = f"{settings.relay_url}/agency/officers/{officer['officer_id']}"
+    for _ in range(60):
+        standing = await (await page.request.get(address)).json()
+        if standing["certificate"] == "valid":
+            return
+        await asyncio.sleep(0.5)
+    raise AssertionError(f"the certificate doesn't count: {standing}")
+
+
+async def certify(page: Page, settings: Settings, officer: dict[str, object]) -> None:
+    """Have the agency certify the officer, and tell the relay."""
     certificate = await Agency(settings.agency_key).certify(officer, settings.people_dir)
     address = f"{settings.relay_url}/agency/officers/{officer['officer_id']}"
     sent = await page.request.post(
@@ -138,12 +152,6 @@ async def get_certified(page: Page, settings: Settings, officer: dict[str, objec
         headers={"Origin": settings.relay_url, "Content-Type": "application/json"},
     )
     assert sent.ok, await sent.text()
-    for _ in range(60):
-        standing = await (await page.request.get(address)).json()
-        if standing["certificate"] == "valid":
-            return
-        await asyncio.sleep(0.5)
-    raise AssertionError(f"the certificate doesn't count: {standing}")
 
 
 async def write_request(page: Page, settings: Settings) -> str:
@@ -155,17 +163,26 @@ async def write_request(page: Page, settings: Settings) -> str:
 async def fill_in_request(page: Page) -> str:
     """Fill in the open form for the last twenty minutes; return the case number."""
     case_number = f"LPD-{time.time_ns() // 1_000_000 % 10**6}"
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + timedelta(milliseconds=await page.evaluate(TOWN_AHEAD))
     await page.fill("#case_number", case_number)
     await page.select_option("#incident_type", "theft")
     await page.fill("#text", "A parcel was taken from a porch.")
-    await page.check(f"[name=cell][value='{DOORBELL_CELL}']")
+    await choose_cell(page, DOORBELL_CELL)
     local = "%Y-%m-%dT%H:%M:%S"
     offset = timedelta(minutes=-await page.evaluate("new Date().getTimezoneOffset()"))
     await page.fill("#from", (now - timedelta(minutes=20) + offset).strftime(local))
     await page.fill("#to", (now + offset).strftime(local))
     await page.fill("#contact", "desk@lakeland.example")
     return case_number
+
+
+async def choose_cell(page: Page, cell: str) -> None:
+    """Search a map cell in the open form and add it; the area's parts load when they are near."""
+    await page.locator("#area").scroll_into_view_if_needed()
+    await page.fill("#place-search", cell)
+    await page.click("#find-place")
+    await page.click(f"#places [data-cell='{cell}']")
+    await expect(page.locator(f"#area input[name=cell][value='{cell}']")).to_have_count(1)
 
 
 async def ask(page: Page, colleague: Page, settings: Settings) -> str:
@@ -206,6 +223,29 @@ async def get_published(page: Page, settings: Settings) -> None:
             return
         await asyncio.sleep(0.5)
     raise AssertionError("the request doesn't stand in the register")
+
+
+async def join_as_moderator(page: Page, settings: Settings, name: str = MODERATOR) -> None:
+    """Open an administrator's invitation and add a passkey."""
+    await page.goto((await invite(settings, "admin"))["url"])
+    await page.fill("#name", name)
+    await page.click("#add-passkey")
+    await page.wait_for_selector("#joined:not([hidden])")
+
+
+async def sign_in(page: Page, settings: Settings, *, face: str = "/agency") -> None:
+    """Sign in anew, as one has to after the clock was wound."""
+    await page.goto(f"{settings.relay_url}{face}")
+    await page.click("#sign-in")
+    await page.wait_for_selector("#sign-out")
+
+
+async def wind(page: Page, settings: Settings, step: str) -> None:
+    """Press a button of the town's clock: minutes, batch, day or week."""
+    await page.goto(f"{settings.relay_url}/town")
+    before = await page.get_attribute("#town-ahead", "data-ahead-ms")
+    await page.click(f"#wind button[value={step}]")
+    await expect(page.locator("#town-ahead")).not_to_have_attribute("data-ahead-ms", before or "")
 
 
 async def give(page: Page, case_number: str) -> None:

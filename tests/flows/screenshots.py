@@ -21,6 +21,7 @@ from tests.flows.browser import Person, chromium, sit_down, unpaired_town
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
 from tests.flows.door_pictures import take_doors
 from tests.flows.hard_days import HardDays
+from tests.flows.page_pictures import take_pages
 from tests.flows.portrait import Portrait
 from tests.flows.redoing import (
     appearing,
@@ -38,7 +39,7 @@ from tests.story.door import Door
 from tests.story.settings import REPOSITORY, Settings
 
 PICTURES = REPOSITORY / "build" / "screenshots"
-PARTS = ("doors", "asked", "saved", "story")
+PARTS = ("doors", "asked", "saved", "pages", "story")
 PORTRAIT = REPOSITORY / "docs" / "images" / "owner-app.png"
 CODE_RECORDED_S = 10.0
 """That the code is taken away is motion, and a recording of its own."""
@@ -193,6 +194,7 @@ class Story:
             "dashboard": "",
             "no-requests": "/requests",
             "no-evidence": "/evidence",
+            "drafts": "/drafts",
         }.items():
             await page.goto(f"{self._relay}/agency{path}")
             await take(page, f"agency-{name}")
@@ -229,8 +231,21 @@ class Story:
         await take(page, "public-index")
         await page.goto(f"{self._relay}/requests")
         await take(page, "public-requests")
-        await page.locator("#requests a").first.click()
+        await page.locator('#requests a[href^="/requests/"]').first.click()
         await take(page, "public-request")
+        for path, name in {
+            "/agencies": "public-agencies",
+            "/transparency": "public-transparency",
+            "/entries": "public-entries",
+            "/passing-by": "public-passing-by",
+        }.items():
+            await page.goto(f"{self._relay}{path}")
+            await take(page, name)
+        await page.goto(f"{self._relay}/agencies")
+        await page.locator("#agencies a").first.click()
+        await take(page, "public-agency")
+        await page.locator('a[href*="/report/"]').first.click()
+        await take(page, "public-report")
 
     async def _owner_decides(self, page: Page, case_number: str) -> None:
         take = self._camera.take
@@ -390,6 +405,8 @@ async def take_parts(parts: Collection[str], out: Path, portrait_file: Path) -> 
             faults += await take_asked(camera, folder / "asked")
         if "saved" in parts:
             await take_saved(camera, folder / "saved")
+        if "pages" in parts:
+            faults += await take_pages(camera, folder / "pages")
         if "story" in parts:
             faults += await take_story(camera, folder / "town", portrait_file)
     noticed = sorted({*camera.noticed, *faults})

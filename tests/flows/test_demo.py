@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.flows.browser import chromium
 from tests.flows.demo import Demo, refusal_of
@@ -21,7 +21,7 @@ from tests.flows.people import fill_in_request
 from tests.story.children import Children
 from tests.story.servers import Servers
 from tests.story.settings import PORT_NAMES, REPOSITORY, Ports, Settings, free_ports
-from tests.story.steps import STEP_NAMES
+from tests.story.steps import TOWN_STEPS
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -87,7 +87,7 @@ def test_the_store_takes_no_port_that_is_meant_for_another(tmp_path: Path) -> No
 
 def test_plays_every_step_of_the_story(first_story: dict) -> None:
     assert first_story["ok"]
-    assert tuple(step["name"] for step in first_story["steps"]) == STEP_NAMES
+    assert tuple(step["name"] for step in first_story["steps"]) == TOWN_STEPS
     assert all(step["ok"] for step in first_story["steps"])
 
 
@@ -99,6 +99,17 @@ def test_leaves_no_process_and_no_file_outside_its_data(demo: Demo, first_story:
 def test_second_start_finds_the_data_of_the_first_and_plays_again(staying: Demo) -> None:
     said = staying.said.read_text()
     assert "the data of an earlier start" in said
+
+
+def test_a_town_that_has_people_is_not_begun_empty(
+    tmp_path: Path, first_story: dict, demo: Demo
+) -> None:
+    own = Demo(tmp_path)
+    own.data_dir.mkdir()
+    (own.data_dir / "town.json").write_bytes((demo.data_dir / "town.json").read_bytes())
+    code, said = refusal_of(*own.arguments(), "--empty")
+    assert code == 2
+    assert "--empty: the town in" in said
 
 
 def test_two_at_once_on_one_folder_are_refused(staying: Demo) -> None:
@@ -139,22 +150,34 @@ async def test_a_newcomer_officer_with_a_demo_passkey_is_certified_and_asks(
         await page.check("#demo-passkey")
         await page.click("#add-passkey")
         await page.wait_for_selector("#joined:not([hidden])")
-        publish = page.locator("#publish")
-        for _ in range(40):
-            await page.goto(url.partition("/agency")[0] + "/agency/requests/new")
-            if await publish.is_enabled():
-                break
-            await asyncio.sleep(0.5)
-        assert await publish.is_enabled(), "the story's agency certified nobody"
+        relay = url.partition("/agency")[0]
+        await until_it_says(page, f"{relay}/agency", "#no-certificate[data-state=waiting]")
+        await until_it_says(page, f"{relay}/town", "#waiting tr[data-kind=officer]")
+        for _ in range(3):
+            await page.click("#wind button[value=day]")
+        await expect(page.locator("#waiting tr[data-kind=officer]")).to_have_count(0)
+        await page.goto(f"{relay}/agency")
+        await page.check("#demo-passkey")
+        await page.click("#sign-in")
+        await page.wait_for_selector("#sign-out")
+        await page.goto(f"{relay}/agency/requests/new")
         await fill_in_request(page)
-        await publish.click()
+        await page.click("#publish")
         await page.wait_for_url(lambda told: not told.endswith("/new"))
-        for _ in range(60):  # co-signed, passed, logged and witnessed
-            if await page.locator("#standing[data-state=open]").count():
-                break
-            await asyncio.sleep(0.5)
-            await page.reload()
-        await expect(page.locator("#standing")).to_have_attribute("data-state", "open")
+        asked = page.url
+        await until_it_says(page, asked, "#standing[data-state=passed]")  # co-signed, and read
+        await page.goto(f"{relay}/town")
+        await page.click("#wind button[value=batch]")
+        await until_it_says(page, asked, "#standing[data-state=open]")
+
+
+async def until_it_says(page: Page, url: str, selector: str, timeout_s: float = 60.0) -> None:
+    """Load a page again and again until it has this."""
+    deadline_s = time.monotonic() + timeout_s
+    while not await page.locator(selector).count():
+        assert time.monotonic() < deadline_s, f"{url} has no {selector}"
+        await asyncio.sleep(0.5)
+        await page.goto(url)
 
 
 def test_the_commands_that_it_prints_check_its_logs_and_its_evidence(staying: Demo) -> None:
@@ -199,6 +222,18 @@ def test_a_folder_that_holds_something_else_is_refused_untouched(tmp_path: Path)
     assert code == 2
     assert "isn't a demo's data" in said
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_empty_town_has_a_doorbell_and_nobody_else(own_demo: Demo) -> None:
+    process = own_demo.start("--empty")
+    said = own_demo.wait_until_said(process, "Ctrl-C", STORY_TIMEOUT_S)
+    assert "two administrators" in said
+    assert "join as officer" not in said
+    assert "for-agencies" in said
+    code = own_demo.press_ctrl_c(process)
+    process.communicate()
+    assert code == 0
+    assert own_demo.processes() == []
 
 
 def test_ctrl_c_in_the_middle_ends_every_process(own_demo: Demo) -> None:

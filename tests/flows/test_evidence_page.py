@@ -215,4 +215,9 @@ async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
                 ]
             )
             await expect(page.locator("[data-testid=verify-bad]")).to_have_count(0)
+            async with page.expect_download() as saving:
+                await page.click("#save")
+            saved = await saving.value
+            assert saved.suggested_filename == f"{package[0]}.dwpkg"
+            assert Path(await saved.path()).read_bytes() == package[1]
         assert await page.evaluate(WIDER_THAN_SCREEN) == []

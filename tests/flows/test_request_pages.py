@@ -20,6 +20,7 @@ from relay.agency.keys import OfficerFile, certify
 from tests.flows.browser import Person, chromium, pictured_on_failure, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
+from tests.flows.people import choose_cell
 from tests.flows.serving import serving
 from tests.relay.http_world import CELLS, DAY_MS, RELAY_URL, World, open_world
 
@@ -67,7 +68,7 @@ async def write(page: Page, *, case_number: str = "LP-1", hours: float = 1, **fi
     await page.goto(f"{RELAY_URL}/agency/requests/new")
     await page.fill("#case_number", case_number)
     await page.fill("#text", "A bicycle was taken.")
-    await page.check(f"[name=cell][value='{CELLS[0]}']")
+    await choose_cell(page, CELLS[0])
     await page.fill("#contact", "desk@lakeland.example")
     zone = timedelta(minutes=await page.evaluate("new Date().getTimezoneOffset()"))
     end = datetime.now(UTC) - zone - timedelta(minutes=2)  # the relay's clock stands still here
@@ -174,12 +175,17 @@ async def test_the_form_says_what_is_missing_before_anything_is_signed(tmp_path:
         status = berg.page.locator("#status")
         await write(berg.page, hours=3)
         await berg.page.click("#publish")
-        await expect(status).to_have_text("Say why you need more than two hours.")
+        await expect(berg.page.locator("#reason-problem")).to_have_text(
+            "Say why you need more than 2 hours."
+        )
+        await expect(status).to_contain_text("can't be handed in yet")
         await write(berg.page)
-        await berg.page.click("details summary")
+        await berg.page.click("#emergency summary")
         await berg.page.fill("#danger", "A child is missing.")
         await berg.page.click("#publish")
-        await expect(status).to_have_text("An emergency is co-signed by an approver: choose one.")
+        await expect(berg.page.locator("#danger-problem")).to_have_text(
+            "An emergency is co-signed by an approver: choose one."
+        )
         assert await world.desk.list_rows("lakeland") == []
 
 
@@ -200,7 +206,7 @@ async def test_a_draft_is_taken_back_and_a_refusal_says_its_category(tmp_path: P
         await dahl.page.click("#cosign")
         await state_of(dahl.page, "moderation")
         (row,) = await world.moderation.list()
-        await world.moderation.refuse(row.id, "assembly")
+        await world.moderation.refuse(row.id, "assembly", reason="Not for us.")
         await berg.page.reload()
         await state_of(berg.page, "refused")
         await expect(berg.page.locator("#category")).to_have_text("Protest or assembly")

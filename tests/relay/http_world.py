@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -22,42 +23,61 @@ from firmware.protocol.events import Event, EventBody
 from firmware.protocol.register.entries import EXAMPLE_PREFIX, Agreement, Delays, Limits
 from firmware.protocol.topics import subject
 from relay.agency.agencies import Agencies
+from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
+from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.config import LiveConfig, PushConfig
+from relay.config_people import LimitsConfig, OidcConfig
 from relay.custody.happenings import Happenings
 from relay.errors import EnrolmentRefused
+from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.http import Health, HttpServices, build_http
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
+from relay.map.maps import Maps
 from relay.notify.hub import Hub
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
-from relay.people.invitations import invite_officer, invite_owner
+from relay.people.invitations import invite_admin, invite_officer, invite_owner
+from relay.people.oidc import Oidc
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
+from relay.people.reads import Reads
 from relay.people.sessions import Sessions
+from relay.people.staff import Staff
 from relay.people.viewers import ViewerTokens
+from relay.record.record import PublicRecord
+from relay.request.appeals import Appeals
+from relay.request.checking import Checking
 from relay.request.desk import Desk
+from relay.request.drafts import Drafts
 from relay.request.moderation import Moderation
+from relay.request.outcomes import Outcomes
 from relay.request.publishing import Publishing
 from relay.store import commands as command_rows
 from relay.store import events, fleet
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
 from relay.verify.agency_key import AgencyKey
+from relay.web.admin.services import AdminServices
 from relay.web.agency.services import AgencyServices
+from relay.web.letters import PageLetters
 from relay.web.pages import Pages
-from relay.web.public.app import PublicServices
+from relay.web.public.onboarding import OnboardingServices
+from relay.web.public.services import PublicServices
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
 from tests.fakes.objects import RememberingBucket
+from tests.fakes.placing import time_of
+from tests.fakes.post import RememberingPost
 from tests.fakes.record import RememberingRecord
+from tests.fakes.town_clock import WoundManualClock
 from tests.fakes.witnessed_log import WitnessedLog
 from tests.relay.databases import open_database
 from tests.relay.register_town import EASY, NAME, QUICK, RegisterTown
@@ -96,6 +116,7 @@ class World:
     agencies: Agencies
     desk: Desk
     moderation: Moderation
+    appeals: Appeals
     publishing: Publishing
     town: RegisterTown
     app: Any
@@ -104,7 +125,23 @@ class World:
     seq: dict[str, int] = field(default_factory=dict)
     record: RememberingRecord = field(default_factory=RememberingRecord)
 
+    oidc: tuple[OidcConfig, ...] = ()
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    maps: Maps = field(default_factory=Maps)
+    post: RememberingPost = field(default_factory=RememberingPost)
+    has_mail: bool = True
     agreement: Agreement | None = None
+
+    @cached_property
+    def onboarding(self) -> Onboarding:
+        """How agencies come in; letters go to `post`."""
+        return Onboarding(
+            self.database,
+            self.clock,
+            self.register,
+            letters=PageLetters(RELAY_URL),
+            mailer=self.post if self.has_mail else None,
+        )
 
     @property
     def agency(self) -> Agreement:
@@ -131,6 +168,10 @@ class World:
     async def invite_officer(self, agency: str = "lakeland") -> str:
         async with self.database.begin() as tx:
             return await invite_officer(tx, self.clock.wall_ms(), agency=agency)
+
+    async def invite_admin(self) -> str:
+        async with self.database.begin() as tx:
+            return await invite_admin(tx, self.clock.wall_ms())
 
     async def enrol(self) -> str:
         """Enrol a doorbell and return its device id."""
@@ -238,9 +279,14 @@ async def open_world(
     name: str = NAME,
     delays: Delays = QUICK,
     limits: Limits | None = None,
+    maps: Maps | None = None,
+    has_mail: bool = True,
+    oidc: tuple[OidcConfig, ...] = (),
+    limits_config: LimitsConfig = LimitsConfig(),  # noqa: B008 (frozen)
+    clock: ManualClock | None = None,
 ) -> AsyncIterator[World]:
     """Build a relay in `folder` with one agency, lakeland, in an example town unless named."""
-    clock = ManualClock()
+    clock = clock or ManualClock()
     database = await open_database(folder / "relay.sqlite3")
     log = WitnessedLog(clock)
     register = RelayRegister(log, database, clock, origin=f"{name}/register")
@@ -261,11 +307,16 @@ async def open_world(
         agencies=Agencies(register, database, clock),
         desk=Desk(database, clock, register),
         moderation=Moderation(database, clock, register),
+        appeals=Appeals(database, clock),
         publishing=Publishing(database, clock, register, hub),
         town=RegisterTown(register),
         app=None,
         endpoints=Endpoints(push, resolve=named),
         push_key=PushKey.create(),
+        oidc=oidc,
+        limits=limits_config,
+        maps=maps or Maps(),
+        has_mail=has_mail,
     )
     world.delivery = Delivery(database, clock, world.bucket, commands, record=world.record)
     rules = EASY if name.startswith("example.") else Limits()
@@ -299,7 +350,8 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     sessions = Sessions(database, clock)
     town = world.register.origin.partition("/")[0]
     town = town if town.startswith(EXAMPLE_PREFIX) else ""
-    pages = Pages(relay_name="Testtown", example_town=town)
+    town_clock = clock.town if isinstance(clock, WoundManualClock) else None
+    pages = Pages(relay_name="Testtown", example_town=town, town_clock=town_clock)
     deletions = Deletions(database, clock, Happenings(world.log), world.agencies)
     return HttpServices(
         api=ApiServices(
@@ -327,6 +379,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             push=PushSubscriptions(
                 database=database, clock=clock, endpoints=world.endpoints, key=world.push_key
             ),
+            reads=Reads(database, clock),
         ),
         agency=AgencyServices(
             clock=clock,
@@ -334,23 +387,63 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             pages=pages,
             ceremonies=Ceremonies(database, clock, officers, role="officer"),
             sessions=sessions,
+            oidc=Oidc(
+                database,
+                clock,
+                world.oidc,
+                redirect_uri=f"{RELAY_URL}/agency/oidc/callback",
+                is_loopback_allowed=True,
+                machine=clock,
+            ),
+            staff=Staff(database, clock),
+            settings=Settings(database, clock),
             agencies=world.agencies,
             desk=world.desk,
+            checking=Checking(database, world.register),
+            drafts=Drafts(database, clock),
+            maps=world.maps,
             delivery=world.delivery,
             deletions=deletions,
+            chains=Chains(database, clock),
+            outcomes=Outcomes(database, clock, world.register, Happenings(world.log)),
+            appeals=Appeals(database, clock),
+            reads=Reads(database, clock),
             bucket_origin=BUCKET_ORIGIN,
+        ),
+        admin=AdminServices(
+            clock=clock,
+            site=officers,
+            pages=pages,
+            ceremonies=Ceremonies(database, clock, officers, role="admin"),
+            sessions=sessions,
+            agencies=world.agencies,
+            moderation=world.moderation,
+            appeals=Appeals(database, clock),
+            reads=Reads(database, clock),
+            onboarding=world.onboarding,
+        ),
+        onboarding=OnboardingServices(
+            pages=pages,
+            onboarding=world.onboarding,
+            agencies=world.agencies,
+            clock=clock,
+            origin=RELAY_URL,
         ),
         public=PublicServices(
             pages=pages,
             agencies=world.agencies,
-            desk=world.desk,
-            deletions=deletions,
+            record=PublicRecord(database, world.register, time_of=time_of),
             owner_origin=OWNER_ORIGIN,
+            public_url=RELAY_URL,
+            relay_name="Testtown",
         ),
         owner_origins=[OWNER_ORIGIN, OWN_MACHINE],
         public_url=RELAY_URL,
         enrol=_refuse_enrolment,
         check_health=_health,
+        town_clock=town_clock,
+        limits=world.limits,
+        limits_clock=clock,
     )
 
 

@@ -1,5 +1,6 @@
 """`doorward-agency` on real files: keys, the agreement, officers' certificates, answers."""
 
+import json
 import stat
 from pathlib import Path
 
@@ -165,10 +166,33 @@ def test_cells_may_come_from_a_file(keys: Path, text: Path, tmp_path: Path) -> N
     assert agreement.cells == [CELL, "8928308280bffff", "89283082873ffff"]
 
 
+def test_a_jurisdiction_may_come_from_geojson(keys: Path, text: Path, tmp_path, capsys) -> None:
+    area = tmp_path / "area.geojson"
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "areas.json").read_text())
+    square = vectors["areas"][0]
+    area.write_text(json.dumps(square["geojson"]))
+    assert agree(keys, text, "--area", area) == 0
+    signed = decode(SignedAgreement, (keys / "agreement.json").read_bytes())
+    agreement = decode_canonical(Agreement, signed.agreement.encode())
+    assert agreement.cells == sorted([CELL, *square["cells"]])
+    assert "73 cells, about 7.7 km², latitude 59.3" in capsys.readouterr().out
+
+
+def test_an_area_that_cannot_be_is_refused_in_words(
+    keys: Path, text: Path, tmp_path, capsys
+) -> None:
+    area = tmp_path / "area.geojson"
+    bow = [[18, 59], [18.1, 59.1], [18.1, 59], [18, 59.1], [18, 59]]
+    area.write_text(json.dumps({"type": "Polygon", "coordinates": [bow]}))
+    assert agree(keys, text, "--area", area) == 2
+    assert "crosses itself, near latitude 59.0000" in capsys.readouterr().err
+    assert not (keys / "agreement.json").exists()
+
+
 # --- officers ---
 
 
-@pytest.mark.parametrize("role", ["officer", "approver"])
+@pytest.mark.parametrize("role", ["officer", "approver", "records", "admin"])
 def test_certifies_an_officers_passkey_in_a_role(keys: Path, tmp_path: Path, role: str) -> None:
     officer = officer_file()
     (tmp_path / "officer.json").write_bytes(officer.encode())

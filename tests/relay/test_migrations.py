@@ -17,10 +17,13 @@ from sqlalchemy.schema import CreateTable
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.__main__ import main
 from relay.errors import SchemaTooOld, StoreError
+from relay.people.secrets import hash_of
+from relay.people.sessions import Sessions
 from relay.store import events, fleet, health
 from relay.store.database import Database
 from relay.store.migrations import STEPS
 from relay.store.schema import SCHEMA_VERSION, metadata
+from tests.fakes.clock import ManualClock
 from tests.relay.databases import ON_SQLITE_ONLY
 from tests.relay.servers import Broker
 from tests.rigs.postgres import MISSING, programs, run_postgres
@@ -109,6 +112,21 @@ async def test_what_one_officer_asked_alone_is_dropped_and_the_officer_stays(old
             assert raw.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
         assert raw.execute("SELECT name FROM accounts").fetchall() == [("Officer Berg",)]
         assert raw.execute("PRAGMA foreign_key_check").fetchall() == []
+
+
+async def test_who_was_signed_in_stays_so_and_can_end_that_session_by_name(old: Path) -> None:
+    with sqlite3.connect(old) as raw:
+        raw.execute("INSERT INTO accounts VALUES ('s', 'owner', NULL, 'Ada', 1)")
+        row = (hash_of("token"), "s", 7, 2**60, "c")
+        raw.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", row)
+    database = await Database.open(old, is_migrating=True)
+    standing = Sessions(database, ManualClock())
+    session = await standing.find("token", "owner")
+    assert session is not None
+    assert (session.csrf, session.created_ms, session.address) == ("c", 7, "")
+    assert await standing.end_one("s", session.id)
+    assert await standing.find("token", "owner") is None
+    await database.close()
 
 
 async def test_it_is_brought_forward_once_and_then_only_opened(old: Path) -> None:

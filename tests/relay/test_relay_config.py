@@ -40,7 +40,9 @@ def test_the_example_explains_every_key() -> None:
         if is_explained and (match := re.match(r"([a-z_]+) = ", line)):
             explained.add(match[1])
     document = example()
-    tables = ("broker", "bucket", "live", "push", "log")
+    tables = ("broker", "bucket", "live", "push", "log", "example", "mail", "map", "limits")
+    (document["oidc"],) = document["oidc"]
+    tables = (*tables, "oidc", "metrics", "public")
     keys = {key for key in document if key not in tables}
     assert explained == keys.union(*(document[table] for table in tables))
     for key in document:  # and there is no key that it leaves out
@@ -88,6 +90,14 @@ def refuses_without(key: str) -> bool:
         ("broker.mqtt_port", "8403"),
         ("broker.mqtt_host", "a\nb"),
         ("broker", 7),
+        ("limits.trusted_proxies", "127.0.0.1"),
+        ("limits.trusted_proxies", ["10.0.0.1/8"]),
+        ("limits.trusted_proxies", ["::ffff:10.0.0.0/104"]),
+        ("limits.factor", 0),
+        ("metrics.listen", "9464"),
+        ("metrics.listen", 9464),
+        ("limits.factor", True),
+        ("oidc", {"agency": "lakeland"}),
         ("log.name", "With Spaces"),
         ("log.name", "ends.with."),
         ("log.policy", ""),

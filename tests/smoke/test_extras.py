@@ -81,7 +81,8 @@ def environment(folder: Path, extra: str) -> Path:
             ["gpiozero", "paho", "numpy", "PIL", "relay", "firmware.app", "firmware.capture"],
         ),
         ("officer", "relay.agency.officer_passkey", ["aiortc", "av", "sqlalchemy", "starlette"]),
-        ("officer", "relay.agency_cli", ["fido2", "httpx2", "sqlalchemy", "firmware.owner"]),
+        ("officer", "relay.agency.jurisdiction", ["fido2", "sqlalchemy", "starlette"]),
+        ("officer", "relay.agency_cli", ["fido2", "h3", "httpx2", "sqlalchemy", "firmware.owner"]),
         (
             "verify",
             "relay.verify",

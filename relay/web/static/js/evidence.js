@@ -1,7 +1,7 @@
 /**
  * Evidence: fetched sealed, opened with the agency's key file in this page, checked, shown.
  *
- * The key file is read here and goes nowhere. The checks are those of `doorward-verify`; whom to
+ * Or it is saved sealed, and opened elsewhere. The key file is read here and goes nowhere. The checks are those of `doorward-verify`; whom to
  * believe about the logs, and the fleet's certificate, a page of the relay can't know: it says so.
  * @module
  */
@@ -19,6 +19,7 @@ import { checkEvidence } from "./verify/report.js";
 /** @typedef {import("./verify/report.js").Recording} Recording */
 /** @typedef {import("./verify/papers.js").Evidence} Opened */
 
+const FORGET_AFTER_MS = 60_000;
 const section = /** @type {HTMLElement} */ (document.getElementById("evidence"));
 const open = /** @type {HTMLButtonElement} */ (document.getElementById("open"));
 
@@ -42,7 +43,18 @@ open.addEventListener("click", () =>
   }),
 );
 
-open.disabled = false; // the page draws it disabled, so that no click comes before this module
+const save = /** @type {HTMLButtonElement} */ (document.getElementById("save"));
+save.addEventListener("click", () =>
+  guarded(save, async () => {
+    say(t("downloading"));
+    const link = fileLink(`${section.dataset.package}.dwpkg`, await fetchPackage());
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), FORGET_AFTER_MS);
+    say(t("saved_package"));
+  }),
+);
+
+for (const button of [open, save]) button.disabled = false; // drawn disabled: no click comes before this
 
 /** @param {number} code */
 function outcomeOf(code) {

@@ -7,6 +7,9 @@ import { filledApart } from "./protocol/plain_text.js";
 const texts = JSON.parse(document.getElementById("texts")?.textContent ?? "{}");
 const csrf = document.querySelector('meta[name="csrf"]')?.getAttribute("content") ?? "";
 
+/** Where the pages begin on which one signs in as an administrator, or else as an officer. */
+export const FACE = /^\/admin(\/|$)/.test(location.pathname) ? "/admin" : "/agency";
+
 /** The relay refused; the message is its own. */
 export class Refused extends Error {}
 
@@ -41,7 +44,7 @@ export async function post(path, body = {}) {
 /** @param {{code: string, message: string} | undefined} error @param {Response} response */
 function refusal(error, response) {
   const known = `code.${error?.code}`;
-  return known in texts ? t(known) : t("failed", { message: error?.message ?? response.statusText });
+  return known in texts ? t(known, { message: error?.message ?? "" }) : t("failed", { message: error?.message ?? response.statusText });
 }
 
 /** @param {string} id @returns {any} what the page's JSON block of that id holds, or null */
@@ -113,7 +116,7 @@ markCurrentPage();
 const signOut = /** @type {HTMLButtonElement | null} */ (document.getElementById("sign-out"));
 signOut?.addEventListener("click", () =>
   guarded(signOut, async () => {
-    await post("/agency/logout");
-    location.assign("/agency");
+    await post(`${FACE}/logout`);
+    location.assign(FACE);
   }),
 );

@@ -1,10 +1,10 @@
 /**
- * An officer signs in, or adds a passkey by an invitation.
+ * An officer or an administrator signs in, or adds a passkey by an invitation.
  * @module
  */
 import { findDemoPasskey } from "./browser/demo_passkey.js";
 import { createPasskey, hasAuthenticator, passkeyLogin } from "./browser/passkey.js";
-import { guarded, post, say, t } from "./page.js";
+import { FACE, guarded, post, say, t } from "./page.js";
 
 const demo = /** @type {HTMLInputElement | null} */ (document.getElementById("demo-passkey"));
 const signIn = /** @type {HTMLButtonElement | null} */ (document.getElementById("sign-in"));
@@ -23,11 +23,11 @@ async function offerDemoPasskey() {
 signIn?.addEventListener("click", () =>
   guarded(signIn, async () => {
     say(t("signing_in"));
-    const { session, options } = await post("/agency/login/options");
+    const { session, options } = await post(`${FACE}/login/options`);
     const credential = await passkeyLogin(options, { isDemo: isDemo() });
-    await post("/agency/login/verify", { session, credential });
+    await post(`${FACE}/login/verify`, { session, credential });
     say(t("signed_in"));
-    location.assign("/agency");
+    location.assign(FACE);
   }),
 );
 
@@ -38,24 +38,32 @@ join?.addEventListener("submit", (event) => {
     say(t("working"));
     const name = String(new FormData(join).get("name") ?? "").trim();
     const invitation = join.dataset.invitation ?? "";
-    const { session, options } = await post("/agency/register/options", { invitation, name });
+    const isSignedIn = join.dataset.step === "passkey"; // by their agency's own sign-in
+    const begin = isSignedIn ? {} : { invitation, name };
+    const path = `${FACE}/${isSignedIn ? "passkey" : "register"}`;
+    const { session, options } = await post(`${path}/options`, begin);
     const credential = await createPasskey(options, { isDemo: isDemo() });
-    const { officer } = await post("/agency/register/verify", { session, credential });
+    const { officer } = await post(`${path}/verify`, { session, credential });
     say(t("passkey_added"));
     showJoined(officer);
   });
 });
 
-/** @param {{officer_id: string, name: string, passkey: unknown}} officer */
+/** @param {{officer_id: string, name: string, passkey: unknown} | undefined} officer an officer's file is for their agency */
 function showJoined(officer) {
-  const file = new Blob([`${JSON.stringify(officer, null, 2)}\n`], { type: "application/json" });
-  const link = document.getElementById("officer-file");
-  link?.setAttribute("href", URL.createObjectURL(file));
-  link?.setAttribute("data-officer", JSON.stringify(officer));
+  if (officer !== undefined) offerFile(officer);
   const joined = document.getElementById("joined");
   joined?.removeAttribute("hidden");
   join?.toggleAttribute("hidden", true);
   joined?.querySelector("h2")?.focus();
+}
+
+/** @param {{officer_id: string, name: string, passkey: unknown}} officer */
+function offerFile(officer) {
+  const file = new Blob([`${JSON.stringify(officer, null, 2)}\n`], { type: "application/json" });
+  const link = document.getElementById("officer-file");
+  link?.setAttribute("href", URL.createObjectURL(file));
+  link?.setAttribute("data-officer", JSON.stringify(officer));
 }
 
 void offerDemoPasskey();

@@ -1,0 +1,253 @@
+"""A relay on which everything has happened, some of it a thousand times; and an empty one.
+
+What can be done by real people is; what would take minutes of signing is put where it is kept.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import h3
+import msgspec
+from msgspec.structs import replace
+
+from firmware.protocol.encoding import new_id, sha256_hex
+from firmware.protocol.events import PackageWithdrawn
+from firmware.protocol.register.entries import Limits, OfficerRevoked
+from firmware.protocol.register.records import RequestRecord
+from firmware.protocol.requests import EvidenceRequest
+from relay.config_people import LimitsConfig
+from relay.evidence.sweeping import Sweeping
+from relay.people.sessions import open_session
+from relay.request.drafts import DraftForm
+from relay.store import onboardings, packages, people, reads, requests
+from relay.store.people import Account
+from tests.fakes.placing import place_entries
+from tests.fakes.town_clock import WoundManualClock
+from tests.flows.every_page import ADMIN, GUEST, House
+from tests.relay.admin_people import Admin, signed_in_admin, waiting_request
+from tests.relay.evidence_packages import deliver_package
+from tests.relay.http_people import Officer, id_of, paired_owner
+from tests.relay.http_world import CELLS, DAY_MS, RELAY_URL, World, open_world
+from tests.relay.onboarding_people import TEXT, Applicant, hand_in, prepare
+from tests.relay.record_world import fill
+from tests.relay.register_town import NAME
+
+MANY = 1000
+LONG_TEXT = "A bicycle was taken from the yard behind the school, and somebody saw a van. " * 8
+LONG_NAME = "Polismyndighetens regionledningskansli, utredningsenheten Öst"
+AREA = sorted(h3.grid_disk(CELLS[0], 5))
+AGENCY_ADMIN = "agency administrator"
+JSON = {"Content-Type": "application/json"}
+
+
+@asynccontextmanager
+async def empty_house(folder: Path) -> AsyncIterator[House]:
+    """Open a relay on its first day: an agency takes part, and nobody asked for anything."""
+    async with _world(folder) as world:
+        house = House(world, {GUEST: world.browser(RELAY_URL)})
+        for who in ("approver", AGENCY_ADMIN):
+            await _join(house, who)
+        house.people[ADMIN] = (await signed_in_admin(world)).http
+        yield house
+
+
+@asynccontextmanager
+async def full_house(folder: Path) -> AsyncIterator[House]:
+    """Open a relay with something on every page."""
+    async with _world(folder) as world:
+        house = House(world, {GUEST: world.browser(RELAY_URL)})
+        officer, asked = await fill(world)
+        assert officer.partner is not None
+        house.people |= {"officer": officer.http, "approver": officer.partner.http}
+        mia, bo = [await signed_in_admin(world, name) for name in ("Mia Sund", "Bo Ek")]
+        house.people[ADMIN] = bo.http
+        for who in ("records", AGENCY_ADMIN, "newcomer", "revoked"):
+            await _join(house, who)
+        await _come_by_oidc(house)
+        await _ask(house, officer, mia)
+        await _deliver(house, officer, asked[0])
+        await _onboard(house, bo)
+        await _come_in_thousands(house, officer, asked[0])
+        house.ids |= {
+            "agency_id": ["lakeland", "mapleton"],
+            "log": ["register", "custody"],
+            "index": ["0"],
+            "year": [str(datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC).year)],
+            "sha256": [sha256_hex(TEXT.encode())],
+            "officer_id": [officer.officer_id],
+            "request_id": [*[one.id for one in asked], *house.ids["request_id"]],
+        }
+        house.more += _addresses(house)
+        yield house
+
+
+@asynccontextmanager
+async def _world(folder: Path) -> AsyncIterator[World]:
+    folder.mkdir(exist_ok=True)
+    clock = WoundManualClock(folder / "town-clock.json", log=NAME)
+    clock.machine.set_wall_ms(time.time_ns() // 1_000_000)
+    limits = LimitsConfig(factor=1000)
+    rules = Limits(area_quiet_ms=0)
+    async with open_world(folder, clock=clock, limits=rules, limits_config=limits) as world:
+        begins_ms = clock.wall_ms()
+        await world.town.agree("lakeland", "Lakeland Police", cells=AREA, begins_ms=begins_ms)
+        yield world
+
+
+async def _join(house: House, who: str) -> None:
+    officer = Officer(house.world, f"Officer {who.title()}")
+    await officer.register()
+    if who == "revoked":
+        await officer.get_certified()
+        body = OfficerRevoked(agency="lakeland", officer_id=officer.officer_id)
+        await house.world.town.change(body)
+    elif who != "newcomer":
+        role: Any = "admin" if who == AGENCY_ADMIN else who
+        await officer.get_certified(role=role)
+    await officer.take_csrf()
+    house.people[who] = officer.http
+
+
+async def _come_by_oidc(house: House) -> None:
+    """Somebody whom their agency's own sign-in let in: they have no passkey yet."""
+    account = Account(id="frost", role="officer", agency="lakeland", name="Officer Frost")
+    async with house.world.database.begin() as tx:
+        await people.add_account(tx, account, house.world.clock.wall_ms())
+        token = await open_session(tx, account, house.world.clock.wall_ms())
+    house.people["without passkey"] = house.world.browser(RELAY_URL)
+    house.people["without passkey"].cookies.set("dw_agency", token, path="/agency")
+
+
+async def _ask(house: House, officer: Officer, moderator: Admin) -> None:
+    """Drafts and requests in every state that a desk has them in."""
+    world, ids = house.world, house.ids["request_id"]
+    for case in ("K-WAITS", "K-GONE"):
+        draft = officer.sign(officer.write(text=LONG_TEXT, case_number=case))
+        await officer.hand_in(draft)
+        ids.append(id_of(draft))
+    await officer.take_back(ids[-1])
+    for end in ("moderation", "passed", "refused", "appealed"):
+        _, request_id = await waiting_request(world, officer, case_number=f"K-{end.upper()}")
+        ids.append(request_id)
+        decision = f"/requests/{request_id}/decision"
+        if end == "passed":
+            await moderator.send(decision, verdict="passed")
+        elif end != "moderation":
+            await moderator.send(decision, verdict="refused", category="assembly", reason=LONG_TEXT)
+        if end == "appealed":
+            text = {"csrf": officer.http.headers["X-CSRF"], "text": "It names a theft."}
+            await officer.http.post(f"/agency/requests/{request_id}/appeal", data=text)
+    form = DraftForm(case_number="K-DRAFT", text=LONG_TEXT, cells=CELLS[:1])
+    body = {"id": new_id(), "form": form}
+    await officer.http.post("/agency/drafts", content=msgspec.json.encode(body), headers=JSON)
+
+
+async def _deliver(house: House, officer: Officer, asked: EvidenceRequest) -> None:
+    """Evidence that just arrived, that was fetched, and that its owner wants to be deleted."""
+    world = house.world
+    device = await world.enrol()
+    owner = await paired_owner(world, device)
+    await deliver_package(world, asked.id)
+    await deliver_package(world, asked.id, download_by=officer)
+    wanted_back = await deliver_package(world, asked.id, device=device, download_by=officer)
+    await world.delivery.take_withdrawn(device, PackageWithdrawn(package_id=wanted_back))
+    sweeping = Sweeping(
+        database=world.database, clock=world.clock, objects=world.bucket, delivery=world.delivery
+    )
+    await sweeping.sweep()
+    await place_entries(world.database, world.clock)
+    async with world.database.read() as tx:
+        (found,) = await reads.search_people(tx, owner.name, limit=1)
+        arrived = await packages.list_delivered(tx, "lakeland")
+    house.ids["account_id"].append(found.id)
+    house.ids["package_id"] += [one.package_id for one in arrived] + [wanted_back]
+
+
+async def _onboard(house: House, admin: Admin) -> None:
+    """Agencies that just asked, that proved their address, and that are let in."""
+    world = house.world
+    asking, confirmed = [Applicant(world, agency=name) for name in ("oakdale", "pinewood")]
+    for one in (asking, confirmed):
+        await one.ask(name=LONG_NAME)
+    await confirmed.confirm()
+    enrolled = await Applicant(world, agency="cedarvale").enrolled()
+    joined = await Applicant(world).enrolled()
+    await hand_in(admin, joined, await prepare(admin, joined), *world.town.admins)
+    renewing = await Applicant(world, agency="birchwood").enrolled()
+    await prepare(admin, renewing)
+    everybody = (joined, enrolled, renewing, confirmed, asking)
+    house.ids["onboarding_id"] += [one.id for one in everybody]
+
+
+async def _come_in_thousands(house: House, officer: Officer, asked: EvidenceRequest) -> None:
+    """A thousand colleagues, agencies that ask, packages, and requests in the register."""
+    world, now_ms = house.world, house.world.clock.wall_ms()
+    device = await world.enrol()
+    draft = officer.sign(officer.write())
+    async with world.database.begin() as tx:
+        for number in range(MANY):
+            request = officer.write(case_number=f"D-{number}")
+            mine = {"account_id": officer.officer_id, "digest": f"{number}", "now_ms": now_ms}
+            await requests.add_draft(tx, draft, request, **mine)
+            await requests.set_state(tx, request.id, "taken_back", now_ms)
+            name = f"Officer {number:04}"
+            account = Account(id=f"a{number}", role="officer", agency="lakeland", name=name)
+            await people.add_account(tx, account, now_ms)
+            fields = {"agency": f"agency-{number}", "name": f"Agency {number}"}
+            await onboardings.add(
+                tx, f"{number:026d}", email="chief@x.gov", now_ms=now_ms - number, **fields
+            )
+            package = packages.Package(
+                package_id=new_id(),
+                request_id=asked.id,
+                device=device,
+                agency="lakeland",
+                size_bytes=1,
+                part_bytes=1,
+                part_sha256=("a" * 64,),
+                upload_id=None,
+                object_key=f"k{number}",
+                state="delivered",
+                at_ms=now_ms - 5 * DAY_MS - number,
+            )
+            await packages.add_package(tx, package)
+    view = await world.register.view()
+    (record,) = [one for one in view.register.requests.values() if one.request.id == asked.id]
+    written = officer.write(text=LONG_TEXT)
+    for number in range(MANY):  # as the register would hold them
+        request = replace(written, id=new_id(), case_number=f"C-{number}")
+        view.register.requests[f"{number:064x}"] = RequestRecord(
+            index=record.index, request=request, signed=record.signed, keeps_from=0
+        )
+        view.register._digests[request.id] = f"{number:064x}"
+
+
+def _addresses(house: House) -> list[tuple[str, str]]:
+    """Return what stands behind no route alone: other states of a page, and refusals."""
+    return [
+        *((who, "/agency") for who in house.people if who not in (GUEST, ADMIN)),
+        (GUEST, "/agency/requests"),
+        (AGENCY_ADMIN, "/agency/requests"),
+        ("newcomer", "/agency/evidence"),
+        ("revoked", "/agency/requests"),
+        ("officer", "/agency/evidence?page=20"),
+        ("officer", "/agency/requests/nobodys"),
+        (AGENCY_ADMIN, "/agency/staff?page=21"),
+        ("officer", "/agency/requests?page=20"),
+        (ADMIN, "/admin"),
+        (ADMIN, "/admin/accounts?q=Officer"),
+        (ADMIN, "/admin/accounts?q=nobody+of+this+name"),
+        (ADMIN, "/admin/onboardings?page=20"),
+        (ADMIN, "/admin/requests/nobodys"),
+        (GUEST, "/requests?page=20"),
+        (GUEST, "/requests?case=nothing"),
+        (GUEST, "/requests?from=never"),
+        (GUEST, "/entries?kind=request"),
+        (GUEST, "/agreements/compare?agency=lakeland"),
+        (GUEST, "/no-such-page"),
+        *((GUEST, f"/for-agencies/{one}") for one in house.ids["onboarding_id"]),
+    ]

@@ -1,0 +1,167 @@
+"""What the relay's pages take, as an OpenAPI document: made from the running app's own routes.
+
+A route that nobody describes here gets any JSON and any form, so that none is left out.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from firmware.protocol.claims import EnrolmentRequest
+from firmware.protocol.custody import SignedDeletionAnswer
+from firmware.protocol.register.entries import ChangeLeaf
+from firmware.protocol.requests import SignedCertificate
+from relay.web.admin import sign_in as admin_sign_in
+from relay.web.agency import asking, drafts, outcomes, requests, sign_in
+from tests.relay.http_world import API
+
+Named = tuple[str, str]
+Json = dict[str, Any]
+
+REQUEST: Final = "/agency/requests/{request_id}"
+PACKAGE: Final = "/agency/evidence/{package_id}"
+FOR_AGENCIES: Final = "/for-agencies/{onboarding_id}"
+CASE: Final = "/admin/onboardings/{onboarding_id}"
+JSON_BODIES: Final[dict[str, Any]] = {
+    "/enrol": EnrolmentRequest,
+    **{
+        f"/{face}/{step}": body
+        for face, module in (("agency", sign_in), ("admin", admin_sign_in))
+        for step, body in (
+            ("register/options", module.RegisterOptionsIn),  # type: ignore[attr-defined]
+            ("register/verify", module.CredentialIn),  # type: ignore[attr-defined]
+            ("login/options", module.LoginOptionsIn),  # type: ignore[attr-defined]
+            ("login/verify", module.CredentialIn),  # type: ignore[attr-defined]
+        )
+    },
+    "/agency/passkey/options": sign_in.LoginOptionsIn,
+    "/agency/passkey/verify": sign_in.CredentialIn,
+    "/agency/officers/{officer_id}/certificate": SignedCertificate,
+    "/agency/officers/{officer_id}/revocation": ChangeLeaf,
+    "/agency/requests": requests.DraftIn,
+    "/agency/requests/check": asking.CheckIn,
+    "/agency/drafts": drafts.SaveIn,
+    f"{REQUEST}/cosign": requests.CosignIn,
+    f"{REQUEST}/take-back": requests.TakeBackIn,
+    f"{REQUEST}/withdraw": requests.WithdrawIn,
+    f"{REQUEST}/outcome": outcomes.OutcomeIn,
+    f"{PACKAGE}/deletion-answer": SignedDeletionAnswer,
+}
+FORMS: Final[dict[str, tuple[str, ...]]] = {
+    "/town": ("ahead_ms", "step"),
+    "/for-agencies": ("agency", "name", "email"),
+    f"{FOR_AGENCIES}/code": ("code",),
+    f"{FOR_AGENCIES}/code/again": (),
+    "/agency/sessions/end": ("session",),
+    "/agency/staff/invitations": ("email",),
+    "/agency/staff/{officer_id}/sessions/end": ("session",),
+    "/agency/settings": ("networks", "max_sessions"),
+    "/agency/drafts/{draft_id}/delete": (),
+    "/agency/requests/new": (
+        *("action", "draft_id", "case_number", "incident_type", "text", "reason", "contact"),
+        *("danger", "cells", "cell", "from", "to", "retention_days", "onward_sharing"),
+        "cosigner",
+    ),
+    f"{REQUEST}/appeal": ("text",),
+    "/admin/requests/{request_id}/decision": ("verdict", "category", "reason"),
+    "/admin/requests/{request_id}/appeal": ("verdict", "reason"),
+    "/admin/accounts/{account_id}/suspend": ("is_sure",),
+    "/admin/accounts/{account_id}/restore": (),
+    f"{CASE}/code": (),
+    f"{CASE}/refuse": ("reason",),
+    f"{CASE}/prepare": (),
+}
+FILES: Final[dict[str, str]] = {
+    f"{FOR_AGENCIES}/enrolment": "file",
+    f"{FOR_AGENCIES}/area": "file",
+    f"{CASE}/signed": "file",
+    f"{PACKAGE}/answer": "answer",
+}
+"""Where files come in, and the form's field."""
+QUERIES: Final[dict[str, tuple[str, ...]]] = {
+    "/requests": ("case", "place", "agency", "state", "from", "to", "emergency", "owed"),
+    "/entries": ("log", "kind", "agency", "detail", "quarter", "subject"),
+    "/agreements/compare": ("agency", "old", "new", "from", "to"),
+    "/agency/oidc/start": ("agency",),
+    "/agency/oidc/callback": ("state", "code", "iss", "error"),
+    "/agency/requests/new": ("draft",),
+    "/agency/places": ("q",),
+    "/admin/accounts": ("q",),
+}
+"""By how a path begins; every page also takes `page` and `lang`."""
+TEXT: Final[Json] = {"type": "string", "maxLength": 300}
+DAY: Final[Json] = {"anyOf": [{"type": "string", "format": "date"}, TEXT]}
+COUNT: Final[Json] = {"anyOf": [{"type": "integer"}, TEXT]}
+WORDS: Final[dict[str, Json]] = {
+    "page": COUNT,
+    "old": COUNT,
+    "new": COUNT,
+    "from": DAY,
+    "to": DAY,
+    "lang": {"enum": ["en", "sv", "xx"]},
+    "retention_days": COUNT,
+    "ahead_ms": COUNT,
+    "max_sessions": COUNT,
+    "step": {"enum": ["minutes", "batch", "day", "week", "year"]},
+    "action": {"enum": ["save", "check", ""]},
+    "verdict": {"enum": ["passed", "refused", "upheld", "overturned", ""]},
+    "session": {"enum": ["", "a" * 16]},
+    "log": {"enum": ["custody", "register", "capture", ""]},
+    "place": {"anyOf": [{"enum": ["40.7,-74.0", "8928308280fffff", "91,181"]}, TEXT]},
+}
+
+
+def describe_pages(routes: list[Named]) -> Json:
+    """Return the document of all routes outside the API."""
+    bodies = sorted({kind.__name__: kind for kind in JSON_BODIES.values()}.items())
+    template = "#/components/schemas/{name}"
+    kinds = [kind for _, kind in bodies]
+    refs, components = msgspec.json.schema_components(kinds, ref_template=template)
+    schemas = {id(kind): ref for kind, ref in zip(kinds, refs, strict=True)}
+    by_name = {kind.__name__: schemas[id(kind)] for kind in kinds}
+    paths: dict[str, Json] = {}
+    for method, path in routes:
+        if not path.startswith(API):
+            paths.setdefault(path, {})[method.lower()] = _operation(method, path, by_name)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "The relay's pages", "version": "1"},
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _operation(method: str, path: str, schemas: dict[str, Json]) -> Json:
+    names = [part.partition("}")[0] for part in path.split("{")[1:]]
+    found: Json = {
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {**TEXT, "minLength": 1}}
+            for name in names
+        ],
+        "responses": {"200": {"description": "done"}},
+    }
+    if method == "GET":
+        asked = [name for begin, more in QUERIES.items() if path.startswith(begin) for name in more]
+        found["parameters"] += [
+            {"name": name, "in": "query", "schema": WORDS.get(name, TEXT)}
+            for name in dict.fromkeys(["page", "lang", *asked])
+        ]
+    else:
+        found["requestBody"] = {"required": True, "content": _content(path, schemas)}
+    return found
+
+
+def _content(path: str, schemas: dict[str, Json]) -> Json:
+    if path in JSON_BODIES:
+        return {"application/json": {"schema": schemas[JSON_BODIES[path].__name__]}}
+    if path in FILES:
+        fields: Json = {FILES[path]: {"type": "string", "format": "binary"}}
+        return {"multipart/form-data": {"schema": _form(fields)}}
+    fields = {name: WORDS.get(name, TEXT) for name in FORMS.get(path, ())}
+    form = {"application/x-www-form-urlencoded": {"schema": _form(fields)}}
+    return form if path in FORMS else {**form, "application/json": {"schema": {}}}
+
+
+def _form(fields: Json) -> Json:
+    """Return the schema of a form; the session's CSRF token goes along in a header."""
+    return {"type": "object", "properties": fields}

@@ -1,0 +1,230 @@
+"""The clock of an invented town: who may have one, how it is wound, and what its page shows."""
+
+import asyncio
+import re
+import tomllib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from firmware.protocol.register.entries import Delays
+from firmware.protocol.town_clock import MAX_OFFSET_MS, TownClock, Winding, read_offset_ms
+from relay.clock import MOST_AT_ONCE_MS, WoundClock, clock_of
+from relay.config import parse
+from relay.errors import ClockRefused, ConfigError
+from tests.fakes.clock import ManualClock
+from tests.fakes.town_clock import WoundManualClock
+from tests.relay.http_people import Officer
+from tests.relay.http_world import API, DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.relay.register_town import NAME
+from tests.relay.test_relay_config import example
+
+MINUTE_MS = 60_000
+SLOW = Delays(slot_ms=2_000)
+"""As everywhere, but for the slots."""
+
+
+@pytest.fixture
+async def town(tmp_path: Path) -> AsyncIterator[World]:
+    clock = WoundManualClock(tmp_path / "town-clock.json", log=NAME)
+    async with open_world(tmp_path, clock=clock, delays=SLOW) as world:
+        yield world
+
+
+def clock_in(folder: Path) -> WoundClock:
+    return WoundClock(folder / "clock.json", logs=["example.town"], machine=ManualClock())
+
+
+def press(
+    world: World, step: str, *, seen_ms: int, origin: str | None = RELAY_URL
+) -> "asyncio.Future[httpx2.Response]":
+    browser = world.browser(RELAY_URL)
+    del browser.headers["Origin"]
+    headers = {} if origin is None else {"Origin": origin}
+    fields = {"ahead_ms": str(seen_ms), "step": step}
+    return asyncio.ensure_future(browser.post("/town", data=fields, headers=headers))
+
+
+def test_a_file_that_is_not_there_says_that_nobody_wound_it(tmp_path: Path) -> None:
+    clock = clock_in(tmp_path)
+    assert clock.wall_ms() == ManualClock().wall_ms()
+    assert clock.wind(DAY_MS, seen_ms=0) == DAY_MS
+    assert clock.wall_ms() == ManualClock().wall_ms() + DAY_MS
+
+
+def test_everybody_who_has_the_file_sees_it_at_once(tmp_path: Path) -> None:
+    mine, other = clock_in(tmp_path), Winding(tmp_path / "clock.json")
+    mine.wind(DAY_MS, seen_ms=0)
+    assert other.offset_ms() == DAY_MS
+    mine.wind(MINUTE_MS, seen_ms=DAY_MS)
+    assert other.offset_ms() == DAY_MS + MINUTE_MS
+
+
+@pytest.mark.parametrize("data", [b"", b"{}x", b'{"offset_ms":-1,"v":1}', b"\x00" * 999])
+def test_a_file_that_is_spoilt_changes_nothing_and_never_winds_back(
+    tmp_path: Path, data: bytes
+) -> None:
+    path = tmp_path / "clock.json"
+    path.write_bytes(TownClock(offset_ms=DAY_MS).encode())
+    winding = Winding(path)
+    path.unlink()
+    assert winding.offset_ms() == DAY_MS
+    path.write_bytes(data)
+    assert winding.offset_ms() == DAY_MS
+    path.write_bytes(TownClock(offset_ms=5).encode() + b" ")
+    assert winding.offset_ms() == DAY_MS
+    path.write_bytes(data)
+    with pytest.raises(ClockRefused):
+        WoundClock(path, logs=["example.town"])
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [["doorward.example.org"], ["example.town", "real.town"], [], [""], ["examples.town"]],
+)
+def test_no_log_but_an_examples_has_a_clock_to_wind(tmp_path: Path, logs: list[str]) -> None:
+    """Seen to fail with `check_is_example` out of `WoundClock`."""
+    (tmp_path / "clock.json").write_bytes(TownClock(offset_ms=DAY_MS).encode())
+    with pytest.raises(ClockRefused, match="example"):
+        WoundClock(tmp_path / "clock.json", logs=logs)
+
+
+@pytest.mark.parametrize("name", ["doorward.example.org", None])
+def test_relay_toml_of_a_real_town_names_no_such_clock(name: str | None) -> None:
+    """Seen to fail with the check out of `relay.config.parse`."""
+    document = example()
+    document["example"] = {"clock": "town-clock.json"}
+    document["log"]["name"] = name
+    if name is None:
+        del document["log"]
+    with pytest.raises(ConfigError, match=r"example\.clock") as refusal:
+        parse(document, folder=Path())
+    assert refusal.value.key == "example.clock"
+
+
+def test_relay_toml_of_an_invented_town_does(tmp_path: Path) -> None:
+    document = example()
+    document["example"] = tomllib.loads('clock = "town-clock.json"')
+    document["log"]["name"] = "example.town"
+    config = parse(document, folder=tmp_path)
+    assert isinstance(clock_of(config.town_clock_path, config.example_town), WoundClock)
+    real = replace(config, log=None)
+    with pytest.raises(ClockRefused):
+        clock_of(config.town_clock_path, real.example_town)
+
+
+@pytest.mark.parametrize(
+    ("by_ms", "seen_ms", "reason"),
+    [
+        (0, 0, "amount"),
+        (-1, 0, "amount"),
+        (MOST_AT_ONCE_MS + 1, 0, "amount"),
+        (1, 1, "raced"),
+    ],
+)
+def test_it_goes_forward_only_and_a_month_at_most(
+    tmp_path: Path, by_ms: int, seen_ms: int, reason: str
+) -> None:
+    with pytest.raises(ClockRefused) as refused:
+        clock_in(tmp_path).wind(by_ms, seen_ms=seen_ms)
+    assert refused.value.reason == reason
+    assert read_offset_ms(tmp_path / "clock.json") == 0
+
+
+def test_it_ends_after_three_years(tmp_path: Path) -> None:
+    (tmp_path / "clock.json").write_bytes(TownClock(offset_ms=MAX_OFFSET_MS).encode())
+    with pytest.raises(ClockRefused) as refused:
+        clock_in(tmp_path).wind(1, seen_ms=MAX_OFFSET_MS)
+    assert refused.value.reason == "end"
+
+
+async def test_of_two_who_press_at_once_one_winds(town: World) -> None:
+    """Seen to fail with the check of `seen_ms` out of `WoundClock.wind`: two weeks passed."""
+    before_ms = town.clock.wall_ms()
+    answers = await asyncio.gather(*(press(town, "week", seen_ms=0) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [303, 409, 409, 409]
+    assert town.clock.wall_ms() == before_ms + 7 * DAY_MS
+    assert "Somebody else" in next(one.text for one in answers if one.status_code == 409)
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://evil.test", OWNER_ORIGIN])
+async def test_only_the_towns_own_page_winds(town: World, origin: str | None) -> None:
+    """Seen to fail with the check of the origin out of `TownPage.wind`."""
+    before_ms = town.clock.wall_ms()
+    assert (await press(town, "day", seen_ms=0, origin=origin)).status_code == 403
+    assert town.clock.wall_ms() == before_ms
+
+
+@pytest.mark.parametrize(("step", "seen"), [("year", "0"), ("day", "x"), ("", ""), ("batch", "-")])
+async def test_what_no_button_says_is_refused(town: World, step: str, seen: str) -> None:
+    fields = {"ahead_ms": seen, "step": step}
+    answer = await town.browser(RELAY_URL).post("/town", data=fields)
+    assert answer.status_code == 422
+
+
+async def test_the_page_shows_what_waits_until_it_comes(town: World) -> None:
+    browser = town.browser(RELAY_URL)
+    assert kinds((await browser.get("/town")).text) == ["batch", "agreement"]
+    ahead_ms = 0
+    for _ in range(7):
+        await press(town, "day", seen_ms=ahead_ms)
+        ahead_ms += DAY_MS
+    shown = (await browser.get("/town")).text
+    assert kinds(shown) == ["batch", "agreement_ends"]
+    assert "7 days, 0 hours and 0 minutes" in shown
+
+
+async def test_the_batch_button_ends_the_batch_that_is_under_way(town: World) -> None:
+    batch_ms = SLOW.batch_ms
+    before_ms = town.clock.wall_ms()
+    await press(town, "batch", seen_ms=0)
+    assert town.clock.wall_ms() // batch_ms == before_ms // batch_ms + 1
+    assert town.clock.wall_ms() % batch_ms < MINUTE_MS
+
+
+async def test_a_certificate_counts_when_the_clock_was_wound_three_days(town: World) -> None:
+    officer = Officer(town, "Officer Berg")
+    await officer.register()
+    await officer.get_certified()
+    browser = town.browser(RELAY_URL)
+    await browser.get("/")  # witnesses see it now
+    assert kinds((await browser.get("/town")).text).count("officer") == 1
+    town.clock.town.wind(3 * DAY_MS - 1, seen_ms=0)  # type: ignore[attr-defined]
+    assert "officer" in kinds((await browser.get("/town")).text)
+    town.clock.town.wind(1, seen_ms=3 * DAY_MS - 1)  # type: ignore[attr-defined]
+    assert "officer" not in kinds((await browser.get("/town")).text)
+
+
+async def test_every_page_says_what_time_it_is_in_the_town(town: World) -> None:
+    await press(town, "week", seen_ms=0)
+    for path in ("/", "/requests", "/agency", "/town", "/nothing-here"):
+        page = (await town.browser(RELAY_URL).get(path, headers={"Accept": "text/html"})).text
+        banner = re.search(r'id="example">(.*?)</p>', page, re.S)
+        assert banner is not None, path
+        assert f'data-ms="{town.clock.wall_ms()}"' in banner[1]
+        assert 'href="/town"' in banner[1]
+        assert f'<meta name="town-ahead-ms" content="{7 * DAY_MS}">' in page
+
+
+async def test_the_owners_app_is_told_with_every_answer(town: World) -> None:
+    await press(town, "day", seen_ms=0)
+    answer = await town.browser().get(f"{API}/config")
+    assert answer.headers["x-town-ahead-ms"] == str(DAY_MS)
+    assert "x-town-ahead-ms" in answer.headers["access-control-expose-headers"].lower()
+
+
+@pytest.mark.parametrize("name", ["real.town", NAME])
+async def test_elsewhere_there_is_no_such_page(tmp_path: Path, name: str) -> None:
+    async with open_world(tmp_path, name=name, delays=SLOW if name == NAME else Delays()) as world:
+        browser = world.browser(RELAY_URL)
+        assert (await browser.get("/town")).status_code == 404
+        assert (await press(world, "day", seen_ms=0)).status_code == 404
+        assert "town-ahead-ms" not in (await browser.get("/")).text
+        assert "x-town-ahead-ms" not in (await browser.get(f"{API}/config")).headers
+
+
+def kinds(page: str) -> list[str]:
+    return re.findall(r'<tr data-kind="([a-z_]+)"', page)
