@@ -11,6 +11,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 128 * 1024
+ZERO_TEXT: Final = "a text can't have a zero byte in it"
 
 BASE_HEADERS: Final = {
     "x-content-type-options": "nosniff",
@@ -81,7 +82,10 @@ class SecurityHeaders:
 
 
 class BodyLimit:
-    """Refuses a body over the limit with 413, whether its length was announced or not."""
+    """Refuses a body over the limit with 413, whether its length was announced or not.
+
+    What has a zero byte where a text should be is refused with 400.
+    """
 
     def __init__(
         self,
@@ -97,6 +101,9 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read a whole body of bounded size, then hand it on."""
+        if scope["type"] == "http" and _has_zero(scope):
+            await self._send(send, 400, "invalid", ZERO_TEXT)
+            return
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
@@ -118,18 +125,36 @@ class BodyLimit:
                 return
             if not message.get("more_body", False):
                 break
+        if _has_zero_text(scope, bytes(body)):
+            await self._send(send, 400, "invalid", ZERO_TEXT)
+            return
         await self._app(scope, _replay(bytes(body), receive), send)
 
     async def _refuse(self, send: Send, max_bytes: int) -> None:
-        message = f"a body may have {max_bytes} bytes at most"
-        body = json.dumps({"error": {"code": "too_large", "message": message}}).encode()
+        await self._send(send, 413, "too_large", f"a body may have {max_bytes} bytes at most")
+
+    async def _send(self, send: Send, status: int, code: str, message: str) -> None:
+        body = json.dumps({"error": {"code": code, "message": message}}).encode()
         headers = [
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             (b"connection", b"close"),
         ]
-        await send({"type": "http.response.start", "status": 413, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+
+def _has_zero(scope: Scope) -> bool:
+    """Tell whether an address has a zero byte: nothing is called so, and PostgreSQL takes none."""
+    return "\0" in scope.get("path", "") or b"%00" in scope.get("query_string", b"")
+
+
+def _has_zero_text(scope: Scope, body: bytes) -> bool:
+    """Tell whether a text in JSON or in a plain form has one; a file may."""
+    media_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/x-www-form-urlencoded":
+        return b"%00" in body or b"\0" in body
+    return media_type == "application/json" and b"\\u0000" in body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

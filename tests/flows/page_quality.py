@@ -50,6 +50,7 @@ class Inspector:
     """Looks at pages, and keeps what it finds."""
 
     load: Load
+    most_bytes: int = MOST_BYTES
     found: list[str] = field(default_factory=list)
     weights: dict[str, int] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Inspector:
             if urlsplit(address).path.endswith(WEIGHED):
                 weight += await self._weight_of(address)
         self.weights[name] = weight
-        if weight > MOST_BYTES and not name.endswith(WITH_A_MAP):
+        if weight > self.most_bytes and not name.endswith(WITH_A_MAP):
             self.found.append(f"{name} weighs {weight} bytes")
 
     async def _weight_of(self, address: str) -> int:

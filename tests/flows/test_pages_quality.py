@@ -39,6 +39,8 @@ WAYS: tuple[Way, ...] = (
 )
 ANOTHER = re.compile(r"-\d+$")
 """How names_of marks a page of a kind that was seen already."""
+MOST_OF_THE_APP = 210_000
+"""Bytes. It loads all its views at once, as an installed app may: this keeps it from growing."""
 BAD_PAGE = """<title>Bad</title><h1>Bad</h1><img src="data:,">
 <p style="color: #ddd; background: #fff; width: 500px">Nobody reads this.</p>
 <button style="height: 9px; padding: 0">a</button><button style="height: 9px; padding: 0">b</button>
@@ -150,7 +152,7 @@ async def test_every_view_of_the_owners_app(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, home_in_browser(world) as home:
         addresses = await addresses_of(home)
         assert len(addresses) > 15
-        inspector, page = Inspector(load_from_bundle), home.page
+        inspector, page = Inspector(load_from_bundle, MOST_OF_THE_APP), home.page
         loaded: list[str] = []
         page.on("request", lambda request: loaded.append(request.url))
         answer = await page.goto(f"{OWNER_ORIGIN}/")

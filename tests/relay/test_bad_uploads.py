@@ -179,4 +179,7 @@ def test_a_zero_byte_in_a_path_or_a_field_is_nobodys_name(sender):
         form = {"text": "\0"} if method == "POST" else None
         person = sender.everybody.people[who]
         answer = sender._runner.run(person.ask(method, path, form=form))
-        assert answer.status_code < 500, path
+        assert answer.status_code == 400, path
+    session = {"session": "a\0b", "credential": {}}
+    for path in (f"{API}/owner/login/verify", "/agency/login/verify", "/admin/login/verify"):
+        assert sender.send("nobody", path, body=session).status_code == 400, path

@@ -322,8 +322,8 @@ def test_nobody_else_is_let_in_and_nothing_is_changed(matrix):
     """A good body changes nothing about the refusal, and neither the refusal nor its words tell
     whether the thing is there.
 
-    Seen to fail with `find_row` asked without the agency, with the owner's check taken out of
-    `own_doorbell`, and with a rule of access.py opened to everybody.
+    Seen to fail with `Desk.find_row` looking in every agency, with `Pairings.doorbells` returning
+    everybody's, and with a rule of access.py opened to everybody.
     """
     before, wrong = matrix.stored(), list[Any]()
     for route, who, answer in closed(matrix):
