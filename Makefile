@@ -59,6 +59,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 		$(VENV)/pytest tests/relay/test_schemathesis.py $(ARGS)
 	DOORWARD_MUTANTS_EVERY=1 $(VENV)/pytest tests/firmware/test_verifier_mutants.py $(ARGS)
 	.ci/fuzz && $(VENV)/python -m tests.fuzz --cpu-s 600
+	DOORWARD_EVERY_WAY=1 $(VENV)/pytest tests/flows/test_pages_quality.py $(ARGS)
 	DOORWARD_FUZZ_CPU_S=200 $(VENV)/pytest tests/firmware/test_live_fuzz.py $(ARGS)
 	DOORWARD_DROPPED_SESSIONS=500 $(VENV)/pytest tests/firmware/test_live_leaks.py $(ARGS)
 	DOORWARD_KILLS=300 $(VENV)/pytest tests/faults/test_kills.py $(ARGS)

@@ -35,7 +35,7 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.register.entries import Agreement, SignedAgreement
 from firmware.protocol.requests import Cell, OfficerRole
-from relay.agency.area_cli import cells_in
+from relay.agency.area_cli import cells_in, check_size
 from relay.agency.keys import (
     MAX_TEXT_BYTES,
     AgencyEnrolment,
@@ -134,6 +134,7 @@ def _agreement(options: argparse.Namespace) -> int:
         cells=sorted({*cells_in(options.area), *cells}) if options.area else cells,
         merged=[_cells(group.split(","), "--merged") for group in options.merged],
     )
+    check_size(agreement)
     signed = sign_agreement(key, agreement)
     write_new_file(Path(options.out), signed.encode(), mode=0o644)
     print(f"{options.out}: signed by {key.agency}. Go on with: doorward-agency enrol")

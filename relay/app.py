@@ -93,8 +93,7 @@ class Relay:
         machine = SystemClock()  # for what broker, TURN and push services hold to their own time
         self._config, self._database = config, database
         self._bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
-        self._hub = Hub()
-        self._objects = ObjectStore(config.bucket)
+        self._hub, self._objects = Hub(), ObjectStore(config.bucket)
         self._revocations = Revocations(bus=self._bus, database=database, clock=machine)
         self._callout = Callout(
             authority=authority,
@@ -120,6 +119,7 @@ class Relay:
             clock=clock,
             objects=self._objects,
             delivery=self._delivery,
+            machine=machine,
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
         self._forgetting = Forgetting(database, clock)
@@ -227,7 +227,6 @@ class Relay:
                 "packages": self._sweeping.run,
                 **({} if self._custody is None else {"logs": self._custody.run}),
                 **({} if self._reminders is None else {"reminders": self._reminders.run}),
-                **({} if self._config.metrics_listen is None else {"metrics": self._run_metrics}),
                 **({} if self._config.metrics_listen is None else {"metrics": self._run_metrics}),
             }.items():
                 group.create_task(_keep_running(name, part), name=name)

@@ -74,14 +74,20 @@ class WoundClock:
         """
         if not 0 < by_ms <= MOST_AT_ONCE_MS:
             raise ClockRefused("amount", "a clock goes forward only, by 30 days at most")
-        with _alone(self.path):
-            now_ms = read_offset_ms(self.path)
-            if now_ms != seen_ms:
-                raise ClockRefused("raced", "somebody else has just wound it; look at it again")
-            if now_ms + by_ms > MAX_OFFSET_MS:
-                raise ClockRefused("end", "three years ahead is the end: start the town anew")
-            _write(self.path, TownClock(offset_ms=now_ms + by_ms).encode())
+        try:
+            with _alone(self.path):
+                self._wind_alone(by_ms, seen_ms)
+        except (OSError, WireError) as error:
+            raise ClockRefused("file", f"{self.path}: {error}") from error
         return self._winding.offset_ms()
+
+    def _wind_alone(self, by_ms: int, seen_ms: int) -> None:
+        now_ms = max(read_offset_ms(self.path), self._winding.offset_ms())  # never back
+        if now_ms != seen_ms:
+            raise ClockRefused("raced", "somebody else has just wound it; look at it again")
+        if now_ms + by_ms > MAX_OFFSET_MS:
+            raise ClockRefused("end", "three years ahead is the end: start the town anew")
+        _write(self.path, TownClock(offset_ms=now_ms + by_ms).encode())
 
 
 def clock_of(path: Path | None, town: str) -> Clock:

@@ -27,7 +27,7 @@ from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
 from relay.web.agency.app import build_agency
 from relay.web.agency.services import AgencyServices
-from relay.web.answers import PageError, error_json, read_json, wants_json
+from relay.web.answers import PageError, error_json, is_form, read_json, wants_json
 from relay.web.public.agreements import AgreementPages
 from relay.web.public.app import PublicFace
 from relay.web.public.onboarding import MAX_UPLOAD_BYTES, OnboardingPages, OnboardingServices
@@ -80,7 +80,7 @@ def build_http(services: HttpServices) -> ASGIApp:
         allow_origins=list(services.owner_origins),
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
-        expose_headers=[TOWN_HEADER, NUMBER_HEADER],
+        expose_headers=[TOWN_HEADER, NUMBER_HEADER, "Retry-After"],
         max_age=600,
     )
     town = TownPage(
@@ -176,7 +176,8 @@ def _on_error(
 ) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handler(request: Request, error: Exception) -> Response:
         status, code, message = _classify(error)
-        if request.method not in ("GET", "HEAD") or wants_json(request):
+        is_page = request.method in ("GET", "HEAD") or is_form(request)
+        if not is_page or wants_json(request):
             return error_json(status, code, message)
         return services.pages.render(request, "error.html", status=status, code=code)
 

@@ -1,4 +1,4 @@
-"""`--area` of doorward-agency: a jurisdiction from a GeoJSON file, on the agency's own machine.
+"""An agreement's area in doorward-agency, on the agency's own machine: from GeoJSON, and its size.
 
 H3 is loaded here and only when it is asked for: all other commands do without.
 """
@@ -6,7 +6,9 @@ H3 is loaded here and only when it is asked for: all other commands do without.
 from pathlib import Path
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import Agreement
 from relay.agency.errors import AreaRefused
+from relay.agency.fitting import check_fits
 from relay.agency.geojson import MAX_AREA_BYTES
 
 
@@ -28,3 +30,11 @@ def cells_in(path: str | None) -> list[str]:
     print(f"{path}: {describe_area(cells)}")
     print("If that is somewhere else, longitude and latitude are swapped in the file.")
     return cells
+
+
+def check_size(agreement: Agreement) -> None:
+    """Raise WireError if the register couldn't hold it: before it is signed, not after."""
+    try:
+        check_fits(agreement)
+    except AreaRefused as error:
+        raise WireError(str(error)) from error

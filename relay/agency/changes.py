@@ -157,21 +157,40 @@ def sign_change(proposed: ProposedChange, key: AdminKey) -> ProposedChange:
 def join_signatures(
     proposed: ProposedChange, signed: ProposedChange, admins: Mapping[str, Admin]
 ) -> ProposedChange:
-    """Return a change with what current administrators signed elsewhere, or raise ChangeRefused."""
+    """Return a change with what current administrators signed elsewhere, or raise ChangeRefused.
+
+    What no longer holds of the signatures that were taken before is left out.
+    """
     if signed.change != proposed.change:
         raise ChangeRefused("this is another change than the one that was prepared here")
     message = change_message(proposed.change.encode())
-    joined = {one.by: one for one in proposed.signatures}
+    kept = holding_signatures(proposed, admins)
+    joined = {one.by: one for one in kept}
     for one in signed.signatures:
+        if one in proposed.signatures:
+            continue  # taken before: it holds and is kept, or it doesn't any more
         admin = admins.get(one.by)
         if admin is None:
             raise ChangeRefused(f"{one.by!r} is no administrator of this register")
         if not verify_p256(unb64u(admin.key), unb64u(one.signature), message):
             raise ChangeRefused(f"the signature of {one.by!r} doesn't match")
         joined.setdefault(one.by, one)
-    if len(joined) == len(proposed.signatures):
+    if len(joined) == len(kept):
         raise ChangeRefused("there is no new signature in it: sign it, then hand it in")
     return msgspec.structs.replace(proposed, signatures=list(joined.values()))
+
+
+def holding_signatures(
+    proposed: ProposedChange, admins: Mapping[str, Admin]
+) -> list[ChangeSignature]:
+    """Return the signatures that are of today's administrators' keys."""
+    message = change_message(proposed.change.encode())
+    return [
+        one
+        for one in proposed.signatures
+        if one.by in admins
+        and verify_p256(unb64u(admins[one.by].key), unb64u(one.signature), message)
+    ]
 
 
 def describe(proposed: ProposedChange) -> list[str]:

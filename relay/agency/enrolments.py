@@ -11,6 +11,7 @@ from firmware.protocol.register.administering import parse_agreement
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.replay import Register
 from relay.agency.errors import OnboardingRefused
+from relay.agency.fitting import check_fits
 from relay.agency.jurisdiction import check_cells
 from relay.agency.keys import AgencyEnrolment
 
@@ -41,6 +42,7 @@ def read_enrolment(
         raise OnboardingRefused("other_text", "the text isn't the one that the agency signed")
     _check_text(enrolment.text)
     check_cells(agreement.cells, agreement.merged)
+    check_fits(agreement)
     _check_place(agreement, agency=agency, register=register, now_ms=now_ms)
     return enrolment, agreement
 

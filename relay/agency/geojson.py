@@ -38,9 +38,10 @@ def read_polygons(data: bytes) -> list[Polygon]:
             f"the outline has more than {MAX_POINTS} points: simplify it to about ten metres",
             most=MAX_POINTS,
         )
+    left = _MAX_COMPARISONS
     for polygon in polygons:
         _check_places(polygon)
-        _check_crossings(polygon)
+        left = _check_crossings(polygon, left)
     return polygons
 
 
@@ -121,7 +122,10 @@ def _point(value: object) -> Point:
     if len(numbers) < 2 or not all(type(number) in (int, float) for number in numbers):
         raise AreaRefused("shape", "a point is two numbers, longitude and latitude")
     longitude, latitude = cast("list[float]", numbers)
-    return float(longitude), float(latitude)
+    try:
+        return float(longitude), float(latitude)
+    except OverflowError as error:  # a whole number of hundreds of digits
+        raise _other_grid() from error
 
 
 def _list(value: object) -> list[object]:
@@ -158,18 +162,18 @@ def _other_grid() -> AreaRefused:
     )
 
 
-def _check_crossings(polygon: Polygon) -> None:
+def _check_crossings(polygon: Polygon, left: int) -> int:
     """Refuse outlines that cross themselves or each other; to touch is no crossing.
 
-    Sides are looked at from west to east, each with those that reach its longitude.
+    Sides are looked at from west to east, each with those that reach its longitude: `left` times
+    at most. Returns how often other polygons' may be.
     """
     sides = sorted((min(a, b), max(a, b)) for ring in polygon for a, b in pairwise(ring))
     reaching: list[tuple[Point, Point]] = []
-    comparisons = 0
     for side in sides:
         reaching = [other for other in reaching if other[1][0] >= side[0][0]]
-        comparisons += len(reaching)
-        if comparisons > _MAX_COMPARISONS:
+        left -= len(reaching)
+        if left < 0:
             raise AreaRefused(
                 "too_intricate", "the outline is too intricate: simplify it to about ten metres"
             )
@@ -184,6 +188,7 @@ def _check_crossings(polygon: Polygon) -> None:
                     longitude=f"{longitude:.4f}",
                 )
         reaching.append(side)
+    return left
 
 
 def _cross(one: Sequence[Point], other: Sequence[Point]) -> bool:

@@ -14,10 +14,10 @@ import h3
 
 from firmware.protocol.register.entries import MAX_CELLS
 from relay.agency.errors import AreaRefused
+from relay.agency.fitting import CELL_KM2, FITTING_CELLS, too_large
 from relay.agency.geojson import Polygon, read_polygons
 
 RESOLUTION = 9
-CELL_KM2 = 0.105
 KM_PER_DEGREE = 111.2
 _MAX_BOX_CELLS = 60 * MAX_CELLS
 """H3 reserves memory for the boxes around polygons, not for the polygons."""
@@ -27,7 +27,8 @@ def cells_of_geojson(data: bytes) -> list[str]:
     """Return the area's cells, sorted, or raise AreaRefused."""
     polygons = read_polygons(data)
     if sum(map(_box_cells, polygons)) > _MAX_BOX_CELLS:
-        raise _too_large(round(sum(map(_area_km2, polygons)) / CELL_KM2))
+        about = round(sum(map(_area_km2, polygons)) / CELL_KM2)
+        raise too_large(about) if about > FITTING_CELLS else _too_long()
     found: set[str] = set()
     for polygon in polygons:
         found.update(_cells_of(polygon))
@@ -37,8 +38,8 @@ def cells_of_geojson(data: bytes) -> list[str]:
             "the area holds the centre of no cell: it is smaller than a cell (about 0.1 km²). Draw "
             "it larger, or name the cell itself",
         )
-    if len(found) > MAX_CELLS:
-        raise _too_large(len(found))
+    if len(found) > FITTING_CELLS:
+        raise too_large(len(found))
     return sorted(found)
 
 
@@ -52,7 +53,8 @@ def check_cells(cells: Sequence[str], merged: Sequence[Sequence[str]]) -> None:
     if len(set(cells)) != len(cells):
         raise AreaRefused("cell_twice", "a cell is named twice: each belongs there once")
     grouped = [cell for group in merged for cell in group]
-    outside = [cell for cell in grouped if cell not in set(cells)]
+    known = set(cells)
+    outside = [cell for cell in grouped if cell not in known]
     if outside:
         raise AreaRefused(
             "merged_outside",
@@ -85,16 +87,30 @@ def describe_area(cells: Sequence[str]) -> str:
 
 def _cells_of(polygon: Polygon) -> list[str]:
     outer, *holes = [[(lat, lng) for lng, lat in ring] for ring in polygon]
-    cells: list[str] = h3.polygon_to_cells(h3.LatLngPoly(outer, *holes), RESOLUTION)
+    try:
+        cells: list[str] = h3.polygon_to_cells(h3.LatLngPoly(outer, *holes), RESOLUTION)
+    except h3.H3BaseException as error:
+        raise AreaRefused(
+            "no_inside",
+            "an outline can't be filled with cells, mostly because it has no width or no height: "
+            "draw it around the area",
+        ) from error
     return cells
 
 
 def _box_cells(polygon: Polygon) -> float:
+    """Return for about how many cells H3 reserves memory.
+
+    For a box that is three times as long as wide, or longer, that is a third of its diagonal's
+    square, however little is in it.
+    """
     longitudes = [lng for lng, _ in polygon[0]]
     latitudes = [lat for _, lat in polygon[0]]
     south, north = min(latitudes), max(latitudes)
     width = (max(longitudes) - min(longitudes)) * cos(radians((south + north) / 2))
-    return width * (north - south) * KM_PER_DEGREE**2 / CELL_KM2
+    height = north - south
+    box = max(width * height, (width**2 + height**2) / 3)
+    return box * KM_PER_DEGREE**2 / CELL_KM2
 
 
 def _area_km2(polygon: Polygon) -> float:
@@ -108,12 +124,9 @@ def _area_km2(polygon: Polygon) -> float:
     return max(0.0, sizes[0] - sum(sizes[1:])) * shrink * KM_PER_DEGREE**2
 
 
-def _too_large(cells: int) -> AreaRefused:
+def _too_long() -> AreaRefused:
     return AreaRefused(
-        "too_large",
-        f"the area has about {cells} cells, and an agreement holds {MAX_CELLS} (about "
-        f"{MAX_CELLS * CELL_KM2:.0f} km²): leave out water and land where nobody lives, or make an "
-        "agreement for each district, each with an id of its own",
-        cells=cells,
-        most=MAX_CELLS,
+        "too_long",
+        "the area is small, but its outlines reach too far: cut long and thin ones into shorter "
+        "pieces, each a polygon of its own",
     )

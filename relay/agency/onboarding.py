@@ -12,16 +12,16 @@ so nobody who isn't an administrator gets it from us. Nothing here signs anythin
 
 import logging
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 import msgspec
 
 from firmware.protocol.encoding import AgencyId, Line, WireError, decode, new_id, sha256_hex
-from firmware.protocol.register.administering import check_place
 from firmware.protocol.register.entries import Agreement
 from relay.agency.addresses import check_official, domain_of, read_address
 from relay.agency.agreement_versions import Difference, compare
+from relay.agency.cases import Case, counts_from, digest_of, proposed_of, signers, why_void
 from relay.agency.changes import ChangeRefused, ProposedChange, join_signatures, propose_agreement
 from relay.agency.enrolments import MAX_ENROLMENT_BYTES, read_enrolment
 from relay.agency.errors import OnboardingRefused
@@ -31,6 +31,7 @@ from relay.allowances import Allowances, AskedTooOften, Rate
 from relay.clock import Clock
 from relay.mail import Letter, Mailer, MailUnavailable
 from relay.store import agency_settings, onboardings, requests
+from relay.store.agency_settings import AgencySettings
 from relay.store.database import Database, Transaction
 from relay.store.onboardings import OnboardingRow, State
 
@@ -40,6 +41,9 @@ HANDED_OVER_LIFE_MS = 14 * 24 * HOUR_MS
 """A code on paper takes its time."""
 MAX_TRIES = 5
 FORGOTTEN_MS = 30 * 24 * HOUR_MS
+"""An address that was never confirmed."""
+LEFT_MS = 90 * 24 * HOUR_MS
+"""What nobody went on with, and what was refused."""
 NEEDED_SIGNATURES = 2
 MAX_REASON_CHARS = 1000
 PER_ADDRESS = Rate(at_once=3, each_s=8 * 3600)
@@ -53,26 +57,9 @@ log = logging.getLogger(__name__)
 class Letters(Protocol):
     """Words for what is mailed."""
 
-    def code(self, to: str, name: str, code: str) -> Letter:
-        """Return the letter with the code that proves an agency's address."""
+    def code(self, to: str, agency: str, code: str) -> Letter:
+        """Return the letter with the code that proves an agency's address, named by its id."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One agency's way in, with all that pages say of it."""
-
-    row: OnboardingRow
-    agreement: Agreement | None = None
-    text: str = ""
-    difference: Difference | None = None
-    """From the version that the register has, if there is one."""
-    signed_by: tuple[str, ...] = ()
-    void: str = ""
-    """Why what was prepared can't be submitted any more."""
-    is_in_register: bool = False
-    counts_from_ms: int | None = None
-    """None: no witness has seen it yet, or it isn't there."""
 
 
 class Onboarding:
@@ -116,12 +103,10 @@ class Onboarding:
         now_ms = self._clock.wall_ms()
         onboarding_id = new_id()
         async with self._database.begin() as tx:
-            settings = await agency_settings.find(tx, agency)
-            if settings.email_domain not in (None, domain_of(address)):
-                raise OnboardingRefused(
-                    "known_elsewhere", "this agency is known here by another e-mail domain"
-                )
-            await onboardings.forget_asked(tx, now_ms - FORGOTTEN_MS)
+            await _check_domain(tx, agency, address)
+            await onboardings.forget(
+                tx, asked_before_ms=now_ms - FORGOTTEN_MS, left_before_ms=now_ms - LEFT_MS
+            )
             await onboardings.add(
                 tx, onboarding_id, agency=agency, name=name, email=address, now_ms=now_ms
             )
@@ -165,6 +150,7 @@ class Onboarding:
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             row = _in_state(await onboardings.find(tx, onboarding_id), "confirmed", "enrolled")
+            await _check_domain(tx, row.agency, row.email)
             enrolment, _ = read_enrolment(
                 data, agency=row.agency, register=view.register, now_ms=now_ms
             )
@@ -189,12 +175,17 @@ class Onboarding:
                 tx, row.id, self._clock.wall_ms(), state="refused", reason=reason
             )
 
-    async def prepare(self, onboarding_id: str) -> None:
-        """Make the change that two sign; done again, signatures so far are void."""
+    async def prepare(self, onboarding_id: str, enrolment_sha256: str) -> None:
+        """Make the change that two sign; done again, signatures so far are void.
+
+        `enrolment_sha256` says which file was read: another one isn't prepared in its place.
+        """
         view = await self._register.view()
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             row = _in_state(await onboardings.find(tx, onboarding_id), "enrolled", "prepared")
+            if digest_of(row) != enrolment_sha256:
+                raise _went_on()
             register = await self._register.replayed(tx)
             enrolment, _ = read_enrolment(
                 (row.enrolment or "").encode(),
@@ -212,7 +203,7 @@ class Onboarding:
         row = await self._find(onboarding_id)
         if row.proposed is None:
             raise OnboardingRefused("state", "nothing is prepared here yet")
-        return _proposed(row.proposed)
+        return proposed_of(row.proposed)
 
     async def take_signed(self, onboarding_id: str, data: bytes) -> bool:
         """Take a signed change; True once it is in the register, which needs two signatures.
@@ -225,7 +216,7 @@ class Onboarding:
             raise OnboardingRefused("no_change", f"this is no signed change: {error}") from error
         async with self._database.begin() as tx:
             row = _in_state(await onboardings.find(tx, onboarding_id), "prepared", "submitted")
-            proposed = _proposed(row.proposed or "")
+            proposed = proposed_of(row.proposed or "")
             if row.state == "submitted" and signed.change == proposed.change:
                 return True
             admins = (await self._register.replayed(tx)).admins
@@ -245,12 +236,12 @@ class Onboarding:
 
     async def _submit(self, tx: Transaction, row: OnboardingRow, joined: ProposedChange) -> None:
         now_ms = self._clock.wall_ms()
+        settings = await _check_domain(tx, row.agency, row.email)
         try:
             await self._register.add(tx, joined.entry(), key=f"change/{joined.parsed().nonce}")
         except RegisterRefused as error:
             raise OnboardingRefused("register", str(error), why=str(error)) from error
         await requests.put_agreement_text(tx, sha256_hex(joined.text.encode()), joined.text)
-        settings = await agency_settings.find(tx, row.agency)
         settings = replace(settings, email_domain=domain_of(row.email))
         await agency_settings.put(tx, settings, now_ms)
         await onboardings.change(tx, row.id, now_ms, state="submitted")
@@ -280,7 +271,7 @@ class Onboarding:
             return Case(row=row)
         enrolment = decode(AgencyEnrolment, row.enrolment.encode(), max_bytes=MAX_ENROLMENT_BYTES)
         agreement = msgspec.json.decode(enrolment.signed.agreement, type=Agreement)
-        proposed = None if row.proposed is None else _proposed(row.proposed)
+        proposed = None if row.proposed is None else proposed_of(row.proposed)
         known = view.facts.agreements.get(row.agency, ())
         is_in_register = any(fact.agreement == agreement for fact in known)
         return Case(
@@ -288,8 +279,8 @@ class Onboarding:
             agreement=agreement,
             text=enrolment.text,
             difference=await self._difference(agreement, enrolment.text, view),
-            signed_by=() if proposed is None else tuple(s.by for s in proposed.signatures),
-            void="" if is_in_register or proposed is None else _why_void(proposed, view),
+            signed_by=() if proposed is None else signers(proposed, view),
+            void="" if is_in_register or proposed is None else why_void(proposed, view),
             is_in_register=is_in_register,
             counts_from_ms=counts_from(view, agreement),
         )
@@ -315,7 +306,7 @@ class Onboarding:
     async def _mail_code(self, onboarding_id: str, mailer: Mailer) -> None:
         code = await self._new_code(onboarding_id, life_ms=CODE_LIFE_MS)
         row = await self._find(onboarding_id)
-        await mailer.send(self._letters.code(row.email, row.name, code))
+        await mailer.send(self._letters.code(row.email, row.agency, code))
 
     async def _new_code(self, onboarding_id: str, *, life_ms: int) -> str:
         code = f"{secrets.randbelow(10**8):08d}"
@@ -343,30 +334,14 @@ class Onboarding:
             ) from error
 
 
-def counts_from(view: RegisterView, agreement: Agreement) -> int | None:
-    """Return from when an agreement in the register counts; None: nobody has seen it yet."""
-    known = view.facts.agreements.get(agreement.agency, ())
-    fact = next((one for one in known if one.agreement == agreement), None)
-    if fact is None or fact.seen_ms is None or known[0].seen_ms is None:
-        return None
-    delays = view.facts.delays
-    return max(
-        known[0].seen_ms + delays.agreement_age_ms,
-        fact.seen_ms + delays.key_age_ms,
-        agreement.begins_ms,
-    )
-
-
-def _why_void(proposed: ProposedChange, view: RegisterView) -> str:
-    try:
-        check_place(proposed.parsed(), view.register.widenings)
-    except WireError as error:
-        return str(error)
-    return ""
-
-
-def _proposed(text: str) -> ProposedChange:
-    return decode(ProposedChange, text.encode(), max_bytes=2 * MAX_ENROLMENT_BYTES)
+async def _check_domain(tx: Transaction, agency: str, address: str) -> AgencySettings:
+    """Return an agency's settings, or raise OnboardingRefused: it stays at the domain it has."""
+    settings = await agency_settings.find(tx, agency)
+    if settings.email_domain not in (None, domain_of(address)):
+        raise OnboardingRefused(
+            "known_elsewhere", "this agency is known here by another e-mail domain"
+        )
+    return settings
 
 
 def _code_hash(onboarding_id: str, code: str) -> str:
@@ -383,8 +358,12 @@ def _there(row: OnboardingRow | None) -> OnboardingRow:
 def _in_state(row: OnboardingRow | None, *states: State) -> OnboardingRow:
     row = _there(row)
     if row.state not in states:
-        raise OnboardingRefused("state", "somebody else went on here meanwhile: look at it again")
+        raise _went_on()
     return row
+
+
+def _went_on() -> OnboardingRefused:
+    return OnboardingRefused("state", "somebody else went on here meanwhile: look at it again")
 
 
 def _convert(text: str, kind: object, reason: str) -> str:

@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
+from relay.allowances import AskedTooOften
 from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
 from relay.api.ids import BrowserId
@@ -18,6 +19,7 @@ router = APIRouter()
 
 STATEMENT_LIFE_MS = 24 * 3600 * 1000
 NOTES_A_PAGE = 200
+FULL_RETRY_S = 15
 
 
 class HealthOut(BaseModel):
@@ -204,7 +206,9 @@ async def leave(services: Services, owner: Owner, device: OwnDoorbell) -> Respon
 
 @router.get("/stream")
 async def follow(services: Services, owner: Owner, token: Token) -> StreamingResponse:
-    """Follow what the caller's doorbells tell (text/event-stream)."""
+    """Follow what the caller's doorbells tell (text/event-stream), 20 times at once at most."""
+    if services.hub.is_full(owner.id):
+        raise AskedTooOften(FULL_RETRY_S)
 
     async def audience() -> Audience | None:
         if await services.sessions.find(token, "owner") is None:
@@ -212,7 +216,7 @@ async def follow(services: Services, owner: Owner, token: Token) -> StreamingRes
         return await _audience(services, owner)
 
     return StreamingResponse(
-        stream(services.hub, audience),
+        stream(services.hub, audience, account_id=owner.id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -220,7 +224,7 @@ async def follow(services: Services, owner: Owner, token: Token) -> StreamingRes
 
 @router.post("/doorbells/{device}/statements", status_code=202)
 async def send_statement(services: Services, device: OwnDoorbell, body: StatementIn) -> CommandOut:
-    """Carry a sealed statement to a doorbell."""
+    """Carry a sealed statement to a doorbell; 429 while too many of its own wait for it."""
     command_id = await services.commands.send(
         device,
         SealedStatement(sealed=body.sealed),

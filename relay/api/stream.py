@@ -72,14 +72,21 @@ def health_object(row: HealthRow) -> dict[str, Any]:  # Any: protocol.events.Hea
 
 
 async def stream(
-    hub: Hub, find_audience: Callable[[], Awaitable[Audience | None]], *, ping_s: float = PING_S
+    hub: Hub,
+    find_audience: Callable[[], Awaitable[Audience | None]],
+    *,
+    account_id: str | None = None,
+    ping_s: float = PING_S,
 ) -> AsyncIterator[str]:
     """Yield server-sent events until the app hangs up, falls behind or is signed out.
 
-    `find_audience` returns None for nobody signed in; it is asked every `ping_s` at least.
+    `find_audience` returns None for nobody signed in; it is asked every `ping_s` at least. An
+    account that listens as often as it may gets none: whoever answers looks before it.
     """
     now = asyncio.get_running_loop().time
-    with hub.listen() as listener:
+    if account_id is not None and hub.is_full(account_id):
+        return  # many came at once: 429 could no longer be said
+    with hub.listen(account_id) as listener:
         audience = await find_audience()
         if audience is None:
             return

@@ -9,5 +9,6 @@ belongings  which files are a relay's, and how they move to another folder
 reading     one log as a database tells it, checked from the first entry on
 seen        what bucket, backup and witnesses know of a log
 recovering  puts entries that were published after the backup back into the database
+following   what follows from them: packages, wishes, requests and outcomes
 shelving    puts a log's files back into the bucket
 """

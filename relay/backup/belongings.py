@@ -1,8 +1,9 @@
 """Which files are a relay's own, and how its settings move to another folder.
 
 All small files beside relay.toml and in the data folder belong to it: settings, keys, what `init`
-wrote. Not the database (copied by itself), not what only spares work, not the broker's streams
-(doorbells keep what has no receipt) and not map files, which can be had again.
+wrote; whatever relay.toml names there, by whichever name. Not the database (copied by itself), not
+what only spares work, not the broker's streams (doorbells keep what has no receipt) and not map
+files, which can be had again.
 """
 
 import json
@@ -24,6 +25,7 @@ OTHERS_READ = 0o004
 _LEFT_OUT = re.compile(
     r"(relay\.sqlite3.*|saved-.*|.*\.new|.*\.pmtiles|.*\.log|last-backup|\.[^/]*|broker/.*)\Z"
 )
+_MAP = ".pmtiles"
 _NAMED_FOLDER = (".toml", ".conf")
 _KEY = re.compile(r"\s*([A-Za-z_]+)\s*=")
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
@@ -33,12 +35,16 @@ def belongings(config_path: Path, config: Config) -> dict[str, Path]:
     """Return a relay's files by their names in a backup, or raise BackupError."""
     settings = config_path.resolve()
     found: dict[str, Path] = {"relay.toml": settings}
-    for folder in dict.fromkeys([settings.parent, config.data_dir.resolve()]):
+    folders = list(dict.fromkeys([settings.parent, config.data_dir.resolve()]))
+    for folder in folders:
         for path in sorted(folder.iterdir()):
             if path.is_file() and not _LEFT_OUT.match(path.name) and path != settings:
                 _take(found, path.name, path)
-    for path in named_elsewhere(config, set(found.values())):
-        if path.is_file() and not path.stat().st_mode & OTHERS_READ:
+    for path in named_elsewhere(config, found.values()):
+        if path.parent.resolve() in folders and path.is_file():
+            _take(found, path.name, path)
+    for path in named_elsewhere(config, found.values()):
+        if _is_small(path) and not path.stat().st_mode & OTHERS_READ:
             raise BackupError(
                 f"relay.toml names {path}, a secret that lies neither beside it nor in data_dir: "
                 "move it there, so that a backup holds it"
@@ -51,13 +57,18 @@ def named_elsewhere(config: Config, known: Collection[Path]) -> list[Path]:
     taken = {path.resolve() for path in known}
     return [
         path
-        for path in _named(config)
-        if path.resolve() not in taken and not _LEFT_OUT.match(path.name)
+        for path in dict.fromkeys(_named(config))
+        if path.resolve() not in taken and path.suffix != _MAP
     ]
 
 
+def _is_small(path: Path) -> bool:
+    """Tell whether it is a file that may be a secret: what is large is none."""
+    return path.is_file() and path.stat().st_size <= MAX_FILE_BYTES
+
+
 def _take(found: dict[str, Path], name: str, path: Path) -> None:
-    if path.stat().st_size > MAX_FILE_BYTES:
+    if not _is_small(path):
         return
     if not is_safe_path(name):
         raise BackupError(f"{path} can't be in a backup by that name: rename it or move it away")
@@ -82,7 +93,9 @@ def moved(name: str, data: bytes, *, old_folder: str, new_folder: Path) -> bytes
     """Return a file's bytes with the folder that they name changed, where it is a settings file."""
     if not name.endswith(_NAMED_FOLDER) or len(old_folder) < 2:
         return data
-    return data.replace(os.fsencode(old_folder), os.fsencode(new_folder))
+    of_a_name = rb"\w.@+~\x80-\xff-"  # /srv/old is neither in /mnt/srv/old nor in /srv/older
+    whole = rb"(?<![/%b])%b(?![%b])" % (of_a_name, re.escape(os.fsencode(old_folder)), of_a_name)
+    return re.sub(whole, lambda _: os.fsencode(new_folder), data)
 
 
 def settled(text: str, *, database_url: str | None, bucket_endpoint: str | None) -> str:

@@ -2,21 +2,29 @@
 
 Whoever adds one gives it a name, so that the same is never added twice; the names aren't published.
 An entry that is put back needs its own again, or it would be added once more.
+
+A download's name is lost with its row, and a refusal's, which says of which request for nobody.
 """
+
+from collections.abc import Mapping
 
 from firmware.protocol.custody import (
     CustodyBody,
+    DeletionAnswer,
+    DeletionAnsweredLeaf,
     DeletionAskedLeaf,
     ErasedLeaf,
     KeyChangedLeaf,
+    OutcomeLeaf,
     ReceivedLeaf,
     RefusalsLeaf,
     ReleaseLeaf,
+    SignedDeletionAnswer,
     SlotLeaf,
-    package_commitment,
     parse_custody_leaf,
 )
 from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.outcomes import parse_outcome
 from firmware.protocol.register.entries import (
     MAX_LEAF_BYTES,
     Change,
@@ -25,32 +33,28 @@ from firmware.protocol.register.entries import (
     OfficerLeaf,
     RequestLeaf,
 )
-from firmware.protocol.requests import EvidenceRequest
+from firmware.protocol.requests import parse_request
+from relay.custody.happenings import outcome_key
 from relay.custody.slots import SLOT_DIGITS
-from relay.store import recovery
-from relay.store.database import Transaction
+from relay.store.packages import Package
 
 
-async def name_of(tx: Transaction, log: str, entry: bytes) -> str | None:
-    """Return an entry's name; None where it can't be told, or where nothing depends on it."""
+def name_of(log: str, entry: bytes, packages: Mapping[str, Package]) -> str | None:
+    """Return an entry's name; None where it can't be told, or where nothing depends on it.
+
+    `packages` are all that the database has, by what stands for them in the log.
+    """
     try:
         if log == "register":
             return _name_in_register(decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES))
-        return await _name_in_custody(tx, parse_custody_leaf(entry).body)
+        return _name_in_custody(parse_custody_leaf(entry).body, packages)
     except WireError:
         return None
 
 
-def published_request(entry: bytes) -> str | None:
-    """Return the id of the request that an entry of the register publishes, if it does."""
-    try:
-        body = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES).body
-        if not isinstance(body, RequestLeaf):
-            return None
-        text = body.signed.request.encode()
-        return decode_canonical(EvidenceRequest, text, max_bytes=MAX_LEAF_BYTES).id
-    except WireError:
-        return None
+def answered_package(signed: SignedDeletionAnswer) -> str:
+    """Return what stands for the package that an agency answered about, or raise WireError."""
+    return decode_canonical(DeletionAnswer, signed.answer.encode()).package
 
 
 def _name_in_register(leaf: Leaf) -> str | None:
@@ -58,15 +62,15 @@ def _name_in_register(leaf: Leaf) -> str | None:
         case ChangeLeaf() as told:
             text = told.change.encode()
             return f"change/{decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES).nonce}"
-        case RequestLeaf():
-            return f"request/{published_request(leaf.encode())}"
+        case RequestLeaf() as told:
+            return f"request/{parse_request(told.signed).id}"
         case OfficerLeaf() as told:
             return f"officer/{told.signed.digest()}"
         case _:
             return None  # the register itself refuses it a second time
 
 
-async def _name_in_custody(tx: Transaction, body: CustodyBody) -> str | None:
+def _name_in_custody(body: CustodyBody, packages: Mapping[str, Package]) -> str | None:
     match body:
         case SlotLeaf():
             return f"slot:{body.slot:0{SLOT_DIGITS}d}"
@@ -78,16 +82,17 @@ async def _name_in_custody(tx: Transaction, body: CustodyBody) -> str | None:
             return f"received:{body.agency}:{body.quarter}:{body.band}"
         case RefusalsLeaf():
             return f"refusals:{body.quarter}"
+        case OutcomeLeaf():
+            return outcome_key(parse_outcome(body.signed).request_digest)
         case ErasedLeaf():
-            return await _of_package(tx, "erased", body.package)
+            return _of_package("erased", packages.get(body.package))
         case DeletionAskedLeaf():
-            return await _of_package(tx, "deletion", body.package)
+            return _of_package("deletion", packages.get(body.package))
+        case DeletionAnsweredLeaf():
+            return _of_package("deletion answered", packages.get(answered_package(body.signed)))
         case _:
             return None
 
 
-async def _of_package(tx: Transaction, word: str, commitment: str) -> str | None:
-    for package in await recovery.kept_packages(tx):
-        if package_commitment(package.package_id) == commitment:
-            return f"{word}:{package.package_id}"
-    return None
+def _of_package(word: str, package: Package | None) -> str | None:
+    return None if package is None else f"{word}:{package.package_id}"

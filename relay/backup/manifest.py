@@ -10,6 +10,7 @@ The digests tell damage from wholeness, not friend from foe: whoever can change 
 them too. What can't be faked is in the logs, and is checked against their keys.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -92,11 +93,16 @@ def described(folder: Path, path: Path) -> BackupFile:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write it durably: from here on the backup is whole. Blocks."""
+    """Write it once all that it speaks of is on the disk: now the backup is whole. Blocks."""
+    for path in [*folder.rglob("*"), folder]:
+        _sync(path)
     data = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     beside = folder / f"{MANIFEST}.new"
     write_secret(beside, data)
     beside.replace(folder / MANIFEST)
+    _sync(folder)
+    with contextlib.suppress(PermissionError):  # not every folder above may be read
+        _sync(folder.resolve().parent)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -129,6 +135,14 @@ def _check_files(folder: Path, files: Sequence[BackupFile]) -> None:
     for name, path in there.items():
         if described(folder, path) != said[name]:
             raise BackupDamaged(f"{name} isn't the file that was backed up: use another backup")
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_secret(path: Path, data: bytes) -> None:

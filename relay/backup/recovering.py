@@ -1,25 +1,25 @@
 """Puts back into the database what a log has published since the backup was taken.
 
 The entries are read from the log's own files, as anybody reads them, and have to give the root that
-the log's key signed. Only the logs are known again this way: events and packages of that time are
-gone, but nothing is published twice or otherwise.
+the log's key signed. Only the logs are known again this way, and what follows from them: events and
+packages of that time are gone, but nothing is published twice or otherwise.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firmware.protocol.custody import ErasedLeaf, package_commitment, parse_custody_leaf
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.tiles import MAX_BUNDLE_BYTES, Bundle, bundles_grown
-from relay.backup.entry_names import name_of, published_request
+from relay.backup.entry_names import name_of
 from relay.backup.errors import WouldFork
+from relay.backup.following import follow_custody, follow_register, packages_in_log
 from relay.backup.reading import KnownLog
 from relay.backup.seen import LogShelf, Seen
 from relay.backup.shelving import stamps_there
 from relay.custody.shelf import stamps_path
-from relay.store import logs, packages, recovery, requests
+from relay.store import logs, recovery
 from relay.store.database import Transaction
 
 ALL_TIMES_MS = 2**62
@@ -64,12 +64,17 @@ async def put_back(tx: Transaction, known: KnownLog, found: Found, now_ms: int) 
             await logs.waiting(tx, known.name, now_ms=ALL_TIMES_MS, limit=1_000_000)
         )
     }
+    stored = await packages_in_log(tx)
     numbers = []
     for index, data in enumerate(found.entries, known.size):
-        text = data.decode()
-        entry = waiting.pop(text, None)
-        number = entry.number if entry is not None else await _add(tx, known, data, index)
-        numbers.append(number)
+        entry = waiting.pop(data.decode(), None)
+        if entry is not None:
+            numbers.append(entry.number)
+            continue
+        key = name_of(known.name, data, stored)
+        if key is None or await logs.find_by_key(tx, known.name, key) is not None:
+            key = f"restored:{index}"
+        numbers.append(await _add(tx, known.name, data, key=key, now_ms=now_ms))
     if known.name == "register" and numbers != list(
         range(known.size + 1, found.tree.size + 1)
     ):  # an entry of the register has the number of its place
@@ -80,9 +85,9 @@ async def put_back(tx: Transaction, known: KnownLog, found: Found, now_ms: int) 
     root = found.tree.root().hex()
     await logs.place(tx, known.name, numbers, old_size=known.size, root=root)
     if known.name == "custody":
-        await _erase_again(tx, found.entries)
+        await follow_custody(tx, found.entries, stored, now_ms)
     else:
-        await _publish_again(tx, found.entries, now_ms)
+        await follow_register(tx, found.entries, now_ms)
 
 
 async def put_back_stamps(
@@ -158,37 +163,12 @@ async def _read(shelf: LogShelf, name: str, path: str, bundle: Bundle) -> list[b
         return None  # another shelf may have it whole; the root decides
 
 
-async def _add(tx: Transaction, known: KnownLog, entry: bytes, index: int) -> int:
-    key = await name_of(tx, known.name, entry)
-    if key is None or await logs.find_by_key(tx, known.name, key) is not None:
-        key = f"restored:{index}"
+async def _add(tx: Transaction, log: str, entry: bytes, *, key: str, now_ms: int) -> int:
+    """Keep an entry; when it was added first isn't known, so it counts as added now."""
+    hashed = leaf_hash(entry).hex()
     return await logs.add_entry(
-        tx, known.name, key=key, entry=entry.decode(), leaf_hash=leaf_hash(entry).hex()
+        tx, log, key=key, entry=entry.decode(), leaf_hash=hashed, not_before_ms=now_ms
     )
-
-
-async def _erase_again(tx: Transaction, entries: Sequence[bytes]) -> None:
-    """What was erased since the backup stays erased (R14, R19)."""
-    erased = set()
-    for entry in entries:
-        try:
-            body = parse_custody_leaf(entry).body
-        except WireError:
-            continue
-        if isinstance(body, ErasedLeaf):
-            erased.add(body.package)
-    for package in await recovery.kept_packages(tx):
-        if package_commitment(package.package_id) in erased:
-            await packages.set_erasing(tx, package.package_id, from_state=package.state)
-
-
-async def _publish_again(tx: Transaction, entries: Sequence[bytes], now_ms: int) -> None:
-    """A request that waited at the desk, and is in the register by now, doesn't wait."""
-    for entry in entries:
-        request_id = published_request(entry)
-        row = None if request_id is None else await requests.find_request(tx, request_id)
-        if row is not None and row.state == "passed":
-            await requests.set_state(tx, row.id, "logged", now_ms)
 
 
 def _ask_for_more(known: KnownLog, largest: Seen, why: str) -> str:

@@ -198,7 +198,12 @@ async def _load_database(source: Path, config: Config) -> Database:
             )
         dump = source / DATABASE / copies.POSTGRESQL_COPY
         await copies.load_postgresql(dump, config.database_url)
-    return await Database.open(config.database, is_migrating=True)
+    try:
+        return await Database.open(config.database, is_migrating=True)
+    except BaseException:
+        if config.database_url:
+            await copies.empty_again(config.database_url)
+        raise
 
 
 # --- logs ---------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ it was taken lies beside it in the logs' files, from which restoring reads it ba
 """
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -71,9 +72,32 @@ async def back_up(
     has_packages: bool = True,
     say: Say = lambda _line: None,
 ) -> Manifest:
-    """Write a backup into an empty or missing folder, or raise BackupError, StoreError."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    """Write a backup into an empty or missing folder, or raise BackupError, StoreError.
+
+    Of one that fails nothing is left: it would hold keys, and nobody would look after it.
+    """
+    is_new = not out.exists()
+    if not is_new and (not out.is_dir() or any(out.iterdir())):
         raise BackupError(f"{out} isn't empty: each backup has a folder of its own")
+    try:
+        manifest = await _write(config_path, config, out, around, has_packages, say)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        if not is_new:
+            out.mkdir(mode=0o700, exist_ok=True)
+        raise
+    await asyncio.to_thread(note_backup, config, manifest.made_ms)
+    return manifest
+
+
+async def _write(
+    config_path: Path,
+    config: Config,
+    out: Path,
+    around: Surroundings,
+    has_packages: bool,
+    say: Say,
+) -> Manifest:
     made_ms = around.clock.wall_ms()
     (out / DATABASE).mkdir(mode=0o700, parents=True, exist_ok=True)
     out.chmod(0o700)
@@ -84,7 +108,7 @@ async def back_up(
     for name, path in files.items():
         await asyncio.to_thread(write_secret, out / FILES / name, path.read_bytes())
     for path in named_elsewhere(config, list(files.values())):
-        say(f"  left out, since it lies elsewhere: {path}")
+        say(f"  left out, since it is large, lies elsewhere or isn't there: {path}")
     if around.log_shelf is not None:
         for name in LOGS:
             say(f"{name}: {await save_log(name, around.log_shelf, out / LOG)} files")
@@ -102,7 +126,6 @@ async def back_up(
         files=await asyncio.to_thread(lambda: [described(out, path) for path in listed(out)]),
     )
     await asyncio.to_thread(write_manifest, out, manifest)
-    await asyncio.to_thread(note_backup, config, made_ms)
     return manifest
 
 

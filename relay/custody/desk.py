@@ -19,7 +19,7 @@ from firmware.protocol.events import (
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.clock import Clock
 from relay.config import LogConfig
-from relay.custody.errors import contradiction_in
+from relay.custody.errors import KeyTaken, contradiction_in
 from relay.custody.happenings import Record
 from relay.custody.key_changes import KeyChanges
 from relay.custody.keys import read_key_file, read_policy_file
@@ -138,7 +138,10 @@ class CustodyDesk:
 
     async def _sum_up(self) -> None:
         while True:
-            await self._refusals.log_due()
+            try:
+                await self._refusals.log_due()
+            except KeyTaken as error:  # no reason to end both logs
+                log.error("what doorbells refused isn't summed up: %s", error)
             await asyncio.sleep(REFUSALS_EACH_S)
 
 

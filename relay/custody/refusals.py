@@ -44,6 +44,9 @@ class Refusals:
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             for quarter, told in (await custody.refusals(tx)).items():
+                if await rows.find_by_key(tx, "custody", _key(quarter)) is not None:
+                    await custody.forget_refusals(tx, [quarter])  # a restored relay's, long told
+                    continue
                 end_ms = quarter_end_ms(quarter)
                 if now_ms < end_ms + TELL_WITHIN_MS:
                     continue

@@ -356,7 +356,7 @@ def _is_there(package: Package) -> bool:
 
 
 def _key_of(package: Package) -> str:
-    return f"{package.agency}/{package.package_id}"
+    return package.own_key
 
 
 def _check_parts(ready: PackageReady) -> None:

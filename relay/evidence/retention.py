@@ -1,7 +1,7 @@
 """How long an agency may keep what it got: as long as its officers promised in the request. Pure.
 
 It counts from the end of the batch in which the recording arrived, so that it tells no more than
-the page does. What nobody has fetched the relay erases by itself (R19).
+the page does. What nobody has fetched the relay erases by itself (R19), within a day after that.
 """
 
 from dataclasses import dataclass

@@ -3,9 +3,10 @@
 What the broker hands to an MQTT subscriber can get lost, so a command is repeated after 1 s,
 2 s, 4 s … 30 s, and at once when its doorbell says that it is online, until its reply or its
 expiry. Every command is idempotent by id. What is *sent* is kept, and a relay that starts takes
-up what is unanswered. What is *told* is of use now or not at all, and isn't kept. What is *asked*,
-while somebody waits for the reply, is of use to nobody later and often says where somebody is: it
-is never written down.
+up what is unanswered; of owners' statements, which any session may send, a bounded number waits
+for one doorbell. What is *told* is of use now or not at all, and isn't kept. What is *asked*, while
+somebody waits for the reply, is of use to nobody later and often says where somebody is: it is
+never written down.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ import contextlib
 import logging
 from dataclasses import dataclass
 
-from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody
+from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, SealedStatement
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
+from relay.allowances import AskedTooOften
 from relay.bus import Bus
 from relay.clock import Clock
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
@@ -28,6 +30,7 @@ FIRST_REPEAT_S = 1.0
 LAST_REPEAT_S = 30.0
 IDLE_S = 60.0
 ASK_TIMEOUT_S = 8.0
+FULL_RETRY_S = 60
 
 
 class CommandTooLarge(RelayError):
@@ -80,9 +83,15 @@ class Commands:
     async def send(self, device: str, body: CommandBody, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id.
 
-        Raises UnknownDoorbell, or CommandTooLarge for more than the broker carries.
+        Raises UnknownDoorbell, CommandTooLarge for more than the broker carries, or AskedTooOften
+        while too many statements wait for this doorbell.
         """
         async with self._database.begin() as tx:
+            if isinstance(body, SealedStatement):
+                now_ms = self._clock.wall_ms()
+                waiting = await commands.count_statements(tx, device, now_ms=now_ms)
+                if waiting >= commands.MAX_STATEMENTS:
+                    raise AskedTooOften(FULL_RETRY_S)
             command = await self.add(tx, device, body, expires_ms)
         self.dispatch(command)
         return command.id

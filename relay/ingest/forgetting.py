@@ -1,15 +1,17 @@
-"""Forgets what the relay keeps for a while only: pictures, events, notes, pushes, drafts."""
+"""Forgets what is kept for a while only: pictures, events, notes, pushes, drafts, commands."""
 
 import asyncio
 
 from relay.clock import Clock
 from relay.request.drafts import DRAFT_LIFE_MS
-from relay.store import carried, drafts, events, push, thumbnails
+from relay.store import carried, commands, drafts, events, push, thumbnails
 from relay.store.database import Database
 
 EACH_S = 3600.0
 CARRIED_LIFE_MS = thumbnails.LIFE_MS
 """A doorbell that tells a passing event again after that long is believed once more."""
+COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000
+"""After its answer, or its end: so long an app can ask what became of a command."""
 
 
 class Forgetting:
@@ -34,3 +36,4 @@ class Forgetting:
             await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
             await push.forget_expired(tx, now_ms=now_ms)
             await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
+            await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

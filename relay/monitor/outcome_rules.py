@@ -58,7 +58,7 @@ class OutcomeRules:
             self.filed[told.request_digest] = Filed(told=told, is_late=is_late)
             if seen_ms < closed_ms - SLACK_MS:
                 yield "an outcome of a request that wasn't over yet"
-            if told.is_resolved and not record.is_withdrawn:
+            if told.is_resolved and not self._is_withdrawn_early(record):
                 yield "a request is said to be resolved that its agency never withdrew"
             if told.outcome == "used" and not has_downloaded:
                 yield f"{told.agency} says that it used something, and it downloaded nothing"
@@ -83,6 +83,12 @@ class OutcomeRules:
                 f"{agency} owes {what}, since {time_text(min(times_ms))}: witnesses signed at "
                 f"{time_text(by_ms)}"
             )
+
+    def _is_withdrawn_early(self, record: RequestRecord) -> bool:
+        if record.withdrawn_index is None:
+            return False
+        seen_ms = self._register.log.seen_ms(record.withdrawn_index)
+        return seen_ms <= record.request.expires_ms + SLACK_MS
 
     def _closed_ms(self, record: RequestRecord) -> int:
         """Return when a request was over, or will be."""

@@ -2,10 +2,11 @@
 
 Every listener gets every notice and picks what its owner may hear. A listener that falls behind
 by QUEUE_LENGTH is cut off (`next` says so once): it connects again and reads what it missed from
-the database, so nothing is lost and nobody is slowed down.
+the database, so nothing is lost and nobody is slowed down. Each replica has a hub of its own.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from relay.store.events import EventRow
 from relay.store.health import HealthRow
 
 QUEUE_LENGTH = 256
+MAX_STREAMS = 20
+"""Of one account at once: every browser of a household, each in several windows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +103,27 @@ class Hub:
 
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
+        self._of_accounts: Counter[str] = Counter()
+
+    def is_full(self, account_id: str) -> bool:
+        """Tell whether an account listens as often as it may."""
+        return self._of_accounts[account_id] >= MAX_STREAMS
 
     @contextmanager
-    def listen(self) -> Iterator[Listener]:
-        """Hang on for as long as the block runs."""
+    def listen(self, account_id: str | None = None) -> Iterator[Listener]:
+        """Hang on for as long as the block runs; counted for the account, if one is named."""
+        if account_id is not None:
+            self._of_accounts[account_id] += 1
         listener = Listener()
         self._listeners.add(listener)
         try:
             yield listener
         finally:
             self._listeners.discard(listener)
+            if account_id is not None:
+                self._of_accounts[account_id] -= 1
+                if not self._of_accounts[account_id]:
+                    del self._of_accounts[account_id]
 
     def event_committed(self, row: EventRow) -> None:
         """Tell of a committed event."""

@@ -33,6 +33,8 @@ LEEWAY_S = 60
 CACHED_MS = 60 * 60 * 1000
 ASKED_AGAIN_AFTER_MS = 60 * 1000
 """A token by an unknown key has the provider's keys asked for anew, this often at most."""
+FAILED_FOR_MS = 10 * 1000
+"""Whoever waited behind a question that failed is told so, and doesn't wait for another to fail."""
 MAX_ANSWER_BYTES = 256 * 1024
 ANSWER_TIMEOUT_S = 10.0
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -55,6 +57,14 @@ class _Known:
     keys_at_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """That a provider couldn't be asked, why, and when that was known."""
+
+    words: str
+    at_ms: int
+
+
 class Provider:
     """Sends people to one provider, and reads what it says of them."""
 
@@ -68,6 +78,7 @@ class Provider:
         self._redirect_uri = redirect_uri
         self._is_loopback_allowed = is_loopback_allowed
         self._known: _Known | None = None
+        self._failure: _Failure | None = None
         self._asking = asyncio.Lock()
 
     async def check(self) -> str:
@@ -169,16 +180,30 @@ class Provider:
         async with self._asking:
             now_ms = self._clock.wall_ms()
             known = self._known
-            if known is None or now_ms - known.at_ms > CACHED_MS:
-                metadata = await self._fetch("GET", get_well_known_url(self.config.issuer, True))
-                self._check_metadata(metadata)
-                keys = await self._fetch("GET", metadata["jwks_uri"])
-                known = _Known(metadata, keys, now_ms, now_ms)
-            elif is_key_unknown and now_ms - known.keys_at_ms >= ASKED_AGAIN_AFTER_MS:
-                keys = await self._fetch("GET", known.metadata["jwks_uri"])
-                known = _Known(known.metadata, keys, known.at_ms, now_ms)
-            self._known = known
-            return known
+            if known is not None and now_ms - known.at_ms > CACHED_MS:
+                known = None
+            is_asked_lately = known is not None and now_ms - known.keys_at_ms < ASKED_AGAIN_AFTER_MS
+            if known is not None and (is_asked_lately or not is_key_unknown):
+                return known
+            failure = self._failure
+            if failure is not None and 0 <= now_ms - failure.at_ms < FAILED_FOR_MS:
+                raise SignInRefused("oidc", failure.words)
+            try:
+                self._known = await self._ask_now(known, now_ms)
+            except SignInRefused as error:
+                self._failure = _Failure(str(error), self._clock.wall_ms())
+                raise
+            return self._known
+
+    async def _ask_now(self, known: _Known | None, now_ms: int) -> _Known:
+        """Ask for keys, and first for what the provider says of itself unless that is known."""
+        if known is not None:
+            keys = await self._fetch("GET", known.metadata["jwks_uri"])
+            return _Known(known.metadata, keys, known.at_ms, now_ms)
+        metadata = await self._fetch("GET", get_well_known_url(self.config.issuer, True))
+        self._check_metadata(metadata)
+        keys = await self._fetch("GET", metadata["jwks_uri"])
+        return _Known(metadata, keys, now_ms, now_ms)
 
     def _check_metadata(self, metadata: Json) -> None:
         if metadata.get("issuer") != self.config.issuer:

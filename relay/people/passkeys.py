@@ -144,6 +144,9 @@ def parse_login(credential: dict[str, Any]) -> Assertion:  # Any: WebAuthn's own
     texts = [part for part in parts if isinstance(part, str)]
     if len(texts) != len(parts):
         raise SignInRefused("passkey", "the passkey's answer lacks a field")
+    if not all(text.isascii() and text.isprintable() for text in texts):
+        # Nor would a database take half a character, or a zero byte.
+        raise SignInRefused("passkey", "the passkey's answer isn't base64url")
     return Assertion(
         credential_id=texts[0],
         authenticator_data=texts[1],

@@ -4,6 +4,7 @@ There is no other way from the administrators' pages to an account: whoever is r
 row in the log of reads, in the same transaction. Owners and officers read theirs.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import new_id
@@ -18,6 +19,8 @@ MAX_FOUND = 20
 MIN_QUERY_CHARS = 3
 MAX_QUERY_CHARS = 80
 MAX_SHOWN = 200
+MAX_FOUND_SHOWN = 50
+"""What an owner or officer reads of their account: looks and changes, and searches beside them."""
 
 
 class ReadRefused(RelayError):
@@ -79,10 +82,18 @@ class Reads:
             await self._write_down(tx, admin, account_id, "restored")
         return True
 
+    async def open_request(self, admin: Account, officer_ids: Collection[str]) -> None:
+        """Write down for each of its officers that a request that nobody else reads is opened."""
+        async with self._database.begin() as tx:
+            for officer_id in officer_ids:
+                await self._write_down(tx, admin, officer_id, "request")
+
     async def of_account(self, account_id: str) -> list[AdminRead]:
         """Return the newest that administrators looked at or did, for whom it is about."""
         async with self._database.read() as tx:
-            return await reads.list_reads(tx, account_id, limit=MAX_SHOWN)
+            return await reads.list_reads(
+                tx, account_id, limit=MAX_SHOWN, found_limit=MAX_FOUND_SHOWN
+            )
 
     async def _is_known(self, tx: Transaction, account_id: str) -> bool:
         """Administrators look up no administrators: those are the operator's own people."""

@@ -104,4 +104,11 @@ class Book:
         return list(islice(self._matching(query), start, start + limit)), total
 
     def _matching(self, query: EntryQuery) -> Iterator[EntryRow]:
-        return (row for row in reversed(self.rows) if query.takes(row))
+        rows = (row for row in reversed(self.rows) if query.takes(row))
+        if (at_ms := query.overdue_at_ms) is None:
+            return rows
+        return (row for row in rows if self._is_overdue(row, at_ms))
+
+    def _is_overdue(self, row: EntryRow, at_ms: int) -> bool:
+        deletion = self.deletions.get(row.subject or "")
+        return deletion is not None and deletion.asked is row and deletion.is_overdue(at_ms)

@@ -1,13 +1,15 @@
 """The public record as files: JSON and CSV with field names that stay. Pure.
 
 docs/guide/public.md says what each field means. Times are UTC (RFC 3339), CSV is RFC 4180 in UTF-8.
-What officers wrote can't become a formula in somebody's spreadsheet: such a text gets an
-apostrophe before it.
+What officers wrote can't become a formula in somebody's spreadsheet: where a text begins like one
+it gets an apostrophe, and so does each part of it that would be a cell for whoever parts cells
+by something else than a comma.
 """
 
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -18,8 +20,11 @@ from relay.request.published import PublishedRequest
 Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 Row = Mapping[str, Value]
 
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The last four are the wide forms, which spreadsheets of East Asia take alike."""
+_FORMULA = re.compile(r"(^|[;\t\r\n,|])(?=[ \"]*[=+\-@\uff1d\uff0b\uff0d\uff20])")
+"""Where a cell may begin, with what makes it a formula: Excel parts cells by `;` in half of Europe.
+
+The last four are the wide forms, which spreadsheets of East Asia take alike.
+"""
 REQUEST_FIELDS = (
     "id", "agency", "agency_name", "case_number", "incident_type", "state", "published", "expires",
     "from", "to", "cells", "text", "reason", "danger", "retention_days", "onward_sharing",
@@ -146,7 +151,7 @@ def _cell(value: Value) -> str | int | float:
         case int() | float():
             return value
         case str():
-            return f"'{value}" if value.startswith(FORMULA_BEGINS) else value
+            return _FORMULA.sub(r"\1'", value)
         case Mapping():
             return _cell(" ".join(f"{key}={one}" for key, one in value.items()))
         case _:

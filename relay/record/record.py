@@ -61,6 +61,8 @@ class ShownEntry:
     index: int
     text: str
     seen_ms: int | None
+    tree_size: int
+    """Of a tree with it whose files the world has; in custody the first one, so that it stays."""
 
 
 class PublicRecord:
@@ -98,13 +100,14 @@ class PublicRecord:
             if log == "register":
                 found = await logs.find_by_number(tx, log, index + 1)  # as its places are given
                 text = "" if found is None else found.entry
-                seen_ms = view.register.stamps.seen_ms(index)
+                seen_ms, tree_size = view.register.stamps.seen_ms(index), size
             else:
                 (entry,) = await logs.entries(tx, log, index, index + 1)
                 text = entry.decode()
                 notes = await stamps.stamps_of(tx, log, index, index + 1)
                 seen_ms = self._time_in(notes, index)
-        return ShownEntry(log=log, index=index, text=text, seen_ms=seen_ms)
+                tree_size = next((one for one, _ in notes if one > index), size)
+        return ShownEntry(log=log, index=index, text=text, seen_ms=seen_ms, tree_size=tree_size)
 
     async def moderation(self) -> list[QuarterOfModeration]:
         """Return how long moderators took: their own notes, and the one thing not in a log."""

@@ -6,6 +6,7 @@ commitments of releases and of key changes, which hide whose they are.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from relay.custody.logs import LogName
@@ -57,10 +58,14 @@ class EntryQuery:
     detail: str | None = None
     quarter: str | None = None
     subject: str | None = None
+    year: int | None = None
+    """In which witnesses had seen it (UTC)."""
+    overdue_at_ms: int | None = None
+    """Only wishes for deletion that were overdue then: the book knows."""
 
     def takes(self, row: EntryRow) -> bool:
-        """Tell whether a row is asked for."""
-        return all(
+        """Tell whether a row is asked for, as far as a row says."""
+        return self._is_of_year(row.seen_ms) and all(
             asked is None or asked == found
             for asked, found in (
                 (self.log, row.log),
@@ -71,3 +76,8 @@ class EntryQuery:
                 (self.subject, row.subject),
             )
         )
+
+    def _is_of_year(self, seen_ms: int | None) -> bool:
+        if self.year is None:
+            return True
+        return seen_ms is not None and datetime.fromtimestamp(seen_ms / 1000, UTC).year == self.year

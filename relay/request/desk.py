@@ -84,6 +84,7 @@ class Desk:
             now = await requests.find_request(tx, request_id)
             if now is None or now.state != "waiting":
                 raise RequestRefused("state", "the request no longer waits for a co-signature")
+            await require_outcomes(tx, view, row.agency)
             await requests.set_cosigned(tx, request_id, cosigned, self._clock.wall_ms())
 
     async def take_back(self, officer: Account, request_id: str) -> None:

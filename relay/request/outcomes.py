@@ -109,6 +109,9 @@ class Outcomes:
         _check_signature(view, signed, officer)
         digest = told.request_digest
         async with self._database.begin() as tx:
+            newest = (await self._register.replayed(tx)).requests.get(digest)
+            if newest is None or newest.renewed_by is not None:
+                raise RequestRefused("state", "the request was renewed: file the renewal's outcome")
             before = await outcomes.find_outcome(tx, digest)
             if before is not None:
                 if before.signed.outcome == signed.outcome:
@@ -197,10 +200,13 @@ def _check_request(view: RegisterView, told: Outcome, officer: Account) -> Reque
         raise RequestRefused("form", "your agency published no such request")
     if record.renewed_by is not None:
         raise RequestRefused("state", "the request was renewed: file the renewal's outcome")
-    if closed_at(view, record) is None:
+    closed_ms = closed_at(view, record)
+    if closed_ms is None:
         raise RequestRefused("state", "the request is open: withdraw it first, or wait for its end")
-    if told.is_resolved and not record.is_withdrawn:
-        raise RequestRefused("state", "only a request that was withdrawn was closed as resolved")
+    is_early = record.is_withdrawn and closed_ms < record.request.expires_ms
+    if told.is_resolved and not is_early:
+        words = "only a request that was withdrawn before its end was closed as resolved"
+        raise RequestRefused("state", words)
     return record
 
 

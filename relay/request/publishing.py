@@ -13,8 +13,8 @@ from relay.agency.register import RegisterRefused, RelayRegister
 from relay.clock import Clock
 from relay.request.batches import batch_ms_of, next_boundary_ms, seen_until_ms
 from relay.request.rules import RequestRefused, require_agreement
-from relay.store import requests
-from relay.store.database import Database
+from relay.store import outcomes, requests
+from relay.store.database import Database, Transaction
 from relay.store.requests import DeskRow
 
 LONGEST_WAIT_S = 3.0
@@ -67,6 +67,7 @@ class Publishing:
                 now = await requests.find_request(tx, row.id)
                 if now is None or now.state != "passed":
                     return False  # taken back, or another replica was first
+                await self._require_no_outcome(tx, row)
                 await self._register.add(tx, entry, key=f"request/{row.id}")
                 await requests.set_state(tx, row.id, "logged", now_ms)
         except (RegisterRefused, RequestRefused) as error:
@@ -78,6 +79,15 @@ class Publishing:
         self._register.wake()
         self._notices.request_published(row.id)
         return True
+
+    async def _require_no_outcome(self, tx: Transaction, row: DeskRow) -> None:
+        """Refuse a renewal of what is over and told already: a renewal's outcome is for both."""
+        renewed_id = row.request.renewed_id
+        if renewed_id is None:
+            return
+        renewed = (await self._register.replayed(tx)).request_by_id(renewed_id)
+        if renewed and await outcomes.find_outcome(tx, renewed.signed.request_digest):
+            raise RequestRefused("state", "an outcome was filed of the request that it renews")
 
     async def _wait_s(self) -> float:
         now_ms = self._clock.wall_ms()

@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.engine import RowMapping
 
-from firmware.protocol.commands import Command, Reply
+from firmware.protocol.commands import Command, Reply, SealedStatement
 from firmware.protocol.encoding import MAX_MQTT_BYTES, decode
 from relay.store.database import Transaction
 from relay.store.schema import commands
+
+MAX_STATEMENTS = 64
+"""Of owners' statements, so many at once wait for one doorbell."""
+STATEMENT = SealedStatement.__struct_config__.tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +51,48 @@ async def get(tx: Transaction, command_id: str) -> CommandRow | None:
 
 
 async def unanswered(tx: Transaction, *, now_ms: int) -> list[Command]:
-    """Return every command that still waits for its reply and hasn't expired."""
+    """Return what still waits for its reply and hasn't expired, oldest first.
+
+    That is every command, but of a doorbell's statements MAX_STATEMENTS at most.
+    """
+    is_waiting = commands.c.answered_ms.is_(None) & (commands.c.expires_ms > now_ms)
+    place = func.row_number().over(
+        partition_by=commands.c.device, order_by=(commands.c.created_ms, commands.c.id)
+    )
+    statements = (
+        select(commands.c.id, place.label("place"))
+        .where(is_waiting, commands.c.kind == STATEMENT)
+        .subquery()
+    )
+    beyond = select(statements.c.id).where(statements.c.place > MAX_STATEMENTS)
     query = (
         select(commands)
-        .where(commands.c.answered_ms.is_(None), commands.c.expires_ms > now_ms)
+        .where(is_waiting, commands.c.id.not_in(beyond))
         .order_by(commands.c.created_ms)
     )
     return [_command(row).command for row in (await tx.execute(query)).mappings()]
+
+
+async def count_statements(tx: Transaction, device: str, *, now_ms: int) -> int:
+    """Return how many statements wait for a doorbell's reply and haven't expired."""
+    query = (
+        select(func.count())
+        .select_from(commands)
+        .where(
+            commands.c.device == device,
+            commands.c.kind == STATEMENT,
+            commands.c.answered_ms.is_(None),
+            commands.c.expires_ms > now_ms,
+        )
+    )
+    return int((await tx.execute(query)).scalar_one())
+
+
+async def forget(tx: Transaction, *, before_ms: int) -> None:
+    """Delete what was answered before a time, and what expired before it without an answer."""
+    expired = commands.c.answered_ms.is_(None) & (commands.c.expires_ms < before_ms)
+    change = delete(commands).where(or_(commands.c.answered_ms < before_ms, expired))
+    await tx.execute(change)
 
 
 async def answer(tx: Transaction, reply: Reply, *, answered_ms: int) -> bool:

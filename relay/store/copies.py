@@ -11,14 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import MetaData, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from relay.errors import StoreError
 from relay.store.database import Database, Transaction, shown
 from relay.store.postgresql import postgresql_engine
-from relay.store.schema import metadata
 
 SQLITE_COPY = "relay.sqlite3"
 POSTGRESQL_COPY = "relay.pgdump"
@@ -79,11 +78,13 @@ async def holds_tables(url: str) -> bool:
 
 
 async def empty_again(url: str) -> None:
-    """Take out of a PostgreSQL database what was loaded into it."""
+    """Take out of a PostgreSQL database what was loaded into it, also of an older schema."""
     engine = postgresql_engine(url)
+    loaded = MetaData()
     try:
         async with engine.begin() as connection:
-            await connection.run_sync(metadata.drop_all)
+            await connection.run_sync(loaded.reflect)
+            await connection.run_sync(loaded.drop_all)
     finally:
         await engine.dispose()
 

@@ -6,7 +6,7 @@ What a state means and who may move it on is decided in relay.agency.onboarding.
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, and_, delete, func, insert, or_, select, update
 
 from relay.store.database import Transaction
 from relay.store.schema import onboardings, reminders
@@ -101,13 +101,14 @@ async def find_address(tx: Transaction, agency: str) -> str | None:
     return address
 
 
-async def forget_asked(tx: Transaction, before_ms: int) -> None:
-    """Forget those whose address was never confirmed."""
-    await tx.execute(
-        delete(onboardings).where(
-            onboardings.c.state == "asked", onboardings.c.changed_ms < before_ms
-        )
+async def forget(tx: Transaction, *, asked_before_ms: int, left_before_ms: int) -> None:
+    """Forget those whose address was never confirmed, and those that were left or refused."""
+    column = onboardings.c
+    asked = and_(column.state == "asked", column.changed_ms < asked_before_ms)
+    left = and_(
+        column.state.in_(("confirmed", "enrolled", "refused")), column.changed_ms < left_before_ms
     )
+    await tx.execute(delete(onboardings).where(or_(asked, left)))
 
 
 async def take_reminder(

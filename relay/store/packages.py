@@ -40,6 +40,11 @@ class Package:
     state: str
     at_ms: int
 
+    @property
+    def own_key(self) -> str:
+        """Its object's name in the bucket, whether it is there or not."""
+        return f"{self.agency}/{self.package_id}"
+
 
 async def add_package(tx: Transaction, package: Package) -> None:
     """Store an announced package."""
@@ -65,6 +70,12 @@ async def find_package(tx: Transaction, package_id: str) -> Package | None:
     query = select(packages).where(packages.c.package_id == package_id)
     row = (await tx.execute(query)).first()
     return None if row is None else _package(row)
+
+
+async def list_all(tx: Transaction) -> list[Package]:
+    """Return every package, wherever it stands."""
+    query = select(packages).order_by(packages.c.package_id)
+    return [_package(row) for row in await tx.execute(query)]
 
 
 async def set_uploading(

@@ -20,8 +20,10 @@ from relay.store.schema import (
 )
 
 SHOWN_ROLES: Final = ("owner", "officer")
-What = Literal["account", "found", "suspended", "restored"]
-"""account: the page with all that the relay knows. found: a line in a list that was searched."""
+What = Literal["account", "found", "suspended", "restored", "request"]
+"""account: the page with all that the relay knows. found: a line in a list that was searched.
+request: a request that its officer signed, and that isn't public nor about to be.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,19 +92,28 @@ async def add_read(
     )
 
 
-async def list_reads(tx: Transaction, account_id: str, *, limit: int) -> list[AdminRead]:
-    """Return the newest looks at an account."""
-    query = (
-        select(admin_reads, accounts.c.name.label("admin"))
-        .join(accounts, accounts.c.id == admin_reads.c.admin_id)
-        .where(admin_reads.c.account_id == account_id)
-        .order_by(admin_reads.c.read_ms.desc(), admin_reads.c.id)
-        .limit(limit)
-    )
-    return [
-        AdminRead(admin=row.admin, what=cast("What", row.what), read_ms=row.read_ms)
-        for row in await tx.execute(query)
-    ]
+async def list_reads(
+    tx: Transaction, account_id: str, *, limit: int, found_limit: int
+) -> list[AdminRead]:
+    """Return the newest looks at an account, and beside them the newest searches that found it.
+
+    Each kind has its own limit: searches are cheap, and could push a look out of the list.
+    """
+    is_found = admin_reads.c.what == "found"
+    rows: list[AdminRead] = []
+    for kind, most in ((~is_found, limit), (is_found, found_limit)):
+        query = (
+            select(admin_reads, accounts.c.name.label("admin"))
+            .join(accounts, accounts.c.id == admin_reads.c.admin_id)
+            .where(admin_reads.c.account_id == account_id, kind)
+            .order_by(admin_reads.c.read_ms.desc(), admin_reads.c.id)
+            .limit(most)
+        )
+        rows += [
+            AdminRead(admin=row.admin, what=cast("What", row.what), read_ms=row.read_ms)
+            for row in await tx.execute(query)
+        ]
+    return sorted(rows, key=lambda row: -row.read_ms)
 
 
 async def search_people(tx: Transaction, query: str, *, limit: int) -> list[PersonFound]:

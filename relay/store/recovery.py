@@ -4,11 +4,12 @@ Only what nothing else asks for is here; placing entries and publishing is logs.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import delete, insert, select, update
 
 from relay.store.database import Transaction
-from relay.store.packages import ARRIVED_STATES
+from relay.store.packages import ARRIVED_STATES, Package
 from relay.store.schema import (
     ceremonies,
     claims,
@@ -83,6 +84,21 @@ async def kept_packages(tx: Transaction) -> list[KeptPackage]:
         )
         for row in await tx.execute(query)
     ]
+
+
+async def set_come_to(
+    tx: Transaction, package: Package, state: Literal["downloaded", "erasing"]
+) -> None:
+    """A package came to this state after the copy was made; what is being erased stays so."""
+    change = (
+        update(packages)
+        .where(
+            packages.c.package_id == package.package_id,
+            packages.c.state.not_in(("erasing", "erased")),
+        )
+        .values(state=state, object_key=package.own_key)
+    )
+    await tx.execute(change)
 
 
 async def end_one_time_things(tx: Transaction) -> None:

@@ -33,5 +33,6 @@ def build_app_server(relay_url: str, *, bundle: Path = BUNDLE, is_https: bool = 
         app,
         policy=page_policy(connect=(relay_url,)),
         is_https=is_https,
-        headers=MAY_ASK_FOR_MICROPHONE,  # asked for when an owner first talks, and not before
+        # The microphone is asked for when an owner first talks, and not before.
+        headers={**MAY_ASK_FOR_MICROPHONE, "referrer-policy": "no-referrer"},
     )

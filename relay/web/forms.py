@@ -1,5 +1,6 @@
 """Plain forms of the relay's pages: what works without JavaScript."""
 
+import re
 import secrets
 from typing import Final
 
@@ -12,6 +13,8 @@ from relay.web.answers import PageError
 FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 CSRF_FIELD: Final = "csrf"
 MAX_FIELDS: Final = 40
+_UNREADABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
+"""A zero byte, or half a sign: neither can be stored."""
 
 
 async def read_form(request: Request, *, csrf: str, max_files: int = 0) -> FormData:
@@ -22,15 +25,24 @@ async def read_form(request: Request, *, csrf: str, max_files: int = 0) -> FormD
     return form
 
 
-async def form_of(request: Request, *, max_files: int = 0) -> FormData:
-    """Return a form of bounded size, whoever sent it, or raise PageError."""
+async def form_of(
+    request: Request, *, max_files: int = 0, max_fields: int = MAX_FIELDS
+) -> FormData:
+    """Return a form of bounded size, whoever sent it, or raise PageError.
+
+    Its texts are such that can be stored and shown, in whatever charset they came.
+    """
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in FORM_TYPES:
         raise PageError(415, "media_type", "send the page's own form")
     try:
-        return await request.form(max_files=max_files, max_fields=MAX_FIELDS)
-    except HTTPException as error:
+        form = await request.form(max_files=max_files, max_fields=max_fields)
+    except (HTTPException, ValueError) as error:  # ValueError: a charset that decodes nothing
         raise PageError(422, "form", "this form can't be read; load the page again") from error
+    texts = (text for pair in form.multi_items() for text in pair if isinstance(text, str))
+    if any(map(_UNREADABLE.search, texts)):
+        raise PageError(422, "form", "a text of this form can't be read; type it anew")
+    return form
 
 
 def text_in(form: FormData, name: str) -> str:

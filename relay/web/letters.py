@@ -15,16 +15,17 @@ class PageLetters:
         self._public_url = public_url
         self._texts = load_texts()
 
-    def code(self, to: str, name: str, code: str) -> Letter:
+    def code(self, to: str, agency: str, code: str) -> Letter:
         """Return the letter with the code that proves an agency's address.
 
-        The page isn't named in it: who asked has it open, and nobody else is to go on there.
+        The page isn't named in it: who asked has it open, and nobody else is to go on there. Nor is
+        anything in it that whoever asked wrote freely: it goes to an address of their choice.
         """
         return self._letter(
             to,
             subject=lambda t: t("onboarding.mail.code.subject"),
             text=lambda t: t(
-                "onboarding.mail.code.text", name=name, code=code, relay=self._public_url
+                "onboarding.mail.code.text", agency=agency, code=code, relay=self._public_url
             ),
         )
 

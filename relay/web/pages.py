@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from relay.clock import WoundClock
 from relay.request_ids import current
@@ -49,7 +49,6 @@ class Pages:
         **context: Any,  # Any: whatever the template shows
     ) -> HTMLResponse:
         """Return the page; `csrf` is the session's, empty for nobody signed in."""
-        asked = request.query_params.get("lang")
         texts = self.texts(request)
         language = texts.language
         html = self._templates.get_template(template).render(
@@ -72,10 +71,7 @@ class Pages:
         )
         response = HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
         response.headers["Vary"] = "Accept-Language, Cookie"
-        if asked in LANGUAGES:
-            response.set_cookie(
-                LANGUAGE_COOKIE, language, max_age=YEAR_S, samesite="lax", httponly=True
-            )
+        keep_language(request, response)
         return response
 
     def texts(self, request: Request) -> Texts:
@@ -86,6 +82,13 @@ class Pages:
             accept=request.headers.get("accept-language", ""),
         )
         return self._texts[language]
+
+
+def keep_language(request: Request, response: Response) -> None:
+    """Let a browser remember the language that `?lang=` asks for."""
+    asked = request.query_params.get("lang")
+    if asked in LANGUAGES:
+        response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR_S, samesite="lax", httponly=True)
 
 
 def when(time_ms: int) -> Markup:

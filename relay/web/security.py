@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 128 * 1024
 ZERO_TEXT: Final = "a text can't have a zero byte in it"
+CHARSET_TEXT: Final = "send a form's text as UTF-8, and name no charset"
 
 BASE_HEADERS: Final = {
     "x-content-type-options": "nosniff",
@@ -84,7 +85,8 @@ class SecurityHeaders:
 class BodyLimit:
     """Refuses a body over the limit with 413, whether its length was announced or not.
 
-    What has a zero byte where a text should be is refused with 400.
+    What has a zero byte where a text should be is refused with 400, a form that names its own
+    charset with 415: Python knows one that takes ever longer to read, and some that aren't text.
     """
 
     def __init__(
@@ -106,6 +108,9 @@ class BodyLimit:
             return
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
+            return
+        if _names_charset(scope):
+            await self._send(send, 415, "media_type", CHARSET_TEXT)
             return
         path = scope.get("path", "")
         limits = [most for begin, most in self._larger.items() if path.startswith(begin)]
@@ -149,12 +154,21 @@ def _has_zero(scope: Scope) -> bool:
     return "\0" in scope.get("path", "") or b"%00" in scope.get("query_string", b"")
 
 
+def _names_charset(scope: Scope) -> bool:
+    """Tell whether a form in parts names a charset, however that is written."""
+    told = Headers(scope=scope).get("content-type", "").lower()
+    return "multipart/" in told and "charset" in told
+
+
 def _has_zero_text(scope: Scope, body: bytes) -> bool:
-    """Tell whether a text in JSON or in a plain form has one; a file may."""
+    """Tell whether a text in JSON or in a plain form has one; a file may.
+
+    JSON goes by many names (application/x+json), and in UTF-16 each letter has one.
+    """
     media_type = Headers(scope=scope).get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/x-www-form-urlencoded":
         return b"%00" in body or b"\0" in body
-    return media_type == "application/json" and b"\\u0000" in body
+    return media_type.startswith("application/") and (b"\\u0000" in body or b"\0" in body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

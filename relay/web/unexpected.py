@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from relay.web.answers import error_json, wants_json
+from relay.web.answers import error_json, is_form, wants_json
 from relay.web.pages import Pages
 
 WORDS = "the relay made a mistake; it is in its log"
@@ -15,7 +15,8 @@ def on_mistake(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respons
     """Return what answers when an endpoint raised what nobody expected."""
 
     async def handler(request: Request, _error: Exception) -> Response:
-        if request.method not in ("GET", "HEAD") or wants_json(request):
+        is_page = request.method in ("GET", "HEAD") or is_form(request)
+        if not is_page or wants_json(request):
             return error_json(500, "internal", WORDS)
         return pages.render(request, "error.html", status=500, code="internal")
 

@@ -183,6 +183,15 @@ def test_a_use_of_nothing_and_a_case_that_nobody_closed_are_found(
     ]
 
 
+def test_a_withdrawal_after_the_end_closes_nothing_as_resolved(
+    town: Town, over: SignedRequest
+) -> None:
+    town.wind(days=2)
+    town.withdraw(over)
+    town.log_custody(outcome_in(town, over, is_resolved=True))
+    assert broken(town) == ["a request is said to be resolved that its agency never withdrew"]
+
+
 def test_a_kind_of_entry_that_a_later_version_makes_is_told_and_no_rule_is_broken(
     town: Town,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Fifteen times `kill -9` (DOORWARD_KILLS=N: so often), while somebody keeps ringing.
+"""Ten times `kill -9` (DOORWARD_KILLS=N: so often), while somebody keeps ringing.
 
 An accepted press (the doorbell said ok: it lies in the outbox) arrives once, in order and with
 its original time, whatever was killed; clips are playable; in the end the whole story goes
@@ -26,7 +26,7 @@ from tests.story.settings import StoryError
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-KILLS = int(os.environ.get("DOORWARD_KILLS", "15"))
+KILLS = int(os.environ.get("DOORWARD_KILLS", "10"))
 VICTIMS = ("doorbell", "relay", "broker", "store")
 QUIET_S = 8.0
 """Post-roll, and a full ring for the story that follows."""

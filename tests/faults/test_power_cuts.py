@@ -1,4 +1,4 @@
-"""The power goes fifteen times (DOORWARD_POWER_CUTS=N: so often) while a doorbell records.
+"""The power goes ten times (DOORWARD_POWER_CUTS=N: so often) while a doorbell records.
 
 One card, several lives of one doorbell, each ended by `kill -9`, and now and then a sync of the
 card takes 50 to 2,000 ms. Each cut's card is then started from. At most the last second of video
@@ -27,7 +27,7 @@ from tests.faults import card, strace
 from tests.faults.doorbells import RecordingDoorbell, seeded_dice
 from tests.faults.remains import Life, Remains, S, remains_of
 
-CUTS = int(os.environ.get("DOORWARD_POWER_CUTS", "15"))
+CUTS = int(os.environ.get("DOORWARD_POWER_CUTS", "10"))
 CUTS_A_LIFE = 3
 LIVES_A_CARD = 5
 CARDS_AT_ONCE = 2

@@ -1,4 +1,4 @@
-"""Fifty times `kill -9` (DOORWARD_RECORDER_KILLS=N: so often) at random moments of recording.
+"""Fifteen times `kill -9` (DOORWARD_RECORDER_KILLS=N: so often) at random moments of recording.
 
 Ten doorbells, of which half film eight times as fast, so that clips begin and end all the time;
 some are killed while they still put right what the last kill left. Then every clip plays, nothing
@@ -18,7 +18,7 @@ from tests.faults.remains import Remains, S, remains_of
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("DOORWARD_RECORDER_KILLS", "25"))
+KILLS = int(os.environ.get("DOORWARD_RECORDER_KILLS", "15"))
 DOORBELLS = 10
 SAFE_AFTER_S = 1.0
 """A unit handed over so long before the kill is in the file: a fragment is at most 0.5 s old."""

@@ -1,5 +1,5 @@
 # ruff: noqa: S310 (the URLs are the test's own)
-"""Twenty times `kill -9` of the uploader while it sends 64 MB to the real bucket.
+"""Six times `kill -9` of the uploader while it sends 64 MB to the real bucket.
 
 DOORWARD_KILLS=N: so often. The seed is printed: DOORWARD_SEED=N plays the same again.
 """
@@ -26,7 +26,7 @@ from tests.relay.servers import run_object_store
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
-KILLS = int(os.environ.get("DOORWARD_KILLS", "10"))
+KILLS = int(os.environ.get("DOORWARD_KILLS", "6"))
 PACKAGE_BYTES = 64 * 1000 * 1000
 BYTES_PER_S = 25e6
 """Of each of the proxy's connections, so that a kill finds something under way."""

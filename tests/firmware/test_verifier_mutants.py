@@ -12,7 +12,7 @@ from tests.mutation.mutants import mutants_of
 from tests.mutation.verifier import trials
 
 ROOT = Path(__file__).parents[2]
-EVERY = int(os.environ.get("DOORWARD_MUTANTS_EVERY", "90"))
+EVERY = int(os.environ.get("DOORWARD_MUTANTS_EVERY", "150"))
 
 
 def test_nine_of_ten_mutants_are_noticed():

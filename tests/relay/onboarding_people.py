@@ -89,9 +89,17 @@ def reason_of(page: httpx2.Response) -> str:
     return "" if found is None else found[1]
 
 
+def digest_in(page: str) -> str:
+    """Return which file an administrator's page shows."""
+    found = re.search(r'name="enrolment_sha256" value="([0-9a-f]{64})"', page)
+    return "" if found is None else found[1]
+
+
 async def prepare(admin: Admin, applicant: Applicant) -> ProposedChange:
-    """Let an administrator prepare the change, and download it."""
-    answer = await admin.send(f"/onboardings/{applicant.id}/prepare")
+    """Let an administrator prepare the change of what their page shows, and download it."""
+    path = f"/onboardings/{applicant.id}"
+    seen = digest_in((await admin.get(path)).text)
+    answer = await admin.send(path + "/prepare", enrolment_sha256=seen)
     assert answer.status_code == 303, answer.text
     return await change_of(admin, applicant)
 

@@ -69,7 +69,7 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
     "/admin/accounts/{account_id}/restore": (),
     f"{CASE}/code": (),
     f"{CASE}/refuse": ("reason",),
-    f"{CASE}/prepare": (),
+    f"{CASE}/prepare": ("enrolment_sha256",),
 }
 FILES: Final[dict[str, str]] = {
     f"{FOR_AGENCIES}/enrolment": "file",
@@ -80,7 +80,7 @@ FILES: Final[dict[str, str]] = {
 """Where files come in, and the form's field."""
 QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/requests": ("case", "place", "agency", "state", "from", "to", "emergency", "owed"),
-    "/entries": ("log", "kind", "agency", "detail", "quarter", "subject"),
+    "/entries": ("log", "kind", "agency", "detail", "quarter", "subject", "year", "overdue"),
     "/agreements/compare": ("agency", "old", "new", "from", "to"),
     "/agency/oidc/start": ("agency",),
     "/agency/oidc/callback": ("state", "code", "iss", "error"),

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from relay.people.reads import MAX_FOUND
+from relay.people.reads import MAX_FOUND, MAX_FOUND_SHOWN, MAX_SHOWN
 from relay.store import people
 from relay.store.people import Account
+from relay.store.reads import add_read
+from relay.web.admin import agencies as agency_pages
 from tests.relay.admin_people import Admin, signed_in_admin
 from tests.relay.http_people import Officer, Owner, certified_officer, paired_owner
 from tests.relay.http_world import World, open_world
@@ -44,6 +46,29 @@ async def test_a_search_finds_people_and_each_of_them_can_read_it(world: World) 
     # Seen to fail with `_write_down` taken out of Reads.search.
     assert await reads_of(ada) == [("Mia Sund", "found")]
     assert await reads_of(bo) == []
+
+
+async def test_no_number_of_searches_hides_a_look(world: World) -> None:
+    """Seen to fail with one limit for both kinds."""
+    admin, ada = await signed_in_admin(world), Owner(world, "Ada Lind")
+    await ada.register()
+    account_id = await account_of(world, ada)
+    assert (await admin.get(f"/accounts/{account_id}")).status_code == 200
+    world.clock.advance(1)
+    async with world.database.begin() as tx:
+        known = await people.find_credential(tx, admin.passkey.key.credential_id)
+        assert known is not None
+        for number in range(MAX_SHOWN + MAX_FOUND_SHOWN):
+            await add_read(
+                tx,
+                f"{number:026}",
+                admin_id=known.account_id,
+                account_id=account_id,
+                what="found",
+                now_ms=world.clock.wall_ms() + number,
+            )
+    whats = [what for _, what in await reads_of(ada)]
+    assert whats == ["found"] * MAX_FOUND_SHOWN + ["account"]
 
 
 async def test_nobody_is_listed_without_being_searched_for(world: World) -> None:
@@ -157,6 +182,28 @@ async def test_agencies_and_their_officers_stand_as_in_the_register(world: World
     assert officer.officer_id in page
     assert "Officer Nil" not in page  # an account alone is personal: it is searched for, and logged
     assert (await admin.get("/agencies/nowhere")).status_code == 404
+
+
+async def test_agencies_and_officers_come_in_pages(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agency_pages, "PAGE_ROWS", 1)
+    admin, officer = await signed_in_admin(world), await certified_officer(world)
+    await world.town.agree(
+        "alder", "Alder Police", cells=world.agency.cells, begins_ms=world.clock.wall_ms()
+    )
+    await world.register.view()
+    both = ("Alder Police", "Lakeland Police")
+    pages = [(await admin.get(f"/agencies?page={number}")).text for number in (1, 2)]
+    assert [[name in page for name in both] for page in pages] == [[True, False], [False, True]]
+    assert officer.partner is not None
+    ids = {officer.officer_id, officer.partner.officer_id}
+    found = []
+    for number in (1, 2):
+        page = (await admin.get(f"/agencies/lakeland?page={number}")).text
+        table = page.split('id="officers"')[1].split("</table>")[0]
+        found += [one for one in ids if one in table]
+    assert (len(found), set(found)) == (2, ids)
 
 
 async def test_the_commands_that_are_shown_are_ones_that_there_are(world: World) -> None:

@@ -129,6 +129,27 @@ async def test_a_refusal_needs_a_category_and_a_reason_which_the_officers_alone_
     assert (await world.browser(RELAY_URL).get(f"/requests/{request_id}")).status_code == 404
 
 
+async def test_a_request_that_stays_secret_is_opened_in_front_of_its_officers(world: World) -> None:
+    """Seen to fail with what _show writes down taken out; a wrong form shows the page as well."""
+    admin = await signed_in_admin(world)
+    officer, request_id = await waiting_request(world)
+    await admin.get(f"/requests/{request_id}")  # it waits to be published
+    path = f"/requests/{request_id}/decision"
+    await admin.send(path, verdict="refused", category="assembly", reason=WHY)
+    assert officer.partner is not None
+    both = (officer, officer.partner)
+    for one in both:
+        assert "Nobody has looked" in (await one.http.get("/agency/reads")).text
+    other = await signed_in_admin(world, "Bob Ek")
+    assert (await other.get(f"/requests/{request_id}")).status_code == 200
+    assert (await other.send(path, verdict="passed")).status_code == 409
+    for one in both:
+        page = (await one.http.get("/agency/reads")).text
+        assert page.count("Opened a request that you signed") == 2
+        assert "Bob Ek" in page
+        assert "Mia Sund" not in page
+
+
 async def test_two_moderators_at_once_make_one_decision_and_one_is_told(world: World) -> None:
     ann, bob = await signed_in_admin(world), await signed_in_admin(world, "Bob Ek")
     _, request_id = await waiting_request(world)

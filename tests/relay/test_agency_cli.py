@@ -4,6 +4,7 @@ import json
 import stat
 from pathlib import Path
 
+import h3
 import pytest
 from msgspec.structs import replace
 
@@ -111,6 +112,18 @@ def test_a_key_of_a_strange_name_is_refused(tmp_path: Path, name: str) -> None:
 
 
 # --- the agreement ---
+
+
+@pytest.mark.parametrize("count", [2800, 3001])
+def test_an_agreement_that_no_register_could_hold_is_refused_before_it_is_signed(
+    keys: Path, text: Path, tmp_path: Path, capsys, count: int
+) -> None:
+    cells = tmp_path / "cells.txt"
+    others = [cell for cell in h3.grid_disk(CELL, 32) if cell != CELL]
+    cells.write_text("\n".join(others[: count - 1]))
+    assert agree(keys, text, "--cells-file", cells) == 2
+    assert f"about {count} cells, and an agreement holds about 26" in capsys.readouterr().err
+    assert not (keys / "agreement.json").exists()
 
 
 def test_an_agreement_is_signed_and_bundled_with_its_text(

@@ -1,12 +1,14 @@
 """From an agency's GeoJSON to cells, and what is said of an area that can't be one."""
 
+import contextlib
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.agency.errors import AreaRefused
@@ -26,6 +28,12 @@ def refusal_of(data: bytes) -> AreaRefused:
     with pytest.raises(AreaRefused) as refused:
         cells_of_geojson(data)
     return refused.value
+
+
+def box(width: float, height: float) -> list[list[float]]:
+    """Return a ring, which may be thin or flat."""
+    east, north = 18 + width, 59 + height
+    return [[18, 59], [east, 59], [east, north], [18, (59 + north) / 2], [18, north], [18, 59]]
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
@@ -52,9 +60,16 @@ def test_a_hole_is_left_out() -> None:
             "area_crosses_itself",
             "draw it so that it doesn't",
         ),
-        (polygon(square(18, 59, 0.3)), "area_too_large", "7154 cells, and an agreement holds 3000"),
+        (
+            polygon(square(18, 59, 0.3)),
+            "area_too_large",
+            "7154 cells, and an agreement holds about 25",
+        ),
         (polygon(square(18, 50, 20)), "area_too_large", "leave out water"),
+        (polygon(box(20, 0.0001)), "area_too_long", "shorter pieces"),
+        (polygon(box(0.0001, 20)), "area_too_long", "shorter pieces"),
         (polygon(square(18, 59, 0.0001)), "area_no_cells", "smaller than a cell"),
+        (polygon(box(0, 0.1)), "area_no_inside", "no width or no height"),
         (polygon(), "area_empty", "without an outline"),
         ({"type": "FeatureCollection", "features": []}, "area_empty", "no area"),
         (polygon(square(59.3, 118, 0.1)), "area_swapped", "longitude first"),
@@ -96,6 +111,8 @@ def test_says_why_an_area_cannot_be_one(area: Any, reason: str, said: str) -> No
         (b"{", "area_not_json"),
         (b"[" * 200_000, "area_not_json"),
         (b'{"type":"Polygon","coordinates":[[[NaN,1]]]}', "area_not_json"),
+        (b'{"type":"Polygon","coordinates":[[[' + b"9" * 401 + b",1]]]}", "area_other_grid"),
+        (b'{"type":"Polygon","coordinates":[[[1,-' + b"9" * 401 + b"]]]}", "area_other_grid"),
         (b" " * (MAX_AREA_BYTES + 1), "area_too_many_bytes"),
     ],
 )
@@ -127,7 +144,18 @@ def test_the_work_for_an_outline_is_bounded() -> None:
         for n in range(300)
     ]
     area = {"type": "MultiPolygon", "coordinates": slivers}
-    assert refusal_of(json.dumps(area).encode()).reason == "area_too_large"
+    assert refusal_of(json.dumps(area).encode()).reason == "area_too_long"
+
+
+def test_the_work_for_outlines_is_bounded_for_all_of_them_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("relay.agency.geojson._MAX_COMPARISONS", 1000)
+    comb = [[18.0 + 0.05 * (n % 4 in (1, 2)), 59.0 + (n // 2) * 1e-3] for n in range(40)]
+    ring = [*comb, [17.9, 59.05], [17.9, 59.0], comb[0]]
+    assert cells_of(polygon(ring))
+    area = {"type": "MultiPolygon", "coordinates": [[ring], [ring]]}
+    assert refusal_of(json.dumps(area).encode()).reason == "area_too_intricate"
 
 
 @given(st.floats(-179, 179), st.floats(-80, 80), st.integers(3, 40))
@@ -143,10 +171,51 @@ def test_any_small_circle_is_taken(longitude: float, latitude: float, corners: i
     assert 3 <= len(cells_of(polygon([*ring, ring[0]]))) < 60
 
 
-@given(st.binary(max_size=300))
-def test_no_bytes_are_more_than_refused(data: bytes) -> None:
-    with pytest.raises(AreaRefused):
-        cells_of_geojson(data)
+NEAR = st.integers(0, 40).map(lambda number: number / 1000)
+NUMBERS = st.one_of(NEAR, st.integers(-3, 3), st.integers(-200, 200), st.floats(-90, 90))
+HUGE = st.sampled_from([10**400, -(10**400), 2**63, 1e308, -1e-320, 1e-5])
+ODD_POINTS = st.one_of(
+    st.tuples(HUGE, NEAR).map(list),
+    st.lists(st.one_of(NUMBERS, HUGE, st.none(), st.booleans(), st.text(max_size=2)), max_size=4),
+)
+
+
+@st.composite
+def rings(draw: st.DrawFn) -> list[Any]:
+    """Mostly closed, of few different points, so that they are flat, cross and repeat."""
+    number = draw(st.sampled_from([NEAR, NUMBERS]))
+    point = st.tuples(number, number).map(list)
+    few: list[Any] = draw(st.lists(point, min_size=3, max_size=5, unique_by=tuple))
+    if draw(st.integers(0, 7)) == 7:
+        few.append(draw(ODD_POINTS))
+    if draw(st.integers(0, 3)) == 3:
+        few = [[few[0][0], *one[1:]] for one in few]  # on one meridian
+    ring = few + draw(st.lists(st.sampled_from(few), max_size=3))
+    return [*ring, ring[0]] if draw(st.integers(0, 9)) < 9 else ring
+
+
+POLYGONS = st.lists(rings(), min_size=1, max_size=2)
+SHAPES = st.one_of(
+    st.builds(lambda one: {"type": "Polygon", "coordinates": one}, POLYGONS),
+    st.builds(
+        lambda many: {"type": "MultiPolygon", "coordinates": many}, st.lists(POLYGONS, max_size=3)
+    ),
+)
+DOCUMENTS = st.one_of(
+    SHAPES,
+    st.builds(lambda one: {"type": "Feature", "geometry": one}, SHAPES),
+    st.builds(
+        lambda many: {"type": "GeometryCollection", "geometries": many},
+        st.lists(SHAPES, max_size=3),
+    ),
+)
+
+
+@settings(deadline=None)
+@given(DOCUMENTS)
+def test_no_document_is_more_than_refused(document: dict[str, Any]) -> None:
+    with contextlib.suppress(AreaRefused):
+        assert cells_of(document)
 
 
 def test_cells_are_held_to_the_earth() -> None:
@@ -160,6 +229,19 @@ def test_cells_are_held_to_the_earth() -> None:
         with pytest.raises(AreaRefused) as refused:
             check_cells(cells, merged)
         assert refused.value.reason == reason
+
+
+def test_merged_groups_are_looked_up_and_not_searched_for() -> None:
+    class Cells(list[str]):
+        times = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.times += 1
+            return super().__iter__()
+
+    cells = Cells(cells_of(polygon(square(18, 59, 0.05))))
+    check_cells(cells, [[cell] for cell in list(cells)])
+    assert cells.times < 10
 
 
 def test_a_person_can_see_where_an_area_is() -> None:

@@ -71,6 +71,8 @@ def test_settings_are_moved_and_otherwise_left_alone() -> None:
     data = b'store_dir: "/srv/old/broker"'
     here = moved("nats.conf", data, old_folder="/srv/old", new_folder=Path("/srv/new"))
     assert here == b'store_dir: "/srv/new/broker"'
+    for other in (b"/srv/older/x", b"/srv/old-2", b"/srv/old.bak", b"/mnt/srv/old/x"):
+        assert moved("nats.conf", other, old_folder="/srv/old", new_folder=Path("/n")) == other
     assert moved("ca.key", data, old_folder="/srv/old", new_folder=Path("/srv/new")) == data
 
 

@@ -44,13 +44,14 @@ from firmware.protocol.events import (
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.proof import check_proof
 from relay.custody.desk import CustodyDesk
+from relay.custody.errors import KeyTaken
 from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms
 from relay.custody.logs import LogEntries
 from relay.custody.shelf import Retention, Shelf
 from relay.custody.slots import close, padded
 from relay.fleet.commands import Commands
 from relay.ingest.carrying import carry
-from relay.store import events, fleet, requests
+from relay.store import custody, events, fleet, requests
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
 from tests.fakes.bus import RememberingBus
@@ -554,6 +555,46 @@ async def test_refusals_are_summed_up_once_the_quarter_is_over_for_a_while(house
     await house.take(DEVICES[1], told)  # too late
     await house.desk._refusals.log_due()
     assert len([one for one in await house.custody() if isinstance(one, RefusalsLeaf)]) == 1
+
+
+async def test_a_quarter_that_is_in_the_log_is_told(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore: the counts are there again, and so is their sum, which was another."""
+    monkeypatch.setattr("relay.custody.refusals.MIN_DOORBELLS", len(DEVICES))
+    quarter = quarter_of(house.clock.wall_ms())
+    leaf = CustodyLeaf(body=RefusalsLeaf(quarter=quarter, counts={"window": 99})).encode()
+    async with house.database.begin() as tx:
+        for device in DEVICES:
+            await custody.put_refusals(tx, quarter=quarter, device=device, counts={"window": 1})
+        await house.logs.add(tx, "custody", leaf, key=f"refusals:{quarter}")
+    house.clock.set_wall_ms(quarter_end_ms(quarter) + 15 * 24 * 3600 * 1000)
+    await house.desk._refusals.log_due()
+    assert [one for one in await house.custody() if isinstance(one, RefusalsLeaf)] == [
+        RefusalsLeaf(quarter=quarter, counts={"window": 99})
+    ]
+    async with house.database.read() as tx:
+        assert await custody.refusals(tx) == {}
+
+
+async def test_a_sum_that_contradicts_ends_no_log(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    async def log_due() -> None:
+        nonlocal asked
+        asked += 1
+        raise KeyTaken("another entry was added to the custody log")
+
+    monkeypatch.setattr(house.desk._refusals, "log_due", log_due)
+    monkeypatch.setattr("relay.custody.desk.REFUSALS_EACH_S", 0)
+    summing = asyncio.create_task(house.desk._sum_up())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert asked > 1
+    assert not summing.done()
+    summing.cancel()
 
 
 def test_quarters_follow_each_other() -> None:

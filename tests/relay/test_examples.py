@@ -5,9 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from firmware.protocol.events import PackageReady
 from relay.config import load
+from relay.fleet.broker_keys import BrokerKeys
+from relay.init import nats_conf
 from relay.web.agency.padding import PADDED_TYPES
 from tests.house.documents import REPOSITORY
 
@@ -66,6 +70,25 @@ def test_no_example_undoes_the_padding() -> None:
     assert PADDED_TYPES
     words = re.sub(r"#.*", "", CADDYFILE.read_text()).split()
     assert "encode" not in words
+
+
+def test_the_broker_sees_what_its_settings_name_and_no_other_file_of_the_relay() -> None:
+    folder = "/var/lib/doorward"
+    conf = nats_conf(Path(folder), BrokerKeys.create(), 8404, 8403)
+    named = {f"{folder}/nats.conf", *re.findall(rf'"({folder}/[^"]+)"', conf)}
+    unit = (EXAMPLES / "doorward-nats.service").read_text()
+    bound = " ".join(re.findall(r"^Bind(?:ReadOnly)?Paths=(.*)$", unit, re.MULTILINE)).split()
+    assert sorted(bound) == sorted(named)
+    assert f"TemporaryFileSystem={folder}:ro" in unit.splitlines()
+
+
+def test_the_largest_part_of_a_package_goes_through() -> None:
+    told = msgspec.inspect.type_info(PackageReady)
+    assert isinstance(told, msgspec.inspect.StructType)
+    (part,) = (field.type for field in told.fields if field.name == "part_bytes")
+    assert isinstance(part, msgspec.inspect.IntType)
+    largest = max(int(size) for size in re.findall(r"max_size (\d+)MB", CADDYFILE.read_text()))
+    assert largest * 10**6 >= (part.le or 0) > 0
 
 
 def test_examples_speak_of_the_ports_that_the_settings_have() -> None:

@@ -114,6 +114,12 @@ async def test_a_provider_that_is_away_or_redirects_is_said_plainly(tmp_path):
         assert answer.status_code == 400
         assert "refused (302)" in answer.text
         frost.provider.redirect_to = None
+        # Whoever waited meanwhile is told the same, and the provider isn't asked for each of them.
+        asked = len(frost.provider.asked)
+        again = await frost.http.get("/agency/oidc/start?agency=lakeland")
+        assert "refused (302)" in again.text
+        assert len(frost.provider.asked) == asked
+        frost.world.clock.advance(10)
         address = await frost.at_provider(await frost.begin())
         frost.provider.token_bytes = b"x" * 300_000
         assert "says too much" in (await frost.come_back(address)).text
@@ -136,9 +142,11 @@ async def test_the_operator_can_ask_whether_a_provider_is_there(tmp_path):
         frost.provider.metadata = {"issuer": "https://elsewhere.test"}
         with pytest.raises(SignInRefused, match="another issuer"):
             await provider.check()
+        frost.world.clock.advance(10)
         frost.provider.metadata = {"jwks_uri": "http://[broken"}
         with pytest.raises(SignInRefused, match="no https jwks_uri"):
             await provider.check()
+        frost.world.clock.advance(10)
         frost.provider.metadata = {"jwks_uri": f"{config.issuer}/.well-known/openid-configuration"}
         with pytest.raises(SignInRefused, match="no readable keys"):
             await provider.check()

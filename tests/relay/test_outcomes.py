@@ -152,6 +152,39 @@ async def test_an_agency_that_owes_an_outcome_asks_for_nothing_new(
     assert (await officer.hand_in(again)).is_success
 
 
+async def test_nor_is_what_waits_co_signed_while_one_is_owed(
+    world: World, officer: Officer
+) -> None:
+    """Seen to be co-signed, and published, without `require_outcomes` in `Desk.cosign`."""
+    await ask(officer)
+    partner = partner_of(officer)
+    await wind(world, officer, partner, ms=7 * DAY_MS + FILE_WITHIN_MS)
+    waiting = officer.sign(officer.write(case_number="K-2"))
+    assert (await officer.hand_in(waiting)).is_success
+    world.clock.advance(1)
+    assert code_of(await partner.cosign(waiting)) == (422, "outcome_due")
+
+
+async def test_what_is_over_and_told_is_not_renewed_any_more(
+    world: World, officer: Officer
+) -> None:
+    """Seen to be published without `_require_no_outcome`: a request then had two outcomes."""
+    ends_ms = world.clock.wall_ms() + DAY_MS
+    first = await ask(officer, expires_ms=ends_ms)
+    world.clock.advance(3600)
+    renewal = officer.write(renews=first.id, from_ms=first.from_ms, to_ms=first.to_ms)
+    draft = officer.sign(renewal)
+    assert (await officer.hand_in(draft)).is_success
+    assert (await partner_of(officer).cosign(draft)).is_success
+    await wind(world, officer, ms=DAY_MS)
+    assert (await file(officer, first)).status_code == 201
+    await world.moderation.pass_on(renewal.id)
+    assert await world.publishing.publish_due() == []
+    row = await world.desk.find_row("lakeland", renewal.id)
+    assert row is not None
+    assert (row.state, row.why) == ("void", "an outcome was filed of the request that it renews")
+
+
 async def test_a_request_and_its_renewal_want_one_outcome(world: World, officer: Officer) -> None:
     first = await ask(officer)
     world.clock.advance(3600)
@@ -184,6 +217,10 @@ async def test_a_request_that_ended_by_itself_was_not_closed_as_resolved(
     await wind(world, officer, ms=8 * DAY_MS)
     resolved = signed_by(officer, request, is_resolved=True)
     assert code_of(await send(officer, request, resolved)) == (409, "state")
+    assert (await officer.withdraw(request)).is_success  # too late to be the reason of its end
+    assert code_of(await send(officer, request, resolved)) == (409, "state")
+    page = (await officer.http.get(f"/agency/requests/{request.id}/outcome")).text
+    assert 'name="is_resolved"' not in page
 
 
 async def test_only_what_was_downloaded_was_used(world: World, officer: Officer) -> None:

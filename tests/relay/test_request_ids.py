@@ -154,6 +154,9 @@ async def test_an_error_page_says_which_number_to_quote(world: World) -> None:
         )
         answer = await client.post("/fail")
         assert answer.json()["error"]["request"] == answer.headers["x-request-id"]
+        page = await client.post("/fail", data={"a": "form's"})  # whose answer is read by somebody
+        assert page.status_code == 500
+        assert "Quote this number" in page.text
     async with world.browser() as client:
         missing = await client.get("/nothing", headers={"Accept": "text/html"})
         assert "Quote this number" not in missing.text  # nothing went wrong

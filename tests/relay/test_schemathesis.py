@@ -84,7 +84,15 @@ class Sender:
         headers["Accept"] = WITH_JSON if self.count % 3 else "text/html"
         url = str(sent.url).removeprefix(RELAY_URL)
         person = self.everybody.people[who]
-        return await person.ask(str(sent.method), url, headers=headers, content=sent.body)
+        # Public pages leave out of an address what they don't read, and say so by a redirect.
+        is_followed = sent.method == "GET" and not url.startswith("/agency")
+        return await person.ask(
+            str(sent.method),
+            url,
+            headers=headers,
+            content=sent.body,
+            follow_redirects=is_followed,
+        )
 
     def _who(self, route: Named) -> Who:
         """Return somebody who may use the route; whose session it ends isn't asked for again."""

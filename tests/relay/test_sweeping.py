@@ -35,10 +35,11 @@ from relay.store.people import Account
 from tests.fakes.placing import place_entries
 from tests.fakes.record import recorded
 from tests.relay.http_people import Officer, certified_officer
-from tests.relay.http_world import World, open_world
+from tests.relay.http_world import CELLS, World, open_world
 
 PART_BYTES = 5 * 1024 * 1024
 DIGESTS = ["a" * 64, "b" * 64]
+DAY_S = 24 * 3600
 
 
 @dataclass
@@ -148,6 +149,20 @@ async def test_an_unopened_package_is_logged_and_then_erased_after_30_days(case:
     assert await case.world.delivery.find_for_agency("lakeland", case.ready.package_id) is None
     await case.sweep()
     assert len(await case.erasures()) == 1
+
+
+async def test_what_officers_promised_to_keep_for_less_goes_sooner(case: Case) -> None:
+    """The page says so; seen to stay for 30 days."""
+    short = case.officer.write(case_number="K-2", cells=CELLS[1:], retention_days=2)
+    assert (await case.officer.publish(case.officer.sign(short))).is_success
+    case.ready = msgspec.structs.replace(case.ready, request_id=short.id)
+    await case.deliver()
+    case.world.clock.advance(3 * DAY_S)
+    await case.sweep()
+    assert await case.state() == "delivered"  # the batch in which it arrived may end a day later
+    case.world.clock.advance(1)
+    await case.sweep()
+    assert await case.state() == "erased"
 
 
 async def test_a_package_that_was_fetched_is_kept(case: Case) -> None:

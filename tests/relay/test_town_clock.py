@@ -226,5 +226,21 @@ async def test_elsewhere_there_is_no_such_page(tmp_path: Path, name: str) -> Non
         assert "x-town-ahead-ms" not in (await browser.get(f"{API}/config")).headers
 
 
+async def test_a_form_that_cannot_be_read_winds_nothing(town: World) -> None:
+    browser = town.browser(RELAY_URL)
+    part = b'--b\r\nContent-Disposition: form-data; name="step"\r\n\r\n\\ud800\r\n--b--\r\n'
+    for kind, body in (
+        ("text/plain", b"ahead_ms=0&step=day"),
+        ("application/x-www-form-urlencoded", b"step=day&ahead_ms=" + b"9" * 5000),
+        ("multipart/form-data; boundary=b", part.replace(b"ud800", b"\0")),
+        ("multipart/form-data; boundary=b; charset=undefined", part),
+        ("multipart/form-data; boundary=b; charset=unicode_escape", part),
+    ):
+        answer = await browser.post("/town", content=body, headers={"Content-Type": kind})
+        is_other = kind == "text/plain" or "charset" in kind
+        assert answer.status_code == (415 if is_other else 422), kind
+    assert (await press(town, "day", seen_ms=0)).status_code == 303
+
+
 def kinds(page: str) -> list[str]:
     return re.findall(r'<tr data-kind="([a-z_]+)"', page)

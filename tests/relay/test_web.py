@@ -123,7 +123,7 @@ async def test_a_refused_enrolment_says_why(world: World) -> None:
 
 async def test_the_language_is_kept_in_a_cookie(world: World) -> None:
     stranger = world.browser(RELAY_URL)
-    assert '<html lang="sv">' in (await stranger.get("/?lang=sv")).text
+    assert '<html lang="sv">' in (await stranger.get("/?lang=sv", follow_redirects=True)).text
     assert '<html lang="sv">' in (await stranger.get("/requests")).text
 
 

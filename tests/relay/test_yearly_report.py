@@ -1,7 +1,9 @@
 """The report that an agency hands to its council: what it counts, and for which year."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,21 @@ async def test_each_entry_is_in_the_report_of_one_year_only(world: World) -> Non
     assert (old["received"]["2026-Q4"], new["received"]) == ("0", {"2027-Q1": "5+"})
     # What became of a request belongs to the year in which it was asked.
     assert (old["became"]["used"], old["became"]["not_used"], new["became"]["used"]) == (1, 1, 0)
+
+
+async def test_a_figure_of_entries_leads_to_those_of_its_year(world: World) -> None:
+    """Seen to lead to those of all years with the year taken out of the links."""
+    await fill(world)
+    wind_to(world, 2027)
+    await log_custody(world, DownloadLeaf(agency="lakeland", package=PACKAGE[::-1]))
+    await refuse(world, "assembly")
+    for year in (2026, 2027):
+        page = (await world.browser().get(f"/agencies/lakeland/report/{year}")).text
+        rows = re.findall(r'<a href="/entries\?([^"]*)">[^<]*</a></th><td>(\d+)</td>', page)
+        assert len(rows) == 6
+        for question, count in rows:
+            told = (await world.browser().get(f"/entries.json?{unescape(question)}")).json()
+            assert (question, told["total"]) == (question, int(count))
 
 
 async def test_what_an_agency_owes_stands_on_top(world: World) -> None:

@@ -37,7 +37,7 @@ from firmware.protocol.requests import (
 MAX_LEAF_BYTES = 65_535
 """What an entry bundle of a tiled log can hold (c2sp.org/tlog-tiles)."""
 MAX_CELLS = 3000
-"""A jurisdiction of about 300 km²: what fits into one leaf."""
+"""More aren't read. About 2,500 fit into one leaf; that is checked when an agency comes in."""
 AGREEMENT_TAG = b"doorward/agreement/v1"
 CHANGE_TAG = b"doorward/register-change/v1"
 EXAMPLE_PREFIX = "example."

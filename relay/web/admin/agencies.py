@@ -6,6 +6,9 @@ from starlette.responses import Response
 from relay.agency.agencies import agency_of, standing_of
 from relay.web.admin.session import require_admin, services_of
 from relay.web.answers import not_found
+from relay.web.paging import page_of
+
+PAGE_ROWS = 50
 
 
 async def list_page(request: Request) -> Response:
@@ -16,7 +19,7 @@ async def list_page(request: Request) -> Response:
         request,
         "admin/agencies.html",
         csrf=admin.csrf,
-        agencies=list((await services.agencies.all()).values()),
+        paged=page_of(request, list((await services.agencies.all()).values()), size=PAGE_ROWS),
     )
 
 
@@ -33,12 +36,13 @@ async def show_page(request: Request) -> Response:
         for of_agency, officer_id in view.register.officers
         if of_agency == agency.id
     ]
+    officers.sort(key=lambda one: (one.name, one.officer_id))
     return services.pages.render(
         request,
         "admin/agency.html",
         csrf=admin.csrf,
         agency=agency,
-        officers=sorted(officers, key=lambda one: (one.name, one.officer_id)),
+        paged=page_of(request, officers, size=PAGE_ROWS),
         origin=view.register.origin,
         widenings=view.register.widenings,
     )

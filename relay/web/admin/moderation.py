@@ -11,6 +11,7 @@ from relay.request.appeals import AppealVerdict
 from relay.request.moderation import CATEGORIES, MAX_WORDS_CHARS, Case, parse_category
 from relay.request.rules import RequestRefused
 from relay.store.moderation import Verdict
+from relay.store.requests import DeskState
 from relay.web.admin.session import (
     Admin,
     done,
@@ -27,6 +28,8 @@ from relay.web.owner_words import owner_words
 
 PAGE_ROWS = 50
 MAX_PAGE = 9999
+NEVER_PUBLIC: tuple[DeskState, ...] = ("refused", "taken_back", "void")
+"""Who opens one of these is written down; what else is here is public, or is about to be."""
 DONE: tuple[Verdict, ...] = ("passed", "refused", "upheld", "overturned")
 
 
@@ -160,6 +163,9 @@ async def _show(
     **more: Any,  # Any: what the template shows
 ) -> Response:
     services = services_of(request)
+    if case.row.state in NEVER_PUBLIC:
+        officers = (case.row.account_id, case.row.cosigner_id)
+        await services.reads.open_request(admin.account, officers)
     agency = await services.agencies.find(case.row.agency)
     asked = case.row.request
     language = services.pages.texts(request).language

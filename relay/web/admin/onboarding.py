@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from relay.agency.errors import OnboardingRefused
-from relay.agency.jurisdiction import CELL_KM2, centre_of
+from relay.agency.fitting import CELL_KM2
+from relay.agency.jurisdiction import centre_of
 from relay.agency.keys import fingerprint_of
 from relay.agency.onboarding import DONE, NEEDED_SIGNATURES, WAITING
 from relay.web.admin.session import (
@@ -77,10 +78,11 @@ async def refuse(request: Request) -> Response:
 
 
 async def prepare(request: Request) -> Response:
-    """POST …/prepare: make the change that two sign."""
-    admin, _ = await require_admin_form(request)
+    """POST …/prepare: make the change that two sign, of the file that the page showed."""
+    admin, form = await require_admin_form(request)
+    digest = text_in(form, "enrolment_sha256")
     onboarding = services_of(request).onboarding
-    return await _step(request, admin, "prepared", onboarding.prepare(_id(request)))
+    return await _step(request, admin, "prepared", onboarding.prepare(_id(request), digest))
 
 
 async def download(request: Request) -> Response:

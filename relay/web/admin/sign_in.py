@@ -1,12 +1,9 @@
 """Sign in, join by invitation, sign out."""
 
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.protocol.encoding import Document
-from relay.people.ceremonies import SignedIn, Started
+from relay.people.ceremonies import SignedIn
 from relay.web.admin.session import (
     COOKIE,
     check_origin,
@@ -17,24 +14,12 @@ from relay.web.admin.session import (
 )
 from relay.web.answers import read_json
 from relay.web.callers import calling
-
-
-class RegisterOptionsIn(Document, frozen=True, kw_only=True):
-    """Who wants to register, and by which invitation."""
-
-    invitation: str
-    name: str
-
-
-class LoginOptionsIn(Document, frozen=True, kw_only=True):
-    """Nothing: the browser knows its passkeys."""
-
-
-class CredentialIn(Document, frozen=True, kw_only=True):
-    """What navigator.credentials returned, by its own toJSON()."""
-
-    session: str
-    credential: dict[str, Any]  # Any: WebAuthn's own JSON
+from relay.web.ceremony_forms import (
+    CredentialIn,
+    LoginOptionsIn,
+    RegisterOptionsIn,
+    started_json,
+)
 
 
 def sign_in_page(request: Request, *, status: int = 200) -> Response:
@@ -64,7 +49,7 @@ async def register_options(request: Request) -> Response:
     check_origin(request)
     body = await read_json(request, RegisterOptionsIn)
     ceremonies = services_of(request).ceremonies
-    return _started(await ceremonies.start_registration(body.invitation, body.name))
+    return started_json(await ceremonies.start_registration(body.invitation, body.name))
 
 
 async def register_verify(request: Request) -> Response:
@@ -81,7 +66,7 @@ async def login_options(request: Request) -> Response:
     """POST /admin/login/options."""
     check_origin(request)
     await read_json(request, LoginOptionsIn)
-    return _started(await services_of(request).ceremonies.start_login())
+    return started_json(await services_of(request).ceremonies.start_login())
 
 
 async def login_verify(request: Request) -> Response:
@@ -101,10 +86,6 @@ async def logout(request: Request) -> Response:
     response = JSONResponse({"ok": True})
     clear_session(response)
     return response
-
-
-def _started(started: Started) -> JSONResponse:
-    return JSONResponse({"session": started.ceremony_id, "options": started.options})
 
 
 def _signed_in(request: Request, signed_in: SignedIn) -> JSONResponse:

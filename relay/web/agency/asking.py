@@ -22,6 +22,7 @@ from relay.web.agency.asking_form import read_draft_id, read_form, read_text, ut
 from relay.web.agency.requests import signing
 from relay.web.agency.session import Officer, require_officer, require_officer_post, services_of
 from relay.web.answers import not_found, read_json
+from relay.web.forms import form_of
 from relay.web.i18n import Texts
 from relay.web.owner_words import owner_words
 from relay.web.security import page_policy
@@ -53,7 +54,7 @@ async def new_page(request: Request) -> Response:
 async def post_form(request: Request) -> Response:
     """POST /agency/requests/new: the form without JavaScript, to be checked or kept."""
     officer = await require_officer_post(request)
-    data = await request.form()
+    data = await form_of(request)
     form, draft_id = read_form(data), read_draft_id(data)
     services = services_of(request)
     if read_text(data, "action") == "save":

@@ -158,7 +158,7 @@ async def _package_page(request: Request, officer: Officer, *, refused: str = ""
         package_id=chain.package.package_id,
         chain=chain,
         retention=retention,
-        is_given_out=retention is not None and retention.state != "overdue",
+        is_given_out=retention is not None and case.view.now_ms < retention.until_ms,
         refused=refused,
         now_ms=services.clock.wall_ms(),
         published=published,

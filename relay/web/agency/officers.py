@@ -14,7 +14,7 @@ from relay.store.people import Account
 from relay.web.agency.session import Officer, require_officer, services_of
 from relay.web.answers import not_found
 from relay.web.callers import calling
-from relay.web.forms import text_in
+from relay.web.forms import form_of, text_in
 
 PAGE_ROWS = 50
 MAX_PAGE = 10_000
@@ -65,7 +65,7 @@ async def invite(request: Request) -> Response:
     """POST /agency/staff/invitations: a one-time link for a colleague, shown this once."""
     officer = await require_officer(request)
     services = services_of(request)
-    typed = text_in(await request.form(), "email")
+    typed = text_in(await form_of(request), "email")
     settings = await services.settings.find(officer.agency.id)
     try:
         email = check_colleague(typed, settings.email_domain)
@@ -101,7 +101,7 @@ async def end_sessions(request: Request) -> Response:
     officer = await require_officer(request)
     colleague = await _colleague(request, officer)
     sessions = services_of(request).sessions
-    which = text_in(await request.form(), "session")
+    which = text_in(await form_of(request), "session")
     if which == "all":
         await sessions.end_all(colleague.id)
     elif not await sessions.end_one(colleague.id, which):
@@ -120,7 +120,7 @@ async def settings_page(request: Request) -> Response:
 async def change_settings(request: Request) -> Response:
     """POST /agency/settings: `networks`, one a line, and `max_sessions`."""
     officer = await require_officer(request)
-    form = await request.form()
+    form = await form_of(request)
     networks, max_sessions = text_in(form, "networks"), text_in(form, "max_sessions")
     try:
         await services_of(request).settings.change(

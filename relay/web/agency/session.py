@@ -15,11 +15,11 @@ from relay.web.agency.access import RULES, Rule, Who, may, who_of
 from relay.web.agency.services import AgencyServices
 from relay.web.answers import PageError
 from relay.web.callers import calling
+from relay.web.forms import CSRF_FIELD, FORM_TYPES, form_of, text_in
 
 COOKIE = "dw_agency"
 COOKIE_PATH = "/agency"
 CSRF_HEADER = "x-csrf"
-FORM_TYPES = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 MAX_FORM_PARTS = 100
 
 
@@ -166,8 +166,8 @@ async def _form_token(request: Request) -> str:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in FORM_TYPES:
         return ""
-    token = (await request.form(max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS)).get("csrf")
-    return token if isinstance(token, str) else ""
+    form = await form_of(request, max_files=MAX_FORM_PARTS, max_fields=MAX_FORM_PARTS)
+    return text_in(form, CSRF_FIELD)
 
 
 async def _require_session(request: Request) -> Officer:

@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 
 from relay.web.agency.session import clear_session, find_officer, services_of
 from relay.web.answers import PageError, not_found
-from relay.web.forms import text_in
+from relay.web.forms import form_of, text_in
 
 PATH = "/agency/sessions"
 
@@ -33,7 +33,7 @@ async def end(request: Request) -> Response:
     if officer is None:
         raise PageError(401, "unauthenticated", "sign in first")
     sessions = services_of(request).sessions
-    which = text_in(await request.form(), "session")
+    which = text_in(await form_of(request), "session")
     if which == "others":
         await sessions.end_all(officer.account.id, but=officer.session_id)
     elif which == "all":

@@ -6,13 +6,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.protocol.encoding import Document
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.register.entries import ChangeLeaf
 from firmware.protocol.requests import SignedCertificate
 from relay.agency.agencies import standing_of
 from relay.agency.reminders import days_left
-from relay.people.ceremonies import SignedIn, Started
+from relay.people.ceremonies import SignedIn
 from relay.request.published import count_open
 from relay.store.people import Account
 from relay.web.agency.arrived import list_arrived
@@ -30,24 +29,12 @@ from relay.web.agency.session import (
 )
 from relay.web.answers import not_found, read_json
 from relay.web.callers import calling
-
-
-class RegisterOptionsIn(Document, frozen=True, kw_only=True):
-    """Who wants to register, and by which invitation."""
-
-    invitation: str
-    name: str
-
-
-class LoginOptionsIn(Document, frozen=True, kw_only=True):
-    """Nothing: the browser knows its passkeys."""
-
-
-class CredentialIn(Document, frozen=True, kw_only=True):
-    """What navigator.credentials returned, by its own toJSON()."""
-
-    session: str
-    credential: dict[str, Any]  # Any: WebAuthn's own JSON
+from relay.web.ceremony_forms import (
+    CredentialIn,
+    LoginOptionsIn,
+    RegisterOptionsIn,
+    started_json,
+)
 
 
 async def sign_in_page(request: Request, *, status: int = 200) -> Response:
@@ -102,7 +89,7 @@ async def register_options(request: Request) -> Response:
     check_origin(request)
     body = await read_json(request, RegisterOptionsIn)
     ceremonies = services_of(request).ceremonies
-    return _started(await ceremonies.start_registration(body.invitation, body.name))
+    return started_json(await ceremonies.start_registration(body.invitation, body.name))
 
 
 async def register_verify(request: Request) -> Response:
@@ -120,7 +107,7 @@ async def login_options(request: Request) -> Response:
     """POST /agency/login/options."""
     check_origin(request)
     await read_json(request, LoginOptionsIn)
-    return _started(await services_of(request).ceremonies.start_login())
+    return started_json(await services_of(request).ceremonies.start_login())
 
 
 async def login_verify(request: Request) -> Response:
@@ -151,7 +138,7 @@ async def passkey_options(request: Request) -> Response:
     """POST /agency/passkey/options."""
     officer = await require_officer(request)
     await read_json(request, LoginOptionsIn)
-    return _started(await services_of(request).ceremonies.start_adding(officer.account))
+    return started_json(await services_of(request).ceremonies.start_adding(officer.account))
 
 
 async def passkey_verify(request: Request) -> Response:
@@ -214,10 +201,6 @@ async def get_officer(request: Request) -> Response:
             "signed": None if standing.signed is None else msgspec.to_builtins(standing.signed),
         }
     )
-
-
-def _started(started: Started) -> JSONResponse:
-    return JSONResponse({"session": started.ceremony_id, "options": started.options})
 
 
 def _signed_in(request: Request, signed_in: SignedIn) -> JSONResponse:

@@ -1,5 +1,6 @@
 """/agencies: who takes part, under what, and what they did with it."""
 
+from collections.abc import Container
 from typing import Literal
 
 from starlette.exceptions import HTTPException
@@ -26,10 +27,12 @@ from relay.record.record import RecordView
 from relay.record.requests import RequestQuery, search
 from relay.record.rows import EntryQuery
 from relay.record.yearly import years_of
+from relay.web.paging import page_of
 from relay.web.public.answering import Answering, Make
 from relay.web.public.files import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
 from relay.web.public.services import PublicServices
 
+A_PAGE = 50
 CELLS_SHOWN = 24
 REQUESTS_SHOWN = 10
 DELETIONS_SHOWN = 20
@@ -61,13 +64,15 @@ class AgencyPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
+            paged = page_of(request, list_agencies(view), size=A_PAGE)
             return self._services.pages.render(
                 request,
                 "public/agencies.html",
-                agencies=[(one, agency_figures(view, one.id)) for one in list_agencies(view)],
+                agencies=[(one, agency_figures(view, one.id)) for one in paged.rows],
+                paged=paged,
             )
 
-        return await self._answer(request, view, make)
+        return await self._answer(request, view, make, known=("page",))
 
     async def list_json(self, request: Request) -> Response:
         """GET /agencies.json: the same, as JSON."""
@@ -184,10 +189,12 @@ class AgencyPages:
             raise HTTPException(404, "no such agency")
         return view, agency
 
-    async def _answer(self, request: Request, view: RecordView, make: Make) -> Response:
+    async def _answer(
+        self, request: Request, view: RecordView, make: Make, *, known: Container[str] = ()
+    ) -> Response:
         language = self._services.pages.texts(request).language
         return await self._answering.answer(
-            request, version=view.version, language=language, make=make
+            request, version=view.version, language=language, make=make, known=known
         )
 
 

@@ -1,4 +1,4 @@
-"""Two versions of an agreement side by side, for everybody."""
+"""Two versions of an agreement side by side, for everybody: those that witnesses have seen."""
 
 import asyncio
 
@@ -27,7 +27,8 @@ class AgreementPages:
         """GET /agreements/compare?agency=…&from=1&to=2; without numbers, the two newest."""
         view = await self._services.agencies.view()
         agency = request.query_params.get("agency", "")
-        known = [fact.agreement for fact in view.facts.agreements.get(agency, ())]
+        facts = view.facts.agreements.get(agency, ())
+        known = [fact.agreement for fact in facts if fact.seen_ms is not None]
         if not known:
             raise not_found("agency")
         newest = _number(request, "to", len(known))

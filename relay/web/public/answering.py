@@ -2,17 +2,22 @@
 
 A page of the public record depends on what is asked, on the reader's language, and on the record's
 version. So a flood of readers costs one rendering a minute, and a reader who has the page already
-gets 304. Browsers ask each time, since a withdrawn request must not look open from memory; shared
-caches may answer for half a minute.
+gets 304. What a page doesn't know in its address isn't asked: such a reader is sent to the same
+page without it, or `?a=1`, `?a=2` and so on would each be rendered anew. Browsers ask each time,
+since a withdrawn request must not look open from memory; shared caches may answer for half a
+minute.
 """
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+
+from relay.web.pages import keep_language
 
 CACHE_CONTROL = "public, max-age=0, s-maxage=30, must-revalidate"
 LIMIT_BYTES = 8 * 1024 * 1024
@@ -40,11 +45,20 @@ class Answering:
         self._kept: OrderedDict[tuple[str, str, str], _Kept] = OrderedDict()
 
     async def answer(
-        self, request: Request, *, version: str, language: str, make: Make
+        self,
+        request: Request,
+        *,
+        version: str,
+        language: str,
+        make: Make,
+        known: Container[str] = (),
     ) -> Response:
-        """Return what `make` makes, or what it made of this version before."""
-        if "lang" in request.query_params:  # it sets a cookie: for this reader alone
-            return await make()
+        """Return what `make` makes, or what it made of this version before.
+
+        `known` are the parameters that the page reads.
+        """
+        if any(name not in known for name in request.query_params):
+            return _without_the_unknown(request, known)
         key = (request.url.path, request.url.query, language)
         kept = self._kept.get(key)
         if kept is None or kept.version != version:
@@ -69,6 +83,17 @@ class Answering:
         while self._bytes > self._limit_bytes:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.body)
+
+
+def _without_the_unknown(request: Request, known: Container[str]) -> Response:
+    """Send a reader to the same page; what language they chose goes into their cookie."""
+    asked = request.query_params.multi_items()
+    question = urlencode([(name, value) for name, value in asked if name in known])
+    path = quote(request.scope["path"])
+    response = RedirectResponse(f"{path}?{question}" if question else path, 303)
+    response.headers["cache-control"] = "no-store"
+    keep_language(request, response)
+    return response
 
 
 def _keep(response: Response, version: str) -> _Kept:

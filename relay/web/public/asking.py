@@ -22,6 +22,14 @@ MAX_PAGE = 100_000
 DAY_MS = 24 * 3600 * 1000
 NEAR_STEPS = 8
 """Around a place that has a name: cells are 0.3 km apart, so within about 3 km."""
+REQUESTS_ASK = frozenset(
+    ("case", "place", "cell", "agency", "state", "from", "to", "emergency", "owed", "page")
+)
+ENTRIES_ASK = frozenset(
+    ("log", "kind", "agency", "detail", "quarter", "subject", "year", "overdue", "page")
+)
+"""Which parameters the lists read."""
+_YEAR = re.compile(r"[12][0-9]{3}")
 _COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}(?:\.\d+)?)\s*\Z")
 
 
@@ -106,7 +114,7 @@ def query_of(asked: Asked, places: Places) -> tuple[RequestQuery, Place | None]:
     return query, place
 
 
-def entries_in(params: QueryParams) -> EntryQuery:
+def entries_in(params: QueryParams, now_ms: int) -> EntryQuery:
     """Return which log entries are asked for, or raise AskedWrongly."""
     log = next((one for one in LOGS if one == params.get("log")), None)
     if params.get("log") and log is None:
@@ -114,6 +122,9 @@ def entries_in(params: QueryParams) -> EntryQuery:
     kind = next((one for one in KINDS if one == params.get("kind")), None)
     if params.get("kind") and kind is None:
         raise AskedWrongly("kind", f"a kind is one of {', '.join(KINDS)}")
+    year = params.get("year", "")
+    if year and not _YEAR.fullmatch(year):
+        raise AskedWrongly("year", "a year is written as 2026")
     return EntryQuery(
         log=log,
         kind=kind,
@@ -121,6 +132,8 @@ def entries_in(params: QueryParams) -> EntryQuery:
         detail=params.get("detail") or None,
         quarter=params.get("quarter") or None,
         subject=params.get("subject") or None,
+        year=int(year) if year else None,
+        overdue_at_ms=now_ms if params.get("overdue") else None,
     )
 
 

@@ -1,6 +1,7 @@
 """/entries: what stands in both logs, as lists that every figure leads to, and one by one."""
 
 import json
+from collections.abc import Container
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -14,11 +15,12 @@ from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 from relay.custody.logs import LOGS, LogName
 from relay.record.agencies import list_agencies
 from relay.record.exports import ENTRY_FIELDS, as_csv, as_json, entry_row, time_text
-from relay.record.record import RecordView
+from relay.record.reading import custody_row
+from relay.record.record import RecordView, ShownEntry
 from relay.record.rows import KINDS, EntryQuery
 from relay.web.answers import PageError
 from relay.web.public.answering import Answering, Make
-from relay.web.public.asking import AskedWrongly, entries_in, page_in
+from relay.web.public.asking import ENTRIES_ASK, AskedWrongly, entries_in, page_in
 from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
 from relay.web.public.services import PublicServices
 
@@ -50,7 +52,7 @@ class EntryPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            query, page = _query(request), page_in(request.query_params)
+            query, page = _query(request, view), page_in(request.query_params)
             rows, total = view.book.find(query, start=(page - 1) * A_PAGE, limit=A_PAGE)
             return self._services.pages.render(
                 request,
@@ -66,7 +68,7 @@ class EntryPages:
                 agencies={one.id: one.name for one in list_agencies(view)},
             )
 
-        return await self._answer(request, view, make)
+        return await self._answer(request, view, make, known=ENTRIES_ASK)
 
     async def list_json(self, request: Request) -> Response:
         """GET /entries.json: the same, as JSON."""
@@ -80,7 +82,7 @@ class EntryPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            query, page = _query(request), page_in(request.query_params)
+            query, page = _query(request, view), page_in(request.query_params)
             found, total = view.book.find(query, start=(page - 1) * A_FILE, limit=A_FILE)
             rows = [entry_row(row) for row in found]
             url = f"{self._services.public_url}/entries.{form}"
@@ -100,7 +102,7 @@ class EntryPages:
             )
             return file_answer(body, JSON_TYPE, next_url=next_url)
 
-        return await self._answer(request, view, make)
+        return await self._answer(request, view, make, known=ENTRIES_ASK)
 
     async def show(self, request: Request) -> Response:
         """GET /entries/{log}/{index}: one entry, word by word, and where its proof is."""
@@ -108,17 +110,15 @@ class EntryPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            entry = await self._services.record.entry(log, index)
-            if entry is None:
-                raise HTTPException(404, "no such entry")
-            size = view.register_size if log == "register" else view.custody_size
+            entry = await self._shown(log, index)
             start = index - index % TILE_WIDTH
-            bundle = Bundle(index=index // TILE_WIDTH, width=min(TILE_WIDTH, size - start))
+            width = min(TILE_WIDTH, entry.tree_size - start)
+            bundle = Bundle(index=index // TILE_WIDTH, width=width)
             return self._services.pages.render(
                 request,
                 "public/entry.html",
                 entry=entry,
-                size=size,
+                register_size=view.register_size,
                 readable=readable(entry.text),
                 hash=leaf_hash(entry.text.encode()).hex(),
                 bundle=f"/log/{log}/{bundle.path}",
@@ -131,16 +131,26 @@ class EntryPages:
     async def proof(self, request: Request) -> Response:
         """GET /entries/{log}/{index}/proof: a c2sp.org/tlog-proof, to be checked anywhere."""
         log, index = _named(request)
-        logs, entry = self._services.logs, await self._services.record.entry(log, index)
-        proof = None if logs is None or entry is None else await logs.proof(log, index)
+        logs = self._services.logs
+        await self._shown(log, index)
+        proof = None if logs is None else await logs.proof(log, index)
         if proof is None:
             raise HTTPException(404, "no such entry")
         return PlainTextResponse(proof, headers={"cache-control": "no-cache"})
 
-    async def _answer(self, request: Request, view: RecordView, make: Make) -> Response:
+    async def _shown(self, log: LogName, index: int) -> ShownEntry:
+        """Return an entry that has a row; who could page through the others would count them."""
+        entry = await self._services.record.entry(log, index)
+        if entry is None or (log == "custody" and custody_row(index, entry.text.encode()) is None):
+            raise HTTPException(404, "no such entry")
+        return entry
+
+    async def _answer(
+        self, request: Request, view: RecordView, make: Make, *, known: Container[str] = ()
+    ) -> Response:
         language = self._services.pages.texts(request).language
         return await self._answering.answer(
-            request, version=view.version, language=language, make=make
+            request, version=view.version, language=language, make=make, known=known
         )
 
 
@@ -175,9 +185,9 @@ def _named(request: Request) -> tuple[LogName, int]:
     return log, int(text)
 
 
-def _query(request: Request) -> EntryQuery:
+def _query(request: Request, view: RecordView) -> EntryQuery:
     try:
-        return entries_in(request.query_params)
+        return entries_in(request.query_params, view.now_ms)
     except AskedWrongly as error:
         raise PageError(422, error.field, str(error)) from error
 
@@ -190,6 +200,8 @@ def _question(query: EntryQuery, **more: object) -> str:
         "detail": query.detail,
         "quarter": query.quarter,
         "subject": query.subject,
+        "year": query.year,
+        "overdue": None if query.overdue_at_ms is None else "yes",
         **more,
     }
     return urlencode({name: value for name, value in fields.items() if value is not None})

@@ -18,7 +18,8 @@ from starlette.routing import Route
 
 from relay.agency.agencies import Agencies
 from relay.agency.errors import OnboardingRefused
-from relay.agency.jurisdiction import CELL_KM2, cells_of_geojson, centre_of
+from relay.agency.fitting import CELL_KM2
+from relay.agency.jurisdiction import cells_of_geojson, centre_of
 from relay.agency.keys import fingerprint_of
 from relay.agency.onboarding import Onboarding
 from relay.clock import Clock
@@ -198,7 +199,7 @@ class OnboardingPages:
             now_ms=view.now_ms,
             quoted_name=shlex.quote(case.row.name),
             begins=datetime.fromtimestamp((view.now_ms + TIME_TO_JOIN_MS) / 1000, UTC).date(),
-            address=str(request.url.replace(query="")),
+            address=f"{self._services.origin}{PATH}/{case.row.id}",
             base=f"{PATH}/{case.row.id}",
             fingerprint=fingerprint_of,
             area_km2=round(len(cells) * CELL_KM2, 1),

@@ -18,7 +18,14 @@ from relay.request.published import PublishedRequest, find_published
 from relay.web.answers import PageError
 from relay.web.i18n import Texts
 from relay.web.public.answering import Answering
-from relay.web.public.asking import Asked, AskedWrongly, asked_in, page_in, query_of
+from relay.web.public.asking import (
+    REQUESTS_ASK,
+    Asked,
+    AskedWrongly,
+    asked_in,
+    page_in,
+    query_of,
+)
 from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
 from relay.web.public.services import PublicServices
 
@@ -52,7 +59,11 @@ class RequestPages:
             return self._list(request, view)
 
         return await self._answering.answer(
-            request, version=view.version, language=texts.language, make=make
+            request,
+            version=view.version,
+            language=texts.language,
+            make=make,
+            known=REQUESTS_ASK,
         )
 
     def _list(self, request: Request, view: RecordView) -> Response:
@@ -114,7 +125,9 @@ class RequestPages:
             )
             return file_answer(body, JSON_TYPE, next_url=next_url)
 
-        return await self._answering.answer(request, version=view.version, language="", make=make)
+        return await self._answering.answer(
+            request, version=view.version, language="", make=make, known=REQUESTS_ASK
+        )
 
     def _search(self, view: RecordView, query: RequestQuery, *, start: int, limit: int) -> Found:
         return search(view.register, query, filed=view.book.outcomes, start=start, limit=limit)
@@ -148,7 +161,11 @@ class RequestPages:
             return file_answer(as_atom(self._feed(view, texts, asked), entries), MEDIA_TYPE)
 
         return await self._answering.answer(
-            request, version=view.version, language=texts.language, make=make
+            request,
+            version=view.version,
+            language=texts.language,
+            make=make,
+            known=REQUESTS_ASK,
         )
 
     def _feed(self, view: RecordView, texts: Texts, asked: Asked) -> Feed:
@@ -171,7 +188,8 @@ class RequestPages:
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
         published = find_published(view.register, request.path_params["request_id"])
         entry = None if published is None else view.book.requests.get(published.digest)
-        if published is None or entry is None:
+        # The book is the newest record's: it may know what this view's witnesses haven't seen.
+        if published is None or entry is None or published.published_ms is None:
             raise HTTPException(404, "no such request")
 
         async def make() -> Response:

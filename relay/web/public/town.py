@@ -4,6 +4,7 @@ There is no such page (404) where the logs aren't an example's, or their clock i
 shows what waits for which time, from the public register alone.
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +20,7 @@ from relay.errors import ClockRefused
 from relay.request.batches import batch_ms_of, next_boundary_ms
 from relay.request.published import list_published
 from relay.web.answers import PageError, not_found
+from relay.web.forms import form_of, text_in
 from relay.web.pages import Pages
 
 MINUTE_MS: Final = 60_000
@@ -69,15 +71,15 @@ class TownPage:
         clock = self._of_town()
         if request.headers.get("origin") != self._origin:
             raise PageError(403, "origin", "only this town's own page winds its clock")
-        fields = await request.form(max_files=0, max_fields=4)
+        fields = await form_of(request)
         view = await self._agencies.view()
         try:
-            seen_ms = int(str(fields.get("ahead_ms", "")))
-            by_ms = _step_ms(str(fields.get("step", "")), view)
+            seen_ms = int(text_in(fields, "ahead_ms"))
+            by_ms = _step_ms(text_in(fields, "step"), view)
         except (ValueError, KeyError) as error:
             raise PageError(422, "invalid", "a button of this page says how far") from error
         try:
-            clock.wind(by_ms, seen_ms=seen_ms)
+            await asyncio.to_thread(clock.wind, by_ms, seen_ms=seen_ms)
         except ClockRefused as refused:
             return await self._render(request, clock, trouble=refused.reason, status=409)
         return RedirectResponse("/town", status_code=303)

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from relay.agency.agencies import Agency
 from relay.custody.logs import LOGS
 from relay.record.agencies import list_agencies
 from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_json, figure_row, time_text
@@ -22,7 +23,10 @@ from relay.web.public.services import PublicLogs, PublicServices
 
 MAX_REPORT_BYTES = 4 * 1024 * 1024
 QUARTERS_SHOWN = 8
+AGENCIES_SHOWN = 50
+PROGRAMS_SHOWN = 20
 OWED = "outcomes.overdue"
+UNANSWERED = "deletions.overdue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +47,7 @@ class TransparencyPages:
     def __init__(self, services: PublicServices, answering: Answering) -> None:
         self._services = services
         self._answering = answering
+        self._report = KeptReport(services.monitor_report_path)
 
     def routes(self) -> list[Route]:
         """Return these pages' routes."""
@@ -57,28 +62,31 @@ class TransparencyPages:
     async def show(self, request: Request) -> Response:
         """GET /transparency: everything at a glance."""
         view = await self._services.record.view()
+        report, changed = self._report.read()
 
         async def make() -> Response:
-            logs = self._services.logs
-            shown = quarters(view)[:QUARTERS_SHOWN]
+            logs, programs = self._services.logs, view.register.facts.programs
+            shown, agencies = quarters(view)[:QUARTERS_SHOWN], list_agencies(view)
             return self._services.pages.render(
                 request,
                 "public/transparency.html",
                 figures=[(one, link_of(one)) for one in relay_figures(view)],
                 quarters=shown,
-                received=_received(view, shown),
+                received=_received(view, agencies[:AGENCIES_SHOWN], shown),
+                agency_count=len(agencies),
                 refusals=_refusals(view),
                 moderation=(await self._services.record.moderation())[:QUARTERS_SHOWN],
                 legal=view.book.find(EntryQuery(kind="legal_process"), start=0, limit=50)[0],
-                programs=view.register.facts.programs[::-1],
+                programs=programs[::-1][:PROGRAMS_SHOWN],
+                program_count=len(programs),
                 begun_ms=view.book.begun_ms,
                 now_ms=view.now_ms,
                 logs=None if logs is None else await _log_part(logs),
                 public_url=self._services.public_url,
-                report=read_report(self._services.monitor_report_path),
+                report=report,
             )
 
-        return await self._answer(request, view, make)
+        return await self._answer(request, view, make, version=f"{view.version}-{changed}")
 
     async def show_json(self, request: Request) -> Response:
         """GET /transparency.json: the figures for programs."""
@@ -120,22 +128,52 @@ class TransparencyPages:
 
     async def monitor_report(self, _request: Request) -> Response:
         """GET /transparency/monitor-report.json: the operator's own report, as it is."""
-        report = read_report(self._services.monitor_report_path)
+        report, _ = self._report.read()
         if report is None or report.problem:
             raise HTTPException(404, "no report is published here")
         answer = file_answer(report.data, JSON_TYPE)
         answer.headers["cache-control"] = "no-cache"
         return answer
 
-    async def _answer(self, request: Request, view: RecordView, make: Make) -> Response:
+    async def _answer(
+        self, request: Request, view: RecordView, make: Make, *, version: str = ""
+    ) -> Response:
         language = self._services.pages.texts(request).language
         return await self._answering.answer(
-            request, version=view.version, language=language, make=make
+            request, version=version or view.version, language=language, make=make
         )
+
+
+class KeptReport:
+    """A monitor's report, read again when its file changed."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._changed = ""
+        self._report: MonitorReport | None = None
+
+    def read(self) -> tuple[MonitorReport | None, str]:
+        """Return what the file says, and what differs when it says something else."""
+        changed = _changed_of(self._path)
+        if not changed:  # none, or none that can be looked at
+            return read_report(self._path), changed
+        if changed != self._changed:
+            self._report, self._changed = read_report(self._path), changed
+        return self._report, changed
+
+
+def _changed_of(path: Path | None) -> str:
+    try:
+        told = None if path is None else path.stat()
+    except OSError:
+        return ""
+    return "" if told is None else f"{told.st_ino}.{told.st_size}.{told.st_mtime_ns}"
 
 
 def link_of(figure: Figure) -> str:
     """Return the list that a figure sums."""
+    if figure.name == UNANSWERED:
+        return "/entries?" + urlencode({"kind": figure.kind, "overdue": "yes"})
     if figure.state is not None:
         return "/requests?" + urlencode({"state": figure.state})
     if figure.kind is None:
@@ -177,17 +215,20 @@ async def _log_part(logs: PublicLogs) -> dict[str, object]:
     }
 
 
-def _received(view: RecordView, shown: list[str]) -> list[tuple[str, str, list[str]]]:
+def _received(
+    view: RecordView, agencies: list[Agency], shown: list[str]
+) -> list[tuple[str, str, list[str]]]:
     """Return each agency's bands, in the order of the quarters that are shown."""
     return [
         (agency.id, agency.name, [view.book.band(agency.id, quarter) for quarter in shown])
-        for agency in list_agencies(view)
+        for agency in agencies
     ]
 
 
 def _received_json(view: RecordView, shown: list[str]) -> Value:
     return {
-        agency: dict(zip(shown, bands, strict=True)) for agency, _, bands in _received(view, shown)
+        agency: dict(zip(shown, bands, strict=True))
+        for agency, _, bands in _received(view, list_agencies(view), shown)
     }
 
 

@@ -60,7 +60,10 @@ export async function openMap(place, area, given, told) {
       layers.sketch(ring, cells ?? []);
       told.preview(ring === null ? "" : sketchText(area, cells));
     },
-    done: (ring) => told.said(area.add(area.cellsIn(ring) ?? area.jurisdiction)),
+    done: (ring) => {
+      const cells = area.cellsIn(ring);
+      told.said(cells === null ? { cells: [], outside: [], isTooMany: true } : area.add(cells));
+    },
     cell: (point) => told.said(area.toggle(area.cellAt(point))),
   });
   const buttons = MODES.map((mode) => make("button", { type: "button", "data-mode": mode, "aria-pressed": false, onclick: () => use(mode) }, t(`map.mode.${mode}`)));

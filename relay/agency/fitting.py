@@ -1,0 +1,60 @@
+"""Whether an agreement fits into one entry of the register, and how many cells do.
+
+Pure, and without H3: the agency's own command asks it before anything is signed.
+"""
+
+from firmware.protocol.register.entries import (
+    MAX_LEAF_BYTES,
+    Agreement,
+    AgreementMade,
+    Change,
+    ChangeLeaf,
+    ChangeSignature,
+    Leaf,
+    SignedAgreement,
+)
+from relay.agency.errors import AreaRefused
+
+CELL_KM2 = 0.105
+FITTING_CELLS = 2500
+"""So many fit with any name and keys, if none of them are merged: what an area is held to."""
+_CELL_BYTES = 24
+"""A cell in an entry: text (the agreement) in text (the change), with each quote escaped twice."""
+_LONGEST_ID = "a-" * 39 + "a"
+_LONGEST_SIGNATURE = "A" * 96
+"""ECDSA P-256 in DER has 72 bytes at most."""
+
+
+def check_fits(agreement: Agreement) -> None:
+    """Raise AreaRefused if the entry with two administrators' signatures would be too large."""
+    size = len(_longest_entry(agreement))
+    if size > MAX_LEAF_BYTES:
+        over = -(-(size - MAX_LEAF_BYTES) // _CELL_BYTES)
+        raise too_large(len(agreement.cells), most=max(1, len(agreement.cells) - over))
+
+
+def too_large(cells: int, *, most: int = FITTING_CELLS) -> AreaRefused:
+    """Return what is said of an area with too many cells."""
+    km2 = round(most * CELL_KM2)
+    return AreaRefused(
+        "too_large",
+        f"the area has about {cells} cells, and an agreement holds about {most} ({km2} km²; a "
+        "merged cell counts twice): leave out water and land where nobody lives, or make an "
+        "agreement for each district, each with an id of its own",
+        cells=cells,
+        most=most,
+        km2=km2,
+    )
+
+
+def _longest_entry(agreement: Agreement) -> bytes:
+    signed = SignedAgreement(agreement=agreement.encode().decode(), signature=_LONGEST_SIGNATURE)
+    change = Change(
+        origin=agreement.origin,
+        nonce="a" * 26,
+        follows=1_000_000,
+        body=AgreementMade(signed=signed),
+    )
+    one = ChangeSignature(by=_LONGEST_ID, signature=_LONGEST_SIGNATURE)
+    leaf = ChangeLeaf(change=change.encode().decode(), signatures=[one, one])
+    return Leaf(body=leaf).encode()

@@ -1,0 +1,109 @@
+"""Which files a backup takes, and that they are on the disk before it counts as one."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from relay.backup.belongings import MAX_FILE_BYTES, belongings, named_elsewhere
+from relay.backup.errors import BackupError
+from relay.backup.restoring import _load_database
+from relay.errors import StoreError
+from relay.store import copies
+from relay.store.database import Database
+from tests.fakes.lost_relay import LosableRelay, files_in, make_relay
+
+
+@pytest.fixture
+async def relay(tmp_path: Path) -> LosableRelay:
+    return await make_relay(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["relay", "elsewhere"])
+async def test_a_large_private_file_fails_no_backup(
+    relay: LosableRelay, tmp_path: Path, folder: str
+) -> None:
+    """With UMask=0077 all is private, also the names of a country's places."""
+    (tmp_path / folder).mkdir(exist_ok=True)
+    names = tmp_path / folder / "SE.txt"
+    names.write_bytes(bytes(MAX_FILE_BYTES + 1))
+    names.chmod(0o600)
+    config = replace(relay.config, monitor_report_path=names)
+    found = belongings(relay.config_path, config)
+    assert "SE.txt" not in found
+    assert names in named_elsewhere(config, found.values())  # which is said
+
+
+async def test_a_secret_elsewhere_is_refused(relay: LosableRelay, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    config = replace(relay.config, monitor_report_path=secret)
+    with pytest.raises(BackupError, match="move it there"):
+        belongings(relay.config_path, config)
+
+
+@pytest.mark.parametrize("name", ["sign-in.log", "sign-in.new", "saved-password"])
+async def test_what_the_settings_name_is_taken_by_whichever_name(
+    relay: LosableRelay, name: str
+) -> None:
+    secret = relay.config.data_dir / name
+    secret.write_text("x")
+    secret.chmod(0o600)
+    assert name not in belongings(relay.config_path, relay.config)
+    config = replace(relay.config, monitor_report_path=secret)
+    assert belongings(relay.config_path, config)[name] == secret
+
+
+async def test_a_hidden_secret_is_refused(relay: LosableRelay) -> None:
+    secret = relay.config.data_dir / ".sign-in"
+    secret.write_text("x")
+    secret.chmod(0o600)
+    config = replace(relay.config, monitor_report_path=secret)
+    with pytest.raises(BackupError, match="rename it"):
+        belongings(relay.config_path, config)
+
+
+async def test_all_is_on_the_disk_before_the_manifest_is(
+    relay: LosableRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[Path] = []
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    out = tmp_path / "backup"
+    await relay.back_up(out)
+    last = synced.index(out / "manifest.json.new")
+    files = {path for path in files_in(out) if path.name != "manifest.json"}
+    assert files | {path.parent for path in files} <= set(synced[:last])
+    assert {out, tmp_path} <= set(synced[last:])
+
+
+async def test_a_database_that_cannot_be_brought_forward_is_empty_again(
+    relay: LosableRelay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the next try would be refused: that database isn't empty."""
+    emptied: list[str] = []
+
+    async def nothing(*_: object) -> bool:
+        return False
+
+    async def empty_again(url: str) -> None:
+        emptied.append(url)
+
+    async def fail(*_: object, **__: object) -> Database:
+        raise StoreError("can't be migrated")
+
+    monkeypatch.setattr(copies, "holds_tables", nothing)
+    monkeypatch.setattr(copies, "load_postgresql", nothing)
+    monkeypatch.setattr(copies, "empty_again", empty_again)
+    monkeypatch.setattr(Database, "open", fail)
+    url = "postgresql://localhost/doorward"
+    with pytest.raises(StoreError, match="can't be migrated"):
+        await _load_database(tmp_path, replace(relay.config, database_url=url))
+    assert emptied == [url]
