@@ -9,14 +9,15 @@ import pytest
 RELAY = Path(__file__).parents[2] / "relay"
 SAID_IN_DETAIL = {"invalid", "refused", "http"}
 """These carry the one thing that is wrong in their message; the app shows that."""
-OFFICERS_ONLY = {"network", "oidc"}
-"""No owner meets these: an agency's own ways of signing in."""
+OFFICERS_ONLY = {"network", "oidc", "media_type"}
+"""No owner meets these: an agency's own ways of signing in, and a form in no known charset."""
 CODES = (
     r'ApiError\(\s*\d+,\s*"([a-z_]+)"',
     r'SignInRefused\(\s*"([a-z_]+)"',
     r'return \d{3}, "([a-z_]+)"',
     r'"code": "([a-z_]+)"',
     r'_answer\(\d+, "([a-z_]+)"',
+    r'_send\(send, \d+, "([a-z_]+)"',
 )
 
 
