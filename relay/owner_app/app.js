@@ -1,11 +1,11 @@
 /**
  * The owner's app: reads where the relay is, finds who is signed in, and shows one page at a
- * time by the address behind the `#`. Pages are in views/.
+ * time by the address behind the `#`. Pages are in views/, and which there are in routes.js.
  * @module
  */
 import { forgetAccount, loadAccount, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
-import { fill, h, mark } from "./dom.js";
+import { fill, h, mark, skeleton } from "./dom.js";
 import { whenOf } from "./happenings.js";
 import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
@@ -14,23 +14,10 @@ import { Installed } from "./installed.js";
 import { leave } from "./leaving.js";
 import { LiveReady } from "./live_ready.js";
 import { Pictures } from "./pictures.js";
+import { NotLoaded, fetchAhead, viewOf, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
-import { browsersPage } from "./views/browsers.js";
-import { clipPage, clipsPage } from "./views/clips.js";
-import { doorPage } from "./views/door.js";
-import { livePage } from "./views/live.js";
-import { notificationsPage } from "./views/notifications.js";
-import { pairPage } from "./views/pair.js";
-import { peoplePage } from "./views/people.js";
-import { playersPage } from "./views/players.js";
-import { releasePage } from "./views/release.js";
-import { repliesPage } from "./views/replies.js";
-import { requestsPage } from "./views/requests.js";
-import { seePage } from "./views/see.js";
-import { settingsPage } from "./views/settings.js";
-import { askPage, startPage } from "./views/start.js";
-import { joinPage, welcomePage } from "./views/welcome.js";
+import { notLoaded } from "./views/not_loaded.js";
 import { noPicture, problem } from "./views/parts.js";
 import { forgetBook } from "./worker_book.js";
 
@@ -51,33 +38,14 @@ import { forgetBook } from "./worker_book.js";
  * @property {URLSearchParams} query
  * @property {AbortSignal} left aborted when the reader leaves the page
  * @property {(token: string, owner: Owner) => void} signIn
- * @property {() => void} signOut
+ * @property {(how?: {isKnown?: boolean}) => void} signOut
  */
 /** @typedef {{title: string, body: Node[], isWide?: boolean}} Page */
 /** @typedef {(context: Context) => Page | Promise<Page>} View */
 
-/** @type {Record<string, {view: View, isOpen?: boolean, nav?: string}>} */
-const ROUTES = {
-  "": { view: doorPage, nav: "" },
-  welcome: { view: welcomePage, isOpen: true },
-  join: { view: joinPage, isOpen: true },
-  start: { view: startPage },
-  ask: { view: askPage },
-  pair: { view: pairPage },
-  live: { view: livePage, nav: "" },
-  see: { view: seePage, nav: "" },
-  notifications: { view: notificationsPage, nav: "people" },
-  replies: { view: repliesPage, nav: "people" },
-  clips: { view: clipsPage, nav: "clips" },
-  clip: { view: clipPage, nav: "clips" },
-  requests: { view: requestsPage, nav: "requests" },
-  release: { view: releasePage, nav: "requests" },
-  people: { view: peoplePage, nav: "people" },
-  browsers: { view: browsersPage, nav: "people" },
-  players: { view: playersPage, nav: "people" },
-  settings: { view: settingsPage, nav: "people" },
-};
 const NAV = ["", "clips", "requests", "people"];
+/** A page that takes longer to come leaves the one before. */
+const SLOW_MS = 300;
 
 class App {
   /** @param {Relay} relay @param {string} relayUrl @param {RelayConfig} config */
@@ -103,19 +71,18 @@ class App {
     if (account !== null) this.#enter(account.token, account.owner);
     else void forgetBook();
     this.installed.addEventListener("newer", () => this.#banner());
-    void this.installed.start();
-    addEventListener("hashchange", () => this.show());
+    this.installed.listen();
+    addEventListener("hashchange", () => this.#moved());
     addEventListener("online", () => this.#banner());
     addEventListener("offline", () => this.#banner());
-    this.show();
+    void this.show();
   }
 
   /** Shows the page that the address names. */
   async show() {
     this.leaving.abort();
     const leaving = (this.leaving = new AbortController());
-    const { name, parts, query } = address();
-    const route = ROUTES[name] ?? ROUTES[""];
+    const { name, route, parts, query } = whereItIs();
     if (this.household === null && !route.isOpen) return go("welcome");
     if (name === "release") fill(element("asked")); // it is being read
     this.#frame(route.nav);
@@ -134,10 +101,19 @@ class App {
         saveAccount({ token, owner });
         this.#enter(token, owner);
       },
-      signOut: () => this.signOut(),
+      signOut: (how) => this.signOut(how),
     });
-    const page = await draw(route.view, context);
-    if (!leaving.signal.aborted) this.#put(page);
+    const slow = setTimeout(() => leaving.signal.aborted || fill(element("main"), skeleton(3)), SLOW_MS);
+    const page = await draw(route, context);
+    clearTimeout(slow);
+    if (leaving.signal.aborted) return;
+    this.#put(page);
+    void this.installed.start(); // it fetches all of the app: not before the first page
+  }
+
+  #moved() {
+    if (this.installed.isReplaced) location.reload();
+    else void this.show();
   }
 
   /** @param {{isKnown?: boolean}} [how] whether the relay still takes the token */
@@ -248,24 +224,17 @@ class App {
   }
 }
 
-/** @param {View} view @param {Context} context @returns {Promise<Page>} */
-async function draw(view, context) {
+/** @param {import("./routes.js").Route} route @param {Context} context @returns {Promise<Page>} */
+async function draw(route, context) {
   try {
+    const view = await viewOf(route);
+    context.left.throwIfAborted(); // whoever has left mustn't have a camera opened for them
     return await view(context);
   } catch (error) {
-    console.error(error);
+    if (error instanceof NotLoaded) return notLoaded(context.installed);
+    if (!context.left.aborted) console.error(error);
     return { title: t("error.title"), body: [problem(error)] };
   }
-}
-
-function address() {
-  const [path, search = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const parts = path.split("/").filter(Boolean);
-  // A page with an id behind its list: #/requests/{id}, #/clips/{device}/{clip id}.
-  const name = parts[0] ?? "";
-  const deeper = name === "requests" && parts.length > 1 ? "release" : name;
-  const page = deeper === "clips" && parts.length === 3 ? "clip" : deeper;
-  return { name: page, parts: parts.slice(1), query: new URLSearchParams(search) };
 }
 
 /** @param {string} page */
@@ -295,7 +264,9 @@ async function relayConfig(relay, url) {
   }
 }
 
+/** Fails only where not even words can be fetched; start.js says so. */
 async function boot() {
+  fetchAhead(loadAccount() !== null);
   await loadLanguage();
   const main = element("main");
   try {
@@ -309,4 +280,4 @@ async function boot() {
   }
 }
 
-boot();
+await boot();

@@ -8,6 +8,7 @@
  * When it began is the doorbell's own word as well: what the relay says of that counts for nothing here.
  * @module
  */
+import { ClipError } from "./clip_error.js";
 import { LiveSession } from "./live.js";
 import { pause } from "./pause.js";
 import { LAST_MS, join, sha256Hex, unb64u, utf8 } from "./vendor/protocol/encoding.js";
@@ -26,15 +27,6 @@ const SILENCE_MS = 20_000;
 const MAX_CLIP_BYTES = 512 * 1024 * 1024;
 const MAX_BREAKS = 4;
 const BREAK_MS = 700;
-
-/** The clip can't be shown; the message is one of the catalog's clip.error.* names. */
-export class ClipError extends Error {
-  /** @param {"unreachable" | "gone" | "different"} reason @param {string} detail @param {unknown} [cause] */
-  constructor(reason, detail, cause) {
-    super(detail, { cause });
-    this.reason = reason;
-  }
-}
 
 export class ClipReader {
   /**

@@ -11,19 +11,37 @@ const STORED_AS = "doorward.language";
 
 /** @type {Record<string, string>} */
 let catalog = {};
+/** The words that not every page needs. @type {Promise<Record<string, string>> | null} */
+let more = null;
 let language = "en";
 /** The reader's own way to write times in that language, such as en-GB. */
 let locale = "en";
 /** A format is slow to make, and a page of a thousand rows needs each a thousand times. @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();
 
-/** Loads the reader's language. */
+/** Loads the reader's language: what the app's first pages say. */
 export async function loadLanguage() {
   const chosen = chosenLanguage();
-  const response = await fetch(`./locales/${chosen}.json`);
   const own = navigator.languages.find((code) => code.startsWith(chosen)) ?? chosen;
-  useCatalog(chosen, own, await response.json());
+  useCatalog(chosen, own, await words(chosen));
   document.documentElement.lang = chosen;
+}
+
+/** Loads what all other pages say, if it isn't there. */
+export async function loadMoreWords() {
+  more ??= words(`${chosenLanguage()}.more`).catch((error) => {
+    more = null;
+    throw error;
+  });
+  const found = await more;
+  catalog = { ...catalog, ...found };
+}
+
+/** @param {string} name @returns {Promise<Record<string, string>>} */
+async function words(name) {
+  const response = await fetch(`./locales/${name}.json`);
+  if (!response.ok) throw new Error(`${name}.json: HTTP ${response.status}`);
+  return response.json();
 }
 
 /**

@@ -5,7 +5,6 @@
  */
 import { currentLanguage, currentLocale } from "./i18n.js";
 import { pause } from "./pause.js";
-import { keepUp } from "./push.js";
 import { KeysDiffer, isOwnWord, trustedKeys } from "./trust.js";
 import { browserOf, writeBook } from "./worker_book.js";
 
@@ -16,6 +15,8 @@ import { browserOf, writeBook } from "./worker_book.js";
 
 const LOOK_FOR_NEWER_MS = 3600_000;
 const INSTALL_WAIT_MS = 10_000;
+/** A first page that hangs keeps neither notifications nor the app's files waiting for longer. */
+export const START_WITHIN_MS = 5_000;
 
 /** Tells of "newer": a newer version waits. */
 export class Installed extends EventTarget {
@@ -23,11 +24,21 @@ export class Installed extends EventTarget {
     super();
     /** @type {ServiceWorkerRegistration | null} null where this browser can't */
     this.registration = null;
+    /** Set once `start` has done what it can. */
+    this.whenReady = new Promise((/** @type {(_: void) => void} */ ready) => (this.ready = ready));
+    this.isStarted = false;
     this.lookedMs = 0;
     this.isReloading = false;
+    /** Another window let a newer version take over: this page's own files aren't kept any more. */
+    this.isReplaced = false;
     /** @type {Promise<unknown>} one after another: a later book must win */
     this.telling = Promise.resolve();
     this.told = "";
+  }
+
+  /** Whether all of the app is kept in this browser. */
+  get isKept() {
+    return Boolean(this.registration?.active);
   }
 
   /** A worker that waits while another one runs; the very first one waits for a moment too. */
@@ -35,16 +46,37 @@ export class Installed extends EventTarget {
     return Boolean(this.registration?.waiting && this.registration.active);
   }
 
-  /** Registers the worker; never fails. */
-  async start() {
+  /**
+   * Hears the worker that is there from the first moment on, and starts within a few seconds even
+   * if no page ever comes.
+   */
+  listen() {
+    setTimeout(() => void this.start(), START_WITHIN_MS);
     if (!("serviceWorker" in navigator)) return;
     const { serviceWorker } = navigator;
+    const isFirst = serviceWorker.controller === null;
     serviceWorker.addEventListener("message", ({ data }) => {
       if (data?.type === "open" && /^#\/[a-z0-9/]*$/.test(data.hash)) location.hash = data.hash;
     });
     serviceWorker.addEventListener("controllerchange", () => {
       if (this.isReloading) location.reload();
+      this.isReplaced = !isFirst;
     });
+  }
+
+  /**
+   * Registers the worker, which fetches all of the app; never fails. To be called once the first
+   * page is there, which shouldn't wait for that.
+   */
+  async start() {
+    if (this.isStarted) return;
+    this.isStarted = true;
+    if ("serviceWorker" in navigator) await this.#register(navigator.serviceWorker);
+    this.ready();
+  }
+
+  /** @param {ServiceWorkerContainer} serviceWorker */
+  async #register(serviceWorker) {
     try {
       const how = /** @type {const} */ ({ type: "module", updateViaCache: "none" });
       const registration = (this.registration = await serviceWorker.register("./sw.js", how));
@@ -88,7 +120,9 @@ export class Installed extends EventTarget {
     await writeBook(book);
     if (signal.aborted) return;
     const parties = await this.parties(household, book);
-    if (parties !== null && Notification.permission === "granted") await keepUp(parties);
+    if (parties === null || Notification.permission !== "granted") return;
+    const { keepUp } = await import("./push.js");
+    await keepUp(parties);
   }
 
   /**
@@ -96,6 +130,7 @@ export class Installed extends EventTarget {
    * @param {Household} household @param {Book} book @returns {Promise<PushParties | null>}
    */
   async parties({ relay }, book) {
+    await this.whenReady;
     const { registration } = this;
     if (registration === null || !canNotify(registration)) return null;
     if (!(await isActive(registration))) return null;

@@ -7,7 +7,6 @@ import { Relay } from "./api.js";
 import { bookOf } from "./installed.js";
 import { forgetNotes } from "./note_book.js";
 import { pause } from "./pause.js";
-import { turnOff } from "./push.js";
 import * as snapshot from "./snapshot.js";
 import { forgetBook, readPush } from "./worker_book.js";
 
@@ -40,7 +39,10 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
 async function endPush(installed, household, book, relay, isKnown) {
   const parties = await installed.parties(household, book);
   if (parties === null) return;
-  if (isKnown) return turnOff({ ...parties, relay });
+  if (isKnown) {
+    const { turnOff } = await import("./push.js");
+    return turnOff({ ...parties, relay });
+  }
   const subscription = await parties.registration.pushManager.getSubscription();
   await subscription?.unsubscribe();
 }

@@ -7,6 +7,7 @@
  * @module
  */
 import { ApiError } from "./api.js";
+import { ClocksDiffer, NoSession, Tampered } from "./live_errors.js";
 import { nowMs } from "./town_time.js";
 import { newId, unb64u } from "./vendor/protocol/encoding.js";
 import {
@@ -24,15 +25,6 @@ const TRICKLE_MS = 60;
 /** @typedef {import("./live_ready.js").Call} Call */
 /** @typedef {import("./vendor/protocol/documents.js").LiveAnswer} LiveAnswer */
 /** @typedef {"asking" | "connecting" | "connected" | "shaky" | "lost" | "hung_up" | "closed"} LiveState `closed` comes last, always */
-
-/** This browser can't show what a doorbell sends. */
-export class NoSession extends Error {}
-
-/** Somebody between this browser and the doorbell changed something. Nothing was shown. */
-export class Tampered extends Error {}
-
-/** The doorbell's and this browser's clocks differ too much to tell whether the answer is fresh. */
-export class ClocksDiffer extends Error {}
 
 export class LiveSession {
   /** @param {import("./api.js").Relay} relay @param {Call} call */

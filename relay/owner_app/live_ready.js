@@ -6,7 +6,6 @@
 import { thisBrowser } from "./account.js";
 import { pause } from "./pause.js";
 import { trustedKeys } from "./trust.js";
-import { NONCE_LIFE_MS } from "./vendor/protocol/live.js";
 
 /** @typedef {import("./account.js").ThisBrowser} ThisBrowser */
 /** @typedef {"anywhere" | "stun_only" | "home_only"} Reach */
@@ -25,8 +24,8 @@ import { NONCE_LIFE_MS } from "./vendor/protocol/live.js";
  * @property {Reach} reach
  */
 
-/** Older nonces are replaced: one that is about to end would cost a second try. */
-const NONCE_FRESH_MS = NONCE_LIFE_MS - 20_000;
+/** Older nonces are replaced: one that is about to end (NONCE_LIFE_MS in protocol/live.js) would cost a second try. */
+export const NONCE_FRESH_MS = 100_000;
 const ICE_FRESH_MS = 4 * 60_000;
 /** Credentials must outlive the session's beginning by this. */
 const ICE_SPARE_MS = 60_000;

@@ -12,7 +12,10 @@ import { challenge, checkAssertion } from "./vendor/protocol/passkeys.js";
 /** @typedef {any} CredentialJson RegistrationResponseJSON or AuthenticationResponseJSON */
 
 /** The relay names another passkey than the owner's. */
-export class NotOwnPasskey extends Error {}
+export class NotOwnPasskey extends Error {
+  /** @override */
+  name = "NotOwnPasskey";
+}
 
 /**
  * Returns the owner, if the relay names the passkey that was made just now.

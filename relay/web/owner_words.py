@@ -19,6 +19,6 @@ KEYS: Final = (
 def owner_words(language: str) -> dict[str, str]:
     """Return the texts that an owner reads of a request, in one language."""
     folder = resources.files("relay").joinpath("owner_app", "locales")
-    texts: dict[str, str] = json.loads(folder.joinpath(f"{language}.json").read_text("utf-8"))
+    texts: dict[str, str] = json.loads(folder.joinpath(f"{language}.more.json").read_text("utf-8"))
     incidents = {key: text for key, text in texts.items() if key.startswith("incident.")}
     return {key: texts[key] for key in KEYS} | incidents

@@ -114,8 +114,14 @@ async def test_a_newer_version_waits_until_the_owner_asks_for_it(tmp_path: Path)
         await expect(page.locator("#take-newer")).to_be_visible()
         await page.reload()  # still the version that was opened
         assert not await page.evaluate(IS_NEWER)
+        another = await page.context.new_page()
+        await another.goto(f"{origin}/#/")
+        await another.wait_for_selector("h1")
         await page.click("#take-newer")
         await page.wait_for_function(IS_NEWER)
+        assert not await another.evaluate(IS_NEWER)  # nobody's page goes away under their hands
+        await another.evaluate("() => { location.hash = '#/join'; }")
+        await another.wait_for_function(IS_NEWER)  # but its own files aren't kept any more
         await expect(page.locator("#take-newer")).to_have_count(0)
         assert len(await page.evaluate("caches.keys()")) == 1
 

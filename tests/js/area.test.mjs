@@ -11,9 +11,12 @@ const use = (name) => import(new URL(name, home).href);
 const { areas } = JSON.parse(readFileSync(new URL("../vectors/areas.json", import.meta.url), "utf8"));
 
 const h3 = await use("vendor/h3.js");
-const { Area, circle, rectangle } = await use("js/map/area.js");
+const { Area } = await use("js/map/area.js");
+const { FreeArea } = await use("js/map/free_area.js");
+const { circle, crosses, rectangle } = await use("js/map/selection.js");
+const { inFrames } = await use("js/map/frames.js");
 const { parsePlace } = await use("js/map/typed_place.js");
-const { simplified } = await import(new URL("../../relay/web/map_files.mjs", import.meta.url).href);
+const { cut, simplified } = await import(new URL("../../relay/web/map_files.mjs", import.meta.url).href);
 
 const MIDDLE = "8928308280fffff";
 const NEAR = h3.gridDisk(MIDDLE, 3);
@@ -43,6 +46,7 @@ for (const { name, geojson, cells } of areas) {
     const ring = geojson.coordinates[0].slice(0, -1).map(([lon, lat]) => [lat, lon]);
     const drawn = area().cellsIn(ring);
     if (drawn !== null) assert.deepEqual(drawn.sort(), cells);
+    assert.deepEqual(new FreeArea(h3, { max_cells: 2500 }).shapeOffer(ring).cells.sort(), cells);
   });
 }
 
@@ -93,6 +97,70 @@ test("a small shape is the cell in its middle, a line too, and a huge one is nev
   assert.ok(round.includes(MIDDLE) && round.length > 4 && round.length < 13);
 });
 
+test("a jurisdiction is drawn from several shapes, of which some take out", () => {
+  const free = new FreeArea(h3, { max_cells: 2500 });
+  free.addShape(rectangle([59.3, 18], [59.33, 18.06]));
+  const whole = free.chosen.size;
+  assert.ok(whole > 50);
+  free.isTakingOut = true;
+  const hole = rectangle([59.31, 18.02], [59.32, 18.04]);
+  const offer = free.shapeOffer(hole);
+  assert.equal(free.after(offer).length, whole - offer.cells.length);
+  assert.equal(free.addShape(hole).isTaking, true);
+  assert.equal(free.chosen.size, whole - offer.cells.length);
+  assert.equal(free.addShape(hole).fault, "nothing");
+  free.undo();
+  assert.equal(free.chosen.size, whole);
+  free.undo();
+  assert.equal(free.chosen.size, 0);
+  assert.equal(free.canUndo, false);
+});
+
+test("what the relay would refuse of a shape chooses nothing", () => {
+  const free = new FreeArea(h3, { max_cells: 100 });
+  const bow = [[59, 18], [59.02, 18.02], [59, 18.02], [59.02, 18]];
+  assert.equal(crosses(bow), true);
+  assert.equal(crosses(bow.with(2, [59.02, 18]).with(3, [59, 18.02])), true);
+  assert.equal(crosses(rectangle([59, 18], [59.02, 18.02])), false);
+  assert.equal(crosses([[0, 0], [0, 2], [1, 1], [2, 2], [2, 0], [1, 1]]), false); // it only touches
+  assert.equal(free.addShape(bow).fault, "crosses");
+  assert.equal(free.addShape(rectangle([59, 18], [59.0001, 18.0001])).fault, "small");
+  assert.equal(free.addShape(rectangle([59, 18], [59, 18.1])).fault, "small"); // a line
+  assert.equal(free.addShape(rectangle([50, 10], [60, 20])).fault, "large");
+  const many = free.addShape(rectangle([59, 18], [59.05, 18.08]));
+  assert.equal(many.isTooMany, true);
+  assert.equal(free.chosen.size, 0);
+  assert.equal(free.canUndo, false);
+});
+
+test("what moves is shown once a picture, the newest of it, and what ended not at all", () => {
+  const [shown, waiting] = [[], new Map()];
+  let asked = 0;
+  const screen = { ask: (done) => (waiting.set(++asked, done), asked), forget: (frame) => waiting.delete(frame) };
+  const sketch = inFrames((value) => shown.push(value), screen);
+  const picture = () => [...waiting].forEach(([frame, done]) => (waiting.delete(frame), done()));
+  for (const value of [1, 2, 3]) sketch.soon(value);
+  assert.deepEqual([shown, asked], [[], 1]);
+  picture();
+  sketch.soon(4);
+  sketch.now(null);
+  picture();
+  assert.deepEqual(shown, [3, null]);
+  sketch.soon(5);
+  sketch.drop();
+  picture();
+  assert.deepEqual(shown, [3, null]);
+});
+
+test("a drawing that was kept takes the place of another, and can be undone", () => {
+  const free = new FreeArea(h3, { max_cells: 100 });
+  free.add([OUTSIDE]);
+  free.replace(NEAR);
+  assert.deepEqual([...free.chosen], NEAR);
+  free.undo();
+  assert.deepEqual([...free.chosen], [OUTSIDE]);
+});
+
 test("a cell has six neighbours, clockwise from the north", () => {
   const around = area().neighbours(MIDDLE);
   assert.equal(around.length, 6);
@@ -108,7 +176,7 @@ test("places are read as people type them", () => {
   assert.deepEqual(at("-33.9, 151.2"), [-33.9, 151.2]);
   assert.deepEqual(at("33.9 S 70.6 V"), [-33.9, -70.6]);
   assert.deepEqual(at("59, 18"), [59, 18]);
-  for (const text of ["", "Lakeland", "91, 0", "0, 181", "59.33", "12 Elm Street", "59.33, 18.06, 3"]) {
+  for (const text of ["", "Lakeland", "91, 0", "0, 181", "59.33", "12 Elm Street", "59.33, 18.06, 3", "-33.9 S 70.6 V", "33.9 S, -70.6 W", "+59 N 18 E"]) {
     assert.equal(parsePlace(text), null, text);
   }
   assert.deepEqual(parsePlace(`${MIDDLE}, ${NEAR[1]}`), { cells: [MIDDLE, NEAR[1]] });
@@ -121,4 +189,10 @@ test("an outline keeps what is off the line, and its ends", () => {
   const line = [[0, 0], [1, 0.001], [2, 0], [3, 1], [4, 0]];
   assert.deepEqual(simplified(line, 0.01), [[0, 0], [2, 0], [3, 1], [4, 0]]);
   assert.deepEqual(simplified([[0, 0], [0, 0]], 0.01), [[0, 0], [0, 0]]);
+});
+
+test("a line is cut at the 180th meridian", () => {
+  const [a, b, c, d] = [[178, 1], [179.9, 2], [-179.9, 2], [-178, 1]];
+  assert.deepEqual(cut([a, b, c, d]), [[a, b], [c, d]]);
+  assert.deepEqual(cut([a, b]), [[a, b]]);
 });

@@ -1,27 +1,24 @@
 /**
  * What the checks of evidence say: each text stands in the code in English, whole, and in
- * relay/web/locales/details.sv.json in Swedish. Found are all that the pages' modules can say.
+ * relay/web/saved/details.sv.json in Swedish. Found are all that the saved page can say.
  */
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-const JS = new URL("../../relay/web/static/js/", import.meta.url);
-const LOCALES = new URL("../../relay/web/locales/", import.meta.url);
-const ENTRIES = ["saved.js", "evidence.js"];
+const SAVED = new URL("../../relay/web/saved/", import.meta.url);
+const ENTRY = "page.js";
 const SAYS = /\b(must|require|mustStand|new WireError|new NotCheckable)\(/g;
-const OTHERS = new Set(["page.js"]);
 const STRING = /^"((?:[^"\\]|\\.)*)"$/;
 
 /** The modules that a page loads, with what they say. */
-function modules(names, base = JS, done = new Map()) {
+function modules(names, base = SAVED, done = new Map()) {
   for (const name of names) {
     const url = new URL(name, base);
     if (done.has(url.href)) continue;
     const source = readFileSync(url, "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
     done.set(url.href, source);
-    const imports = [...source.matchAll(/from "([^"]+)";/g)].map(([, from]) => from);
-    modules(imports.filter((from) => !OTHERS.has(from.replace("./", ""))), url, done);
+    modules([...source.matchAll(/from "([^"]+)";/g)].map(([, from]) => from), url, done);
   }
   return done;
 }
@@ -49,8 +46,8 @@ function argumentsAt(source, from) {
 /** Every text that can be said, and in which module it is. */
 function said() {
   const found = new Map();
-  for (const [href, source] of modules(ENTRIES)) {
-    const name = href.slice(JS.href.length);
+  for (const [href, source] of modules([ENTRY])) {
+    const name = href.slice(SAVED.href.length);
     const calls = [...source.matchAll(SAYS)].filter(({ index }) => !/function \w*$/.test(source.slice(0, index)) && !/function $/.test(source.slice(0, index)));
     for (const { index, 0: call } of calls) {
       const given = argumentsAt(source, index + call.length - 1).filter(Boolean);
@@ -67,7 +64,8 @@ function said() {
 }
 
 const placeholders = (text) => (text.match(/\{\w+\}/g) ?? []).sort();
-const swedish = JSON.parse(readFileSync(new URL("details.sv.json", LOCALES), "utf8"));
+const texts = JSON.parse(readFileSync(new URL("texts.json", SAVED), "utf8"));
+const swedish = JSON.parse(readFileSync(new URL("details.sv.json", SAVED), "utf8"));
 
 test("everything that a check can say is there in Swedish", () => {
   const all = said();
@@ -86,4 +84,13 @@ test("both languages fill in the same", () => {
     assert.deepEqual(placeholders(text), placeholders(english), english);
     assert.notEqual(text, english);
   }
+});
+
+test("the page's own texts are there in both languages, with the same gaps, and all that it names", () => {
+  assert.deepEqual(Object.keys(texts.sv), Object.keys(texts.en));
+  for (const [key, text] of Object.entries(texts.en)) assert.deepEqual(placeholders(texts.sv[key]), placeholders(text), key);
+  const page = ["page.js", "page.html"].map((name) => readFileSync(new URL(name, SAVED), "utf8")).join("\n");
+  const named = [...page.matchAll(/(?:\bt\(|data-text=|[[ ])"(saved\.\w+)"/g)].map(([, key]) => key);
+  assert.deepEqual(Object.keys(texts.en).filter((key) => key.startsWith("saved.") && !page.includes(`"${key}"`)), []);
+  assert.deepEqual(named.filter((key) => !(key in texts.en)), []);
 });

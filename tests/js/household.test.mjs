@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Household } from "../../relay/owner_app/household.js";
+import { known } from "../../relay/owner_app/views/parts.js";
 
 const DOOR = "abcdefghijklmnopqrst";
 const NOW = 1_790_000_000_000;
@@ -267,4 +268,14 @@ test("a note that another load is just opening is waited for", async () => {
   void household.loadOlder();
   await household.loadOlder();
   assert.equal(household.unopenedNotes, 1);
+});
+
+test("a page waits for the relay's word, and takes what was kept only where there is none", async () => {
+  const asked = [];
+  const household = (isLoaded, asOfMs, fails) => ({ isLoaded, asOfMs, load: async () => fails ? Promise.reject(new Error("no network")) : asked.push(asOfMs) });
+  await known(household(true, 0, true));
+  await known(household(true, 5, false));
+  await known(household(true, 6, true));
+  assert.deepEqual(asked, [5]);
+  await assert.rejects(known(household(false, 0, true)), /no network/);
 });

@@ -19,7 +19,7 @@ const { importSealingPair, newSealingPair, openSealed, rawPublicKey, sealTo } =
   await use("sealing.js");
 const { openNote } = await use("notes.js");
 const { statementText } = await use("grants.js");
-const { openPackage, readHeaderUnverified } = await use("packages.js");
+const { openPackage, readHeaderUnverified } = await import("../../relay/web/saved/packages.js");
 const { checkManifest, isSameFootage, isSameSound, merkleRoot } = await use("footage.js");
 const { identityKeyOf } = await use("certificate.js");
 const { accessUnits, soundUnits } = await use("mp4.js");

@@ -6,13 +6,13 @@ import { readFileSync } from "node:fs";
 import test from "node:test";
 
 import { WireError, canonical, unb64u, utf8 } from "../../relay/web/static/js/protocol/encoding.js";
-import { contentFiles, openPackage } from "../../relay/web/static/js/protocol/packages.js";
-import { CODE, inWords, run } from "../../relay/web/static/js/verify/checks.js";
-import { checkAgreement } from "../../relay/web/static/js/verify/logs.js";
-import { evidenceOf, isPartOfEvidence } from "../../relay/web/static/js/verify/papers.js";
-import { partOf } from "../../relay/web/static/js/verify/recordings.js";
-import { checkEvidence } from "../../relay/web/static/js/verify/report.js";
-import { parsePolicy } from "../../relay/web/static/js/verify/tlog.js";
+import { contentFiles, openPackage } from "../../relay/web/saved/packages.js";
+import { CODE, inWords, run } from "../../relay/web/saved/verify/checks.js";
+import { checkAgreement } from "../../relay/web/saved/verify/logs.js";
+import { evidenceOf, isPartOfEvidence } from "../../relay/web/saved/verify/papers.js";
+import { partOf } from "../../relay/web/saved/verify/recordings.js";
+import { checkEvidence } from "../../relay/web/saved/verify/report.js";
+import { parsePolicy } from "../../relay/web/saved/verify/tlog.js";
 
 const vectors = (name) =>
   JSON.parse(readFileSync(new URL(`../vectors/packages/${name}.json`, import.meta.url), "utf8"));
@@ -20,7 +20,7 @@ const CASES = vectors("cases");
 const PACKAGE = vectors("package");
 const GIVEN = vectors("given");
 const LIMITS = vectors("limits");
-const SWEDISH = JSON.parse(readFileSync(new URL("../../relay/web/locales/details.sv.json", import.meta.url), "utf8"));
+const SWEDISH = JSON.parse(readFileSync(new URL("../../relay/web/saved/details.sv.json", import.meta.url), "utf8"));
 const ALL = ["agency", "policy", "fleet_ca"];
 
 function filesOf({ own, changes }) {

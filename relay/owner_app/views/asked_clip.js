@@ -8,8 +8,8 @@ import { checkedSpan, durationOf, partsOf, spanOf } from "../asked.js";
 import { fill, h } from "../dom.js";
 import { triggersOf } from "../happenings.js";
 import { currentLocale, durationText, t, timeText } from "../i18n.js";
+import { clipPlayer } from "./clip_player.js";
 import { doubt, whatSetOff } from "./events.js";
-import { clipPlayer } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../asked.js").Offered} Offered */

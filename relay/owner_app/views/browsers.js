@@ -3,6 +3,7 @@
  * @module
  */
 import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
+import { browsersKnown } from "../browsers_known.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
@@ -10,19 +11,19 @@ import { nowMs } from "../town_time.js";
 import { SESSION_KEY_LIFE_MS } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
-import { guarded, living } from "./parts.js";
+import { guarded, known, living } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
-/** @typedef {{device: string, browser: string, name: string, until_ms: number, time_ms: number}} KnownBrowser */
+/** @typedef {import("../browsers_known.js").KnownBrowser} KnownBrowser */
 
 const MAX_NAME = 60;
 
 /** One doorbell's part, or that of each. @param {Context} context */
 export async function browsersPage(context) {
   const { household, parts } = context;
-  if (!household.isLoaded) await household.load();
+  await known(household);
   const doorbells = household.doorbells.filter(({ device }) => !parts[0] || device === parts[0]);
   const enrolments = doorbells.map(({ device, name }) => enrolment(context, device, name));
   return {
@@ -36,8 +37,8 @@ export async function browsersPage(context) {
   };
 }
 
-/** Those that may watch, as far as this browser has been told. @param {Context} context */
-export function browsersSection(context) {
+/** Those that may watch, as far as this browser has been told. @param {Context} context @param {string} [title] */
+export function browsersSection(context, title = t("browsers.title")) {
   const { household } = context;
   const place = h("div", { "aria-live": "polite" });
   // A browser that nobody renewed for so long is over.
@@ -58,7 +59,7 @@ export function browsersSection(context) {
   return h(
     "section",
     {},
-    h("h2", {}, t("browsers.title")),
+    h("h2", {}, title),
     h("p", {}, t("browsers.lead")),
     list,
     place,
@@ -85,25 +86,6 @@ export function nameField({ household, ready }, onChange) {
     onChange();
   });
   return h("div", {}, h("label", { for: "browser-name" }, t("browsers.name")), name, h("p", { class: "hint" }, t("browsers.name_hint")));
-}
-
-/**
- * The browsers that may watch now, by what the doorbells told in sealed notes, newest first.
- * @param {Household} household @param {number} nowMs
- * @returns {KnownBrowser[]}
- */
-export function browsersKnown(household, nowMs) {
-  /** @type {Map<string, KnownBrowser>} */
-  const known = new Map();
-  const notes = [...household.notes.values()].sort((a, b) => a.time_ms - b.time_ms);
-  for (const { note, time_ms } of notes) {
-    const { device, body } = note;
-    if (body.type === "browser_enrolled") {
-      const { browser, name, until_ms } = body;
-      known.set(`${device} ${browser}`, { device, browser, name, until_ms, time_ms });
-    } else if (body.type === "browser_ended") known.delete(`${device} ${body.browser}`);
-  }
-  return [...known.values()].filter(({ until_ms }) => until_ms > nowMs).reverse();
 }
 
 /** @param {Context} context @param {KnownBrowser} known @param {HTMLElement} place */

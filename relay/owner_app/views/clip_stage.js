@@ -6,9 +6,10 @@
 import { fill, h } from "../dom.js";
 import { bytesText, t } from "../i18n.js";
 import { trustedKeys } from "../trust.js";
-import { notReached, refusal } from "./live_refusal.js";
+import { clipFacts } from "./clip_player.js";
+import { refusal } from "./live_refusal.js";
 import { fileName } from "./live_tools.js";
-import { clipFacts } from "./parts.js";
+import { notReached } from "./reach.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../clips.js").CheckedClip} CheckedClip */

@@ -2,19 +2,19 @@
  * The first page: the door, who was there, one big button.
  * @module
  */
+import { browsersKnown } from "../browsers_known.js";
 import { fill, h, skeleton } from "../dom.js";
 import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happenings.js";
 import { isBlind } from "../health.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
 import { nowMs } from "../town_time.js";
-import { browsersKnown } from "./browsers.js";
+import { watchingNow } from "../watching_now.js";
 import { doubtText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
-import { notReached } from "./live_refusal.js";
-import { watchingNow } from "./live_watching.js";
-import { notificationsHint } from "./notifications.js";
+import { notificationsHint } from "./notifications_hint.js";
 import { goneDoors, noDoorbell } from "./no_door.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
+import { notReached } from "./reach.js";
 import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */

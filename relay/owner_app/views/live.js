@@ -9,11 +9,13 @@ import { LiveSession } from "../live.js";
 import { LiveControl } from "../live_control.js";
 import { LineDetails } from "./live_details.js";
 import { DoorMicrophone } from "./live_microphone.js";
-import { notReached, refusal } from "./live_refusal.js";
+import { refusal } from "./live_refusal.js";
 import { QuickReplies } from "./live_replies.js";
 import { TalkPanel } from "./live_talk.js";
 import { Awake, PictureTools, Shortcuts } from "./live_tools.js";
 import { Watching } from "./live_watching.js";
+import { known } from "./parts.js";
+import { notReached } from "./reach.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../live.js").LiveState} LiveState */
@@ -30,7 +32,7 @@ export async function livePage(context) {
   const begunMs = performance.now();
   const device = context.parts[0] ?? "";
   context.ready.prepare(device); // meanwhile, where one comes from a notification
-  if (!context.household.isLoaded) await context.household.load();
+  await known(context.household);
   const page = new LivePage(context, device);
   page.watch(begunMs);
   return {

@@ -3,14 +3,12 @@
  * @module
  */
 import { ApiError } from "../api.js";
-import { ClipError } from "../clips.js";
+import { ClipError } from "../clip_error.js";
 import { h } from "../dom.js";
 import { hasText, t } from "../i18n.js";
-import { ClocksDiffer, NoSession, Tampered } from "../live.js";
+import { ClocksDiffer, NoSession, Tampered } from "../live_errors.js";
 import { KeysDiffer } from "../trust.js";
 import { problem } from "./parts.js";
-
-/** @typedef {import("../live_ready.js").Reach} Reach */
 
 /** This browser isn't one that the doorbell lets watch. */
 const NOT_ENROLLED = ["unknown_browser", "browser_expired"];
@@ -34,16 +32,6 @@ export function refusal(error, device) {
 /** Tells whether a doorbell said that this browser isn't one of its own. @param {unknown} error */
 export function isNotEnrolled(error) {
   return error instanceof ApiError && NOT_ENROLLED.includes(error.code);
-}
-
-/**
- * Says from where live view works, where that isn't everywhere.
- * @param {Reach | undefined} reach @param {boolean} [hasFailed]
- */
-export function notReached(reach, hasFailed = false) {
-  if (reach === undefined || reach === "anywhere") return null;
-  if (reach === "stun_only" && !hasFailed) return null; // it mostly works
-  return h("p", { class: "muted", "data-reach": reach }, t(`live.${reach}`));
 }
 
 /** @param {string} reason */

@@ -4,29 +4,29 @@
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";
-import { bookOf, canNotify } from "../installed.js";
+import { bookOf } from "../installed.js";
 import { t, timeText } from "../i18n.js";
 import { NoOwnWord } from "../orders.js";
 import { NoPushKeys, turnOff, turnOn } from "../push.js";
 import { nowMs } from "../town_time.js";
 import { readPush, writeBook } from "../worker_book.js";
 import { isNotEnrolled } from "./live_refusal.js";
-import { guarded } from "./parts.js";
+import { obstacle } from "./notifications_hint.js";
+import { guarded, known } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../push.js").Missed} Missed */
 /** @typedef {import("../push.js").PushParties} PushParties */
 /** @typedef {import("../worker_book.js").PushChoice} PushChoice */
 /** @typedef {import("../worker_book.js").PushState} PushState */
-/** @typedef {"home_screen" | "none" | "failed" | "denied" | null} Obstacle */
+/** @typedef {import("./notifications_hint.js").Obstacle} Obstacle */
 
-const NO_HINT = "doorward.no-push-hint";
 const USUAL_QUIET = { from_minute: 22 * 60, to_minute: 7 * 60 };
 
 /** @param {Context} context */
 export async function notificationsPage(context) {
   const place = h("div", { "aria-live": "polite" }, skeleton(3));
-  if (!context.household.isLoaded) await context.household.load();
+  await known(context.household);
   void show(context, place);
   return {
     title: t("push.heading"),
@@ -34,52 +34,16 @@ export async function notificationsPage(context) {
   };
 }
 
-/**
- * One line on the first page, until notifications are on or the owner doesn't want to hear of it.
- * @param {Context} context
- */
-export function notificationsHint({ installed, household, left }) {
-  const place = h("div");
-  const dismiss = () => {
-    localStorage.setItem(NO_HINT, "1");
-    fill(place);
-  };
-  const look = async () => {
-    const canAsk = obstacle(installed.registration) === null && household.doorbells.length > 0;
-    if (!canAsk || localStorage.getItem(NO_HINT) !== null || (await readPush()) !== undefined) return fill(place);
-    const link = h("a", { class: "button", id: "notify-me", href: "#/notifications" }, t("push.hint_yes"));
-    const no = h("button", { class: "quiet", id: "no-push-hint", onclick: dismiss }, t("push.hint_no"));
-    fill(place, h("div", { class: "push-hint" }, h("p", {}, t("push.hint")), h("div", { class: "actions" }, link, no)));
-  };
-  household.addEventListener("change", () => place.childElementCount === 0 && void look(), { once: true });
-  household.addEventListener("change", () => household.doorbells.length === 0 && fill(place), { signal: left });
-  void look();
-  return place;
-}
-
 /** @param {Context} context @param {HTMLElement} place @param {string} [said] what just came about */
 async function show(context, place, said) {
   const { installed, household, relayUrl } = context;
+  await installed.whenReady;
   const inTheWay = obstacle(installed.registration);
   const book = bookOf(household, relayUrl);
   const parties = inTheWay === null ? await installed.parties(household, book).catch(() => null) : null;
   if (parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
   const state = await readPush();
   fill(place, said && h("p", { class: "notice", role: "status", id: "push-said" }, said), form(context, place, parties, state));
-}
-
-/** @param {ServiceWorkerRegistration | null} registration @returns {Obstacle} */
-function obstacle(registration) {
-  if (isUninstalledIphone()) return "home_screen";
-  if (registration === null || !canNotify(registration)) return "none";
-  return Notification.permission === "denied" ? "denied" : null;
-}
-
-/** On an iPhone or iPad only an app on the home screen gets pushes. */
-function isUninstalledIphone() {
-  const { userAgent, maxTouchPoints } = navigator;
-  const isApple = /iPhone|iPad/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1);
-  return isApple && !matchMedia("(display-mode: standalone)").matches && !("PushManager" in globalThis);
 }
 
 /** @param {NonNullable<Obstacle>} why @param {() => void} again */

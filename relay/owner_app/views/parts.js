@@ -1,20 +1,19 @@
 /**
- * Pieces that several pages use: problems in words, redrawing on change, a clip's player.
+ * Pieces that several pages use: problems in words, and redrawing on change.
  * @module
  */
 import { ApiError, Unreachable } from "../api.js";
-import { ClipError } from "../clips.js";
+import { ClipError } from "../clip_error.js";
 import { fill, h } from "../dom.js";
-import { durationText, hasText, t, tn } from "../i18n.js";
-import { NoSession } from "../live.js";
-import { NotOwnPasskey } from "../own_passkey.js";
-import { KeysDiffer, trustedKeys } from "../trust.js";
-import { PasskeyDeclined } from "../vendor/browser/passkey.js";
+import { hasText, t } from "../i18n.js";
+import { NoSession } from "../live_errors.js";
+import { KeysDiffer } from "../trust.js";
 import { WireError } from "../vendor/protocol/encoding.js";
-import { NO_MASK_DIGEST } from "../vendor/protocol/footage.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../household.js").ClipEvent} ClipEvent */
+
+/** Errors of code that not every page has, by their names. @type {Record<string, string>} */
+const KNOWN_BY_NAME = { PasskeyDeclined: "error.passkey", NotOwnPasskey: "error.not_own_passkey" };
 
 /** Says what went wrong and what to do. @param {unknown} error */
 export function problem(error) {
@@ -24,9 +23,8 @@ export function problem(error) {
 /** @param {unknown} error */
 function problemText(error) {
   if (error instanceof Unreachable) return t("error.unreachable");
-  if (error instanceof PasskeyDeclined) return t("error.passkey");
   if (error instanceof KeysDiffer) return t("error.keys_differ");
-  if (error instanceof NotOwnPasskey) return t("error.not_own_passkey");
+  if (error instanceof Error && Object.hasOwn(KNOWN_BY_NAME, error.name)) return t(KNOWN_BY_NAME[error.name]);
   if (error instanceof ClipError) return clipProblem(error);
   if (error instanceof NoSession) return t("live.refused.no_h264");
   if (error instanceof WireError) return t("error.wire", { detail: error.message });
@@ -66,6 +64,19 @@ export function troubleText({ body }) {
 export function troubleHelp({ body }) {
   const key = body.type === "trouble" ? `trouble.${body.code}.help` : "";
   return hasText(key) ? t(key) : "";
+}
+
+/**
+ * Waits until the relay has told how things are; what was kept from before does where it can't be
+ * reached. @param {import("../household.js").Household} household
+ */
+export async function known(household) {
+  if (household.isLoaded && household.asOfMs === 0) return;
+  try {
+    await household.load();
+  } catch (error) {
+    if (!household.isLoaded) throw error;
+  }
 }
 
 /** Which folded parts of a page are open: the page is redrawn at every change, and they stay so. */
@@ -136,62 +147,4 @@ export function guarded(place, action) {
 export function terms(rows) {
   const pairs = rows.map(([key, value]) => [h("dt", {}, t(key)), h("dd", {}, value)]);
   return h("dl", { class: "terms" }, pairs);
-}
-
-/**
- * A player for one clip: fetches and checks it on a press of "Watch".
- * @param {Context} context
- * @param {import("../clips.js").ClipReader} reader
- * @param {ClipEvent} event
- * @param {(clip: import("../clips.js").CheckedClip, video: HTMLVideoElement) => void} onChecked
- */
-export function clipPlayer(context, reader, event, onChecked) {
-  const place = h("div", { class: "player" });
-  const show = async () => {
-    const bar = h("progress", { max: 1, value: 0, "aria-label": t("clip.fetching") });
-    fill(place, h("p", { class: "muted", role: "status" }, t("clip.fetching")), bar);
-    try {
-      const { identity_key } = trustedKeys(context.household, event.device);
-      const { clip_id, manifest_digest } = event.body;
-      const which = { clipId: clip_id, digest: manifest_digest, identityKey: identity_key };
-      const clip = await reader.read(which, (share) => bar.setAttribute("value", String(share)));
-      const video = checkedVideo(clip, context.left);
-      fill(place, video, clipFacts(clip.manifest));
-      onChecked(clip, video);
-    } catch (error) {
-      console.warn(error);
-      fill(place, problem(error), h("button", { onclick: show }, t("error.again")));
-    }
-  };
-  const label = t("clip.watch", { duration: durationText(event.body.duration_ms) });
-  fill(place, h("button", { onclick: show, "data-testid": "watch-clip" }, label));
-  return place;
-}
-
-/**
- * @param {import("../clips.js").CheckedClip} clip
- * @param {AbortSignal} left
- */
-function checkedVideo({ blob }, left) {
-  const url = URL.createObjectURL(blob);
-  left.addEventListener("abort", () => URL.revokeObjectURL(url));
-  return h("video", { src: url, controls: true, playsinline: "", preload: "auto", class: "clip" });
-}
-
-/**
- * What is known of a checked clip, in words.
- * @param {import("../vendor/protocol/documents.js").ClipManifest} manifest
- */
-export function clipFacts({ width, height, gops, lost_units, mask_digest, is_clock_trusted }) {
-  const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
-  return [
-    h(
-      "p",
-      { class: "ok muted", "data-testid": "verify-ok" },
-      t("clip.verified", { pictures, width, height }),
-    ),
-    lost_units > 0 && h("p", { class: "warn-text" }, tn("clip.lost", lost_units)),
-    !is_clock_trusted && h("p", { class: "muted" }, t("clip.clock")),
-    mask_digest !== NO_MASK_DIGEST && h("p", { class: "muted" }, t("clip.masked")),
-  ];
 }

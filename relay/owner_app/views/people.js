@@ -7,7 +7,7 @@ import { t } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { newcomerWords } from "../vendor/protocol/pairing.js";
 import { browsersSection } from "./browsers.js";
-import { guarded, living, problem } from "./parts.js";
+import { guarded, known, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 import { readsSection } from "./reads.js";
 
@@ -20,7 +20,7 @@ export function peoplePage(context) {
   const place = h("div", {}, skeleton(2));
   const load = async () => {
     try {
-      if (!household.isLoaded) await household.load();
+      await known(household);
       const { joins } = await relay.get("joins");
       const rows = await Promise.all(joins.map((/** @type {Join} */ join) => joinRow(context, join)));
       const nobody = () => h("p", { class: "empty" }, t("people.nobody"));
@@ -37,6 +37,7 @@ export function peoplePage(context) {
       h("h2", {}, t("people.waiting")),
       place,
       browsersSection(context),
+      h("p", {}, h("a", { id: "where-signed-in", href: "#/sessions" }, t("sessions.title"))),
       h("h2", {}, t("people.invite")),
       h("p", {}, t("people.invite_help")),
       readsSection(context),

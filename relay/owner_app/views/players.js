@@ -4,6 +4,7 @@
  * A player's keys are let in like a browser's. What it is set up with opens nothing by itself.
  * @module
  */
+import { browsersKnown } from "../browsers_known.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
@@ -12,8 +13,7 @@ import { trustedKeys } from "../trust.js";
 import { SESSION_KEY_LIFE_MS, browserIdOf } from "../vendor/protocol/browsers.js";
 import { browserWords } from "../vendor/protocol/pairing.js";
 import { parseCodeText, setupText } from "../vendor/protocol/players.js";
-import { browsersKnown } from "./browsers.js";
-import { guarded, living, problem } from "./parts.js";
+import { guarded, known, living, problem } from "./parts.js";
 import { statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -23,7 +23,7 @@ import { statementProgress } from "./progress.js";
 /** @param {Context} context */
 export async function playersPage(context) {
   const { household, left } = context;
-  if (!household.isLoaded) await household.load();
+  await known(household);
   household.loadBackTo(nowMs() - SESSION_KEY_LIFE_MS).catch((error) => console.warn("older notes", error));
   const list = h("div", { "aria-live": "polite" });
   const refresh = async () => {

@@ -8,6 +8,7 @@ import { hasText, t } from "../i18n.js";
 import { ReplyDesk, ReplyError } from "../reply_desk.js";
 import { refusal } from "./live_refusal.js";
 import { RecordingForm, textForm } from "./reply_forms.js";
+import { known } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../reply_desk.js").ReplyList} ReplyList */
@@ -20,7 +21,7 @@ import { RecordingForm, textForm } from "./reply_forms.js";
 /** @param {Context} context */
 export async function repliesPage(context) {
   const { household, parts } = context;
-  if (!household.isLoaded) await household.load();
+  await known(household);
   const lead = h("p", { class: "lead" }, t("sayings.lead"));
   const device = parts[0] ?? (household.doorbells.length === 1 ? household.doorbells[0].device : "");
   const bell = household.doorbell(device);

@@ -6,7 +6,13 @@ import { useCatalog } from "../i18n.js";
 
 /** @param {import("../worker_book.js").Book} book */
 export async function speakAs({ language, locale }) {
-  const file = `./locales/${language}.json`;
+  const [first, more] = await Promise.all([language, `${language}.more`].map(words));
+  useCatalog(language, locale, { ...first, ...more });
+}
+
+/** @param {string} name @returns {Promise<Record<string, string>>} */
+async function words(name) {
+  const file = `./locales/${name}.json`;
   const response = (await caches.match(file)) ?? (await fetch(file));
-  useCatalog(language, locale, await response.json());
+  return response.json();
 }

@@ -1,0 +1,14 @@
+/**
+ * Why a live session didn't come about: apart from live.js, so that pages which only say it needn't
+ * load that.
+ * @module
+ */
+
+/** This browser can't show what a doorbell sends. */
+export class NoSession extends Error {}
+
+/** Somebody between this browser and the doorbell changed something. Nothing was shown. */
+export class Tampered extends Error {}
+
+/** The doorbell's and this browser's clocks differ too much to tell whether the answer is fresh. */
+export class ClocksDiffer extends Error {}

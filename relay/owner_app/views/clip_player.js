@@ -1,0 +1,70 @@
+/**
+ * A clip's player: fetched and checked on a press, and what is known of it then.
+ * @module
+ */
+import { fill, h } from "../dom.js";
+import { durationText, t, tn } from "../i18n.js";
+import { trustedKeys } from "../trust.js";
+import { NO_MASK_DIGEST } from "../vendor/protocol/footage.js";
+import { problem } from "./parts.js";
+
+/** @typedef {import("../app.js").Context} Context */
+/** @typedef {import("../household.js").ClipEvent} ClipEvent */
+
+/**
+ * A player for one clip: fetches and checks it on a press of "Watch".
+ * @param {Context} context
+ * @param {import("../clips.js").ClipReader} reader
+ * @param {ClipEvent} event
+ * @param {(clip: import("../clips.js").CheckedClip, video: HTMLVideoElement) => void} onChecked
+ */
+export function clipPlayer(context, reader, event, onChecked) {
+  const place = h("div", { class: "player" });
+  const show = async () => {
+    const bar = h("progress", { max: 1, value: 0, "aria-label": t("clip.fetching") });
+    fill(place, h("p", { class: "muted", role: "status" }, t("clip.fetching")), bar);
+    try {
+      const { identity_key } = trustedKeys(context.household, event.device);
+      const { clip_id, manifest_digest } = event.body;
+      const which = { clipId: clip_id, digest: manifest_digest, identityKey: identity_key };
+      const clip = await reader.read(which, (share) => bar.setAttribute("value", String(share)));
+      const video = checkedVideo(clip, context.left);
+      fill(place, video, clipFacts(clip.manifest));
+      onChecked(clip, video);
+    } catch (error) {
+      console.warn(error);
+      fill(place, problem(error), h("button", { onclick: show }, t("error.again")));
+    }
+  };
+  const label = t("clip.watch", { duration: durationText(event.body.duration_ms) });
+  fill(place, h("button", { onclick: show, "data-testid": "watch-clip" }, label));
+  return place;
+}
+
+/**
+ * @param {import("../clips.js").CheckedClip} clip
+ * @param {AbortSignal} left
+ */
+function checkedVideo({ blob }, left) {
+  const url = URL.createObjectURL(blob);
+  left.addEventListener("abort", () => URL.revokeObjectURL(url));
+  return h("video", { src: url, controls: true, playsinline: "", preload: "auto", class: "clip" });
+}
+
+/**
+ * What is known of a checked clip, in words.
+ * @param {import("../vendor/protocol/documents.js").ClipManifest} manifest
+ */
+export function clipFacts({ width, height, gops, lost_units, mask_digest, is_clock_trusted }) {
+  const pictures = gops.reduce((sum, gop) => sum + gop.unit_count, 0);
+  return [
+    h(
+      "p",
+      { class: "ok muted", "data-testid": "verify-ok" },
+      t("clip.verified", { pictures, width, height }),
+    ),
+    lost_units > 0 && h("p", { class: "warn-text" }, tn("clip.lost", lost_units)),
+    !is_clock_trusted && h("p", { class: "muted" }, t("clip.clock")),
+    mask_digest !== NO_MASK_DIGEST && h("p", { class: "muted" }, t("clip.masked")),
+  ];
+}

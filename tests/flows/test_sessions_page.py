@@ -1,0 +1,101 @@
+"""Where an owner is signed in, and a page whose code can't be fetched; in Chromium."""
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from relay.people.callers import Caller
+from relay.people.secrets import hash_of
+from relay.people.sessions import open_session
+from relay.store import sessions
+from relay.store.people import Account
+from tests.flows.asked_home import Home, home_in_browser
+from tests.flows.camera import WIDER_THAN_SCREEN
+from tests.relay.http_world import OWNER_ORIGIN, World, open_world
+
+pytestmark = pytest.mark.browser
+
+TOKEN = """async () => (await import("/account.js")).loadAccount().token"""
+
+
+async def account_of(home: Home) -> Account:
+    token = await home.page.evaluate(TOKEN)
+    async with home.world.database.read() as tx:
+        session = await sessions.find(tx, hash_of(token), home.world.clock.wall_ms())
+    assert session is not None
+    return session.account
+
+
+async def sign_in_elsewhere(world: World, account: Account, browser: str) -> str:
+    caller = Caller(address="198.51.100.7", browser=browser)
+    async with world.database.begin() as tx:
+        return await open_session(tx, account, world.clock.wall_ms(), caller)
+
+
+async def browsers_signed_in(world: World, account: Account) -> list[str]:
+    async with world.database.read() as tx:
+        found = await sessions.list_of(tx, account.id, world.clock.wall_ms())
+    return [one.browser for one in found]
+
+
+async def test_an_owner_signs_out_one_browser_then_all_others_then_all(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, home_in_browser(world) as home:
+        account = await account_of(home)
+        for browser in ("Firefox, Windows", "", *["Safari, iPhone"] * 8):
+            await sign_in_elsewhere(world, account, browser)
+        page = home.page
+        await page.goto(f"{OWNER_ORIGIN}/#/people")
+        await page.click("#where-signed-in")
+        rows = page.locator("[data-testid=session]")
+        await expect(rows).to_have_count(11)
+        await expect(rows.first).to_contain_text("this one")
+        await expect(page.locator("#signed-in h2")).to_contain_text("Signed in at")
+        await expect(page.get_by_role("heading", name="Let in by your doorbell")).to_be_visible()
+        assert await page.evaluate(WIDER_THAN_SCREEN) == []
+        await page.click("#signed-in summary")
+        await rows.filter(has_text="Firefox, Windows").get_by_role("button").press("Enter")
+        await expect(page.locator("#session-said")).to_contain_text(
+            "Firefox, Windows is signed out"
+        )
+        await expect(rows).to_have_count(10)
+        assert "Firefox, Windows" not in await browsers_signed_in(world, account)
+        await page.click("#end-others")
+        await expect(rows).to_have_count(1)
+        await expect(page.locator("#end-others")).to_have_count(0)
+        assert len(await browsers_signed_in(world, account)) == 1
+        await sign_in_elsewhere(world, account, "Opera, Linux")
+        await page.click("#end-everywhere")
+        await expect(page.locator("#sign-in")).to_be_visible()
+        assert await browsers_signed_in(world, account) == []
+
+
+async def test_a_page_whose_code_cant_be_fetched_says_so_and_can_be_tried_again(
+    tmp_path: Path,
+) -> None:
+    async with (
+        open_world(tmp_path) as world,
+        home_in_browser(world, service_workers="block") as home,
+    ):
+        page = home.page
+        await page.goto(f"{OWNER_ORIGIN}/#/")
+        await page.wait_for_selector("#see")
+        await home.person.context.set_offline(True)
+        await page.click("nav a[href='#/clips']")
+        await expect(page.locator("#not-loaded")).to_be_visible()
+        assert await page.evaluate(WIDER_THAN_SCREEN) == []
+        await page.click("#load-again")
+        await expect(page.locator("#still-not-loaded")).to_be_visible()
+        await page.click("nav a[href='#/']")  # what is there already works
+        await expect(page.locator("#see")).to_be_visible()
+        await page.go_back()
+        await expect(page.locator("#not-loaded")).to_be_visible()
+        await home.person.context.set_offline(False)
+        await page.click("#load-again")
+        await expect(page.locator("h1")).to_have_text("Recordings")
+        assert page.url.endswith("#/clips")
+        await page.route("**/locales/*.json", lambda route: route.abort())
+        await page.reload()
+        await expect(page.locator("#no-start")).to_contain_text("The app couldn't be fetched")
+        assert await page.evaluate(WIDER_THAN_SCREEN) == []
+        home.person.faults.clear()  # what was asked for without a network
