@@ -23,7 +23,7 @@ from relay.clock import Clock
 from relay.custody.happenings import Record
 from relay.errors import RelayError, UploadLost
 from relay.store import packages, requests
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 from relay.store.objects import StoredObject
 from relay.store.packages import Package
 from relay.store.people import Account
@@ -237,27 +237,42 @@ class Delivery:
         """Log the download, then return where the package is; None if it isn't theirs.
 
         Raises LogUnavailable as long as not everybody can see it. An owner who withdraws meanwhile
-        is told that it was downloaded.
+        is told that it was downloaded. Who asks again before the address was given, or while it
+        lasts, adds no other entry: one is one officer's fetching. What is taken back is given to
+        nobody anew, which isn't public yet and isn't told here either (R9): an address that lasts
+        is given again by the same steps, and to all others the log seems to be away.
         """
-        agency = officer.agency or ""
         async with self._database.begin() as tx:
             package = await packages.find_package(tx, package_id)
-            if package is None or package.agency != agency or not _is_there(package):
+            if package is None or package.agency != officer.agency or not _is_there(package):
                 return None
             pending = None
-            if package.state != "erasing":
-                download_id = await packages.add_download(
-                    tx, package_id, officer.id, self._clock.wall_ms()
-                )
-                await packages.set_downloaded(tx, package_id)
+            download_id = await self._write_down(tx, officer, package)
+            if download_id is not None:
                 pending = await self._record.downloading(
-                    tx, agency=agency, package_id=package_id, download_id=download_id
+                    tx, agency=package.agency, package_id=package_id, download_id=download_id
                 )
-        if pending is None:  # taken back, which isn't public yet and isn't told here either
+        if pending is None or download_id is None:
             await self._record.never_logged()
         await self._record.logged(pending)
+        async with self._database.begin() as tx:
+            await packages.set_given(tx, download_id, self._clock.wall_ms())
         url = await self._objects.presign_get(_key_of(package), DOWNLOAD_LIFE_S)
         return Download(url=url, size_bytes=package.size_bytes)
+
+    async def _write_down(self, tx: Transaction, officer: Account, package: Package) -> str | None:
+        """Return the id of the officer's download, the one that lasts or a new one; None: none."""
+        now_ms, is_taken_back = self._clock.wall_ms(), package.state == "erasing"
+        last = await packages.find_newest_download(tx, package.package_id, officer.id)
+        if last is not None:
+            if last.given_ms is None and not is_taken_back:
+                return last.id
+            if last.given_ms is not None and now_ms < last.given_ms + DOWNLOAD_LIFE_S * 1000:
+                return last.id
+        if is_taken_back:
+            return None
+        await packages.set_downloaded(tx, package.package_id)
+        return await packages.add_download(tx, package.package_id, officer.id, now_ms)
 
     async def _announce(self, device: str, ready: PackageReady) -> Package:
         _check_parts(ready)

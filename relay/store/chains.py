@@ -7,10 +7,12 @@ from sqlalchemy import func, select
 from relay.store.database import Transaction
 from relay.store.schema import accounts, downloads, log_entries, packages
 
+_GIVEN_MS = func.coalesce(downloads.c.given_ms, downloads.c.at_ms).label("at_ms")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRow:
-    """One download, and by whom."""
+    """One download, by whom, and when its address was given: till then, when it was asked for."""
 
     id: str
     officer: str
@@ -28,10 +30,10 @@ class PlacedEntry:
 async def list_downloads(tx: Transaction, package_id: str) -> list[DownloadRow]:
     """Return who fetched a package, in order."""
     query = (
-        select(downloads.c.id, accounts.c.name, downloads.c.at_ms)
+        select(downloads.c.id, accounts.c.name, _GIVEN_MS)
         .join(accounts, accounts.c.id == downloads.c.account_id)
         .where(downloads.c.package_id == package_id)
-        .order_by(downloads.c.at_ms, downloads.c.id)
+        .order_by(_GIVEN_MS, downloads.c.id)
     )
     return [
         DownloadRow(id=row.id, officer=row.name, at_ms=row.at_ms) for row in await tx.execute(query)
@@ -41,7 +43,7 @@ async def list_downloads(tx: Transaction, package_id: str) -> list[DownloadRow]:
 async def list_downloaded(tx: Transaction, agency: str) -> dict[str, int]:
     """Return an agency's packages that its officers have fetched, and when first."""
     query = (
-        select(packages.c.package_id, func.min(downloads.c.at_ms).label("first_ms"))
+        select(packages.c.package_id, func.min(_GIVEN_MS).label("first_ms"))
         .join(downloads, downloads.c.package_id == packages.c.package_id)
         .where(packages.c.agency == agency)
         .group_by(packages.c.package_id)

@@ -46,6 +46,14 @@ class Package:
         return f"{self.agency}/{self.package_id}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An officer's fetching of a package; `given_ms` is when its address was first given."""
+
+    id: str
+    given_ms: int | None
+
+
 async def add_package(tx: Transaction, package: Package) -> None:
     """Store an announced package."""
     await tx.execute(
@@ -232,6 +240,29 @@ async def add_download(tx: Transaction, package_id: str, account_id: str, now_ms
         )
     )
     return download_id
+
+
+async def find_newest_download(
+    tx: Transaction, package_id: str, account_id: str
+) -> Download | None:
+    """Return an officer's newest fetching of a package; None if there is none."""
+    query = (
+        select(downloads.c.id, downloads.c.given_ms)
+        .where(downloads.c.package_id == package_id, downloads.c.account_id == account_id)
+        .order_by(downloads.c.at_ms.desc(), downloads.c.id)
+        .limit(1)
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else Download(id=row.id, given_ms=row.given_ms)
+
+
+async def set_given(tx: Transaction, download_id: str, now_ms: int) -> None:
+    """The address is given; the first time counts."""
+    await tx.execute(
+        update(downloads)
+        .where(downloads.c.id == download_id, downloads.c.given_ms.is_(None))
+        .values(given_ms=now_ms)
+    )
 
 
 async def is_any_downloaded(tx: Transaction, request_ids: list[str]) -> bool:

@@ -14,10 +14,18 @@ from sqlalchemy import event
 
 from firmware.protocol.commands import Accepted
 from firmware.protocol.encoding import new_id
-from firmware.protocol.events import PackageReady, PackageUploaded, Pressed, UploadedPart
+from firmware.protocol.events import (
+    PackageReady,
+    PackageUploaded,
+    PackageWithdrawn,
+    Pressed,
+    UploadedPart,
+)
 from firmware.protocol.register.entries import Delays
+from relay.evidence.delivery import DOWNLOAD_LIFE_S
 from relay.request.batches import next_boundary_ms
 from relay.web.agency.padding import STEP_BYTES, padded_size
+from tests.fakes.record import recorded
 from tests.relay.http_people import Officer, Owner, certified_officer, paired_owner
 from tests.relay.http_world import World, open_world
 
@@ -242,6 +250,52 @@ async def test_within_a_batch_the_order_says_nothing(case: Case) -> None:
     places = [shown.index(package_id) for package_id in sorted(sent)]
     # Seen to fail with list_arrived sorted by the time of arrival.
     assert places == sorted(places)
+
+
+async def withdraw(case: Case, package_id: str) -> None:
+    await case.world.delivery.take_withdrawn(case.device, PackageWithdrawn(package_id=package_id))
+
+
+async def test_a_withdrawal_within_a_batch_changes_no_answer_to_who_has_the_address(
+    case: Case,
+) -> None:
+    """Seen to be told by the state alone (503 after ten seconds, in place of the address); and to
+    be taken for no withdrawal at all, with `set_downloaded` at each press.
+    """
+    package_id = await case.deliver()
+    case.world.clock.advance(BATCH_MS / 1000)
+    path, seen = f"/agency/evidence/{package_id}/download", []
+    assert (await case.officer.http.post(path)).is_success
+    for is_withdrawn in (False, True):
+        if is_withdrawn:
+            await withdraw(case, package_id)
+        logged = await recorded(case.world.database)
+        with case.listening():
+            answer = await case.officer.http.post(path)
+        assert await recorded(case.world.database) == logged
+        waited_for = case.world.record.waited_for[-1]
+        seen.append((answer.status_code, answer.content, case.looked_up, waited_for))
+    assert seen[0] == seen[1]
+    assert seen[0][0] == 200
+    partner = case.officer.partner
+    assert partner is not None
+    assert (await partner.http.post(path)).status_code == 503, "who never had it gets it no more"
+    case.world.clock.advance(DOWNLOAD_LIFE_S)
+    assert (await case.officer.http.post(path)).status_code == 503
+
+
+async def test_what_was_asked_for_and_never_given_is_given_no_more_once_it_is_taken_back(
+    case: Case,
+) -> None:
+    """Seen to be given with the entry alone asked for, whatever came of it."""
+    package_id = await case.deliver()
+    case.world.clock.advance(BATCH_MS / 1000)
+    path, record = f"/agency/evidence/{package_id}/download", case.world.record
+    record.is_away = True
+    assert (await case.officer.http.post(path)).status_code == 503
+    await withdraw(case, package_id)
+    record.is_away = False
+    assert (await case.officer.http.post(path)).status_code == 503
 
 
 async def test_an_answers_size_counts_nothing(case: Case) -> None:

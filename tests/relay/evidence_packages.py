@@ -2,6 +2,7 @@
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
+from relay.store import logs
 from tests.relay.http_people import Officer
 from tests.relay.http_world import World
 
@@ -33,3 +34,15 @@ async def deliver_package(
         answer = await download_by.http.post(f"/agency/evidence/{ready.package_id}/download")
         assert answer.is_success, answer.text
     return ready.package_id
+
+
+async def place_all(world: World, *, is_published: bool = True) -> None:
+    """Let the custody log publish what waits, or give it places that no witness has seen."""
+    async with world.database.begin() as tx:
+        head = await logs.get_head(tx, "custody")
+        waiting = await logs.waiting(tx, "custody", now_ms=world.clock.wall_ms(), limit=100)
+        numbers, size = [entry.number for entry in waiting], head.size + len(waiting)
+        if numbers:
+            await logs.place(tx, "custody", numbers, old_size=head.size, root="0" * 64)
+        if is_published and size > head.published_size:
+            await logs.publish(tx, "custody", size=size, note="-", now_ms=world.clock.wall_ms())

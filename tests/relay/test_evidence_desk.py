@@ -14,11 +14,12 @@ from firmware.protocol.events import PackageWithdrawn
 from relay.agency.keys import answer_deletion
 from relay.evidence.retention import retention_of
 from relay.evidence.sweeping import Sweeping
-from relay.store import logs, packages
+from relay.store import packages
+from relay.verify.saved_page import saved_page_digest
 from relay.web.agency import evidence
-from tests.relay.evidence_packages import deliver_package
+from tests.relay.evidence_packages import deliver_package, place_all
 from tests.relay.http_people import Officer, certified_officer, officer_elsewhere
-from tests.relay.http_world import DAY_MS, World, open_world
+from tests.relay.http_world import DAY_MS, RELAY_URL, World, open_world
 from tests.relay.register_town import QUICK
 
 BATCH_MS = 15 * 60 * 1000
@@ -56,19 +57,6 @@ async def sweep(world: World) -> None:
         objects=world.bucket,
         delivery=world.delivery,
     ).sweep()
-
-
-async def place_all(world: World) -> None:
-    """Let the custody log publish what waits."""
-    async with world.database.begin() as tx:
-        head = await logs.get_head(tx, "custody")
-        waiting = await logs.waiting(tx, "custody", now_ms=world.clock.wall_ms(), limit=100)
-        numbers = [entry.number for entry in waiting]
-        if not numbers:
-            return
-        size = head.size + len(numbers)
-        await logs.place(tx, "custody", numbers, old_size=head.size, root="0" * 64)
-        await logs.publish(tx, "custody", size=size, note="-", now_ms=world.clock.wall_ms())
 
 
 def steps_in(page: str) -> list[str]:
@@ -119,7 +107,13 @@ async def test_a_page_names_the_sealed_file_the_offline_page_and_the_commands(
     package_id = await deliver_package(world, request_id)
     page = await page_of(officer, package_id)
     assert 'id="save"' in page
-    assert 'href="/static/vendor/verify.html" download="verify.html"' in page
+    assert "doorward-agency page --out " in page
+    published = (await world.browser(RELAY_URL).get(f"/requests/{request_id}")).text
+    shown = re.findall(r'id="request-digest">(\w{64})<', page)
+    assert shown == re.findall(r'<code class="digest">(\w{64})<', published)
+    digest = saved_page_digest()
+    assert digest is None or f'id="page-digest">{digest}<' in page
+    assert ('href="/static/vendor/verify.html" download="verify.html"' in page) == bool(digest)
     for command in ("open", "verify"):
         assert f"doorward-agency {command} " in page
     assert "--court-pack court.pdf" in page
@@ -143,7 +137,7 @@ async def test_the_chain_of_custody_says_what_happened_and_where_the_log_says_so
     assert steps_in(page) == ["arrived", "downloaded", "deletion_asked", "erased"]
     assert page.count('<a href="/entries/custody/') == 3
     assert "The relay has erased it" in page
-    assert 'id="open"' not in page
+    assert 'id="opening"' not in page
     signed = answer_deletion(
         world.agency_key,
         package_id,

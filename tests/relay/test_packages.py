@@ -1,5 +1,6 @@
 """Evidence packages: from the doorbell's announcement to the officer's download."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -8,15 +9,18 @@ from sqlalchemy import select
 
 from firmware.outbox.outgoing import MAX_PARTS
 from firmware.protocol.commands import Command, PackageArrived, PartTicket, UploadTicket
+from firmware.protocol.custody import DownloadLeaf
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
 from firmware.protocol.register.entries import AgencySuspended
 from relay.config import BucketConfig
-from relay.evidence.delivery import PackageRefused
+from relay.evidence.delivery import DOWNLOAD_LIFE_S, PackageRefused
 from relay.store import packages
 from relay.store.database import Transaction
 from relay.store.objects import ObjectStore
 from relay.store.schema import downloads
+from tests.fakes.record import recorded
+from tests.relay.evidence_packages import place_all
 from tests.relay.http_people import Officer, certified_officer, officer_elsewhere
 from tests.relay.http_world import BUCKET_ORIGIN, World, open_world
 
@@ -232,6 +236,68 @@ async def test_a_download_is_written_down_before_the_url_is_given(case: Case) ->
     assert log == [case.officer.officer_id]
     assert package is not None
     assert package.state == "downloaded"
+
+
+async def test_a_page_that_is_loaded_again_and_again_adds_one_entry_an_officer(case: Case) -> None:
+    """Seen to add one for each press without a look at the last."""
+    await case.deliver()
+    partner = case.officer.partner
+    assert partner is not None
+    path = f"/agency/evidence/{case.ready.package_id}/download"
+
+    async def fetch(*officers: Officer) -> int:
+        answers = await asyncio.gather(*(one.http.post(path) for one in officers))
+        assert all(answer.json()["url"].startswith(BUCKET_ORIGIN) for answer in answers)
+        logged = await recorded(case.world.database)
+        return sum(isinstance(one, DownloadLeaf) for one in logged)
+
+    assert await fetch(case.officer, case.officer) == 1
+    await place_all(case.world)
+    case.world.clock.advance(DOWNLOAD_LIFE_S - 1)
+    assert await fetch(case.officer) == 1
+    assert await fetch(partner, case.officer, partner) == 2
+    async with case.world.database.read() as tx:
+        assert len(await case.downloaded_by(tx)) == 2
+    await place_all(case.world)
+    case.world.clock.advance(1)
+    assert await fetch(case.officer, partner) == 3
+
+
+@pytest.mark.parametrize("has_place", [False, True], ids=["waiting", "placed"])
+async def test_an_entry_on_its_way_is_waited_for_and_not_added_again(
+    case: Case, *, has_place: bool
+) -> None:
+    """Seen to add one each ten minutes, while no witness answers, by the clock alone; and by a
+    place in a log that nobody has seen yet.
+    """
+    await case.deliver()
+    path = f"/agency/evidence/{case.ready.package_id}/download"
+    case.world.record.is_away = True
+    for _ in range(3):
+        assert (await case.officer.http.post(path)).status_code == 503
+        if has_place:
+            await place_all(case.world, is_published=False)
+        case.world.clock.advance(DOWNLOAD_LIFE_S + 1)
+    case.world.record.is_away = False
+    await place_all(case.world)
+    assert (await case.officer.http.post(path)).is_success
+    async with case.world.database.read() as tx:
+        assert await case.downloaded_by(tx) == [case.officer.officer_id]
+
+
+async def test_the_ten_minutes_count_from_when_the_address_was_given(case: Case) -> None:
+    """Seen to add another entry, counted from when it was asked for, for one fetching."""
+    await case.deliver()
+    path = f"/agency/evidence/{case.ready.package_id}/download"
+    case.world.record.is_away = True
+    assert (await case.officer.http.post(path)).status_code == 503
+    case.world.clock.advance(DOWNLOAD_LIFE_S)
+    case.world.record.is_away = False
+    for seconds, count in ((0, 1), (DOWNLOAD_LIFE_S - 1, 1), (1, 2)):
+        case.world.clock.advance(seconds)
+        assert (await case.officer.http.post(path)).is_success
+        async with case.world.database.read() as tx:
+            assert len(await case.downloaded_by(tx)) == count
 
 
 async def test_an_agency_without_an_agreement_in_force_downloads_nothing(case: Case) -> None:

@@ -1,25 +1,25 @@
-"""Evidence that has arrived for the officer's agency. The page opens it; the relay can't.
+"""Evidence that has arrived for the officer's agency: sealed, and opened in no page of the relay.
 
 Lists show what came, until when it may be kept and what is owed for it; one package's page has its
-chain of custody, the sealed file, and the form for a signed answer to an owner.
+chain of custody, the sealed file with the page that opens it away from here, and the form for a
+signed answer to an owner.
 """
 
 from dataclasses import dataclass
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.requests import EvidenceRequest
-from relay.agency.agencies import public_agency
 from relay.agency.register import RegisterView
 from relay.custody.errors import LogError
 from relay.evidence.chain import Chain, answers_of
 from relay.evidence.retention import Retention, retention_of
 from relay.request.batches import batch_ms_of
 from relay.request.published import PublishedRequest, find_published
+from relay.verify.saved_page import saved_page_digest
 from relay.web.agency.arrived import Arrived, find_arrived, list_arrived
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import (
@@ -85,7 +85,7 @@ async def list_page(request: Request) -> Response:
 
 
 async def open_page(request: Request) -> Response:
-    """GET /agency/evidence/{package_id}: its chain of custody; fetch, save, open, verify."""
+    """GET /agency/evidence/{package_id}: its chain of custody, and what to save."""
     officer = await require_officer(request)
     await require_certified(request, officer)
     return await _package_page(request, officer)
@@ -94,8 +94,9 @@ async def open_page(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """POST /agency/evidence/{package_id}/download: written down, then a URL for ten minutes.
 
-    Only while an agreement is in force: a monitor would call everything else a breach. And only as
-    long as the officers who asked promised to keep it.
+    Only while an agreement is in force: a monitor would call everything else a breach; by officers
+    whose certificates have stood in the register for long enough (R17); and only as long as the
+    officers who asked promised to keep it.
     """
     officer = await require_officer_post(request)
     await require_certified(request, officer)
@@ -162,8 +163,8 @@ async def _package_page(request: Request, officer: Officer, *, refused: str = ""
         refused=refused,
         now_ms=services.clock.wall_ms(),
         published=published,
-        signed=msgspec.to_builtins(published.signed),
-        agency=public_agency(officer.agency),
+        standing=officer.standing,
+        page_digest=saved_page_digest(),
     )
     response.headers["Content-Security-Policy"] = page_policy(connect=(services.bucket_origin,))
     return response

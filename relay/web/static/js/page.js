@@ -85,7 +85,7 @@ function reason(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Shows times in the reader's zone, which stands on hover. */
+/** Shows times in the reader's zone, which stands on hover and below the page. */
 export function showLocalTimes() {
   const { lang } = document.documentElement;
   const locale = navigator.languages.find((code) => code.startsWith(lang)) ?? lang;
@@ -102,6 +102,18 @@ export function showLocalTimes() {
     element.textContent = span.formatRange(from, to);
     element.setAttribute("title", `${full.format(from)} – ${full.format(to)}`);
   }
+  nameZone(locale);
+}
+
+/** Says whose times these are; without JavaScript each says UTC. @param {string} locale */
+function nameZone(locale) {
+  const line = document.getElementById("zone");
+  if (line === null || document.querySelector("time[data-ms], [data-from-ms]") === null) return;
+  const format = new Intl.DateTimeFormat(locale, { timeZoneName: "longGeneric" });
+  const name = format.formatToParts().find((part) => part.type === "timeZoneName")?.value ?? "";
+  const { timeZone } = format.resolvedOptions();
+  line.textContent = t("zone", { zone: timeZone === "UTC" ? timeZone : `${name} (${timeZone})` });
+  line.hidden = false;
 }
 
 function markCurrentPage() {

@@ -1,5 +1,5 @@
 /**
- * An officer or an administrator signs in, or adds a passkey by an invitation.
+ * An officer or an administrator signs in, adds a passkey by an invitation, or proves theirs anew.
  * @module
  */
 import { findDemoPasskey } from "./browser/demo_passkey.js";
@@ -9,6 +9,7 @@ import { FACE, guarded, post, say, t } from "./page.js";
 const demo = /** @type {HTMLInputElement | null} */ (document.getElementById("demo-passkey"));
 const signIn = /** @type {HTMLButtonElement | null} */ (document.getElementById("sign-in"));
 const join = /** @type {HTMLFormElement | null} */ (document.getElementById("join"));
+const prove = /** @type {HTMLButtonElement | null} */ (document.getElementById("prove-passkey"));
 const isDemo = () => demo?.checked ?? false;
 
 /** A demo passkey is offered only where the browser has no authenticator of its own. */
@@ -17,7 +18,7 @@ async function offerDemoPasskey() {
   const hasDemo = (await findDemoPasskey()) !== undefined;
   const isOffered = hasDemo || !(await hasAuthenticator());
   demo.closest("p")?.toggleAttribute("hidden", !isOffered);
-  demo.checked = isOffered && hasDemo && signIn !== null;
+  demo.checked = isOffered && hasDemo && join === null;
 }
 
 signIn?.addEventListener("click", () =>
@@ -48,6 +49,17 @@ join?.addEventListener("submit", (event) => {
     showJoined(officer);
   });
 });
+
+prove?.addEventListener("click", () =>
+  guarded(prove, async () => {
+    say(t("signing_in"));
+    const path = `${FACE}/oidc/${prove.parentElement?.dataset.step}`;
+    const { session, options } = await post(`${path}/options`);
+    const credential = await passkeyLogin(options, { isDemo: isDemo() });
+    const { url } = await post(`${path}/verify`, { session, credential });
+    location.assign(url);
+  }),
+);
 
 /** @param {{officer_id: string, name: string, passkey: unknown} | undefined} officer an officer's file is for their agency */
 function showJoined(officer) {

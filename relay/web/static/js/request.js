@@ -8,6 +8,7 @@ import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./ask
 import { drawPreview } from "./asking/preview.js";
 import { Saving } from "./asking/saving.js";
 import { signDocument } from "./browser/passkey.js";
+import { whenNear } from "./map/near.js";
 import { Refused, guarded, pageData, post, say, t } from "./page.js";
 import { canonical, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
@@ -50,28 +51,13 @@ async function signAndSend(asked, form_id) {
   location.assign(`/agency/requests/${id}`);
 }
 
-/** Loads the area's parts once somebody comes near it. @param {HTMLElement} place @param {() => void} changed */
+/** @param {HTMLElement} place @param {() => void} changed */
 function openArea(place, changed) {
-  const load = async () => {
-    place.textContent = t("map.loading");
-    try {
-      const { openChooser } = await import("./map/chooser.js");
-      const area = await openChooser(place, pageData("chosen") ?? []);
-      area.addEventListener("change", changed);
-    } catch (error) {
-      console.warn("area", error);
-      place.textContent = t("map.load_failed", { message: error instanceof Error ? error.message : "" });
-    }
-  };
-  const watch = new IntersectionObserver(
-    (entries) => {
-      if (!entries.some((entry) => entry.isIntersecting)) return;
-      watch.disconnect();
-      void load();
-    },
-    { rootMargin: "400px" },
-  );
-  watch.observe(place);
+  whenNear(place, async () => {
+    const { openChooser } = await import("./map/chooser.js");
+    const area = await openChooser(place, pageData("chosen") ?? []);
+    area.addEventListener("change", changed);
+  });
 }
 
 function openForm() {

@@ -27,6 +27,7 @@ export function drawPreview(article, request, agency) {
   const until = new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", hour: digits, minute: digits });
   const isWindow = request.from_ms > 0 && request.to_ms >= request.from_ms;
   const span = isWindow ? window.formatRange(request.from_ms, request.to_ms) : "…";
+  const unsaid = unsaidIn(request);
   article.classList.toggle("emergency", request.danger !== "");
   article.replaceChildren(
     make("p", { class: "letter-title" }, make("strong", {}, letterTitle(request, agency, t))),
@@ -37,9 +38,14 @@ export function drawPreview(article, request, agency) {
     make(
       "dl",
       { class: "terms" },
-      letterTerms(request, until.format(request.expires_ms), t).flatMap(([key, text]) => [make("dt", {}, t(key)), make("dd", { "data-line": key }, text || "…")]),
+      letterTerms(request, until.format(request.expires_ms), t).flatMap(([key, text]) => [make("dt", {}, t(key)), make("dd", { "data-line": key }, unsaid.has(key) ? "…" : text || "…")]),
     ),
   );
+}
+
+/** @param {EvidenceRequest} request @returns {Set<string>} the lines of which nothing is chosen yet */
+function unsaidIn({ incident_type: kind, retention_days: days }) {
+  return new Set([...(kind ? [] : ["release.incident"]), ...(days ? [] : ["release.keep"])]);
 }
 
 /** @param {EvidenceRequest} request */

@@ -13,7 +13,10 @@ import { demoAssertion, demoRegistration, findDemoPasskey } from "./demo_passkey
 /** @typedef {any} OptionsJson as the relay's library makes them; read field by field below */
 
 /** The person closed the passkey prompt, or the device has no fitting passkey. */
-export class PasskeyDeclined extends Error {}
+export class PasskeyDeclined extends Error {
+  /** Pages that don't load this know it by that. @override */
+  name = "PasskeyDeclined";
+}
 
 /** Tells whether this browser can make and use passkeys by itself. */
 export async function hasAuthenticator() {

@@ -1,15 +1,16 @@
 /**
  * Drawing on the map: a rectangle or a circle by dragging, a polygon by clicks, single cells by
- * clicks. What is being drawn is shown with the cells that it would choose; Escape ends it.
+ * clicks. What is being drawn is shown with the cells that it would choose; Escape ends it, and
+ * Backspace takes the last corner back.
  * @module
  */
-import { circle, rectangle } from "./area.js";
+import { circle, rectangle } from "./selection.js";
 
-/** @typedef {import("./area.js").Point} Point */
+/** @typedef {import("./selection.js").Point} Point */
 /** @typedef {import("maplibre-gl").Map} GlMap */
 /** @typedef {import("maplibre-gl").MapMouseEvent | import("maplibre-gl").MapTouchEvent} GlEvent */
 /** @typedef {"move" | "cells" | "rectangle" | "circle" | "polygon"} Mode */
-/** @typedef {{shape: (ring: Point[] | null) => void, done: (ring: Point[]) => void, cell: (point: Point) => void}} Told `shape` while it is drawn (null: nothing is), `done` at its end */
+/** @typedef {{shape: (ring: Point[] | null) => void, done: (ring: Point[]) => boolean, cell: (point: Point) => void}} Told `shape` while it is drawn (null: nothing is), `done` at its end: false keeps a polygon's corners, to be mended */
 
 /** So close to its first corner a click closes a polygon. */
 const CLOSE_PX = 12;
@@ -29,11 +30,13 @@ export class Drawing {
     for (const name of /** @type {const} */ (["mousedown", "touchstart"])) map.on(name, (event) => this.begin(event));
     for (const name of /** @type {const} */ (["mousemove", "touchmove"])) map.on(name, (event) => this.move(event));
     for (const name of /** @type {const} */ (["mouseup", "touchend"])) map.on(name, (event) => this.end(event));
+    map.on("touchcancel", () => this.letGo());
     map.on("click", (event) => this.click(event));
     map.on("dblclick", () => this.close());
     map.getContainer().addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.cancel();
       if (event.key === "Enter" && this.corners.length > 2) this.close();
+      if (event.key === "Backspace" && this.undo()) event.preventDefault();
     });
   }
 
@@ -43,6 +46,8 @@ export class Drawing {
     this.mode = mode;
     const drags = mode === "rectangle" || mode === "circle";
     for (const handler of [this.map.dragPan, this.map.touchZoomRotate]) drags ? handler.disable() : handler.enable();
+    // Else the page would take a finger that draws for one that scrolls.
+    for (const element of [this.map.getCanvas(), this.map.getCanvasContainer()]) element.style.touchAction = drags ? "none" : "";
     mode === "polygon" ? this.map.doubleClickZoom.disable() : this.map.doubleClickZoom.enable();
     this.map.getCanvas().style.cursor = mode === "move" ? "" : "crosshair";
   }
@@ -50,6 +55,19 @@ export class Drawing {
   cancel() {
     this.corners = [];
     this.told.shape(null);
+  }
+
+  /** Leaves a rectangle or circle that was begun; a polygon's corners stay. */
+  letGo() {
+    if (this.isDragging) this.cancel();
+  }
+
+  /** Takes a polygon's last corner back; tells whether there was one. */
+  undo() {
+    if (this.mode !== "polygon" || this.corners.length === 0) return false;
+    this.corners = this.corners.slice(0, -1);
+    this.told.shape(this.corners.length === 0 ? null : this.corners);
+    return true;
   }
 
   get isDragging() {
@@ -60,6 +78,7 @@ export class Drawing {
   begin(event) {
     if (this.mode !== "rectangle" && this.mode !== "circle") return;
     event.preventDefault();
+    if ("points" in event && event.points.length > 1) return this.letGo(); // a second finger isn't a corner
     this.corners = [pointOf(event)];
   }
 
@@ -92,8 +111,11 @@ export class Drawing {
   close() {
     if (this.mode !== "polygon") return;
     const ring = this.corners.filter((corner, index) => index === 0 || String(corner) !== String(this.corners[index - 1]));
+    if (ring.length > 2 && !this.told.done(ring)) {
+      this.corners = ring;
+      return;
+    }
     this.cancel();
-    if (ring.length > 2) this.told.done(ring);
   }
 
   /** @param {GlEvent} event */

@@ -1,92 +1,98 @@
 /**
- * The area as tables: the cells that are chosen, with a button for each direction in which it may
- * grow, and all cells of the jurisdiction, page by page. The map's equal without a map.
+ * The selection as tables, page by page: the cells that are chosen, with a button for each direction
+ * in which it may grow, and for a request all cells of the jurisdiction. The map's equal without a
+ * map.
  * @module
  */
 import { t } from "../page.js";
+import { Area } from "./area.js";
 import { make } from "./elements.js";
 
-/** @typedef {import("./area.js").Area} Area */
-/** @typedef {import("./area.js").Offer} Offer */
+/** @typedef {import("./selection.js").Selection} Selection */
+/** @typedef {import("./selection.js").Offer} Offer */
 
 const PAGE_ROWS = 25;
 const WINDS = ["n", "ne", "e", "se", "s", "sw", "w", "nw"];
 
-/**
- * @param {Area} area
- * @param {{said: (offer: Offer) => void}} how `said` tells what came of choosing
- */
+/** @param {Selection} area @param {{said: (offer: Offer) => void}} how `said` tells what came of choosing */
 export function areaTables(area, { said }) {
-  const chosen = make("div", { class: "table-scroll", id: "chosen-cells" });
-  const all = make("div");
-  let page = 0;
-
-  /** Keeps the focus where it was, or as near as there is something. @param {() => void} draw */
-  const keepingFocus = (draw) => {
-    const key = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.key : undefined;
-    draw();
-    if (key === undefined || document.activeElement !== document.body) return;
-    const again = document.querySelector(`[data-key="${key}"]`) ?? document.getElementById("place-search");
-    if (again instanceof HTMLElement) again.focus();
-  };
-
-  const drawChosen = () => {
-    const rows = [...area.chosen].map((cell) => chosenRow(area, cell, said));
-    chosen.replaceChildren(
-      rows.length === 0
-        ? make("p", { class: "empty" }, t("map.none_chosen"))
-        : make(
-            "table",
-            { class: "stack" },
-            make("caption", { class: "visually-hidden" }, t("map.chosen")),
-            header("map.cell", "map.grow", "map.change"),
-            make("tbody", {}, rows),
-          ),
-    );
-  };
-
-  const drawAll = () => {
-    const { jurisdiction } = area;
-    const pages = Math.max(1, Math.ceil(jurisdiction.length / PAGE_ROWS));
-    page = Math.min(page, pages - 1);
-    const shown = jurisdiction.slice(page * PAGE_ROWS, (page + 1) * PAGE_ROWS);
-    const turn = (/** @type {number} */ by) => () => {
-      page += by;
-      keepingFocus(drawAll);
-    };
-    all.replaceChildren(
-      make(
-        "div",
-        { class: "table-scroll" },
-        make(
-          "table",
-          { class: "stack" },
-          make("caption", { class: "visually-hidden" }, t("map.all_cells")),
-          header("map.cell", "map.state", "map.change"),
-          make("tbody", {}, shown.map((cell) => anyRow(area, cell, said))),
-        ),
-      ),
-      pages > 1 &&
-        make(
-          "p",
-          { class: "pages" },
-          make("button", { type: "button", "data-key": "back", disabled: page === 0, onclick: turn(-1) }, t("map.back")),
-          make("span", { role: "status" }, t("map.page", { page: page + 1, pages })),
-          make("button", { type: "button", "data-key": "on", disabled: page === pages - 1, onclick: turn(1) }, t("map.on")),
-        ) || "",
-    );
-  };
-
-  const details = make("details", { id: "all-cells" }, make("summary", {}, t("map.all_cells_count", { count: area.jurisdiction.length })), all);
-  const draw = () =>
+  const chosen = new PagedTable("map.chosen", ["map.cell", "map.grow", "map.change"], (cell) => chosenRow(area, cell, said));
+  chosen.place.id = "chosen-cells";
+  const drawChosen = () => chosen.draw([...area.chosen], t(area instanceof Area ? "map.none_chosen" : "draw.none_chosen"));
+  const all = area instanceof Area ? allCells(area, said) : null;
+  area.addEventListener("change", () =>
     keepingFocus(() => {
       drawChosen();
-      if (details.open) drawAll();
-    });
-  details.addEventListener("toggle", () => details.open && drawAll());
-  area.addEventListener("change", draw);
+      all?.draw();
+    }),
+  );
+  drawChosen();
+  // A jurisdiction has so many that they would hide what comes after them.
+  const listed = all === null ? make("details", {}, make("summary", {}, t("map.chosen")), chosen.place) : chosen.place;
+  return make("div", { id: "area-table" }, listed, all?.details);
+}
+
+/** All that may be chosen, drawn once it is opened. @param {Area} area @param {(offer: Offer) => void} said */
+function allCells(area, said) {
+  const { jurisdiction } = area;
+  const table = new PagedTable("map.all_cells", ["map.cell", "map.state", "map.change"], (cell) => anyRow(area, cell, said));
+  const details = make("details", { id: "all-cells" }, make("summary", {}, t("map.all_cells_count", { count: jurisdiction.length })), table.place);
+  const draw = () => details.open && table.draw(jurisdiction, "");
+  details.addEventListener("toggle", draw);
+  return { details, draw };
+}
+
+/** Keeps the focus where it was, or as near as there is something. @param {() => void} draw */
+function keepingFocus(draw) {
+  const key = document.activeElement instanceof HTMLElement ? document.activeElement.dataset.key : undefined;
   draw();
-  return make("div", { id: "area-table" }, chosen, details);
+  if (key === undefined || document.activeElement !== document.body) return;
+  const again = document.querySelector(`[data-key="${key}"]:not(:disabled)`) ?? document.getElementById("place-search");
+  if (again instanceof HTMLElement) again.focus();
+}
+
+/** Rows of cells, some at a time. */
+class PagedTable {
+  page = 0;
+
+  /** @param {string} caption @param {string[]} columns @param {(cell: string) => HTMLElement} row */
+  constructor(caption, columns, row) {
+    this.caption = caption;
+    this.columns = columns;
+    this.row = row;
+    this.place = make("div");
+  }
+
+  /** @param {string[]} cells @param {string} empty what is said if there are none */
+  draw(cells, empty) {
+    const pages = Math.max(1, Math.ceil(cells.length / PAGE_ROWS));
+    this.page = Math.min(this.page, pages - 1);
+    if (cells.length === 0) {
+      this.place.replaceChildren(make("p", { class: "empty" }, empty));
+      return;
+    }
+    const rows = cells.slice(this.page * PAGE_ROWS, (this.page + 1) * PAGE_ROWS).map(this.row);
+    const caption = make("caption", { class: "visually-hidden" }, t(this.caption));
+    const table = make("table", { class: "stack" }, caption, header(...this.columns), make("tbody", {}, rows));
+    this.place.replaceChildren(make("div", { class: "table-scroll" }, table), ...(pages > 1 ? [this.pager(pages, cells, empty)] : []));
+  }
+
+  /** @param {number} pages @param {string[]} cells @param {string} empty */
+  pager(pages, cells, empty) {
+    const turn = (/** @type {number} */ by) => () => {
+      this.page += by;
+      keepingFocus(() => this.draw(cells, empty));
+    };
+    const button = (/** @type {"back" | "on"} */ way, /** @type {number} */ by, /** @type {boolean} */ disabled) =>
+      make("button", { type: "button", "data-key": way, disabled, onclick: turn(by) }, t(`map.${way}`));
+    return make(
+      "p",
+      { class: "pages" },
+      button("back", -1, this.page === 0),
+      make("span", { role: "status" }, t("map.page", { page: this.page + 1, pages })),
+      button("on", 1, this.page === pages - 1),
+    );
+  }
 }
 
 /** @param {...string} keys */
@@ -94,7 +100,7 @@ function header(...keys) {
   return make("thead", {}, make("tr", {}, keys.map((key) => make("th", { scope: "col" }, t(key)))));
 }
 
-/** @param {Area} area @param {string} cell @param {(offer: Offer) => void} said */
+/** @param {Selection} area @param {string} cell @param {(offer: Offer) => void} said */
 function chosenRow(area, cell, said) {
   const buttons = area.neighbours(cell).map(({ cell: other, degrees }) => {
     const wind = t(`map.wind.${WINDS[Math.round(degrees / 45) % 8]}`);
@@ -121,7 +127,7 @@ function chosenRow(area, cell, said) {
   );
 }
 
-/** @param {Area} area @param {string} cell @param {(offer: Offer) => void} said */
+/** @param {Selection} area @param {string} cell @param {(offer: Offer) => void} said */
 function anyRow(area, cell, said) {
   const state = area.stateOf(cell);
   const isChosen = state === "chosen";
@@ -135,7 +141,7 @@ function anyRow(area, cell, said) {
   );
 }
 
-/** A cell's number, where it is, and whether others go with it. @param {Area} area @param {string} cell */
+/** A cell's number, where it is, and whether others go with it. @param {Selection} area @param {string} cell */
 function name(area, cell) {
   const [lat, lon] = area.centre(cell).map((degrees) => degrees.toFixed(4));
   const goesWith = area.groupOf(cell).length > 1;

@@ -27,6 +27,8 @@ function parsePlain(text) {
   const found = PLAIN.exec(text);
   if (found === null) return null;
   const [, lat, south, lon, west] = found;
+  const isBoth = (/** @type {string} */ degrees, /** @type {string | undefined} */ side) => side !== undefined && /^[+-]/.test(degrees);
+  if (isBoth(lat, south) || isBoth(lon, west)) return null; // "-59 S": nobody knows what is meant
   return onEarth(signed(number(lat), south), signed(number(lon), west));
 }
 

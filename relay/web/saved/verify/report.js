@@ -12,7 +12,7 @@ import * as recordings from "./recordings.js";
 /** @typedef {import("./papers.js").Evidence} Evidence */
 /** @typedef {import("./papers.js").KnownAgency} KnownAgency */
 /** @typedef {import("./tlog.js").Policy} Policy */
-/** @typedef {import("../protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {import("../../static/js/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{agency: KnownAgency | null, policy: Policy | null, fleetCa: string | null}} Given */
 /** @typedef {{number: number, manifest: ClipManifest, has_sound: boolean, is_sound_given: boolean, part: import("./recordings.js").ReleasedPart}} Recording */
 /** @typedef {{checks: Check[], recordings: Recording[], code: number, example: string | null}} Report */

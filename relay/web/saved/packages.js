@@ -14,10 +14,10 @@ import {
   unb64u,
   unhex,
   utf8,
-} from "./encoding.js";
-import { importSealingPair, openSealed } from "./sealing.js";
+} from "../static/js/protocol/encoding.js";
+import { importSealingPair, openSealed } from "../static/js/protocol/sealing.js";
 
-/** @typedef {import("./encoding.js").Bytes} Bytes */
+/** @typedef {import("../static/js/protocol/encoding.js").Bytes} Bytes */
 /** @typedef {{name: string, size_bytes: number, sha256: string}} ContentFile */
 /** @typedef {{v: 1, package_id: string, device: string, agency: string, grant_digest: string, keys: {recipient: string, wrapped: string}[]}} PackageHeader */
 

@@ -13,11 +13,11 @@ import {
   text,
   unb64u,
   utf8,
-} from "../protocol/encoding.js";
-import { contentFiles } from "../protocol/packages.js";
-import { challenge, checkAssertion, verifyP256 } from "../protocol/passkeys.js";
-import { isLine } from "../protocol/plain_text.js";
-import { mayAsk } from "../protocol/requests.js";
+} from "../../static/js/protocol/encoding.js";
+import { contentFiles } from "../packages.js";
+import { challenge, checkAssertion, verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { isLine } from "../../static/js/protocol/plain_text.js";
+import { mayAsk } from "../../static/js/protocol/requests.js";
 import { checkIssued, parseCertificate } from "./certificate.js";
 import { NotCheckable } from "./checks.js";
 import {

@@ -2,20 +2,21 @@
  * The saved page: opens and checks evidence from files, without a network.
  *
  * It is one file with everything in it (relay/web/saved_page.mjs makes it), and its policy lets it
- * talk to nobody. The key file is read here and goes nowhere.
+ * talk to nobody. The key file is read here and goes nowhere. It works from a file only: whoever
+ * serves a page could change it for the one officer who uses a key in it.
  * @module
  */
 import { factsOf } from "./manifest_facts.js";
-import { WireError, parse, text, unb64u } from "./protocol/encoding.js";
-import { openPackage } from "./protocol/packages.js";
-import { apart, filledApart } from "./protocol/plain_text.js";
+import { WireError, parse, sha256Hex, text, unb64u, utf8 } from "../static/js/protocol/encoding.js";
+import { openPackage } from "./packages.js";
+import { apart, filledApart } from "../static/js/protocol/plain_text.js";
 import { CODE, inWords, saidBy } from "./verify/checks.js";
 import { checkAgreement } from "./verify/logs.js";
-import { clipNumbers, evidenceOf, fileOf, requestUnverified, termsUnverified } from "./verify/papers.js";
+import { clipNumbers, evidenceOf, fileOf, requestUnverified, signedRequest, termsUnverified } from "./verify/papers.js";
 import { checkEvidence } from "./verify/report.js";
 import { parsePolicy } from "./verify/tlog.js";
 
-/** @typedef {import("./protocol/encoding.js").Bytes} Bytes */
+/** @typedef {import("../static/js/protocol/encoding.js").Bytes} Bytes */
 /** @typedef {import("./verify/checks.js").Check} Check */
 /** @typedef {import("./verify/papers.js").Evidence} Evidence */
 /** @typedef {import("./verify/papers.js").KnownAgency} KnownAgency */
@@ -33,8 +34,14 @@ document.documentElement.lang = language;
 for (const element of document.querySelectorAll("[data-text]")) {
   element.textContent = t(/** @type {HTMLElement} */ (element).dataset.text ?? "");
 }
-button.addEventListener("click", () => void check());
-button.disabled = false;
+if (location.protocol === "file:") {
+  button.addEventListener("click", () => void check());
+  button.disabled = false;
+} else if (location.protocol.startsWith("http")) {
+  say(t("saved.served"), "bad");
+} else {
+  say(t("saved.no_file", { scheme: location.protocol }), "bad");
+}
 
 async function check() {
   button.disabled = true;
@@ -48,7 +55,7 @@ async function check() {
       policy: await readPolicy(),
       fleetCa: await readText("fleet-ca"),
     });
-    show(evidence, report);
+    show(evidence, report, await papers(evidence.files));
   } catch (error) {
     say(words(saidBy(error)), "bad");
   } finally {
@@ -66,7 +73,7 @@ function t(key, values = {}) {
   return filledApart(allTexts[language][key] ?? allTexts.en[key] ?? key, values);
 }
 
-/** What a check says; names and numbers stay as they are. @param {import("./protocol/encoding.js").Said} said */
+/** What a check says; names and numbers stay as they are. @param {import("../static/js/protocol/encoding.js").Said} said */
 function words(said) {
   return inWords(said, allTexts[`details.${language}`] ?? {});
 }
@@ -130,15 +137,15 @@ async function readEvidence(key) {
   return evidenceOf(opened.files, opened.header);
 }
 
-/** @param {Evidence} evidence @param {Report} report */
-function show({ files, beside }, { checks, recordings, code, example }) {
+/** @param {Evidence} evidence @param {Report} report @param {Node[]} told what the papers say */
+function show({ files, beside }, { checks, recordings, code, example }, told) {
   const outcome = { [CODE.HOLDS]: "saved.holds", [CODE.INCOMPLETE]: "saved.incomplete" }[code] ?? "saved.fails";
   say(t(outcome, { code }), code >= CODE.UNREADABLE ? "bad" : code === CODE.HOLDS ? "ok" : "");
   byId("example").textContent = example === null ? "" : t("saved.example", { origin: example });
   byId("checks").replaceChildren(...checks.map(row));
-  byId("papers").replaceChildren(...papers(files));
-  const told = recordings.flatMap((recording) => described(files, recording));
-  byId("recordings").replaceChildren(...(told.length > 0 ? told : [t("saved.no_recordings")]));
+  byId("papers").replaceChildren(...told);
+  const proven = recordings.flatMap((recording) => described(files, recording));
+  byId("recordings").replaceChildren(...(proven.length > 0 ? proven : [t("saved.no_recordings")]));
   byId("files").replaceChildren(...[...files].map(([name, data]) => download(name, data)));
   byId("beside").textContent = beside.length === 0 ? "" : t("saved.beside", { names: beside.map(apart).join(", ") });
   byId("found").hidden = false;
@@ -149,11 +156,11 @@ function row({ what, where, result, detail }) {
   const line = document.createElement("tr");
   const title = document.createElement("th");
   title.scope = "row";
-  title.textContent = where ? `${where}: ${t(`js.check.${what}`)}` : t(`js.check.${what}`);
+  title.textContent = where ? `${where}: ${t(`check.${what}`)}` : t(`check.${what}`);
   const found = document.createElement("td");
   found.className = { holds: "ok", fails: "bad", "not checked": "" }[result];
   found.dataset.result = result;
-  found.textContent = t(`js.check.${result.replace(" ", "_")}`);
+  found.textContent = t(`check.${result.replace(" ", "_")}`);
   const told = document.createElement("td");
   told.textContent = words(detail);
   line.append(title, found, told);
@@ -161,10 +168,11 @@ function row({ what, where, result, detail }) {
 }
 
 /** What the papers say, of those that can be read. @param {Map<string, Bytes>} files */
-function papers(files) {
+async function papers(files) {
   try {
     const request = requestUnverified(files);
     const terms = termsUnverified(files);
+    const digest = await sha256Hex(utf8(signedRequest(files).request));
     const when = (/** @type {number} */ ms) => `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC`;
     return [
       ["saved.asked_by", filledApart("{drafter}, {cosigner} ({agency})", {
@@ -175,6 +183,7 @@ function papers(files) {
       ["saved.case", request.case_number],
       ["saved.asked_for", `${when(request.from_ms)} – ${when(request.to_ms)}`],
       ["saved.in_words", apart(request.text)],
+      ["saved.digest", t("saved.compare", { digest })],
       ["saved.granted", t(terms.has_audio ? "saved.with_sound" : "saved.without_sound", { count: terms.clips.length })],
     ].flatMap(([label, value]) => {
       const [term, said] = [document.createElement("dt"), document.createElement("dd")];
@@ -194,7 +203,7 @@ function described(files, { number, manifest, has_sound, is_sound_given, part })
   const list = document.createElement("ul");
   const range = { first: part.first_gop + 1, last: part.first_gop + part.gop_count, all: manifest.gops.length };
   const facts = [
-    ...factsOf(manifest, { has_sound, is_sound_given }).map(({ text: key, values, isOdd }) => ({ words: t(`js.${key}`, values), isOdd })),
+    ...factsOf(manifest, { has_sound, is_sound_given }).map(({ text: key, values, isOdd }) => ({ words: t(key, values), isOdd })),
     { words: t("saved.parts", range), isOdd: false },
   ];
   for (const { words, isOdd } of facts) {

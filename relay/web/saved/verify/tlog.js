@@ -4,7 +4,7 @@
  * tlog-proof, signed-note, tlog-checkpoint, tlog-cosignature (v1, Ed25519) and tlog-policy.
  * @module
  */
-import { WireError, hex, join, sha256, utf8 } from "../protocol/encoding.js";
+import { WireError, hex, join, sha256, utf8 } from "../../static/js/protocol/encoding.js";
 import { must } from "./papers.js";
 
 /** @typedef {{name: string, kind: number, id: string, key: Uint8Array<ArrayBuffer>}} NoteKey */

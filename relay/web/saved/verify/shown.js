@@ -2,12 +2,12 @@
  * What an MP4 tells a player beside its pictures, as in relay/verify/shown.py.
  * @module
  */
-import { hex } from "../protocol/encoding.js";
-import { editsOf, index, topBoxes } from "../protocol/mp4.js";
+import { hex } from "../../static/js/protocol/encoding.js";
+import { editsOf, index, topBoxes } from "../../static/js/protocol/mp4.js";
 import { must } from "./papers.js";
 
-/** @typedef {import("../protocol/mp4.js").Box} Box */
-/** @typedef {import("../protocol/footage.js").AccessUnit} AccessUnit */
+/** @typedef {import("../../static/js/protocol/mp4.js").Box} Box */
+/** @typedef {import("../../static/js/protocol/footage.js").AccessUnit} AccessUnit */
 
 const KINDS = ["ftyp", "moov", "mdat", "free", "uuid"];
 const DESCRIBES = ["avcC", "btrt", "pasp", "colr"];
@@ -31,7 +31,7 @@ export function checkShown(file, units, { width, height }) {
     must(bytes(tkhd, view.getUint8(tkhd.begin) === 1 ? 52 : 40, 36) === UNTURNED, "the clip is turned or stretched");
     must(view.getUint8(tkhd.begin + 3) & 1, "a track of the clip is switched off");
   }
-  const film = /** @type {import("../protocol/mp4.js").Track} */ (tracks.get("vide"));
+  const film = /** @type {import("../../static/js/protocol/mp4.js").Track} */ (tracks.get("vide"));
   const shownAt = film.tkhd.begin + (view.getUint8(film.tkhd.begin) === 1 ? 88 : 76);
   const isShown = view.getUint32(shownAt) === width * 65_536 && view.getUint32(shownAt + 4) === height * 65_536;
   must(isShown, "the clip is shown in another size than it was recorded in");

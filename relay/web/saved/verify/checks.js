@@ -3,11 +3,11 @@
  * @module
  */
 
-import { Told } from "../protocol/encoding.js";
-import { filledApart } from "../protocol/plain_text.js";
+import { Told } from "../../static/js/protocol/encoding.js";
+import { filledApart } from "../../static/js/protocol/plain_text.js";
 
 /** @typedef {"holds" | "fails" | "not checked"} Result */
-/** @typedef {import("../protocol/encoding.js").Said} Said */
+/** @typedef {import("../../static/js/protocol/encoding.js").Said} Said */
 /** @typedef {{kind: number, what: string, result: Result, detail: Said, where: string}} Check `what` is a text's key; `where` a file, or "" */
 
 export const CODE = {

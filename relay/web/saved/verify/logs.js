@@ -3,10 +3,10 @@
  * checkpoint it is, and who saw it, needs a policy.
  * @module
  */
-import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../protocol/encoding.js";
-import { LONGEST_PRE_ROLL_90K } from "../protocol/footage.js";
-import { verifyP256 } from "../protocol/passkeys.js";
-import { isLine } from "../protocol/plain_text.js";
+import { canonical, hex, parseCanonical, sha256Hex, unb64u, unhex, utf8, join } from "../../static/js/protocol/encoding.js";
+import { LONGEST_PRE_ROLL_90K } from "../../static/js/protocol/footage.js";
+import { verifyP256 } from "../../static/js/protocol/passkeys.js";
+import { isLine } from "../../static/js/protocol/plain_text.js";
 import { NotCheckable } from "./checks.js";
 import { checkSignatures } from "./paper_checks.js";
 import {
@@ -71,7 +71,7 @@ function mustBeCustody(files, origin) {
 /**
  * Its date lies between two moments that witnesses saw: relay/verify/date_checks.py.
  * @param {Files} files @param {number} number @param {Policy | null} policy
- * @returns {Promise<import("../protocol/encoding.js").Said>}
+ * @returns {Promise<import("../../static/js/protocol/encoding.js").Said>}
  */
 export async function checkDate(files, number, policy) {
   const name = `capture-${number}.json`;

@@ -2,8 +2,8 @@
  * A doorbell's X.509 certificate: its key, and whether the fleet's CA signed it (RFC 5280, 4.1).
  * @module
  */
-import { WireError, b64u } from "../protocol/encoding.js";
-import { verifyP256 } from "../protocol/passkeys.js";
+import { WireError, b64u } from "../../static/js/protocol/encoding.js";
+import { verifyP256 } from "../../static/js/protocol/passkeys.js";
 import { must } from "./papers.js";
 
 /** @typedef {{tbs: Uint8Array, issuer: Uint8Array, subject: Uint8Array, spki: Uint8Array, algorithm: Uint8Array, signature: Uint8Array}} Certificate */

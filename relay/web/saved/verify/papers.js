@@ -2,11 +2,11 @@
  * Reads the documents that lie in evidence. Who signed them is checked elsewhere.
  * @module
  */
-import { isIdentity } from "../protocol/decisions.js";
-import { WireError, parseCanonical, sha256Hex, text, utf8 } from "../protocol/encoding.js";
-import { parseRequestUnverified } from "../protocol/requests.js";
+import { isIdentity } from "../../static/js/protocol/decisions.js";
+import { WireError, parseCanonical, sha256Hex, text, utf8 } from "../../static/js/protocol/encoding.js";
+import { parseRequestUnverified } from "../../static/js/protocol/requests.js";
 
-/** @typedef {import("../protocol/encoding.js").Bytes} Bytes */
+/** @typedef {import("../../static/js/protocol/encoding.js").Bytes} Bytes */
 /** @typedef {Map<string, Bytes>} Files */
 /** @typedef {{package_id: string, device: string, agency: string, grant_digest: string, keys: {recipient: string}[]}} Header */
 /** @typedef {{files: Files, header: Header | null, beside: string[]}} Evidence `beside`: names that are no part of it, and weren't looked at */
@@ -28,7 +28,7 @@ export function evidenceOf(found, header = null) {
   return { files, header, beside: names.filter((name) => !isPartOfEvidence(name)) };
 }
 
-/** @param {unknown} condition @param {string} otherwise @param {import("../protocol/encoding.js").Said["values"]} [values] */
+/** @param {unknown} condition @param {string} otherwise @param {import("../../static/js/protocol/encoding.js").Said["values"]} [values] */
 export function must(condition, otherwise, values) {
   if (!condition) throw new WireError(otherwise, values);
 }

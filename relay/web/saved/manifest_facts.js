@@ -2,9 +2,9 @@
  * What a signed clip manifest says about its recording: texts of the page, and what fills them.
  * @module
  */
-import { NO_MASK_DIGEST } from "./protocol/footage.js";
+import { NO_MASK_DIGEST } from "../static/js/protocol/footage.js";
 
-/** @typedef {import("./protocol/documents.js").ClipManifest} ClipManifest */
+/** @typedef {import("../static/js/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{text: string, values: Record<string, string | number>, isOdd: boolean}} Fact */
 
 const PER_SECOND_90K = 90_000;
