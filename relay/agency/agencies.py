@@ -214,6 +214,17 @@ def standing_of(view: RegisterView, agency_id: str, officer_id: str) -> Standing
     return (valid or standings)[-1]
 
 
+def certified_until_ms(view: RegisterView, agency_id: str, officer_id: str) -> int | None:
+    """Return when an officer's last certificate ends; None if none counts now or will."""
+    known = view.register.officers.get((agency_id, officer_id), [])
+    ends = [
+        record.certificate.not_after_ms
+        for record in known
+        if _standing(view, record).state in ("valid", "waiting")
+    ]
+    return max(ends, default=None)
+
+
 def officers_of(view: RegisterView, agency_id: str) -> list[Standing]:
     """Return an agency's officers who may sign requests now, by name."""
     ids = [officer_id for agency, officer_id in view.register.officers if agency == agency_id]

@@ -14,6 +14,7 @@ from relay.agency.errors import OnboardingRefused
 from relay.agency.fitting import check_fits
 from relay.agency.jurisdiction import check_cells
 from relay.agency.keys import AgencyEnrolment
+from relay.agency.merging import check_own_merging
 
 MAX_ENROLMENT_BYTES = 400 * 1024
 _MARKUP = re.compile(r"<\s*(?:!doctype|html|svg|script|iframe|\?xml)\b", re.IGNORECASE)
@@ -44,6 +45,7 @@ def read_enrolment(
     check_cells(agreement.cells, agreement.merged)
     check_fits(agreement)
     _check_place(agreement, agency=agency, register=register, now_ms=now_ms)
+    check_own_merging(agreement, register)
     return enrolment, agreement
 
 

@@ -32,6 +32,12 @@ def read_polygons(data: bytes) -> list[Polygon]:
     polygons = list(_polygons(document, 0))
     if not polygons:
         raise AreaRefused("empty", "there is no area in this file: it has no Polygon in it")
+    check_polygons(polygons)
+    return polygons
+
+
+def check_polygons(polygons: Sequence[Polygon]) -> None:
+    """Raise AreaRefused unless closed rings are outlines on the earth, and not too intricate."""
     if sum(len(ring) for polygon in polygons for ring in polygon) > MAX_POINTS:
         raise AreaRefused(
             "too_many_points",
@@ -42,17 +48,21 @@ def read_polygons(data: bytes) -> list[Polygon]:
     for polygon in polygons:
         _check_places(polygon)
         left = _check_crossings(polygon, left)
-    return polygons
+
+
+def too_many_bytes() -> AreaRefused:
+    """Return what is said of a file or a list that is too long."""
+    return AreaRefused(
+        "too_many_bytes",
+        f"the file has more than {MAX_AREA_BYTES // 1024} KiB: simplify the outline, and leave "
+        "out all but the area",
+        most=MAX_AREA_BYTES // 1024,
+    )
 
 
 def _parse(data: bytes) -> dict[str, object]:
     if len(data) > MAX_AREA_BYTES:
-        raise AreaRefused(
-            "too_many_bytes",
-            f"the file has more than {MAX_AREA_BYTES // 1024} KiB: simplify the outline, and leave "
-            "out all but the area",
-            most=MAX_AREA_BYTES // 1024,
-        )
+        raise too_many_bytes()
     if data.lstrip()[:1] == b"<" or data[:2] == b"PK":
         raise AreaRefused(
             "other_format",

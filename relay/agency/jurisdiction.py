@@ -1,31 +1,57 @@
-"""A jurisdiction: from the GeoJSON that an agency has to the H3 cells that an agreement names.
+"""A jurisdiction: from the area that an agency has to the H3 cells that an agreement names.
 
 A cell belongs to the area if its centre lies in it, by the same rule as the browser's h3-js
 (tests/vectors/areas.json). What can't be an area is refused with a word for pages (`reason`) and
 a sentence that says what to do. Work and memory are bounded before H3 is asked: an area may come
-from anybody. The shapes' own geometry is geojson.py.
+from anybody. The shapes' own geometry is geojson.py, corners as people type them corners.py.
 """
 
+import re
+from codecs import BOM_UTF8
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, radians
 
-import h3
-
 from firmware.protocol.register.entries import MAX_CELLS
+from relay.agency.corners import read_corners
 from relay.agency.errors import AreaRefused
 from relay.agency.fitting import CELL_KM2, FITTING_CELLS, too_large
-from relay.agency.geojson import Polygon, read_polygons
+from relay.agency.geojson import MAX_AREA_BYTES, Polygon, read_polygons, too_many_bytes
+from relay.map.cells import NoInside, area_km2, cells_inside, centre_of, is_cell, unroll
 
-RESOLUTION = 9
 KM_PER_DEGREE = 111.2
+_CELL = re.compile(rb"8[0-9a-f]{14}", re.IGNORECASE)
+_NUMBER = re.compile(rb"[+-]?\d|\xe2\x88\x92")
+_SHOWN_CHARS = 30
 _MAX_BOX_CELLS = 60 * MAX_CELLS
 """H3 reserves memory for the boxes around polygons, not for the polygons."""
 
 
+def cells_of_area(data: bytes) -> list[str]:
+    """Return the cells of what a page takes, sorted, or raise AreaRefused.
+
+    That is GeoJSON, or corners (latitude and longitude, one a line), or cells (one a word).
+    """
+    if len(data) > MAX_AREA_BYTES:
+        raise too_many_bytes()
+    data = data.removeprefix(BOM_UTF8)
+    if not data.strip():
+        raise AreaRefused("nothing", "there is nothing in it: draw, type corners or choose a file")
+    first = data.split(maxsplit=1)[:1]
+    if first and _CELL.fullmatch(first[0]):
+        return _listed(data)
+    if first and _NUMBER.match(first[0]):
+        return _cells_in(read_corners(data))
+    return cells_of_geojson(data)
+
+
 def cells_of_geojson(data: bytes) -> list[str]:
     """Return the area's cells, sorted, or raise AreaRefused."""
-    polygons = read_polygons(data)
+    return _cells_in(read_polygons(data.removeprefix(BOM_UTF8)))
+
+
+def _cells_in(polygons: Sequence[Polygon]) -> list[str]:
     if sum(map(_box_cells, polygons)) > _MAX_BOX_CELLS:
         about = round(sum(map(_area_km2, polygons)) / CELL_KM2)
         raise too_large(about) if about > FITTING_CELLS else _too_long()
@@ -45,11 +71,9 @@ def cells_of_geojson(data: bytes) -> list[str]:
 
 def check_cells(cells: Sequence[str], merged: Sequence[Sequence[str]]) -> None:
     """Raise AreaRefused unless these are places on the earth, each once, with groups inside."""
-    wrong = [cell for cell in cells if not h3.is_valid_cell(cell)]
+    wrong = [cell for cell in cells if not is_cell(cell)]
     if wrong:
-        raise AreaRefused(
-            "not_a_cell", f"{wrong[0]} is no cell of H3: make the cells anew", cell=wrong[0]
-        )
+        raise _not_a_cell(wrong[0])
     if len(set(cells)) != len(cells):
         raise AreaRefused("cell_twice", "a cell is named twice: each belongs there once")
     grouped = [cell for group in merged for cell in group]
@@ -65,37 +89,73 @@ def check_cells(cells: Sequence[str], merged: Sequence[Sequence[str]]) -> None:
         raise AreaRefused("merged_twice", "a cell is in two merged groups")
 
 
-def centre_of(cell: str) -> tuple[float, float]:
-    """Return a cell's centre: latitude and longitude in degrees."""
-    latitude, longitude = h3.cell_to_latlng(cell)
-    return latitude, longitude
-
-
 def describe_area(cells: Sequence[str]) -> str:
     """Return where an area lies and how large it is, for a person to see that it is the right one.
 
     Swapped coordinates that are both possible can be seen by a person only.
     """
-    centres = [centre_of(cell) for cell in cells]
-    south, north = min(c[0] for c in centres), max(c[0] for c in centres)
-    west, east = min(c[1] for c in centres), max(c[1] for c in centres)
+    at = extent_of(cells)
+    across = ", across the 180th meridian" if at.is_across else ""
     return (
-        f"{len(cells)} cells, about {len(cells) * CELL_KM2:.1f} km², latitude {south:.3f} to "
-        f"{north:.3f}, longitude {west:.3f} to {east:.3f}"
+        f"{len(cells)} cells, about {area_km2(cells):.1f} km², latitude {at.south:.3f} to "
+        f"{at.north:.3f}, longitude {at.west:.3f} to {at.east:.3f}{across}"
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extent:
+    """Between which degrees an area's centres lie, from west to east."""
+
+    south: float
+    north: float
+    west: float
+    east: float
+
+    @property
+    def is_across(self) -> bool:
+        """Tell whether it lies on both sides of the 180th meridian (RFC 7946, 5.2)."""
+        return self.west > self.east
+
+
+def extent_of(cells: Sequence[str]) -> Extent:
+    """Return between which degrees some cells lie."""
+    latitudes, longitudes = zip(*map(centre_of, cells), strict=True)
+    unrolled = unroll(longitudes)
+    east = max(unrolled)
+    return Extent(
+        south=min(latitudes),
+        north=max(latitudes),
+        west=min(unrolled),
+        east=east if east <= 180 else east - 360,
+    )
+
+
+def _listed(data: bytes) -> list[str]:
+    """Return cells that were chosen one by one: an area like any other."""
+    words = data.decode("utf-8", errors="replace").lower().split()
+    wrong = [word for word in words if not is_cell(word)]
+    if wrong:
+        raise _not_a_cell(wrong[0][:_SHOWN_CHARS])
+    check_cells(words, [])
+    if len(words) > FITTING_CELLS:
+        raise too_large(len(words))
+    return sorted(words)
+
+
+def _not_a_cell(text: str) -> AreaRefused:
+    return AreaRefused("not_a_cell", f"{text} is no cell of H3: make the cells anew", cell=text)
 
 
 def _cells_of(polygon: Polygon) -> list[str]:
     outer, *holes = [[(lat, lng) for lng, lat in ring] for ring in polygon]
     try:
-        cells: list[str] = h3.polygon_to_cells(h3.LatLngPoly(outer, *holes), RESOLUTION)
-    except h3.H3BaseException as error:
+        return cells_inside(outer, holes)
+    except NoInside as error:
         raise AreaRefused(
             "no_inside",
             "an outline can't be filled with cells, mostly because it has no width or no height: "
             "draw it around the area",
         ) from error
-    return cells
 
 
 def _box_cells(polygon: Polygon) -> float:

@@ -10,8 +10,10 @@ A new version of an agreement comes the same way. The id is the applicant's only
 so nobody who isn't an administrator gets it from us. Nothing here signs anything.
 """
 
+import asyncio
 import logging
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -26,6 +28,7 @@ from relay.agency.changes import ChangeRefused, ProposedChange, join_signatures,
 from relay.agency.enrolments import MAX_ENROLMENT_BYTES, read_enrolment
 from relay.agency.errors import OnboardingRefused
 from relay.agency.keys import AgencyEnrolment
+from relay.agency.merging import MergedOtherwise, merged_otherwise
 from relay.agency.register import RegisterRefused, RegisterView, RelayRegister
 from relay.allowances import Allowances, AskedTooOften, Rate
 from relay.clock import Clock
@@ -250,9 +253,22 @@ class Onboarding:
 
     async def find(self, onboarding_id: str) -> Case | None:
         """Return one, with all that pages say of it."""
-        async with self._database.read() as tx:
-            row = await onboardings.find(tx, onboarding_id)
+        row = await self.find_row(onboarding_id)
         return None if row is None else await self._case(row, await self._register.view())
+
+    async def find_row(self, onboarding_id: str) -> OnboardingRow | None:
+        """Return how one stands, without reading what was handed in."""
+        async with self._database.read() as tx:
+            return await onboardings.find(tx, onboarding_id)
+
+    async def merged_otherwise(self, case: Case) -> Sequence[MergedOtherwise]:
+        """Return which agreements merge some of its cells otherwise: all of them are compared."""
+        if case.agreement is None:
+            return []
+        view = await self._register.view()
+        return await asyncio.to_thread(
+            merged_otherwise, case.agreement, view.register, now_ms=view.now_ms
+        )
 
     async def list(
         self, states: tuple[State, ...], *, offset: int = 0, limit: int = 50
@@ -295,7 +311,7 @@ class Onboarding:
             return None
         async with self._database.read() as tx:
             old_text = await requests.find_agreement_text(tx, before[-1].text_sha256)
-        return compare(before[-1], old_text or "", agreement, text)
+        return await asyncio.to_thread(compare, before[-1], old_text or "", agreement, text)
 
     async def _find(self, onboarding_id: str) -> OnboardingRow:
         async with self._database.read() as tx:

@@ -1,16 +1,19 @@
-"""Letters before an agreement ends: 60, 30 and 7 days, each once.
+"""Letters before an agreement ends: 60, 30 and 7 days, each once; before certificates end: 30 days.
 
 An agreement that nobody renews suspends the agency's requests, not its evidence (R20). The
-officers' dashboard says so as well, mail or not. Once the next version is in the register, no
-reminder goes out.
+officers' dashboard says so as well, mail or not, and of their own certificate. Once the next
+version or certificate is in the register, no reminder goes out. Certificates that end about the
+same time are named in one letter.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.protocol.register.entries import Agreement
-from relay.agency.agencies import Agencies
+from relay.agency.agencies import Agencies, certified_until_ms, standing_of
 from relay.agency.register import RegisterView
 from relay.clock import Clock
 from relay.mail import Letter, Mailer, MailUnavailable
@@ -18,10 +21,20 @@ from relay.store import onboardings
 from relay.store.database import Database
 
 DAYS_BEFORE = (60, 30, 7)
+CERTIFICATE_DAYS = 30
 DAY_MS = 24 * 3600 * 1000
 EACH_S = 3600.0
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """An officer's last certificate, which ends soon."""
+
+    officer_id: str
+    name: str
+    ends_ms: int
 
 
 class Letters(Protocol):
@@ -29,6 +42,10 @@ class Letters(Protocol):
 
     def reminder(self, to: str, agreement: Agreement, days: int) -> Letter:
         """Return the letter that says how many days are left."""
+        ...
+
+    def certificates_end(self, to: str, agreement: Agreement, ending: Sequence[Ending]) -> Letter:
+        """Return the letter that says whose certificates end, the first to end first."""
         ...
 
 
@@ -61,27 +78,58 @@ class Reminders:
         view = await self._agencies.view()
         sent = 0
         for agency in sorted(view.facts.agreements):
+            known = view.facts.agreements[agency][-1]
             days = days_left(view, agency)
             if days is not None:
-                sent += await self._remind(view.facts.agreements[agency][-1].agreement, days)
+                sent += await self._remind(known.agreement, days)
+            ending = ending_in(view, agency)
+            if ending and not known.is_suspended and known.agreement.ends_ms > view.now_ms:
+                sent += await self._remind_of(known.agreement, ending)
         return sent
 
     async def _remind(self, agreement: Agreement, days: int) -> bool:
-        agency, version = agreement.agency, agreement.version
         before = min(one for one in DAYS_BEFORE if days <= one)
+        subject = f"agreement/{agreement.version}"
+        address, taken = await self._take(agreement.agency, [subject], before)
+        if address is None or not taken:
+            return False
+        letter = self._letters.reminder(address, agreement, days)
+        return await self._send(letter, agreement.agency, taken, before)
+
+    async def _remind_of(self, agreement: Agreement, ending: Sequence[Ending]) -> bool:
+        by_subject = {f"certificate/{one.officer_id}/{one.ends_ms}": one for one in ending}
+        address, taken = await self._take(agreement.agency, list(by_subject), CERTIFICATE_DAYS)
+        if address is None or not taken:
+            return False
+        told = [by_subject[subject] for subject in taken]
+        letter = self._letters.certificates_end(address, agreement, told)
+        return await self._send(letter, agreement.agency, taken, CERTIFICATE_DAYS)
+
+    async def _take(
+        self, agency: str, subjects: Sequence[str], before: int
+    ) -> tuple[str | None, list[str]]:
+        """Return an agency's address, and which of these it wasn't reminded of: now it is."""
+        now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             address = await onboardings.find_address(tx, agency)
             if address is None:
-                return False
-            now_ms = self._clock.wall_ms()
-            if not await onboardings.take_reminder(tx, agency, version, before, now_ms):
-                return False
+                return None, []
+            return address, [
+                subject
+                for subject in subjects
+                if await onboardings.take_reminder(tx, agency, subject, before, now_ms)
+            ]
+
+    async def _send(
+        self, letter: Letter, agency: str, subjects: Sequence[str], before: int
+    ) -> bool:
         try:
-            await self._mailer.send(self._letters.reminder(address, agreement, days))
+            await self._mailer.send(letter)
         except MailUnavailable as error:
             log.warning("a reminder to %s wasn't mailed: %s", agency, error)
             async with self._database.begin() as tx:
-                await onboardings.give_reminder_back(tx, agency, version, before)
+                for subject in subjects:
+                    await onboardings.give_reminder_back(tx, agency, subject, before)
             return False
         return True
 
@@ -94,3 +142,14 @@ def days_left(view: RegisterView, agency: str) -> int | None:
     left_ms = known[-1].agreement.ends_ms - view.now_ms
     days = -(-left_ms // DAY_MS)
     return days if 0 < days <= DAYS_BEFORE[0] else None
+
+
+def ending_in(view: RegisterView, agency: str) -> list[Ending]:
+    """Return whose last certificates end within CERTIFICATE_DAYS, the first to end first."""
+    found = []
+    for known, officer_id in view.register.officers:
+        ends_ms = certified_until_ms(view, agency, officer_id) if known == agency else None
+        if ends_ms is not None and ends_ms - view.now_ms <= CERTIFICATE_DAYS * DAY_MS:
+            name = standing_of(view, agency, officer_id).name
+            found.append(Ending(officer_id=officer_id, name=name, ends_ms=ends_ms))
+    return sorted(found, key=lambda one: (one.ends_ms, one.name))

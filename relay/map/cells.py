@@ -1,7 +1,7 @@
 """Map cells (H3, https://h3geo.org) of resolution 9: where one is, and which one is somewhere.
 
-Latitude comes first everywhere here, in degrees. What makes a jurisdiction's cells from an area is
-relay/agency/jurisdiction.py.
+Latitude comes first everywhere here, in degrees. H3 is asked here and nowhere else. What an area
+has to be before it may become a jurisdiction is relay/agency/jurisdiction.py.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,10 @@ from collections.abc import Sequence
 import h3
 
 RESOLUTION = 9
+
+
+class NoInside(Exception):
+    """An outline can't be filled: mostly it has no width or no height."""
 
 
 def is_cell(text: str) -> bool:
@@ -36,6 +40,34 @@ def cells_within(cell: str, steps: int) -> list[str]:
 def boundary_of(cell: str) -> list[tuple[float, float]]:
     """Return the corners of a cell, in order."""
     return [(lat, lon) for lat, lon in h3.cell_to_boundary(cell)]
+
+
+def cells_inside(
+    outer: Sequence[tuple[float, float]], holes: Sequence[Sequence[tuple[float, float]]]
+) -> list[str]:
+    """Return the cells whose centre lies in an outline and in none of its holes, or NoInside.
+
+    The browser's h3-js finds the same (tests/vectors/areas.json). H3 reserves memory for the box
+    around the outline, which the caller has to bound.
+    """
+    try:
+        return [str(one) for one in h3.polygon_to_cells(h3.LatLngPoly(outer, *holes), RESOLUTION)]
+    except h3.H3BaseException as error:
+        raise NoInside(str(error)) from error
+
+
+def area_km2(cells: Sequence[str]) -> float:
+    """Return how large some cells are together: how large one is depends on where it lies."""
+    return sum(float(h3.cell_area(cell, unit="km^2")) for cell in cells)
+
+
+def unroll(longitudes: Sequence[float]) -> list[float]:
+    """Return longitudes so that neighbours across the 180th meridian are near: west of it -180…180,
+    east of it beyond 180. What spans less than half of the earth stays as it is.
+    """
+    if max(longitudes) - min(longitudes) <= 180:
+        return list(longitudes)
+    return [longitude % 360 for longitude in longitudes]
 
 
 def outlines_of(cells: Sequence[str]) -> list[list[tuple[float, float]]]:

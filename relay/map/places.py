@@ -7,7 +7,7 @@ is asked what an officer looks for.
 
 import math
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from relay.errors import ConfigError
 MAX_PLACES = 200_000
 MAX_FOUND = 20
 MIN_SEARCH_CHARS = 2
+KM_A_DEGREE = 111.2
+"""Along a meridian."""
 _COLUMNS = 15
 
 
@@ -29,6 +31,14 @@ class Place:
     population: int
     keys: str
     """All its names as they are compared, each between two bars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """A place, and how far it is."""
+
+    name: str
+    km: float
 
 
 class Places:
@@ -52,6 +62,25 @@ class Places:
         told = [(place, is_inside(place)) for place in found]
         told.sort(key=lambda one: not one[1])  # stable: by population within both
         return told[:MAX_FOUND]
+
+    def nearest(self, points: Sequence[tuple[float, float]], within_km: float) -> list[Near | None]:
+        """Return the nearest place to each point (latitude, longitude), None if all are farther.
+
+        As if the ground were flat, which it nearly is so close by.
+        """
+        return [self._nearest(lat, lon, within_km) for lat, lon in points]
+
+    def _nearest(self, lat: float, lon: float, within_km: float) -> Near | None:
+        squeeze, reach = math.cos(math.radians(lat)), within_km / KM_A_DEGREE
+        near = (place for place in self._places if abs(place.lat - lat) <= reach)
+        found = min(
+            ((math.hypot(place.lat - lat, (place.lon - lon) * squeeze), place) for place in near),
+            key=lambda one: one[0],
+            default=None,
+        )
+        if found is None or found[0] > reach:
+            return None
+        return Near(name=found[1].name, km=found[0] * KM_A_DEGREE)
 
 
 def load_places(path: Path | None) -> Places:

@@ -21,6 +21,7 @@ from tests.flows.serving import serving
 from tests.flows.streets import write_streets
 from tests.flows.test_request_pages import join
 from tests.relay.http_world import CELLS, RELAY_URL, World, open_world
+from tests.relay.onboarding_people import Applicant
 
 pytestmark = pytest.mark.browser
 
@@ -81,8 +82,46 @@ async def drag(page: Page, begin: tuple[int, int], end: tuple[int, int]) -> None
     await page.mouse.up()
 
 
+async def a_finger_draws_and_does_not_scroll(browser: Browser, page: Page) -> None:
+    """Seen to scroll the page, with another shape as the result, without `touchAction`."""
+    phone = await browser.new_context(viewport={"width": 360, "height": 740}, has_touch=True)
+    await phone.add_cookies(await page.context.cookies())  # type: ignore[arg-type]
+    await page.goto("about:blank")  # one map at a time
+    held = await phone.new_page()
+    await held.goto(f"{RELAY_URL}/agency/requests/new")
+    await held.locator("#area").scroll_into_view_if_needed()
+    await held.wait_for_selector("#map[data-ready]", timeout=30_000)
+    for mode in ("circle", "rectangle"):
+        await held.tap(f"[data-mode={mode}]")
+        await held.locator("#map").evaluate("map => map.scrollIntoView({ block: 'center' })")
+        scrolled = await held.evaluate("scrollY")
+        await swipe(held, (20, 60), is_cancelled=mode == "circle")
+        assert await held.evaluate("scrollY") == scrolled
+        count = len(await chosen(held))
+        assert count == 0 if mode == "circle" else 1 < count <= 12
+    await phone.close()
+
+
+async def swipe(page: Page, far: tuple[int, int], *, is_cancelled: bool) -> None:
+    """Draw with one finger around the map's middle, as far to the sides of it."""
+    box = await page.locator("#map").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    finger = await page.context.new_cdp_session(page)
+
+    async def send(kind: str, *places: float) -> None:
+        points = [{"x": x + far[0] * place, "y": y + far[1] * place} for place in places]
+        await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    await send("touchStart", -1)
+    for step in range(-4, 6):
+        await send("touchMove", step / 5)
+    await expect(page.locator("#area-status")).not_to_have_text("0 of 12 cells, 0.0 km².")
+    await send("touchCancel" if is_cancelled else "touchEnd")
+
+
 async def test_an_area_is_drawn_on_the_map_and_the_table_shows_the_same(tmp_path: Path) -> None:
-    async with at_the_form(tmp_path, *SOFTWARE_WEBGL) as (_, _, page):
+    async with at_the_form(tmp_path, *SOFTWARE_WEBGL) as (_, browser, page):
         await page.wait_for_selector("#map[data-ready]", timeout=30_000)
         await page.locator("#map").scroll_into_view_if_needed()
         status, problem = page.locator("#area-status"), page.locator("#area-problem")
@@ -108,6 +147,7 @@ async def test_an_area_is_drawn_on_the_map_and_the_table_shows_the_same(tmp_path
         assert await chosen(page) == set(MERGED)  # the middle one goes with its neighbour
         await page.locator("#chosen-cells button", has_text="Take out").first.click()
         assert await chosen(page) == set()
+        await a_finger_draws_and_does_not_scroll(browser, page)
 
 
 async def test_the_operators_streets_are_drawn_under_it(tmp_path: Path) -> None:
@@ -159,6 +199,72 @@ async def test_without_webgl_search_and_table_choose_by_keyboard(tmp_path: Path)
         await page.set_viewport_size({"width": 360, "height": 740})
         assert not await page.evaluate(WIDER_THAN_SCREEN)
         assert await world.desk.list_rows("lakeland") == []
+
+
+async def test_a_jurisdiction_is_drawn_in_shapes_and_taken_as_cells(tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, serving(world.app) as port:
+        applicant = Applicant(world, agency="lakeland")
+        await applicant.ask()
+        await applicant.confirm()
+        host = f"--host-resolver-rules=MAP {urlsplit(RELAY_URL).hostname}:80 127.0.0.1:{port}"
+        async with chromium(host, *SOFTWARE_WEBGL) as browser:
+            page = await browser.new_page(viewport={"width": 1100, "height": 900})
+            faults: list[str] = []
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            await page.goto(f"{RELAY_URL}{applicant.path}/area")
+            await page.locator("#area").scroll_into_view_if_needed()
+            await page.wait_for_selector("#map[data-ready]", timeout=30_000)
+            await draw_jurisdiction(page)
+            cells = (await page.input_value("#drawn [name=area]")).split()
+            async with page.expect_download() as download:
+                await page.click("#drawn [value=file]")
+            file = await (await download.value).path()
+            assert file.read_text().split() == cells
+            await page.click("#drawn [value=look]")
+            await expect(page.locator("#shown")).to_contain_text(f"{len(cells)} cells")
+            await expect(page.locator("#undo-area")).to_be_visible()
+            assert await page.locator("#kept-drawing").count() == 0  # it is what the page shows
+            await page.goto(f"{RELAY_URL}{applicant.path}/area")
+            await page.locator("#area").scroll_into_view_if_needed()
+            await page.click("#kept-drawing button")
+            assert (await page.input_value("#drawn [name=area]")).split() == cells
+            assert faults == []
+
+
+async def draw_jurisdiction(page: Page) -> None:
+    """Draw badly, mend it, cut a piece out, and take that back."""
+    await page.locator("#map").scroll_into_view_if_needed()
+    status, problem = page.locator("#area-status"), page.locator("#area-problem")
+    await expect(status).to_contain_text("2 of 2500 cells")  # the version before
+    await expect(page.locator("[data-mode=polygon]")).to_have_attribute("aria-pressed", "true")
+
+    async def click(*corners: tuple[int, int]) -> None:
+        await page.locator("#map").evaluate("map => map.scrollIntoView()")
+        for right, down in corners:
+            box = await page.locator("#map").bounding_box()
+            assert box is not None
+            middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+            await page.mouse.click(middle[0] + right, middle[1] + down)
+
+    await click((-150, -150), (150, 150), (150, -150), (-150, 150))
+    await page.keyboard.press("Enter")
+    await expect(problem).to_contain_text("crosses itself")
+    await page.keyboard.press("Backspace")
+    await page.keyboard.press("Backspace")
+    await page.click("#undo-area")
+    await click((150, -150), (150, 150), (-150, 150), (-150, -150))
+    await expect(problem).to_be_empty()
+    field = page.locator("#drawn [name=area]")
+    await expect(field).not_to_have_value("\n".join(sorted(CELLS)))
+    drawn = await page.input_value("#drawn [name=area]")
+    assert set(CELLS) < set(drawn.split())
+    await page.check("#take-out")
+    await page.click("[data-mode=rectangle]")
+    await page.locator("#map").evaluate("map => map.scrollIntoView()")
+    await drag(page, (-120, -120), (120, 120))
+    assert len((await page.input_value("#drawn [name=area]")).split()) < len(drawn.split())
+    await page.click("#undo-area")
+    assert await page.input_value("#drawn [name=area]") == drawn
 
 
 async def test_what_is_written_is_checked_shown_as_an_owner_reads_it_and_kept(

@@ -1,0 +1,36 @@
+/**
+ * What is dear to show while something moves: the newest only, once for each picture that the screen
+ * shows.
+ * @module
+ */
+
+/**
+ * @template T
+ * @param {(value: T) => void} show
+ * @param {{ask: (done: () => void) => number, forget: (frame: number) => void}} [screen]
+ * @returns {{soon: (value: T) => void, now: (value: T) => void, drop: () => void}} `now` and `drop` leave out what waits
+ */
+export function inFrames(show, screen = { ask: (done) => requestAnimationFrame(done), forget: (frame) => cancelAnimationFrame(frame) }) {
+  /** @type {number | null} */
+  let frame = null;
+  /** @type {T} */
+  let newest;
+  const drop = () => {
+    if (frame !== null) screen.forget(frame);
+    frame = null;
+  };
+  return {
+    soon: (value) => {
+      newest = value;
+      frame ??= screen.ask(() => {
+        frame = null;
+        show(newest);
+      });
+    },
+    now: (value) => {
+      drop();
+      show(value);
+    },
+    drop,
+  };
+}

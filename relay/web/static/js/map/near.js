@@ -1,0 +1,27 @@
+/**
+ * Loads what is large once somebody comes near its place on the page.
+ * @module
+ */
+import { t } from "../page.js";
+
+/** @param {HTMLElement} place @param {() => Promise<void>} open what fills the place; says itself what went wrong by throwing */
+export function whenNear(place, open) {
+  const load = async () => {
+    place.textContent = t("map.loading");
+    try {
+      await open();
+    } catch (error) {
+      console.warn("area", error);
+      place.textContent = t("map.load_failed", { message: error instanceof Error ? error.message : "" });
+    }
+  };
+  const watch = new IntersectionObserver(
+    (entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      watch.disconnect();
+      void load();
+    },
+    { rootMargin: "400px" },
+  );
+  watch.observe(place);
+}
