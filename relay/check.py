@@ -10,11 +10,12 @@ from firmware.protocol.commands import IceServer
 from relay import looks
 from relay.bus import Bus
 from relay.clock import SystemClock, clock_of
-from relay.config import Config, LogConfig
+from relay.config import Config
+from relay.config_log import LogConfig
 from relay.config_people import OidcConfig
 from relay.config_values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.errors import ConfigError, RelayError
+from relay.errors import ConfigError, ObjectStoreError, RelayError
 from relay.finding import Finding
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
@@ -52,11 +53,14 @@ async def _look_around(config: Config) -> list[Finding]:
     """Look at the machine itself, and at what runs out by and by."""
     clock = clock_of(config.town_clock_path, config.example_town)
     findings = [
+        looks.look_at_store_address(config),
         looks.look_at_disk(config),
         await looks.look_into_database(config),
         *await looks.look_at_witnesses(config, clock),
         *await looks.look_at_certificates(config, SystemClock()),
+        *await looks.look_at_merging(config, clock),
         await looks.look_at_mail(config),
+        *await looks.look_at_reminders(config, clock),
         looks.look_at_maps(config),
         looks.look_at_backups(config, SystemClock()),
     ]
@@ -102,7 +106,14 @@ async def _check_broker(config: Config) -> str:
 
 async def _check_bucket(config: Config) -> str:
     store = ObjectStore(config.bucket)
-    await store.check()
+    try:
+        await store.check()
+    except ObjectStoreError as error:
+        raise ObjectStoreError(
+            f"{error}; does the object store run (with {config.data_dir / 's3.json'}), does "
+            "endpoint in [bucket] of relay.toml lead to it, and did doorward-relay serve run once? "
+            "It makes the bucket"
+        ) from error
     await store.check_forgets()
     return f"{config.bucket.endpoint}/{config.bucket.name}"
 

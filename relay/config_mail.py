@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from relay.config_values import parse_text
+from relay.config_table import Table
+from relay.config_values import PORT_EXPECTED, parse_port, parse_text, parse_text_or_nothing
 from relay.errors import ConfigError
 
 Security = Literal["starttls", "tls", "none"]
@@ -67,3 +68,22 @@ def parse_domains(value: object) -> tuple[str, ...]:
     if not all(isinstance(domain, str) and _DOMAIN.fullmatch(domain) for domain in value):
         raise ValueError(value)
     return tuple(value)
+
+
+def mail_of(mail: Table, folder: Path) -> MailConfig:
+    """Return what [mail] says; relative paths are relative to `folder`."""
+    password_file = mail.take("password_file", parse_text_or_nothing, "a file", default="")
+    ca_file = mail.take("ca_file", parse_text_or_nothing, "a file", default="")
+    config = MailConfig(
+        host=mail.take("host", parse_text, "the mail server's host name"),
+        port=mail.take("port", parse_port, PORT_EXPECTED, default=587),
+        sender=mail.take("sender", parse_sender, SENDER_EXPECTED),
+        security=mail.take("security", parse_security, SECURITY_EXPECTED, default="starttls"),
+        user=mail.take("user", parse_text_or_nothing, "a text", default=""),
+        password_path=folder / password_file if password_file else None,
+        ca_path=folder / ca_file if ca_file else None,
+        official_domains=mail.take("official_domains", parse_domains, DOMAINS_EXPECTED, default=()),
+    )
+    if config.security == "none" and config.host not in LOOPBACK:
+        raise ConfigError("mail.security", "none", SECURITY_EXPECTED)
+    return config

@@ -1,6 +1,6 @@
 """What [metrics] of relay.toml says: where Prometheus asks, if anywhere."""
 
-from relay.config_people import Table
+from relay.config_table import Table
 from relay.config_values import LISTEN_EXPECTED, Address, parse_listen
 
 

@@ -1,16 +1,13 @@
 """The values of [limits] and [[oidc]] in relay.toml: how people reach the pages and sign in."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
+from relay.config_table import Table
 from relay.config_values import parse_text
 from relay.errors import ConfigError
 from relay.networks import NETWORK_EXPECTED, parse_network
-
-T = TypeVar("T")
 
 LOOPBACK_NETWORKS = ("127.0.0.1/32", "::1/128")
 PROXIES_EXPECTED = f"a list of {NETWORK_EXPECTED}"
@@ -24,21 +21,6 @@ _CLAIM = re.compile(r"[A-Za-z0-9_:./-]{1,100}=[^\s=][^=]{0,199}")
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _ISSUER = re.compile(r"https?://[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]{0,200})?")
 _MAX_NETWORKS = 50
-
-
-class Table(Protocol):
-    """What relay.config reads one table of relay.toml with."""
-
-    def take(
-        self,
-        key: str,
-        parse_value: Callable[[object], T],
-        expected: str,
-        *,
-        default: T | None = None,
-    ) -> T:
-        """Return the checked value of a key, or raise ConfigError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,13 @@
     turnserver.conf    with a TURN host: coturn's settings: turnserver -c turnserver.conf
     turn.secret        with a TURN host: the secret that the relay shares with coturn
 
-Secrets are for the owner of the folder only (0600 in 0700).
+Secrets are for the owner of the folder only (0600 in 0700). Of one that fails nothing is left.
 """
 
 import json
 import os
 import secrets
+import shutil
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,10 +29,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from relay.clock import Clock
 from relay.config import Config, host_of, parse
 from relay.config_values import Address
-from relay.errors import InitRefused
+from relay.errors import ConfigError, InitRefused
 from relay.fleet.broker_keys import BrokerKeys, public_key
 from relay.fleet.ca import Authority, key_pem, pem_of
 from relay.live.coturn import coturn_conf
+from relay.networks import is_mixed, is_on_loopback, parse_address
 from relay.notify.push_key import PushKey
 from relay.store.database import Database
 
@@ -39,6 +41,7 @@ MAX_PAYLOAD_BYTES = 131_072
 CALLOUT_TIMEOUT_S = 5
 BUCKET_NAME = "evidence"
 TURN_SECRET_NAME = "turn.secret"  # noqa: S105 (a file's name)
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 (MQTT there is over mutual TLS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,8 @@ class InitSettings:
     mqtt_port: int
     nats_port: int
     s3_port: int
+    mqtt_listen: str | None = None
+    store_url: str | None = None
     demo_passkeys: bool = False
     turn_host: str | None = None
     turn_port: int = 3478
@@ -61,6 +66,21 @@ class InitSettings:
     def host(self) -> str:
         """The one host name under which people and doorbells reach everything."""
         return host_of(self.public_url)
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether nobody comes from elsewhere: a trial, a test, the demo."""
+        return is_on_loopback(self.public_url)
+
+    @property
+    def broker_listens_on(self) -> str:
+        """Where the broker awaits doorbells: on every address, unless nobody comes from afar."""
+        return self.mqtt_listen or (LOOPBACK if self.is_for_this_machine else EVERYWHERE)
+
+    @property
+    def endpoint(self) -> str:
+        """Under which doorbells, officers' browsers and the relay reach the object store."""
+        return self.store_url or f"http://{self.host}:{self.s3_port}"
 
 
 async def init(settings: InitSettings, clock: Clock) -> Config:
@@ -73,16 +93,46 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
             f"{folder / 'relay.toml'}"
         )
     access_key, secret_key = secrets.token_hex(10), secrets.token_urlsafe(32)
-    turn_secret = secrets.token_hex(32)
     settings_text = _relay_toml(settings, access_key, secret_key)
     config = parse(tomllib.loads(settings_text), folder=folder)  # before anything is made
+    _check_addresses(settings)
+    is_new = not folder.exists()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(folder / "relay.toml", settings_text)
+    _write(folder / "relay.toml", settings_text)  # from here on nobody else writes here
+    try:
+        _write(folder / "s3.json", _s3_json(access_key, secret_key))
+        await _write_all(folder, settings, config, clock)
+    except BaseException:
+        _empty(folder)
+        if is_new:
+            folder.rmdir()
+        raise
+    return config
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _check_addresses(settings: InitSettings) -> None:
+    if settings.mqtt_listen is not None and parse_address(settings.mqtt_listen) is None:
+        expected = "an address of this machine, such as 0.0.0.0 for all"
+        raise ConfigError("--mqtt-listen", settings.mqtt_listen, expected)
+    if settings.store_url is not None and is_mixed(settings.public_url, settings.store_url):
+        expected = "https://…, as public_url: browsers refuse to mix"
+        raise ConfigError("--store-url", settings.store_url, expected)
+
+
+async def _write_all(folder: Path, settings: InitSettings, config: Config, clock: Clock) -> None:
     _write_broker(folder, settings, clock.wall_ms())
     _write(config.push_key_path, PushKey.create().pem())
-    _write(folder / "s3.json", _s3_json(access_key, secret_key))
     if settings.turn_host is not None:
         host, port = settings.turn_host, settings.turn_port
+        turn_secret = secrets.token_hex(32)
         conf = coturn_conf(host=host, port=port, secret=turn_secret)
         _write(folder / "turnserver.conf", conf)
         _write(folder / TURN_SECRET_NAME, turn_secret + "\n")
@@ -90,7 +140,6 @@ async def init(settings: InitSettings, clock: Clock) -> Config:
     await database.close()
     if not config.database_url:
         config.database_path.chmod(0o600)
-    return config
 
 
 def _write_broker(folder: Path, settings: InitSettings, now_ms: int) -> None:
@@ -105,11 +154,13 @@ def _write_broker(folder: Path, settings: InitSettings, now_ms: int) -> None:
     keys = BrokerKeys.create()
     _write(folder / "broker-keys.json", keys.encode().decode())
     (folder / "broker").mkdir(mode=0o700)
-    _write(folder / "nats.conf", nats_conf(folder, keys, settings.nats_port, settings.mqtt_port))
+    host = settings.broker_listens_on
+    mqtt = Address(host=f"[{host}]" if ":" in host else host, port=settings.mqtt_port)
+    _write(folder / "nats.conf", nats_conf(folder, keys, settings.nats_port, mqtt))
 
 
-def nats_conf(folder: Path, keys: BrokerKeys, nats_port: int, mqtt_port: int) -> str:
-    """Return the broker's settings; port -1 takes any free one."""
+def nats_conf(folder: Path, keys: BrokerKeys, nats_port: int, mqtt: Address) -> str:
+    """Return the broker's settings; `mqtt` is where it listens for doorbells."""
     relay, system = public_key(keys.relay_seed), public_key(keys.system_seed)
     text = json.dumps  # a JSON string is a NATS string
     return f"""\
@@ -124,7 +175,7 @@ jetstream {{
 
 # Doorbells: MQTT 3.1.1 over mutual TLS. Only certificates of the fleet CA get this far.
 mqtt {{
-  listen: "127.0.0.1:{mqtt_port}"
+  listen: "{mqtt}"
   tls {{
     cert_file: {text(str(folder / "broker.pem"))}
     key_file: {text(str(folder / "broker.key"))}
@@ -172,7 +223,7 @@ def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str
             "mqtt_port": settings.mqtt_port,
         },
         "bucket": {
-            "endpoint": f"http://{settings.host}:{settings.s3_port}",
+            "endpoint": settings.endpoint,
             "name": BUCKET_NAME,
             "access_key": access_key,
             "secret_key": secret_key,
@@ -208,5 +259,9 @@ def _s3_json(access_key: str, secret_key: str) -> str:
 
 def _write(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        path.unlink()
+        raise

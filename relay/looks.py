@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import Agreement
+from relay.agency.merging import MOST_PAIRS, MergedOtherwise, merged_unlike
+from relay.agency.register import RegisterDesk
 from relay.backup.belongings import last_backup_ms
 from relay.clock import Clock
 from relay.config import Config
@@ -25,7 +28,9 @@ from relay.figures import log_figures
 from relay.finding import Finding
 from relay.mail import MailUnavailable, SmtpMailer
 from relay.map.maps import Maps
-from relay.store import logs
+from relay.networks import is_mixed
+from relay.register_cli import with_register
+from relay.store import logs, onboardings
 from relay.store.copies import check_sqlite
 from relay.store.database import Database
 
@@ -38,6 +43,20 @@ CLOCK_S = 60.0
 CERTIFICATE_DAYS = 30
 BACKUP_DAYS = 7
 TLS_TIMEOUT_S = 5.0
+SHOWN_PAIRS = 5
+SHOWN_CELLS = 4
+
+
+def look_at_store_address(config: Config) -> Finding | None:
+    """Say whether browsers may fetch from the object store, where that can be told."""
+    endpoint = config.bucket.endpoint
+    if not is_mixed(config.public_url, endpoint):
+        return None
+    detail = (
+        f"no browser fetches from {endpoint} beside {config.public_url}: put the store behind TLS "
+        "and set endpoint in [bucket] of relay.toml to its https address"
+    )
+    return Finding(what="bucket's address", is_ok=False, detail=detail)
 
 
 def look_at_disk(config: Config) -> Finding:
@@ -168,6 +187,72 @@ async def look_at_mail(config: Config) -> Finding:
     except (MailUnavailable, ConfigError) as error:
         return Finding(what="mail", is_ok=False, detail=str(error))
     return Finding(what="mail", is_ok=True, detail="the server takes letters")
+
+
+async def look_at_reminders(config: Config, clock: Clock) -> list[Finding]:
+    """Say which agencies have no address to which it is written before their agreements end."""
+    if config.log is None or config.mail is None:
+        return []
+
+    async def look(database: Database, desk: RegisterDesk) -> list[Finding]:
+        async with database.read() as tx:
+            register = await desk.replayed(tx)
+            unreached = [
+                known[-1].agreement
+                for agency, known in sorted(register.agreements.items())
+                if known[-1].agreement.ends_ms > clock.wall_ms()
+                and await onboardings.find_address(tx, agency) is None
+            ]
+        warnings = [_warning("reminders", _unreached(one)) for one in unreached[:SHOWN_PAIRS]]
+        if len(unreached) > SHOWN_PAIRS:
+            warnings += [_warning("reminders", f"{len(unreached) - SHOWN_PAIRS} agencies more")]
+        return warnings
+
+    try:
+        return await with_register(config, look)
+    except (RelayError, WireError, OSError):
+        return []  # said elsewhere
+
+
+def _unreached(agreement: Agreement) -> str:
+    day = datetime.fromtimestamp(agreement.ends_ms / 1000, UTC).date()
+    return (
+        f"{agreement.agency} has no confirmed address, so nobody is written to before its "
+        f"agreement ends on {day}: tell them yourself, or have them hand in their next version at "
+        "/for-agencies"
+    )
+
+
+async def look_at_merging(config: Config, clock: Clock) -> list[Finding]:
+    """Say which agreements merge thin map cells otherwise than others, where some merge any."""
+    if config.log is None:
+        return []
+
+    async def look(database: Database, desk: RegisterDesk) -> list[Finding]:
+        async with database.read() as tx:
+            register = await desk.replayed(tx)
+        found = await asyncio.to_thread(merged_unlike, register, now_ms=clock.wall_ms())
+        warnings = [_warning("merged cells", _merging(*one)) for one in found[:SHOWN_PAIRS]]
+        if len(found) > SHOWN_PAIRS:
+            more = "or more " if len(found) == MOST_PAIRS else ""
+            warnings += [_warning("merged cells", f"{len(found) - SHOWN_PAIRS} {more}pairs more")]
+        return warnings
+
+    try:
+        return await with_register(config, look)
+    except (RelayError, WireError, OSError):
+        return []  # said elsewhere
+
+
+def _merging(agreement: Agreement, differs: MergedOtherwise) -> str:
+    other, cells = differs.other, differs.crossing or differs.cells
+    named = ", ".join(cells[:SHOWN_CELLS]) + (", …" if len(cells) > SHOWN_CELLS else "")
+    what = "across each other" if differs.crossing else "otherwise"
+    return (
+        f"{agreement.agency} (version {agreement.version}) and {other.agency} (version "
+        f"{other.version}) merge {what}: {named}. Both together can tell who lives there: have "
+        "them merge alike in their next versions"
+    )
 
 
 def look_at_maps(config: Config) -> Finding | None:

@@ -16,9 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from relay.request_ids import FACE_SCOPES
+from relay.request_ids import method_of, template_of
 
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -76,9 +75,8 @@ class Metrics:
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one answer."""
-        method = scope["method"] if scope["method"] in METHODS else "other"
         route = template_of(scope)
-        self._requests.labels(method, route, str(status)).inc()
+        self._requests.labels(method_of(scope), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def take(self, figures: Figures) -> None:
@@ -122,17 +120,6 @@ def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]
         return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return Starlette(routes=[Route("/metrics", page)])
-
-
-def template_of(scope: Scope) -> str:
-    """Return the template of the route that was found, without anything that was filled in."""
-    faces: list[Scope] = scope.get(FACE_SCOPES, [])
-    found = faces[-1] if faces else {}
-    path = getattr(found.get("route"), "path", None)
-    if not isinstance(path, str):
-        return "none"
-    mounted = str(found.get("root_path", ""))
-    return path if path == mounted else mounted + path
 
 
 _GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (

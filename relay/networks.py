@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 NETWORK_EXPECTED = "networks such as 192.0.2.0/24 or 2001:db8::/32"
 ONE_HOME_IPV6 = 64
@@ -31,6 +32,20 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
     return address
+
+
+def is_on_loopback(url: str) -> bool:
+    """Tell whether a URL leads to this machine itself, by its name or address alone."""
+    host = urlsplit(url).hostname or ""
+    address = parse_address(host)
+    if address is not None:
+        return address.is_loopback
+    return host == "localhost" or host.endswith(".localhost")  # RFC 6761, 6.3
+
+
+def is_mixed(page: str, fetched: str) -> bool:
+    """Tell whether browsers refuse to fetch one URL from a page at the other: it has no TLS."""
+    return page.startswith("https://") and not fetched.startswith("https://")
 
 
 def stranger(address: str) -> str:

@@ -2,7 +2,9 @@
 
 Whoever reports an error quotes the number, and the operator finds the lines. It is random and says
 nothing; a trusted proxy may bring its own, so that one number goes through all logs. What is logged
-stays what it was: never keys, tokens, presigned addresses, or who asked from where.
+stays what it was: never keys, tokens, presigned addresses, or who asked from where. For programs
+(`--log-format json`) each answer has a line of its own: the route's template, and nothing that was
+filled into it.
 """
 
 import json
@@ -28,10 +30,12 @@ LogFormat = Literal["text", "json"]
 Done = Callable[[Scope, int, float], None]
 """Is called with the scope, the status and how many seconds it took to begin the answer."""
 
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _NUMBER: ContextVar[str] = ContextVar("request_id", default="")
 
 log = logging.getLogger(__name__)
+answers_log = logging.getLogger("relay.answers")
 
 
 def current() -> str:
@@ -65,7 +69,7 @@ class RequestIds:
                 is_begun = True
                 MutableHeaders(scope=message)[HEADER] = number
                 status = message["status"]
-                self._done(scope, status, time.perf_counter() - begun_s)
+                self._answered(scope, status, time.perf_counter() - begun_s)
                 if status >= 500:
                     log.warning("answered %d", status)
             await send(message)
@@ -74,8 +78,15 @@ class RequestIds:
             await self._app(scope, receive, send_with_number)
         except Exception:
             if not is_begun:
-                self._done(scope, 500, time.perf_counter() - begun_s)
+                self._answered(scope, 500, time.perf_counter() - begun_s)
             raise
+
+    def _answered(self, scope: Scope, status: int, seconds: float) -> None:
+        self._done(scope, status, seconds)
+        told = {"method": method_of(scope), "route": template_of(scope), "status": status}
+        ms = round(seconds * 1000)
+        words = "%(method)s %(route)s %(status)d %(ms)d ms"
+        answers_log.info(words, {**told, "ms": ms}, extra={"answer": {**told, "ms": ms}})
 
     def _number_of(self, scope: Scope) -> str:
         client = scope.get("client")
@@ -86,11 +97,29 @@ class RequestIds:
         return secrets.token_hex(8)
 
 
+def method_of(scope: Scope) -> str:
+    """Return the method, unless somebody made it up."""
+    return str(scope["method"]) if scope["method"] in METHODS else "other"
+
+
+def template_of(scope: Scope) -> str:
+    """Return the template of the route that was found, without anything that was filled in."""
+    faces: list[Scope] = scope.get(FACE_SCOPES, [])
+    found = faces[-1] if faces else {}
+    path = getattr(found.get("route"), "path", None)
+    if not isinstance(path, str):
+        return "none"
+    mounted = str(found.get("root_path", ""))
+    return path if path == mounted else mounted + path
+
+
 def configure_logging(log_format: LogFormat) -> None:
     """Log to standard error, one line an event."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    if log_format == "text":  # people read what happens, not each question
+        answers_log.setLevel(logging.WARNING)
     for name in ("httpx2", "httpcore2"):  # they log each address, and an endpoint is a secret
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -114,7 +143,7 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         when = datetime.fromtimestamp(record.created, UTC)
-        line = {
+        line: dict[str, object] = {
             "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "part": record.name,
@@ -122,6 +151,7 @@ class JsonLines(logging.Formatter):
         }
         if number := current():
             line["request"] = number
+        line |= getattr(record, "answer", {})
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

@@ -37,7 +37,8 @@ from relay.backup.seen import (
 from relay.backup.shelving import SavedLogs, newest_notes, put_log
 from relay.backup.taking import PackageBucket, Say
 from relay.clock import Clock
-from relay.config import Config, LogConfig
+from relay.config import Config
+from relay.config_log import LogConfig
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.logs import LOGS
 from relay.custody.shelf import Bucket, Retention, Shelf

@@ -76,6 +76,11 @@ async def back_up(
 
     Of one that fails nothing is left: it would hold keys, and nobody would look after it.
     """
+    if out.resolve().is_relative_to(config.data_dir.resolve()):
+        raise BackupError(
+            f"{out} lies in {config.data_dir.resolve()}, which is to be backed up: what takes the "
+            "one takes the other. Choose a folder elsewhere, best on another machine"
+        )
     is_new = not out.exists()
     if not is_new and (not out.is_dir() or any(out.iterdir())):
         raise BackupError(f"{out} isn't empty: each backup has a folder of its own")

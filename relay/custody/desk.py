@@ -18,7 +18,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.clock import Clock
-from relay.config import LogConfig
+from relay.config_log import LogConfig
 from relay.custody.errors import KeyTaken, contradiction_in
 from relay.custody.happenings import Record
 from relay.custody.key_changes import KeyChanges
@@ -72,6 +72,7 @@ class CustodyDesk:
         self._texts = Texts(shelf=shelf, database=database)
         self._wake = asyncio.Event()
         self._register_size = 0
+        self._is_prepared = False
         logs.on_published("register", self._on_register)
         logs.on_published("custody", self._on_custody)
 
@@ -94,9 +95,17 @@ class CustodyDesk:
         self.logs.wake("custody")
         self._wake.set()
 
+    async def compare(self) -> None:
+        """Raise LogContradicts if the logs mustn't go on, as far as the bucket can tell now."""
+        await self._shelf.prepare()
+        self._is_prepared = True
+        await self.logs.compare()
+
     async def run(self) -> None:
         """Run both logs until cancelled; raises LogContradicts if they mustn't go on."""
-        await self._shelf.prepare()
+        if not self._is_prepared:
+            await self._shelf.prepare()
+        self._is_prepared = False
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.logs.run(), name="logs")

@@ -125,6 +125,11 @@ class Logs(LogEntries):
         """Return a log's name in its checkpoints."""
         return self._writers[log].origin
 
+    async def compare(self) -> None:
+        """Raise LogContradicts if the world has seen more of a log than the database has."""
+        for writer in self._writers.values():
+            await writer.compare()
+
     async def run(self) -> None:
         """Sequence both logs until cancelled; raises LogContradicts."""
         async with asyncio.TaskGroup() as group:

@@ -114,6 +114,19 @@ class LogWriter:
                 async with self._database.begin() as tx:
                     await logs.let_go(tx, self.name, holder=self._holder)
 
+    async def compare(self) -> None:
+        """Raise LogContradicts if this database is older than what the world has seen.
+
+        Only looks, so it needs no turn: another relay may publish meanwhile. What the bucket has is
+        read first, since the database is never behind it.
+        """
+        note = await self._shelf.checkpoint(self.name)
+        async with self._database.read() as tx:
+            head = await logs.get_head(tx, self.name)
+        if note is None and head.published is not None:
+            note = await self._shelf.checkpoint(self.name)
+        await self._check_checkpoint(note, head)
+
     async def step(self) -> bool:
         """Do what is to be done now, if it is this relay's turn; True if more waits."""
         async with self._database.begin() as tx:
@@ -261,7 +274,12 @@ class LogWriter:
 
     async def _check_published(self, head: Head) -> None:
         """Refuse to go on from a database that is older than what the world has seen."""
-        note = await self._shelf.checkpoint(self.name)
+        await self._check_checkpoint(await self._shelf.checkpoint(self.name), head)
+        if head.published is not None:
+            await self._finish_stamps()
+        self._is_checked = True
+
+    async def _check_checkpoint(self, note: bytes | None, head: Head) -> None:
         if note is not None:
             await self._check_against(parse_checkpoint(parse_note(note).text), head)
         elif head.published is not None:
@@ -270,9 +288,6 @@ class LogWriter:
                 "none of them. If it is lost, nobody knows whether this database is the newest: "
                 "doorward-relay backup and then restore ask the witnesses and make the files again"
             )
-        if head.published is not None:
-            await self._finish_stamps()
-        self._is_checked = True
 
     async def _check_against(self, seen: Checkpoint, head: Head) -> None:
         restored = (

@@ -19,6 +19,7 @@ from relay.store.database import Database
 
 AT_ONCE = 16
 AGAIN_S = 5.0
+BROKER_S = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +86,29 @@ class Revocations:
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:
-    """Revoke a doorbell, also from another process than the relay's."""
+    """Revoke a doorbell, by a bus that is connected."""
+    await _record(device, database=database, clock=clock)
+    await bus.announce_revocation(device)
+
+
+async def revoke_beside(
+    device: str, *, bus: Bus, database: Database, clock: Clock, timeout_s: float = BROKER_S
+) -> None:
+    """Revoke from another process than the relay's, whose broker may be away (BusUnavailable)."""
+    await _record(device, database=database, clock=clock)
+    try:
+        async with asyncio.timeout(timeout_s):
+            await bus.connect()
+    except TimeoutError as error:
+        raise BusUnavailable(
+            f"{device} is revoked in the database, but the broker doesn't answer, so a relay that "
+            "runs doesn't know: start the broker and say this again"
+        ) from error
+    await bus.announce_revocation(device)
+
+
+async def _record(device: str, *, database: Database, clock: Clock) -> None:
     async with database.begin() as tx:
         if await fleet.get(tx, device) is None:
             raise UnknownDoorbell(f"no doorbell {device} is enrolled here")
         await fleet.revoke(tx, device, revoked_ms=clock.wall_ms())
-    await bus.announce_revocation(device)

@@ -9,15 +9,24 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from relay.clock import SystemClock
+from relay.config_people import NO_LIMITS, LimitsConfig
+from relay.web.packed_files import PackedFiles
+from relay.web.rate_limits import FILES, ClientAddress, RateLimits
 from relay.web.security import MAY_ASK_FOR_MICROPHONE, SecurityHeaders, page_policy
 
 BUNDLE = Path(__file__).parents[1] / "owner_app"
 
 
-def build_app_server(relay_url: str, *, bundle: Path = BUNDLE, is_https: bool = False) -> ASGIApp:
+def build_app_server(
+    relay_url: str,
+    *,
+    bundle: Path = BUNDLE,
+    is_https: bool = False,
+    limits: LimitsConfig = NO_LIMITS,
+) -> ASGIApp:
     """Return the app that serves `bundle` for the relay at `relay_url`."""
 
     async def config(_request: Request) -> Response:
@@ -26,11 +35,19 @@ def build_app_server(relay_url: str, *, bundle: Path = BUNDLE, is_https: bool = 
     app = Starlette(
         routes=[
             Route("/config.json", config),
-            Mount("/", StaticFiles(directory=bundle, html=True)),
+            Mount("/", PackedFiles(directory=bundle, html=True)),
         ]
     )
-    return SecurityHeaders(
+    limited = RateLimits(
         app,
+        clock=SystemClock(),
+        pages=None,
+        owner_origins=(),
+        factor=limits.factor,
+        class_of=lambda *_: FILES,
+    )
+    return SecurityHeaders(
+        ClientAddress(limited, limits.trusted_proxies),  # a proxy on this machine says who asks
         policy=page_policy(connect=(relay_url,)),
         is_https=is_https,
         # The microphone is asked for when an owner first talks, and not before.

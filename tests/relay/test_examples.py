@@ -10,6 +10,7 @@ import pytest
 
 from firmware.protocol.events import PackageReady
 from relay.config import load
+from relay.config_values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.init import nats_conf
 from relay.web.agency.padding import PADDED_TYPES
@@ -72,9 +73,18 @@ def test_no_example_undoes_the_padding() -> None:
     assert "encode" not in words
 
 
+def test_the_relay_itself_opens_uploads_and_erases_in_the_store() -> None:
+    """It has no other address of the store than everybody's. Seen to be refused (405) without."""
+    store = CADDYFILE.read_text().partition("store.example {\n")[2].partition("\n}\n")[0]
+    lines = [line.strip() for line in store.splitlines()]
+    at, handled = lines.index("@relay {"), lines.index("handle @relay {")
+    assert lines[at + 1 : at + 3] == ["method POST DELETE", "remote_ip 127.0.0.1 ::1"]
+    assert lines[handled + 1] == "reverse_proxy 127.0.0.1:8405"
+
+
 def test_the_broker_sees_what_its_settings_name_and_no_other_file_of_the_relay() -> None:
     folder = "/var/lib/doorward"
-    conf = nats_conf(Path(folder), BrokerKeys.create(), 8404, 8403)
+    conf = nats_conf(Path(folder), BrokerKeys.create(), 8404, Address(host="0.0.0.0", port=8403))
     named = {f"{folder}/nats.conf", *re.findall(rf'"({folder}/[^"]+)"', conf)}
     unit = (EXAMPLES / "doorward-nats.service").read_text()
     bound = " ".join(re.findall(r"^Bind(?:ReadOnly)?Paths=(.*)$", unit, re.MULTILINE)).split()

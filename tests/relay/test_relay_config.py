@@ -10,7 +10,9 @@ import pytest
 
 import relay
 from relay.__main__ import main
-from relay.config import LiveConfig, LogConfig, PushConfig, load, parse
+from relay.config import load, parse
+from relay.config_live import LiveConfig, PushConfig
+from relay.config_log import LogConfig
 from relay.config_values import parse_ice_url
 from relay.errors import ConfigError
 
@@ -76,6 +78,11 @@ def refuses_without(key: str) -> bool:
         ("public_url", "ftp://localhost"),
         ("public_url", "http://localhost:99999"),
         ("owner_origin", "http://localhost:8400"),
+        ("public_url", "http://relay.test"),
+        ("public_url", "http://127.0.0.1.relay.test"),
+        ("public_url", "http://192.0.2.7:8400"),
+        ("owner_origin", "http://door.test"),
+        ("more_owner_origins", ["http://door.test"]),
         ("more_owner_origins", "http://localhost:8420"),
         ("more_owner_origins", ["http://localhost:8420/"]),
         ("more_owner_origins", ["http://localhost:8420", "http://localhost:8420"]),
@@ -187,7 +194,7 @@ def test_without_a_live_table_nothing_outside_is_asked() -> None:
     [
         ("https://relay.test", "", "https://relay.test"),
         ("https://relay.test", "mailto:me@relay.test", "mailto:me@relay.test"),
-        ("http://relay.test", "", None),
+        ("http://localhost:8400", "", None),
     ],
 )
 def test_push_services_are_told_a_contact_that_they_accept(

@@ -93,6 +93,35 @@ async def test_every_line_of_a_request_has_its_number(caplog: pytest.LogCaptureF
     assert as_text.endswith(f"greeting ann [{number}]")
 
 
+async def test_each_answer_has_a_line_that_names_no_thing() -> None:
+    lines: list[dict[str, object]] = []
+
+    class Keeping(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(json.loads(JsonLines().format(record)))
+
+    answers, handler = logging.getLogger("relay.answers"), Keeping()
+    answers.addHandler(handler)
+    answers.setLevel(logging.INFO)
+    async with browser(numbered(Metrics())) as client:
+        found = await client.get("/api/greet/secret-device?secret=1")
+        await client.get("/secret/place")
+        await client.request("SECRET", "/fail")
+        await client.get("/fail")
+    answers.removeHandler(handler)
+    answers.setLevel(logging.NOTSET)
+    assert [(line["method"], line["route"], line["status"]) for line in lines] == [
+        ("GET", "/api/greet/{name}", 200),
+        ("GET", "none", 404),
+        ("other", "/fail", 405),
+        ("GET", "/fail", 500),
+    ]
+    assert lines[0]["request"] == found.headers["x-request-id"]
+    assert all(isinstance(line["ms"], int) and line["level"] == "info" for line in lines)
+    assert "secret" not in json.dumps(lines).lower()
+    assert "127.0.0.1" not in json.dumps(lines)
+
+
 def test_a_line_stays_one_line_and_tells_no_address() -> None:
     record = logging.LogRecord("a", logging.ERROR, "", 0, "two\nlines %s", ("x",), None)
     line = JsonLines().format(record)
