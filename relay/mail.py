@@ -1,7 +1,8 @@
 """Letters by e-mail, handed to the operator's own mail server (SMTP). aiosmtplib is used here only.
 
-Nothing secret goes by mail but a code that proves an address. Delivery is the server's matter: what
-is told here is only whether it took the letter.
+Nothing secret goes by mail but a code that proves an address, and invitations, which work once: a
+colleague's account may do nothing yet, and an administrator's of the relay may at once. Delivery
+is the server's matter: what is told here is only whether it took the letter.
 """
 
 import ssl

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from firmware.protocol.encoding import new_id
-from firmware.protocol.passkeys import PasskeyKey
+from firmware.protocol.passkeys import Assertion, PasskeyKey
 from relay.clock import Clock
 from relay.people.callers import NOBODY, Caller
 from relay.people.errors import SignInRefused
@@ -29,7 +29,7 @@ from relay.people.passkeys import (
 from relay.people.secrets import hash_of
 from relay.people.sessions import open_session
 from relay.store import people
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 from relay.store.people import Account, Ceremony, Credential, Invitation
 
 MAX_NAME_CHARS = 80
@@ -170,27 +170,63 @@ class Ceremonies:
         ceremony = await self._take("login", ceremony_id)
         assertion = parse_login(credential)
         async with self._database.begin() as tx:
-            known = await people.find_credential(tx, assertion.credential_id)
-            account = None if known is None else await people.find_account(tx, known.account_id)
-            if known is None or account is None or account.role != self._role:
-                raise SignInRefused("passkey", "this passkey isn't registered here")
-            if known.is_demo and not self._site.has_demo_passkeys:
-                raise SignInRefused("demo_passkey", "this relay takes no demo passkeys")
-            self._lockout.check(caller.address, account.id)
-            key = passkey_of(known)
-            try:
-                count = check_login(assertion, key, ceremony.challenge)
-                # WebAuthn 7.2 step 22: a counter that doesn't rise means a cloned authenticator.
-                if (count or known.sign_count) and count <= known.sign_count:
-                    words = "this passkey's counter went back; was it copied?"
-                    raise SignInRefused("passkey", words)
-            except SignInRefused:
-                self._lockout.failed(caller.address, account.id)
-                raise
-            await people.set_sign_count(tx, known.credential_id, count)
+            account, key = await self._check(tx, assertion, ceremony.challenge, caller)
             token = await open_session(tx, account, self._clock.wall_ms(), caller)
         self._lockout.succeeded(caller.address, account.id)
         return SignedIn(token=token, account=account, passkey=key)
+
+    async def start_confirming(self, what: str, session_id: str) -> Started:
+        """Ask somebody who is signed in for a passkey anew, because of `what` they are to do."""
+        challenge = secrets.token_bytes(32)
+        data = json.dumps({"session_id": session_id})
+        ceremony_id = await self._store(f"confirm-{what}", challenge, data)
+        return Started(
+            ceremony_id=ceremony_id, options=login_options(self._site, challenge=challenge)
+        )
+
+    async def finish_confirming(
+        self,
+        what: str,
+        session_id: str,
+        ceremony_id: str,
+        credential: dict[str, Any],  # Any: WebAuthn's own JSON
+        caller: Caller = NOBODY,
+    ) -> Account:
+        """Return whose passkey answered, in the session that asked; nobody is signed in by it.
+
+        Whether it is the right account's, the caller decides.
+        """
+        ceremony = await self._take(f"confirm-{what}", ceremony_id)
+        if json.loads(ceremony.data)["session_id"] != session_id:
+            raise SignInRefused("ceremony", "that was begun in another session; start again")
+        assertion = parse_login(credential)
+        async with self._database.begin() as tx:
+            account, _ = await self._check(tx, assertion, ceremony.challenge, caller)
+        self._lockout.succeeded(caller.address, account.id)
+        return account
+
+    async def _check(
+        self, tx: Transaction, assertion: Assertion, challenge: bytes, caller: Caller
+    ) -> tuple[Account, PasskeyKey]:
+        """Return whose passkey answered this challenge, or raise SignInRefused, AskedTooOften."""
+        known = await people.find_credential(tx, assertion.credential_id)
+        account = None if known is None else await people.find_account(tx, known.account_id)
+        if known is None or account is None or account.role != self._role:
+            raise SignInRefused("passkey", "this passkey isn't registered here")
+        if known.is_demo and not self._site.has_demo_passkeys:
+            raise SignInRefused("demo_passkey", "this relay takes no demo passkeys")
+        self._lockout.check(caller.address, account.id)
+        key = passkey_of(known)
+        try:
+            count = check_login(assertion, key, challenge)
+            # WebAuthn 7.2 step 22: a counter that doesn't rise means a cloned authenticator.
+            if (count or known.sign_count) and count <= known.sign_count:
+                raise SignInRefused("passkey", "this passkey's counter went back; was it copied?")
+        except SignInRefused:
+            self._lockout.failed(caller.address, account.id)
+            raise
+        await people.set_sign_count(tx, known.credential_id, count)
+        return account, key
 
     def _site_at(self, origin: str) -> Site:
         """Return the site of an origin; the first one for whoever names none that there is.

@@ -16,8 +16,11 @@ SignInReason = Literal[
     "passkey_known",
     "demo_passkey",
     "suspended",
+    "suspended_by_agency",
     "network",
     "oidc",
+    "oidc_known",
+    "oidc_stale",
 ]
 
 

@@ -8,7 +8,7 @@ passkey, as always.
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from firmware.protocol.encoding import new_id
@@ -21,10 +21,12 @@ from relay.people.oidc_provider import Provider
 from relay.people.secrets import hash_of, new_secret
 from relay.people.sessions import open_session
 from relay.store import agency_settings, oidc, people
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 from relay.store.people import Account, Ceremony
 
 PURPOSE = "officer/oidc"
+FOUND_PURPOSE = "officer/oidc-found"
+MERGE_PURPOSE = "officer/oidc-merge"
 LOGIN_TIMEOUT_MS = 10 * 60 * 1000
 MAX_SUBJECT_CHARS = 255
 
@@ -45,6 +47,24 @@ class OidcSignedIn:
 
     token: str
     account: Account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """Whoever is signed in, in which session, and wants their agency's sign-in linked."""
+
+    account_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcFound:
+    """Somebody was found for an account to be linked with: nothing is linked yet.
+
+    `binding` stays in that browser; see oidc_links.py.
+    """
+
+    binding: str
 
 
 class Oidc:
@@ -78,12 +98,22 @@ class Oidc:
         """Whose officers may sign in so."""
         return tuple(self._providers)
 
-    async def start(self, agency: str) -> StartedOidc:
-        """Return where an agency's officer signs in, or raise SignInRefused."""
+    def issuer_of(self, agency: str) -> str | None:
+        """Return who signs an agency's officers in; None if nobody does."""
+        found = self._providers.get(agency)
+        return None if found is None else found.config.issuer
+
+    async def start(self, agency: str, *, asker: Asker | None = None) -> StartedOidc:
+        """Return where an agency's officer signs in, or raise SignInRefused.
+
+        With `asker` it is to be linked: whoever is found there isn't signed in here.
+        """
         provider = self._provider_of(agency)
         state, nonce, verifier, binding = (new_secret() for _ in range(4))
         url = await provider.authorization_url(state=state, nonce=nonce, verifier=verifier)
-        data = {"agency": agency, "nonce": nonce, "verifier": verifier}
+        data: Json = {"agency": agency, "nonce": nonce, "verifier": verifier}
+        if asker is not None:
+            data["asker"] = asdict(asker)
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
             await people.add_ceremony(
@@ -98,8 +128,8 @@ class Oidc:
 
     async def finish(
         self, answer: Mapping[str, str], binding: str, caller: Caller = NOBODY
-    ) -> OidcSignedIn:
-        """Check what the provider sent the browser back with, and sign in.
+    ) -> OidcSignedIn | OidcFound:
+        """Check what the provider sent the browser back with, and sign in or keep who was found.
 
         `binding` is what `start` left in this browser: else one could be signed in as another.
         """
@@ -109,6 +139,8 @@ class Oidc:
         if "error" in answer:
             raise SignInRefused("oidc", "your agency's sign-in refused, or you stopped it there")
         claims = await provider.claims_of(answer, nonce=begun["nonce"], verifier=begun["verifier"])
+        if "asker" in begun:
+            return await self._keep_found(provider.config, claims, begun["asker"])
         return await self._sign_in(provider.config, claims, caller)
 
     def _provider_of(self, agency: str) -> Provider:
@@ -128,14 +160,33 @@ class Oidc:
             raise SignInRefused("ceremony", "that was begun in another browser; start again here")
         return ceremony
 
+    async def _keep_found(self, provider: OidcConfig, claims: Json, asker: Json) -> OidcFound:
+        """Keep whom the provider named until the asker, in their own session, says that it is so.
+
+        The way back comes from the provider's site, so the session's cookie isn't with it.
+        """
+        subject, now_ms, binding = _subject(claims), self._clock.wall_ms(), new_secret()
+        async with self._database.begin() as tx:
+            await _check_claims(tx, provider, claims)
+            if await oidc.find_account_id(tx, provider.issuer, subject) is not None:
+                raise SignInRefused("oidc_known", "this sign-in opens an account here already")
+            found = {"issuer": provider.issuer, "subject": subject, "email": claims["email"]}
+            await people.add_ceremony(
+                tx,
+                hash_of(binding),
+                purpose=FOUND_PURPOSE,
+                ceremony=Ceremony(challenge=b"-", data=json.dumps(asker | found)),
+                now_ms=now_ms,
+                expires_ms=now_ms + LOGIN_TIMEOUT_MS,
+            )
+        return OidcFound(binding=binding)
+
     async def _sign_in(
         self, provider: OidcConfig, claims: Json, caller: Caller, *, is_again: bool = False
     ) -> OidcSignedIn:
         subject, now_ms = _subject(claims), self._clock.wall_ms()
         async with self._database.begin() as tx:
-            settings = await agency_settings.find(tx, provider.agency)
-            _check_email(claims, settings.email_domain or provider.email_domain)
-            _check_required(claims, provider.required_claim)
+            await _check_claims(tx, provider, claims)
             known_id = await oidc.find_account_id(tx, provider.issuer, subject)
             if known_id is not None:
                 account = await people.find_account(tx, known_id)
@@ -173,6 +224,13 @@ def _subject(claims: Json) -> str:
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_CHARS:
         raise SignInRefused("oidc", "your agency's sign-in doesn't say who you are")
     return subject
+
+
+async def _check_claims(tx: Transaction, provider: OidcConfig, claims: Json) -> None:
+    """Raise SignInRefused unless the provider says that it is somebody of its agency's own."""
+    settings = await agency_settings.find(tx, provider.agency)
+    _check_email(claims, settings.email_domain or provider.email_domain)
+    _check_required(claims, provider.required_claim)
 
 
 def _check_email(claims: Json, domain: str | None) -> None:

@@ -82,11 +82,13 @@ class Reads:
             await self._write_down(tx, admin, account_id, "restored")
         return True
 
-    async def open_request(self, admin: Account, officer_ids: Collection[str]) -> None:
+    async def open_request(
+        self, admin: Account, officer_ids: Collection[str], *, case_number: str
+    ) -> None:
         """Write down for each of its officers that a request that nobody else reads is opened."""
         async with self._database.begin() as tx:
             for officer_id in officer_ids:
-                await self._write_down(tx, admin, officer_id, "request")
+                await self._write_down(tx, admin, officer_id, "request", about=case_number)
 
     async def of_account(self, account_id: str) -> list[AdminRead]:
         """Return the newest that administrators looked at or did, for whom it is about."""
@@ -100,12 +102,21 @@ class Reads:
         account = await people.find_account(tx, account_id)
         return account is not None and account.role in reads.SHOWN_ROLES
 
-    async def _write_down(self, tx: Transaction, admin: Account, about: str, what: What) -> None:
+    async def _write_down(
+        self,
+        tx: Transaction,
+        admin: Account,
+        account_id: str,
+        what: What,
+        *,
+        about: str | None = None,
+    ) -> None:
         await reads.add_read(
             tx,
             new_id(),
             admin_id=admin.id,
-            account_id=about,
+            account_id=account_id,
             what=what,
+            about=about,
             now_ms=self._clock.wall_ms(),
         )

@@ -32,8 +32,7 @@ async def open_session(
     tx: Transaction, account: Account, now_ms: int, caller: Caller = NOBODY
 ) -> str:
     """Return the token of a new session, or raise SignInRefused."""
-    if account.suspended_ms is not None:
-        raise SignInRefused("suspended", "this account is suspended; ask who runs this relay")
+    check_open(account)
     settings = await _settings_of(tx, account)
     if not _is_from_inside(settings, caller):
         raise SignInRefused(
@@ -55,6 +54,16 @@ async def open_session(
     )
     await sessions.add(tx, hash_of(token), session)
     return token
+
+
+def check_open(account: Account) -> None:
+    """Raise SignInRefused if an account is suspended."""
+    if account.suspended_ms is None:
+        return
+    if account.suspended_by == "agency":
+        words = "your agency suspended this account; ask its administrator"
+        raise SignInRefused("suspended_by_agency", words)
+    raise SignInRefused("suspended", "this account is suspended; ask who runs this relay")
 
 
 class Sessions:

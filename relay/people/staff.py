@@ -1,12 +1,21 @@
-"""An agency's people, as its own administrator sees them: who they are, and their sessions."""
+"""An agency's people, as its own administrator sees them: who they are, and their sessions.
+
+An administrator shuts colleagues out and lets them in again, never themselves, and never against
+the relay's operator; whom it is about reads it (relay/people/reads.py).
+"""
 
 from dataclasses import dataclass
 
+from firmware.protocol.encoding import new_id
+from firmware.protocol.passkeys import PasskeyKey
 from relay.clock import Clock
+from relay.errors import RelayError
+from relay.people.ceremonies import passkey_of
 from relay.people.invitations import invite_officer
-from relay.store import people, sessions
-from relay.store.database import Database
+from relay.store import people, reads, sessions
+from relay.store.database import Database, Transaction
 from relay.store.people import Account
+from relay.store.reads import What
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +26,14 @@ class Colleague:
     has_passkey: bool
     session_count: int
     seen_ms: int | None
+
+
+class StaffRefused(RelayError):
+    """Somebody can't be shut out or let in again; `reason` says why: own, suspended, operator."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class Staff:
@@ -54,7 +71,66 @@ class Staff:
         async with self._database.read() as tx:
             return bool(await people.list_credentials(tx, account.id))
 
+    async def find_passkey(self, account: Account) -> PasskeyKey | None:
+        """Return an account's passkey as its agency certifies it."""
+        async with self._database.read() as tx:
+            known = await people.list_credentials(tx, account.id)
+        return passkey_of(known[0]) if known else None
+
+    async def suspend(self, admin: Account, account_id: str) -> bool:
+        """Sign a colleague out everywhere, and in no more; False if there is none such.
+
+        Raises StaffRefused. Of two administrators who shut each other out, one stays in.
+        """
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            colleague = await _colleague(tx, admin, account_id)
+            if colleague is None:
+                return False
+            if colleague.suspended_ms is None:
+                await reads.suspend_account(tx, colleague.id, now_ms, by="agency")
+                await _write_down(tx, admin, colleague, "agency_suspended", now_ms)
+        return True
+
+    async def restore(self, admin: Account, account_id: str) -> bool:
+        """Let a colleague sign in again whom the agency shut out; False if there is none such.
+
+        Raises StaffRefused: what the relay's operator did, an agency can't undo.
+        """
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            colleague = await _colleague(tx, admin, account_id)
+            if colleague is None:
+                return False
+            if colleague.suspended_ms is not None:
+                if colleague.suspended_by != "agency":
+                    words = "the relay's operator suspended this account: ask them"
+                    raise StaffRefused("operator", words)
+                await reads.restore_account(tx, colleague.id)
+                await _write_down(tx, admin, colleague, "agency_restored", now_ms)
+        return True
+
     async def invite(self, agency: str, email: str) -> str:
         """Return a new invitation for a colleague at a checked address."""
         async with self._database.begin() as tx:
             return await invite_officer(tx, self._clock.wall_ms(), agency=agency, email=email)
+
+
+async def _colleague(tx: Transaction, admin: Account, account_id: str) -> Account | None:
+    """Return a colleague of whoever may act now; None if the agency has none such."""
+    if account_id == admin.id:
+        raise StaffRefused("own", "this is your own account: a colleague does that")
+    acting = await people.find_account(tx, admin.id)
+    if acting is None or acting.suspended_ms is not None:
+        raise StaffRefused("suspended", "your own account was suspended just now")
+    found = await people.find_account(tx, account_id)
+    is_theirs = found is not None and (found.role, found.agency) == ("officer", acting.agency)
+    return found if is_theirs else None
+
+
+async def _write_down(
+    tx: Transaction, admin: Account, about: Account, what: What, now_ms: int
+) -> None:
+    await reads.add_read(
+        tx, new_id(), admin_id=admin.id, account_id=about.id, what=what, now_ms=now_ms
+    )

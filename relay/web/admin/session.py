@@ -3,7 +3,6 @@
 A route asks for an administrator unless it says that it is for anybody.
 """
 
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -13,16 +12,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from relay.allowances import charge
 from relay.store.people import Account
 from relay.web.admin.services import AdminServices
 from relay.web.answers import PageError
-from relay.web.callers import calling
-from relay.web.forms import read_form
+from relay.web.face import CSRF_HEADER, Face, check_origin
+from relay.web.forms import check_csrf, read_form
 
-COOKIE = "dw_admin"
-COOKIE_PATH = "/admin"
-CSRF_HEADER = "x-csrf"
+FACE = Face(
+    name="admin",
+    role="admin",
+    welcome=lambda signed_in: {"admin": {"name": signed_in.account.name}},
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Rule = Literal["anybody", "admin"]
@@ -34,6 +34,7 @@ class Admin:
 
     account: Account
     csrf: str
+    session_id: str
 
 
 class AdminRoute(Route):
@@ -80,14 +81,10 @@ async def find_admin(request: Request) -> Admin | None:
 
 
 async def _look_up(request: Request) -> Admin | None:
-    token = request.cookies.get(COOKIE, "")
-    if not token:
-        return None
-    session = await services_of(request).sessions.find(token, "admin", calling(request))
+    session = await FACE.find_session(request)
     if session is None:
         return None
-    charge(request.state, session.account.id)
-    return Admin(account=session.account, csrf=session.csrf)
+    return Admin(account=session.account, csrf=session.csrf, session_id=session.id)
 
 
 async def require_admin(request: Request) -> Admin:
@@ -109,36 +106,10 @@ async def require_admin_post(request: Request) -> Admin:
     """As require_admin, for what a module of the page sends: demands the CSRF header."""
     check_origin(request)
     admin = await require_admin(request)
-    token = request.headers.get(CSRF_HEADER, "")
-    if not secrets.compare_digest(token.encode(), admin.csrf.encode()):
-        raise PageError(403, "csrf", "the page is out of date; load it again")
+    check_csrf(request.headers.get(CSRF_HEADER, ""), admin.csrf)
     return admin
-
-
-def check_origin(request: Request) -> None:
-    """Refuse what another site's page sent."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin != services_of(request).site.origin:
-        raise PageError(403, "origin", "sent by another site's page")
 
 
 def done(path: str, what: str) -> Response:
     """Return the way to the page that says what was done, so that a reload does nothing again."""
     return RedirectResponse(f"{path}?done={what}", status_code=303)
-
-
-def set_session(request: Request, response: Response, token: str) -> None:
-    """Give the browser its session."""
-    response.set_cookie(
-        COOKIE,
-        token,
-        path=COOKIE_PATH,
-        httponly=True,
-        samesite="strict",
-        secure=services_of(request).site.origin.startswith("https://"),
-    )
-
-
-def clear_session(response: Response) -> None:
-    """Take the session back."""
-    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="strict")

@@ -19,11 +19,15 @@ EVERYBODY: Final[frozenset[Who]] = frozenset(get_args(Who))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a route needs; `is_always` opens it before the agency's first day too."""
+    """What a route needs; `is_always` opens it before the agency's first day too.
+
+    `is_counted` keeps out whose certificate doesn't count yet (R17): a stolen key makes one today.
+    """
 
     need: Need = "session"
     roles: frozenset[Who] = frozenset()
     is_always: bool = False
+    is_counted: bool = False
 
 
 def _who(*roles: Who) -> frozenset[Who]:
@@ -38,15 +42,21 @@ RULES: Final[dict[str, Rule]] = {
     "own.reads": Rule(roles=EVERYBODY, is_always=True),
     "own.standing": Rule(roles=EVERYBODY),
     "own.passkey": Rule(roles=_who("newcomer")),
+    "own.file": Rule(roles=EVERYBODY - {"revoked"}),
+    # Whoever was revoked has nothing to link; signing in by what is linked stays as it is.
+    "own.ways": Rule(roles=EVERYBODY - {"revoked"}),
     "colleagues": Rule(roles=EVERYBODY - {"revoked"}),
     "requests.read": Rule(roles=_who("newcomer", "officer", "approver", "records")),
+    # What colleagues have on the desk: whom the agency hasn't certified sees only their own of it.
+    "requests.unpublished": Rule(roles=_who("officer", "approver", "records")),
     # A newcomer may begin; the desk refuses what isn't signed by a certified passkey.
     "requests.write": Rule(roles=_who("newcomer", "officer", "approver")),
     "evidence.read": Rule(roles=_who("officer", "approver", "records")),
+    "evidence.download": Rule(roles=_who("officer", "approver", "records"), is_counted=True),
     "outcomes.file": Rule(roles=_who("officer", "approver", "records")),
     # The agency's administrator sees neither requests nor evidence.
-    "staff": Rule(roles=_who("admin")),
-    "settings": Rule(roles=_who("admin")),
+    "staff": Rule(roles=_who("admin"), is_counted=True),
+    "settings": Rule(roles=_who("admin"), is_counted=True),
 }
 
 
@@ -61,6 +71,12 @@ def who_of(standing: Standing) -> Who:
             return "newcomer"
 
 
-def may(who: Who, rule: str) -> bool:
-    """Tell whether a signed-in person of this part is let in by a rule."""
-    return who in RULES[rule].roles
+def may(standing: Standing, rule: str) -> bool:
+    """Tell whether a signed-in person who stands like this is let in by a rule."""
+    asked = RULES[rule]
+    return who_of(standing) in asked.roles and has_counted(standing, asked)
+
+
+def has_counted(standing: Standing, rule: Rule) -> bool:
+    """Tell whether a person's certificate counts by now, where a rule wants that."""
+    return standing.state == "valid" or not rule.is_counted

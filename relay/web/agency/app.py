@@ -14,13 +14,16 @@ from relay.custody.happenings import AnswerRefused
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError
 from relay.evidence.deletions import DeletionUnknown
 from relay.people.errors import SignInRefused
+from relay.request.checking import limit_values
 from relay.request.drafts import DraftRefused
 from relay.request.rules import RequestRefused
 from relay.web.agency import (
     appeals,
     asking,
+    dashboard,
     drafts,
     evidence,
+    linking,
     officers,
     oidc,
     outcomes,
@@ -31,17 +34,19 @@ from relay.web.agency import (
     sign_in,
 )
 from relay.web.agency.padding import PaddedAnswers
+from relay.web.agency.problems import refusal_text
 from relay.web.agency.services import AgencyServices
-from relay.web.agency.session import GuardedRoute, get, post, services_of
+from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
 from relay.web.answers import PageError, error_json, is_form, wants_json, with_retry_after
 from relay.web.unexpected import on_mistake
 
 CONFLICTS = frozenset({"id_taken", "state"})
-FORBIDDEN = frozenset({"demo_passkey", "suspended", "network"})
+FORBIDDEN = frozenset({"demo_passkey", "suspended", "suspended_by_agency", "network"})
 LIMITS = frozenset({"open_limit", "case_limit", "area_quiet"})
 EXPLAINED = frozenset({
     *("role", "uncertified", "officer", "agreement", "csrf"),
-    *("network", "suspended", "ceremony", "oidc", "too_often"),
+    *("network", "suspended", "suspended_by_agency", "ceremony", "oidc", "oidc_known"),
+    *("too_often", "not_yet"),
 })  # fmt: skip
 """What the page says more about than that it didn't work."""
 
@@ -60,16 +65,18 @@ def build_agency(services: AgencyServices) -> Starlette:
 def agency_routes() -> list[GuardedRoute]:
     """Return every route, each with its rule in access.py."""
     return [
-        get("/agency", sign_in.home, "anybody"),
-        get("/agency/join", sign_in.join, "anybody"),
-        post("/agency/register/options", sign_in.register_options, "anybody"),
-        post("/agency/register/verify", sign_in.register_verify, "anybody"),
-        post("/agency/login/options", sign_in.login_options, "anybody"),
-        post("/agency/login/verify", sign_in.login_verify, "anybody"),
+        get("/agency", dashboard.home, "anybody"),
+        get("/agency/join", FACE.join, "anybody"),
+        post("/agency/register/options", FACE.register_options, "anybody"),
+        post("/agency/register/verify", FACE.register_verify, "anybody"),
+        post("/agency/login/options", FACE.login_options, "anybody"),
+        post("/agency/login/verify", FACE.login_verify, "anybody"),
         post("/agency/logout", sign_in.logout, "own.sessions"),
         get("/agency/oidc/start", oidc.start, "anybody"),
         get("/agency/oidc/callback", oidc.callback, "anybody"),
+        *linking.ROUTES,
         get("/agency/passkey", sign_in.passkey_page, "own.passkey"),
+        get("/agency/officer.json", sign_in.own_file, "own.file"),
         post("/agency/passkey/options", sign_in.passkey_options, "own.passkey"),
         post("/agency/passkey/verify", sign_in.passkey_verify, "own.passkey"),
         get("/agency/sessions", sessions.own_page, "own.sessions"),
@@ -78,6 +85,8 @@ def agency_routes() -> list[GuardedRoute]:
         post("/agency/staff/invitations", officers.invite, "staff"),
         get("/agency/staff/{officer_id}", officers.show_page, "staff"),
         post("/agency/staff/{officer_id}/sessions/end", officers.end_sessions, "staff"),
+        post("/agency/staff/{officer_id}/suspend", officers.suspend, "staff"),
+        post("/agency/staff/{officer_id}/restore", officers.restore, "staff"),
         get("/agency/settings", officers.settings_page, "settings"),
         post("/agency/settings", officers.change_settings, "settings"),
         post("/agency/officers/{officer_id}/certificate", sign_in.put_certificate, "signed"),
@@ -100,11 +109,12 @@ def agency_routes() -> list[GuardedRoute]:
         post("/agency/requests/{request_id}/cosign", requests.cosign, "requests.write"),
         post("/agency/requests/{request_id}/take-back", requests.take_back, "requests.write"),
         post("/agency/requests/{request_id}/withdraw", requests.withdraw, "requests.write"),
+        post("/agency/requests/{request_id}/again", requests.write_anew, "requests.write"),
         post("/agency/requests/{request_id}/appeal", appeals.appeal, "requests.write"),
         get("/agency/reads", reads.list_page, "own.reads"),
         get("/agency/evidence", evidence.list_page, "evidence.read"),
         get("/agency/evidence/{package_id}", evidence.open_page, "evidence.read"),
-        post("/agency/evidence/{package_id}/download", evidence.download, "evidence.read"),
+        post("/agency/evidence/{package_id}/download", evidence.download, "evidence.download"),
         post("/agency/evidence/{package_id}/deletion-answer", evidence.answer_deletion, "signed"),
         post("/agency/evidence/{package_id}/answer", evidence.upload_answer, "evidence.read"),
         get("/agency/outcomes", outcomes.list_page, "outcomes.file"),
@@ -120,14 +130,15 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _answer(request: Request, error: Exception) -> Response:
     status, code = _classify(error)
-    message = error.detail if isinstance(error, HTTPException) else str(error)
+    told = await _told(request, error)
+    message = told or (error.detail if isinstance(error, HTTPException) else str(error))
     is_page = request.method == "GET" or is_form(request)
     if not is_page or wants_json(request):
         return error_json(status, code, message)
     if status == 401:
         return await sign_in.sign_in_page(request, status=401)
     pages = services_of(request).pages
-    if code in EXPLAINED:
+    if told or code in EXPLAINED:
         officer = getattr(request.state, "officer", None)  # as far as it was looked up
         return pages.render(
             request,
@@ -135,10 +146,19 @@ async def _answer(request: Request, error: Exception) -> Response:
             status=status,
             csrf="" if officer is None else officer.csrf,
             officer=officer,
-            code=code,
+            code=code if code in EXPLAINED else "told",
             message=message,
         )
     return pages.render(request, "error.html", status=status, code=code)
+
+
+async def _told(request: Request, error: Exception) -> str:
+    """Return why a request or a draft wasn't taken, in the reader's language; "" without words."""
+    if not isinstance(error, RequestRefused | DraftRefused):
+        return ""
+    services = services_of(request)
+    values = limit_values((await services.agencies.view()).facts.limits)
+    return refusal_text(services.pages.texts(request), error, values)
 
 
 def _classify(error: Exception) -> tuple[int, str]:

@@ -16,11 +16,19 @@ from firmware.protocol.encoding import Document
 from firmware.protocol.requests import INCIDENT_TYPES
 from relay.map.cells import cell_at, centre_of
 from relay.map.places import Place
-from relay.request.checking import Checked, Problem, limit_values
+from relay.request.checking import Checked, limit_values
 from relay.request.drafts import DraftForm, SavedDraft
 from relay.web.agency.asking_form import read_draft_id, read_form, read_text, utc_field
+from relay.web.agency.problems import problem_text
 from relay.web.agency.requests import signing
-from relay.web.agency.session import Officer, require_officer, require_officer_post, services_of
+from relay.web.agency.seeing import seen_by_of
+from relay.web.agency.session import (
+    MAX_FORM_PARTS,
+    Officer,
+    require_officer,
+    require_officer_post,
+    services_of,
+)
 from relay.web.answers import not_found, read_json
 from relay.web.forms import form_of
 from relay.web.i18n import Texts
@@ -54,13 +62,13 @@ async def new_page(request: Request) -> Response:
 async def post_form(request: Request) -> Response:
     """POST /agency/requests/new: the form without JavaScript, to be checked or kept."""
     officer = await require_officer_post(request)
-    data = await form_of(request)
+    data = await form_of(request, max_fields=MAX_FORM_PARTS)
     form, draft_id = read_form(data), read_draft_id(data)
     services = services_of(request)
     if read_text(data, "action") == "save":
         await services.drafts.save(officer.account.id, draft_id, form)
         return RedirectResponse("/agency/drafts", status_code=303)
-    checked = await services.checking.check(officer.account, form)
+    checked = await services.checking.check(officer.account, form, seen_by=seen_by_of(officer))
     draft = SavedDraft(id=draft_id, form=form, saved_ms=services.clock.wall_ms())
     return await _page(request, officer, draft=draft, checked=checked)
 
@@ -70,7 +78,7 @@ async def check(request: Request) -> Response:
     officer = await require_officer_post(request)
     body = await read_json(request, CheckIn)
     services = services_of(request)
-    checked = await services.checking.check(officer.account, body.form)
+    checked = await services.checking.check(officer.account, body.form, seen_by=seen_by_of(officer))
     values = limit_values((await services.agencies.view()).facts.limits)
     return JSONResponse(_said(checked, services.pages.texts(request), values))
 
@@ -177,8 +185,8 @@ def _said(checked: Checked, texts: Texts, values: Mapping[str, int]) -> dict[str
         "problems": [
             {
                 "field": problem.field,
-                "reason": problem.reason,
-                "text": _problem_text(texts, problem, values),
+                "reason": problem.name,
+                "text": problem_text(texts, problem, values),
             }
             for problem in checked.problems
         ],
@@ -187,11 +195,3 @@ def _said(checked: Checked, texts: Texts, values: Mapping[str, int]) -> dict[str
             for hint in checked.hints
         ],
     }
-
-
-def _problem_text(texts: Texts, problem: Problem, values: Mapping[str, int]) -> str:
-    general = f"problem.{problem.reason}"
-    for key in (f"{general}.{problem.field}", general):
-        if key in texts:
-            return texts(key, detail=problem.detail, **values)
-    return texts("problem.other", detail=problem.detail or problem.reason)

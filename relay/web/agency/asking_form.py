@@ -10,6 +10,9 @@ from firmware.protocol.encoding import Document, Id, decode, new_id
 from relay.request.drafts import DraftForm
 from relay.web.security import MAX_BODY_BYTES
 
+MAX_CELLS = 200
+"""Far more than a request may name: whoever ticked them all is told so."""
+
 
 class _DraftId(Document, frozen=True, kw_only=True):
     id: Id
@@ -23,7 +26,7 @@ def read_form(data: FormData) -> DraftForm:
     is_number = days.isascii() and days.isdigit() and len(days) < 9
     raw: dict[str, Any] = {  # Any: decode checks it
         "case_number": read_text(data, "case_number").upper(),
-        "cells": list(dict.fromkeys([*listed, *typed])),
+        "cells": list(dict.fromkeys([*listed, *typed]))[:MAX_CELLS],
         "from_ms": _moment_ms(read_text(data, "from")),
         "to_ms": _moment_ms(read_text(data, "to")),
         "retention_days": int(days) if is_number else None,

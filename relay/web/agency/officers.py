@@ -3,22 +3,27 @@
 Neither requests nor evidence: access.py says so.
 """
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from relay.agency.addresses import check_colleague
-from relay.agency.agencies import standing_of
+from relay.agency.agencies import certified_until_ms, standing_of
 from relay.agency.errors import OnboardingRefused
 from relay.agency.settings import SettingsRefused
+from relay.people.inviting import Invited
+from relay.people.staff import StaffRefused
 from relay.store.people import Account
 from relay.web.agency.session import Officer, require_officer, services_of
-from relay.web.answers import not_found
+from relay.web.answers import PageError, not_found
 from relay.web.callers import calling
 from relay.web.forms import form_of, text_in
 
 PAGE_ROWS = 50
 MAX_PAGE = 10_000
 PATH = "/agency/staff"
+DONE = ("ended", "suspended", "restored")
 
 
 async def list_page(request: Request) -> Response:
@@ -31,7 +36,7 @@ async def _list(
     officer: Officer,
     *,
     status: int = 200,
-    link: str = "",
+    invited: Invited | None = None,
     email: str = "",
     problem: OnboardingRefused | None = None,
 ) -> Response:
@@ -49,20 +54,24 @@ async def _list(
         csrf=officer.csrf,
         officer=officer,
         colleagues=[
-            (one, standing_of(view, officer.agency.id, one.account.id))
+            (
+                one,
+                standing_of(view, officer.agency.id, one.account.id),
+                certified_until_ms(view, officer.agency.id, one.account.id),
+            )
             for one in colleagues[:PAGE_ROWS]
         ],
         page=page,
         has_more=len(colleagues) > PAGE_ROWS,
         email_domain=settings.email_domain,
-        link=link,
+        invited=invited,
         email=email,
         problem=problem,
     )
 
 
 async def invite(request: Request) -> Response:
-    """POST /agency/staff/invitations: a one-time link for a colleague, shown this once."""
+    """POST /agency/staff/invitations: a one-time link for a colleague, shown once and mailed."""
     officer = await require_officer(request)
     services = services_of(request)
     typed = text_in(await form_of(request), "email")
@@ -71,20 +80,28 @@ async def invite(request: Request) -> Response:
         email = check_colleague(typed, settings.email_domain)
     except OnboardingRefused as error:
         return await _list(request, officer, status=422, email=typed, problem=error)
-    secret = await services.staff.invite(officer.agency.id, email)
-    link = f"{services.site.origin}/agency/join?invitation={secret}"
-    return await _list(request, officer, link=link, email=email)
+    agency = officer.agency
+    invited = await services.inviting.invite(agency.id, agency.name, email)
+    return await _list(request, officer, invited=invited, email=email)
 
 
 async def show_page(request: Request) -> Response:
-    """GET /agency/staff/{officer_id}: a colleague's sessions."""
+    """GET /agency/staff/{officer_id}: a colleague's certificate and sessions."""
     officer = await require_officer(request)
-    colleague = await _colleague(request, officer)
+    return await _show(request, officer, await _colleague(request, officer))
+
+
+async def _show(
+    request: Request, officer: Officer, colleague: Account, *, status: int = 200, problem: str = ""
+) -> Response:
     services = services_of(request)
     view = await services.agencies.view()
+    done = request.query_params.get("done")
     return services.pages.render(
         request,
         "agency/officer.html",
+        status=status,
+        problem=problem,
         csrf=officer.csrf,
         officer=officer,
         colleague=colleague,
@@ -92,7 +109,10 @@ async def show_page(request: Request) -> Response:
         has_passkey=await services.staff.has_passkey(colleague),
         sessions=await services.sessions.list_of(colleague.id),
         own_id=officer.session_id,
-        done=request.query_params.get("done") == "ended",
+        until_ms=certified_until_ms(view, officer.agency.id, colleague.id),
+        has_provider=services.oidc.issuer_of(officer.agency.id) is not None,
+        is_self=colleague.id == officer.account.id,
+        done=done if done in DONE else None,
     )
 
 
@@ -107,6 +127,40 @@ async def end_sessions(request: Request) -> Response:
     elif not await sessions.end_one(colleague.id, which):
         raise not_found("session of theirs")
     return RedirectResponse(f"{PATH}/{colleague.id}?done=ended", status_code=303)
+
+
+async def suspend(request: Request) -> Response:
+    """POST /agency/staff/{officer_id}/suspend: signs them out everywhere; `is_sure` is ticked."""
+    officer = await require_officer(request)
+    if text_in(await form_of(request), "is_sure") != "yes":
+        colleague = await _colleague(request, officer)
+        return await _show(request, officer, colleague, status=422, problem="unsure")
+    return await _changed(request, services_of(request).staff.suspend, officer, "suspended")
+
+
+async def restore(request: Request) -> Response:
+    """POST /agency/staff/{officer_id}/restore."""
+    officer = await require_officer(request)
+    return await _changed(request, services_of(request).staff.restore, officer, "restored")
+
+
+async def _changed(
+    request: Request,
+    change: Callable[[Account, str], Awaitable[bool]],
+    officer: Officer,
+    done: str,
+) -> Response:
+    officer_id: str = request.path_params["officer_id"]
+    try:
+        is_known = await change(officer.account, officer_id)
+    except StaffRefused as error:
+        if error.reason == "suspended":
+            raise PageError(403, error.reason, str(error)) from error
+        colleague = await _colleague(request, officer)
+        return await _show(request, officer, colleague, status=403, problem=error.reason)
+    if not is_known:
+        raise not_found("colleague")
+    return RedirectResponse(f"{PATH}/{officer_id}?done={done}", status_code=303)
 
 
 async def settings_page(request: Request) -> Response:

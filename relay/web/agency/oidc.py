@@ -9,7 +9,8 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from relay.web.agency.session import services_of, set_session
+from relay.people.oidc import OidcFound
+from relay.web.agency.session import FACE, services_of
 from relay.web.callers import calling
 
 CALLBACK_PATH: Final = "/agency/oidc/callback"
@@ -25,20 +26,12 @@ async def start(request: Request) -> Response:
     services = services_of(request)
     started = await services.oidc.start(request.query_params.get("agency", ""))
     response = RedirectResponse(started.url, status_code=303)
-    response.set_cookie(
-        COOKIE,
-        started.binding,
-        path=COOKIE_PATH,
-        max_age=COOKIE_LIFE_S,
-        httponly=True,
-        samesite="lax",  # the way back comes from the provider's site
-        secure=services.site.origin.startswith("https://"),
-    )
+    set_binding(request, response, started.binding)
     return response
 
 
 async def callback(request: Request) -> Response:
-    """GET /agency/oidc/callback: sets the session's cookie.
+    """GET /agency/oidc/callback: sets the session's cookie, or leads to what is to be confirmed.
 
     That cookie is for our own pages only (SameSite=Strict), and a redirect from here would still
     be the provider's doing: so a page of ours leads on.
@@ -50,8 +43,30 @@ async def callback(request: Request) -> Response:
         if name in WANTED
     }
     binding = request.cookies.get(COOKIE, "")
-    signed_in = await services.oidc.finish(answer, binding, calling(request))
-    response = services.pages.render(request, "agency/signed_in.html", name=signed_in.account.name)
-    set_session(request, response, signed_in.token)
-    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="lax")
+    done = await services.oidc.finish(answer, binding, calling(request))
+    if isinstance(done, OidcFound):
+        response = services.pages.render(request, "agency/found.html")
+        set_binding(request, response, done.binding)
+        return response
+    response = services.pages.render(request, "agency/signed_in.html", name=done.account.name)
+    FACE.set_session(request, response, done.token)
+    clear_binding(response)
     return response
+
+
+def set_binding(request: Request, response: Response, binding: str) -> None:
+    """Tie what is under way to this browser."""
+    response.set_cookie(
+        COOKIE,
+        binding,
+        path=COOKIE_PATH,
+        max_age=COOKIE_LIFE_S,
+        httponly=True,
+        samesite="lax",  # the way back comes from the provider's site
+        secure=services_of(request).site.origin.startswith("https://"),
+    )
+
+
+def clear_binding(response: Response) -> None:
+    """Nothing is under way any more."""
+    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="lax")

@@ -5,17 +5,21 @@ from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from firmware.protocol.encoding import Document, Id
 from firmware.protocol.requests import INCIDENT_TYPES, EvidenceRequest, SignedWithdrawal
 from relay.agency.agencies import Standing, officers_of, standing_of
 from relay.agency.register import RegisterView
 from relay.request.batches import batch_ms_of, next_boundary_ms
+from relay.request.checking import limit_values
 from relay.request.published import PublishedRequest, find_published
+from relay.request.rules import RequestRefused
 from relay.store.requests import Cosigned, DeskRow, Draft
 from relay.web.agency.appeals import judged
 from relay.web.agency.arrived import list_arrived
+from relay.web.agency.problems import why_void
+from relay.web.agency.seeing import require_row, seen_by_of
 from relay.web.agency.session import (
     Officer,
     require_officer,
@@ -26,6 +30,7 @@ from relay.web.answers import not_found, read_json
 from relay.web.paging import Paged, number_in
 
 REQUESTS_A_PAGE = 50
+NEVER_PUBLIC = frozenset({"refused", "void", "taken_back", "expired"})
 
 
 class DraftIn(Document, frozen=True, kw_only=True):
@@ -62,7 +67,12 @@ class Shown:
     row: DeskRow
     published: PublishedRequest | None
     at_ms: int
-    """When it was published, or else when it came to its state on the desk."""
+    """When it was published or over, or else when it came to its state on the desk."""
+
+    @property
+    def can_be_written_anew(self) -> bool:
+        """Whether it never became public, and won't."""
+        return self.published is None and self.state in NEVER_PUBLIC
 
 
 async def list_page(request: Request) -> Response:
@@ -70,10 +80,13 @@ async def list_page(request: Request) -> Response:
     officer = await require_officer(request)
     services, agency = services_of(request), officer.agency.id
     view = await services.agencies.view()
-    total = await services.desk.count_rows(agency)
+    seen_by = seen_by_of(officer)
+    total = await services.desk.count_rows(agency, seen_by=seen_by)
     number, count = number_in(request, total, size=REQUESTS_A_PAGE)
     offset = (number - 1) * REQUESTS_A_PAGE
-    rows = await services.desk.list_rows(agency, limit=REQUESTS_A_PAGE, offset=offset)
+    rows = await services.desk.list_rows(
+        agency, seen_by=seen_by, limit=REQUESTS_A_PAGE, offset=offset
+    )
     shown = [_shown(row, view) for row in rows]
     return services.pages.render(
         request,
@@ -140,6 +153,20 @@ async def withdraw(request: Request) -> Response:
     return JSONResponse({"id": request_id})
 
 
+async def write_anew(request: Request) -> Response:
+    """POST /agency/requests/{request_id}/again: a draft from what never became public.
+
+    Pressed twice, it is the same draft, with what was changed in it meanwhile.
+    """
+    officer, _, shown = await _require_shown(request, is_post=True)
+    if not shown.can_be_written_anew:
+        words = "the request is on its way, or public: it can't be written anew"
+        raise RequestRefused("state", words, which="public")
+    drafts = services_of(request).drafts
+    draft_id = await drafts.begin_anew(officer.account.id, shown.row)
+    return RedirectResponse(f"/agency/requests/new?draft={draft_id}", status_code=303)
+
+
 async def show_page(request: Request) -> Response:
     """GET /agency/requests/{request_id}: what was signed, how it stands, which evidence arrived.
 
@@ -147,7 +174,10 @@ async def show_page(request: Request) -> Response:
     """
     officer, view, shown = await _require_shown(request)
     services = services_of(request)
-    arrived = await list_arrived(services, officer.agency.id, view)
+    arrived = []
+    if officer.may("evidence.read"):
+        arrived = await list_arrived(services, officer.agency.id, view)
+    texts, values = services.pages.texts(request), limit_values(view.facts.limits)
     return services.pages.render(
         request,
         "agency/request.html",
@@ -164,6 +194,7 @@ async def show_page(request: Request) -> Response:
             "digest": shown.digest,
         },
         packages=[one for one in arrived if one.request_id == shown.id],
+        why=why_void(texts, shown.row.why, values) if shown.row.why else None,
         **await judged(request, officer, shown.row),
         **signing(officer, view),
     )
@@ -171,19 +202,15 @@ async def show_page(request: Request) -> Response:
 
 async def _own_request(request: Request, officer: Officer) -> str:
     """Return the id of a request of the officer's own agency, or raise 404."""
-    request_id: str = request.path_params["request_id"]
-    if await services_of(request).desk.find_row(officer.agency.id, request_id) is None:
-        raise not_found("request")
-    return request_id
+    return (await require_row(request, officer)).id
 
 
-async def _require_shown(request: Request) -> tuple[Officer, RegisterView, Shown]:
-    officer = await require_officer(request)
-    services = services_of(request)
-    view = await services.agencies.view()
-    row = await services.desk.find_row(officer.agency.id, request.path_params["request_id"])
-    if row is None:
-        raise not_found("request")
+async def _require_shown(
+    request: Request, *, is_post: bool = False
+) -> tuple[Officer, RegisterView, Shown]:
+    officer = await (require_officer_post if is_post else require_officer)(request)
+    row = await require_row(request, officer)
+    view = await services_of(request).agencies.view()
     return officer, view, _shown(row, view)
 
 
@@ -219,6 +246,8 @@ def _shown(row: DeskRow, view: RegisterView) -> Shown:
     if row.state == "logged":
         state = "logging" if published is None else published.state
     at_ms = row.changed_ms
+    if row.has_ended(view.now_ms):
+        state, at_ms = "expired", row.request.expires_ms
     if published is not None and published.published_ms is not None:
         at_ms = published.published_ms
     return Shown(

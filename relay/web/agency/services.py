@@ -10,7 +10,9 @@ from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.map.maps import Maps
 from relay.people.ceremonies import Ceremonies
+from relay.people.inviting import Inviting
 from relay.people.oidc import Oidc
+from relay.people.oidc_links import OidcLinks
 from relay.people.passkeys import Site
 from relay.people.reads import Reads
 from relay.people.sessions import Sessions
@@ -33,7 +35,9 @@ class AgencyServices:
     ceremonies: Ceremonies
     sessions: Sessions
     oidc: Oidc
+    links: OidcLinks
     staff: Staff
+    inviting: Inviting
     settings: Settings
     agencies: Agencies
     desk: Desk

@@ -1,44 +1,52 @@
 """Which officer it is: cookie `dw_agency`, and the CSRF token for everything that changes."""
 
-import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from relay.agency.agencies import Agency, standing_of
-from relay.allowances import charge
+from firmware.protocol.passkeys import PasskeyKey
+from relay.agency.agencies import Agency, Standing, standing_of
 from relay.store.people import Account
-from relay.web.agency.access import RULES, Rule, Who, may, who_of
+from relay.web.agency.access import RULES, Rule, Who, has_counted, may, who_of
 from relay.web.agency.services import AgencyServices
 from relay.web.answers import PageError
-from relay.web.callers import calling
-from relay.web.forms import CSRF_FIELD, FORM_TYPES, form_of, text_in
+from relay.web.face import CSRF_HEADER, Face, check_origin
+from relay.web.forms import CSRF_FIELD, FORM_TYPES, check_csrf, form_of, text_in
 
-COOKIE = "dw_agency"
-COOKIE_PATH = "/agency"
-CSRF_HEADER = "x-csrf"
-MAX_FORM_PARTS = 100
-
+MAX_FORM_PARTS = 300
+"""A request's form without JavaScript has up to 200 boxes for cells: too many may be ticked."""
+FACE = Face(
+    name="agency",
+    role="officer",
+    welcome=lambda signed_in: officer_file(signed_in.account, signed_in.passkey),
+)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Officer:
-    """A signed-in officer and their agency; `who` is what they are by the register."""
+    """A signed-in officer and their agency; `standing` is how the register has them."""
 
     account: Account
     agency: Agency
     csrf: str
-    who: Who
+    standing: Standing
     session_id: str
+
+    @property
+    def who(self) -> Who:
+        """What they are by the register."""
+        return who_of(self.standing)
 
     def may(self, rule: str) -> bool:
         """Tell whether a rule of access.py lets them in."""
-        return may(self.who, rule)
+        return may(self.standing, rule)
 
 
 class GuardedRoute(Route):
@@ -70,10 +78,11 @@ def _guarded(endpoint: Endpoint, rule: Rule, method: str) -> Endpoint:
 
 async def _admit(request: Request, rule: Rule, *, is_post: bool) -> None:
     """Raise 401 or 403 unless somebody is signed in whom the rule lets in."""
-    officer = await (require_session_post if is_post else _require_session)(request)
+    officer = await (require_session_post if is_post else require_session)(request)
     if not rule.is_always:
         _check_first_day(officer)
     if officer.who in rule.roles:
+        _require_counted(officer, rule)
         return
     if officer.who == "revoked":
         _check_standing(officer)
@@ -97,14 +106,10 @@ async def find_officer(request: Request) -> Officer | None:
 
 
 async def _look_up(request: Request) -> Officer | None:
-    services = services_of(request)
-    token = request.cookies.get(COOKIE, "")
-    if not token:
-        return None
-    session = await services.sessions.find(token, "officer", calling(request))
+    session = await FACE.find_session(request)
     if session is None or session.account.agency is None:
         return None
-    charge(request.state, session.account.id)
+    services = services_of(request)
     agency = await services.agencies.find(session.account.agency)
     if agency is None:
         return None
@@ -113,7 +118,7 @@ async def _look_up(request: Request) -> Officer | None:
         account=session.account,
         agency=agency,
         csrf=session.csrf,
-        who=who_of(standing),
+        standing=standing,
         session_id=session.id,
     )
 
@@ -127,9 +132,21 @@ async def require_officer(request: Request) -> Officer:
 
 async def require_known(request: Request) -> Officer:
     """Return who is signed in, revoked or not: for what tells them how they stand themselves."""
-    officer = await _require_session(request)
+    officer = await require_session(request)
     _check_first_day(officer)
     return officer
+
+
+def _require_counted(officer: Officer, rule: Rule) -> None:
+    """Raise 403 if a rule wants a certificate that counts, and this one doesn't yet."""
+    if has_counted(officer.standing, rule):
+        return
+    words = "your certificate isn't in the register for long enough yet; "
+    counts_from_ms = officer.standing.counts_from_ms
+    if counts_from_ms is None:
+        raise PageError(403, "not_yet", words + "no outside witness has seen it")
+    begins = datetime.fromtimestamp(counts_from_ms / 1000, UTC)
+    raise PageError(403, "not_yet", f"{words}it counts from {begins:%Y-%m-%d %H:%M} UTC")
 
 
 async def require_certified(_request: Request, officer: Officer) -> None:
@@ -154,10 +171,9 @@ async def require_officer_post(request: Request) -> Officer:
 async def require_session_post(request: Request) -> Officer:
     """Return who is signed in, whatever is open to them: signing out always is."""
     check_origin(request)
-    officer = await _require_session(request)
+    officer = await require_session(request)
     token = request.headers.get(CSRF_HEADER) or await _form_token(request)
-    if not secrets.compare_digest(token.encode(), officer.csrf.encode()):
-        raise PageError(403, "csrf", "the page is out of date; load it again")
+    check_csrf(token, officer.csrf)
     return officer
 
 
@@ -170,7 +186,8 @@ async def _form_token(request: Request) -> str:
     return text_in(form, CSRF_FIELD)
 
 
-async def _require_session(request: Request) -> Officer:
+async def require_session(request: Request) -> Officer:
+    """Return who is signed in, whatever is open to them, or raise 401."""
     officer = await find_officer(request)
     if officer is None:
         raise PageError(401, "unauthenticated", "sign in first")
@@ -188,25 +205,17 @@ def _check_standing(officer: Officer) -> None:
         raise PageError(403, "officer", words)
 
 
-def check_origin(request: Request) -> None:
-    """Refuse what another site's page sent."""
-    origin = request.headers.get("origin")
-    if origin is not None and origin != services_of(request).site.origin:
-        raise PageError(403, "origin", "sent by another site's page")
-
-
-def set_session(request: Request, response: Response, token: str) -> None:
-    """Give the browser its session."""
-    response.set_cookie(
-        COOKIE,
-        token,
-        path=COOKIE_PATH,
-        httponly=True,
-        samesite="strict",
-        secure=services_of(request).site.origin.startswith("https://"),
-    )
-
-
-def clear_session(response: Response) -> None:
-    """Take the session back."""
-    response.delete_cookie(COOKIE, path=COOKIE_PATH, httponly=True, samesite="strict")
+def officer_file(account: Account, key: PasskeyKey) -> dict[str, Any]:  # Any: JSON
+    """Return what an officer gives to whoever holds the agency's key."""
+    return {
+        "officer": {
+            "officer_id": account.id,
+            "name": account.name,
+            "passkey": {
+                "credential_id": key.credential_id,
+                "public_key": key.public_key,
+                "rp_id": key.rp_id,
+                "origin": key.origin,
+            },
+        }
+    }

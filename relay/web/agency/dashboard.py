@@ -1,0 +1,48 @@
+"""An officer's start page: how they and their agency stand, and what waits for them."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from relay.agency.agencies import certified_until_ms, standing_of
+from relay.agency.register import RegisterView
+from relay.agency.reminders import CERTIFICATE_DAYS, DAY_MS, days_left
+from relay.request.published import count_open
+from relay.web.agency.arrived import list_arrived
+from relay.web.agency.duties import duties_of
+from relay.web.agency.session import Officer, find_officer, is_before_first_day, services_of
+from relay.web.agency.sign_in import sign_in_page
+
+
+async def home(request: Request) -> Response:
+    """GET /agency: the dashboard, or sign in."""
+    services = services_of(request)
+    officer = await find_officer(request)
+    if officer is None:
+        return await sign_in_page(request)
+    view = await services.agencies.view()
+    standing = standing_of(view, officer.agency.id, officer.account.id)
+    is_open = not is_before_first_day(officer.agency) and standing.state != "revoked"
+    may_read = officer.may("requests.read")
+    return services.pages.render(
+        request,
+        "agency/dashboard.html",
+        csrf=officer.csrf,
+        officer=officer,
+        is_open=is_open,
+        standing=standing,
+        certificate_ends_ms=_ends_soon_ms(view, officer),
+        days_left=days_left(view, officer.agency.id),
+        has_passkey=await services.staff.has_passkey(officer.account),
+        now_ms=services.clock.wall_ms(),
+        duties=await duties_of(services, officer) if is_open else None,
+        open_count=count_open(view, officer.agency.id) if may_read else 0,
+        to_cosign=await services.desk.list_to_cosign(officer.account),
+        package_count=len(await list_arrived(services, officer.agency.id, view)),
+    )
+
+
+def _ends_soon_ms(view: RegisterView, officer: Officer) -> int | None:
+    """Return when an officer's certificate ends, if that is soon and no later one waits."""
+    ends_ms = certified_until_ms(view, officer.agency.id, officer.account.id)
+    is_soon = ends_ms is not None and ends_ms - view.now_ms <= CERTIFICATE_DAYS * DAY_MS
+    return ends_ms if is_soon else None

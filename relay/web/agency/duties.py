@@ -1,0 +1,82 @@
+"""What an officer still has to do, and what became of what they did: for their start page.
+
+Only what their part may do anything about. The pages that each line leads to say the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from relay.request.outcomes import Due
+from relay.store.custody import Deletion
+from relay.store.moderation import Decision
+from relay.store.requests import DeskRow
+from relay.web.agency.services import AgencyServices
+from relay.web.agency.session import Officer
+
+WEEK_MS = 7 * 24 * 3600 * 1000
+MAX_NAMED = 5
+"""So many of a kind are named; the page they are on has them all."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Few(Generic[T]):
+    """The most urgent of a kind, and how many more there are."""
+
+    named: Sequence[T] = ()
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duties:
+    """What waits for an officer; `overdue` counts what everybody can see is late."""
+
+    deletions: Few[Deletion]
+    outcomes: Few[Due]
+    decided: Few[tuple[Decision, DeskRow]]
+    stopped: Few[DeskRow]
+    drafts: int
+    overdue: int
+
+    @property
+    def is_any(self) -> bool:
+        """Tell whether there is anything to say."""
+        kinds = (self.deletions, self.outcomes, self.decided, self.stopped)
+        return self.drafts > 0 or any(kind.named for kind in kinds)
+
+
+async def duties_of(services: AgencyServices, officer: Officer) -> Duties:
+    """Return an officer's duties."""
+    agency, account, now_ms = officer.agency.id, officer.account, services.clock.wall_ms()
+    deletions: list[Deletion] = []
+    outcomes: list[Due] = []
+    decided: list[tuple[Decision, DeskRow]] = []
+    stopped: list[DeskRow] = []
+    drafts = 0
+    if officer.may("evidence.read"):
+        deletions = [one for one in await services.deletions.list(agency) if one.answer is None]
+    if officer.may("outcomes.file"):
+        due = await services.outcomes.list_due(agency)
+        outcomes = [one for one in due if one.state in ("overdue", "due")]
+    if officer.may("requests.write"):
+        since_ms = now_ms - WEEK_MS
+        decided = await services.appeals.decided_of(account, since_ms=since_ms)
+        told = {row.id for _, row in decided}
+        found = await services.desk.list_stopped(account, since_ms=since_ms)
+        stopped = [row for row in found if row.id not in told]
+        drafts = len(await services.drafts.list(account.id))
+    late = sum(now_ms > one.answer_by_ms for one in deletions)
+    return Duties(
+        deletions=_few(deletions),
+        outcomes=_few(outcomes),
+        decided=_few(decided),
+        stopped=_few(stopped),
+        drafts=drafts,
+        overdue=late + sum(one.state == "overdue" for one in outcomes),
+    )
+
+
+def _few(found: Sequence[T]) -> Few[T]:
+    return Few(named=found[:MAX_NAMED], more=max(0, len(found) - MAX_NAMED))
