@@ -35,7 +35,7 @@ class Appeals:
         async with self._database.begin() as tx:
             row = await requests.find_request(tx, request_id)
             if row is None or officer.id not in (row.account_id, row.cosigner_id):
-                raise RequestRefused("form", "no such request is yours")
+                raise RequestRefused("form", "no such request is yours", which="not_yours")
             if await moderation.find_appeal(tx, request_id) is not None:
                 raise RequestRefused("state", "this refusal was appealed already")
             if row.state != "refused":
@@ -56,6 +56,13 @@ class Appeals:
         async with self._database.read() as tx:
             decisions = await moderation.list_decisions(tx, request_id)
             return decisions, await moderation.find_appeal(tx, request_id)
+
+    async def decided_of(
+        self, officer: Account, *, since_ms: int
+    ) -> list[tuple[Decision, DeskRow]]:
+        """Return how appeals about an officer's requests were decided since then."""
+        async with self._database.read() as tx:
+            return await moderation.list_decided_appeals(tx, officer.id, since_ms=since_ms)
 
     async def waiting(self) -> list[tuple[Appeal, DeskRow]]:
         """Return the appeals that wait, the oldest first."""

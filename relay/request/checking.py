@@ -5,8 +5,9 @@ that the form can't promise what they refuse. Where these stop at the first thin
 they are asked again about the rest. Nothing here counts as a check: the desk makes its own.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from dataclasses import field as field_of
 from functools import partial
 from typing import Any, get_type_hints
 
@@ -15,18 +16,18 @@ import msgspec.structs
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.register.entries import Limits
-from firmware.protocol.register.facts import place_of_limits
 from firmware.protocol.register.rules import RuleBroken, check_area, check_limits
 from firmware.protocol.requests import EvidenceRequest
 from relay.agency.agencies import agency_of, standing_of
 from relay.agency.register import RegisterView, RelayRegister
-from relay.request.desk import MAX_ON_DESK, UNPUBLISHED
+from relay.request.desk import is_desk_full
 from relay.request.drafts import DraftForm
 from relay.request.hints import Hint, hints_on
 from relay.request.outcomes import require_outcomes
 from relay.request.rules import (
     RequestRefused,
     check_cosigner,
+    check_counts,
     check_times,
     require_agreement,
     require_standing,
@@ -47,11 +48,21 @@ _FIELD_OF = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why the form can't be handed in: `reason` names the text, `detail` is the rule's own."""
+    """Why the form can't be handed in; the rest names the text, as in RequestRefused.
+
+    `detail` is the rule's own, in English, for where there is none.
+    """
 
     field: str
     reason: str
+    which: str = ""
+    facts: Mapping[str, object] = field_of(default_factory=dict)
     detail: str = ""
+
+    @property
+    def name(self) -> str:
+        """The reason, and which of it."""
+        return f"{self.reason}.{self.which}" if self.which else self.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +77,13 @@ class Checked:
 class _Found:
     """The first problem of each field."""
 
-    by_field: dict[str, Problem] = field(default_factory=dict)
+    by_field: dict[str, Problem] = field_of(default_factory=dict)
 
     def add(self, where: str, reason: str, detail: str = "") -> None:
-        self.by_field.setdefault(where, Problem(field=where, reason=reason, detail=detail))
+        self.take(Problem(field=where, reason=reason, detail=detail))
+
+    def take(self, problem: Problem) -> None:
+        self.by_field.setdefault(problem.field, problem)
 
 
 class Checking:
@@ -79,28 +93,38 @@ class Checking:
         self._database = database
         self._register = register
 
-    async def check(self, officer: Account, form: DraftForm) -> Checked:
-        """Return what stands against a form."""
+    async def check(self, officer: Account, form: DraftForm, *, seen_by: str | None) -> Checked:
+        """Return what stands against a form.
+
+        With `seen_by`, an account, what colleagues have on the desk isn't told of, in no way: see
+        Desk.list_rows.
+        """
         view = await self._register.view()
-        problems = check_form(form, officer, view)
         async with self._database.read() as tx:
-            waiting = await requests.count_of(tx, officer.id, UNPUBLISHED)
+            on_desk = await requests.list_on_desk(tx, officer.agency or "", view.now_ms)
+            seen = [row.request for row in on_desk if row.is_seen_by(seen_by)]
+            problems = check_form(form, officer, view, seen)
             try:
                 await require_outcomes(tx, view, officer.agency or "")
             except RequestRefused as error:
-                problems.append(Problem(field="form", reason=error.reason, detail=str(error)))
-        if waiting >= MAX_ON_DESK:
-            problems.append(Problem(field="form", reason="desk_full"))
+                problems.append(_problem(error, field="form"))
+        if is_desk_full(on_desk, officer):
+            problems.append(Problem(field="form", reason="open_limit", which="desk"))
         written = {"text": form.text, "reason": form.reason, "danger": form.danger}
         return Checked(problems=problems, hints=hints_on(written))
 
 
-def check_form(form: DraftForm, officer: Account, view: RegisterView) -> list[Problem]:
-    """Return what is wrong with a form, one problem a field, the form's own first."""
+def check_form(
+    form: DraftForm, officer: Account, view: RegisterView, pending: Sequence[EvidenceRequest] = ()
+) -> list[Problem]:
+    """Return what is wrong with a form, one problem a field, the form's own first.
+
+    `pending` is what of the agency's lies on the desk.
+    """
     found = _Found()
     request = _request_of(form, officer, view, found)
-    for problem in _refusals(request, view):
-        found.add(problem.field, problem.reason, problem.detail)
+    for problem in _refusals(request, view, pending):
+        found.take(problem)
     return sorted(found.by_field.values(), key=lambda problem: problem.field != "form")
 
 
@@ -178,7 +202,9 @@ def _cells_of(form: DraftForm, view: RegisterView, found: _Found) -> list[str]:
     return list(form.cells)
 
 
-def _refusals(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
+def _refusals(
+    request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
+) -> Iterator[Problem]:
     """Yield what each rule says, as if the others were kept."""
     agency_id = request.agency
     for may in (
@@ -188,14 +214,15 @@ def _refusals(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]
         problem = _asked(may)
         if problem is not None:
             yield replace(problem, field="form")
-    yield from _kept(_asked(lambda: check_cosigner(request, view)), "emergency_approver")
+    yield from _kept(_asked(lambda: check_cosigner(request, view)))
     yield from _kept(_asked(lambda: check_times(request, view.now_ms)))
     limits = view.facts.limits
-    yield from _kept(_asked(lambda: check_limits(request, limits)), "emergency_long")
+    is_said = bool(request.danger.strip())
+    yield from _kept(_asked(lambda: check_limits(request, limits)), "long" if is_said else "")
     calm = _calm(request, view)  # what was wrong with its times hides what is with its area
     yield from _kept(_asked(lambda: check_limits(calm, limits)))
     yield from _area(request, view)
-    yield from _counts(request, view)
+    yield from _counts(request, view, pending)
 
 
 def _area(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
@@ -209,14 +236,15 @@ def _area(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
         yield replace(problem, reason="area_merged" if is_inside else "area_outside")
 
 
-def _counts(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
+def _counts(
+    request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
+) -> Iterator[Problem]:
     """Yield which counts are full: the register stops at the first one, in this order."""
-    place = place_of_limits(view.register, view.stamps, view.now_ms)
     without_case = msgspec.structs.replace(request, case_number="-" * 24)
     without_officer = msgspec.structs.replace(without_case, officer_id=new_id())
     for asked in (request, without_case, without_officer):
-        problem = _asked(partial(view.register.check_counts, asked, limits_from=place))
-        yield from _kept(problem, "emergency_open")
+        problem = _asked(partial(check_counts, asked, view, pending))
+        yield from _kept(problem, "open")
 
 
 def _calm(request: EvidenceRequest, view: RegisterView) -> EvidenceRequest:
@@ -230,14 +258,26 @@ def _asked(rule: Callable[[], object]) -> Problem | None:
     """Return what a rule says against it."""
     try:
         rule()
-    except (RuleBroken, RequestRefused) as error:
-        reason = error.rule if isinstance(error, RuleBroken) else error.reason
-        return Problem(field=_FIELD_OF.get(reason, "form"), reason=reason, detail=str(error))
+    except RuleBroken as error:
+        where = _FIELD_OF.get(error.rule, "form")
+        return Problem(field=where, reason=error.rule, detail=str(error))
+    except RequestRefused as error:
+        return _problem(error, field=_FIELD_OF.get(error.reason, "form"))
     return None
 
 
-def _kept(problem: Problem | None, emergency: str = "emergency") -> Iterator[Problem]:
-    """Yield a problem, if there is one, with the name of which emergency's rule it is."""
-    if problem is None:
-        return
-    yield replace(problem, reason=emergency) if problem.reason == "emergency" else problem
+def _problem(error: RequestRefused, *, field: str) -> Problem:
+    return Problem(
+        field=field,
+        reason=error.reason,
+        which=error.which,
+        facts=error.facts,
+        detail=str(error),
+    )
+
+
+def _kept(problem: Problem | None, emergency: str = "") -> Iterator[Problem]:
+    """Yield a problem, if there is one, and which of an emergency's rules it is."""
+    if problem is not None:
+        is_unnamed = problem.reason == "emergency" and not problem.which
+        yield replace(problem, which=emergency) if is_unnamed else problem

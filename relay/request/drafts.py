@@ -4,17 +4,21 @@ Nothing in a draft is signed or checked, beyond its size. Colleagues, moderators
 never see one; handing in the signed request deletes it.
 """
 
-from dataclasses import dataclass
+import base64
+import hashlib
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import msgspec
 
-from firmware.protocol.encoding import Document, decode
+from firmware.protocol.encoding import Document, decode, new_id
+from firmware.protocol.requests import EvidenceRequest
 from relay.clock import Clock
 from relay.errors import RelayError
 from relay.store import drafts
-from relay.store.database import Database
+from relay.store.database import Database, Transaction
 from relay.store.drafts import DraftRow
+from relay.store.requests import DeskRow
 
 MAX_DRAFTS = 50
 DRAFT_LIFE_MS = 30 * 24 * 3600 * 1000
@@ -68,20 +72,25 @@ class Drafts:
     async def save(self, account_id: str, draft_id: str, form: DraftForm) -> None:
         """Keep what the form says now, or raise DraftRefused."""
         now_ms = self._clock.wall_ms()
+        row = _row(account_id, draft_id, form, now_ms)
         async with self._database.begin() as tx:
-            await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
-            before = await drafts.find(tx, draft_id)
+            if await self._find_own(tx, row) is None:
+                await self._add(tx, row)
+            else:
+                await drafts.change(tx, row.id, row.form, now_ms)
+
+    async def begin_anew(self, account_id: str, asked: DeskRow) -> str:
+        """Return an officer's draft of what was asked before: a new one, or the one they began."""
+        form = _form_of(asked.request, account_id)
+        row = _row(account_id, _id_of(account_id, asked.id), form, self._clock.wall_ms())
+        async with self._database.begin() as tx:
+            before = await drafts.find(tx, row.id)
             if before is not None and before.account_id != account_id:
-                raise _no_such_draft()
-            text = form.encode().decode()
-            if before is not None:
-                await drafts.change(tx, draft_id, text, now_ms)
-                return
-            if await drafts.count_of(tx, account_id) >= MAX_DRAFTS:
-                words = f"you have {MAX_DRAFTS} drafts already: delete one first"
-                raise DraftRefused("drafts_full", words)
-            row = DraftRow(id=draft_id, account_id=account_id, form=text, saved_ms=now_ms)
-            await drafts.add(tx, row)
+                # A colleague can reckon this id too, and took it: theirs stays what it is.
+                row = replace(row, id=new_id())
+            if await self._find_own(tx, row) is None:
+                await self._add(tx, row)
+        return row.id
 
     async def find(self, account_id: str, draft_id: str) -> SavedDraft:
         """Return an officer's own draft, or raise DraftRefused."""
@@ -107,8 +116,51 @@ class Drafts:
         async with self._database.begin() as tx:
             return await drafts.remove(tx, draft_id, account_id)
 
+    async def _find_own(self, tx: Transaction, row: DraftRow) -> DraftRow | None:
+        """Return what is kept under this id, or raise if it is somebody else's."""
+        await drafts.forget(tx, before_ms=row.saved_ms - DRAFT_LIFE_MS)
+        before = await drafts.find(tx, row.id)
+        if before is not None and before.account_id != row.account_id:
+            raise _no_such_draft()
+        return before
+
+    async def _add(self, tx: Transaction, row: DraftRow) -> None:
+        if await drafts.count_of(tx, row.account_id) >= MAX_DRAFTS:
+            words = f"you have {MAX_DRAFTS} drafts already: delete one first"
+            raise DraftRefused("drafts_full", words)
+        await drafts.add(tx, row)
+
     def _since_ms(self) -> int:
         return self._clock.wall_ms() - DRAFT_LIFE_MS
+
+
+def _form_of(request: EvidenceRequest, account_id: str) -> DraftForm:
+    """Return a form that says what a request said; whoever writes it now can't co-sign it."""
+    return DraftForm(
+        case_number=request.case_number,
+        incident_type=request.incident_type,
+        text=request.text,
+        cells=request.cells,
+        from_ms=request.from_ms,
+        to_ms=request.to_ms,
+        reason=request.reason,
+        contact=request.contact,
+        retention_days=request.retention_days,
+        onward_sharing=request.onward_sharing,
+        danger=request.danger,
+        cosigner_id="" if request.cosigner_id == account_id else request.cosigner_id,
+    )
+
+
+def _id_of(account_id: str, request_id: str) -> str:
+    """Return the one id of an officer's draft from a request: two presses are one draft."""
+    digest = hashlib.sha256(f"doorward/draft/{account_id}/{request_id}".encode()).digest()
+    return base64.b32encode(digest[:17]).decode().lower()[:26]
+
+
+def _row(account_id: str, draft_id: str, form: DraftForm, now_ms: int) -> DraftRow:
+    text = form.encode().decode()
+    return DraftRow(id=draft_id, account_id=account_id, form=text, saved_ms=now_ms)
 
 
 def _saved(row: DraftRow) -> SavedDraft:

@@ -39,14 +39,30 @@ MAX_WORDS_CHARS = 2000
 _WORDS = msgspec.Meta(min_length=1, max_length=MAX_WORDS_CHARS, pattern=TEXT_PATTERN)
 
 
+MAX_EARLIER = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """Another request of the same agency and case; `decisions` on it, the first first."""
+
+    row: DeskRow
+    decisions: list[Decision]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A request as moderators see it, with all that was decided on it; `names` by account."""
+    """A request as moderators see it, with all that was decided on it; `names` by account.
+
+    `earlier` are the newest others of its case, `earlier_count` how many there are.
+    """
 
     row: DeskRow
     decisions: list[Decision]
     appeal: Appeal | None
     names: dict[str, str]
+    earlier: list[Earlier]
+    earlier_count: int
 
 
 class Moderation:
@@ -62,8 +78,9 @@ class Moderation:
 
     async def list(self) -> list[DeskRow]:
         """Return what waits: emergencies on top, then the oldest first."""
+        now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
-            rows = await requests.list_waiting(tx)
+            rows = await requests.list_waiting(tx, now_ms)
         return sorted(rows, key=lambda row: not row.request.is_emergency)
 
     async def find(self, request_id: str) -> Case | None:
@@ -73,11 +90,20 @@ class Moderation:
             if row is None or row.cosigned is None:
                 return None
             decisions = await moderation.list_decisions(tx, request_id)
+            of_case = await requests.list_of_case(tx, row.agency, row.request.case_number)
+            others = [one for one in of_case if one.id != row.id]
+            earlier = [
+                Earlier(row=one, decisions=await moderation.list_decisions(tx, one.id))
+                for one in others[:MAX_EARLIER]
+            ]
+            told = [*decisions, *(one for other in earlier for one in other.decisions)]
             return Case(
                 row=row,
                 decisions=decisions,
                 appeal=await moderation.find_appeal(tx, request_id),
-                names=await moderation.moderator_names(tx, {one.moderator for one in decisions}),
+                names=await moderation.moderator_names(tx, {one.moderator for one in told}),
+                earlier=earlier,
+                earlier_count=len(others),
             )
 
     async def decided(self, *, limit: int, offset: int = 0) -> Sequence[DecisionLine]:
@@ -89,7 +115,7 @@ class Moderation:
         """Let a request be published with the next batch. RequestRefused."""
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
-            row = await self._waiting(tx, request_id)
+            row = await self._waiting(tx, request_id, now_ms)
             await requests.set_state(tx, row.id, "passed", now_ms)
             await moderation.add_decision(
                 tx,
@@ -120,7 +146,7 @@ class Moderation:
         reason = parse_words(reason, "a refusal says its reason, to the officers alone")
         now_ms = self._clock.wall_ms()
         async with self._database.begin() as tx:
-            row = await self._waiting(tx, request_id)
+            row = await self._waiting(tx, request_id, now_ms)
             await requests.set_state(tx, row.id, "refused", now_ms, category=category)
             await moderation.add_decision(
                 tx,
@@ -139,12 +165,15 @@ class Moderation:
             await self._register.add(tx, entry, key=f"refused/{row.id}")
         self._register.wake()
 
-    async def _waiting(self, tx: Transaction, request_id: str) -> DeskRow:
+    async def _waiting(self, tx: Transaction, request_id: str, now_ms: int) -> DeskRow:
         row = await requests.find_request(tx, request_id)
         if row is None:
             raise RequestRefused("form", f"no request {request_id} is on the desk")
         if row.state != "moderation":
             raise RequestRefused("state", f"the request isn't waiting for a moderator: {row.state}")
+        if row.has_ended(now_ms):
+            words = "the request ended before a moderator read it: there is nothing to decide"
+            raise RequestRefused("expired", words, which="moderation")
         return row
 
 
@@ -155,7 +184,7 @@ def parse_words(text: str, needs: str) -> str:
         msgspec.convert(text, type=Annotated[str, _WORDS])
     except msgspec.ValidationError as error:
         detail = f"{needs}: 1 to {MAX_WORDS_CHARS} characters, none that turn the text around them"
-        raise RequestRefused("form", detail) from error
+        raise RequestRefused("form", detail, which="words") from error
     return text
 
 

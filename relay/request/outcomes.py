@@ -26,7 +26,7 @@ from relay.agency.agencies import standing_of
 from relay.agency.register import RegisterView, RelayRegister
 from relay.clock import Clock
 from relay.custody.happenings import Happenings
-from relay.request.rules import RequestRefused
+from relay.request.rules import RequestRefused, another_certificate
 from relay.store import outcomes, packages
 from relay.store.database import Database, Transaction
 from relay.store.outcomes import FiledOutcome
@@ -111,16 +111,17 @@ class Outcomes:
         async with self._database.begin() as tx:
             newest = (await self._register.replayed(tx)).requests.get(digest)
             if newest is None or newest.renewed_by is not None:
-                raise RequestRefused("state", "the request was renewed: file the renewal's outcome")
+                words = "the request was renewed: file the renewal's outcome"
+                raise RequestRefused("state", words, which="renewed")
             before = await outcomes.find_outcome(tx, digest)
             if before is not None:
                 if before.signed.outcome == signed.outcome:
                     return
-                raise RequestRefused("state", "an outcome was filed before, and it is public")
+                words = "an outcome was filed before, and it is public"
+                raise RequestRefused("state", words, which="filed")
             if told.outcome == "used" and not await packages.is_any_downloaded(tx, _ids_of(record)):
-                raise RequestRefused(
-                    "state", "your agency has downloaded no recording for this request"
-                )
+                words = "your agency has downloaded no recording for this request"
+                raise RequestRefused("state", words, which="no_download")
             filed = FiledOutcome(
                 request_digest=digest,
                 agency=told.agency,
@@ -130,7 +131,8 @@ class Outcomes:
                 filed_ms=self._clock.wall_ms(),
             )
             if not await outcomes.add_outcome(tx, filed):
-                raise RequestRefused("state", "an outcome was filed at the same time")
+                words = "an outcome was filed at the same time"
+                raise RequestRefused("state", words, which="filed")
             await self._happenings.outcome_filed(tx, signed, request_digest=digest)
 
 
@@ -167,13 +169,14 @@ async def require_outcomes(tx: Transaction, view: RegisterView, agency: str) -> 
         if due_of(view, record, filed).state == "overdue"
     ]
     if owed:
-        raise RequestRefused("outcome_due", f"outcomes are overdue: {_names(owed)}")
+        named = _names(owed)
+        raise RequestRefused("outcome_due", f"outcomes are overdue: {named}", named=named)
 
 
 def _names(records: Iterable[RequestRecord]) -> str:
     named = [f"{one.request.case_number} ({one.request.id})" for one in records]
     more = len(named) - MAX_NAMED
-    return ", ".join(named[:MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(named[:MAX_NAMED]) + (f" + {more}" if more > 0 else "")
 
 
 def _asked_by(view: RegisterView, agency: str) -> list[RequestRecord]:
@@ -199,14 +202,16 @@ def _check_request(view: RegisterView, told: Outcome, officer: Account) -> Reque
     if record is None or record.request.agency != told.agency:
         raise RequestRefused("form", "your agency published no such request")
     if record.renewed_by is not None:
-        raise RequestRefused("state", "the request was renewed: file the renewal's outcome")
+        words = "the request was renewed: file the renewal's outcome"
+        raise RequestRefused("state", words, which="renewed")
     closed_ms = closed_at(view, record)
     if closed_ms is None:
-        raise RequestRefused("state", "the request is open: withdraw it first, or wait for its end")
+        words = "the request is open: withdraw it first, or wait for its end"
+        raise RequestRefused("state", words, which="open")
     is_early = record.is_withdrawn and closed_ms < record.request.expires_ms
     if told.is_resolved and not is_early:
         words = "only a request that was withdrawn before its end was closed as resolved"
-        raise RequestRefused("state", words)
+        raise RequestRefused("state", words, which="not_early")
     return record
 
 
@@ -218,7 +223,7 @@ def _check_signature(view: RegisterView, signed: SignedOutcome, officer: Account
     if standing.role not in FILING_ROLES:
         raise RequestRefused("officer", "your certificate is for other work than outcomes")
     if signed.officer != standing.signed:
-        raise RequestRefused("officer", "signed under another certificate than your newest one")
+        raise another_certificate()
     known = view.register.officer_of(signed.officer)
     try:
         check_outcome(signed, unb64u(known.signing_key if known is not None else ""))

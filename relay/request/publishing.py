@@ -2,13 +2,16 @@
 
 The entry and the row's state are committed together, so a crash publishes nothing twice and
 loses nothing. A request that breaks a rule of the register meanwhile, such as one too many of a
-case, doesn't go in, and its officers read why. From there doorbells read it by themselves.
+case, doesn't go in, and its officers read why. In a batch, what came onto the desk first goes
+first: the counts don't depend on who was read first. From there doorbells read it by themselves.
 """
 
 import asyncio
 from typing import Protocol
 
 from firmware.protocol.register.entries import Leaf, RequestLeaf
+from firmware.protocol.register.replay import Register
+from firmware.protocol.register.rules import RuleBroken, check_area, check_limits
 from relay.agency.register import RegisterRefused, RelayRegister
 from relay.clock import Clock
 from relay.request.batches import batch_ms_of, next_boundary_ms, seen_until_ms
@@ -60,7 +63,8 @@ class Publishing:
         try:
             signed = row.signed
             if signed is None or now_ms >= row.request.expires_ms:
-                raise RequestRefused("expired", "the request had ended before it was published")
+                words = "the request had ended before it was published"
+                raise RequestRefused("expired", words, which="passed")
             require_agreement(await self._register.view(), row.agency)
             entry = Leaf(body=RequestLeaf(signed=signed)).encode()
             async with self._database.begin() as tx:
@@ -74,7 +78,8 @@ class Publishing:
             async with self._database.begin() as tx:
                 now = await requests.find_request(tx, row.id)
                 if now is not None and now.state == "passed":
-                    await requests.set_state(tx, row.id, "void", now_ms, why=str(error))
+                    why = await self._why(tx, row, error)
+                    await requests.set_state(tx, row.id, "void", now_ms, why=why)
             return False
         self._register.wake()
         self._notices.request_published(row.id)
@@ -87,10 +92,35 @@ class Publishing:
             return
         renewed = (await self._register.replayed(tx)).request_by_id(renewed_id)
         if renewed and await outcomes.find_outcome(tx, renewed.signed.request_digest):
-            raise RequestRefused("state", "an outcome was filed of the request that it renews")
+            words = "an outcome was filed of the request that it renews"
+            raise RequestRefused("state", words, which="outcome")
+
+    async def _why(
+        self, tx: Transaction, row: DeskRow, error: RegisterRefused | RequestRefused
+    ) -> str:
+        """Return the rule's name, which pages have words for; or what the register says itself."""
+        if isinstance(error, RequestRefused):
+            return error.name
+        return _rule_of(row, await self._register.replayed(tx)) or str(error)
 
     async def _wait_s(self) -> float:
         now_ms = self._clock.wall_ms()
         batch_ms = batch_ms_of(await self._register.view())
         wait_s = (next_boundary_ms(now_ms, batch_ms) - now_ms) / 1000
         return min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S)
+
+
+def _rule_of(row: DeskRow, register: Register) -> str | None:
+    """Return which rule of the register's keeps a request out, if it is one with a name."""
+    newest, signed = register.newest_agreement(row.agency), row.signed
+    if newest is None or signed is None:
+        return None
+    try:
+        check_limits(row.request, register.limits[-1].limits)
+        check_area(row.request.cells, newest.agreement)
+        register.check_counts(row.request, limits_from=len(register.limits) - 1)
+    except RuleBroken as broken:
+        return broken.rule
+    known = [register.officer_of(one) for one in (signed.officer, signed.cosigner)]
+    is_revoked = any(one is not None and one.is_revoked for one in known)
+    return "officer.revoked" if is_revoked else None

@@ -4,6 +4,7 @@ Limits, area and counts are the protocol's (firmware/protocol/register/rules.py)
 depends on the time and on who is signed in.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 from firmware.protocol.encoding import WireError, decode_canonical
@@ -15,7 +16,7 @@ from relay.agency.agencies import Agency, Standing, agency_of, standing_of
 from relay.agency.register import RegisterView
 from relay.errors import RelayError
 from relay.store.people import Account
-from relay.store.requests import Draft
+from relay.store.requests import DeskRow, Draft
 
 Reason = (
     Literal[
@@ -27,11 +28,21 @@ Reason = (
 
 
 class RequestRefused(RelayError):
-    """A request breaks a rule; `reason` names it, the text says what is allowed."""
+    """A request breaks a rule; `reason` names it, the text says what is allowed.
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    `which` tells apart what one reason covers; pages have words for both, and fill in `facts`.
+    """
+
+    def __init__(self, reason: Reason, detail: str, *, which: str = "", **facts: object) -> None:
         super().__init__(detail)
         self.reason: Reason = reason
+        self.which = which
+        self.facts = facts
+
+    @property
+    def name(self) -> str:
+        """The reason, and which of it: what is kept of it."""
+        return f"{self.reason}.{self.which}" if self.which else self.reason
 
 
 def parse_text(text: str) -> EvidenceRequest:
@@ -42,28 +53,86 @@ def parse_text(text: str) -> EvidenceRequest:
         raise RequestRefused("form", str(error)) from error
 
 
-def check_draft(draft: Draft, officer: Account, view: RegisterView) -> EvidenceRequest:
-    """Return the request if this officer may put it on the desk, or raise RequestRefused."""
+def check_draft(
+    draft: Draft, officer: Account, view: RegisterView, pending: Sequence[EvidenceRequest] = ()
+) -> EvidenceRequest:
+    """Return the request if this officer may put it on the desk, or raise RequestRefused.
+
+    `pending` is what of its agency lies there already.
+    """
     request = parse_text(draft.request)
     if request.agency != officer.agency or request.officer_id != officer.id:
         raise RequestRefused("agency", "the request names another officer or agency than yours")
     agency = require_agreement(view, request.agency)
     standing = require_standing(view, request.agency, officer.id)
     if draft.officer != standing.signed:
-        raise RequestRefused("officer", "signed under another certificate than your newest one")
+        raise another_certificate()
     if request.officer_name != standing.name:
-        raise RequestRefused("officer", f"your certificate's name is {standing.name!r}")
+        words = f"your certificate's name is {standing.name!r}"
+        raise RequestRefused("officer", words, which="name", name=standing.name)
     check_cosigner(request, view)
     check_times(request, view.now_ms)
     try:
         check_limits(request, view.facts.limits)
         check_area(request.cells, agency.agreement)
-        place = place_of_limits(view.register, view.stamps, view.now_ms)
-        view.register.check_counts(request, limits_from=place)
+        check_counts(request, view, pending)
     except RuleBroken as error:
         raise RequestRefused(error.rule, str(error)) from error
     _check_assertion(draft, standing)
     return request
+
+
+def check_counts(
+    request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
+) -> None:
+    """Raise RuleBroken if it is one too many (R4, R13, R15).
+
+    Or RequestRefused, which names the case of the emergency in the way.
+    What is on its way into the register counts as what is there: else more would be signed and
+    read than goes in.
+    """
+    place = place_of_limits(view.register, view.stamps, view.now_ms)
+    try:
+        view.register.check_counts(request, limits_from=place, pending=pending)
+    except RuleBroken as error:
+        if error.rule != "emergency":
+            raise
+        case_number = _case_of_emergency(request, view, pending)
+        raise RequestRefused(
+            "emergency", str(error), which="open", case_number=case_number
+        ) from error
+
+
+def _case_of_emergency(
+    request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
+) -> str:
+    """Return the case of the agency's emergency that stands, or is on its way."""
+    standing = (
+        record.request
+        for record in reversed(view.register.requests.values())
+        if not record.is_withdrawn and record.renewed_by is None
+    )
+    for one in (*pending, *standing):
+        is_theirs = one.agency == request.agency and one.is_emergency
+        if is_theirs and one.expires_ms > request.created_ms:
+            return one.case_number
+    return "?"
+
+
+def came_before(on_desk: Sequence[DeskRow], request_id: str) -> list[EvidenceRequest]:
+    """Return what came onto the desk before one of its requests: it counts against that one.
+
+    What came later gives way: so it is at publication, too.
+    """
+    ids = [row.id for row in on_desk]
+    end = ids.index(request_id) if request_id in ids else len(ids)
+    return [row.request for row in on_desk[:end]]
+
+
+def another_certificate() -> RequestRefused:
+    """Return why a signature doesn't count that was made under an older certificate."""
+    words = "signed under another certificate than your newest one"
+    return RequestRefused("officer", words, which="certificate")
 
 
 def require_agreement(view: RegisterView, agency_id: str) -> Agency:
@@ -91,27 +160,30 @@ def require_standing(view: RegisterView, agency_id: str, officer_id: str) -> Sta
         "revoked": "your certificate was revoked",
     }
     if standing.state != "valid":
-        raise RequestRefused("officer", words[standing.state])
+        raise RequestRefused("officer", words[standing.state], which=standing.state)
     if standing.role not in ASKING_ROLES:
-        raise RequestRefused(
-            "officer", "your certificate is for other work: officers and approvers sign requests"
-        )
+        told = "your certificate is for other work: officers and approvers sign requests"
+        raise RequestRefused("officer", told, which="role")
     return standing
 
 
 def check_cosigner(request: EvidenceRequest, view: RegisterView) -> None:
     """Raise RequestRefused unless the officer named to co-sign it may do so now."""
     if request.cosigner_id == request.officer_id:
-        raise RequestRefused("cosigner", "nobody co-signs their own request")
+        raise RequestRefused("cosigner", "nobody co-signs their own request", which="self")
     cosigner = standing_of(view, request.agency, request.cosigner_id)
     if cosigner.state != "valid":
-        raise RequestRefused("cosigner", "the officer who is to co-sign it has no certificate now")
+        words = "the officer who is to co-sign it has no certificate now"
+        raise RequestRefused("cosigner", words, which="none")
     if cosigner.role not in ASKING_ROLES:
-        raise RequestRefused("cosigner", "only an officer or an approver co-signs a request")
+        words = "only an officer or an approver co-signs a request"
+        raise RequestRefused("cosigner", words, which="role")
     if cosigner.name != request.cosigner_name:
-        raise RequestRefused("cosigner", f"the co-signer's name is {cosigner.name!r}")
+        words = f"the co-signer's name is {cosigner.name!r}"
+        raise RequestRefused("cosigner", words, which="name", name=cosigner.name)
     if request.is_emergency and cosigner.role != "approver":
-        raise RequestRefused("emergency", "an emergency is co-signed by an approver")
+        words = "an emergency is co-signed by an approver"
+        raise RequestRefused("emergency", words, which="approver")
 
 
 def check_times(request: EvidenceRequest, now_ms: int) -> None:

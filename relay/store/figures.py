@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from relay.store.database import Transaction
-from relay.store.schema import commands, doorbells, events, pushes, requests
+from relay.store.requests import list_waiting
+from relay.store.schema import commands, doorbells, events, pushes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +26,7 @@ class Counts:
 async def count_all(tx: Transaction, now_ms: int) -> Counts:
     """Count."""
     enrolled = select(func.count()).where(doorbells.c.revoked_ms.is_(None))
-    waiting = requests.c.state == "moderation"
-    since_ms = (
-        await tx.execute(select(func.min(requests.c.changed_ms)).where(waiting))
-    ).scalar_one_or_none()
+    waiting = await list_waiting(tx, now_ms)
     queries = {
         "events": select(func.coalesce(func.max(events.c.relay_seq), 0)),
         "commands_waiting": select(func.count()).where(
@@ -37,7 +35,10 @@ async def count_all(tx: Transaction, now_ms: int) -> Counts:
         "pushes_waiting": select(func.count()).select_from(pushes),
         "doorbells": enrolled.select_from(doorbells),
         "doorbells_online": enrolled.where(doorbells.c.state == "online"),
-        "moderation_waiting": select(func.count()).where(waiting),
     }
     counts = {name: int((await tx.execute(query)).scalar_one()) for name, query in queries.items()}
-    return Counts(moderation_since_ms=since_ms, **counts)
+    return Counts(
+        moderation_waiting=len(waiting),
+        moderation_since_ms=waiting[0].changed_ms if waiting else None,
+        **counts,
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, insert, or_, select, update
 
 from relay.store.database import Transaction
 from relay.store.requests import DeskRow, desk_row
@@ -139,6 +139,26 @@ async def list_appeals(tx: Transaction, *, limit: int) -> list[tuple[Appeal, Des
         .limit(limit)
     )
     found = [_appeal(row) for row in await tx.execute(query)]
+    rows = await _rows(tx, {one.request_id for one in found})
+    return [(one, rows[one.request_id]) for one in found]
+
+
+async def list_decided_appeals(
+    tx: Transaction, account_id: str, *, since_ms: int
+) -> list[tuple[Decision, DeskRow]]:
+    """Return how appeals about what this officer signed were decided since then, newest first."""
+    mine = or_(requests.c.account_id == account_id, requests.c.cosigner_id == account_id)
+    query = (
+        select(moderation_decisions)
+        .join(requests, requests.c.id == moderation_decisions.c.request_id)
+        .where(
+            mine,
+            moderation_decisions.c.decision.in_(("upheld", "overturned")),
+            moderation_decisions.c.decided_ms >= since_ms,
+        )
+        .order_by(moderation_decisions.c.decided_ms.desc(), moderation_decisions.c.id)
+    )
+    found = [_decision(row) for row in await tx.execute(query)]
     rows = await _rows(tx, {one.request_id for one in found})
     return [(one, rows[one.request_id]) for one in found]
 

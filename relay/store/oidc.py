@@ -1,9 +1,18 @@
 """Whose account at an agency's own identity provider is whose here."""
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from relay.store.database import Transaction
-from relay.store.schema import oidc_identities
+from relay.store.schema import (
+    accounts,
+    admin_reads,
+    appeals,
+    downloads,
+    oidc_identities,
+    outcomes,
+    request_drafts,
+    sessions,
+)
 from relay.store.upserts import upsert
 
 
@@ -16,9 +25,49 @@ async def find_account_id(tx: Transaction, issuer: str, subject: str) -> str | N
     return found
 
 
+async def linked_ms(tx: Transaction, issuer: str, account_id: str) -> int | None:
+    """Return since when an account has a subject at this issuer; None if it has none."""
+    query = select(oidc_identities.c.linked_ms).where(
+        oidc_identities.c.issuer == issuer, oidc_identities.c.account_id == account_id
+    )
+    found: int | None = (await tx.execute(query)).scalar_one_or_none()
+    return found
+
+
 async def link(tx: Transaction, issuer: str, subject: str, account_id: str, now_ms: int) -> bool:
-    """Say whose a subject is; False if somebody was quicker."""
+    """Say whose a subject is; False if it is somebody's, or the account has one of that issuer."""
     insert = upsert(tx, oidc_identities).values(
         issuer=issuer, subject=subject, account_id=account_id, linked_ms=now_ms
     )
     return (await tx.execute(insert.on_conflict_do_nothing())).rowcount == 1
+
+
+async def unlink(tx: Transaction, issuer: str, account_id: str) -> bool:
+    """Take an account's subject at this issuer from it; False if it has none."""
+    query = delete(oidc_identities).where(
+        oidc_identities.c.issuer == issuer, oidc_identities.c.account_id == account_id
+    )
+    return (await tx.execute(query)).rowcount == 1
+
+
+async def merge(tx: Transaction, issuer: str, *, lost_id: str, kept_id: str, now_ms: int) -> bool:
+    """Make one account of two: its subject and what hangs on it go over, then it is gone.
+
+    The lost one never had a passkey, so nothing that was signed can be its own. False if it has
+    no subject of this issuer.
+    """
+    moved = (
+        update(oidc_identities)
+        .where(oidc_identities.c.issuer == issuer, oidc_identities.c.account_id == lost_id)
+        .values(account_id=kept_id, linked_ms=now_ms)
+    )
+    if (await tx.execute(moved)).rowcount != 1:
+        return False
+    for table in (request_drafts, appeals, downloads, outcomes, admin_reads):
+        await tx.execute(
+            update(table).where(table.c.account_id == lost_id).values(account_id=kept_id)
+        )
+    for table in (oidc_identities, sessions):  # those of issuers that the agency had before
+        await tx.execute(delete(table).where(table.c.account_id == lost_id))
+    await tx.execute(delete(accounts).where(accounts.c.id == lost_id))
+    return True

@@ -112,23 +112,23 @@ async def forget(tx: Transaction, *, asked_before_ms: int, left_before_ms: int) 
 
 
 async def take_reminder(
-    tx: Transaction, agency: str, version: int, days_before: int, now_ms: int
+    tx: Transaction, agency: str, subject: str, days_before: int, now_ms: int
 ) -> bool:
     """Note that a reminder goes out; False if it went out before."""
     statement = (
         upsert(tx, reminders)
-        .values(agency=agency, version=version, days_before=days_before, sent_ms=now_ms)
-        .on_conflict_do_nothing(index_elements=["agency", "version", "days_before"])
+        .values(agency=agency, subject=subject, days_before=days_before, sent_ms=now_ms)
+        .on_conflict_do_nothing(index_elements=["agency", "subject", "days_before"])
     )
     return (await tx.execute(statement)).rowcount == 1
 
 
-async def give_reminder_back(tx: Transaction, agency: str, version: int, days_before: int) -> None:
+async def give_reminder_back(tx: Transaction, agency: str, subject: str, days_before: int) -> None:
     """Note that a reminder didn't go out after all."""
     await tx.execute(
         delete(reminders).where(
             reminders.c.agency == agency,
-            reminders.c.version == version,
+            reminders.c.subject == subject,
             reminders.c.days_before == days_before,
         )
     )

@@ -22,6 +22,8 @@ class Account:
     name: str
     suspended_ms: int | None = None
     """Since when they may no longer sign in."""
+    suspended_by: str | None = None
+    """Who did that: the relay's "operator", or their own "agency"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +210,19 @@ async def add_ceremony(
     )
 
 
+async def find_ceremony(
+    tx: Transaction, ceremony_id: str, *, purpose: str, now_ms: int
+) -> Ceremony | None:
+    """Return a ceremony that isn't over, and leave it where it is."""
+    query = select(ceremonies).where(
+        ceremonies.c.id == ceremony_id,
+        ceremonies.c.purpose == purpose,
+        ceremonies.c.expires_ms > now_ms,
+    )
+    row = (await tx.execute(query)).first()
+    return None if row is None else Ceremony(challenge=row.challenge, data=row.data)
+
+
 async def take_ceremony(
     tx: Transaction, ceremony_id: str, *, purpose: str, now_ms: int
 ) -> Ceremony | None:
@@ -227,6 +242,7 @@ def _account(row: Row[tuple[object, ...]]) -> Account:
         agency=row.agency,
         name=row.name,
         suspended_ms=row.suspended_ms,
+        suspended_by=row.suspended_by,
     )
 
 

@@ -6,12 +6,16 @@ from typing import Final
 TO_VERSION_6: Final[Sequence[str]] = (
     "ALTER TABLE accounts ADD COLUMN email TEXT",
     "ALTER TABLE accounts ADD COLUMN suspended_ms BIGINT",
+    "ALTER TABLE accounts ADD COLUMN suspended_by TEXT",
+    "ALTER TABLE requests ADD COLUMN expires_ms BIGINT",
     "ALTER TABLE invitations ADD COLUMN email TEXT",
     "ALTER TABLE sessions ADD COLUMN id TEXT",
     "ALTER TABLE sessions ADD COLUMN address TEXT",
     "ALTER TABLE sessions ADD COLUMN browser TEXT",
     "ALTER TABLE sessions ADD COLUMN seen_ms BIGINT",
     "UPDATE sessions SET id = substr(token_hash, 1, 16), seen_ms = created_ms",
+    "ALTER TABLE downloads ADD COLUMN given_ms BIGINT",
+    "UPDATE downloads SET given_ms = at_ms",
     """
     CREATE TABLE request_drafts (
         id TEXT NOT NULL PRIMARY KEY,
@@ -63,7 +67,7 @@ TO_VERSION_6: Final[Sequence[str]] = (
         PRIMARY KEY (issuer, subject)
     )
     """,
-    "CREATE INDEX ix_oidc_identities_account_id ON oidc_identities (account_id)",
+    "CREATE UNIQUE INDEX oidc_identities_by_account ON oidc_identities (account_id, issuer)",
     """
     CREATE TABLE agency_settings (
         agency TEXT NOT NULL PRIMARY KEY,
@@ -95,10 +99,10 @@ TO_VERSION_6: Final[Sequence[str]] = (
     """
     CREATE TABLE reminders (
         agency TEXT NOT NULL,
-        version INTEGER NOT NULL,
+        subject TEXT NOT NULL,
         days_before INTEGER NOT NULL,
         sent_ms BIGINT NOT NULL,
-        PRIMARY KEY (agency, version, days_before)
+        PRIMARY KEY (agency, subject, days_before)
     )
     """,
     """
@@ -107,6 +111,7 @@ TO_VERSION_6: Final[Sequence[str]] = (
         admin_id TEXT NOT NULL,
         account_id TEXT NOT NULL REFERENCES accounts (id),
         what TEXT NOT NULL,
+        about TEXT,
         read_ms BIGINT NOT NULL
     )
     """,

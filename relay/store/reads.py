@@ -4,7 +4,7 @@ Only relay.people.reads calls what shows somebody here: it writes the look down 
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 
 from sqlalchemy import Row, delete, func, insert, or_, select, update
 
@@ -20,10 +20,18 @@ from relay.store.schema import (
 )
 
 SHOWN_ROLES: Final = ("owner", "officer")
-What = Literal["account", "found", "suspended", "restored", "request"]
+What = Literal[
+    "account", "found", "suspended", "restored", "request", "agency_suspended", "agency_restored"
+]
 """account: the page with all that the relay knows. found: a line in a list that was searched.
 request: a request that its officer signed, and that isn't public nor about to be.
+agency_…: what an administrator of the officer's own agency did.
 """
+SuspendedBy = Literal["operator", "agency"]
+
+OwnChange = Literal["linked", "unlinked", "merged"]
+"""What somebody changed of their own ways to sign in: they stand as the administrator there."""
+_OWN_CHANGES: Final = get_args(OwnChange)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +72,12 @@ class AccountFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdminRead:
-    """One look of an administrator, by name."""
+    """One look of an administrator, by name; `about` is the case number of a request."""
 
     admin: str
     what: What
     read_ms: int
+    about: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +91,24 @@ class AdminAccount:
 
 
 async def add_read(
-    tx: Transaction, read_id: str, *, admin_id: str, account_id: str, what: str, now_ms: int
+    tx: Transaction,
+    read_id: str,
+    *,
+    admin_id: str,
+    account_id: str,
+    what: str,
+    now_ms: int,
+    about: str | None = None,
 ) -> None:
     """Write down that an administrator looked."""
     await tx.execute(
         insert(admin_reads).values(
-            id=read_id, admin_id=admin_id, account_id=account_id, what=what, read_ms=now_ms
+            id=read_id,
+            admin_id=admin_id,
+            account_id=account_id,
+            what=what,
+            about=about,
+            read_ms=now_ms,
         )
     )
 
@@ -106,14 +127,33 @@ async def list_reads(
             select(admin_reads, accounts.c.name.label("admin"))
             .join(accounts, accounts.c.id == admin_reads.c.admin_id)
             .where(admin_reads.c.account_id == account_id, kind)
+            .where(admin_reads.c.what.not_in(_OWN_CHANGES))
             .order_by(admin_reads.c.read_ms.desc(), admin_reads.c.id)
             .limit(most)
         )
         rows += [
-            AdminRead(admin=row.admin, what=cast("What", row.what), read_ms=row.read_ms)
+            AdminRead(
+                admin=row.admin,
+                what=cast("What", row.what),
+                read_ms=row.read_ms,
+                about=row.about,
+            )
             for row in await tx.execute(query)
         ]
     return sorted(rows, key=lambda row: -row.read_ms)
+
+
+async def list_changes(
+    tx: Transaction, account_id: str, *, limit: int
+) -> list[tuple[OwnChange, int]]:
+    """Return what somebody changed themselves, and when: the newest."""
+    query = (
+        select(admin_reads.c.what, admin_reads.c.read_ms)
+        .where(admin_reads.c.account_id == account_id, admin_reads.c.what.in_(_OWN_CHANGES))
+        .order_by(admin_reads.c.read_ms.desc(), admin_reads.c.id)
+        .limit(limit)
+    )
+    return [(cast("OwnChange", row.what), row.read_ms) for row in await tx.execute(query)]
 
 
 async def search_people(tx: Transaction, query: str, *, limit: int) -> list[PersonFound]:
@@ -170,20 +210,32 @@ async def account_file(tx: Transaction, account_id: str, now_ms: int) -> Account
     )
 
 
-async def suspend_account(tx: Transaction, account_id: str, now_ms: int) -> None:
-    """Let an account sign in no more, and end everything by which it is in now."""
+async def suspend_account(
+    tx: Transaction, account_id: str, now_ms: int, *, by: SuspendedBy = "operator"
+) -> None:
+    """Let an account sign in no more, and end everything by which it is in now.
+
+    What the operator suspended stays the operator's; what an agency did becomes theirs.
+    """
+    one = accounts.c.id == account_id
     await tx.execute(
         update(accounts)
-        .where(accounts.c.id == account_id, accounts.c.suspended_ms.is_(None))
-        .values(suspended_ms=now_ms)
+        .where(one, accounts.c.suspended_ms.is_(None))
+        .values(suspended_ms=now_ms, suspended_by=by)
     )
+    if by == "operator":
+        await tx.execute(update(accounts).where(one).values(suspended_by=by))
     for table in (sessions, viewer_tokens):
         await tx.execute(delete(table).where(table.c.account_id == account_id))
 
 
 async def restore_account(tx: Transaction, account_id: str) -> None:
     """Let an account sign in again."""
-    await tx.execute(update(accounts).where(accounts.c.id == account_id).values(suspended_ms=None))
+    await tx.execute(
+        update(accounts)
+        .where(accounts.c.id == account_id)
+        .values(suspended_ms=None, suspended_by=None)
+    )
 
 
 async def list_admins(tx: Transaction) -> list[AdminAccount]:

@@ -4,12 +4,11 @@ A row ends where the register begins: it is `logged` together with its entry, an
 register says if it is open, withdrawn, renewed or over.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Final, Literal, cast
 
 import msgspec
-from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, and_, func, insert, or_, select, update
 
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import Assertion
@@ -20,6 +19,8 @@ from relay.store.upserts import upsert
 
 DeskState = Literal["waiting", "moderation", "passed", "refused", "void", "taken_back", "logged"]
 """waiting: for the second officer. void: the register's rules came in between."""
+UNPUBLISHED: Final[frozenset[DeskState]] = frozenset({"waiting", "moderation", "passed"})
+"""On its way into the register, unless it ended before."""
 
 
 class Draft(Document, frozen=True, kw_only=True):
@@ -59,6 +60,14 @@ class DeskRow:
         """What is asked; its form was checked when it came in."""
         return msgspec.json.decode(self.draft.request, type=EvidenceRequest)
 
+    def is_seen_by(self, account_id: str | None) -> bool:
+        """Tell whether this is one of its officers, or None: somebody who sees all of the desk."""
+        return account_id in (None, self.account_id, self.cosigner_id)
+
+    def has_ended(self, now_ms: int) -> bool:
+        """Tell whether its time was over before it was published: nobody does more with it."""
+        return self.state in UNPUBLISHED and now_ms >= self.request.expires_ms
+
     @property
     def signed(self) -> SignedRequest | None:
         """The request with both signatures, once it has them."""
@@ -71,6 +80,9 @@ class DeskRow:
             cosignature=self.cosigned.cosignature,
             cosigner=self.cosigned.cosigner,
         )
+
+
+_AS_IT_CAME: Final = (requests.c.drafted_ms, requests.c.id)
 
 
 async def add_draft(
@@ -94,6 +106,7 @@ async def add_draft(
             state="waiting",
             drafted_ms=now_ms,
             changed_ms=now_ms,
+            expires_ms=request.expires_ms,
         )
     )
 
@@ -131,51 +144,115 @@ async def find_request(tx: Transaction, request_id: str) -> DeskRow | None:
 async def list_requests(
     tx: Transaction,
     *,
-    agency: str | None = None,
-    state: DeskState | None = None,
+    agency: str,
+    seen_by: str | None = None,
     limit: int | None = None,
     offset: int = 0,
 ) -> list[DeskRow]:
-    """Return requests, newest first, of one agency or of all, in one state or in any."""
-    query = select(requests).order_by(requests.c.changed_ms.desc(), requests.c.id)
-    query = query.limit(limit).offset(offset)
-    if agency is not None:
-        query = query.where(requests.c.agency == agency)
-    if state is not None:
-        query = query.where(requests.c.state == state)
-    return [desk_row(row) for row in await tx.execute(query)]
+    """Return an agency's requests, newest first: all, or what is for `seen_by`."""
+    query = select(requests).where(*_seen(agency, seen_by))
+    query = query.order_by(requests.c.changed_ms.desc(), requests.c.id)
+    return [desk_row(row) for row in await tx.execute(query.limit(limit).offset(offset))]
 
 
-async def count_requests(tx: Transaction, agency: str) -> int:
-    """Return how many requests an agency has, wherever they stand."""
-    query = select(func.count()).where(requests.c.agency == agency)
+async def count_requests(tx: Transaction, agency: str, *, seen_by: str | None = None) -> int:
+    """Return how many those are."""
+    query = select(func.count()).select_from(requests).where(*_seen(agency, seen_by))
     return int((await tx.execute(query)).scalar_one())
 
 
-async def list_waiting(tx: Transaction) -> list[DeskRow]:
+async def list_to_cosign(
+    tx: Transaction, agency: str, account_id: str, now_ms: int
+) -> list[DeskRow]:
+    """Return what waits for this officer's own signature, newest first."""
+    query = (
+        select(requests)
+        .where(
+            requests.c.agency == agency,
+            requests.c.cosigner_id == account_id,
+            requests.c.state == "waiting",
+            _may_go_on(now_ms),
+        )
+        .order_by(requests.c.changed_ms.desc(), requests.c.id)
+    )
+    return _going_on([desk_row(row) for row in await tx.execute(query)], now_ms)
+
+
+async def list_waiting(tx: Transaction, now_ms: int) -> list[DeskRow]:
     """Return all that waits for a moderator, the oldest first."""
     query = (
         select(requests)
-        .where(requests.c.state == "moderation")
+        .where(requests.c.state == "moderation", _may_go_on(now_ms))
         .order_by(requests.c.changed_ms, requests.c.id)
     )
-    return [desk_row(row) for row in await tx.execute(query)]
+    return _going_on([desk_row(row) for row in await tx.execute(query)], now_ms)
 
 
-async def count_of(tx: Transaction, account_id: str, states: Collection[DeskState]) -> int:
-    """Return how many requests an officer drafted that are in one of these states."""
-    query = select(func.count()).where(
-        requests.c.account_id == account_id, requests.c.state.in_(states)
+async def list_on_desk(tx: Transaction, agency: str, now_ms: int) -> list[DeskRow]:
+    """Return what of an agency's is on its way into the register, as it came onto the desk."""
+    query = (
+        select(requests)
+        .where(
+            requests.c.agency == agency,
+            requests.c.state.in_(UNPUBLISHED),
+            _may_go_on(now_ms),
+        )
+        .order_by(*_AS_IT_CAME)
     )
-    return int((await tx.execute(query)).scalar_one())
+    return _going_on([desk_row(row) for row in await tx.execute(query)], now_ms)
+
+
+async def list_stopped(
+    tx: Transaction, account_id: str, *, since_ms: int, now_ms: int
+) -> list[DeskRow]:
+    """Return what this officer signed that stopped on its way since then, newest first."""
+    mine = or_(requests.c.account_id == account_id, requests.c.cosigner_id == account_id)
+    refused = and_(requests.c.state.in_(("refused", "void")), requests.c.changed_ms >= since_ms)
+    ends_ms = requests.c.expires_ms
+    ended = and_(
+        requests.c.state.in_(UNPUBLISHED),
+        or_(ends_ms.is_(None), and_(ends_ms >= since_ms, ends_ms <= now_ms)),
+    )
+    query = (
+        select(requests)
+        .where(mine, or_(refused, ended))
+        .order_by(requests.c.changed_ms.desc(), requests.c.id)
+    )
+    rows = [desk_row(row) for row in await tx.execute(query)]
+    return [
+        row
+        for row in rows
+        if row.state not in UNPUBLISHED
+        or (row.has_ended(now_ms) and row.request.expires_ms >= since_ms)
+    ]
+
+
+async def list_of_case(tx: Transaction, agency: str, case_number: str) -> list[DeskRow]:
+    """Return what an agency asked in a case, both of whose officers signed, newest first."""
+    # The draft is JSON that holds the request's JSON: a case number stands there as it is.
+    written = f'\\"case_number\\":\\"{case_number}\\"'
+    query = (
+        select(requests)
+        .where(
+            requests.c.agency == agency,
+            requests.c.cosigned.is_not(None),
+            requests.c.draft.contains(written, autoescape=True),
+        )
+        .order_by(requests.c.changed_ms.desc(), requests.c.id)
+    )
+    rows = [desk_row(row) for row in await tx.execute(query)]
+    return [row for row in rows if row.request.case_number == case_number]
 
 
 async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
-    """Return what moderators passed before this time, in the order in which they did."""
+    """Return what moderators passed before this time, as it came onto the desk.
+
+    Of the same millisecond, the lower id comes first: counts (R4) don't depend on who reads first.
+    """
     query = (
         select(requests)
         .where(requests.c.state == "passed", requests.c.changed_ms < before_ms)
-        .order_by(requests.c.changed_ms, requests.c.id)
+        .order_by(*_AS_IT_CAME)
     )
     return [desk_row(row) for row in await tx.execute(query)]
 
@@ -196,6 +273,27 @@ async def find_agreement_text(tx: Transaction, sha256: str) -> str | None:
     query = select(agreement_texts.c.text).where(agreement_texts.c.sha256 == sha256)
     text: str | None = (await tx.execute(query)).scalar_one_or_none()
     return text
+
+
+def _seen(agency: str, seen_by: str | None) -> list[ColumnElement[bool]]:
+    """Return what picks an agency's requests: what is published is for all, the rest for its own.
+
+    Without `seen_by`, all of them.
+    """
+    own = requests.c.agency == agency
+    if seen_by is None:
+        return [own]
+    mine = (requests.c.account_id == seen_by, requests.c.cosigner_id == seen_by)
+    return [own, or_(requests.c.state == "logged", *mine)]
+
+
+def _may_go_on(now_ms: int) -> ColumnElement[bool]:
+    """Return what leaves out what has ended; of older rows `_going_on` alone knows."""
+    return or_(requests.c.expires_ms.is_(None), requests.c.expires_ms > now_ms)
+
+
+def _going_on(rows: list[DeskRow], now_ms: int) -> list[DeskRow]:
+    return [row for row in rows if not row.has_ended(now_ms)]
 
 
 async def _set(tx: Transaction, request_id: str, **values: str | int | None) -> None:

@@ -113,6 +113,7 @@ def _session(row: Row[tuple[object, ...]]) -> Session:
             agency=row.agency,
             name=row.name,
             suspended_ms=row.suspended_ms,
+            suspended_by=row.suspended_by,
         ),
         csrf=row.csrf,
         created_ms=row.opened_ms,

@@ -34,31 +34,64 @@ class Counts:
     emergencies: dict[str, list[RequestRecord]] = field(default_factory=lambda: defaultdict(list))
 
     def check(
-        self, request: EvidenceRequest, limits: Limits, *, renewed: RequestRecord | None
+        self,
+        request: EvidenceRequest,
+        limits: Limits,
+        *,
+        renewed: RequestRecord | None,
+        pending: Sequence[EvidenceRequest] = (),
     ) -> None:
-        """Raise RuleBroken if it is one too many; `renewed` is what it renews."""
+        """Raise RuleBroken if it is one too many; `renewed` is what it renews.
+
+        `pending` are others of its agency that aren't published, and count as if they were.
+        """
         agency, now_ms = request.agency, request.created_ms
-        if renewed is None and self.by_case[agency, request.case_number] >= limits.max_per_case:
-            raise RuleBroken(
-                "case_limit", f"a case may have {limits.max_per_case} requests at most"
-            )
         mine = _standing(self.by_officer.get((agency, request.officer_id), []), now_ms)
         is_open = [record for record in mine if record is not renewed]
-        if len(is_open) >= limits.max_open_per_officer:
+        waiting = [one for one in pending if one.expires_ms > now_ms]
+        if renewed is None:
+            self._check_case(request, limits, pending)
+        elif request.renewed_id in {one.renewed_id for one in waiting}:
+            raise RuleBroken("renewal", "a request can be renewed once")
+        my_waiting = [one for one in waiting if one.officer_id == request.officer_id]
+        # A colleague's renewal that isn't published takes nothing off this officer's count yet.
+        is_renewed = {one.renewed_id for one in my_waiting}
+        count = sum(record.request.id not in is_renewed for record in is_open) + len(my_waiting)
+        if count >= limits.max_open_per_officer:
             raise RuleBroken(
                 "open_limit",
                 f"an officer may have {limits.max_open_per_officer} open requests at most",
             )
-        if renewed is not None:
-            return
+        if renewed is None:
+            self._check_quiet(request, limits, pending)
+            emergencies = _standing(self.emergencies.get(agency, []), now_ms)
+            if request.is_emergency and (emergencies or any(one.is_emergency for one in waiting)):
+                raise RuleBroken("emergency", "an agency may have one open emergency at most")
+
+    def _check_case(
+        self, request: EvidenceRequest, limits: Limits, pending: Sequence[EvidenceRequest]
+    ) -> None:
+        case = request.case_number
+        count = self.by_case[request.agency, case]
+        count += sum(one.case_number == case and one.renewed_id is None for one in pending)
+        if count >= limits.max_per_case:
+            raise RuleBroken(
+                "case_limit", f"a case may have {limits.max_per_case} requests at most"
+            )
+
+    def _check_quiet(
+        self, request: EvidenceRequest, limits: Limits, pending: Sequence[EvidenceRequest]
+    ) -> None:
+        now_ms, quiet_ms = request.created_ms, limits.area_quiet_ms
+        near = [one for one in pending if abs(one.created_ms - now_ms) < quiet_ms]
+        asked = {cell for one in near for cell in one.cells}
         for cell in request.cells:
-            if _is_any_near(self.by_cell.get((agency, cell), []), now_ms, limits.area_quiet_ms):
-                hours = limits.area_quiet_ms // 3_600_000
+            known = self.by_cell.get((request.agency, cell), [])
+            if cell in asked or _is_any_near(known, now_ms, quiet_ms):
                 raise RuleBroken(
-                    "area_quiet", f"the same place may be asked about once in {hours} hours"
+                    "area_quiet",
+                    f"the same place may be asked about once in {quiet_ms // 3_600_000} hours",
                 )
-        if request.is_emergency and _standing(self.emergencies.get(agency, []), now_ms):
-            raise RuleBroken("emergency", "an agency may have one open emergency at most")
 
     def keeps_from(
         self,

@@ -9,7 +9,7 @@ counted on (facts.py).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from firmware.protocol.encoding import WireError, decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import load_passkey
@@ -358,14 +358,21 @@ class Register:
             raise EntryVoid("the agency is suspended, or has another key now")
         check_area(request.cells, usable[-1])
 
-    def check_counts(self, request: EvidenceRequest, *, limits_from: int) -> None:
+    def check_counts(
+        self,
+        request: EvidenceRequest,
+        *,
+        limits_from: int,
+        pending: Sequence[EvidenceRequest] = (),
+    ) -> None:
         """Raise RuleBroken if R4, R13 or R15 would keep such a request out now, signed or not.
 
         By the limits from that place on: with the newest alone no doorbell would ask for it yet.
+        `pending` counts as if it were published before.
         """
         renewed = self._renewed(request)
         for record in self.limits[limits_from:]:
-            self._counts.check(request, record.limits, renewed=renewed)
+            self._counts.check(request, record.limits, renewed=renewed, pending=pending)
 
     def _renewed(self, request: EvidenceRequest) -> RequestRecord | None:
         """Return what a request renews, if it does; RuleBroken if it can't."""

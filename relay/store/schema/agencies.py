@@ -36,6 +36,7 @@ requests = Table(
     Column("why", Text),  # why the register would have refused it
     Column("drafted_ms", BigInteger, nullable=False),
     Column("changed_ms", BigInteger, nullable=False),  # when it came to this state
+    Column("expires_ms", BigInteger),  # the request's own end; not there in rows of version 5
     Index("requests_by_state", "state", "changed_ms"),
 )
 
@@ -62,4 +63,5 @@ downloads = Table(
     Column("package_id", Text, ForeignKey("packages.package_id"), nullable=False, index=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
+    Column("given_ms", BigInteger),  # when its address was first given
 )

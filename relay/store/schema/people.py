@@ -26,6 +26,7 @@ accounts = Table(
     Column("created_ms", BigInteger, nullable=False),
     Column("email", Text),
     Column("suspended_ms", BigInteger),  # since when it may no longer sign in
+    Column("suspended_by", Text),  # relay.store.reads.SuspendedBy
 )
 
 # Passkeys (WebAuthn). public_key is SubjectPublicKeyInfo in base64url.

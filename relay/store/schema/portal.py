@@ -57,8 +57,9 @@ oidc_identities = Table(
     metadata,
     Column("issuer", Text, primary_key=True),
     Column("subject", Text, primary_key=True),
-    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("linked_ms", BigInteger, nullable=False),
+    Index("oidc_identities_by_account", "account_id", "issuer", unique=True),
 )
 
 # What an agency's administrator sets for its officers; a limit that isn't set isn't there.
@@ -93,24 +94,26 @@ onboardings = Table(
     Index("onboardings_by_state", "state", "changed_ms"),
 )
 
-# Reminders that an agreement ends soon: each once.
+# Reminders that an agreement or a certificate ends soon: each once.
 reminders = Table(
     "reminders",
     metadata,
     Column("agency", Text, primary_key=True),
-    Column("version", Integer, primary_key=True),
+    Column("subject", Text, primary_key=True),  # relay.agency.reminders says which
     Column("days_before", Integer, primary_key=True),
     Column("sent_ms", BigInteger, nullable=False),
 )
 
 # Every time that an administrator looked at something personal; whoever it is about reads it.
+# Of what somebody changed of their own ways to sign in, they are the administrator themselves.
 admin_reads = Table(
     "admin_reads",
     metadata,
     Column("id", Text, primary_key=True),
     Column("admin_id", Text, nullable=False),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
-    Column("what", Text, nullable=False),  # relay.store.reads.What
+    Column("what", Text, nullable=False),  # relay.store.reads.What or OwnChange
+    Column("about", Text),  # request: its case number
     Column("read_ms", BigInteger, nullable=False),
     Index("admin_reads_by_account", "account_id", "read_ms"),
 )

@@ -11,9 +11,9 @@ from relay.custody.errors import LogUnavailable
 from relay.errors import RelayError
 from relay.people.errors import SignInRefused
 from relay.request.rules import RequestRefused
-from relay.web.admin import accounts, agencies, moderation, onboarding, sign_in
+from relay.web.admin import accounts, agencies, moderation, onboarding, sessions, sign_in
 from relay.web.admin.services import AdminServices
-from relay.web.admin.session import Admin, AdminRoute, get, post, services_of
+from relay.web.admin.session import FACE, Admin, AdminRoute, get, post, services_of
 from relay.web.answers import PageError, error_json, wants_json, with_retry_after
 from relay.web.unexpected import on_mistake
 
@@ -32,14 +32,17 @@ def admin_routes() -> list[AdminRoute]:
     """Return all routes; each asks for an administrator unless it is for anybody."""
     return [
         get("/admin", moderation.home, "anybody"),
-        get("/admin/join", sign_in.join, "anybody"),
-        post("/admin/register/options", sign_in.register_options, "anybody"),
-        post("/admin/register/verify", sign_in.register_verify, "anybody"),
-        post("/admin/login/options", sign_in.login_options, "anybody"),
-        post("/admin/login/verify", sign_in.login_verify, "anybody"),
+        get("/admin/join", FACE.join, "anybody"),
+        post("/admin/register/options", FACE.register_options, "anybody"),
+        post("/admin/register/verify", FACE.register_verify, "anybody"),
+        post("/admin/login/options", FACE.login_options, "anybody"),
+        post("/admin/login/verify", FACE.login_verify, "anybody"),
         post("/admin/logout", sign_in.logout),
+        get("/admin/sessions", sessions.own_page),
+        post("/admin/sessions/end", sessions.end),
         get("/admin/requests", moderation.home),
         get("/admin/requests/{request_id}", moderation.show_page),
+        get("/admin/requests/{request_id}/area.geojson", moderation.geojson),
         post("/admin/requests/{request_id}/decision", moderation.decide),
         post("/admin/requests/{request_id}/appeal", moderation.decide_appeal),
         get("/admin/decisions", moderation.decisions_page),

@@ -1,5 +1,8 @@
 """The moderators' queue: what waits, one request as its owner will read it, and the decision."""
 
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -7,6 +10,8 @@ from starlette.responses import Response
 
 from firmware.protocol.encoding import WireError
 from relay.map.cells import centre_of
+from relay.map.places import Near, Places
+from relay.record.areas import as_svg
 from relay.request.appeals import AppealVerdict
 from relay.request.moderation import CATEGORIES, MAX_WORDS_CHARS, Case, parse_category
 from relay.request.rules import RequestRefused
@@ -22,15 +27,29 @@ from relay.web.admin.session import (
 )
 from relay.web.admin.sign_in import sign_in_page
 from relay.web.answers import not_found
+from relay.web.area_files import geojson_answer, picture_of
 from relay.web.forms import text_in
 from relay.web.i18n import Texts
 from relay.web.owner_words import owner_words
 
 PAGE_ROWS = 50
 MAX_PAGE = 9999
+NEAR_KM = 10
+"""A place that is farther away says nothing about a cell."""
 NEVER_PUBLIC: tuple[DeskState, ...] = ("refused", "taken_back", "void")
-"""Who opens one of these is written down; what else is here is public, or is about to be."""
+"""Who opens one of these, or one that ended before, is written down; what else is here is public,
+or is about to be."""
 DONE: tuple[Verdict, ...] = ("passed", "refused", "upheld", "overturned")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellShown:
+    """A cell, its centre in degrees, and the nearest place that the operator's list has."""
+
+    cell: str
+    lat: float
+    lon: float
+    near: Near | None
 
 
 async def home(request: Request) -> Response:
@@ -80,6 +99,14 @@ async def show_page(request: Request) -> Response:
     """GET /admin/requests/{request_id}: all that a moderator has to judge."""
     admin = await require_admin(request)
     return await _show(request, admin, await _case(request))
+
+
+async def geojson(request: Request) -> Response:
+    """GET /admin/requests/{request_id}/area.geojson: its cells, for a map of one's own."""
+    admin = await require_admin(request)
+    case = await _case(request)
+    await _write_down(request, admin, case)
+    return geojson_answer(case.row.request.cells)
 
 
 async def decide(request: Request) -> Response:
@@ -163,11 +190,10 @@ async def _show(
     **more: Any,  # Any: what the template shows
 ) -> Response:
     services = services_of(request)
-    if case.row.state in NEVER_PUBLIC:
-        officers = (case.row.account_id, case.row.cosigner_id)
-        await services.reads.open_request(admin.account, officers)
+    await _write_down(request, admin, case)
     agency = await services.agencies.find(case.row.agency)
     asked = case.row.request
+    now_ms = services.clock.wall_ms()
     language = services.pages.texts(request).language
     context = {"problem": None, "typed": {"category": "", "reason": ""}} | more
     return services.pages.render(
@@ -179,13 +205,38 @@ async def _show(
         case=case,
         asked=asked,
         agency_name=case.row.agency if agency is None else agency.name,
-        places=[(cell, *centre_of(cell)) for cell in asked.cells],
+        places=await _places(services.places, asked.cells),
+        has_places=len(services.places) > 0,
+        near_km=NEAR_KM,
+        outline=picture_of(as_svg(asked.cells)),
         owner_words=Texts(language, owner_words(language)),
         categories=CATEGORIES,
         max_words=MAX_WORDS_CHARS,
-        now_ms=services.clock.wall_ms(),
+        now_ms=now_ms,
+        has_ended=case.row.has_ended(now_ms),
         is_own_refusal=any(
             one.verdict == "refused" and one.moderator == admin.account.id for one in case.decisions
         ),
         **context,
     )
+
+
+async def _write_down(request: Request, admin: Admin, case: Case) -> None:
+    """Let its officers know who opened what never becomes public."""
+    services, row = services_of(request), case.row
+    if row.state in NEVER_PUBLIC or row.has_ended(services.clock.wall_ms()):
+        await services.reads.open_request(
+            admin.account,
+            (row.account_id, row.cosigner_id),
+            case_number=row.request.case_number,
+        )
+
+
+async def _places(places: Places, cells: Sequence[str]) -> list[CellShown]:
+    """Return where each cell is, and what is named near it: a list may be long, so in a thread."""
+    centres = [centre_of(cell) for cell in cells]
+    nearest = await asyncio.to_thread(places.nearest, centres, NEAR_KM)
+    return [
+        CellShown(cell=cell, lat=lat, lon=lon, near=near)
+        for cell, (lat, lon), near in zip(cells, centres, nearest, strict=True)
+    ]

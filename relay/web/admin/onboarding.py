@@ -4,16 +4,16 @@ What is prepared is signed by two administrators with their own keys, on their o
 only the signed file comes back. Being signed in to this page is no signature.
 """
 
+import asyncio
 from collections.abc import Awaitable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from relay.agency.errors import OnboardingRefused
-from relay.agency.fitting import CELL_KM2
-from relay.agency.jurisdiction import centre_of
 from relay.agency.keys import fingerprint_of
 from relay.agency.onboarding import DONE, NEEDED_SIGNATURES, WAITING
+from relay.map.cells import area_km2, centre_of
 from relay.web.admin.session import (
     Admin,
     AdminRoute,
@@ -25,7 +25,7 @@ from relay.web.admin.session import (
     services_of,
 )
 from relay.web.answers import not_found
-from relay.web.area_files import geojson_answer, outline_answer
+from relay.web.area_files import geojson_answer, outline_answer, shown_changes
 from relay.web.forms import file_in, text_in
 
 PATH = "/admin/onboardings"
@@ -104,12 +104,12 @@ async def download(request: Request) -> Response:
 
 async def outline(request: Request) -> Response:
     """GET …/outline.svg: the shape of the area that was handed in."""
-    return outline_answer(await _cells(request))
+    return await asyncio.to_thread(outline_answer, await _cells(request))
 
 
 async def geojson(request: Request) -> Response:
     """GET …/area.geojson: its cells, for a map of one's own."""
-    return geojson_answer(await _cells(request))
+    return await asyncio.to_thread(geojson_answer, await _cells(request))
 
 
 async def _cells(request: Request) -> list[str]:
@@ -179,9 +179,11 @@ async def _show(
         admins=list(view.register.admins.values()),
         now_ms=view.now_ms,
         base=f"{PATH}/{case.row.id}",
-        area_km2=round(len(cells) * CELL_KM2, 1),
+        area_km2=round(area_km2(cells), 1),
         places=[(cell, *centre_of(cell)) for cell in cells[:SHOWN_CELLS]],
         fingerprint=fingerprint_of,
+        merged_otherwise=await services.onboarding.merged_otherwise(case),
+        changes=await asyncio.to_thread(shown_changes, case.difference),
     )
 
 

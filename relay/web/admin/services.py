@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
 from relay.clock import Clock
+from relay.map.places import Places
 from relay.people.ceremonies import Ceremonies
 from relay.people.passkeys import Site
 from relay.people.reads import Reads
@@ -31,3 +32,4 @@ class AdminServices:
     appeals: Appeals
     reads: Reads
     onboarding: Onboarding
+    places: Places
