@@ -1,14 +1,14 @@
 """`doorward-relay`: set up, run and look after a relay.
 
 Only the command line belongs here: reading arguments, calling the part that does it, printing
-what came of it. Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument or setting.
+what came of it. Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument or setting, or logs
+that mustn't go on: what trying again doesn't mend.
 """
 
 import argparse
 import asyncio
 import json
 import logging
-import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,25 +18,21 @@ import uvicorn
 
 from firmware.protocol.encoding import WireError
 from relay.admin_cli import add_admin_commands
-from relay.agency.register import RegisterDesk
 from relay.backup.cli import add_backup_commands
 from relay.bus import Bus
-from relay.clock import SystemClock, clock_of
+from relay.clock import SystemClock
 from relay.config import Config, load
 from relay.config_values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
-from relay.custody.logs import LogEntries
+from relay.custody.errors import LogContradicts
 from relay.errors import ConfigError, RelayError, StoreError
 from relay.fleet.broker_keys import BrokerKeys
-from relay.fleet.ca import Authority
-from relay.fleet.claims import new_claim
-from relay.fleet.revocation import revoke
+from relay.fleet.revocation import revoke_beside
 from relay.init import InitSettings, init
+from relay.invite_cli import add_invite_command
 from relay.log_cli import add_log_commands
 from relay.moderate_cli import add_moderate_commands
-from relay.people.invitations import invite_admin, invite_officer, invite_owner
 from relay.request_ids import configure_logging
-from relay.store.database import Database, Transaction, shown
-from relay.store.saved_file import SavedFile
+from relay.store.database import Database, shown
 from relay.store.schema import SCHEMA_VERSION
 
 DEFAULT_LISTEN = "127.0.0.1:8400"
@@ -52,8 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"doorward-relay: bad setting {error}", file=sys.stderr)
         return 2
+    except LogContradicts as error:
+        print(f"doorward-relay: {error}", file=sys.stderr)
+        return 2
     except (RelayError, WireError) as error:
         print(f"doorward-relay: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"doorward-relay: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -69,6 +72,8 @@ def _run_init(options: argparse.Namespace) -> int:
         mqtt_port=options.mqtt_port,
         nats_port=options.nats_port,
         s3_port=options.s3_port,
+        mqtt_listen=options.mqtt_listen,
+        store_url=options.store_url,
         demo_passkeys=options.demo,
         turn_host=options.turn_host,
         turn_port=options.turn_port,
@@ -89,6 +94,8 @@ def _run_init(options: argparse.Namespace) -> int:
     print(f"A relay is ready in {config.data_dir}. Start, in this order:")
     print(f"  nats-server -c {written['broker_config']}")
     print(f"  an object store at {config.bucket.endpoint} (identities: s3.json)")
+    if not settings.is_for_this_machine:
+        _say_how_it_is_reached(settings)
     if "turn_config" in written:
         print(f"  turnserver -c {written['turn_config']}  (on {options.turn_host})")
     print(f"  doorward-relay serve --config {written['config']}")
@@ -100,6 +107,14 @@ def _run_init(options: argparse.Namespace) -> int:
         f"  doorward-relay log init --name NAME --config {written['config']}, and what it says next"
     )
     return 0
+
+
+def _say_how_it_is_reached(settings: InitSettings) -> None:
+    if settings.store_url is None:
+        print("    put TLS before it, and set endpoint in [bucket] of relay.toml to that address")
+        print("    (or begin anew with --store-url)")
+    where = f"{settings.broker_listens_on}:{settings.mqtt_port}"
+    print(f"  the broker awaits doorbells at {where} (by TLS, with certificates): open that port")
 
 
 def _run_serve(options: argparse.Namespace) -> int:
@@ -136,80 +151,8 @@ async def _migrate(config: Config) -> None:
     await database.close()
 
 
-def _run_invite(options: argparse.Namespace) -> int:
-    config = load(options.config)
-    match options.whom:
-        case "doorbell":
-            return asyncio.run(_invite_doorbell(config, options.out))
-        case _:
-            return asyncio.run(_invite_person(config, options))
-
-
-async def _invite_doorbell(config: Config, out: Path | None) -> int:
-    authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
-    database = await Database.open(config.database)
-    try:
-        async with database.begin() as tx:
-            claim = await new_claim(
-                tx,
-                relay_url=config.public_url,
-                ca_sha256=authority.sha256,
-                now_ms=SystemClock().wall_ms(),
-            )
-    finally:
-        await database.close()
-    text = claim.encode().decode() + "\n"
-    if out is None:
-        print(text, end="")
-        return 0
-    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    print(f"{out}: put it on the doorbell's card. It works once.", file=sys.stderr)
-    return 0
-
-
-async def _invite_person(config: Config, options: argparse.Namespace) -> int:
-    database = await Database.open(config.database)
-    now_ms = clock_of(config.town_clock_path, config.example_town).wall_ms()
-    try:
-        async with database.begin() as tx:
-            if options.whom == "owner":
-                secret = await invite_owner(tx, now_ms, device=options.device)
-                url = f"{config.owner_origin}/#/join?invitation={secret}"
-            elif options.whom == "admin":
-                secret = await invite_admin(tx, now_ms)
-                url = f"{config.public_url}/admin/join?invitation={secret}"
-            else:
-                await _require_agency(config, database, tx, options.agency)
-                secret = await invite_officer(tx, now_ms, agency=options.agency)
-                url = f"{config.public_url}/agency/join?invitation={secret}"
-    finally:
-        await database.close()
-    if options.json:
-        print(json.dumps({"invitation": secret, "url": url}))
-    else:
-        print(f"One person, within 7 days: {url}")
-    return 0
-
-
-async def _require_agency(
-    config: Config, database: Database, tx: Transaction, agency: str | None
-) -> None:
-    if config.log is None:
-        raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
-    desk = RegisterDesk(
-        LogEntries(),
-        database,
-        origin=f"{config.log.name}/register",
-        saved=SavedFile(config.saved_register_path),
-    )
-    if agency not in (await desk.replayed(tx)).agreements:
-        expected = "an agency that the register knows (doorward-relay admin submit)"
-        raise ConfigError("--agency", agency, expected)
-
-
 def _run_revoke(options: argparse.Namespace) -> int:
+    logging.getLogger("relay.bus").setLevel(logging.CRITICAL)  # what it comes to is said in words
     asyncio.run(_revoke(load(options.config), options.device))
     print(f"revoked {options.device}", file=sys.stderr)
     return 0
@@ -220,8 +163,7 @@ async def _revoke(config: Config, device: str) -> None:
     database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
     try:
-        await bus.connect()
-        await revoke(device, bus=bus, database=database, clock=SystemClock())
+        await revoke_beside(device, bus=bus, database=database, clock=SystemClock())
     finally:
         await bus.close()
         await database.close()
@@ -279,7 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     serving.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="json: for programs"
     )
-    _add_invite(commands)
+    add_invite_command(commands)
     add_log_commands(commands)
     add_admin_commands(commands)
     add_moderate_commands(commands)
@@ -314,6 +256,18 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     parser.add_argument("--nats-port", type=int, default=8404, help="broker: where the relay comes")
     parser.add_argument("--s3-port", type=int, default=8405, help="the object store")
     parser.add_argument(
+        "--store-url",
+        metavar="URL",
+        help="the object store as browsers and doorbells reach it, such as https://store.example; "
+        "if not given, --s3-port of the public URL's host, without TLS",
+    )
+    parser.add_argument(
+        "--mqtt-listen",
+        metavar="ADDRESS",
+        help="where the broker listens for doorbells; if not given, everywhere, or on loopback "
+        "where the public URL is this machine's own",
+    )
+    parser.add_argument(
         "--turn-host",
         metavar="HOST",
         help="name or IPv4 address of a coturn, so that live view works away from home as well",
@@ -331,17 +285,6 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     parser.add_argument("--json", action="store_true", help="print what was written as JSON")
     parser.set_defaults(run=_run_init)
-
-
-def _add_invite(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    text = "make a one-time invitation for a doorbell, an owner, an officer or an administrator"
-    parser = commands.add_parser("invite", help=text, description=text)
-    parser.add_argument("whom", choices=("doorbell", "owner", "officer", "admin"))
-    parser.add_argument("--out", type=Path, metavar="FILE", help="doorbell: write claim.json here")
-    parser.add_argument("--device", metavar="ID", help="owner: the doorbell of a co-owner")
-    parser.add_argument("--agency", metavar="ID", help="officer: the agency (required)")
-    parser.add_argument("--json", action="store_true", help='print {"invitation", "url"}')
-    _with_config(parser, _run_invite)
 
 
 def _with_config(parser: argparse.ArgumentParser, run: object) -> None:

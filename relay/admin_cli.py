@@ -22,6 +22,7 @@ from firmware.protocol.register.entries import (
     Admin,
     AdminsChanged,
     AgencySuspended,
+    Agreement,
     AgreementMade,
     ChangeBody,
     ChangeLeaf,
@@ -44,6 +45,7 @@ from relay.agency.changes import (
     sign_change,
 )
 from relay.agency.keys import AgencyEnrolment, check_agreement, write_new_file
+from relay.agency.merging import check_own_merging
 from relay.agency.register import RegisterDesk
 from relay.config import Config, load
 from relay.errors import ConfigError
@@ -197,10 +199,12 @@ def _given(options: argparse.Namespace, name: str) -> str:
 
 def _submit(options: argparse.Namespace) -> int:
     config = load(options.config)
-    entry, key, texts = _entry_of(options.change)
+    entry, key, texts, agreement = _entry_of(options.change)
 
     async def submit(database: Database, register: RegisterDesk) -> None:
         async with database.begin() as tx:
+            if agreement is not None:
+                check_own_merging(agreement, await register.replayed(tx))
             await register.add(tx, entry, key=key)
             for text in texts:
                 await requests.put_agreement_text(tx, sha256_hex(text.encode()), text)
@@ -210,8 +214,9 @@ def _submit(options: argparse.Namespace) -> int:
     return 0
 
 
-def _entry_of(path: Path) -> tuple[bytes, str, list[str]]:
-    """Return the entry in a change, or in an agency's own revocation, its key, and its texts."""
+def _entry_of(path: Path) -> tuple[bytes, str, list[str], Agreement | None]:
+    """Return the entry in a change, or in an agency's own revocation, its key, its texts, and
+    the agreement that it is of."""
     try:
         proposed = read_document(ProposedChange, path)
     except ValueError:
@@ -219,12 +224,13 @@ def _entry_of(path: Path) -> tuple[bytes, str, list[str]]:
         proposed = ProposedChange(change=leaf.change, signatures=leaf.signatures)
     change = proposed.parsed()
     body = change.body
-    texts = []
+    texts, agreement = [], None
     if isinstance(body, AgreementMade):
-        if sha256_hex(proposed.text.encode()) != check_agreement(body.signed).text_sha256:
+        agreement = check_agreement(body.signed)
+        if sha256_hex(proposed.text.encode()) != agreement.text_sha256:
             raise ChangeRefused("the agreement's text isn't in this file, or is another one")
         texts = [proposed.text]
-    return proposed.entry(), f"change/{change.nonce}", texts
+    return proposed.entry(), f"change/{change.nonce}", texts, agreement
 
 
 async def _widenings(config: Config) -> int:

@@ -35,7 +35,13 @@ from firmware.protocol.encoding import (
 )
 from firmware.protocol.register.entries import Agreement, SignedAgreement
 from firmware.protocol.requests import Cell, OfficerRole
-from relay.agency.area_cli import cells_in, check_size
+from relay.agency.area_cli import (
+    cells_in,
+    check_groups,
+    check_named_once,
+    check_size,
+    tell_where,
+)
 from relay.agency.keys import (
     MAX_TEXT_BYTES,
     AgencyEnrolment,
@@ -121,6 +127,8 @@ def _agreement(options: argparse.Namespace) -> int:
     public = read_document(AgencyKeys, keys / "agency-keys.json")
     begins_ms = _moment(options.begins)
     cells = _cells([*options.cells, *_words_in(options.cells_file)], "--cells")
+    check_named_once(cells)
+    tell_where(options.cells_file, cells)
     agreement = Agreement(
         origin=options.origin,
         agency=key.agency,
@@ -134,6 +142,7 @@ def _agreement(options: argparse.Namespace) -> int:
         cells=sorted({*cells_in(options.area), *cells}) if options.area else cells,
         merged=[_cells(group.split(","), "--merged") for group in options.merged],
     )
+    check_groups(agreement)
     check_size(agreement)
     signed = sign_agreement(key, agreement)
     write_new_file(Path(options.out), signed.encode(), mode=0o644)

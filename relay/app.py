@@ -13,10 +13,10 @@ import random
 import socket
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 
 import uvicorn
 
+from firmware.protocol.encoding import WireError
 from firmware.protocol.events import (
     OwnerGone,
     PackageReady,
@@ -25,49 +25,29 @@ from firmware.protocol.events import (
     Paired,
     PairingAnswer,
 )
-from relay.agency.agencies import Agencies
-from relay.agency.onboarding import Onboarding
-from relay.agency.register import NoLog, RelayRegister
-from relay.agency.reminders import Reminders
-from relay.bus import Bus
 from relay.clock import Clock, SystemClock, clock_of
 from relay.config import Config
 from relay.config_values import Address
-from relay.custody.desk import CustodyDesk, open_desk
+from relay.custody.desk import CustodyDesk
 from relay.custody.errors import LogContradicts, contradiction_in
-from relay.custody.happenings import NoRecord
 from relay.errors import ConfigError, ObjectStoreError, StoreError
-from relay.evidence.deletions import Deletions
-from relay.evidence.delivery import Delivery
-from relay.evidence.sweeping import Sweeping
 from relay.faces import Parts, http_services
 from relay.figures import FigureDesk
-from relay.fleet.broker_keys import BrokerKeys
-from relay.fleet.ca import Authority
-from relay.fleet.callout import Callout
-from relay.fleet.commands import Commands
-from relay.fleet.enrol import Enrolling
-from relay.fleet.revocation import Revocations
 from relay.http import Health, build_http
 from relay.ingest.events import EventIngest
 from relay.ingest.forgetting import Forgetting
 from relay.ingest.statuses import StatusIngest
-from relay.mail import SmtpMailer
 from relay.metrics import Metrics, build_metrics_server
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
+from relay.opening import open_evidence, open_fleet, open_portal
 from relay.people.pairing import Pairings
-from relay.request.desk import Desk
-from relay.request.outcomes import Outcomes
-from relay.request.publishing import Publishing
 from relay.store.database import Database
 from relay.store.events import EventRow
-from relay.store.objects import ObjectStore
-from relay.store.saved_file import SavedFile
-from relay.web.letters import PageLetters
 
 RESTART_S = (0.5, 1.5)
 SHUTDOWN_S = 3
+COMPARE_S = 10
 
 log = logging.getLogger(__name__)
 
@@ -88,67 +68,41 @@ class Relay:
     """All parts of one relay."""
 
     def __init__(self, config: Config, database: Database, clock: Clock) -> None:
-        keys = BrokerKeys.load(config.broker_keys_path)
-        authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
         machine = SystemClock()  # for what broker, TURN and push services hold to their own time
         self._config, self._database = config, database
-        self._bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
-        self._hub, self._objects = Hub(), ObjectStore(config.bucket)
-        self._revocations = Revocations(bus=self._bus, database=database, clock=machine)
-        self._callout = Callout(
-            authority=authority,
-            issuer_seed=keys.issuer_seed,
-            clock=machine,
-            is_revoked=self._revocations.is_revoked,
-        )
-        self._commands = Commands(bus=self._bus, database=database, clock=clock)
+        self._hub = Hub()
         self._pairings = Pairings(database, clock)
-        self._custody = _open_custody(config, database, self._commands, clock)
-        self._register = _open_register(config, database, clock, self._custody)
-        self._agencies = Agencies(self._register, database, clock)
-        self._onboarding = _open_onboarding(config, database, clock, self._register)
-        self._reminders = _open_reminders(config, database, clock, self._agencies)
-        self._desk = Desk(database, clock, self._register)
-        self._publishing = Publishing(database, clock, self._register, self._hub)
-        record = NoRecord() if self._custody is None else self._custody.record
-        self._delivery = Delivery(database, clock, self._objects, self._commands, record=record)
-        self._deletions = Deletions(database, clock, record, self._agencies)
-        self._outcomes = Outcomes(database, clock, self._register, record)
-        self._sweeping = Sweeping(
-            database=database,
-            clock=clock,
-            objects=self._objects,
-            delivery=self._delivery,
-            machine=machine,
+        self._fleet = open_fleet(config, database, clock, machine=machine)
+        commands = self._fleet.commands
+        self._portal = open_portal(config, database, clock, commands=commands, hub=self._hub)
+        self._evidence = open_evidence(
+            config, database, clock, machine=machine, commands=commands, portal=self._portal
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
         self._forgetting = Forgetting(database, clock)
         self._events = EventIngest(
-            bus=self._bus,
+            bus=self._fleet.bus,
             database=database,
             clock=clock,
             notices=self._hub,
             pusher=self._web_push.pusher,
             hooks=[self._on_event],
-            custody=self._custody,
+            custody=self._portal.custody,
         )
         self._statuses = StatusIngest(
-            bus=self._bus,
+            bus=self._fleet.bus,
             database=database,
             clock=clock,
             notices=self._hub,
-            online_hooks=[self._commands.doorbell_online],
-        )
-        self._enrolling = Enrolling(
-            database=database, authority=authority, config=config, clock=machine
+            online_hooks=[self._fleet.commands.doorbell_online],
         )
         self._metrics = Metrics()
         self._figures = FigureDesk(
             config=config,
             database=database,
             clock=clock,
-            agencies=self._agencies,
-            policy=None if self._custody is None else self._custody.logs.policy,
+            agencies=self._portal.agencies,
+            policy=None if self._portal.custody is None else self._portal.custody.logs.policy,
             check_health=self._check_health,
         )
         self._http = build_http(http_services(self._parts(clock)))
@@ -159,18 +113,18 @@ class Relay:
             database=self._database,
             clock=clock,
             hub=self._hub,
-            commands=self._commands,
+            commands=self._fleet.commands,
             pairings=self._pairings,
-            custody=self._custody,
-            register=self._register,
-            agencies=self._agencies,
-            desk=self._desk,
-            delivery=self._delivery,
-            deletions=self._deletions,
-            outcomes=self._outcomes,
+            custody=self._portal.custody,
+            register=self._portal.register,
+            agencies=self._portal.agencies,
+            desk=self._portal.desk,
+            delivery=self._evidence.delivery,
+            deletions=self._evidence.deletions,
+            outcomes=self._portal.outcomes,
             web_push=self._web_push,
-            onboarding=self._onboarding,
-            enrol=self._enrolling.enrol,
+            onboarding=self._portal.onboarding,
+            enrol=self._fleet.enrolling.enrol,
             check_health=self._check_health,
             metrics=self._metrics,
         )
@@ -188,6 +142,7 @@ class Relay:
                 timeout_graceful_shutdown=SHUTDOWN_S,
             )
         )
+        await _compare(self._portal.custody)
         if self._config.metrics_listen is not None:
             _listen("metrics.listen", self._config.metrics_listen).close()  # say so at the start
         parts = asyncio.create_task(self._run_parts(), name="relay parts")
@@ -200,33 +155,34 @@ class Relay:
                 task.cancel()
             with suppress(asyncio.CancelledError):
                 await parts
-            await self._bus.close()
+            await self._fleet.bus.close()
             await self._web_push.aclose()
 
     async def _say_ready(self, server: uvicorn.Server) -> None:
-        while not (server.started and self._bus.is_connected):  # noqa: ASYNC110 (no event for it)
+        while not (server.started and self._fleet.bus.is_connected):  # noqa: ASYNC110 (no event for it)
             await asyncio.sleep(0.05)
         log.info("relay ready on %s", self._config.public_url)
 
     async def _run_parts(self) -> None:
+        logs, reminders = self._portal.custody, self._portal.reminders
         async with asyncio.TaskGroup() as group:
             group.create_task(
                 _keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
             )
-            await self._bus.connect()
-            await self._revocations.start()
-            await self._bus.serve_callout(self._callout.respond)
+            await self._fleet.bus.connect()
+            await self._fleet.revocations.start()
+            await self._fleet.bus.serve_callout(self._fleet.callout.respond)
             for name, part in {
-                "revocations": self._revocations.run,
-                "commands": self._commands.run,
+                "revocations": self._fleet.revocations.run,
+                "commands": self._fleet.commands.run,
                 "events": self._events.run,
                 "statuses": self._statuses.run,
-                "publishing": self._publishing.run,
+                "publishing": self._portal.publishing.run,
                 "pushes": self._web_push.pusher.run,
                 "forgetting": self._forgetting.run,
-                "packages": self._sweeping.run,
-                **({} if self._custody is None else {"logs": self._custody.run}),
-                **({} if self._reminders is None else {"reminders": self._reminders.run}),
+                "packages": self._evidence.sweeping.run,
+                **({} if logs is None else {"logs": logs.run}),
+                **({} if reminders is None else {"reminders": reminders.run}),
                 **({} if self._config.metrics_listen is None else {"metrics": self._run_metrics}),
             }.items():
                 group.create_task(_keep_running(name, part), name=name)
@@ -241,9 +197,9 @@ class Relay:
         await _Beside(settings).serve(sockets=[listener])
 
     async def _prepare_bucket(self) -> None:
-        await self._objects.ensure_bucket(self._config.public_url)
+        await self._evidence.objects.ensure_bucket(self._config.public_url)
         try:
-            await self._objects.check_forgets()
+            await self._evidence.objects.check_forgets()
         except ObjectStoreError as error:
             log.error("%s", error)
 
@@ -259,76 +215,31 @@ class Relay:
                 await self._pairings.take_gone(row.device, gone)
                 self._hub.doorbell_linked()
             case PackageReady() as ready:
-                await self._delivery.take_ready(row.device, ready)
+                await self._evidence.delivery.take_ready(row.device, ready)
             case PackageUploaded() as uploaded:
-                await self._delivery.take_uploaded(row.device, uploaded)
+                await self._evidence.delivery.take_uploaded(row.device, uploaded)
             case PackageWithdrawn() as withdrawn:
-                await self._delivery.take_withdrawn(row.device, withdrawn)
+                await self._evidence.delivery.take_withdrawn(row.device, withdrawn)
             case _:
                 return
 
     async def _check_health(self) -> Health:
         return Health(
-            is_broker_up=self._bus.is_connected,
-            is_bucket_up=await _answers(self._objects.check),
+            is_broker_up=self._fleet.bus.is_connected,
+            is_bucket_up=await _answers(self._evidence.objects.check),
             is_database_up=await _answers(self._database.check),
         )
 
 
-def _open_custody(
-    config: Config, database: Database, commands: Commands, clock: Clock
-) -> CustodyDesk | None:
-    if config.log is None:
-        log.warning("there is no [log] in relay.toml: nothing is logged, so nothing is released")
-        return None
-    bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
-    return open_desk(
-        config.log,
-        bucket=bucket,
-        database=database,
-        commands=commands,
-        clock=clock,
-        saved_stamps=SavedFile(config.saved_stamps_path),
-    )
-
-
-def _open_register(
-    config: Config, database: Database, clock: Clock, custody: CustodyDesk | None
-) -> RelayRegister:
-    return RelayRegister(
-        NoLog() if custody is None else custody.logs,
-        database,
-        clock,
-        origin=_register_origin(config),
-        saved=SavedFile(config.saved_register_path),
-    )
-
-
-def _open_onboarding(
-    config: Config, database: Database, clock: Clock, register: RelayRegister
-) -> Onboarding:
-    mail = config.mail
-    return Onboarding(
-        database,
-        clock,
-        register,
-        letters=PageLetters(config.public_url),
-        mailer=None if mail is None else SmtpMailer(mail),
-        official_domains=() if mail is None else mail.official_domains,
-    )
-
-
-def _open_reminders(
-    config: Config, database: Database, clock: Clock, agencies: Agencies
-) -> Reminders | None:
-    if config.mail is None:
-        return None
-    letters, mailer = PageLetters(config.public_url), SmtpMailer(config.mail)
-    return Reminders(database, clock, agencies, letters=letters, mailer=mailer)
-
-
-def _register_origin(config: Config) -> str:
-    return "none/register" if config.log is None else f"{config.log.name}/register"
+async def _compare(custody: CustodyDesk | None) -> None:
+    """Raise LogContradicts before anybody is let in; a bucket that is away is waited for later."""
+    if custody is None:
+        return
+    try:
+        async with asyncio.timeout(COMPARE_S):
+            await custody.compare()
+    except (ObjectStoreError, WireError, TimeoutError) as error:
+        log.warning("the logs' bucket doesn't answer yet: %s", error or "no answer")
 
 
 def _listen(key: str, address: Address) -> socket.socket:

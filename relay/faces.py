@@ -14,7 +14,8 @@ from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.clock import Clock, SystemClock, WoundClock
-from relay.config import Config, LogConfig, host_of
+from relay.config import Config, host_of
+from relay.config_log import LogConfig
 from relay.custody.desk import CustodyDesk
 from relay.custody.logs import LOGS, LogName, Logs
 from relay.evidence.chain import Chains
@@ -24,13 +25,16 @@ from relay.fleet.commands import Commands
 from relay.http import Health, HttpServices
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
+from relay.mail import SmtpMailer
 from relay.map.maps import Maps
 from relay.map.places import Places
 from relay.metrics import Metrics
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.people.ceremonies import Ceremonies
+from relay.people.inviting import Inviting
 from relay.people.oidc import Oidc
+from relay.people.oidc_links import OidcLinks
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.reads import Reads
@@ -49,6 +53,7 @@ from relay.store.database import Database
 from relay.web.admin.services import AdminServices
 from relay.web.agency.oidc import CALLBACK_PATH
 from relay.web.agency.services import AgencyServices
+from relay.web.letters import PageLetters
 from relay.web.pages import Pages
 from relay.web.public.onboarding import OnboardingServices
 from relay.web.public.services import PublicLogs, PublicServices
@@ -90,7 +95,7 @@ def http_services(parts: Parts) -> HttpServices:
     return HttpServices(
         api=_api_services(parts, sessions),
         agency=agency,
-        admin=_admin_services(parts, sessions, pages),
+        admin=_admin_services(parts, sessions, pages, agency.maps.places),
         public=_public_services(parts, pages, agency.maps.places),
         onboarding=OnboardingServices(
             pages=pages,
@@ -98,6 +103,7 @@ def http_services(parts: Parts) -> HttpServices:
             agencies=parts.agencies,
             clock=parts.clock,
             origin=config.public_url,
+            maps=agency.maps,
         ),
         owner_origins=config.owner_origins,
         public_url=config.public_url,
@@ -152,20 +158,30 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
         name=RELAY_NAME,
         has_demo_passkeys=config.demo_passkeys,
     )
+    oidc = Oidc(
+        parts.database,
+        clock,
+        config.oidc,
+        redirect_uri=f"{config.public_url}{CALLBACK_PATH}",
+        is_loopback_allowed=bool(config.example_town),
+    )
+    staff = Staff(parts.database, clock)
     return AgencyServices(
         clock=clock,
         site=site,
         pages=pages,
         ceremonies=Ceremonies(parts.database, clock, site, role="officer"),
         sessions=sessions,
-        oidc=Oidc(
-            parts.database,
+        oidc=oidc,
+        links=OidcLinks(parts.database, clock, oidc),
+        staff=staff,
+        inviting=Inviting(
+            staff,
             clock,
-            config.oidc,
-            redirect_uri=f"{config.public_url}{CALLBACK_PATH}",
-            is_loopback_allowed=bool(config.example_town),
+            origin=config.public_url,
+            letters=PageLetters(config.public_url),
+            mailer=None if config.mail is None else SmtpMailer(config.mail),
         ),
-        staff=Staff(parts.database, clock),
         settings=Settings(parts.database, clock),
         agencies=parts.agencies,
         desk=parts.desk,
@@ -182,7 +198,9 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
     )
 
 
-def _admin_services(parts: Parts, sessions: Sessions, pages: Pages) -> AdminServices:
+def _admin_services(
+    parts: Parts, sessions: Sessions, pages: Pages, places: Places
+) -> AdminServices:
     """What the administrators' pages are made of: nothing that leads to footage."""
     config, database, clock = parts.config, parts.database, parts.clock
     site = Site(
@@ -202,6 +220,7 @@ def _admin_services(parts: Parts, sessions: Sessions, pages: Pages) -> AdminServ
         appeals=Appeals(database, clock),
         reads=Reads(database, clock),
         onboarding=parts.onboarding,
+        places=places,
     )
 
 

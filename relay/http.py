@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,7 +9,6 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from firmware.protocol.claims import Enrolment, EnrolmentRequest
@@ -27,19 +25,27 @@ from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
 from relay.web.agency.app import build_agency
 from relay.web.agency.services import AgencyServices
-from relay.web.answers import PageError, error_json, is_form, read_json, wants_json
-from relay.web.public.agreements import AgreementPages
+from relay.web.answers import (
+    PageError,
+    error_file,
+    error_json,
+    is_file,
+    is_form,
+    read_json,
+    wants_json,
+)
 from relay.web.public.app import PublicFace
+from relay.web.public.area_pages import AreaPages
 from relay.web.public.onboarding import MAX_UPLOAD_BYTES, OnboardingPages, OnboardingServices
 from relay.web.public.services import PublicServices
 from relay.web.public.town import TownPage
 from relay.web.rate_limits import ClientAddress, RateLimits
 from relay.web.security import BodyLimit, SecurityHeaders, page_policy
+from relay.web.static_files import PageFiles
 from relay.web.town_time import HEADER as TOWN_HEADER
 from relay.web.town_time import TownTime
 from relay.web.unexpected import on_mistake
 
-STATIC = Path(__file__).parent / "web" / "static"
 UPLOADS = {"/for-agencies/": MAX_UPLOAD_BYTES, "/admin/onboardings/": MAX_UPLOAD_BYTES}
 """Where files come in, and how large they may be."""
 
@@ -86,18 +92,18 @@ def build_http(services: HttpServices) -> ASGIApp:
     town = TownPage(
         clock=services.town_clock,
         pages=services.public.pages,
-        agencies=services.public.agencies,
+        record=services.public.record,
         origin=services.public_url,
     )
     public = Starlette(
         routes=[
             Mount("/api/v1", api),
-            Mount("/static", StaticFiles(directory=STATIC, check_dir=False)),
+            Mount("/static", PageFiles()),
             Route("/enrol", _enrol(services.enrol), methods=["POST"]),
             Route("/healthz", _healthz(services.check_health)),
             *services.log_routes,
             *OnboardingPages(services.onboarding).routes(),
-            *AgreementPages(services.onboarding).routes(),
+            *AreaPages(services.onboarding).routes(),
             *PublicFace(services.public).routes(),
             *town.routes(),
         ],
@@ -179,6 +185,8 @@ def _on_error(
         is_page = request.method in ("GET", "HEAD") or is_form(request)
         if not is_page or wants_json(request):
             return error_json(status, code, message)
+        if is_file(request):
+            return error_file(request, status, code, message)
         return services.pages.render(request, "error.html", status=status, code=code)
 
     return handler

@@ -17,7 +17,8 @@ from firmware.protocol.register.entries import EXAMPLE_PREFIX
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused
 from relay.clock import clock_of
-from relay.config import Config, LogConfig, load
+from relay.config import Config, load
+from relay.config_log import LogConfig
 from relay.config_values import LOG_NAME_EXPECTED, parse_log_name
 from relay.custody.errors import LogError
 from relay.custody.happenings import Happenings, LegalKind, LegalYield

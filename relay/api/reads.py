@@ -27,11 +27,11 @@ class ReadsOut(BaseModel):
 @router.get("/reads")
 async def list_reads(services: Services, owner: Owner) -> ReadsOut:
     """Say which administrators looked at this account."""
-    found = await services.reads.of_account(owner.id)
-    return ReadsOut(
-        reads=[
-            ReadOut(admin=one.admin, what=one.what, read_ms=one.read_ms)
-            for one in found
-            if one.what != "request"  # owners have none
-        ]
-    )
+    reads = []
+    for one in await services.reads.of_account(owner.id):
+        match one.what:
+            case "account" | "found" | "suspended" | "restored" as what:
+                reads.append(ReadOut(admin=one.admin, what=what, read_ms=one.read_ms))
+            case _:
+                pass  # an officer's
+    return ReadsOut(reads=reads)

@@ -1,5 +1,7 @@
 """The agencies of the public record: those whose agreement outside witnesses have seen. Pure."""
 
+from collections.abc import Iterable
+
 from relay.agency.agencies import Agency, agency_of
 from relay.record.record import RecordView
 
@@ -19,6 +21,15 @@ def list_agencies(view: RecordView) -> list[Agency]:
         (agency for agency in found if agency is not None),
         key=lambda agency: (agency.name.casefold(), agency.id),
     )
+
+
+def agencies_named(agencies: Iterable[Agency], text: str) -> list[Agency]:
+    """Return those that somebody means: one whole id or name, or else all that have it in them."""
+    asked, found = text.casefold(), list(agencies)
+    exactly = [one for one in found if one.id == text] or [
+        one for one in found if one.name.casefold() == asked
+    ]
+    return exactly or [one for one in found if asked in one.name.casefold() or asked in one.id]
 
 
 def agencies_by_id(view: RecordView) -> dict[str, Agency]:

@@ -3,13 +3,15 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from relay.map.cells import boundary_of, centre_of, outlines_of
+from relay.map.cells import boundary_of, centre_of, outlines_of, unroll
 
 OUTLINE_SIZE = 320
 _MARGIN = 8
 _COLOUR = "#4d9275"
-"""Seen on light and on dark paper alike: an image doesn't know which it lies on."""
+_WENT_COLOUR = "#b5651d"
+"""Both are seen on light and on dark paper: an image doesn't know which it lies on."""
 
 
 def as_geojson(cells: Sequence[str]) -> bytes:
@@ -38,28 +40,83 @@ def cell_rows(cells: Sequence[str]) -> list[dict[str, str]]:
 
 def as_svg(cells: Sequence[str]) -> bytes:
     """Return the area's shape, north up, as wide as its own parallel makes it."""
-    rings = outlines_of(cells)
-    points = [point for ring in rings for point in ring]
-    west, east = min(lon for _, lon in points), max(lon for _, lon in points)
-    south, north = min(lat for lat, _ in points), max(lat for lat, _ in points)
-    squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
-    span = max((east - west) * squeeze, north - south)
-    scale = (OUTLINE_SIZE - 2 * _MARGIN) / span
-    width = (east - west) * squeeze * scale + 2 * _MARGIN
-    height = (north - south) * scale + 2 * _MARGIN
+    sheet = _Sheet.of(cells)
+    return sheet.drawn(sheet.shape(cells, f'fill="{_COLOUR}" fill-opacity=".35" {_line(_COLOUR)}'))
 
-    def place(point: tuple[float, float]) -> str:
+
+def as_changed_svg(old: Sequence[str], new: Sequence[str]) -> bytes:
+    """Return an area before and after as one shape: what stays, came (filled) and went (hatched).
+
+    Colours, filling and edges all differ, so that it can be read without seeing colours.
+    """
+    before, after = set(old), set(new)
+    sheet = _Sheet.of(sorted(before | after))
+    hatched = f'fill="url(#went)" {_line(_WENT_COLOUR)} stroke-dasharray="5 3"'
+    return sheet.drawn(
+        '<pattern id="went" width="6" height="6" patternUnits="userSpaceOnUse" '
+        f'patternTransform="rotate(45)"><path d="M0 0V6" {_line(_WENT_COLOUR)}/></pattern>',
+        sheet.shape(sorted(before & after), f'fill="{_COLOUR}" fill-opacity=".2"'),
+        sheet.shape(sorted(after - before), f'fill="{_COLOUR}" fill-opacity=".85"'),
+        sheet.shape(sorted(before - after), hatched),
+        sheet.shape(sorted(after), f'fill="none" {_line(_COLOUR)}'),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sheet:
+    """A picture of part of the earth: how places on it become points."""
+
+    west: float
+    north: float
+    is_across: bool
+    """It lies on both sides of the 180th meridian."""
+    squeeze: float
+    scale: float
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, cells: Sequence[str]) -> "_Sheet":
+        points = [point for ring in outlines_of(cells) for point in ring]
+        longitudes = [lon for _, lon in points]
+        unrolled = unroll(longitudes)
+        west, east = min(unrolled), max(unrolled)
+        south, north = min(lat for lat, _ in points), max(lat for lat, _ in points)
+        squeeze = max(math.cos(math.radians((south + north) / 2)), 0.01)
+        scale = (OUTLINE_SIZE - 2 * _MARGIN) / max((east - west) * squeeze, north - south)
+        return cls(
+            west=west,
+            north=north,
+            is_across=unrolled != longitudes,
+            squeeze=squeeze,
+            scale=scale,
+            width=(east - west) * squeeze * scale + 2 * _MARGIN,
+            height=(north - south) * scale + 2 * _MARGIN,
+        )
+
+    def shape(self, cells: Sequence[str], look: str) -> str:
+        """Return some cells together as one path; nothing of none."""
+        if not cells:
+            return ""
+        path = "".join("M" + "L".join(map(self._place, ring)) + "Z" for ring in outlines_of(cells))
+        return f'<path d="{path}" {look} fill-rule="evenodd"/>'
+
+    def drawn(self, *parts: str) -> bytes:
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" '
+            f'viewBox="0 0 {self.width:.0f} {self.height:.0f}" '
+            f'width="{self.width:.0f}" height="{self.height:.0f}">{"".join(parts)}</svg>\n'
+        ).encode()
+
+    def _place(self, point: tuple[float, float]) -> str:
         lat, lon = point
-        x, y = (lon - west) * squeeze * scale + _MARGIN, (north - lat) * scale + _MARGIN
-        return f"{x:.1f} {y:.1f}"
+        right = (lon % 360 if self.is_across else lon) - self.west
+        x = right * self.squeeze * self.scale + _MARGIN
+        return f"{x:.1f} {(self.north - lat) * self.scale + _MARGIN:.1f}"
 
-    path = "".join("M" + "L".join(place(point) for point in ring) + "Z" for ring in rings)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" '
-        f'width="{width:.0f}" height="{height:.0f}">'
-        f'<path d="{path}" fill="{_COLOUR}" fill-opacity=".35" fill-rule="evenodd" '
-        f'stroke="{_COLOUR}" stroke-width="2" stroke-linejoin="round"/></svg>\n'
-    ).encode()
+
+def _line(colour: str) -> str:
+    return f'stroke="{colour}" stroke-width="2" stroke-linejoin="round"'
 
 
 def _ring(corners: Sequence[tuple[float, float]]) -> list[list[float]]:

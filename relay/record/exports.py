@@ -57,6 +57,31 @@ def as_json(name: str, rows: Sequence[Row], **about: Value) -> bytes:
     return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
+def as_list(
+    name: str,
+    rows: Sequence[Row],
+    *,
+    is_example: bool,
+    now_ms: int,
+    total: int,
+    next_url: str | None = None,
+    **about: Value,
+) -> bytes:
+    """Return a list, or a page of one, as JSON: each list has these names, and its rows in `name`.
+
+    `total` is how many rows there are on all pages, `next_url` where the next page is.
+    """
+    return as_json(
+        name,
+        rows,
+        is_example=is_example,
+        as_of=time_text(now_ms),
+        total=total,
+        next=next_url,
+        **about,
+    )
+
+
 def as_csv(fields: Sequence[str], rows: Sequence[Row]) -> bytes:
     """Return rows as CSV, with the names of the fields first."""
     file = io.StringIO(newline="")

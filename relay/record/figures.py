@@ -3,13 +3,14 @@
 A figure is a number and a query: whoever opens it reads the very entries that were counted.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from firmware.protocol.custody import quarter_of
 from relay.record.book import Band, Deletion
 from relay.record.record import RecordView
-from relay.record.requests import count_emergencies, count_owed, count_states
+from relay.record.requests import STATES, RequestTally, tally_requests
 from relay.record.rows import EntryRow, Kind
 from relay.request.published import PublishedState
 
@@ -67,38 +68,72 @@ class AgencyFigures:
     outcomes_overdue: int
 
 
-def agency_figures(view: RecordView, agency: str) -> AgencyFigures:
-    """Return an agency's figures."""
-    book = view.book
-    by_state = count_states(view.register, agency=agency)
-    return AgencyFigures(
-        agency=agency,
-        requests=sum(by_state.values()),
-        by_state=by_state,
-        emergencies=count_emergencies(view.register, agency=agency),
-        refusals=book.details("refused", agency=agency),
-        received=_received(view, agency),
-        downloads=book.count("download", agency=agency),
-        deletions=deletions_in(book.deletions_of(agency), view.now_ms),
-        outcomes=book.details("outcome", agency=agency),
-        outcomes_overdue=count_owed(view.register, book.outcomes, agency=agency),
-    )
+class AgencyCounts:
+    """Counts for all agencies in one pass over the record, and keeps it while that is the same.
+
+    A list has a thousand agencies, and whoever asks for it by ever another name has it made anew.
+    """
+
+    def __init__(self) -> None:
+        self._version = ""
+        self._tallies: dict[str, _Tally] = {}
+
+    def of(self, view: RecordView, agency: str) -> AgencyFigures:
+        """Return an agency's figures."""
+        if view.version != self._version:
+            self._tallies, self._version = _tallies(view), view.version
+        tally = self._tallies.get(agency, _Tally())
+        return AgencyFigures(
+            agency=agency,
+            requests=tally.requests.by_state.total(),
+            by_state=dict(tally.requests.by_state),
+            emergencies=tally.requests.emergencies,
+            refusals=dict(sorted(tally.refusals.items())),
+            received=_received(view, agency),
+            downloads=tally.downloads,
+            deletions=deletions_in(tally.deletions, view.now_ms),
+            outcomes=dict(sorted(tally.outcomes.items())),
+            outcomes_overdue=tally.requests.owed,
+        )
+
+
+@dataclass(slots=True)
+class _Tally:
+    requests: RequestTally = field(default_factory=RequestTally)
+    refusals: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    downloads: int = 0
+    deletions: list[Deletion] = field(default_factory=list)
+
+
+def _tallies(view: RecordView) -> dict[str, _Tally]:
+    found: defaultdict[str, _Tally] = defaultdict(_Tally)
+    for agency, requests in tally_requests(view.register, view.book.outcomes).items():
+        found[agency].requests = requests
+    for (kind, of_agency, detail), count in view.book.counts.items():
+        if of_agency is None or kind not in ("refused", "outcome", "download"):
+            continue
+        tally = found[of_agency]
+        if kind == "download":
+            tally.downloads += count
+        else:
+            (tally.refusals if kind == "refused" else tally.outcomes)[detail] += count
+    for deletion in view.book.deletions_of():
+        if deletion.asked.agency is not None:
+            found[deletion.asked.agency].deletions.append(deletion)
+    return dict(found)
 
 
 def relay_figures(view: RecordView) -> list[Figure]:
     """Return what everything adds up to, in the order in which it is read."""
     book = view.book
-    by_state = count_states(view.register)
-    emergencies = count_emergencies(view.register)
-    owed = count_owed(view.register, book.outcomes)
+    tallies = tally_requests(view.register, book.outcomes).values()
+    by_state = sum((one.by_state for one in tallies), start=Counter[PublishedState]())
     deletions = deletions_in(book.deletions_of(), view.now_ms)
     return [
-        Figure(name="requests", count=sum(by_state.values()), kind="request"),
-        *(
-            Figure(name=f"requests.{state}", count=count, state=state)
-            for state, count in by_state.items()
-        ),
-        Figure(name="emergencies", count=emergencies),
+        Figure(name="requests", count=by_state.total(), kind="request"),
+        *(Figure(name=f"requests.{state}", count=by_state[state], state=state) for state in STATES),
+        Figure(name="emergencies", count=sum(one.emergencies for one in tallies)),
         *_by_detail(view, "refused", "refusals"),
         Figure(name="downloads", count=book.count("download"), kind="download"),
         Figure(name="deletions.asked", count=deletions.asked, kind="deletion_asked"),
@@ -130,7 +165,7 @@ def relay_figures(view: RecordView) -> list[Figure]:
             )
             for what in ("used", "not_used")
         ),
-        Figure(name="outcomes.overdue", count=owed),
+        Figure(name="outcomes.overdue", count=sum(one.owed for one in tallies)),
         Figure(name="legal_process", count=book.count("legal_process"), kind="legal_process"),
         Figure(name="limit_changes", count=book.count("limits"), kind="limits"),
         Figure(name="void", count=book.count("void"), kind="void"),

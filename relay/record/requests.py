@@ -4,8 +4,9 @@ The register is read from its newest request to its oldest, and what is dear (ho
 is asked last, so that ten thousand requests are looked through in a few milliseconds.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Container, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from firmware.protocol.outcomes import FILE_WITHIN_MS
 from firmware.protocol.register.records import RequestRecord
@@ -23,7 +24,8 @@ class RequestQuery:
 
     case: str = ""
     """A part of the case number, in capitals, or the request's id or digest."""
-    agency: str = ""
+    agencies: Set[str] = frozenset()
+    """Any of these, by id."""
     cells: Set[str] = frozenset()
     """Any of these."""
     from_ms: int | None = None
@@ -42,6 +44,18 @@ class Found:
 
     requests: list[PublishedRequest]
     total: int
+
+
+@dataclass(slots=True)
+class RequestTally:
+    """How many published requests there are, of one agency or of several."""
+
+    by_state: Counter[PublishedState] = field(
+        default_factory=lambda: Counter(dict.fromkeys(STATES, 0))
+    )
+    emergencies: int = 0
+    owed: int = 0
+    """Those whose outcome is overdue."""
 
 
 def search(
@@ -65,33 +79,18 @@ def search(
     return Found(requests=page, total=len(matching))
 
 
-def count_states(view: RegisterView, *, agency: str | None = None) -> dict[PublishedState, int]:
-    """Return how many published requests stand in which way, of one agency or of all."""
-    counts: dict[PublishedState, int] = dict.fromkeys(STATES, 0)
-    states = States(view)
-    for record in view.register.requests.values():
-        if record.index < view.stamps.size and agency in (None, record.request.agency):
-            state = states.of(record)
-            counts[state] = counts.get(state, 0) + 1
-    return counts
-
-
-def count_emergencies(view: RegisterView, *, agency: str | None = None) -> int:
-    """Return how many published requests were emergencies."""
-    return sum(
-        record.request.is_emergency
-        for record in view.register.requests.values()
-        if record.index < view.stamps.size and agency in (None, record.request.agency)
-    )
-
-
-def count_owed(view: RegisterView, filed: Container[str], *, agency: str | None = None) -> int:
-    """Return how many requests' outcomes are overdue, of one agency or of all."""
-    return sum(
-        _is_owed(view, digest, record, filed)
-        for digest, record in view.register.requests.items()
-        if record.index < view.stamps.size and agency in (None, record.request.agency)
-    )
+def tally_requests(view: RegisterView, filed: Container[str]) -> dict[str, RequestTally]:
+    """Return what the published requests of each agency come to, in one pass over all of them."""
+    found: defaultdict[str, RequestTally] = defaultdict(RequestTally)
+    public_size, states = view.stamps.size, States(view)
+    for digest, record in view.register.requests.items():
+        if record.index >= public_size:
+            continue
+        tally = found[record.request.agency]
+        tally.by_state[states.of(record)] += 1
+        tally.emergencies += record.request.is_emergency
+        tally.owed += _is_owed(view, digest, record, filed)
+    return dict(found)
 
 
 def _is_owed(view: RegisterView, digest: str, record: RequestRecord, filed: Container[str]) -> bool:
@@ -114,7 +113,7 @@ def _matching(view: RegisterView, query: RequestQuery, filed: Container[str]) ->
 
 def _is_asked_for(record: RequestRecord, digest: str, query: RequestQuery) -> bool:
     request = record.request
-    if query.agency and request.agency != query.agency:
+    if query.agencies and request.agency not in query.agencies:
         return False
     if query.is_emergency and not request.is_emergency:
         return False

@@ -4,7 +4,7 @@ Left out are what says nothing to a reader and would only invite counting: slots
 commitments of releases and of key changes, which hide whose they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -50,11 +50,12 @@ class EntryRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryQuery:
-    """Which rows a page lists; what is None isn't asked for."""
+    """Which rows a page lists; what is None or empty isn't asked for."""
 
     log: LogName | None = None
     kind: Kind | None = None
-    agency: str | None = None
+    agencies: Set[str] = frozenset()
+    """Any of these, by id."""
     detail: str | None = None
     quarter: str | None = None
     subject: str | None = None
@@ -65,12 +66,13 @@ class EntryQuery:
 
     def takes(self, row: EntryRow) -> bool:
         """Tell whether a row is asked for, as far as a row says."""
+        if self.agencies and row.agency not in self.agencies:
+            return False
         return self._is_of_year(row.seen_ms) and all(
             asked is None or asked == found
             for asked, found in (
                 (self.log, row.log),
                 (self.kind, row.kind),
-                (self.agency, row.agency),
                 (self.detail, row.detail),
                 (self.quarter, row.quarter),
                 (self.subject, row.subject),

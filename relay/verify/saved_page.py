@@ -1,6 +1,6 @@
 """The page that opens and checks evidence in a browser, to be saved and used without a network.
 
-`npm run vendor` makes it of relay/web/static/js/saved.js, and wheels carry it. Here it is only
+`npm run vendor` makes it of relay/web/saved/page.js, and wheels carry it. Here it is only
 handed out.
 """
 
@@ -9,6 +9,14 @@ from pathlib import Path
 from firmware.protocol.encoding import WireError, sha256_hex
 
 SAVED_PAGE = Path(__file__).parents[1] / "web/static/vendor/verify.html"
+
+
+def saved_page_digest(page: Path = SAVED_PAGE) -> str | None:
+    """Return the page's SHA-256, or None if this Doorward was installed without it."""
+    try:
+        return sha256_hex(page.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def write_saved_page(path: Path, *, page: Path = SAVED_PAGE) -> str:

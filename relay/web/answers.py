@@ -1,12 +1,15 @@
 """JSON in and out of the pages' own endpoints, with errors as everywhere."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from firmware.protocol.encoding import D, decode
 from relay.allowances import AskedTooOften
 from relay.request_ids import current
 from relay.web.security import MAX_BODY_BYTES
+
+JSON_FILES = (".json", ".geojson")
+TEXT_FILES = (".csv", ".atom", ".svg")
 
 
 class PageError(Exception):
@@ -51,6 +54,18 @@ def with_retry_after(response: Response, error: Exception) -> Response:
     if isinstance(error, AskedTooOften):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
+
+
+def is_file(request: Request) -> bool:
+    """Tell whether a file is asked for, by its address: an error's answer is no page then."""
+    return request.url.path.endswith((*JSON_FILES, *TEXT_FILES))
+
+
+def error_file(request: Request, status: int, code: str, message: str) -> Response:
+    """Return an error to who asked for a file: as JSON, or as one line of text."""
+    if request.url.path.endswith(JSON_FILES):
+        return error_json(status, code, message)
+    return PlainTextResponse(f"{message}\n", status_code=status)
 
 
 def is_form(request: Request) -> bool:

@@ -20,9 +20,14 @@ _UNREADABLE: Final = re.compile(r"[\x00\ud800-\udfff]")
 async def read_form(request: Request, *, csrf: str, max_files: int = 0) -> FormData:
     """Return a form of bounded size whose CSRF field is this session's, or raise PageError."""
     form = await form_of(request, max_files=max_files)
-    if not secrets.compare_digest(text_in(form, CSRF_FIELD).encode(), csrf.encode()):
-        raise PageError(403, "csrf", "the page is out of date; load it again")
+    check_csrf(text_in(form, CSRF_FIELD), csrf)
     return form
+
+
+def check_csrf(sent: str, csrf: str) -> None:
+    """Refuse what doesn't come with the session's own token."""
+    if not secrets.compare_digest(sent.encode(), csrf.encode()):
+        raise PageError(403, "csrf", "the page is out of date; load it again")
 
 
 async def form_of(

@@ -2,8 +2,7 @@
 
 Each language is a folder of locales/ with a file for each part of the house; a test holds both
 languages together. `{name}` in a text is filled in. Keys that begin with `js.` go to the page's
-modules. What the checks of evidence say stands in English in those modules;
-`details.LANGUAGE.json` has each of these texts as a key.
+modules. The page that agencies save has texts of its own (relay/web/saved).
 """
 
 import json
@@ -16,6 +15,7 @@ from typing import Final
 from firmware.protocol.encoding import MISLEADING
 
 LANGUAGES: Final = ("en", "sv")
+DECIMAL_COMMA: Final = ("sv",)
 JS_PREFIX: Final = "js."
 _MISLEADING = re.compile(f"[{MISLEADING}]")
 _RIGHT_TO_LEFT = re.compile(
@@ -34,9 +34,16 @@ class Texts:
     def __call__(self, key: str, **values: object) -> str:
         """Return a text, filled in; an unknown key is a mistake of ours and raises KeyError.
 
-        What is filled in stands apart, so that it can't turn the words around it.
+        What is filled in stands apart, so that it can't turn the words around it; a number is
+        written as the language writes it.
         """
-        return self._texts[key].format(**{name: apart(value) for name, value in values.items()})
+        filled = {name: self._written(value) for name, value in values.items()}
+        return self._texts[key].format(**filled)
+
+    def _written(self, value: object) -> object:
+        if isinstance(value, float) and self.language in DECIMAL_COMMA:
+            return str(value).replace(".", ",")
+        return apart(value)
 
     def __contains__(self, key: str) -> bool:
         return key in self._texts
@@ -77,16 +84,6 @@ def read_folder(folder: Traversable) -> dict[str, str]:
             raise ValueError(f"{file.name} says again: {', '.join(sorted(twice))}")
         texts |= part
     return texts
-
-
-def load_details() -> dict[str, dict[str, str]]:
-    """Return what the checks of evidence say in every language, by the English text."""
-    folder = resources.files("relay.web").joinpath("locales")
-    files = {language: folder.joinpath(f"details.{language}.json") for language in LANGUAGES}
-    return {
-        language: json.loads(file.read_text("utf-8")) if file.is_file() else {}
-        for language, file in files.items()
-    }
 
 
 def choose_language(*, asked: str | None, kept: str | None, accept: str) -> str:

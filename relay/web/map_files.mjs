@@ -42,11 +42,22 @@ export function writeMapFiles(root, to) {
   }
   for (const [name, outline] of Object.entries(OUTLINES)) {
     const topology = JSON.parse(readFileSync(join(modules, outline.from), "utf8"));
-    const lines = mesh(topology, topology.objects[outline.object]).coordinates;
+    const lines = mesh(topology, topology.objects[outline.object]).coordinates.flatMap(cut);
     const coordinates = lines.map((line) => rounded(simplified(line, outline.off), outline.digits));
     const kept = coordinates.filter((line) => line.length > 1);
     writeFileSync(join(to, `outline-${name}.json`), JSON.stringify({ type: "MultiLineString", coordinates: kept }));
   }
+}
+
+/** Cuts a line at the 180th meridian, where it would else go all around the world. @param {number[][]} line */
+export function cut(line) {
+  /** @type {number[][][]} */
+  const pieces = [[]];
+  line.forEach((point, index) => {
+    if (index > 0 && Math.abs(point[0] - line[index - 1][0]) > 180) pieces.push([]);
+    pieces[pieces.length - 1].push(point);
+  });
+  return pieces;
 }
 
 /**

@@ -1,6 +1,7 @@
 """Renders a template in the reader's language."""
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,10 +11,13 @@ from starlette.responses import HTMLResponse, Response
 
 from relay.clock import WoundClock
 from relay.request_ids import current
-from relay.web.i18n import LANGUAGES, Texts, choose_language, load_details, load_texts
+from relay.web.i18n import LANGUAGES, Texts, choose_language, load_texts
 
+LANGUAGE = "lang"
 LANGUAGE_COOKIE = "dw_language"
 YEAR_S = 365 * 24 * 3600
+KILO = 1000
+UNITS = (("kB", KILO), ("MB", KILO**2), ("GB", KILO**3))
 
 
 class Pages:
@@ -27,7 +31,6 @@ class Pages:
         `town_clock` is its clock where that may be wound: then each page says what time it is.
         """
         self._texts = load_texts()
-        self._details = load_details()
         self._relay_name = relay_name
         self._example_town = example_town
         self._town_clock = town_clock
@@ -35,6 +38,7 @@ class Pages:
             loader=PackageLoader("relay.web", "templates"),
             autoescape=True,
             undefined=StrictUndefined,
+            auto_reload=False,  # an update in place isn't this process's
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -59,7 +63,6 @@ class Pages:
                 for other in LANGUAGES
             ],
             module_texts=texts.for_modules(),
-            details=self._details[language],
             relay_name=self._relay_name,
             example_town=self._example_town,
             town_clock=self._town_clock,
@@ -67,6 +70,7 @@ class Pages:
             csrf=csrf,
             request_number=current(),
             when=when,
+            size=partial(size, language=language),
             **context,
         )
         response = HTMLResponse(html, status_code=status, headers={"Cache-Control": "no-store"})
@@ -77,7 +81,7 @@ class Pages:
     def texts(self, request: Request) -> Texts:
         """Return the texts in the reader's language."""
         language = choose_language(
-            asked=request.query_params.get("lang"),
+            asked=request.query_params.get(LANGUAGE),
             kept=request.cookies.get(LANGUAGE_COOKIE),
             accept=request.headers.get("accept-language", ""),
         )
@@ -86,7 +90,7 @@ class Pages:
 
 def keep_language(request: Request, response: Response) -> None:
     """Let a browser remember the language that `?lang=` asks for."""
-    asked = request.query_params.get("lang")
+    asked = request.query_params.get(LANGUAGE)
     if asked in LANGUAGES:
         response.set_cookie(LANGUAGE_COOKIE, asked, max_age=YEAR_S, samesite="lax", httponly=True)
 
@@ -98,3 +102,13 @@ def when(time_ms: int) -> Markup:
     return Markup('<time datetime="{}" data-ms="{}">{} UTC</time>').format(
         exact, time_ms, moment.strftime("%Y-%m-%d %H:%M")
     )
+
+
+def size(size_bytes: int, *, language: str) -> str:
+    """Return a size as the language writes it: 840 bytes, 5.2 MB; in Swedish 5,2 MB."""
+    if size_bytes < KILO:
+        word = "byte" if size_bytes == 1 or language == "sv" else "bytes"
+        return f"{size_bytes}\N{NO-BREAK SPACE}{word}"
+    unit, worth = next((one for one in UNITS if size_bytes < KILO * one[1]), UNITS[-1])
+    text = f"{size_bytes / worth:.1f}"
+    return f"{text.replace('.', ',') if language == 'sv' else text}\N{NO-BREAK SPACE}{unit}"

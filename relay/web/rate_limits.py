@@ -9,7 +9,7 @@ off a page or a stranger that asks without end, and is no promise to anybody.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from relay.allowances import Allowances, AskedTooOften, Rate
 from relay.clock import Clock
 from relay.networks import is_inside, parse_address, stranger
-from relay.web.answers import error_json, is_form, wants_json
+from relay.web.answers import error_file, error_json, is_file, is_form, wants_json
 from relay.web.pages import Pages
 
 API_PREFIX: Final = "/api/"
@@ -50,15 +50,19 @@ CHANGE: Final = RouteClass(
 )
 SIGN_IN: Final = RouteClass(name="sign_in", per_address=Rate(at_once=60, each_s=2))
 ENROL: Final = RouteClass(name="enrol", per_address=Rate(at_once=60, each_s=2))
+AREA: Final = RouteClass(name="area", per_address=Rate(at_once=120, each_s=5))
 ONBOARD: Final = RouteClass(name="onboard", per_address=Rate(at_once=20, each_s=60))
 
 # The first that fits counts; what fits none is read or changed, by its method.
 _PATHS: Final[Sequence[tuple[re.Pattern[str], bool, RouteClass]]] = (
     (re.compile(r"/(static|log|map)(/|$)|/(healthz|metrics)$"), False, FILES),
-    (re.compile(r"/agency/streets\.pmtiles$"), False, FILES),  # a map asks for many pieces of it
+    # A map asks for many pieces of it.
+    (re.compile(r"/(agency|for-agencies/[^/]+/area)/streets\.pmtiles$"), False, FILES),
     (re.compile(r"/(agency|admin)/(login|register|oidc)/"), False, SIGN_IN),
     (re.compile(r"/api/v1/owner/(login|register)/"), False, SIGN_IN),
     (re.compile(r"/enrol$"), True, ENROL),
+    # Whoever draws looks again and again, and hands nothing in by it.
+    (re.compile(r"/for-agencies/[^/]+/area$"), True, AREA),
     (re.compile(r"/(onboarding|for-agencies)(/|$)"), True, ONBOARD),
 )
 """Path, whether only what changes something is meant, class."""
@@ -114,23 +118,25 @@ class RateLimits:
         app: ASGIApp,
         *,
         clock: Clock,
-        pages: Pages,
+        pages: Pages | None,
         owner_origins: Sequence[str],
         factor: float = 1,
+        class_of: Callable[[str, str], RouteClass] = class_of,
     ) -> None:
-        """`factor` multiplies every allowance."""
+        """`factor` multiplies every allowance; without `pages` the refusal is JSON for all."""
         self._app = app
         self._allowances = Allowances(clock)
         self._pages = pages
         self._owner_origins = frozenset(owner_origins)
         self._factor = factor
+        self._class_of = class_of
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Count, then pass on or refuse."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        found = class_of(scope["method"], scope["path"])
+        found = self._class_of(scope["method"], scope["path"])
         client = scope.get("client")
 
         def charge(account_id: str) -> None:
@@ -156,7 +162,9 @@ class RateLimits:
         is_api = request.url.path.startswith(API_PREFIX)
         is_page = request.method in READING or is_form(request)
         response: Response
-        if is_page and not is_api and not wants_json(request):
+        if is_page and not is_api and is_file(request):
+            response = error_file(request, 429, "too_often", str(error))
+        elif self._pages is not None and is_page and not is_api and not wants_json(request):
             response = self._pages.render(
                 request, "too_often.html", status=429, retry_after_s=error.retry_after_s
             )

@@ -11,8 +11,7 @@ import { dirname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const web = dirname(fileURLToPath(import.meta.url));
-const pages = join(web, "static");
-const ENTRY = join(pages, "js/saved.js");
+const ENTRY = join(web, "saved/page.js");
 const IMPORT = /^import (?:\{([^}]*)\}|\* as (\w+)) from "([^"]+)";\n/gms;
 const EXPORT = /^export (?:async )?(?:function|class|const) (\w+)/gm;
 
@@ -21,7 +20,9 @@ export function writeSavedPage(target) {
   const read = (/** @type {string} */ name) => readFileSync(join(web, "saved", name), "utf8");
   const style = read("page.css");
   const script = bundle(ENTRY).replaceAll("</script", "<\\/script").replaceAll("<!--", "<\\!--");
-  const texts = JSON.stringify(allTexts(JSON.parse(read("texts.json")))).replaceAll("<", "\\u003c");
+  // What the checks say stands in the modules in English, and in details.sv.json in Swedish.
+  const words = { ...JSON.parse(read("texts.json")), "details.sv": JSON.parse(read("details.sv.json")) };
+  const texts = JSON.stringify(words).replaceAll("<", "\\u003c");
   const policy = [
     "default-src 'none'",
     `script-src '${digest(script)}'`,
@@ -39,19 +40,6 @@ export function writeSavedPage(target) {
 /** @param {string} text */
 function digest(text) {
   return `sha256-${createHash("sha256").update(text).digest("base64")}`;
-}
-
-/** The page's own texts, and those of the checks, their details and the facts, which the relay's pages have too. @param {Record<string, Record<string, string>>} own */
-function allTexts(own) {
-  const details = JSON.parse(readFileSync(join(web, "locales/details.sv.json"), "utf8"));
-  const texts = Object.fromEntries(
-    Object.entries(own).map(([language, texts]) => {
-      const shared = JSON.parse(readFileSync(join(web, `locales/${language}/shared.json`), "utf8"));
-      const used = Object.entries(shared).filter(([key]) => /^js\.(check|fact)\./.test(key));
-      return [language, { ...texts, ...Object.fromEntries(used) }];
-    }),
-  );
-  return { ...texts, "details.sv": details };
 }
 
 /** @param {string} entry @returns {string} one script */

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
-from relay.web.answers import error_json, is_form, wants_json
+from relay.web.answers import error_file, error_json, is_file, is_form, wants_json
 from relay.web.pages import Pages
 
 WORDS = "the relay made a mistake; it is in its log"
@@ -18,6 +18,8 @@ def on_mistake(pages: Pages) -> Callable[[Request, Exception], Awaitable[Respons
         is_page = request.method in ("GET", "HEAD") or is_form(request)
         if not is_page or wants_json(request):
             return error_json(500, "internal", WORDS)
+        if is_file(request):
+            return error_file(request, 500, "internal", WORDS)
         return pages.render(request, "error.html", status=500, code="internal")
 
     return handler

@@ -79,14 +79,15 @@ PUBLIC = {
     ("POST", "/admin/login/verify"),
     ("GET", "/for-agencies"),  # by an official address, and a code that is sent there
     ("GET", "/for-agencies/{onboarding_id}"),
-    *(("GET", f"/for-agencies/{{onboarding_id}}/{one}") for one in ("area.geojson", "outline.svg")),
+    *(
+        ("GET", f"/for-agencies/{{onboarding_id}}/{one}")
+        for one in ("area.geojson", "outline.svg", "area", "area/places", "area/streets.pmtiles")
+    ),
     ("POST", "/for-agencies"),
     *(
         ("POST", f"/for-agencies/{{onboarding_id}}/{step}")
         for step in ("code", "code/again", "area", "enrolment")
     ),
-    ("GET", "/for-agencies/{onboarding_id}/area.geojson"),
-    ("GET", "/for-agencies/{onboarding_id}/outline.svg"),
     ("GET", "/agreements/compare"),
     ("GET", "/town"),  # an invented town's clock (test_a_wound_clock_is_an_examples_alone.py)
     ("POST", "/town"),
@@ -99,6 +100,9 @@ FOR_EVERY_OWNER = {
     ("DELETE", f"{API}/push/{{browser}}"),
     # The form is looked at for whoever sends it (tests/relay/test_asking.py).
     ("POST", "/agency/requests/new"),
+    # One's own ways to sign in (tests/attacks/test_nobody_links_anothers_sign_in.py).
+    *(("POST", f"/agency/oidc/link/{step}") for step in ("options", "verify", "confirm", "end")),
+    *(("POST", f"/agency/oidc/merge/{step}") for step in ("options", "verify", "confirm")),
 }
 ENDLESS = {("GET", f"{API}/stream")}  # who hears what is tried in tests/relay/test_api.py
 OWN_SESSION = ("/session", "/sessions", "/sessions/end", "/logout")

@@ -25,6 +25,7 @@ NO_PAGES = ("/api", "/static", "/healthz")
 """Everything else that is no page says so by its content type."""
 NEEDS_MORE = (
     *("/agency/streets.pmtiles", "/agency/oidc/start", "/agreements/compare"),
+    "/for-agencies/{onboarding_id}/area/streets.pmtiles",
     *("/entries/{log}/{index}/proof", "/transparency/policy"),
     "/transparency/monitor-report.json",
 )

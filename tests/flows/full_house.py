@@ -19,11 +19,11 @@ from firmware.protocol.events import PackageWithdrawn
 from firmware.protocol.register.entries import Limits, OfficerRevoked
 from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
-from relay.config_people import LimitsConfig
+from relay.config_people import LimitsConfig, OidcConfig
 from relay.evidence.sweeping import Sweeping
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
-from relay.store import onboardings, packages, people, reads, requests
+from relay.store import oidc, onboardings, packages, people, reads, requests
 from relay.store.people import Account
 from tests.fakes.placing import place_entries
 from tests.fakes.town_clock import WoundManualClock
@@ -37,6 +37,8 @@ from tests.relay.record_world import fill
 from tests.relay.register_town import NAME
 
 MANY = 1000
+ISSUER = "https://login.lakeland.example"
+"""Where nobody answers: the sign-in of the agency's own."""
 LONG_TEXT = "A bicycle was taken from the yard behind the school, and somebody saw a van. " * 8
 LONG_NAME = "Polismyndighetens regionledningskansli, utredningsenheten Öst"
 AREA = sorted(h3.grid_disk(CELLS[0], 5))
@@ -92,7 +94,14 @@ async def _world(folder: Path) -> AsyncIterator[World]:
     clock.machine.set_wall_ms(time.time_ns() // 1_000_000)
     limits = LimitsConfig(factor=1000)
     rules = Limits(area_quiet_ms=0)
-    async with open_world(folder, clock=clock, limits=rules, limits_config=limits) as world:
+    secret = folder / "oidc.secret"
+    secret.write_text("a secret of nobody's\n")
+    provider = OidcConfig(
+        agency="lakeland", issuer=ISSUER, client_id="doorward", client_secret_path=secret
+    )
+    async with open_world(
+        folder, clock=clock, limits=rules, limits_config=limits, oidc=(provider,)
+    ) as world:
         begins_ms = clock.wall_ms()
         await world.town.agree("lakeland", "Lakeland Police", cells=AREA, begins_ms=begins_ms)
         yield world
@@ -117,9 +126,11 @@ async def _come_by_oidc(house: House) -> None:
     account = Account(id="frost", role="officer", agency="lakeland", name="Officer Frost")
     async with house.world.database.begin() as tx:
         await people.add_account(tx, account, house.world.clock.wall_ms())
+        await oidc.link(tx, ISSUER, account.id, account.id, house.world.clock.wall_ms())
         token = await open_session(tx, account, house.world.clock.wall_ms())
     house.people["without passkey"] = house.world.browser(RELAY_URL)
     house.people["without passkey"].cookies.set("dw_agency", token, path="/agency")
+    house.more.append(("without passkey", "/agency/oidc/link"))
 
 
 async def _ask(house: House, officer: Officer, moderator: Admin) -> None:

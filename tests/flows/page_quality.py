@@ -30,9 +30,10 @@ RUN_AXE = """async (only) => {
 }"""
 LOADED = """() => performance.getEntriesByType("resource").map((one) => one.name)"""
 MOST_BYTES = 100_000
-"""A page's HTML, style and scripts as a browser gets them compressed."""
+"""A page's HTML, style, scripts and words as a browser gets them compressed."""
 WEIGHED = (".css", ".js", ".mjs")
-WITH_A_MAP = "agency-requests-new"
+WORDS = "/locales/"
+WITH_A_MAP = ("agency-requests-new", "for-agencies-area")
 UNSAFE = ("unsafe-inline", "unsafe-eval")
 
 Load = Callable[[str], Awaitable[bytes]]
@@ -50,7 +51,6 @@ class Inspector:
     """Looks at pages, and keeps what it finds."""
 
     load: Load
-    most_bytes: int = MOST_BYTES
     found: list[str] = field(default_factory=list)
     weights: dict[str, int] = field(default_factory=dict)
     looks: dict[str, int] = field(default_factory=dict)
@@ -81,10 +81,11 @@ class Inspector:
         """Add up a page and what it loaded before anybody touched it."""
         weight = len(gzip.compress(await answer.body()))
         for address in set(loaded):
-            if urlsplit(address).path.endswith(WEIGHED):
+            path = urlsplit(address).path
+            if path.endswith(WEIGHED) or WORDS in path:
                 weight += await self._weight_of(address)
         self.weights[name] = weight
-        if weight > self.most_bytes and not name.endswith(WITH_A_MAP):
+        if weight > MOST_BYTES and not any(one in name for one in WITH_A_MAP):
             self.found.append(f"{name} weighs {weight} bytes")
 
     async def _weight_of(self, address: str) -> int:

@@ -3,7 +3,10 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from playwright.async_api import Page, expect
 
@@ -173,6 +176,8 @@ async def fill_in_request(page: Page) -> str:
     await page.fill("#from", (now - timedelta(minutes=20) + offset).strftime(local))
     await page.fill("#to", (now + offset).strftime(local))
     await page.fill("#contact", "desk@lakeland.example")
+    await page.fill("#retention_days", "365")
+    await page.select_option("#cosigner", index=1)  # the first by name
     return case_number
 
 
@@ -248,6 +253,15 @@ async def wind(page: Page, settings: Settings, step: str) -> None:
     await expect(page.locator("#town-ahead")).not_to_have_attribute("data-ahead-ms", before or "")
 
 
+async def wind_there(page: Page, settings: Settings, kind: str) -> None:
+    """Press the button of what waits of a kind: of the last of them, so that none waits after."""
+    await page.goto(f"{settings.relay_url}/town")
+    rows = page.locator(f"#waiting tr[data-kind={kind}]")
+    await expect(rows).not_to_have_count(0)
+    await rows.last.locator("button").click()
+    await expect(rows).to_have_count(0)
+
+
 async def give(page: Page, case_number: str) -> None:
     """Read the request, choose every recording and sign."""
     await read_request(page, case_number)
@@ -314,9 +328,33 @@ async def find_evidence(page: Page, settings: Settings) -> None:
     raise AssertionError("no evidence arrived")
 
 
-async def open_with_key(page: Page, settings: Settings) -> None:
-    """Open the package of this page with the agency's key file, and play it."""
-    await page.set_input_files("#key-file", settings.agency_key)
-    await page.click("#open")
-    video = await page.wait_for_selector("[data-testid=evidence-video]", timeout=20_000)
+async def save_evidence(page: Page, folder: Path) -> tuple[Path, Path]:
+    """Save the package of this page, sealed, and the page that opens it."""
+    saved = []
+    for button in ("#save:not([disabled])", "#offline-page"):
+        async with page.expect_download() as saving:
+            await page.click(button)
+        download = await saving.value
+        saved.append(folder / download.suggested_filename)
+        await download.save_as(saved[-1])
+    return saved[0], saved[1]
+
+
+@asynccontextmanager
+async def opened_offline(page: Page, settings: Settings) -> AsyncIterator[Page]:
+    """Open the package of this page away from it: the saved page, the key, no network. Play it."""
+    package, offline = await save_evidence(page, settings.agency_key.parent / "saved")
+    browser = page.context.browser
+    assert browser is not None
+    context = await browser.new_context(offline=True, locale="en-GB")
+    desk = await context.new_page()
+    await desk.goto(offline.as_uri())
+    await desk.set_input_files("#evidence", package)
+    await desk.set_input_files("#key", settings.agency_key)
+    await desk.set_input_files("#policy", settings.policy)
+    await desk.set_input_files("#fleet-ca", settings.relay_dir / "ca.pem")
+    await desk.click("#check:not([disabled])")
+    video = await desk.wait_for_selector("#recordings video", timeout=20_000)
     assert (await video.evaluate(PLAYS))["at"] >= 0.5
+    yield desk
+    await context.close()

@@ -169,6 +169,7 @@ class Story:
             "players": "#player-code",
             "notifications": "#push-form, #push-blocked",
             "replies": "#replies-said :not(:empty), #default-reply",
+            "sessions": "#sessions",
         }.items():
             await page.goto(f"{self._app}/#/{name}")
             await take(page, f"owner-{name}", redo=appearing(shown))
@@ -283,11 +284,8 @@ class Story:
         await take(page, "agency-evidence")
         await page.locator("main a[href^='/agency/evidence/']").first.click()
         await take(page, "agency-evidence-sealed")
-        await take(
-            page,
-            "agency-evidence-opened",
-            redo=lambda page: people.open_with_key(page, self._settings),
-        )
+        async with people.opened_offline(page, self._settings):
+            await take(page, "agency-evidence-saved")
         await page.goto(f"{self._relay}/agency")
         await take(page, "agency-dashboard-later")
 

@@ -1,4 +1,4 @@
-"""The agency's evidence page in Chromium: opened with the agency's key, checked, and told.
+"""Evidence in Chromium: saved at the relay's page, opened away from it, checked, and told.
 
 The relay's HTTP side is the real one; the package comes from the test instead of a bucket.
 """
@@ -11,27 +11,31 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
-from firmware.protocol.encoding import new_id
+from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.footage import ClipTrigger
 from firmware.protocol.grants import Recipient
-from firmware.protocol.requests import SignedRequest
+from firmware.protocol.requests import SignedRequest, parse_request
 from firmware.sound.aac import SILENT_UNIT
 from relay.request.published import find_published
 from relay.store import packages
 from relay.store.packages import Package
+from relay.verify.saved_page import SAVED_PAGE
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.sealed_package import seal_package
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PHONE
+from tests.flows.people import PLAYS, save_evidence
 from tests.flows.serving import serving
 from tests.relay.evidence_files import Doorbell, Film, list_files, pack
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import BUCKET_ORIGIN, RELAY_URL, World, open_world
 
 pytestmark = pytest.mark.browser
+
+FAILS = '[data-result="fails"]'
 
 
 @pytest.fixture
@@ -91,21 +95,23 @@ def seal(
     )
 
 
-async def deliver(
-    world: World, officer: Officer, *, is_altered: bool = False, heard: Heard | None = None
-) -> tuple[str, bytes]:
-    """Ask, and let a sealed answer arrive; return its id and bytes."""
+async def ask(officer: Officer) -> SignedRequest:
+    """Publish a request."""
     draft = officer.sign(officer.write())
     assert (await officer.publish(draft)).is_success
-    request_id = id_of(draft)
-    published = find_published(await world.agencies.view(), request_id)
+    published = find_published(await officer.world.agencies.view(), id_of(draft))
     assert published is not None
-    request = published.signed
+    return published.signed
+
+
+async def deliver(world: World, officer: Officer) -> tuple[str, bytes]:
+    """Ask, and let a sealed answer arrive; return its id and bytes."""
+    request = await ask(officer)
     package_id = new_id()
-    sealed = seal(world, request, package_id, is_altered=is_altered, heard=heard)
+    sealed = seal(world, request, package_id)
     package = Package(
         package_id=package_id,
-        request_id=request_id,
+        request_id=parse_request(request).id,
         device=await world.enrol(),
         agency="lakeland",
         size_bytes=len(sealed),
@@ -121,26 +127,17 @@ async def deliver(
     return package_id, sealed
 
 
-async def open_package(page: Page, package_id: str, key_file: Path, sealed: bytes) -> None:
-    async def hand_out(route, _request):
+@asynccontextmanager
+async def at_the_relay(
+    world: World, officer: Officer, package: tuple[str, bytes]
+) -> AsyncIterator[Page]:
+    """The relay's page of this package, as the officer has it."""
+    package_id, sealed = package
+
+    async def hand_out(route: Route) -> None:
         headers = {"Access-Control-Allow-Origin": RELAY_URL}
         await route.fulfill(body=sealed, headers=headers)
 
-    await page.route(f"{BUCKET_ORIGIN}/**", hand_out)
-    await page.goto(f"{RELAY_URL}/agency/evidence/{package_id}")
-    await page.set_input_files("#key-file", key_file)
-    await page.click("#open:not([disabled])")
-    await page.wait_for_selector("#opened:not([hidden])")
-
-
-@asynccontextmanager
-async def reading(
-    world: World, officer: Officer, package: tuple[str, bytes], folder: Path
-) -> AsyncIterator[Page]:
-    """The page on which an officer has opened this package."""
-    package_id, sealed = package
-    key_file = folder / "agency-key.json"
-    key_file.write_bytes(world.agency_key.encode())
     async with (
         serving(world.app) as port,
         chromium(
@@ -155,55 +152,55 @@ async def reading(
                 for cookie in officer.http.cookies.jar
             ]
         )
-        await open_package(person.page, package_id, key_file, sealed)
+        await person.page.route(f"{BUCKET_ORIGIN}/**", hand_out)
+        await person.page.goto(f"{RELAY_URL}/agency/evidence/{package_id}")
         yield person.page
+        assert person.faults == []
         await person.context.close()
 
 
-@pytest.mark.parametrize("kind", ["given", "left out", "swapped", "not given"])
-async def test_sound_is_checked_in_the_page_and_said(
-    world: World, tmp_path: Path, kind: str
-) -> None:
-    """Seen to fail with `checkSound` made to return at once."""
-    film = Film()
-    swapped = [*film.sound[:40], replace(film.sound[40], data=SILENT_UNIT), *film.sound[41:]]
-    mp4 = film.mp4({"left out": [], "swapped": swapped}.get(kind))
-    heard = Heard(film=film, mp4=mp4, is_given=kind in ("given", "swapped"))
-    officer = await certified_officer(world)
-    package = await deliver(world, officer, heard=heard)
-    async with reading(world, officer, package, tmp_path) as page:
-        bad = page.locator("[data-testid=verify-bad]")
-        told = page.locator("#recorded li")
-        if kind in ("given", "left out"):
-            await expect(bad).to_have_count(0)
-            words = {
-                "given": "With sound",
-                "left out": "Recorded with sound; the owner released it without",
-            }
-            await expect(
-                page.locator("#recorded").get_by_text(words[kind], exact=True)
-            ).to_have_count(1)
-        else:
-            await expect(bad).to_have_count(1)
-            await expect(told).to_have_count(0)
+@asynccontextmanager
+async def at_a_desk(browser: Browser, page_file: Path) -> AsyncIterator[Page]:
+    """The saved page, opened from its file without a network."""
+    context = await browser.new_context(offline=True, locale="en-GB", viewport=PHONE)
+    page = await context.new_page()
+    await page.goto(page_file.as_uri())
+    yield page
+    await context.close()
 
 
-@pytest.mark.parametrize("is_altered", [False, True], ids=["as recorded", "other pictures"])
-async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
-    world: World, tmp_path: Path, is_altered: bool
+async def check(page: Page, package: Path, key_file: Path) -> None:
+    await page.set_input_files("#evidence", package)
+    await page.set_input_files("#key", key_file)
+    await page.click("#check:not([disabled])")
+    await page.wait_for_selector("#found:not([hidden])")
+
+
+async def test_it_is_saved_at_the_relay_and_opened_away_from_it(
+    world: World, tmp_path: Path
 ) -> None:
+    if not SAVED_PAGE.exists():
+        pytest.skip("the page isn't built: `npm run vendor`")
+    key_file = tmp_path / "agency-key.json"
+    key_file.write_bytes(world.agency_key.encode())
     officer = await certified_officer(world)
-    package = await deliver(world, officer, is_altered=is_altered)
-    async with reading(world, officer, package, tmp_path) as page:
-        begun = datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC)
-        told = page.locator("#recorded li")
-        if is_altered:
-            # Seen to fail with `footage.holds` taken out of checkAll.
-            await expect(page.locator("[data-testid=verify-bad]")).to_have_count(1)
-            await expect(told).to_have_count(0)
-            await expect(page.locator("#recorded-part")).to_be_hidden()
-        else:
-            await expect(told).to_have_text(
+    package_id, sealed = await deliver(world, officer)
+    async with at_the_relay(world, officer, (package_id, sealed)) as page:
+        package, page_file = await save_evidence(page, tmp_path)
+        assert (package.name, page_file.name) == (f"{package_id}.dwpkg", "verify.html")
+        assert package.read_bytes() == sealed
+        shown = await page.inner_text("#page-digest")
+        assert shown == sha256_hex(page_file.read_bytes())
+        assert await page.evaluate(WIDER_THAN_SCREEN) == []
+        await page.reload()
+        await expect(page.locator("#chain tr[data-step=downloaded]")).to_have_count(1)
+        assert page.context.browser is not None
+        async with at_a_desk(page.context.browser, page_file) as desk:
+            await check(desk, package, key_file)
+            await expect(desk.locator("#checks tr")).not_to_have_count(0)
+            await expect(desk.locator(FAILS)).to_have_count(0)
+            begun = datetime.fromtimestamp(world.clock.wall_ms() / 1000, UTC)
+            await expect(desk.locator("#recordings li")).to_have_text(
                 [
                     "Recording number 42 of this doorbell",
                     f"Begun {begun:%Y-%m-%d %H:%M:%S} UTC, by the doorbell's clock",
@@ -212,12 +209,62 @@ async def test_a_recordings_facts_are_told_only_when_all_of_it_holds(
                     "The doorbell's clock wasn't set: the date and time may be wrong",
                     "Missing pictures, because the doorbell or its memory card couldn't keep up: 7",
                     "Part of the picture was masked by the owner",
+                    "Parts 1 to 2 of 2",
                 ]
             )
-            await expect(page.locator("[data-testid=verify-bad]")).to_have_count(0)
-            async with page.expect_download() as saving:
-                await page.click("#save")
-            saved = await saving.value
-            assert saved.suggested_filename == f"{package[0]}.dwpkg"
-            assert Path(await saved.path()).read_bytes() == package[1]
-        assert await page.evaluate(WIDER_THAN_SCREEN) == []
+            played = await desk.locator("#recordings video").evaluate(PLAYS)
+            assert played["at"] >= 0.5
+            assert played["width"] == WIDTH
+
+
+async def test_sound_and_pictures_are_checked_in_the_saved_page_and_said(
+    world: World, tmp_path: Path
+) -> None:
+    """Seen to fail with `checkSound` made to return at once, and with `checkPictures`."""
+    if not SAVED_PAGE.exists():
+        pytest.skip("the page isn't built: `npm run vendor`")
+    key_file, package = tmp_path / "agency-key.json", tmp_path / "one.dwpkg"
+    key_file.write_bytes(world.agency_key.encode())
+    request = await ask(await certified_officer(world))
+    film = Film()
+    swapped = [*film.sound[:40], replace(film.sound[40], data=SILENT_UNIT), *film.sound[41:]]
+    told = {
+        "given": "With sound",
+        "left out": "Recorded with sound; the owner released it without",
+    }
+    async with chromium() as browser, at_a_desk(browser, SAVED_PAGE) as desk:
+        for kind in ("given", "left out", "swapped", "not given", "other pictures"):
+            mp4 = film.mp4({"left out": [], "swapped": swapped}.get(kind))
+            heard = Heard(film=film, mp4=mp4, is_given=kind in ("given", "swapped"))
+            is_altered = kind == "other pictures"
+            given = None if is_altered else heard
+            package.write_bytes(seal(world, request, new_id(), is_altered=is_altered, heard=given))
+            await desk.reload()
+            await check(desk, package, key_file)
+            is_right = kind in told
+            await expect(desk.locator(FAILS), kind).to_have_count(0 if is_right else 1)
+            facts = desk.locator("#recordings li")
+            if is_right:
+                await expect(facts.get_by_text(told[kind], exact=True)).to_have_count(1)
+            else:
+                await expect(facts, kind).to_have_count(0)
+
+
+async def test_shown_by_a_server_it_takes_no_key() -> None:
+    """Seen to be ready for one, wherever it came from."""
+    if not SAVED_PAGE.exists():
+        pytest.skip("the page isn't built: `npm run vendor`")
+    async with chromium() as browser:
+        page = await browser.new_page(locale="en-GB")
+
+        async def show(route: Route) -> None:
+            await route.fulfill(body=SAVED_PAGE.read_bytes(), content_type="text/html")
+
+        await page.route(f"{RELAY_URL}/**", show)
+        await page.goto(f"{RELAY_URL}/static/vendor/verify.html")
+        await expect(page.locator("#status")).to_contain_text("A server shows you this page")
+        await expect(page.locator("#check")).to_be_disabled()
+        await page.goto("about:blank")  # neither a file nor a server: as a telephone's content:
+        await page.set_content(SAVED_PAGE.read_text("utf-8"))
+        await expect(page.locator("#status")).to_contain_text("shows this page as about:")
+        await expect(page.locator("#check")).to_be_disabled()

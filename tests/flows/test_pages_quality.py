@@ -1,14 +1,15 @@
-"""Every page in Chromium: WCAG 2.2 AA, phone and desktop, light and dark, English and Swedish.
+"""Every page in Chromium: WCAG 2.2 AA, phone to desktop, light and dark, English and Swedish.
 
-Every page is looked at in one of four ways, each time by turns. With DOORWARD_EVERY_WAY=1 (make
-soak) it is in English on a phone, in the light and (its colours) in the dark, and once more in one
-of the three others; a page in yet another state in one of the four. The lists of pages come from
-the relay's routes and from the app's own table, so that a new one can't escape.
+Every page is looked at in one of twelve ways, by turns, so that each way has its pages. With
+DOORWARD_EVERY_WAY=1 (make soak) it is in English on a phone, in the light and (its colours) in the
+dark, and once more in one of the others; a page in yet another state in one of all. The lists of
+pages come from the relay's routes and from the app's own table, so that a new one can't escape.
 """
 
 import asyncio
 import os
 import re
+from itertools import product
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -31,19 +32,17 @@ from tests.story.settings import REPOSITORY
 
 pytestmark = pytest.mark.browser
 
-Way = tuple[Literal["en", "sv"], int, Literal["light", "dark"]]
+Language = Literal["en", "sv"]
+Theme = Literal["light", "dark"]
+Way = tuple[Language, int, Theme]
 
-WAYS: tuple[Way, ...] = (
-    ("en", 360, "light"),
-    ("en", 1280, "light"),
-    ("sv", 360, "light"),
-    ("sv", 1280, "dark"),
-)
+LANGUAGES: tuple[Language, ...] = ("en", "sv")
+THEMES: tuple[Theme, ...] = ("light", "dark")
+WAYS: tuple[Way, ...] = tuple(product(LANGUAGES, (360, 768, 1280), THEMES))
+"""English on a phone in the light comes first."""
 IS_EVERY_WAY = bool(os.environ.get("DOORWARD_EVERY_WAY"))
 ANOTHER = re.compile(r"-\d+$")
 """How names_of marks a page of a kind that was seen already."""
-MOST_OF_THE_APP = 210_000
-"""Bytes. It loads all its views at once, as an installed app may: this keeps it from growing."""
 BAD_PAGE = """<title>Bad</title><h1>Bad</h1><img src="data:,">
 <p style="color: #ddd; background: #fff; width: 500px">Nobody reads this.</p>
 <button style="height: 9px; padding: 0">a</button><button style="height: 9px; padding: 0">b</button>
@@ -51,6 +50,8 @@ BAD_PAGE = """<title>Bad</title><h1>Bad</h1><img src="data:,">
 REFUSED = "Failed to load resource"
 """What a console says of a page that refuses, as it should: its status is looked at there."""
 AT_ONCE = 2
+NAMES_NO_ZONE = """() => document.querySelector("time[data-ms], [data-from-ms]") !== null
+  && !document.getElementById("zone").innerText.includes("UTC")"""
 
 
 def inspector_of(house: House) -> Inspector:
@@ -83,21 +84,30 @@ async def inspect(house: House, browser: Browser, pages: list[PageAddress]) -> I
 async def look_at(inspector: Inspector, person: Person, name: str, path: str, number: int) -> None:
     page = person.page
     is_in_all = IS_EVERY_WAY and ANOTHER.search(name) is None
-    way = WAYS[0] if is_in_all else WAYS[number % len(WAYS)]
+    way = WAYS[0] if is_in_all else way_of(number)
     answer = await see(page, path, way)
     assert answer is not None
     inspector.check_policy(name, answer)
     await inspector.weigh(name, answer, await page.evaluate(LOADED))
     await inspector.look(page, name, told(way))
+    inspector.found += [f"{name} names no zone"] if await page.evaluate(NAMES_NO_ZONE) else []
     if is_in_all:
         await page.emulate_media(color_scheme="dark")
         await inspector.look(page, name, "en 360 dark (colours)", colours_only=True)
-        way = WAYS[1 + number % len(WAYS[1:])]
+        way = another_way(number)
         await see(page, path, way)
         await inspector.look(page, name, told(way))
     said = [fault for fault in person.faults if REFUSED not in fault or answer.ok]
     inspector.found += [f"{name}, console: {fault}" for fault in said]
     person.faults.clear()
+
+
+def way_of(number: int) -> Way:
+    return WAYS[number % len(WAYS)]
+
+
+def another_way(number: int) -> Way:
+    return WAYS[1 + number % len(WAYS[1:])]
 
 
 async def see(page: Page, path: str, way: Way) -> Response | None:
@@ -130,9 +140,9 @@ async def test_every_page_of_an_empty_relay(tmp_path: Path) -> None:
 
 def views_of_the_app() -> list[str]:
     """Return the names in the app's table of views."""
-    source = (REPOSITORY / "relay" / "owner_app" / "app.js").read_text()
+    source = (REPOSITORY / "relay" / "owner_app" / "routes.js").read_text()
     table = source.partition("const ROUTES = {")[2].partition("};")[0]
-    return re.findall(r'^  "?(\w*)"?: \{ view', table, re.MULTILINE)
+    return re.findall(r'^  "?(\w*)"?: \{ load', table, re.MULTILINE)
 
 
 async def addresses_of(home: Home) -> list[str]:
@@ -152,21 +162,35 @@ async def load_from_bundle(address: str) -> bytes:
     return (BUNDLE / urlsplit(address).path.lstrip("/")).read_bytes()
 
 
+async def weigh_the_app(inspector: Inspector, page: Page, shown: str) -> None:
+    """Weigh what the owner's app fetches until its first page shows what it is for."""
+    loaded: list[str] = []
+    page.on("request", lambda request: loaded.append(request.url))
+    answer = await page.goto(f"{OWNER_ORIGIN}/")
+    assert answer is not None
+    inspector.check_policy(f"owner {shown}", answer)
+    await page.wait_for_selector(shown)
+    assert any("/locales/" in address for address in loaded)
+    await inspector.weigh(f"owner {shown}", answer, loaded)
+
+
+def browser_of(page: Page) -> Browser:
+    browser = page.context.browser
+    assert browser is not None
+    return browser
+
+
 async def test_every_view_of_the_owners_app(tmp_path: Path) -> None:
     async with open_world(tmp_path) as world, home_in_browser(world) as home:
         addresses = await addresses_of(home)
         assert len(addresses) > 15
-        inspector, page = Inspector(load_from_bundle, MOST_OF_THE_APP), home.page
-        loaded: list[str] = []
-        page.on("request", lambda request: loaded.append(request.url))
-        answer = await page.goto(f"{OWNER_ORIGIN}/")
-        assert answer is not None
-        inspector.check_policy("owner /", answer)
-        await page.wait_for_selector("#see")
-        await inspector.weigh("owner /", answer, loaded)
+        inspector, page = Inspector(load_from_bundle), home.page
+        await weigh_the_app(inspector, page, "#see")
+        async with await browser_of(page).new_context(locale="sv-SE") as another:
+            await weigh_the_app(inspector, await another.new_page(), "#sign-in")
         for number, address in enumerate(addresses):
-            ways = (WAYS[0], WAYS[2 + number % 2])
-            for language, width, theme in ways if IS_EVERY_WAY else ways[number % 3 > 0 :][:1]:
+            ways = (WAYS[0], another_way(number)) if IS_EVERY_WAY else (way_of(number),)
+            for language, width, theme in ways:
                 await page.set_viewport_size({"width": width, "height": 800})
                 await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
                 await page.goto(f"{OWNER_ORIGIN}/#/{address}")

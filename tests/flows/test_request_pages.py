@@ -70,6 +70,9 @@ async def write(page: Page, *, case_number: str = "LP-1", hours: float = 1, **fi
     await page.fill("#text", "A bicycle was taken.")
     await choose_cell(page, CELLS[0])
     await page.fill("#contact", "desk@lakeland.example")
+    await page.select_option("#incident_type", "burglary")
+    await page.fill("#retention_days", "365")
+    await page.select_option("#cosigner", index=1)
     zone = timedelta(minutes=await page.evaluate("new Date().getTimezoneOffset()"))
     end = datetime.now(UTC) - zone - timedelta(minutes=2)  # the relay's clock stands still here
     local = "%Y-%m-%dT%H:%M:%S"
@@ -113,6 +116,7 @@ async def test_a_request_is_written_co_signed_published_renewed_and_withdrawn(
         await state_of(berg.page, "open")
 
         await berg.page.click("#renew")
+        await berg.page.select_option("#cosigner", index=1)
         await berg.page.click("#publish")
         await berg.page.wait_for_url(lambda url: row.id not in url)
         renewal_url = berg.page.url

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from firmware.protocol.encoding import canonical
+from firmware.protocol.encoding import canonical, sha256_hex
 from relay.agency_cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.saved_page import SAVED_PAGE
@@ -90,6 +90,9 @@ async def test_a_sealed_package_is_opened_and_every_check_holds(tmp_path: Path) 
         await expect(at.rows("fails")).to_have_count(0)
         await expect(at.rows("not checked")).to_have_count(0)
         await expect(at.page.locator("#papers")).to_contain_text("A garage was broken into.")
+        signed = json.loads((at.written.opened / "request.json").read_bytes())
+        digest = sha256_hex(signed["request"].encode())  # as on its page at the relay
+        await expect(at.page.locator("#papers")).to_contain_text(digest)
         await expect(at.page.locator("#recordings li").first).to_have_text(
             "Recording number 7 of this doorbell"
         )

@@ -113,12 +113,14 @@ class Officer:
         page = (await self.http.get("/agency")).text
         self.http.headers["X-CSRF"] = page.split('name="csrf" content="')[1].split('"')[0]
 
-    def certify(self, *, role: OfficerRole = "officer", **changes: Any) -> SignedCertificate:
+    def certify(
+        self, *, role: OfficerRole = "officer", days: int = 30, **changes: Any
+    ) -> SignedCertificate:
         fields = {"officer_id": self.officer_id, "name": self.name, "passkey": self.passkey.key}
         return certify(
             self.world.town.keys[self.agency].key,
             OfficerFile(**(fields | changes)),
-            not_after_ms=self.world.clock.wall_ms() + 30 * DAY_MS,
+            not_after_ms=self.world.clock.wall_ms() + days * DAY_MS,
             role=role,
         )
 

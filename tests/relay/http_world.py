@@ -27,7 +27,7 @@ from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
-from relay.config import LiveConfig, PushConfig
+from relay.config_live import LiveConfig, PushConfig
 from relay.config_people import LimitsConfig, OidcConfig
 from relay.custody.happenings import Happenings
 from relay.errors import EnrolmentRefused
@@ -45,7 +45,9 @@ from relay.notify.push_key import PushKey
 from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
 from relay.people.invitations import invite_admin, invite_officer, invite_owner
+from relay.people.inviting import Inviting
 from relay.people.oidc import Oidc
+from relay.people.oidc_links import OidcLinks
 from relay.people.pairing import Pairings
 from relay.people.passkeys import Site
 from relay.people.reads import Reads
@@ -353,6 +355,15 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     town_clock = clock.town if isinstance(clock, WoundManualClock) else None
     pages = Pages(relay_name="Testtown", example_town=town, town_clock=town_clock)
     deletions = Deletions(database, clock, Happenings(world.log), world.agencies)
+    staff = Staff(database, clock)
+    oidc = Oidc(
+        database,
+        clock,
+        world.oidc,
+        redirect_uri=f"{RELAY_URL}/agency/oidc/callback",
+        is_loopback_allowed=True,
+        machine=clock,
+    )
     return HttpServices(
         api=ApiServices(
             database=database,
@@ -387,15 +398,16 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             pages=pages,
             ceremonies=Ceremonies(database, clock, officers, role="officer"),
             sessions=sessions,
-            oidc=Oidc(
-                database,
+            oidc=oidc,
+            links=OidcLinks(database, clock, oidc),
+            staff=staff,
+            inviting=Inviting(
+                staff,
                 clock,
-                world.oidc,
-                redirect_uri=f"{RELAY_URL}/agency/oidc/callback",
-                is_loopback_allowed=True,
-                machine=clock,
+                origin=RELAY_URL,
+                letters=PageLetters(RELAY_URL),
+                mailer=world.post if world.has_mail else None,
             ),
-            staff=Staff(database, clock),
             settings=Settings(database, clock),
             agencies=world.agencies,
             desk=world.desk,
@@ -421,6 +433,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             appeals=Appeals(database, clock),
             reads=Reads(database, clock),
             onboarding=world.onboarding,
+            places=world.maps.places,
         ),
         onboarding=OnboardingServices(
             pages=pages,
@@ -428,6 +441,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             agencies=world.agencies,
             clock=clock,
             origin=RELAY_URL,
+            maps=world.maps,
         ),
         public=PublicServices(
             pages=pages,
@@ -436,6 +450,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             owner_origin=OWNER_ORIGIN,
             public_url=RELAY_URL,
             relay_name="Testtown",
+            places=world.maps.places,
         ),
         owner_origins=[OWNER_ORIGIN, OWN_MACHINE],
         public_url=RELAY_URL,

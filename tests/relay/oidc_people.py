@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 
 from relay.config_people import OidcConfig
+from relay.store import oidc
 from tests.fakes.clock import ManualClock
 from tests.fakes.oidc_provider import (
     CLIENT_ID,
@@ -16,7 +17,9 @@ from tests.fakes.oidc_provider import (
     OidcProvider,
     run_oidc_provider,
 )
+from tests.relay.http_people import Officer
 from tests.relay.http_world import RELAY_URL, World, open_world
+from tests.story.authenticator import SoftPasskey
 
 CALLBACK = f"{RELAY_URL}/agency/oidc/callback"
 
@@ -81,3 +84,58 @@ async def open_oidc_world(folder: Path, **changes: Any) -> AsyncIterator[Frost]:
         async with open_world(folder, oidc=configs) as world:
             provider.clock = world.clock
             yield somebody(world, provider)
+
+
+@dataclass
+class Linker:
+    """An officer with a passkey, in one browser, at this agency's sign-in as `frost`."""
+
+    officer: Officer
+    frost: Frost
+
+    async def prove(
+        self, step: str = "link", *, passkey: SoftPasskey | None = None
+    ) -> httpx2.Response:
+        """Press the page's button, and prove a passkey: one's own, unless another is given."""
+        http = self.officer.http
+        begun = (await http.post(f"/agency/oidc/{step}/options", json={})).json()
+        credential = (passkey or self.officer.passkey).log_in(begun["options"])
+        body = {"session": begun["session"], "credential": credential}
+        return await http.post(f"/agency/oidc/{step}/verify", json=body)
+
+    async def answer(self) -> str:
+        """Go to the provider and sign in there; return the address that it sends one back to."""
+        proved = await self.prove()
+        assert proved.status_code == 200, proved.text
+        return await self.frost.at_provider(proved.json()["url"])
+
+    async def confirm(self, step: str = "link") -> httpx2.Response:
+        """Say yes as the page's plain form does."""
+        http = self.officer.http
+        form = {"csrf": http.headers["X-CSRF"]}
+        return await http.post(f"/agency/oidc/{step}/confirm", data=form)
+
+    async def merge(self, passkey: SoftPasskey) -> httpx2.Response:
+        """Prove another account's passkey, and press *Yes, make one of both*."""
+        proved = await self.prove("merge", passkey=passkey)
+        assert proved.status_code == 200, proved.text
+        return await self.confirm("merge")
+
+    async def link(self) -> httpx2.Response:
+        """Go all the way."""
+        await self.frost.come_back(await self.answer())
+        return await self.confirm()
+
+
+async def linker(frost: Frost, name: str = "Officer Frost") -> Linker:
+    """Return an officer of lakeland who came by invitation, signed in by passkey."""
+    officer = Officer(frost.world, name)
+    await officer.register()
+    await officer.take_csrf()
+    return Linker(officer, Frost(frost.world, frost.provider, officer.http))
+
+
+async def owner_of(frost: Frost) -> str | None:
+    """Return whose the subject is that is signed in at the provider."""
+    async with frost.world.database.read() as tx:
+        return await oidc.find_account_id(tx, frost.provider.issuer, frost.provider.claims["sub"])

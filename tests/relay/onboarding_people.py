@@ -71,6 +71,10 @@ class Applicant:
         files = {"file": ("enrolment.json", data, "application/json")}
         return await self.http.post(f"{self.path}/{what}", files=files)
 
+    async def measure(self, area: str, **fields: str) -> httpx2.Response:
+        """Send what was drawn or typed."""
+        return await self.http.post(self.path + "/area", data={"area": area, **fields})
+
     async def enrolled(self, **changes: Any) -> "Applicant":
         """Come as far as an administrator can prepare."""
         assert (await self.ask()).status_code == 303

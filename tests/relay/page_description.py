@@ -11,8 +11,8 @@ from firmware.protocol.claims import EnrolmentRequest
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.register.entries import ChangeLeaf
 from firmware.protocol.requests import SignedCertificate
-from relay.web.admin import sign_in as admin_sign_in
-from relay.web.agency import asking, drafts, outcomes, requests, sign_in
+from relay.web.agency import asking, drafts, outcomes, requests
+from relay.web.ceremony_forms import CredentialIn, LoginOptionsIn, RegisterOptionsIn
 from tests.relay.http_world import API
 
 Named = tuple[str, str]
@@ -26,16 +26,21 @@ JSON_BODIES: Final[dict[str, Any]] = {
     "/enrol": EnrolmentRequest,
     **{
         f"/{face}/{step}": body
-        for face, module in (("agency", sign_in), ("admin", admin_sign_in))
+        for face in ("agency", "admin")
         for step, body in (
-            ("register/options", module.RegisterOptionsIn),  # type: ignore[attr-defined]
-            ("register/verify", module.CredentialIn),  # type: ignore[attr-defined]
-            ("login/options", module.LoginOptionsIn),  # type: ignore[attr-defined]
-            ("login/verify", module.CredentialIn),  # type: ignore[attr-defined]
+            ("register/options", RegisterOptionsIn),
+            ("register/verify", CredentialIn),
+            ("login/options", LoginOptionsIn),
+            ("login/verify", CredentialIn),
         )
     },
-    "/agency/passkey/options": sign_in.LoginOptionsIn,
-    "/agency/passkey/verify": sign_in.CredentialIn,
+    **{
+        f"/agency/oidc/{what}/{step}": body
+        for what in ("link", "merge")
+        for step, body in (("options", LoginOptionsIn), ("verify", CredentialIn))
+    },
+    "/agency/passkey/options": LoginOptionsIn,
+    "/agency/passkey/verify": CredentialIn,
     "/agency/officers/{officer_id}/certificate": SignedCertificate,
     "/agency/officers/{officer_id}/revocation": ChangeLeaf,
     "/agency/requests": requests.DraftIn,
@@ -48,13 +53,20 @@ JSON_BODIES: Final[dict[str, Any]] = {
     f"{PACKAGE}/deletion-answer": SignedDeletionAnswer,
 }
 FORMS: Final[dict[str, tuple[str, ...]]] = {
-    "/town": ("ahead_ms", "step"),
+    "/town": ("ahead_ms", "step", "until_ms"),
     "/for-agencies": ("agency", "name", "email"),
     f"{FOR_AGENCIES}/code": ("code",),
     f"{FOR_AGENCIES}/code/again": (),
+    f"{FOR_AGENCIES}/area": ("area", "action"),
+    "/agency/oidc/link/confirm": (),
+    "/agency/oidc/link/end": (),
+    "/agency/oidc/merge/confirm": (),
     "/agency/sessions/end": ("session",),
+    "/admin/sessions/end": ("session",),
     "/agency/staff/invitations": ("email",),
     "/agency/staff/{officer_id}/sessions/end": ("session",),
+    "/agency/staff/{officer_id}/suspend": ("is_sure",),
+    "/agency/staff/{officer_id}/restore": (),
     "/agency/settings": ("networks", "max_sessions"),
     "/agency/drafts/{draft_id}/delete": (),
     "/agency/requests/new": (
@@ -63,6 +75,7 @@ FORMS: Final[dict[str, tuple[str, ...]]] = {
         "cosigner",
     ),
     f"{REQUEST}/appeal": ("text",),
+    f"{REQUEST}/again": (),
     "/admin/requests/{request_id}/decision": ("verdict", "category", "reason"),
     "/admin/requests/{request_id}/appeal": ("verdict", "reason"),
     "/admin/accounts/{account_id}/suspend": ("is_sure",),
@@ -80,12 +93,14 @@ FILES: Final[dict[str, str]] = {
 """Where files come in, and the form's field."""
 QUERIES: Final[dict[str, tuple[str, ...]]] = {
     "/requests": ("case", "place", "agency", "state", "from", "to", "emergency", "owed"),
+    "/agencies": ("name", "page"),
     "/entries": ("log", "kind", "agency", "detail", "quarter", "subject", "year", "overdue"),
-    "/agreements/compare": ("agency", "old", "new", "from", "to"),
+    "/agreements/compare": ("agency", "from", "to"),
     "/agency/oidc/start": ("agency",),
     "/agency/oidc/callback": ("state", "code", "iss", "error"),
     "/agency/requests/new": ("draft",),
     "/agency/places": ("q",),
+    f"{FOR_AGENCIES}/area/places": ("q",),
     "/admin/accounts": ("q",),
 }
 """By how a path begins; every page also takes `page` and `lang`."""
@@ -94,8 +109,6 @@ DAY: Final[Json] = {"anyOf": [{"type": "string", "format": "date"}, TEXT]}
 COUNT: Final[Json] = {"anyOf": [{"type": "integer"}, TEXT]}
 WORDS: Final[dict[str, Json]] = {
     "page": COUNT,
-    "old": COUNT,
-    "new": COUNT,
     "from": DAY,
     "to": DAY,
     "lang": {"enum": ["en", "sv", "xx"]},
@@ -103,7 +116,8 @@ WORDS: Final[dict[str, Json]] = {
     "ahead_ms": COUNT,
     "max_sessions": COUNT,
     "step": {"enum": ["minutes", "batch", "day", "week", "year"]},
-    "action": {"enum": ["save", "check", ""]},
+    "action": {"enum": ["save", "check", "look", "file", ""]},
+    "area": {"anyOf": [{"enum": ["59, 18\n59.1, 18.1\n59, 18.1", "8928308280fffff"]}, TEXT]},
     "verdict": {"enum": ["passed", "refused", "upheld", "overturned", ""]},
     "session": {"enum": ["", "a" * 16]},
     "log": {"enum": ["custody", "register", "capture", ""]},
@@ -154,10 +168,10 @@ def _operation(method: str, path: str, schemas: dict[str, Json]) -> Json:
 def _content(path: str, schemas: dict[str, Json]) -> Json:
     if path in JSON_BODIES:
         return {"application/json": {"schema": schemas[JSON_BODIES[path].__name__]}}
+    fields: Json = {name: WORDS.get(name, TEXT) for name in FORMS.get(path, ())}
     if path in FILES:
-        fields: Json = {FILES[path]: {"type": "string", "format": "binary"}}
+        fields[FILES[path]] = {"type": "string", "format": "binary"}
         return {"multipart/form-data": {"schema": _form(fields)}}
-    fields = {name: WORDS.get(name, TEXT) for name in FORMS.get(path, ())}
     form = {"application/x-www-form-urlencoded": {"schema": _form(fields)}}
     return form if path in FORMS else {**form, "application/json": {"schema": {}}}
 

@@ -14,7 +14,14 @@ from firmware.protocol.register.entries import (
     Delays,
     Limits,
 )
-from relay.agency.changes import AdminKey, generate_admin, propose, propose_agreement, sign_change
+from relay.agency.changes import (
+    AdminKey,
+    ProposedChange,
+    generate_admin,
+    propose,
+    propose_agreement,
+    sign_change,
+)
 from relay.agency.keys import AgencyEnrolment, NewAgency, generate_agency, sign_agreement
 from relay.agency.register import RegisterDesk
 
@@ -77,6 +84,24 @@ class RegisterTown:
         **changes: Any,
     ) -> Agreement:
         """Let an agency sign an agreement, and both administrators its entry."""
+        given = {"cells": cells, "begins_ms": begins_ms, "ends_ms": ends_ms}
+        agreement, proposed = await self.signed_agreement(agency_id, name, **given, **changes)
+        entry = proposed.entry()
+        await self.register.submit(entry, key=sha256_hex(entry))
+        self.versions[agency_id] = agreement.version
+        return agreement
+
+    async def signed_agreement(
+        self,
+        agency_id: str,
+        name: str,
+        *,
+        cells: list[str],
+        begins_ms: int,
+        ends_ms: int | None = None,
+        **changes: Any,
+    ) -> tuple[Agreement, ProposedChange]:
+        """Return the same, signed and not submitted."""
         keys = self.keys.setdefault(agency_id, generate_agency(agency_id, also=("recovery",)))
         version = self.versions.get(agency_id, 0) + 1
         fields: dict[str, Any] = {
@@ -96,7 +121,4 @@ class RegisterTown:
         proposed = propose_agreement(enrolment, follows=await self.register.widenings())
         for admin in self.admins:
             proposed = sign_change(proposed, admin)
-        entry = proposed.entry()
-        await self.register.submit(entry, key=sha256_hex(entry))
-        self.versions[agency_id] = version
-        return agreement
+        return agreement, proposed

@@ -22,7 +22,8 @@ from pathlib import Path
 
 from relay.bus import Bus
 from relay.clock import SystemClock
-from relay.config import Config, PushConfig
+from relay.config import Config
+from relay.config_live import PushConfig
 from relay.config_values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority

@@ -130,3 +130,23 @@ async def test_whoever_asks_too_often_is_told_when_to_come_back(tmp_path) -> Non
         late = next(answer for answer in answers if answer.status_code == 429)
         assert int(late.headers["retry-after"]) > 0
         assert {answer.status_code for answer in answers} == {200, 429}
+
+
+async def test_ones_own_sessions_are_listed_and_ended(world: World) -> None:
+    admin, other = await signed_in_admin(world), await signed_in_admin(world, "Bob Ek")
+    first, admin.http = admin.http, world.browser(RELAY_URL)
+    admin.http.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"
+    await admin.log_in()
+    await admin.take_csrf()
+    page = (await admin.get("/sessions")).text
+    assert page.count('name="session" value="') == 2 + 2  # each of them, all others, and all
+    assert "Firefox, Linux (this one)" in page
+    assert (await other.send("/sessions/end", session="others")).status_code == 303
+    assert (await first.get("/admin/requests")).status_code == 200  # theirs, not hers
+    ended = await admin.send("/sessions/end", session="others")
+    assert ended.headers["location"] == "/admin/sessions?done=ended"
+    assert (await first.get("/admin/requests")).status_code == 401
+    out = await admin.send("/sessions/end", session="all")
+    assert 'dw_admin=""' in out.headers["set-cookie"]
+    assert (await admin.get("/requests")).status_code == 401
+    assert (await other.get("/requests")).status_code == 200

@@ -179,6 +179,32 @@ def test_cells_may_come_from_a_file(keys: Path, text: Path, tmp_path: Path) -> N
     assert agreement.cells == [CELL, "8928308280bffff", "89283082873ffff"]
 
 
+@pytest.mark.parametrize("listed", [[CELL], ["8928308280bffff"] * 2])
+def test_a_list_that_names_a_cell_twice_is_refused(
+    keys: Path, text: Path, tmp_path: Path, capsys, listed: list[str]
+) -> None:
+    cells = tmp_path / "cells.txt"
+    cells.write_text("\n".join(listed))
+    assert agree(keys, text, "--cells-file", cells) == 2
+    assert f"{listed[0]} is named twice: each cell belongs there once" in capsys.readouterr().err
+    assert not (keys / "agreement.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("groups", "why"),
+    [
+        ([f"{CELL},8928308280bffff"], "8928308280bffff isn't one of the agreement's cells"),
+        ([CELL, CELL], f"{CELL} is named twice"),
+    ],
+)
+def test_merged_cells_that_cannot_be_are_refused(
+    keys: Path, text: Path, capsys, groups: list[str], why: str
+) -> None:
+    options = [word for group in groups for word in ("--merged", group)]
+    assert agree(keys, text, *options) == 2
+    assert why in capsys.readouterr().err
+
+
 def test_a_jurisdiction_may_come_from_geojson(keys: Path, text: Path, tmp_path, capsys) -> None:
     area = tmp_path / "area.geojson"
     vectors = json.loads((Path(__file__).parents[1] / "vectors" / "areas.json").read_text())
@@ -188,7 +214,21 @@ def test_a_jurisdiction_may_come_from_geojson(keys: Path, text: Path, tmp_path, 
     signed = decode(SignedAgreement, (keys / "agreement.json").read_bytes())
     agreement = decode_canonical(Agreement, signed.agreement.encode())
     assert agreement.cells == sorted([CELL, *square["cells"]])
-    assert "73 cells, about 7.7 km², latitude 59.3" in capsys.readouterr().out
+    assert "73 cells, about 5.8 km², latitude 59.3" in capsys.readouterr().out
+
+
+def test_a_list_of_cells_is_said_where_it_lies_before_it_is_signed(
+    keys: Path, text: Path, tmp_path, capsys
+) -> None:
+    cells = tmp_path / "cells.txt"
+    cells.write_text("8928308280bffff\n")
+    assert agree(keys, text, "--cells-file", cells) == 0
+    assert f"{cells}: " in (said := capsys.readouterr().out)
+    assert "latitude 37.7" in said
+    (keys / "agreement.json").unlink()
+    cells.write_text("89fffffffffffff\n")
+    assert agree(keys, text, "--cells-file", cells) == 2
+    assert "89fffffffffffff is no cell of H3" in capsys.readouterr().err
 
 
 def test_an_area_that_cannot_be_is_refused_in_words(

@@ -3,17 +3,28 @@
 import contextlib
 import json
 import math
+import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import h3
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.agency.errors import AreaRefused
 from relay.agency.geojson import MAX_AREA_BYTES, MAX_POINTS
-from relay.agency.jurisdiction import cells_of_geojson, check_cells, describe_area
+from relay.agency.jurisdiction import (
+    cells_of_area,
+    cells_of_geojson,
+    check_cells,
+    describe_area,
+    extent_of,
+)
+from relay.record.areas import as_changed_svg, as_svg
 from tests.vectors.make_areas import polygon, square
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "areas.json").read_text())["areas"]
@@ -218,6 +229,90 @@ def test_no_document_is_more_than_refused(document: dict[str, Any]) -> None:
         assert cells_of(document)
 
 
+TRIANGLE = "59.31, 18.00\n59.31, 18.06\n59.34, 18.03\n"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        TRIANGLE,
+        TRIANGLE + "59.31, 18.00",  # closed by hand
+        "\n\n" + TRIANGLE.replace("\n", "\r\n\r")[:-1],
+        "59.31 18.0\n59,31; 18,06\n 59.34°N 18.03°E ",
+        "+59.31\t18\n59,31 18,06\n59.34 n, 18.03 ö",
+    ],
+)
+def test_typed_corners_are_the_cells_of_the_same_polygon(typed: str) -> None:
+    typed = typed.replace("\r\n\r", "\r\n")
+    ring = [[18.0, 59.31], [18.06, 59.31], [18.03, 59.34], [18.0, 59.31]]
+    assert cells_of_area(typed.encode()) == cells_of(polygon(ring))
+
+
+def test_south_and_west_and_several_shapes_are_read() -> None:
+    south = "33.90 S 70.60 W\n\N{MINUS SIGN}33.9, -70.58\n-33.88 70.59 V\n"
+    both = cells_of_area((TRIANGLE + " \n\n" + south).encode())
+    assert both == sorted([*cells_of_area(TRIANGLE.encode()), *cells_of_area(south.encode())])
+    assert "latitude -33" in describe_area(both)
+
+
+def test_one_reader_takes_geojson_corners_and_cells() -> None:
+    area = json.dumps(VECTORS[0]["geojson"]).encode()
+    cells = cells_of_area(area)
+    assert cells == cells_of_geojson(area)
+    assert cells_of_area("\n".join(reversed(cells)).encode()) == cells
+    assert cells_of_area(f" {CELL.upper()}\t{OTHER}".encode()) == sorted([CELL, OTHER])
+
+
+@pytest.mark.parametrize(
+    ("typed", "reason", "said"),
+    [
+        ("59, 18\n59.1, 18.1\n59, 18.1\n59.1, 18", "area_crosses_itself", "latitude 59.0000"),
+        ("59, 18\n59.3, 18\n59.3, 18.3\n59, 18.3", "area_too_large", "7154 cells"),
+        ("59, 18\n59.00001, 18\n59, 18.00001", "area_no_cells", "smaller than a cell"),
+        ("59, 18\n59, 18.1\n59, 18.2", "area_no_inside", "no height"),
+        ("59, 18\n59.1, 18", "area_few_corners", "three corners"),
+        (TRIANGLE + "\n59, 18", "area_few_corners", "three corners"),
+        ("59, 18\nElm Street", "area_corner", "line 2"),
+        ("59\n", "area_corner", "line 1"),
+        ("59, 18, 3", "area_corner", "line 1"),
+        ("59." + "1" * 400 + ", 18", "area_corner", "line 1"),
+        ("118.0, 59.3", "area_corner_outside", "first the latitude"),
+        ("-33.9 S, 70.6", "area_corner_sign", "line 1 has a letter and a sign"),
+        ("33.9 S, 70.6 W\n33.9 S, +70.6 W", "area_corner_sign", "line 2"),
+        ("1, 179.9\n1, -179.9\n1.1, 179.9", "area_antimeridian", "180th meridian"),
+        ("59, 18\n" * (MAX_POINTS + 1), "area_few_corners", "three corners"),
+        ("".join(f"59.{n:05}, 18\n" for n in range(MAX_POINTS)), "area_too_many_points", "20000"),
+        ("1" * (MAX_AREA_BYTES + 1), "area_too_many_bytes", "512 KiB"),
+        (f"{CELL} {OTHER} here", "area_not_a_cell", "here is no cell"),
+        (f"{CELL} 8828308281fffff", "area_not_a_cell", "8828308281fffff"),
+        (f"{CELL} {CELL}", "area_cell_twice", "named twice"),
+        ("", "area_nothing", "type corners"),
+        (" \n", "area_nothing", "draw"),
+        ("Elm Street", "area_not_json", "isn't GeoJSON"),
+        ("<kml></kml>", "area_other_format", "export"),
+    ],
+)
+def test_says_what_is_wrong_with_what_was_typed(typed: str, reason: str, said: str) -> None:
+    with pytest.raises(AreaRefused) as refused:
+        cells_of_area(typed.encode())
+    assert refused.value.reason == reason
+    assert said in str(refused.value)
+
+
+def test_too_many_cells_are_refused_though_each_is_one() -> None:
+    cells = sorted(h3.grid_disk(CELL, 29))  # 2611
+    with pytest.raises(AreaRefused) as refused:
+        cells_of_area(" ".join(cells).encode())
+    assert refused.value.reason == "area_too_large"
+
+
+@given(st.binary(max_size=60))
+def test_whatever_is_typed_is_read_or_refused(data: bytes) -> None:
+    for begin in (b"", b"59.3, ", b"8928308280fffff ", b"{"):
+        with contextlib.suppress(AreaRefused):
+            assert cells_of_area(begin + data)
+
+
 def test_cells_are_held_to_the_earth() -> None:
     check_cells([CELL, OTHER], [[CELL, OTHER]])
     for cells, merged, reason in [
@@ -242,6 +337,32 @@ def test_merged_groups_are_looked_up_and_not_searched_for() -> None:
     cells = Cells(cells_of(polygon(square(18, 59, 0.05))))
     check_cells(cells, [[cell] for cell in list(cells)])
     assert cells.times < 10
+
+
+def test_what_an_editor_puts_before_a_text_is_no_part_of_it() -> None:
+    area = json.dumps(VECTORS[0]["geojson"]).encode()
+    for data in (area, TRIANGLE.encode(), CELL.encode()):
+        assert cells_of_area(BOM_UTF8 + data) == cells_of_area(data)
+    assert cells_of_geojson(BOM_UTF8 + area) == cells_of_geojson(area)
+    with pytest.raises(AreaRefused, match="nothing in it"):
+        cells_of_area(BOM_UTF8)
+
+
+def test_an_area_on_both_sides_of_the_180th_meridian_is_whole() -> None:
+    cells = h3.grid_disk(h3.latlng_to_cell(-16.8, 180.0, 9), 6)
+    at = extent_of(cells)
+    assert 179.9 < at.west < 180
+    assert -180 < at.east < -179.9
+    assert "longitude 179." in describe_area(cells)
+    assert describe_area(cells).endswith("across the 180th meridian")
+    assert "meridian" not in describe_area([cells[0]])
+    here = h3.grid_disk(h3.latlng_to_cell(-16.8, 179.0, 9), 6)
+    for picture in (as_svg, partial(as_changed_svg, cells[:9])):
+        sizes = [
+            re.findall(rb'viewBox="0 0 ([0-9]+) ([0-9]+)"', one)[0]
+            for one in (picture(cells), as_svg(here))
+        ]
+        assert all(abs(int(a) - int(b)) < 40 for a, b in zip(*sizes, strict=True)), sizes
 
 
 def test_a_person_can_see_where_an_area_is() -> None:

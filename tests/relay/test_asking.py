@@ -91,7 +91,7 @@ FIELDS: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"retention_days": None}, ("retention_days", "missing")),
     ({"onward_sharing": "everybody"}, ("onward_sharing", "malformed")),
     ({"cosigner_id": ""}, ("cosigner", "missing")),
-    ({"cosigner_id": "a" * 26}, ("cosigner", "cosigner")),
+    ({"cosigner_id": "a" * 26}, ("cosigner", "cosigner.none")),
     ({"cells": []}, ("cells", "missing")),
     ({"cells": [OUTSIDE]}, ("cells", "area_outside")),
     ({"cells": ["no cell"]}, ("cells", "area_outside")),
@@ -126,11 +126,11 @@ async def test_an_emergency_keeps_its_own_rules(world: World, officer: Officer) 
     assert await problems(officer, danger="A child is missing.") == []
     long = {"from_ms": now_ms - 4 * HOUR_MS, "to_ms": now_ms - HOUR_MS}
     assert await problems(officer, danger="A child is missing.", **long) == [
-        ("danger", "emergency_long")
+        ("danger", "emergency.long")
     ]
     by_an_officer = form_of(officer, danger="A child.", cosigner_id=officer.officer_id)
     answer = await officer.partner.http.post("/agency/requests/check", json={"form": by_an_officer})
-    assert [one["reason"] for one in answer.json()["problems"]] == ["emergency_approver"]
+    assert [one["reason"] for one in answer.json()["problems"]] == ["emergency.approver"]
 
 
 async def test_several_things_are_said_at_once(officer: Officer) -> None:
@@ -147,7 +147,7 @@ async def test_several_things_are_said_at_once(officer: Officer) -> None:
         ("case_number", "missing"),
         ("to", "future"),
         ("cells", "area_outside"),
-        ("cosigner", "cosigner"),
+        ("cosigner", "cosigner.self"),
     }
 
 
@@ -399,6 +399,18 @@ async def test_the_page_is_small_and_runs_only_its_own_scripts(officer: Officer)
     print(f"first paint: {sum(sizes.values())} bytes compressed, {len(sizes)} files")
     assert not any("vendor/" in path for path in sizes), sizes
     assert sum(sizes.values()) < 100_000
+
+
+async def test_nothing_that_is_signed_is_chosen_beforehand(officer: Officer) -> None:
+    page = (await officer.http.get("/agency/requests/new")).text
+    for name in ("incident_type", "cosigner"):
+        choice = page.split(f'<select id="{name}"')[1].split("</select>")[0]
+        assert choice.split("<option ")[1].startswith('value="">')
+        assert "selected" not in choice
+    assert 'name="retention_days" min="1" max="3650" required value=""' in page
+    found = await check(officer, incident_type="", cosigner_id="", retention_days=None)
+    missing = [(field, "missing") for field in ("cosigner", "incident_type", "retention_days")]
+    assert sorted(found["problems"]) == missing
 
 
 def imported(paths: list[str]) -> set[str]:

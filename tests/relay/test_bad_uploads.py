@@ -149,7 +149,7 @@ def test_numbers_that_are_too_long_are_no_numbers(sender):
         ("nobody", "/entries?page={}"),
         ("nobody", "/entries/register/{}"),
         ("nobody", "/entries/register/{}/proof"),
-        ("nobody", "/agreements/compare?agency=lakeland&old={}&new=1"),
+        ("nobody", "/agreements/compare?agency=lakeland&from={}&to=1"),
         ("owner", f"{API}/events?before_seq={{}}"),
         ("owner", f"{API}/notes?browser={'a' * 20}&after_seq={{}}"),
     ):

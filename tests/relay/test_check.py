@@ -11,7 +11,9 @@ from relay.agency.register import NoLog, RelayRegister
 from relay.backup.belongings import note_backup
 from relay.check import check_log
 from relay.clock import SystemClock
-from relay.config import Config, LogConfig, MapConfig
+from relay.config import Config
+from relay.config_log import LogConfig
+from relay.config_map import MapConfig
 from relay.custody.errors import LogError
 from relay.figures import FigureDesk
 from relay.finding import Finding

@@ -9,7 +9,7 @@ import pytest
 RELAY = Path(__file__).parents[2] / "relay"
 SAID_IN_DETAIL = {"invalid", "refused", "http"}
 """These carry the one thing that is wrong in their message; the app shows that."""
-OFFICERS_ONLY = {"network", "oidc", "media_type"}
+OFFICERS_ONLY = {"suspended_by_agency", "network", "oidc", "oidc_known", "oidc_stale", "media_type"}
 """No owner meets these: an agency's own ways of signing in, and a form in no known charset."""
 CODES = (
     r'ApiError\(\s*\d+,\s*"([a-z_]+)"',

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import LiveConfig
+from relay.config_live import LiveConfig
 from relay.config_values import parse_ice_url
 from relay.errors import ConfigError
 from relay.live.coturn import CLOSED_IPV6

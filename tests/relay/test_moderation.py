@@ -31,9 +31,11 @@ async def world(tmp_path) -> AsyncIterator[World]:
         yield world
 
 
-async def waiting(world: World, **changes: object) -> tuple[Officer, str]:
+async def waiting(
+    world: World, officer: Officer | None = None, **changes: object
+) -> tuple[Officer, str]:
     """Return an officer, and the id of a request that waits for a moderator."""
-    officer = await certified_officer(world)
+    officer = officer or await certified_officer(world)
     assert officer.partner is not None
     draft = officer.sign(officer.write(**changes))
     assert (await officer.hand_in(draft)).is_success
@@ -126,22 +128,35 @@ async def test_a_rule_that_comes_in_between_keeps_a_request_out_and_says_why(
     world: World,
 ) -> None:
     officer, first = await waiting(world, case_number="A-1")
+    await world.moderation.refuse(first, "other", reason="Not so.")
+    text = {"text": "It is about a theft."}
+    appealed = await officer.http.post(f"/agency/requests/{first}/appeal", data=text)
+    assert appealed.status_code == 303
     others = []
-    for _ in range(2):
-        draft = officer.sign(officer.write(case_number="A-1"))
-        await officer.hand_in(draft)
-        assert officer.partner is not None
-        await officer.partner.cosign(draft)
-        others.append(id_of(draft))
-    for request_id in (first, *others):
-        await world.moderation.pass_on(request_id)
+    for _ in range(2):  # what is refused has no place on the desk; overturned, it comes back
         world.clock.advance(1)
+        others.append((await waiting(world, officer, case_number="A-1"))[1])
+        await world.moderation.pass_on(others[-1])
+    await world.appeals.decide(first, "overturned", reason="It is.", moderator="another")
     world.clock.advance(15 * 60)
+    # What came onto the desk first goes first, whoever was passed last.
     assert await world.publishing.publish_due() == [first, others[0]]
     row = await row_of(world, others[1])
-    assert (row.state, row.why) == ("void", "a case may have 2 requests at most")
-    page = (await officer.http.get(f"/agency/requests/{row.id}")).text
-    assert "a case may have 2 requests at most" in page
+    assert (row.state, row.why) == ("void", "case_limit")
+    for language, words in (
+        ("en", "This case has 2 requests already."),
+        ("sv", "Ärendet har redan 2 förfrågningar."),
+    ):
+        page = (await officer.http.get(f"/agency/requests/{row.id}?lang={language}")).text
+        assert words in page
+
+
+async def test_what_has_no_words_of_ours_is_shown_as_the_register_says_it(world: World) -> None:
+    officer, request_id = await waiting(world)
+    async with world.database.begin() as tx:
+        await requests.set_state(tx, request_id, "void", 0, why="it is <b>odd</b>")
+    page = (await officer.http.get(f"/agency/requests/{request_id}?lang=sv")).text
+    assert 'Registret tar inte emot den: <q lang="en">it is &lt;b&gt;odd&lt;/b&gt;</q>' in page
 
 
 async def test_nothing_is_published_once_its_agreement_has_ended(world: World) -> None:
@@ -169,7 +184,7 @@ async def test_nothing_is_published_of_an_officer_who_was_revoked_meanwhile(
     world.clock.advance(15 * 60)
     # Seen to fail with the revocation's check taken out of firmware/protocol/register/replay.py.
     assert await world.publishing.publish_due() == []
-    assert (await row_of(world, request_id)).why == "an officer's certificate was revoked"
+    assert (await row_of(world, request_id)).why == "officer.revoked"
 
 
 async def test_each_request_becomes_one_entry_whatever_is_tried_twice(world: World) -> None:

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.__main__ import main
 from relay.check import check_push
-from relay.config import PushConfig, load
+from relay.config import load
+from relay.config_live import PushConfig
 from relay.errors import ConfigError
 from relay.fleet.ca import key_pem
 from relay.notify.push_key import TOKEN_LIFE_S, PushKey

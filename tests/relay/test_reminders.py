@@ -1,16 +1,26 @@
 """Reminders before an agreement ends, and what its lapse does."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from firmware.protocol.register.entries import AgencySuspended
+from firmware.protocol.register.entries import AgencySuspended, Delays, Limits
+from relay.agency.register import RegisterDesk
 from relay.agency.reminders import Reminders, days_left
+from relay.config_mail import MailConfig
+from relay.looks import look_at_reminders
+from relay.register_cli import with_register
 from relay.store import onboardings
+from relay.store.database import Database
+from relay.web import letters
 from relay.web.letters import PageLetters
+from tests.fakes.clock import ManualClock
+from tests.fakes.lost_relay import make_relay
 from tests.relay.http_people import certified_officer
 from tests.relay.http_world import CELLS, DAY_MS, RELAY_URL, World, open_world
+from tests.relay.register_town import RegisterTown
 
 DAY_S = 24 * 3600
 
@@ -106,3 +116,44 @@ async def test_a_lapse_stops_requests_and_not_the_pages(world: World) -> None:
     refused = await late.hand_in(late.sign(late.write()))
     assert refused.status_code == 422
     assert refused.json()["error"]["code"] == "agreement"
+
+
+async def test_certificates_that_end_are_named_in_one_letter_once(world: World) -> None:
+    officer = await certified_officer(world)
+    assert await reminders(world).step() == 1
+    (letter,) = world.post.letters
+    ends = letters.day_of(world.clock.wall_ms() + 30 * DAY_MS)
+    for name in ("Officer Berg", "Officer Dahl"):
+        assert f"{ends}  {name}\n" in letter.text
+    assert await reminders(world).step() == 0
+    later = officer.certify(days=90)
+    await world.agencies.take_certificate(officer.officer_id, later)
+    world.clock.advance(59.5 * DAY_S)  # Berg has a new one by then, Dahl's has ended
+    world.post.is_away = True
+    assert await reminders(world).step() == 0
+    world.post.is_away = False
+    world.clock.advance(DAY_S)
+    assert await reminders(world).step() == 1
+    assert "Officer Berg" in world.post.letters[1].text
+    assert "Officer Dahl" not in world.post.letters[1].text
+
+
+async def test_check_names_agencies_that_nobody_is_written_to(tmp_path: Path) -> None:
+    relay = await make_relay(tmp_path)
+    clock = ManualClock()
+    mail = MailConfig(host="mail.test", port=587, sender="relay@mail.test")
+
+    async def fill(_: Database, desk: RegisterDesk) -> None:
+        town = RegisterTown(desk)
+        await town.charter(delays=Delays(), limits=Limits())
+        await town.agree("lakeland", "Lakeland", cells=CELLS, begins_ms=clock.wall_ms())
+
+    await with_register(relay.config, fill)
+    assert await look_at_reminders(relay.config, clock) == []  # mail isn't set: said elsewhere
+    config = replace(relay.config, mail=mail)
+    (finding,) = await look_at_reminders(config, clock)
+    assert finding.is_warning
+    assert "lakeland has no confirmed address" in finding.detail
+    assert (
+        await look_at_reminders(config, ManualClock(wall_ms=clock.wall_ms() + 400 * DAY_MS)) == []
+    )

@@ -108,12 +108,28 @@ EXPECTED: Final[dict[Named, Rule]] = {
         ],
         _of(frozenset({"newcomer"})),
     ),
+    ("GET", "/agency/oidc/link"): _of(COLLEAGUES),
+    **dict.fromkeys(
+        [
+            *(("POST", f"/agency/oidc/link/{step}") for step in ("confirm", "end")),
+            ("POST", "/agency/oidc/merge/confirm"),
+            *(
+                ("POST", f"/agency/oidc/{what}/{step}")
+                for what in ("link", "merge")
+                for step in ("options", "verify")
+            ),
+        ],
+        _of(COLLEAGUES),
+    ),
+    ("GET", "/agency/officer.json"): _of(COLLEAGUES),
     ("GET", "/agency/officers"): _of(COLLEAGUES),
     ("GET", "/agency/officers/{officer_id}"): _of(ANY_OFFICER, "officer's"),
     ("GET", "/agency/staff"): _of(AGENCY_ADMIN),
     ("POST", "/agency/staff/invitations"): _of(AGENCY_ADMIN),
     ("GET", "/agency/staff/{officer_id}"): _of(AGENCY_ADMIN, "agency's"),
     ("POST", "/agency/staff/{officer_id}/sessions/end"): _of(AGENCY_ADMIN, "agency's"),
+    ("POST", "/agency/staff/{officer_id}/suspend"): _of(AGENCY_ADMIN, "agency's"),
+    ("POST", "/agency/staff/{officer_id}/restore"): _of(AGENCY_ADMIN, "agency's"),
     ("GET", "/agency/settings"): _of(AGENCY_ADMIN),
     ("POST", "/agency/settings"): _of(AGENCY_ADMIN),
     ("GET", "/agency/requests"): _of(READERS),
@@ -131,7 +147,10 @@ EXPECTED: Final[dict[Named, Rule]] = {
     ("POST", "/agency/drafts/{draft_id}/delete"): _of(WRITERS, "officer's"),
     ("GET", f"{REQUEST}/renew"): _of(WRITERS, "agency's"),
     **dict.fromkeys(
-        [("POST", f"{REQUEST}/{step}") for step in ("cosign", "take-back", "withdraw", "appeal")],
+        [
+            *(("POST", f"{REQUEST}/{step}") for step in ("cosign", "take-back", "withdraw")),
+            *(("POST", f"{REQUEST}/{step}") for step in ("appeal", "again")),
+        ],
         _of(WRITERS, "agency's"),
     ),
     ("GET", "/agency/evidence"): _of(CERTIFIED),
@@ -147,12 +166,14 @@ EXPECTED: Final[dict[Named, Rule]] = {
     # The administrators' pages.
     **dict.fromkeys(
         [
-            ("POST", "/admin/logout"),
+            *(("POST", f"/admin/{what}") for what in ("logout", "sessions/end")),
+            ("GET", "/admin/sessions"),
             *(
                 ("GET", f"/admin/{what}")
                 for what in ("requests", "decisions", "agencies", "accounts", "onboardings")
             ),
             ("GET", "/admin/requests/{request_id}"),
+            ("GET", "/admin/requests/{request_id}/area.geojson"),
             *(("POST", f"/admin/requests/{{request_id}}/{one}") for one in ("decision", "appeal")),
             ("GET", "/admin/agencies/{agency_id}"),
             ("GET", "/admin/accounts/{account_id}"),
@@ -172,6 +193,7 @@ ASKS_A_DOORBELL: Final = {
 SIGN_OUT: Final = ("DELETE", f"{API}/session")
 """Ends the session whose token is shown, of whatever kind: tried by itself."""
 NOT_THERE: Final = {
+    ("GET", "/agency/oidc/link"),  # nor has lakeland a sign-in of its own
     ("GET", "/agency/streets.pmtiles"),  # this relay's operator has named no file
     ("GET", f"{CASE}/change.json"),  # nobody has prepared it
     *(("GET", "/agency/passkey"), ("POST", "/agency/passkey/options")),  # they have one
@@ -181,12 +203,16 @@ NOT_THERE: Final = {
 """Let in, and told that there is nothing."""
 GOOD_FORMS: Final[dict[str, dict[str, str]]] = {
     "/agency/sessions/end": {"session": "others"},
+    "/admin/sessions/end": {"session": "others"},
     "/agency/staff/invitations": {"email": "new@lakeland.example"},
     "/agency/staff/{officer_id}/sessions/end": {"session": "all"},
+    "/agency/staff/{officer_id}/suspend": {"is_sure": "yes"},
+    "/agency/staff/{officer_id}/restore": {},
     "/agency/settings": {"networks": "", "max_sessions": "5"},
     "/agency/drafts/{draft_id}/delete": {},
     "/agency/requests/new": {"action": "save", "text": "A bicycle."},
     f"{REQUEST}/appeal": {"text": "The street is named because the theft was there."},
+    f"{REQUEST}/again": {},
     "/admin/requests/{request_id}/decision": {"verdict": "passed"},
     "/admin/requests/{request_id}/appeal": {"verdict": "upheld", "reason": "It is too wide."},
     "/admin/accounts/{account_id}/suspend": {"is_sure": "yes"},
@@ -368,7 +394,8 @@ def test_who_is_expected_is_let_in(matrix):
         for who in EVERYBODY:
             if expected(EXPECTED[route], who) != "open":
                 continue
-            is_good = route[1] in ("/agency/sessions/end", f"{API}/push/{{browser}}")
+            named = ("/agency/sessions/end", "/admin/sessions/end", f"{API}/push/{{browser}}")
+            is_good = route[1] in named
             answer = matrix.ask(who, route, is_good=is_good)
             is_refused = answer.status_code in (401, 403)
             is_missing = answer.status_code == 404 and route not in NOT_THERE

@@ -25,6 +25,7 @@ from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.transport.requests import REQUESTS_TRANSPORT
 
 from firmware.protocol.encoding import new_id
+from relay.web.answers import TEXT_FILES
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, routes_of
 from tests.relay.everybody import Everybody, Who, open_everybody
 from tests.relay.http_world import API, RELAY_URL
@@ -118,6 +119,8 @@ def trouble_in(answer: httpx2.Response) -> str:
     kind = answer.headers.get("content-type", "").partition(";")[0]
     if kind == "text/html":
         return "" if "</html>" in answer.text else "half a page"
+    if kind == "text/plain" and answer.request.url.path.endswith(TEXT_FILES):
+        return "" if len(answer.text.splitlines()) == 1 else "more than one line of an error"
     if kind != WITH_JSON:
         return f"an error as {kind}"
     error = json.loads(answer.text).get("error", {})

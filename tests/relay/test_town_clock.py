@@ -10,15 +10,22 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from firmware.protocol.custody import DeletionAskedLeaf
+from firmware.protocol.outcomes import FILE_WITHIN_MS
 from firmware.protocol.register.entries import Delays
+from firmware.protocol.register.facts import Stamps
 from firmware.protocol.town_clock import MAX_OFFSET_MS, TownClock, Winding, read_offset_ms
 from relay.clock import MOST_AT_ONCE_MS, WoundClock, clock_of
 from relay.config import parse
 from relay.errors import ClockRefused, ConfigError
+from relay.record.record import PublicRecord
+from relay.web.public.town import MOST_OF_A_KIND, Waiting, soonest_of_each, what_waits
 from tests.fakes.clock import ManualClock
+from tests.fakes.placing import time_of
 from tests.fakes.town_clock import WoundManualClock
-from tests.relay.http_people import Officer
-from tests.relay.http_world import API, DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.relay.http_people import Officer, certified_officer
+from tests.relay.http_world import API, CELLS, DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
+from tests.relay.record_world import PACKAGE, log_custody, publish
 from tests.relay.register_town import NAME
 from tests.relay.test_relay_config import example
 
@@ -31,6 +38,14 @@ SLOW = Delays(slot_ms=2_000)
 async def town(tmp_path: Path) -> AsyncIterator[World]:
     clock = WoundManualClock(tmp_path / "town-clock.json", log=NAME)
     async with open_world(tmp_path, clock=clock, delays=SLOW) as world:
+        yield world
+
+
+@pytest.fixture
+async def quick_town(tmp_path: Path) -> AsyncIterator[World]:
+    """One in which keys and agreements count at once."""
+    clock = WoundManualClock(tmp_path / "town-clock.json", log=NAME)
+    async with open_world(tmp_path, clock=clock) as world:
         yield world
 
 
@@ -174,7 +189,88 @@ async def test_the_page_shows_what_waits_until_it_comes(town: World) -> None:
         ahead_ms += DAY_MS
     shown = (await browser.get("/town")).text
     assert kinds(shown) == ["batch", "agreement_ends"]
-    assert "7 days, 0 hours and 0 minutes" in shown
+    assert "by 7 d 0 h 0 min." in shown
+
+
+async def test_the_page_leads_through_a_request_to_the_end_of_all_its_times(
+    quick_town: World,
+) -> None:
+    """Each button winds to just after its time, and what was due is gone from the page."""
+    town = quick_town
+    officer = await certified_officer(town)
+    request = await publish(officer, retention_days=60)
+    town.clock.advance(60)
+    asked_ms = town.clock.wall_ms() + 10 * DAY_MS
+    await log_custody(
+        town, DeletionAskedLeaf(agency="lakeland", package=PACKAGE, answer_by_ms=asked_ms)
+    )
+    page = await show(town)
+    assert times(page, "request") == [request.expires_ms]
+    assert times(page, "outcome") == times(page, "retention") == []
+    await wind_to(town, request.expires_ms)
+    page = await show(town)
+    assert times(page, "request") == []
+    assert times(page, "outcome") == [request.expires_ms + FILE_WITHIN_MS]
+    assert times(page, "retention") == [request.expires_ms + 60 * DAY_MS]
+    assert times(page, "deletion") == [asked_ms]
+    for kind, shown in (("deletion", "1 deletion"), ("outcome", "owed=yes")):
+        (due_ms,) = times(page, kind)
+        await wind_to(town, due_ms)
+        page = await show(town)
+        assert times(page, kind) == [], shown
+    counted = (await town.browser(RELAY_URL).get("/transparency.json")).json()["figures"]
+    overdue = {one["name"]: one["count"] for one in counted}
+    assert (overdue["deletions.overdue"], overdue["outcomes.overdue"]) == (1, 1)
+
+
+async def test_what_no_witness_has_seen_has_no_page_yet_and_no_line(quick_town: World) -> None:
+    """Seen to be named, with a link that led nowhere (404)."""
+    request = await publish(await certified_officer(quick_town))
+    view = await PublicRecord(quick_town.database, quick_town.register, time_of=time_of).view()
+    unseen = replace(view, register=replace(view.register, stamps=Stamps()))
+    for one, hrefs in ((view, [f"/requests/{request.id}"]), (unseen, [])):
+        assert [what.href for what in what_waits(one) if what.kind == "request"] == hrefs
+
+
+def test_many_of_one_kind_hide_nothing_else() -> None:
+    many = [Waiting(kind="request", at_ms=number, name="C-1") for number in range(100)]
+    other = Waiting(kind="deletion", at_ms=500, name="Lakeland Police")
+    assert soonest_of_each([*many, other]) == [*many[:MOST_OF_A_KIND], other]
+
+
+async def test_what_is_more_than_a_month_away_comes_a_month_nearer(town: World) -> None:
+    await wind_to(town, town.clock.wall_ms() + 8 * DAY_MS)
+    (ends_ms,) = times(page := await show(town), "agreement_ends")
+    assert "30 days nearer" in page
+    before_ms = town.clock.wall_ms()
+    await wind_to(town, ends_ms)
+    assert town.clock.wall_ms() == before_ms + MOST_AT_ONCE_MS
+
+
+async def test_the_next_agreement_is_shown_until_it_counts(town: World) -> None:
+    await wind_to(town, town.clock.wall_ms() + 8 * DAY_MS)
+    begins_ms = town.clock.wall_ms() + 20 * DAY_MS
+    await town.town.agree("lakeland", "Lakeland Police", cells=CELLS, begins_ms=begins_ms)
+    assert times(await show(town), "agreement_next") == [begins_ms]
+    await wind_to(town, begins_ms)
+    assert times(await show(town), "agreement_next") == []
+
+
+@pytest.mark.parametrize("until", ["x", "-5", "٣", "9" * 30, "1.5"])
+async def test_a_time_that_is_none_is_refused(town: World, until: str) -> None:
+    fields = {"ahead_ms": "0", "until_ms": until}
+    assert (await town.browser(RELAY_URL).post("/town", data=fields)).status_code == 422
+
+
+async def test_a_time_that_is_past_winds_nothing_back(town: World) -> None:
+    """Seen to wind back with `not 0 < by_ms` out of `WoundClock.wind`."""
+    await press(town, "week", seen_ms=0)
+    before_ms = town.clock.wall_ms()
+    fields = {"ahead_ms": str(7 * DAY_MS), "until_ms": str(before_ms - DAY_MS)}
+    answer = await town.browser(RELAY_URL).post("/town", data=fields)
+    assert answer.status_code == 409
+    assert "goes forward only" in answer.text
+    assert town.clock.wall_ms() == before_ms
 
 
 async def test_the_batch_button_ends_the_batch_that_is_under_way(town: World) -> None:
@@ -240,6 +336,27 @@ async def test_a_form_that_cannot_be_read_winds_nothing(town: World) -> None:
         is_other = kind == "text/plain" or "charset" in kind
         assert answer.status_code == (415 if is_other else 422), kind
     assert (await press(town, "day", seen_ms=0)).status_code == 303
+
+
+async def show(world: World) -> str:
+    """The town's page, once witnesses have seen what is new."""
+    await world.register.view()
+    return (await world.browser(RELAY_URL).get("/town")).text
+
+
+async def wind_to(world: World, until_ms: int) -> None:
+    """Press the button of something that waits."""
+    found = re.search(r'data-ahead-ms="(\d+)"', await show(world))
+    assert found is not None
+    fields = {"ahead_ms": found[1], "until_ms": str(until_ms)}
+    answer = await world.browser(RELAY_URL).post("/town", data=fields)
+    assert answer.status_code == 303, answer.text
+
+
+def times(page: str, kind: str) -> list[int]:
+    """Return where the buttons of one kind wind to."""
+    rows = re.findall(rf'<tr data-kind="{kind}".*?</tr>', page, re.S)
+    return [int(re.findall(r'name="until_ms" value="(\d+)"', row)[0]) for row in rows]
 
 
 def kinds(page: str) -> list[str]:

@@ -14,7 +14,8 @@ from firmware.protocol.commands import IceServer
 from relay.__main__ import main
 from relay.check import check_live
 from relay.clock import SystemClock
-from relay.config import LiveConfig, load
+from relay.config import load
+from relay.config_live import LiveConfig
 from relay.config_values import parse_ice_url
 from relay.live.ice import IceServers
 from relay.live.probe import IceServerUnusable, try_stun, try_turn

@@ -3,12 +3,15 @@
 import re
 from collections.abc import AsyncIterator
 from importlib import resources
+from pathlib import Path
 
 import httpx2
 import pytest
 
+from relay.config_people import LimitsConfig
 from relay.web.app_server import build_app_server
 from relay.web.i18n import choose_language, load_texts, read_folder
+from relay.web.pages import size
 from relay.web.security import MAX_BODY_BYTES
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import API, OWNER_ORIGIN, RELAY_URL, World, open_world
@@ -147,6 +150,51 @@ def test_the_browsers_favourite_language_is_chosen(accept: str, language: str) -
     assert choose_language(asked=None, kept=None, accept=accept) == language
 
 
+async def test_what_everybody_gets_alike_is_packed_and_pages_arent(world: World) -> None:
+    async with world.browser(RELAY_URL) as browser:
+        packed = await browser.get("/static/style.css")
+        plain = await browser.get("/static/style.css", headers={"Accept-Encoding": "identity"})
+        part = await browser.get("/static/style.css", headers={"Range": "bytes=0-9"})
+        again = await browser.get(
+            "/static/style.css", headers={"If-None-Match": packed.headers["etag"]}
+        )
+        pages = [await browser.get(path) for path in ("/", "/agencies", "/agency/login")]
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 2
+    assert packed.content == plain.content
+    assert packed.headers["content-type"] == plain.headers["content-type"]
+    assert {"vary": "Accept-Encoding"}.items() <= dict(plain.headers).items()
+    assert "content-encoding" not in plain.headers
+    assert (part.status_code, len(part.content)) == (206, 10)
+    assert (again.status_code, again.content) == (304, b"")
+    # What is packed together with a secret gives it away, and the agency's pages have one size.
+    assert not [page for page in pages if "content-encoding" in page.headers]
+
+
+async def test_a_file_that_was_exchanged_is_packed_anew(tmp_path: Path) -> None:
+    page = tmp_path / "index.html"
+    app = build_app_server(RELAY_URL, bundle=tmp_path)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url=OWNER_ORIGIN) as browser:
+        for text in ("one " * 500, "another " * 500):
+            page.write_text(text)
+            answer = await browser.get("/")
+            assert answer.headers["content-encoding"] == "gzip"
+            assert answer.text == text
+
+
+async def test_the_owners_app_has_a_limit_for_each_address(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("Doorward")
+    app = build_app_server(RELAY_URL, bundle=tmp_path, limits=LimitsConfig(factor=0.001))
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url=OWNER_ORIGIN) as browser:
+        answers = [await browser.get("/") for _ in range(4)]
+        another = await browser.get("/", headers={"X-Forwarded-For": "192.0.2.7"})
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert int(answers[-1].headers["retry-after"]) > 0
+    assert another.status_code == 200  # as a proxy on this machine says
+
+
 async def test_the_owners_app_is_served_on_its_own_with_a_strict_policy(tmp_path) -> None:
     (tmp_path / "index.html").write_text("<!doctype html><title>Doorward</title>")
     app = build_app_server(RELAY_URL, bundle=tmp_path)
@@ -158,3 +206,26 @@ async def test_the_owners_app_is_served_on_its_own_with_a_strict_policy(tmp_path
     assert "Doorward" in page.text
     assert f"connect-src 'self' {RELAY_URL};" in page.headers["content-security-policy"]
     assert config.json() == {"relay_url": RELAY_URL}
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "english", "swedish"),
+    [
+        (1, "1 byte", "1 byte"),
+        (840, "840 bytes", "840 byte"),
+        (1000, "1.0 kB", "1,0 kB"),
+        (5_242_881, "5.2 MB", "5,2 MB"),
+        (7_300_000_000_000, "7300.0 GB", "7300,0 GB"),
+    ],
+)
+def test_a_size_is_written_as_its_reader_does(size_bytes: int, english: str, swedish: str) -> None:
+    written = [size(size_bytes, language=language) for language in ("en", "sv")]
+    assert written == [one.replace(" ", "\N{NO-BREAK SPACE}") for one in (english, swedish)]
+
+
+async def test_a_name_too_long_for_a_phone_is_set_smaller(world: World) -> None:
+    name = "Polismyndighetens regionledningskansli"
+    await world.town.agree("oakdale", name, cells=world.agency.cells, begins_ms=0)
+    await world.register.view()
+    for agency, heading in (("oakdale", '<h1 class="longer">'), ("lakeland", "<h1>")):
+        assert heading in (await world.browser().get(f"/agencies/{agency}")).text

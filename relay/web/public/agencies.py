@@ -1,7 +1,9 @@
 """/agencies: who takes part, under what, and what they did with it."""
 
-from collections.abc import Container
+import asyncio
+from collections.abc import Collection
 from typing import Literal
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,8 +12,9 @@ from starlette.routing import Route
 
 from firmware.protocol.register.facts import AgreementFact
 from relay.agency.agencies import Agency
+from relay.agency.cases import counts_from
 from relay.agency.keys import fingerprint_of
-from relay.record.agencies import find_agency, list_agencies
+from relay.record.agencies import agencies_named, find_agency, list_agencies
 from relay.record.areas import as_geojson, as_svg, cell_rows
 from relay.record.exports import (
     AGENCY_FIELDS,
@@ -19,20 +22,30 @@ from relay.record.exports import (
     Value,
     agency_part,
     as_csv,
-    as_json,
+    as_list,
     time_text,
 )
-from relay.record.figures import AgencyFigures, agency_figures
+from relay.record.figures import AgencyCounts, AgencyFigures
+from relay.record.policy import policy_of, policy_part
 from relay.record.record import RecordView
 from relay.record.requests import RequestQuery, search
 from relay.record.rows import EntryQuery
 from relay.record.yearly import years_of
-from relay.web.paging import page_of
+from relay.web.paging import Paged
 from relay.web.public.answering import Answering, Make
+from relay.web.public.asking import (
+    AGENCIES_ASK,
+    asked_page,
+    check_page,
+    page_at,
+    start_of,
+    text_asked,
+)
 from relay.web.public.files import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50
+A_FILE = 1000
 CELLS_SHOWN = 24
 REQUESTS_SHOWN = 10
 DELETIONS_SHOWN = 20
@@ -45,6 +58,7 @@ class AgencyPages:
     def __init__(self, services: PublicServices, answering: Answering) -> None:
         self._services = services
         self._answering = answering
+        self._counts = AgencyCounts()
 
     def routes(self) -> list[Route]:
         """Return these pages' routes."""
@@ -64,15 +78,20 @@ class AgencyPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            paged = page_of(request, list_agencies(view), size=A_PAGE)
+            name = text_asked(request.query_params, "name")
+            paged = _page(request, _named(view, name), A_PAGE)
             return self._services.pages.render(
                 request,
                 "public/agencies.html",
-                agencies=[(one, agency_figures(view, one.id)) for one in paged.rows],
+                status=200 if paged.number else 404,
+                agencies=[(one, self._counts.of(view, one.id)) for one in paged.rows],
                 paged=paged,
+                asked_page=asked_page(request.query_params),
+                name=name,
+                question=_question(name),
             )
 
-        return await self._answer(request, view, make, known=("page",))
+        return await self._answer(request, view, make, known=AGENCIES_ASK)
 
     async def list_json(self, request: Request) -> Response:
         """GET /agencies.json: the same, as JSON."""
@@ -86,18 +105,28 @@ class AgencyPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            rows = [_row(one, agency_figures(view, one.id)) for one in list_agencies(view)]
+            name = text_asked(request.query_params, "name")
+            paged = _page(request, _named(view, name), A_FILE)
+            check_page(paged)
+            rows = [_row(one, self._counts.of(view, one.id)) for one in paged.rows]
+            url = f"{self._services.public_url}/agencies.{form}"
+            is_last = paged.number == paged.count
+            next_url = None if is_last else f"{url}?{_question(name, page=paged.number + 1)}"
             if form == "csv":
-                return file_answer(as_csv(AGENCY_FIELDS, rows), CSV_TYPE, name="agencies.csv")
-            body = as_json(
+                return file_answer(
+                    as_csv(AGENCY_FIELDS, rows), CSV_TYPE, name="agencies.csv", next_url=next_url
+                )
+            body = as_list(
                 "agencies",
                 rows,
                 is_example=view.register.register.is_example,
-                as_of=time_text(view.now_ms),
+                now_ms=view.now_ms,
+                total=paged.total,
+                next_url=next_url,
             )
-            return file_answer(body, JSON_TYPE)
+            return file_answer(body, JSON_TYPE, next_url=next_url)
 
-        return await self._answer(request, view, make)
+        return await self._answer(request, view, make, known=AGENCIES_ASK)
 
     async def show(self, request: Request) -> Response:
         """GET /agencies/{agency_id}: its agreement, its requests and what came of them."""
@@ -105,7 +134,7 @@ class AgencyPages:
 
         async def make() -> Response:
             text = await self._services.agencies.find_text(agency.agreement.text_sha256)
-            query = RequestQuery(agency=agency.id)
+            query = RequestQuery(agencies={agency.id})
             requests = search(view.register, query, limit=REQUESTS_SHOWN).requests
             return self._services.pages.render(
                 request,
@@ -115,7 +144,9 @@ class AgencyPages:
                 text="" if text is None or len(text) > LONGEST_SHOWN_CHARS else text,
                 signing_key=fingerprint_of(agency.agreement.signing_key),
                 sealing_keys=[fingerprint_of(key) for key in agency.agreement.sealing_keys],
-                figures=agency_figures(view, agency.id),
+                figures=self._counts.of(view, agency.id),
+                policy=policy_of(view, agency.id),
+                limits=view.register.facts.limits,
                 requests=requests,
                 deletions=view.book.deletions_of(agency.id)[::-1][:DELETIONS_SHOWN],
                 officer_count=view.book.count("officer", agency=agency.id),
@@ -131,20 +162,24 @@ class AgencyPages:
         view, agency = await self._found(request)
 
         async def make() -> Response:
+            figures = self._counts.of(view, agency.id)
             told: dict[str, Value] = {
-                **_row(agency, agency_figures(view, agency.id)),
-                **agency_part(agency_figures(view, agency.id)),
+                **_row(agency, figures),
+                **agency_part(figures),
                 "signing_key_fingerprint": fingerprint_of(agency.agreement.signing_key),
                 "sealing_key_fingerprints": [
                     fingerprint_of(key) for key in agency.agreement.sealing_keys
                 ],
                 "cells": agency.agreement.cells,
+                "policy": policy_part(policy_of(view, agency.id)),
             }
-            body = as_json(
+            rows = [_version_row(*one) for one in _versions(view, agency.id)]
+            body = as_list(
                 "agreements",
-                [_version_row(fact, index) for fact, index in _versions(view, agency.id)],
+                rows,
                 is_example=view.register.register.is_example,
-                as_of=time_text(view.now_ms),
+                now_ms=view.now_ms,
+                total=len(rows),
                 agency=told,
             )
             return file_answer(body, JSON_TYPE)
@@ -177,7 +212,7 @@ class AgencyPages:
 
         async def make() -> Response:
             headers = {"content-security-policy": NOTHING_ELSE}
-            body = as_svg(agency.agreement.cells)
+            body = await asyncio.to_thread(as_svg, agency.agreement.cells)
             return Response(body, media_type="image/svg+xml", headers=headers)
 
         return await self._answer(request, view, make)
@@ -190,7 +225,7 @@ class AgencyPages:
         return view, agency
 
     async def _answer(
-        self, request: Request, view: RecordView, make: Make, *, known: Container[str] = ()
+        self, request: Request, view: RecordView, make: Make, *, known: Collection[str] = ()
     ) -> Response:
         language = self._services.pages.texts(request).language
         return await self._answering.answer(
@@ -198,14 +233,36 @@ class AgencyPages:
         )
 
 
-def _versions(view: RecordView, agency: str) -> list[tuple[AgreementFact, int]]:
-    """Return every agreement of an agency, the newest first, each with its place in the log."""
+def _named(view: RecordView, name: str) -> list[Agency]:
+    agencies = list_agencies(view)
+    return agencies_named(agencies, name) if name else agencies
+
+
+def _page(request: Request, found: list[Agency], size: int) -> Paged[Agency]:
+    params = request.query_params
+    start = start_of(params, size=size)
+    return page_at(params, found[start : start + size], size=size, total=len(found))
+
+
+def _question(name: str, **more: int) -> str:
+    return urlencode({**({"name": name} if name else {}), **more})
+
+
+def _versions(view: RecordView, agency: str) -> list[tuple[AgreementFact, int, int | None]]:
+    """Return every agreement of an agency, the newest first.
+
+    Each with its place in the log, and from when it counts, if anybody has seen it.
+    """
     facts = view.register.facts.agreements[agency]
-    query = EntryQuery(log="register", kind="agreement", agency=agency)
+    query = EntryQuery(log="register", kind="agreement", agencies={agency})
     rows, _ = view.book.find(query, start=0, limit=len(facts))
     places = {row.detail: row.index for row in rows}
     return [
-        (fact, places[str(fact.agreement.version)])
+        (
+            fact,
+            places[str(fact.agreement.version)],
+            counts_from(view.register, fact.agreement),
+        )
         for fact in reversed(facts)
         if str(fact.agreement.version) in places
     ]
@@ -234,7 +291,7 @@ def _row(agency: Agency, figures: AgencyFigures) -> dict[str, Value]:
     }
 
 
-def _version_row(fact: AgreementFact, index: int) -> Row:
+def _version_row(fact: AgreementFact, index: int, counts_ms: int | None) -> Row:
     agreement = fact.agreement
     return {
         "version": agreement.version,
@@ -242,6 +299,7 @@ def _version_row(fact: AgreementFact, index: int) -> Row:
         "begins": time_text(agreement.begins_ms),
         "ends": time_text(agreement.ends_ms),
         "public_since": time_text(fact.seen_ms),
+        "counts_from": time_text(counts_ms),
         "text_sha256": agreement.text_sha256,
         "cells": len(agreement.cells),
         "is_suspended": fact.is_suspended,

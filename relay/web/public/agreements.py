@@ -6,9 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from firmware.protocol.register.entries import Agreement
 from relay.agency.agreement_versions import compare
 from relay.web.answers import not_found
-from relay.web.public.onboarding import OnboardingServices
+from relay.web.area_files import shown_changes
+from relay.web.public.answering import Answering
+from relay.web.public.asking import COMPARE_ASK
+from relay.web.public.services import PublicServices
 
 MAX_VERSION_DIGITS = 5
 
@@ -16,8 +20,9 @@ MAX_VERSION_DIGITS = 5
 class AgreementPages:
     """The page that compares; it stands before /agreements/{sha256}."""
 
-    def __init__(self, services: OnboardingServices) -> None:
+    def __init__(self, services: PublicServices, answering: Answering) -> None:
         self._services = services
+        self._answering = answering
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -25,31 +30,47 @@ class AgreementPages:
 
     async def compare(self, request: Request) -> Response:
         """GET /agreements/compare?agency=…&from=1&to=2; without numbers, the two newest."""
-        view = await self._services.agencies.view()
-        agency = request.query_params.get("agency", "")
-        facts = view.facts.agreements.get(agency, ())
+        view = await self._services.record.view()
+        facts = view.register.facts.agreements.get(request.query_params.get("agency", ""), ())
         known = [fact.agreement for fact in facts if fact.seen_ms is not None]
-        if not known:
-            raise not_found("agency")
-        newest = _number(request, "to", len(known))
-        older = _number(request, "from", max(1, newest - 1))
-        if not 1 <= older <= newest <= len(known):
-            raise not_found("version")
-        old, new = known[older - 1], known[newest - 1]
+
+        async def make() -> Response:
+            if not known:
+                raise not_found("agency")
+            newest = _number(request, "to", len(known))
+            older = _number(request, "from", max(1, newest - 1))
+            if not 1 <= older <= newest <= len(known):
+                raise not_found("version")
+            return await self._compared(request, known[older - 1], known[newest - 1], known)
+
+        return await self._answering.answer(
+            request,
+            version=view.version,
+            language=self._services.pages.texts(request).language,
+            make=make,
+            known=COMPARE_ASK,
+        )
+
+    async def _compared(
+        self, request: Request, old: Agreement, new: Agreement, known: list[Agreement]
+    ) -> Response:
         old_text = await self._services.agencies.find_text(old.text_sha256)
         new_text = await self._services.agencies.find_text(new.text_sha256)
+        difference = await asyncio.to_thread(compare, old, old_text or "", new, new_text or "")
         return self._services.pages.render(
             request,
             "public/agreement_compare.html",
-            difference=await asyncio.to_thread(compare, old, old_text or "", new, new_text or ""),
+            difference=difference,
+            changes=await asyncio.to_thread(shown_changes, difference),
             has_texts=old_text is not None and new_text is not None,
             versions=known,
         )
 
 
 def _number(request: Request, name: str, otherwise: int) -> int:
+    """Return a version's number, 0 for what is none: each is written in one way only."""
     text = request.query_params.get(name, "")
     if not text:
         return otherwise
     is_number = text.isascii() and text.isdigit() and len(text) <= MAX_VERSION_DIGITS
-    return int(text) if is_number else 0
+    return int(text) if is_number and not text.startswith("0") else 0

@@ -3,24 +3,27 @@
 A page of the public record depends on what is asked, on the reader's language, and on the record's
 version. So a flood of readers costs one rendering a minute, and a reader who has the page already
 gets 304. What a page doesn't know in its address isn't asked: such a reader is sent to the same
-page without it, or `?a=1`, `?a=2` and so on would each be rendered anew. Browsers ask each time,
+page without it, or `?a=1`, `?a=2` and so on would each be rendered anew; a program, which asks
+for a file, is refused, or a misspelt name would give it everything. Browsers ask each time,
 since a withdrawn request must not look open from memory; shared caches may answer for half a
 minute.
 """
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Collection, Container
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from relay.web.pages import keep_language
+from relay.web.answers import PageError, is_file
+from relay.web.pages import LANGUAGE, keep_language
 
 CACHE_CONTROL = "public, max-age=0, s-maxage=30, must-revalidate"
 LIMIT_BYTES = 8 * 1024 * 1024
+MAX_NAME_CHARS = 60
 MAX_QUERY_CHARS = 1000
 """A longer question is answered, but not kept."""
 _KEPT_HEADERS = ("content-type", "content-disposition", "link", "content-security-policy")
@@ -51,13 +54,15 @@ class Answering:
         version: str,
         language: str,
         make: Make,
-        known: Container[str] = (),
+        known: Collection[str] = (),
     ) -> Response:
         """Return what `make` makes, or what it made of this version before.
 
         `known` are the parameters that the page reads.
         """
-        if any(name not in known for name in request.query_params):
+        unknown = [name for name in request.query_params if name not in known]
+        if unknown:
+            _check_asks(request, unknown, known)
             return _without_the_unknown(request, known)
         key = (request.url.path, request.url.query, language)
         kept = self._kept.get(key)
@@ -83,6 +88,16 @@ class Answering:
         while self._bytes > self._limit_bytes:
             _, oldest = self._kept.popitem(last=False)
             self._bytes -= len(oldest.body)
+
+
+def _check_asks(request: Request, unknown: Collection[str], known: Collection[str]) -> None:
+    """Refuse a file's reader who asks for what isn't known; each page has a language."""
+    wrong = next((name for name in unknown if name != LANGUAGE), None)
+    if wrong is not None and is_file(request):
+        there_are = ", ".join(sorted(known)) or "none"
+        name = wrong[:MAX_NAME_CHARS]
+        text = f"there is no parameter {name!r} here; there are: {there_are}"
+        raise PageError(422, "unknown_parameter", text)
 
 
 def _without_the_unknown(request: Request, known: Container[str]) -> Response:

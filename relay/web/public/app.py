@@ -8,6 +8,7 @@ from starlette.routing import Route
 from relay.record.agencies import list_agencies
 from relay.record.figures import relay_figures
 from relay.web.public.agencies import AgencyPages
+from relay.web.public.agreements import AgreementPages
 from relay.web.public.answering import Answering, Make
 from relay.web.public.entries import EntryPages
 from relay.web.public.reports import ReportPages
@@ -29,6 +30,7 @@ class PublicFace:
         return [
             Route("/", self.index),
             Route("/passing-by", self.passing_by),
+            *AgreementPages(services, answering).routes(),
             Route("/agreements/{sha256}", self.show_agreement),
             *RequestPages(services, answering).routes(),
             *AgencyPages(services, answering).routes(),

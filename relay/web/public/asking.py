@@ -3,9 +3,10 @@ a person does.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -16,19 +17,26 @@ from relay.map.cells import cell_at, cells_within, is_cell
 from relay.map.places import Place, Places
 from relay.record.requests import STATES, RequestQuery
 from relay.record.rows import KINDS, EntryQuery
+from relay.web.answers import PageError
+from relay.web.paging import Paged
+
+T = TypeVar("T")
 
 MAX_CHARS = 120
-MAX_PAGE = 100_000
+MAX_PAGE_DIGITS = 8
+MAX_SHOWN_CHARS = 12
 DAY_MS = 24 * 3600 * 1000
 NEAR_STEPS = 8
 """Around a place that has a name: cells are 0.3 km apart, so within about 3 km."""
 REQUESTS_ASK = frozenset(
     ("case", "place", "cell", "agency", "state", "from", "to", "emergency", "owed", "page")
 )
+COMPARE_ASK = frozenset(("agency", "from", "to"))
+AGENCIES_ASK = frozenset(("name", "page"))
 ENTRIES_ASK = frozenset(
     ("log", "kind", "agency", "detail", "quarter", "subject", "year", "overdue", "page")
 )
-"""Which parameters the lists read."""
+"""Which parameters the pages read."""
 _YEAR = re.compile(r"[12][0-9]{3}")
 _COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}(?:\.\d+)?)\s*\Z")
 
@@ -73,29 +81,58 @@ class Asked:
 def asked_in(params: QueryParams) -> Asked:
     """Return what a reader filled in; `cell` is another word for `place`."""
 
-    def text(name: str) -> str:
-        return params.get(name, "").strip()[:MAX_CHARS]
-
     return Asked(
-        case=text("case"),
-        place=text("place") or text("cell"),
-        agency=text("agency"),
-        state=text("state"),
-        begin=text("from"),
-        end=text("to"),
-        emergency="yes" if text("emergency") else "",
-        owed="yes" if text("owed") else "",
+        case=text_asked(params, "case"),
+        place=text_asked(params, "place") or text_asked(params, "cell"),
+        agency=text_asked(params, "agency"),
+        state=text_asked(params, "state"),
+        begin=text_asked(params, "from"),
+        end=text_asked(params, "to"),
+        emergency="yes" if text_asked(params, "emergency") else "",
+        owed="yes" if text_asked(params, "owed") else "",
     )
 
 
 def page_in(params: QueryParams) -> int:
-    """Return which page is asked for, from 1 on; nonsense is the first."""
-    text = params.get("page", "1")
-    return min(max(int(text), 1), MAX_PAGE) if text.isdecimal() and len(text) < 9 else 1
+    """Return which page is asked for, from 1 on, or 0 for what is no page's number."""
+    text = params.get("page") or "1"
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_PAGE_DIGITS else 0
 
 
-def query_of(asked: Asked, places: Places) -> tuple[RequestQuery, Place | None]:
-    """Return what is looked for, and the place that a name was taken for, or raise AskedWrongly."""
+def asked_page(params: QueryParams) -> str:
+    """Return what a reader takes for a page's number, to be shown."""
+    return params.get("page", "")[:MAX_SHOWN_CHARS]
+
+
+def page_at(params: QueryParams, rows: Sequence[T], *, size: int, total: int) -> Paged[T]:
+    """Return the page that `rows` are, of `total`; one that a list doesn't have is numbered 0."""
+    count, number = max(1, -(-total // size)), page_in(params)
+    return Paged(rows=rows, number=number if number <= count else 0, count=count, total=total)
+
+
+def start_of(params: QueryParams, *, size: int) -> int:
+    """Return how many rows come before the page that is asked for."""
+    return max(0, page_in(params) - 1) * size
+
+
+def check_page(paged: Paged[T]) -> None:
+    """Refuse a page that a list doesn't have: for files, whose reader is a program."""
+    if paged.number == 0:
+        raise PageError(404, "no_such_page", f"the pages of this list are 1 to {paged.count}")
+
+
+def text_asked(params: QueryParams, name: str) -> str:
+    """Return what a reader typed into one field."""
+    return params.get(name, "").strip()[:MAX_CHARS]
+
+
+def query_of(
+    asked: Asked, places: Places, agencies: Set[str] = frozenset()
+) -> tuple[RequestQuery, Place | None]:
+    """Return what is looked for, and the place that a name was taken for, or raise AskedWrongly.
+
+    `agencies` are the ids that the agency's name stands for.
+    """
     cells, place = _cells(asked.place, places)
     state = next((one for one in STATES if one == asked.state), None)
     if asked.state and state is None:
@@ -103,7 +140,7 @@ def query_of(asked: Asked, places: Places) -> tuple[RequestQuery, Place | None]:
     begin_ms, end_ms = _day("from", asked.begin), _day("to", asked.end)
     query = RequestQuery(
         case=asked.case,
-        agency=asked.agency,
+        agencies=agencies,
         cells=cells,
         from_ms=begin_ms,
         to_ms=None if end_ms is None else end_ms + DAY_MS - 1,
@@ -114,7 +151,7 @@ def query_of(asked: Asked, places: Places) -> tuple[RequestQuery, Place | None]:
     return query, place
 
 
-def entries_in(params: QueryParams, now_ms: int) -> EntryQuery:
+def entries_in(params: QueryParams, now_ms: int, agencies: Set[str] = frozenset()) -> EntryQuery:
     """Return which log entries are asked for, or raise AskedWrongly."""
     log = next((one for one in LOGS if one == params.get("log")), None)
     if params.get("log") and log is None:
@@ -128,7 +165,7 @@ def entries_in(params: QueryParams, now_ms: int) -> EntryQuery:
     return EntryQuery(
         log=log,
         kind=kind,
-        agency=params.get("agency") or None,
+        agencies=agencies,
         detail=params.get("detail") or None,
         quarter=params.get("quarter") or None,
         subject=params.get("subject") or None,

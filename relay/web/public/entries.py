@@ -1,7 +1,7 @@
 """/entries: what stands in both logs, as lists that every figure leads to, and one by one."""
 
 import json
-from collections.abc import Container
+from collections.abc import Collection
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -14,14 +14,24 @@ from firmware.protocol.tlog.merkle import leaf_hash
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 from relay.custody.logs import LOGS, LogName
 from relay.record.agencies import list_agencies
-from relay.record.exports import ENTRY_FIELDS, as_csv, as_json, entry_row, time_text
+from relay.record.exports import ENTRY_FIELDS, as_csv, as_list, entry_row
 from relay.record.reading import custody_row
 from relay.record.record import RecordView, ShownEntry
 from relay.record.rows import KINDS, EntryQuery
 from relay.web.answers import PageError
 from relay.web.public.answering import Answering, Make
-from relay.web.public.asking import ENTRIES_ASK, AskedWrongly, entries_in, page_in
+from relay.web.public.asking import (
+    ENTRIES_ASK,
+    AskedWrongly,
+    asked_page,
+    check_page,
+    entries_in,
+    page_at,
+    start_of,
+    text_asked,
+)
 from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.picking import Picked, picked, picked_in_file
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50
@@ -52,20 +62,27 @@ class EntryPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            query, page = _query(request, view), page_in(request.query_params)
-            rows, total = view.book.find(query, start=(page - 1) * A_PAGE, limit=A_PAGE)
+            agencies = list_agencies(view)
+            agency = picked(agencies, text_asked(request.query_params, "agency"))
+            params, query = request.query_params, _query(request, view, agency)
+            start = start_of(params, size=A_PAGE)
+            rows, total = view.book.find(query, start=start, limit=A_PAGE)
+            paged = page_at(params, rows, size=A_PAGE, total=total)
             return self._services.pages.render(
                 request,
                 "public/entries.html",
-                rows=rows,
-                total=total,
-                page=page,
-                pages=max(1, -(-total // A_PAGE)),
-                begin=(page - 1) * A_PAGE,
+                status=200 if paged.number else 404,
+                paged=paged,
+                asked_page=asked_page(request.query_params),
+                begin=start,
                 query=query,
-                question=_question(query),
+                question=_question(query, agency.text),
+                files_question=None
+                if agency.in_files is None
+                else _question(query, agency.in_files),
                 kinds=KINDS,
-                agencies={one.id: one.name for one in list_agencies(view)},
+                agencies={one.id: one for one in agencies},
+                picked=agency,
             )
 
         return await self._answer(request, view, make, known=ENTRIES_ASK)
@@ -82,23 +99,27 @@ class EntryPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            query, page = _query(request, view), page_in(request.query_params)
-            found, total = view.book.find(query, start=(page - 1) * A_FILE, limit=A_FILE)
-            rows = [entry_row(row) for row in found]
+            agency = picked_in_file(list_agencies(view), text_asked(request.query_params, "agency"))
+            params, query = request.query_params, _query(request, view, agency)
+            start = start_of(params, size=A_FILE)
+            found, total = view.book.find(query, start=start, limit=A_FILE)
+            paged = page_at(params, found, size=A_FILE, total=total)
+            check_page(paged)
+            rows = [entry_row(row) for row in paged.rows]
             url = f"{self._services.public_url}/entries.{form}"
-            is_last = page * A_FILE >= total
-            next_url = None if is_last else f"{url}?{_question(query, page=page + 1)}"
+            question = _question(query, agency.text, page=paged.number + 1)
+            next_url = None if paged.number == paged.count else f"{url}?{question}"
             if form == "csv":
                 return file_answer(
                     as_csv(ENTRY_FIELDS, rows), CSV_TYPE, name="entries.csv", next_url=next_url
                 )
-            body = as_json(
+            body = as_list(
                 "entries",
                 rows,
                 is_example=view.register.register.is_example,
-                as_of=time_text(view.now_ms),
+                now_ms=view.now_ms,
                 total=total,
-                next=next_url,
+                next_url=next_url,
             )
             return file_answer(body, JSON_TYPE, next_url=next_url)
 
@@ -146,7 +167,7 @@ class EntryPages:
         return entry
 
     async def _answer(
-        self, request: Request, view: RecordView, make: Make, *, known: Container[str] = ()
+        self, request: Request, view: RecordView, make: Make, *, known: Collection[str] = ()
     ) -> Response:
         language = self._services.pages.texts(request).language
         return await self._answering.answer(
@@ -185,18 +206,18 @@ def _named(request: Request) -> tuple[LogName, int]:
     return log, int(text)
 
 
-def _query(request: Request, view: RecordView) -> EntryQuery:
+def _query(request: Request, view: RecordView, agency: Picked) -> EntryQuery:
     try:
-        return entries_in(request.query_params, view.now_ms)
+        return entries_in(request.query_params, view.now_ms, agency.ids)
     except AskedWrongly as error:
         raise PageError(422, error.field, str(error)) from error
 
 
-def _question(query: EntryQuery, **more: object) -> str:
+def _question(query: EntryQuery, agency: str, **more: object) -> str:
     fields = {
         "log": query.log,
         "kind": query.kind,
-        "agency": query.agency,
+        "agency": agency or None,
         "detail": query.detail,
         "quarter": query.quarter,
         "subject": query.subject,

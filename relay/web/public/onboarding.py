@@ -13,19 +13,19 @@ from datetime import UTC, datetime
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from relay.agency.agencies import Agencies
 from relay.agency.errors import OnboardingRefused
-from relay.agency.fitting import CELL_KM2
-from relay.agency.jurisdiction import cells_of_geojson, centre_of
 from relay.agency.keys import fingerprint_of
 from relay.agency.onboarding import Onboarding
 from relay.clock import Clock
 from relay.mail import MailUnavailable
+from relay.map.cells import area_km2, centre_of
+from relay.map.maps import Maps
 from relay.web.answers import PageError, not_found
-from relay.web.area_files import geojson_answer, outline_answer
+from relay.web.area_files import geojson_answer, outline_answer, shown_changes
 from relay.web.forms import file_in, read_form, text_in
 from relay.web.pages import Pages
 
@@ -46,6 +46,22 @@ class OnboardingServices:
     agencies: Agencies
     clock: Clock
     origin: str
+    maps: Maps
+
+
+async def read_own_form(request: Request, origin: str, *, max_files: int = 0) -> FormData:
+    """Return a form of somebody who has no session; another site's page is refused."""
+    sender = request.headers.get("origin")
+    if sender is not None and sender != origin:
+        raise PageError(403, "origin", "sent by another site's page")
+    return await read_form(request, csrf="", max_files=max_files)
+
+
+def status_of(refusal: OnboardingRefused | None) -> int:
+    """Return with which status a page says that something was refused."""
+    if refusal is None:
+        return 200
+    return {"state": 409, "often": 429, "unknown": 404, "mail": 503}.get(refusal.reason, 422)
 
 
 class OnboardingPages:
@@ -64,7 +80,6 @@ class OnboardingPages:
             Route(case + "/code", self.confirm, methods=["POST"]),
             Route(case + "/code/again", self.send_again, methods=["POST"]),
             Route(case + "/enrolment", self.enrol, methods=["POST"]),
-            Route(case + "/area", self.measure, methods=["POST"]),
             Route(case + "/outline.svg", self.outline, methods=["GET"]),
             Route(case + "/area.geojson", self.geojson, methods=["GET"]),
         ]
@@ -107,31 +122,13 @@ class OnboardingPages:
             request, lambda one: self._services.onboarding.take_enrolment(one, data)
         )
 
-    async def measure(self, request: Request) -> Response:
-        """POST …/area: which cells an area of GeoJSON has, as a file for doorward-agency."""
-        form = await self._form(request, max_files=1)
-        data = await file_in(form, "file")
-        case = await self._services.onboarding.find(request.path_params["onboarding_id"])
-        if case is None:
-            raise not_found("page")
-        try:
-            if case.row.confirmed_ms is None:
-                raise OnboardingRefused("state", "confirm your address first")
-            cells = await asyncio.to_thread(cells_of_geojson, data)
-        except OnboardingRefused as refusal:
-            return await self._show(request, refusal=refusal)
-        return PlainTextResponse(
-            "\n".join(cells) + "\n",
-            headers={"Content-Disposition": 'attachment; filename="cells.txt"'},
-        )
-
     async def outline(self, request: Request) -> Response:
         """GET …/outline.svg: the shape of the area that was handed in."""
-        return outline_answer(await self._cells(request))
+        return await asyncio.to_thread(outline_answer, await self._cells(request))
 
     async def geojson(self, request: Request) -> Response:
         """GET …/area.geojson: its cells, for a map of one's own."""
-        return geojson_answer(await self._cells(request))
+        return await asyncio.to_thread(geojson_answer, await self._cells(request))
 
     async def _cells(self, request: Request) -> list[str]:
         case = await self._services.onboarding.find(request.path_params["onboarding_id"])
@@ -151,10 +148,7 @@ class OnboardingPages:
         return RedirectResponse(f"{PATH}/{onboarding_id}", status_code=303)
 
     async def _form(self, request: Request, *, max_files: int = 0) -> FormData:
-        origin = request.headers.get("origin")
-        if origin is not None and origin != self._services.origin:
-            raise PageError(403, "origin", "sent by another site's page")
-        return await read_form(request, csrf="", max_files=max_files)
+        return await read_own_form(request, self._services.origin, max_files=max_files)
 
     async def _start(
         self,
@@ -168,7 +162,7 @@ class OnboardingPages:
         return self._services.pages.render(
             request,
             "public/onboarding_start.html",
-            status=_status(refusal),
+            status=status_of(refusal),
             refusal=refusal,
             given={name: text_in(given, name) for name in ("agency", "name", "email")},
             origin=view.register.origin,
@@ -188,7 +182,7 @@ class OnboardingPages:
         return self._services.pages.render(
             request,
             "public/onboarding.html",
-            status=_status(refusal),
+            status=status_of(refusal),
             refusal=refusal,
             case=case,
             has_code=case.row.code_hash is not None
@@ -202,12 +196,7 @@ class OnboardingPages:
             address=f"{self._services.origin}{PATH}/{case.row.id}",
             base=f"{PATH}/{case.row.id}",
             fingerprint=fingerprint_of,
-            area_km2=round(len(cells) * CELL_KM2, 1),
+            area_km2=round(area_km2(cells), 1),
             places=[(cell, *centre_of(cell)) for cell in cells[:SHOWN_CELLS]],
+            changes=await asyncio.to_thread(shown_changes, case.difference),
         )
-
-
-def _status(refusal: OnboardingRefused | None) -> int:
-    if refusal is None:
-        return 200
-    return {"state": 409, "often": 429, "unknown": 404, "mail": 503}.get(refusal.reason, 422)

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from relay.agency.agencies import Agency
 from relay.record.agencies import find_agency
-from relay.record.exports import as_json, time_text
+from relay.record.exports import as_list
 from relay.record.record import RecordView
 from relay.record.yearly import report_part, yearly_report, years_of, years_request_row
 from relay.web.public.answering import Answering, Make
@@ -59,11 +59,12 @@ class ReportPages:
 
         async def make() -> Response:
             report = yearly_report(view, agency.id, year)
-            body = as_json(
+            body = as_list(
                 "requests",
                 [years_request_row(one) for one in report.requests],
                 is_example=view.register.register.is_example,
-                as_of=time_text(view.now_ms),
+                now_ms=view.now_ms,
+                total=len(report.requests),
                 agency=agency.id,
                 agency_name=agency.name,
                 report=report_part(report),

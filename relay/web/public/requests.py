@@ -1,5 +1,6 @@
 """/requests: every published request, to be searched, followed and taken away as a file."""
 
+import asyncio
 from typing import Literal
 from urllib.parse import urlencode
 
@@ -9,8 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from relay.map.places import Place
-from relay.record.agencies import agencies_by_id, find_agency
-from relay.record.exports import REQUEST_FIELDS, Row, as_csv, as_json, request_row, time_text
+from relay.record.agencies import agencies_by_id, find_agency, list_agencies
+from relay.record.exports import REQUEST_FIELDS, Row, as_csv, as_list, request_row
 from relay.record.feed import MEDIA_TYPE, Feed, FeedEntry, as_atom
 from relay.record.record import RecordView
 from relay.record.requests import STATES, Found, RequestQuery, search
@@ -23,10 +24,14 @@ from relay.web.public.asking import (
     Asked,
     AskedWrongly,
     asked_in,
-    page_in,
+    asked_page,
+    check_page,
+    page_at,
     query_of,
+    start_of,
 )
 from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.picking import Picked, picked, picked_in_file
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50
@@ -56,7 +61,7 @@ class RequestPages:
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
-            return self._list(request, view)
+            return await self._list(request, view)
 
         return await self._answering.answer(
             request,
@@ -66,30 +71,37 @@ class RequestPages:
             known=REQUESTS_ASK,
         )
 
-    def _list(self, request: Request, view: RecordView) -> Response:
-        asked, page = asked_in(request.query_params), page_in(request.query_params)
+    async def _list(self, request: Request, view: RecordView) -> Response:
+        params = request.query_params
+        asked, start = asked_in(params), start_of(params, size=A_PAGE)
         found, wrong, place = Found(requests=[], total=0), None, None
+        agencies = agencies_by_id(view)
+        agency = picked(list(agencies.values()), asked.agency)
         try:
-            query, place = query_of(asked, self._services.places)
-            found = self._search(view, query, start=(page - 1) * A_PAGE, limit=A_PAGE)
+            query, place = await self._query_of(asked, agency)
+            found = self._search(view, query, start=start, limit=A_PAGE)
         except AskedWrongly as error:
             wrong = error.field
+        paged = page_at(params, found.requests, size=A_PAGE, total=found.total)
         return self._services.pages.render(
             request,
             "public/requests.html",
-            status=200 if wrong is None else 422,
+            status=422 if wrong else 200 if paged.number else 404,
             asked=asked,
             wrong=wrong,
             place=place,
-            requests=found.requests,
-            total=found.total,
-            page=page,
-            pages=max(1, -(-found.total // A_PAGE)),
-            begin=(page - 1) * A_PAGE,
+            has_names=len(self._services.places) > 0,
+            paged=paged,
+            asked_page=asked_page(request.query_params),
+            begin=start,
             states=STATES,
-            agencies=agencies_by_id(view),
+            agencies=agencies,
+            picked=agency,
             outcomes=view.book.outcomes,
             is_filtered=bool(asked.as_query()),
+            files_question=None
+            if agency.in_files is None
+            else asked.as_query(agency=agency.in_files),
         )
 
     async def list_json(self, request: Request) -> Response:
@@ -104,24 +116,27 @@ class RequestPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            asked, page = asked_in(request.query_params), page_in(request.query_params)
-            query, _ = self._query(asked)
-            found = self._search(view, query, start=(page - 1) * A_FILE, limit=A_FILE)
-            rows = [self._row(view, one) for one in found.requests]
+            params = request.query_params
+            asked, start = asked_in(params), start_of(params, size=A_FILE)
+            query = await self._query(view, asked)
+            found = self._search(view, query, start=start, limit=A_FILE)
+            paged = page_at(params, found.requests, size=A_FILE, total=found.total)
+            check_page(paged)
+            rows = [self._row(view, one) for one in paged.rows]
             url = f"{self._services.public_url}/requests.{form}"
-            is_last = page * A_FILE >= found.total
-            next_url = None if is_last else f"{url}?{asked.as_query(page=page + 1)}"
+            is_last = paged.number == paged.count
+            next_url = None if is_last else f"{url}?{asked.as_query(page=paged.number + 1)}"
             if form == "csv":
                 return file_answer(
                     as_csv(REQUEST_FIELDS, rows), CSV_TYPE, name="requests.csv", next_url=next_url
                 )
-            body = as_json(
+            body = as_list(
                 "requests",
                 rows,
                 is_example=view.register.register.is_example,
-                as_of=time_text(view.now_ms),
+                now_ms=view.now_ms,
                 total=found.total,
-                next=next_url,
+                next_url=next_url,
             )
             return file_answer(body, JSON_TYPE, next_url=next_url)
 
@@ -132,11 +147,17 @@ class RequestPages:
     def _search(self, view: RecordView, query: RequestQuery, *, start: int, limit: int) -> Found:
         return search(view.register, query, filed=view.book.outcomes, start=start, limit=limit)
 
-    def _query(self, asked: Asked) -> tuple[RequestQuery, Place | None]:
+    async def _query(self, view: RecordView, asked: Asked) -> RequestQuery:
+        """Return what a file is asked for, or refuse it."""
+        agencies = list_agencies(view) if asked.agency else []
         try:
-            return query_of(asked, self._services.places)
+            return (await self._query_of(asked, picked_in_file(agencies, asked.agency)))[0]
         except AskedWrongly as error:
             raise PageError(422, error.field, str(error)) from error
+
+    async def _query_of(self, asked: Asked, agency: Picked) -> tuple[RequestQuery, Place | None]:
+        # A world of names takes a while to be searched through.
+        return await asyncio.to_thread(query_of, asked, self._services.places, agency.ids)
 
     def _row(self, view: RecordView, published: PublishedRequest) -> Row:
         agency = find_agency(view, published.agency)
@@ -155,7 +176,7 @@ class RequestPages:
 
         async def make() -> Response:
             asked = asked_in(request.query_params)
-            query, _ = self._query(asked)
+            query = await self._query(view, asked)
             found = self._search(view, query, start=0, limit=IN_FEED)
             entries = [_feed_entry(view, texts, one) for one in found.requests]
             return file_answer(as_atom(self._feed(view, texts, asked), entries), MEDIA_TYPE)

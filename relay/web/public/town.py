@@ -1,10 +1,12 @@
 """/town: the clock of an invented town, which anybody at the page may wind ahead.
 
 There is no such page (404) where the logs aren't an example's, or their clock isn't a file's. It
-shows what waits for which time, from the public register alone.
+shows what waits for which time, from the public record alone: what an agency got is on no page, so
+when it has to be deleted at the latest is reckoned from the request.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,12 +15,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from relay.agency.agencies import Agencies, agency_of, standing_of
+from relay.agency.agencies import agency_of, standing_of
+from relay.agency.cases import counts_from
 from relay.agency.register import RegisterView
-from relay.clock import WoundClock
+from relay.clock import MOST_AT_ONCE_MS, WoundClock
 from relay.errors import ClockRefused
+from relay.record.record import PublicRecord, RecordView
 from relay.request.batches import batch_ms_of, next_boundary_ms
-from relay.request.published import list_published
+from relay.request.outcomes import due_of
+from relay.request.published import States
 from relay.web.answers import PageError, not_found
 from relay.web.forms import form_of, text_in
 from relay.web.pages import Pages
@@ -27,11 +32,15 @@ MINUTE_MS: Final = 60_000
 DAY_MS: Final = 24 * 60 * MINUTE_MS
 STEPS: Final = {"minutes": 15 * MINUTE_MS, "day": DAY_MS, "week": 7 * DAY_MS}
 """How far a button winds; "batch" is the one that isn't always as far."""
-MOST_WAITING: Final = 50
+MOST_OF_A_KIND: Final = 6
+MAX_DIGITS: Final = 15
 AFTER_MS: Final = 1_000
-"""So long after a batch's end its page has what came with it."""
+"""So long after its time something has happened: a batch's page has what came with it."""
 
-Kind = Literal["agreement", "agreement_ends", "officer", "request", "batch"]
+Kind = Literal[
+    "agreement", "agreement_next", "agreement_ends", "officer", "request", "outcome", "retention",
+    "deletion", "batch",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +57,11 @@ class TownPage:
     """The page, and what its buttons do. `origin` is the relay's own."""
 
     def __init__(
-        self, *, clock: WoundClock | None, pages: Pages, agencies: Agencies, origin: str
+        self, *, clock: WoundClock | None, pages: Pages, record: PublicRecord, origin: str
     ) -> None:
         self._clock = clock
         self._pages = pages
-        self._agencies = agencies
+        self._record = record
         self._origin = origin
 
     def routes(self) -> list[Route]:
@@ -67,15 +76,19 @@ class TownPage:
         return await self._render(request, self._of_town())
 
     async def wind(self, request: Request) -> Response:
-        """POST /town: wind on by a button's step, from the time that its page showed."""
+        """POST /town: wind on by a button's `step`, or to its time, `until_ms`.
+
+        From the time that its page showed (`ahead_ms`); a month at most.
+        """
         clock = self._of_town()
         if request.headers.get("origin") != self._origin:
             raise PageError(403, "origin", "only this town's own page winds its clock")
         fields = await form_of(request)
-        view = await self._agencies.view()
+        view = (await self._record.view()).register
         try:
-            seen_ms = int(text_in(fields, "ahead_ms"))
-            by_ms = _step_ms(text_in(fields, "step"), view)
+            seen_ms = _number(text_in(fields, "ahead_ms"))
+            until, step = text_in(fields, "until_ms"), text_in(fields, "step")
+            by_ms = _until_ms(_number(until), view) if until else _step_ms(step, view)
         except (ValueError, KeyError) as error:
             raise PageError(422, "invalid", "a button of this page says how far") from error
         try:
@@ -92,7 +105,9 @@ class TownPage:
     async def _render(
         self, request: Request, clock: WoundClock, *, trouble: str = "", status: int = 200
     ) -> Response:
-        view = await self._agencies.view()
+        view = await self._record.view()
+        waiting = what_waits(view)
+        shown = soonest_of_each(waiting)
         page = self._pages.render(
             request,
             "public/town.html",
@@ -102,46 +117,98 @@ class TownPage:
             ahead_days=clock.offset_ms() // DAY_MS,
             ahead_minutes=clock.offset_ms() % DAY_MS // MINUTE_MS,
             steps=("minutes", "batch", "day", "week"),
-            waiting=what_waits(view),
+            waiting=shown,
+            more=len(waiting) - len(shown),
+            within_ms=view.now_ms + MOST_AT_ONCE_MS,
             trouble=trouble,
         )
         page.headers["referrer-policy"] = "same-origin"  # else the form's Origin would be null
         return page
 
 
-def what_waits(view: RegisterView) -> list[Waiting]:
-    """Return what the public register says that will happen, soonest first."""
+def what_waits(view: RecordView) -> list[Waiting]:
+    """Return what the public record says that will happen, soonest first."""
     found = [one for one in _waiting(view) if one.at_ms > view.now_ms]
-    return sorted(found, key=lambda one: (one.at_ms, one.name))[:MOST_WAITING]
+    return sorted(found, key=lambda one: (one.at_ms, one.kind, one.name))
 
 
-def _waiting(view: RegisterView) -> Iterator[Waiting]:
-    yield Waiting(
-        kind="batch", at_ms=next_boundary_ms(view.now_ms, batch_ms_of(view)), name="", href=""
-    )
-    for agency_id in view.register.agreements:
-        agency = agency_of(view, agency_id)
-        if agency is None:
-            continue
-        name, href = agency.agreement.name, f"/agencies/{agency_id}"
-        if agency.counts_from_ms is not None:
-            yield Waiting(kind="agreement", at_ms=agency.counts_from_ms, name=name, href=href)
-        if agency.state == "in_force":
-            yield Waiting(
-                kind="agreement_ends", at_ms=agency.agreement.ends_ms, name=name, href=href
-            )
-    for agency_id, officer_id in view.register.officers:
-        officer = standing_of(view, agency_id, officer_id)
+def soonest_of_each(waiting: list[Waiting]) -> list[Waiting]:
+    """Return a few of each kind: a hundred requests that end shouldn't hide all else."""
+    counts: Counter[Kind] = Counter()
+    shown = []
+    for one in waiting:
+        counts[one.kind] += 1
+        shown += [one] if counts[one.kind] <= MOST_OF_A_KIND else []
+    return shown
+
+
+def _waiting(view: RecordView) -> Iterator[Waiting]:
+    register = view.register
+    batch_ms = batch_ms_of(register)
+    yield Waiting(kind="batch", at_ms=next_boundary_ms(view.now_ms, batch_ms), name="", href="")
+    for agency_id in register.register.agreements:
+        yield from _of_agency(register, agency_id)
+    for agency_id, officer_id in register.register.officers:
+        officer = standing_of(register, agency_id, officer_id)
         if officer.counts_from_ms is not None:
             yield Waiting(kind="officer", at_ms=officer.counts_from_ms, name=officer.name)
-    for row in list_published(view):
-        if row.state in ("logging", "open", "suspended"):
-            yield Waiting(
-                kind="request",
-                at_ms=row.request.expires_ms,
-                name=row.request.case_number,
-                href=f"/requests/{row.id}",
-            )
+    yield from _of_requests(view)
+    yield from _of_deletions(view)
+
+
+def _of_agency(view: RegisterView, agency_id: str) -> Iterator[Waiting]:
+    agency = agency_of(view, agency_id)
+    if agency is None:
+        return
+    name, href = agency.agreement.name, f"/agencies/{agency_id}"
+    if agency.counts_from_ms is not None:
+        yield Waiting(kind="agreement", at_ms=agency.counts_from_ms, name=name, href=href)
+    if agency.state == "in_force":
+        yield Waiting(kind="agreement_ends", at_ms=agency.agreement.ends_ms, name=name, href=href)
+        newest = view.facts.agreements[agency_id][-1].agreement
+        counts_ms = counts_from(view, newest)
+        if newest != agency.agreement and counts_ms is not None:
+            yield Waiting(kind="agreement_next", at_ms=counts_ms, name=name, href=href)
+
+
+def _of_requests(view: RecordView) -> Iterator[Waiting]:
+    register, filed = view.register, frozenset(view.book.outcomes)
+    states = States(register)
+    for record in register.register.requests.values():
+        request = record.request
+        name, href = request.case_number, f"/requests/{request.id}"
+        state = states.of(record)
+        if state == "logging":  # nobody reads it yet: it has no page
+            continue
+        if state in ("open", "suspended"):
+            yield Waiting(kind="request", at_ms=request.expires_ms, name=name, href=href)
+            continue
+        due = due_of(register, record, filed)
+        if due.state == "due" and due.due_ms is not None and record.renewed_by is None:
+            yield Waiting(kind="outcome", at_ms=due.due_ms, name=name, href=href)
+        if due.closed_ms is not None:
+            kept_ms = due.closed_ms + request.retention_days * DAY_MS
+            yield Waiting(kind="retention", at_ms=kept_ms, name=name, href=href)
+
+
+def _of_deletions(view: RecordView) -> Iterator[Waiting]:
+    for one in view.book.deletions_of():
+        if one.answered is None and one.asked.answer_by_ms is not None:
+            agency = agency_of(view.register, one.asked.agency or "")
+            name = one.asked.agency or "" if agency is None else agency.name
+            href = f"/entries/{one.asked.log}/{one.asked.index}"
+            yield Waiting(kind="deletion", at_ms=one.asked.answer_by_ms, name=name, href=href)
+
+
+def _until_ms(until_ms: int, view: RegisterView) -> int:
+    """Return how far to wind: what is more than a month away comes a month nearer."""
+    return min(until_ms + AFTER_MS - view.now_ms, MOST_AT_ONCE_MS)
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
+        raise ValueError(text)
+    return int(text)
 
 
 def _step_ms(step: str, view: RegisterView) -> int:

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from relay.agency.agencies import Agency
 from relay.custody.logs import LOGS
 from relay.record.agencies import list_agencies
-from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_json, figure_row, time_text
+from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_list, figure_row, time_text
 from relay.record.figures import Figure, quarters, relay_figures
 from relay.record.record import RecordView
 from relay.record.rows import EntryQuery
@@ -94,11 +94,13 @@ class TransparencyPages:
 
         async def make() -> Response:
             shown, moderation = quarters(view), await self._services.record.moderation()
-            body = as_json(
+            figures = [figure_row(one) for one in relay_figures(view)]
+            body = as_list(
                 "figures",
-                [figure_row(one) for one in relay_figures(view)],
+                figures,
                 is_example=view.register.register.is_example,
-                as_of=time_text(view.now_ms),
+                now_ms=view.now_ms,
+                total=len(figures),
                 counted_since=time_text(view.book.begun_ms),
                 received=_received_json(view, shown),
                 refused_by_doorbells=_refusals(view),
