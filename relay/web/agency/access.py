@@ -47,8 +47,9 @@ RULES: Final[dict[str, Rule]] = {
     "own.ways": Rule(roles=EVERYBODY - {"revoked"}),
     "colleagues": Rule(roles=EVERYBODY - {"revoked"}),
     "requests.read": Rule(roles=_who("newcomer", "officer", "approver", "records")),
-    # What colleagues have on the desk: whom the agency hasn't certified sees only their own of it.
-    "requests.unpublished": Rule(roles=_who("officer", "approver", "records")),
+    # What colleagues have on the desk: whoever isn't certified, or only since today (R17), sees
+    # only their own of it.
+    "requests.unpublished": Rule(roles=_who("officer", "approver", "records"), is_counted=True),
     # A newcomer may begin; the desk refuses what isn't signed by a certified passkey.
     "requests.write": Rule(roles=_who("newcomer", "officer", "approver")),
     "evidence.read": Rule(roles=_who("officer", "approver", "records")),
