@@ -1,6 +1,7 @@
 """Takes pictures of every page while the story is played: `make screenshots`.
 
-The one picture in the repository, docs/images/owner-app.png, is made from three of them.
+docs/images/owner-app.png is made from three of them; asking, evidence and public-record there are
+the pages' own, scaled.
 """
 
 import argparse
