@@ -10,11 +10,11 @@ what a receipt promises. PostgreSQL is made to keep the same promises in postgre
 """
 
 import asyncio
+import contextlib
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from typing import TypeAlias
 
 from sqlalchemy import Connection, event, insert, inspect, text
@@ -63,13 +63,13 @@ class Database:
             raise
         return database
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def begin(self) -> AsyncIterator[Transaction]:
         """Write: commits at the end of the block, rolls back if it raises."""
         async with self._writer, self._engine.begin() as connection:
             yield connection
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
         """Read one consistent snapshot; nothing written here is kept."""
         async with self._engine.connect() as connection:
@@ -98,14 +98,31 @@ def _cause(error: DBAPIError | OSError) -> object:
     return error.orig if isinstance(error, DBAPIError) else error
 
 
+class _File(sqlite3.Connection):
+    """Gives its lock back when it is closed, whatever was going on.
+
+    SQLite keeps a closed connection until its last statement is finished, with its transaction:
+    of a task that was cancelled in the midst of one, all writers waited for the rest.
+    """
+
+    def close(self) -> None:
+        """Roll back what is open, then close; a second time does nothing."""
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it is closed already
+            if self.in_transaction:
+                self.rollback()
+        super().close()
+
+
 def _sqlite_engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(f"sqlite+aiosqlite:///{path}", hide_parameters=True)
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", hide_parameters=True, connect_args={"factory": _File}
+    )
     event.listen(engine.sync_engine, "connect", _prepare_connection)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
 
-def _prepare_connection(connection: SqliteConnection, _record: object) -> None:
+def _prepare_connection(connection: sqlite3.Connection, _record: object) -> None:
     # The driver's own transaction handling is off; _begin says when one starts.
     connection.isolation_level = None
     cursor = connection.cursor()

@@ -2,6 +2,9 @@
 
 Pages aren't compressed: what is packed together with a secret gives it away by its size, and the
 agency's pages have one size whatever they say (padding.py).
+
+Starlette's GZipMiddleware packs each answer anew, on the event loop, and leaves other bytes the
+same strong ETag: so not that.
 """
 
 import gzip
