@@ -1,0 +1,1 @@
+"""Process-level services that know nothing of doorbells: clock, supervision, durable files."""
