@@ -20,8 +20,9 @@ from firmware.clips.promise_store import PromiseStore
 from firmware.clock import SystemClock
 from firmware.config import Config
 from firmware.deciding import Deciding
-from firmware.door import door_app, serve
+from firmware.door.app import door_app
 from firmware.door.guard import own_origins
+from firmware.door.server import serve
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.tries import Tries
@@ -35,16 +36,12 @@ from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
-from firmware.own_page import (
-    AskedLine,
-    AskedRequests,
-    Ear,
-    HowItIs,
-    KnockSwitch,
-    OwnPage,
-    Progress,
-    Showing,
-)
+from firmware.own_page.asked_line import AskedLine
+from firmware.own_page.asked_requests import AskedRequests
+from firmware.own_page.page import HowItIs, OwnPage
+from firmware.own_page.progress import Progress
+from firmware.own_page.showing import Showing
+from firmware.own_page.switches import Ear, KnockSwitch
 from firmware.promises import Promises
 from firmware.protocol.claims import Enrolment
 from firmware.protocol.decisions import OwnerSettings

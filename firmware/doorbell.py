@@ -48,7 +48,8 @@ from firmware.live.session import LiveLimits
 from firmware.live.voice import LiveSound
 from firmware.motion.watch import MotionWatch
 from firmware.outbox.queue import Outbox
-from firmware.own_page import Ear, HowItIs, KnockSwitch
+from firmware.own_page.page import HowItIs
+from firmware.own_page.switches import Ear, KnockSwitch
 from firmware.pairing_voice import PairingVoice
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel

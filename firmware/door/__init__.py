@@ -3,8 +3,3 @@
 The only server of the doorbell. It shows what the ports tell and passes on what people say; it
 decides nothing. Pages are made here and work without JavaScript: there is none.
 """
-
-from firmware.door.app import door_app
-from firmware.door.server import serve
-
-__all__ = ["door_app", "serve"]

@@ -18,7 +18,7 @@ import pytest
 from firmware.clock import SystemClock
 from firmware.config import SoundConfig
 from firmware.live.voice import LiveSound
-from firmware.own_page import Ear
+from firmware.own_page.switches import Ear
 from firmware.protocol.commands import CommandBody
 from firmware.protocol.live import BrowserOrder
 from firmware.sounding import Sounding

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from firmware.door import door_app
+from firmware.door.app import door_app
 from firmware.door.ports import DoorNumberAnswer, Locked, PairingView, Unlocked, WrongNumber
 from firmware.enrolment import door_number
 from firmware.enrolment.door_number import DoorNumber, hashed

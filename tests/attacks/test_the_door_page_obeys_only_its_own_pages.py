@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route as Path
 from starlette.types import ASGIApp
 
-from firmware.door import door_app
+from firmware.door.app import door_app
 from firmware.door.guard import own_origins
 from firmware.door.ports import PairingView
 from tests.fakes.door_page import DIGEST, NUMBER, URL, WORDS, Home, door_page

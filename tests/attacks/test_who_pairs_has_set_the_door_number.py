@@ -14,7 +14,7 @@ from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
 from firmware.first_pairing import FirstPairing
 from firmware.noting import Notes
-from firmware.own_page import HowItIs, OwnPage
+from firmware.own_page.page import HowItIs, OwnPage
 from firmware.promises import Promises
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Note, Paired

@@ -13,7 +13,10 @@ from datetime import UTC
 from pathlib import Path
 
 from firmware.clips.slot_store import SlotStore
-from firmware.own_page import AskedLine, AskedRequests, Progress, Showing
+from firmware.own_page.asked_line import AskedLine
+from firmware.own_page.asked_requests import AskedRequests
+from firmware.own_page.progress import Progress
+from firmware.own_page.showing import Showing
 from firmware.owner.answering import Answering
 from firmware.owner.approving import Approving, Terminal
 from firmware.owner.asking import Asking

@@ -7,7 +7,7 @@ from datetime import timedelta, timezone
 
 import httpx2
 
-from firmware.door import door_app
+from firmware.door.app import door_app
 from firmware.door.guard import own_origins
 from firmware.door.ports import (
     DoorNumberAnswer,

@@ -12,7 +12,7 @@ from firmware.enrolment.pairing import Pairing
 from firmware.enrolment.tries import Tries
 from firmware.first_pairing import FirstPairing
 from firmware.noting import Notes
-from firmware.own_page import HowItIs, OwnPage
+from firmware.own_page.page import HowItIs, OwnPage
 from firmware.protocol.encoding import new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text

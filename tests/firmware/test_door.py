@@ -10,11 +10,11 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
-from firmware.door import door_app, serve
+from firmware.door.app import door_app
 from firmware.door.errors import PortTaken
 from firmware.door.guard import own_origins
 from firmware.door.ports import Outcome, PairingView
-from firmware.door.server import listen
+from firmware.door.server import listen, serve
 from firmware.door.texts import LANGUAGES
 from tests.fakes.door_page import (
     ASKED_GRANT,

@@ -8,7 +8,7 @@ from typing import get_args
 import httpx2
 import pytest
 
-from firmware.door import door_app
+from firmware.door.app import door_app
 from firmware.door.guard import own_origins
 from firmware.door.texts import LANGUAGES, catalog
 from firmware.protocol.events import CameraState, TroubleCode

@@ -13,7 +13,7 @@ from firmware.knock.desk import KnockEnd
 from firmware.knock.errors import KnockRefused
 from firmware.knock.store import KnockSettings, KnockStore
 from firmware.knocking import Knocking
-from firmware.own_page import KnockSwitch
+from firmware.own_page.switches import KnockSwitch
 from firmware.panel.button import Edge, Press
 from firmware.panel.gpio import ButtonName, MockGpio
 from firmware.panel.panel import Panel

@@ -13,7 +13,8 @@ from firmware.clips.mp4 import has_sound, read_units
 from firmware.clips.playback import manifest_of
 from firmware.door import shown
 from firmware.outbox.outgoing import Outgoing
-from firmware.own_page import Progress, Showing
+from firmware.own_page.progress import Progress
+from firmware.own_page.showing import Showing
 from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.decisions import (
     AddApprover,

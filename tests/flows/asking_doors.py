@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
-from firmware.door import door_app
+from firmware.door.app import door_app
 from firmware.door.guard import own_origins
 from firmware.door.ports import KnockView, Outcome, PairingView
 from firmware.door.shown import GrantAsked, ReleaseProgress, ShownClip, Stage, WaitingStatement

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.own_page import AskedLine
+from firmware.own_page.asked_line import AskedLine
 from firmware.protocol.commands import ReplyBody, SealedStatement
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from firmware.door import door_app
+from firmware.door.app import door_app
 from firmware.door.guard import own_origins
 from tests.fakes.door_page import WELL, SickDoorbell
 from tests.flows.serving import serving
