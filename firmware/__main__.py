@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_logging(logging.DEBUG if options.verbose else logging.INFO)
     try:
         if options.command == "clips":
-            from firmware.clips_cli import run_clips  # needs the video libraries
+            from firmware.app.clip_commands import run_clips  # needs the video libraries
 
             return run_clips(options)
         if options.config is None:
@@ -114,7 +114,7 @@ def _run(command: str, config: Config, config_file: Path) -> int:
     if command == "status":
         return _print_status(config)
     try:
-        from firmware.app import run  # only `run` needs the camera's libraries
+        from firmware.app.process import run  # only `run` needs the camera's libraries
     except ModuleNotFoundError as error:
         if error.name != "numpy":
             raise

@@ -10,7 +10,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
-from firmware.capture.source import Polygon
+from firmware.capture.video_source import Polygon
 from firmware.config_fields import (
     MAX_ICE_HOSTS,
     are_hosts,

@@ -8,12 +8,12 @@ import asyncio
 import logging
 from typing import Literal
 
-from firmware.clips.facts_store import FactsStore, StatementState
 from firmware.consent.facts import Refusal
 from firmware.consent.sealed import keeps_back
-from firmware.gathering import Gathering
+from firmware.decisions.facts import Gathering
+from firmware.decisions.package_sealer import Releasing
 from firmware.protocol.grants import SignedStatement
-from firmware.releasing import Releasing
+from firmware.store.statements import FactsStore, StatementState
 
 log = logging.getLogger(__name__)
 

@@ -22,10 +22,6 @@ import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 
-from firmware.answers import Answers
-from firmware.clips.facts_store import Confirmed, FactsStore, WaitingStatement, Way
-from firmware.clips.promise_store import Promise
-from firmware.clock import Clock
 from firmware.consent.facts import (
     Confirmation,
     Decision,
@@ -36,18 +32,22 @@ from firmware.consent.facts import (
     UnverifiedStatement,
 )
 from firmware.consent.verifier import decide, judge, release
-from firmware.deciding import Deciding
+from firmware.decisions.facts import Gathering
+from firmware.decisions.package_sealer import Releasing
+from firmware.decisions.replies import Answers
+from firmware.decisions.settings import Deciding
 from firmware.ending import Ending
-from firmware.gathering import Gathering
-from firmware.promises import Promises
+from firmware.outbox.deferred_events import Promises
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import ReleaseRecord, new_salt
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import EventBody, ReleaseCommitted
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement, Terms, kind_of
-from firmware.releasing import Releasing
 from firmware.spoilt import Spoilt
+from firmware.store.deferred_events import Promise
+from firmware.store.statements import Confirmed, FactsStore, WaitingStatement, Way
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ nothing is amiss. Neither may keep back all else.
 import asyncio
 import logging
 
-from firmware.answers import Answers
-from firmware.clips.facts_store import FactsStore
 from firmware.consent.facts import Refusal
+from firmware.decisions.package_sealer import Releasing, package_id_of
+from firmware.decisions.replies import Answers
 from firmware.errors import DoorwardError
-from firmware.promises import Promises
-from firmware.releasing import Releasing, package_id_of
+from firmware.outbox.deferred_events import Promises
+from firmware.store.statements import FactsStore
 
 log = logging.getLogger(__name__)
 

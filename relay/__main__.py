@@ -17,21 +17,21 @@ from pathlib import Path
 import uvicorn
 
 from firmware.protocol.encoding import WireError
-from relay.admin_cli import add_admin_commands
-from relay.backup.cli import add_backup_commands
+from relay.base.clock import SystemClock
+from relay.base.request_ids import configure_logging
 from relay.bus import Bus
-from relay.clock import SystemClock
+from relay.cli.admin import add_admin_commands
+from relay.cli.backup import add_backup_commands
+from relay.cli.init import InitSettings, init
+from relay.cli.invite import add_invite_command
+from relay.cli.log import add_log_commands
+from relay.cli.moderate import add_moderate_commands
 from relay.config import Config, load
 from relay.config_values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
 from relay.custody.errors import LogContradicts
 from relay.errors import ConfigError, RelayError, StoreError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.revocation import revoke_beside
-from relay.init import InitSettings, init
-from relay.invite_cli import add_invite_command
-from relay.log_cli import add_log_commands
-from relay.moderate_cli import add_moderate_commands
-from relay.request_ids import configure_logging
 from relay.store.database import Database, shown
 from relay.store.schema import SCHEMA_VERSION
 
@@ -118,14 +118,14 @@ def _say_how_it_is_reached(settings: InitSettings) -> None:
 
 
 def _run_serve(options: argparse.Namespace) -> int:
-    from relay.app import serve  # most commands are short, and shouldn't load a web server
+    from relay.app.relay import serve  # most commands are short, and shouldn't load a web server
 
     asyncio.run(serve(load(options.config)))
     return 0
 
 
 def _run_check(options: argparse.Namespace) -> int:
-    from relay.check import check
+    from relay.cli.check import check
 
     logging.getLogger().setLevel(logging.CRITICAL)  # the findings say it in words
     findings = asyncio.run(check(load(options.config)))

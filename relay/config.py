@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from relay.base.networks import is_on_loopback
 from relay.config_live import NO_LIVE, NO_PUSH, LiveConfig, PushConfig, live_of, push_of
 from relay.config_log import LogConfig, log_of
 from relay.config_mail import MailConfig, mail_of
@@ -45,7 +46,6 @@ from relay.config_values import (
     parse_text_or_nothing,
 )
 from relay.errors import ConfigError
-from relay.networks import is_on_loopback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Config:
     metrics_listen: Address | None = None
     """Where Prometheus asks; nowhere unless it is set."""
     town_clock_path: Path | None = None
-    """The file by which an invented town's clock is wound; see relay/clock.py."""
+    """The file by which an invented town's clock is wound; see relay/base/clock.py."""
 
     @property
     def log_url(self) -> str:

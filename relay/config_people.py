@@ -4,10 +4,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from relay.base.networks import NETWORK_EXPECTED, parse_network
 from relay.config_table import Table
 from relay.config_values import parse_text
 from relay.errors import ConfigError
-from relay.networks import NETWORK_EXPECTED, parse_network
 
 LOOPBACK_NETWORKS = ("127.0.0.1/32", "::1/128")
 PROXIES_EXPECTED = f"a list of {NETWORK_EXPECTED}"

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from firmware.capture.daemon_call import call_in_daemon
-from firmware.clock import Clock
 from firmware.errors import CameraError
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.capture.i420 import Bytes
-from firmware.capture.source import Mask
+from firmware.capture.video_source import Mask
 
 Grid = NDArray[np.bool_]
 Corner = tuple[float, float]

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.durable import write_atomic
 from firmware.protocol.encoding import Document, WireError, decode
+from firmware.system.durable_files import write_atomic
 
 FIRST_RESTART_WAIT_S = 60.0
 MAX_RESTART_WAIT_S = 3600.0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from av import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from firmware.capture.packets import SmallPicture
-from firmware.capture.source import small_size
+from firmware.capture.camera_output import SmallPicture
+from firmware.capture.video_source import small_size
 
 if TYPE_CHECKING:
     from firmware.capture.i420 import Planes

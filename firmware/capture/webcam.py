@@ -17,15 +17,15 @@ import av
 import av.error
 from av.container import InputContainer
 
-from firmware.capture.pacing import RatePacer
-from firmware.capture.packets import pts_90k_of
-from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.camera_output import pts_90k_of
+from firmware.capture.frame_selection import RatePacer
+from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.capture.x264 import Finisher
-from firmware.clock import Clock
 from firmware.errors import CameraError
+from firmware.system.clock import Clock
 
 if TYPE_CHECKING:
-    from firmware.capture.fitting import Fitter
+    from firmware.capture.fitter import Fitter
 
 log = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ class WebcamSource:
 
 def _fitter(width: int, height: int) -> Fitter:
     try:
-        from firmware.capture.fitting import Fitter
+        from firmware.capture.fitter import Fitter
     except ImportError as error:
         raise CameraError("unsupported", "a webcam needs NumPy: pip install numpy") from error
     return Fitter(width, height)

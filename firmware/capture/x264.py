@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import av
 from av.video.frame import PictureType
 
-from firmware.capture.pacing import KeyFramePacer, luma_pacer, small_pacer
-from firmware.capture.packets import TICKS_PER_S, AccessUnit, LumaFrame
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame
+from firmware.capture.frame_selection import KeyFramePacer, luma_pacer, small_pacer
 from firmware.capture.small_frames import Shrinker
-from firmware.capture.source import LUMA_WIDTH, Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import LUMA_WIDTH, Mask, OnLuma, OnSmall, OnUnit
 
 if TYPE_CHECKING:
     from firmware.capture.i420 import Planes

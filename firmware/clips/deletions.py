@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware.clock import Clock
 from firmware.protocol.deletions import DELETION_TAG, Deletion, DeletionReason, SignedDeletion
 from firmware.protocol.encoding import b64u
+from firmware.system.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware.clips.database import Connection, Database
 from firmware.clips.deletions import Removal, SignDeletion
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart, Dating, ms_of
 from firmware.errors import StoreError
 from firmware.protocol.deletions import DeletionReason, SignedDeletion
 from firmware.protocol.encoding import decode, sha256_hex
 from firmware.protocol.footage import MAX_MANIFEST_BYTES, SignedManifest
+from firmware.store.database import Connection, Database
 
 log = logging.getLogger(__name__)
 

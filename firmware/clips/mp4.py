@@ -28,7 +28,7 @@ from av.audio.stream import AudioStream
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from firmware.capture.packets import TICKS_PER_S
+from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.record import DEFAULT_FRAME_90K
 from firmware.errors import StoreError

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 from firmware.clips.fragment import ClipUnit, SoundPart, SoundUnit, encode_fragment, encode_sound
 from firmware.clips.playback import Footage
 from firmware.clips.record import ClipEnd, ClipStart, Ended

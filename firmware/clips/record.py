@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from firmware.capture.packets import TICKS_PER_S
+from firmware.capture.camera_output import TICKS_PER_S
 from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
 from firmware.protocol.footage import ClipTrigger, Gop, SignedManifest, SoundTrack
 

@@ -17,21 +17,21 @@ from dataclasses import dataclass
 
 import msgspec
 
-from firmware.capture.hub import Subscription, UnitHub
-from firmware.capture.packets import TICKS_PER_S, AccessUnit, pts_90k_of
-from firmware.clips.card import Card
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, pts_90k_of
+from firmware.capture.unit_hub import Subscription, UnitHub
+from firmware.clips.clip_span import reach_of
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
-from firmware.clips.reach import reach_of
 from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended, SignManifest
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
+from firmware.clips.storage import Card
 from firmware.clips.triggers import Trigger, TriggerKind, Waiting
 from firmware.clips.writer import ClipWriter, Failure
-from firmware.clock import Clock
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.sound.clip_sound import ClipSound
+from firmware.system.clock import Clock
 from firmware.vault.sealed_file import Vault
 
 log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from firmware.clips.library import Library
-from firmware.clock import Clock
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ hub; no lock. A GOP that is larger than the ring's bytes is dropped up to the ne
 from collections import deque
 from dataclasses import dataclass, field
 
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 
 LONGEST_GOP_S = 1.25
 """Sources make a key frame at least every second; this leaves room for a late one."""

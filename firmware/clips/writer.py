@@ -22,13 +22,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
-from firmware.clips.card import FULL_ERRORS, Card
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
+from firmware.clips.crash_recovery import close_cut_short
 from firmware.clips.library import Library
 from firmware.clips.open_clip import OpenClip
 from firmware.clips.record import ClipRecord, ClipStart, Ended, SignManifest
-from firmware.clips.recovery import close_cut_short
 from firmware.clips.retention import Retention
+from firmware.clips.storage import FULL_ERRORS, Card
 from firmware.errors import DoorwardError
 from firmware.sound.frames import SoundFrame
 from firmware.vault.sealed_file import Vault

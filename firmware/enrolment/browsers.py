@@ -12,12 +12,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.durable import write_atomic
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import StoreError
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS, BrowserKeys
 from firmware.protocol.encoding import Document, ShortB64u, WallTimeMs, WireError, decode
 from firmware.protocol.live import SetPush
+from firmware.system.durable_files import write_atomic
 
 MAX_BROWSERS = 48
 MAX_FILE_BYTES = 256 * 1024

@@ -19,12 +19,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
-from firmware.backoff import Backoff
-from firmware.durable import write_atomic
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import AnswerRefused, ClaimRefused, RelayUnreachable, StoreError
 from firmware.protocol.claims import Claim, Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError, decode
+from firmware.system.backoff import Backoff
+from firmware.system.durable_files import write_atomic
 
 ENROLMENT_FILE = "enrolment.json"
 CERTIFICATE_FILE = "certificate.pem"

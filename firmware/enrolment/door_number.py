@@ -19,7 +19,6 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.durable import write_atomic
 from firmware.errors import (
     DoorNumberInvalid,
     DoorNumberLocked,
@@ -27,6 +26,7 @@ from firmware.errors import (
     StoreError,
 )
 from firmware.protocol.encoding import B64u, Document, WireError, b64u, decode, unb64u
+from firmware.system.durable_files import write_atomic
 
 MAX_TRIES = 5
 LOCK_S = 3600

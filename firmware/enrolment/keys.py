@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import NameOID
 
-from firmware.durable import write_atomic
 from firmware.errors import StoreError
 from firmware.protocol.encoding import b64u, device_id_of
+from firmware.system.durable_files import write_atomic
 
 IDENTITY_FILE = "identity.key"
 SEALING_FILE = "sealing.key"

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from firmware.durable import write_atomic
 from firmware.errors import StoreError
 from firmware.protocol.encoding import B64u, Document, Line, WireError, decode
 from firmware.protocol.grants import Owner
 from firmware.protocol.passkeys import PasskeyKey
+from firmware.system.durable_files import write_atomic
 
 MAX_OWNERS = 16
 Owners = tuple[Owner, ...]

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from firmware.evidence.signing_talk import (
+from firmware.evidence.signer_pipe import (
     ABSENT,
     DONE,
     FAILED,

@@ -29,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from firmware.errors import ProvenanceError
 from firmware.evidence.manifest import Signer
-from firmware.evidence.signing_talk import (
+from firmware.evidence.signer_pipe import (
     ABSENT,
     DONE,
     FAILED,

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from firmware.clips.record import CardState
-from firmware.clock import Clock
 from firmware.errors import DoorwardError
 from firmware.health.ladder import HeatLadder
 from firmware.health.readings import BoardReadings, Reading
+from firmware.health.trouble_texts import begun, over
 from firmware.health.troubles import Troubles
-from firmware.health.words import begun, over
+from firmware.outbox.publisher import Tell
 from firmware.protocol.events import CameraState, Health, Trouble, TroubleCode
-from firmware.telling import Tell
+from firmware.system.clock import Clock
 
 LOOK_EVERY_S = 10.0
 PUBLISH_EVERY_S = 60.0
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class WatchedCamera(Protocol):
-    """The camera as health needs it (firmware.capture.keeper.CameraKeeper)."""
+    """The camera as health needs it (firmware.capture.camera_keeper.CameraKeeper)."""
 
     @property
     def state(self) -> CameraState:

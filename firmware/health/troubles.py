@@ -14,8 +14,8 @@ from typing import get_args
 
 import msgspec
 
-from firmware.durable import write_atomic
 from firmware.protocol.events import TroubleCode
+from firmware.system.durable_files import write_atomic
 
 QUIET_S = 24 * 3600.0
 MAX_END_S = 3600.0

@@ -30,7 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from firmware.errors import ConnectionFailed, ConnectionRefused
-from firmware.link.floods import RareWarning
+from firmware.link.rare_warning import RareWarning
 from firmware.protocol.encoding import MAX_MQTT_BYTES
 
 KEEPALIVE_S = 20

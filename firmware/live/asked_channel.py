@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from firmware.live.channel import parse_text
+from firmware.live.data_channel import parse_text
 from firmware.live.errors import LiveError
 from firmware.live.wish_channel import WishChannel
 from firmware.protocol.asking import (

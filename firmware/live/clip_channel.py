@@ -19,7 +19,7 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.live.channel import MAX_MESSAGE_BYTES, Channel, ChannelClosed, ChannelEnd
+from firmware.live.data_channel import MAX_MESSAGE_BYTES, Channel, ChannelClosed, ChannelEnd
 from firmware.live.feed import ClipFile, ClipReel, ClipShelf
 from firmware.protocol.encoding import Document, Id, WireError, decode
 

@@ -15,7 +15,7 @@ Dating = Literal["trusted", "unknown", "dated", "latest"]
 
 
 class Unit(Protocol):
-    """One H.264 access unit in Annex B, as `firmware.capture.packets.AccessUnit`."""
+    """One H.264 access unit in Annex B, as `firmware.capture.camera_output.AccessUnit`."""
 
     @property
     def pts_90k(self) -> int:
@@ -34,7 +34,7 @@ class Unit(Protocol):
 
 
 class UnitStream(Protocol):
-    """One reader's bounded queue of access units, as `firmware.capture.hub.Subscription`.
+    """One reader's bounded queue of access units, as `firmware.capture.unit_hub.Subscription`.
 
     It begins at a key frame. A reader that is too slow loses what is queued and goes on at the
     next key frame, so nobody ever waits for it.
@@ -55,7 +55,7 @@ class UnitStream(Protocol):
 
 
 class UnitFeed(Protocol):
-    """The running camera, as `firmware.capture.hub.UnitHub`."""
+    """The running camera, as `firmware.capture.unit_hub.UnitHub`."""
 
     def subscribe(self, name: str, *, max_units: int) -> UnitStream:
         """Return the access units from the next key frame on."""

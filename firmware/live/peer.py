@@ -26,17 +26,17 @@ from aiortc import (
 )
 from aiortc.rtcrtpparameters import RTCRtpCodecCapability
 
-from firmware.clock import Clock
+from firmware.live.aiortc_sender import attach
+from firmware.live.audio_tracks import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.live.dtls_edge import tune_dtls
 from firmware.live.errors import LiveError
-from firmware.live.fanout import attach
 from firmware.live.ice_edge import check_turn_by_name, tune_ice
 from firmware.live.ice_servers import UsedServer
-from firmware.live.offers import MAX_SESSION_CANDIDATES, Candidate, TakenOffer
 from firmware.live.sctp_edge import bound_incoming
-from firmware.live.source import Source
-from firmware.live.talk import MicrophoneTrack, read_voice, stamp_by_capture
-from firmware.live.visit_parts import PeerEvents, PeerSound
+from firmware.live.sdp_offer import MAX_SESSION_CANDIDATES, Candidate, TakenOffer
+from firmware.live.session_parts import PeerEvents, PeerSound
+from firmware.live.stream_source import Source
+from firmware.system.clock import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ streams wait, and what the line says meanwhile is not theirs to judge.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware.live.control import Stream
+from firmware.live.control_channel import Stream
 from firmware.live.errors import LiveError
-from firmware.live.line import Line, LineReport, Reason, Verdict
-from firmware.live.source import Source
-from firmware.live.viewer import Viewer
+from firmware.live.link_estimate import Line, LineReport, Reason, Verdict
+from firmware.live.rtp_sender import Viewer
+from firmware.live.stream_source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

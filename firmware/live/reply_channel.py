@@ -11,7 +11,7 @@ The viewer sends JSON texts of at most 4 KB, each with a `type`:
 Each change is answered by the whole list: {"type": "replies", "replies": [{"id", "name", "kind",
 "text", "language"}], "default": id or null, "after_s", "most"}, or by {"type": "error", "reason",
 "detail"}. One thing at a time, in order; a recording that doesn't go on is given up. What a reply
-may be is decided in firmware/sound/replies.py. No aiortc here.
+may be is decided in firmware/sound/quick_replies.py. No aiortc here.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from firmware.live.channel import parse_text
+from firmware.live.data_channel import parse_text
 from firmware.live.errors import LiveError
 from firmware.live.wish_channel import WishChannel
 from firmware.protocol.encoding import Document, Id, WireError
 from firmware.sound.errors import ReplyUnknown, SoundError, SoundMissing, SpeechFailed
-from firmware.sound.replies import MAX_NAME_CHARS, MAX_REPLIES, QuickReplies
+from firmware.sound.quick_replies import MAX_NAME_CHARS, MAX_REPLIES, QuickReplies
 from firmware.sound.sounds import MAX_WAV_BYTES
 from firmware.sound.speech import MAX_TEXT_CHARS, Language
 

@@ -1,253 +1,337 @@
-"""All live sessions of this doorbell: signed offers in, signed answers out, who watches.
+"""One viewer's visit, from a checked offer to the end.
 
-An offer counts only when an enrolled browser signed it with a fresh nonce of ours (signed.py), and
-each answer is signed for it alone (answer.py). What happens in one session is in visit.py; aiortc
-is reached through `make_peer` only, and imported when it is first needed or by `warm_up`, so that
-the bell doesn't wait for it.
+A visit ends when its viewer leaves or falls silent, when its time is over and nobody renewed it,
+when its browser may watch no longer, or by `close`; whatever ends it, nothing of it stays. What
+the viewer wants comes over the channel "control", clips over "clips", what is changed in quick
+replies over "replies", what waits for the owner's word over "asked". No aiortc here: peer.py.
 """
 
 import asyncio
-import contextlib
-import importlib
-import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 
-from firmware.clock import Clock
-from firmware.live.answer import AnswerSigner
-from firmware.live.asked_channel import AskedDesk
-from firmware.live.clip_play import NoUnits
+from firmware.live.asked_channel import AskedChannel
+from firmware.live.clip_channel import CLIPS_LABEL, ClipChannel
+from firmware.live.clip_feed import ClipFeed
+from firmware.live.control_channel import (
+    CONTROL_LABEL,
+    ControlChannel,
+    Renew,
+    RepliesWanted,
+    State,
+    SwitchMicrophone,
+    WatcherLine,
+    Wish,
+)
+from firmware.live.control_channel import (
+    Quality as QualityWish,
+)
+from firmware.live.data_channel import Channel
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipShelf
-from firmware.live.ice_servers import IceServerRule, UsedServer
-from firmware.live.offers import parse_candidates, take_offer
-from firmware.live.quality import LiveSources
-from firmware.live.signed import SignedChecks
-from firmware.live.source import Source
-from firmware.live.visit import Visit
-from firmware.live.visit_parts import MakePeer, PeerEvents, PeerSound, VisitParts, VisitPeer
-from firmware.live.voice import LiveSound
-from firmware.live.watching import Watcher, WatchingNews
-from firmware.protocol.commands import IceServer
-from firmware.protocol.encoding import WireError
-from firmware.protocol.live import SignedLive
+from firmware.live.feed import ClipReel
+from firmware.live.ice_servers import UsedServer
+from firmware.live.quality import Quality
+from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
+from firmware.live.sdp_offer import Candidate, TakenOffer
+from firmware.live.session_parts import PeerEvents, PeerSound, VisitParts
+from firmware.live.signature_checks import CheckedOffer
+from firmware.live.stream_source import Source
+from firmware.live.voice import LiveSound, Voice, switch_microphone
+from firmware.live.watchers import Watcher
+from firmware.protocol.asking import ASKED_LABEL
+from firmware.protocol.live import LiveCandidates, SignedLive
 
-SESSION_S = 600.0
-CONNECT_S = 30.0
-PEER_MODULE = "firmware.live.peer"
+logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveLimits:
-    """How many may watch, and for how long."""
-
-    max_viewers: int
-    session_s: float = SESSION_S
-    """Unless it is renewed."""
-    connect_s: float = CONNECT_S
-    private_ice_hosts: tuple[str, ...] = ()
-    """STUN and TURN servers that may lie in the owner's own network."""
+ANSWER_S = 10.0
+CLOSE_S = 10.0
 
 
-class LiveSessions:
-    """All viewers of this doorbell. `answer` is idempotent for one session id and signed offer."""
+class Visit:
+    """Serves one viewer. `begin` once; `life` is the task that ends when all is cleared away."""
 
     def __init__(
         self,
+        checked: CheckedOffer,
+        signed: SignedLive,
+        offer: TakenOffer,
+        servers: Sequence[UsedServer],
         *,
-        sources: LiveSources,
-        shelf: ClipShelf,
-        checks: SignedChecks,
-        signer: AnswerSigner,
-        clock: Clock,
-        random_source: random.Random,
-        limits: LiveLimits,
-        news: WatchingNews,
-        sound: LiveSound | None = None,
-        asked: Callable[[], AskedDesk | None] = lambda: None,
-        set_small_bitrate: Callable[[int], None] = lambda _: None,
-        make_peer: MakePeer | None = None,
+        parts: VisitParts,
+        on_change: Callable[[], None],
+        on_watching: Callable[[Watcher], None],
+        on_cleared: Callable[["Visit"], None],
     ) -> None:
-        self._checks = checks
-        self._limits = limits
-        self._news = news
-        self._set_small_bitrate = set_small_bitrate
-        self._ice_rule = IceServerRule(limits.private_ice_hosts)
-        self._small_bps: int | None = None
-        self._is_warm = False
-        self._visits: dict[str, Visit] = {}
-        self._opening: dict[str, asyncio.Task[Visit]] = {}
-        self._parts = VisitParts(
-            make_peer=make_peer or partial(_make_peer, clock=clock, random_source=random_source),
-            sources=sources,
-            sound=sound,
-            idle=Source("none", NoUnits(), request_key_frame=lambda: None),
-            shelf=shelf,
-            signer=signer,
-            may_watch=checks.who,
-            asked=asked,
-            wall_ms=clock.wall_ms,
-            monotonic_s=lambda: clock.monotonic_ns() / 1e9,
-            session_s=limits.session_s,
-            connect_s=limits.connect_s,
+        """ValueError if an ICE server isn't one."""
+        self.id = checked.offer.session_id
+        self.signed = signed
+        self.watcher: Watcher | None = None
+        self._checked = checked
+        self._offer = offer
+        self._parts = parts
+        self._on_change = on_change
+        self._on_watching = on_watching
+        self._on_cleared = on_cleared
+        self._is_live = checked.offer.purpose == "live"
+        self._voice = self._make_voice(parts.sound) if self._is_live else None
+        self._connected, self._ended = asyncio.Event(), asyncio.Event()
+        self._peer = parts.make_peer(
+            servers,
+            parts.sources.main if self._is_live else parts.idle,
+            PeerEvents(connected=self._connected.set, ended=self.end, channel=self._open_channel),
+            self._peer_sound(),
+        )
+        self._quality = Quality(
+            self._peer.viewer,
+            parts.sources if self._is_live else None,
+            idle=parts.idle,
+            monotonic_s=parts.monotonic_s,
+            on_change=on_change,
+        )
+        self._clips = ClipChannel(parts.shelf, self)
+        self._replies = ReplyChannel(parts.sound)
+        self._asked = AskedChannel(
+            parts.asked(), browser=checked.who.browser, may_watch=parts.may_watch
+        )
+        self._control = ControlChannel(self._grant)
+        self._numbers: set[int] = set()
+        self._ends_s = 0.0
+
+    def begin(self) -> None:
+        """Start to answer, and to live."""
+        self._answer = asyncio.create_task(self._negotiate(), name="live answer")
+        self.life = asyncio.create_task(self._live(), name="live visit")
+
+    @property
+    def browser(self) -> str:
+        """Whose browser it is."""
+        return self._checked.who.browser
+
+    @property
+    def has_talked(self) -> bool:
+        """Whether this viewer's voice was heard at the door."""
+        return self._voice is not None and self._voice.has_talked
+
+    @property
+    def small_bps(self) -> int | None:
+        """What the small stream may have for this viewer; None if they don't take it."""
+        return self._quality.small_bps
+
+    async def answer(self) -> SignedLive:
+        """Wait for the answer; when it fails, return only after all is cleared away."""
+        await asyncio.wait([self._answer])
+        if self._answer.cancelled():
+            raise LiveError("closed", "the session was closed before it was answered")
+        try:
+            return self._answer.result()
+        except LiveError:
+            await self.close()
+            raise
+
+    def add_candidates(self, more: LiveCandidates, candidates: Sequence[Candidate]) -> None:
+        """Take what this viewer trickles, in any order, or raise LiveError; each number once."""
+        offer = self._checked.offer
+        if more.browser != offer.browser:
+            raise LiveError("bad_form", "the session is another browser's")
+        if more.nonce != offer.nonce:
+            raise LiveError("nonce", "candidates carry the nonce of their session's offer")
+        if more.number in self._numbers:
+            return
+        self._numbers.add(more.number)
+        self._peer.add_candidates(candidates, is_last=more.is_last)
+
+    async def close(self) -> None:
+        """End it, and return when nothing of it is left."""
+        self._ended.set()
+        await asyncio.wait([self.life])
+
+    def end(self) -> None:
+        """End it soon."""
+        self._ended.set()
+
+    def tell_state(self, watchers: Sequence[Watcher]) -> None:
+        """Say how things stand to the viewer."""
+        sound = self._parts.sound
+        talker = None if sound is None else sound.floor.talker
+        lines = tuple(
+            WatcherLine(
+                name=one.who.name,
+                browser=one.who.browser_name,
+                since_ms=one.since_ms,
+                is_you=one.session_id == self.id,
+            )
+            for one in watchers
+        )
+        self._control.say_state(
+            State(
+                ends_in_s=max(0, round(self._ends_s - self._parts.monotonic_s())),
+                stream=self._quality.stream,
+                why=self._quality.why,
+                microphone=sound.microphone() if sound and sound.opus else "none",
+                talk=sound.floor.manner if sound and self._voice else "none",
+                talker=None if talker is None else talker.name,
+                watching=lines,
+            )
         )
 
-    @property
-    def sessions(self) -> int:
-        """How many sessions there are, those not connected yet and those for recordings too."""
-        return len(self._visits)
+    # `clip_channel.Player`
 
-    @property
-    def watchers(self) -> tuple[Watcher, ...]:
-        """Who sees live view now, in the order in which they came."""
-        watchers = (visit.watcher for visit in self._visits.values())
-        return tuple(watcher for watcher in watchers if watcher is not None)
+    def play(self, clip_id: str, reel: ClipReel) -> None:
+        """Play a clip over the video track."""
 
-    async def warm_up(self) -> None:
-        """Import what the first viewer would wait for, off the loop."""
-        if not self._is_warm:
-            await asyncio.to_thread(importlib.import_module, PEER_MODULE)
-            self._is_warm = True
+        def ended() -> None:
+            self._clips.say_played(clip_id)
+            self._quality.go_live(after=clip)
 
-    async def answer(
-        self, session_id: str, signed: SignedLive, ice_servers: Sequence[IceServer] = ()
-    ) -> SignedLive:
-        """Open a session and return the signed answer, or raise LiveError with a reason."""
-        await self.warm_up()
-        if session_id not in self._visits and session_id not in self._opening:
-            self._begin_to_open(session_id, signed, ice_servers)
-        visit = await self._opened(session_id)
-        if visit is None:
-            raise LiveError("closed", "the session was closed before it was answered")
-        if visit.signed != signed:
-            raise LiveError("session_in_use", "this session has another offer; take a new id")
-        return await visit.answer()
+        feed = ClipFeed(
+            reel, on_place=lambda at_ms: self._clips.say_place(clip_id, at_ms), on_end=ended
+        )
+        clip = Source("clip", feed, request_key_frame=lambda: None, is_live=False)
+        self._quality.play(clip)
 
-    async def add_candidates(self, session_id: str, signed: SignedLive) -> None:
-        """Take more candidates of a session's viewer, or raise LiveError."""
-        more = self._checks.candidates(session_id, signed)
-        visit = await self._opened(session_id)
-        if visit is None:
-            raise LiveError("no_session", "this session isn't open (any more); begin a new one")
+    def stop(self) -> None:
+        """Show live view again."""
+        self._quality.go_live()
+
+    # From here on: how.
+
+    def _make_voice(self, sound: LiveSound | None) -> Voice | None:
+        if sound is None:
+            return None
+        name = self._checked.who.name
+        return Voice(sound, self.id, name=name, listen=lambda is_on: self._peer.listen(is_on))
+
+    def _peer_sound(self) -> PeerSound | None:
+        sound, voice = self._parts.sound, self._voice
+        if sound is None or voice is None:
+            return None
+        return PeerSound(opus=sound.opus, is_talking=lambda: voice.is_talking, hear=voice.hear)
+
+    async def _negotiate(self) -> SignedLive:
+        """Answer the offer within ANSWER_S; whatever is wrong with it ends the visit."""
         try:
-            candidates = parse_candidates(more.candidates)
-        except WireError as error:
-            raise LiveError("bad_form", str(error)) from error
-        visit.add_candidates(more, candidates)
+            async with asyncio.timeout(ANSWER_S):
+                sdp = await self._peer.answer(self._offer)
+                lasts_s = self._parts.session_s
+                return await self._parts.signer.signed(self._checked.offer, sdp, lasts_s=lasts_s)
+        except LiveError:
+            self.end()
+            raise
+        except TimeoutError as error:
+            self.end()
+            raise LiveError("timeout", "no answer in time; are the ICE servers well?") from error
+        except Exception as error:
+            # The text comes from outside and aiortc's parser raises nearly anything.
+            logger.info("an offer could not be taken: %r", error)
+            self.end()
+            raise LiveError("bad_offer", "the offer's SDP could not be understood") from error
 
-    async def close(self, session_id: str) -> None:
-        """End a session; one that is not there is already ended."""
-        with contextlib.suppress(LiveError):
-            visit = await self._opened(session_id)
-            if visit is not None:
-                await visit.close()
+    def _open_channel(self, label: str, channel: Channel) -> bool:
+        if label == CLIPS_LABEL:
+            return self._clips.attach(channel)
+        if label == REPLIES_LABEL:
+            return self._replies.attach(channel)
+        if label == ASKED_LABEL:
+            return self._asked.attach(channel)
+        if label == CONTROL_LABEL and self._control.attach(channel):
+            self._on_change()
+            return True
+        return False
 
-    async def end_browser(self, browser_id: str) -> None:
-        """End all sessions of a browser that may watch no longer."""
-        ending = [visit for visit in self._visits.values() if visit.browser == browser_id]
-        await asyncio.gather(*(visit.close() for visit in ending))
-
-    def tell_states(self) -> None:
-        """Tell every viewer how things stand, if that has changed."""
-        watchers = self.watchers
-        for visit in self._visits.values():
-            visit.tell_state(watchers)
-        self._tell_small_stream()
-
-    async def aclose(self) -> None:
-        """End all sessions."""
-        for opening in list(self._opening.values()):
-            opening.cancel()
-        await asyncio.gather(*(visit.close() for visit in list(self._visits.values())))
-
-    def _begin_to_open(
-        self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
-    ) -> None:
-        def opened(opening: asyncio.Task[Visit]) -> None:
-            del self._opening[session_id]
-            if not opening.cancelled():
-                opening.exception()  # whoever waits is told; nobody may be left
-
-        opening = asyncio.create_task(self._open(session_id, signed, servers), name="live opening")
-        self._opening[session_id] = opening
-        opening.add_done_callback(opened)
-
-    async def _opened(self, session_id: str) -> Visit | None:
-        """Return a session once it is open, None if there is none; or raise why it isn't opened."""
-        opening = self._opening.get(session_id)
-        if opening is None:
-            return self._visits.get(session_id)
-        await asyncio.wait([opening])
-        return None if opening.cancelled() else opening.result()
-
-    async def _open(
-        self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
-    ) -> Visit:
-        checked = self._checks.offer(session_id, signed)
+    async def _live(self) -> None:
+        """Supervise the visit: connect in time, serve, and leave nothing behind."""
         try:
-            offer = take_offer(checked.offer.sdp)
-        except WireError as error:
-            raise LiveError("bad_offer", str(error)) from error
-        used = await self._ice_rule.used(servers)
-        await self._make_room(checked.who.browser)
-        self._checks.who(checked.who.browser)  # it may have been ended meanwhile
-        if self.sessions >= self._limits.max_viewers:
-            detail = f"{self.sessions} are watching already; close one and try again"
-            raise LiveError("too_many_viewers", detail)
-        try:
-            visit = Visit(
-                checked,
-                signed,
-                offer,
-                used,
-                parts=self._parts,
-                on_change=self.tell_states,
-                on_watching=self._news.began,
-                on_cleared=self._cleared,
+            await _first(self._answer, self._ended.wait())
+            async with asyncio.timeout(self._parts.connect_s):
+                await _first(self._connected.wait(), self._ended.wait())
+            if not self._ended.is_set():
+                await self._serve()
+        except TimeoutError:
+            logger.info("live session ended: it was never connected")
+        except Exception:
+            logger.exception("live session ended by a fault")
+        finally:
+            await self._clear()
+
+    async def _serve(self) -> None:
+        self._renew()
+        if self._is_live:
+            self.watcher = Watcher(
+                session_id=self.id, who=self._checked.who, since_ms=self._parts.wall_ms()
             )
-        except ValueError as error:
-            raise LiveError("bad_form", f"an ICE server that isn't one: {error}") from error
-        self._visits[session_id] = visit
-        visit.begin()
-        return visit
+            self._on_watching(self.watcher)
+            if self._parts.sound is not None:
+                self._parts.sound.on_watched()
+        self._on_change()
+        async with asyncio.TaskGroup() as group:
+            serving = [
+                group.create_task(self._clips.serve(), name="live clips"),
+                group.create_task(self._control.serve(), name="live control"),
+                group.create_task(self._replies.serve(), name="live replies"),
+                group.create_task(self._asked.serve(), name="live asked"),
+            ]
+            await self._until_over()
+            for task in serving:
+                task.cancel()
 
-    async def _make_room(self, browser: str) -> None:
-        """End this browser's oldest session if all places are taken.
+    async def _until_over(self) -> None:
+        """Wait until the visit is ended, or its time is over."""
+        while not self._ended.is_set():
+            left_s = self._ends_s - self._parts.monotonic_s()
+            if left_s <= 0:
+                logger.info("live session ended: its time is over")
+                return
+            try:
+                async with asyncio.timeout(left_s):
+                    await self._ended.wait()
+            except TimeoutError:
+                continue  # renewed meanwhile, perhaps
 
-        A page that was loaded anew is gone without a word, which shows only half a minute later.
-        """
-        own = [visit for visit in self._visits.values() if visit.browser == browser]
-        if own and self.sessions >= self._limits.max_viewers:
-            await own[0].close()
+    async def _clear(self) -> None:
+        self._answer.cancel()
+        await asyncio.wait([self._answer])
+        self._quality.go_live()
+        if self._voice is not None:
+            self._voice.leave()
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._peer.close()
+        except TimeoutError:
+            logger.warning("a peer connection could not be closed in %s s", CLOSE_S)
+        except Exception:
+            logger.exception("a peer connection could not be closed")
+        finally:
+            self._on_cleared(self)
 
-    def _cleared(self, visit: Visit) -> None:
-        del self._visits[visit.id]
-        if visit.watcher is not None:
-            self._news.ended(visit.watcher, visit.has_talked)
-        self.tell_states()
+    def _renew(self) -> None:
+        self._ends_s = self._parts.monotonic_s() + self._parts.session_s
 
-    def _tell_small_stream(self) -> None:
-        """The small stream is one for all who take it: as large as the worst line carries."""
-        wanted = [visit.small_bps for visit in self._visits.values()]
-        small_bps = min((bps for bps in wanted if bps is not None), default=None)
-        if small_bps is not None and small_bps != self._small_bps:
-            self._set_small_bitrate(small_bps)
-        self._small_bps = small_bps
+    async def _grant(self, wish: Wish) -> None:
+        """Do what the viewer wants, or raise LiveError."""
+        match wish:
+            case Renew():
+                self._parts.may_watch(self.browser)
+                self._renew()
+                self._control.forget_state()
+                self._on_change()
+            case QualityWish():
+                self._quality.prefer_small(wish.want == "small")
+            case RepliesWanted():
+                self._control.say_replies(self._voice.replies if self._voice else ())
+            case SwitchMicrophone():
+                await switch_microphone(self._parts.sound, wish)
+            case _ if self._voice is not None:
+                self._voice.grant(wish)
+            case _:
+                raise LiveError("no_sound", "there is no sound in this session")
 
 
-def _make_peer(
-    servers: Sequence[UsedServer],
-    source: Source,
-    events: PeerEvents,
-    sound: PeerSound | None,
-    *,
-    clock: Clock,
-    random_source: random.Random,
-) -> VisitPeer:
-    """Return a real connection. `warm_up` has imported what takes long."""
-    module = importlib.import_module(PEER_MODULE)
-    peer: VisitPeer = module.Peer(
-        servers, source, events, sound=sound, clock=clock, random_source=random_source
-    )
-    return peer
+async def _first(*works: Awaitable[object]) -> None:
+    """Wait until one of these is done, however; tasks go on, other waits end."""
+    waits = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for work, wait in zip(works, waits, strict=True):
+            if wait is not work:
+                wait.cancel()

@@ -1,18 +1,18 @@
 """One viewer's part in the sound at the door: talking, listening, quick replies.
 
-Who may talk is decided by `firmware.sound.talk`, what is heard by `firmware.sound`; here a
+Who may talk is decided by `firmware.sound.talk_floor`, what is heard by `firmware.sound`; here a
 viewer's wishes reach them, and a visit's end takes the viewer off again.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from firmware.live.control import Listen, Microphone, Reply, SwitchMicrophone, Talk
+from firmware.live.control_channel import Listen, Microphone, Reply, SwitchMicrophone, Talk
 from firmware.live.errors import LiveError
 from firmware.sound.errors import SoundError, TalkRefused
 from firmware.sound.opus import OpusFeed
-from firmware.sound.replies import QuickReplies, QuickReply
-from firmware.sound.talk import TalkFloor
+from firmware.sound.quick_replies import QuickReplies, QuickReply
+from firmware.sound.talk_floor import TalkFloor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

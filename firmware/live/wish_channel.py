@@ -9,7 +9,7 @@ import logging
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
-from firmware.live.channel import Channel, ChannelClosed, ChannelEnd
+from firmware.live.data_channel import Channel, ChannelClosed, ChannelEnd
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import WireError
 

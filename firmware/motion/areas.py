@@ -6,7 +6,7 @@ import numpy as np
 
 from firmware.config import MotionConfig
 from firmware.motion.background import Box
-from firmware.motion.light import Bools
+from firmware.motion.illumination import Bools
 from firmware.motion.zones import CELL, CellGrid, inside
 
 STRONG_PIXELS, WEAK_PIXELS = 6, 3

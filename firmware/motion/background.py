@@ -6,7 +6,15 @@ restless it is from frame to frame (noise, rain) and how far it sways (leaves).
 
 import numpy as np
 
-from firmware.motion.light import BLACK, Bools, Floats, LocalLight, exposure, lit, sampled_light
+from firmware.motion.illumination import (
+    BLACK,
+    Bools,
+    Floats,
+    LocalLight,
+    exposure,
+    lit,
+    sampled_light,
+)
 from firmware.motion.limits import Limits
 
 Box = tuple[slice, slice]

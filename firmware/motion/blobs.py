@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware.capture.packets import TICKS_PER_S
+from firmware.capture.camera_output import TICKS_PER_S
 
 FORGET_90K = round(0.35 * TICKS_PER_S)
 """A blob that wasn't seen for so long is over."""

@@ -7,7 +7,7 @@ NumPy only.
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.capture.packets import LumaFrame
+from firmware.capture.camera_output import LumaFrame
 
 Floats = NDArray[np.float32]
 WIDTH = 160

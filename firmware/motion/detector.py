@@ -22,13 +22,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from firmware.capture.packets import TICKS_PER_S, LumaFrame
+from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
 from firmware.motion.areas import Areas
 from firmware.motion.background import Background
 from firmware.motion.blobs import Blob, Track, follow
 from firmware.motion.decimation import decimated
-from firmware.motion.light import Floats, is_light
+from firmware.motion.illumination import Floats, is_light
 
 SETTLE_S = 3.0
 """Quiet after the start, a gap, or another size, mask or set of zones."""

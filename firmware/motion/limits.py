@@ -6,7 +6,7 @@ it is compared with is computed anew only when something was learnt or when the 
 
 import numpy as np
 
-from firmware.motion.light import Bools, Floats, lit
+from firmware.motion.illumination import Bools, Floats, lit
 
 
 class Limits:

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
-from firmware.capture.packets import TICKS_PER_S, LumaFrame
+from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
+from firmware.outbox.publisher import Tell
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Motion
-from firmware.telling import Tell
 
 log = logging.getLogger(__name__)
 

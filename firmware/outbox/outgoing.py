@@ -21,7 +21,6 @@ from typing import Literal
 
 import msgspec
 
-from firmware.durable import write_atomic, write_atomic_pieces
 from firmware.errors import (
     PackageDamaged,
     PackageOfAnotherVersion,
@@ -32,6 +31,7 @@ from firmware.errors import (
 from firmware.outbox.bucket import Span
 from firmware.protocol.encoding import Document, Id, WireError, decode
 from firmware.protocol.events import MAX_PACKAGE_BYTES, PackageReady, UploadedPart
+from firmware.system.durable_files import write_atomic, write_atomic_pieces
 
 PART_BYTES = 8 * 1024 * 1024
 MAX_PARTS = 100

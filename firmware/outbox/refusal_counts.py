@@ -11,10 +11,10 @@ import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
-from firmware.clips.household_store import HouseholdStore
-from firmware.clock import Clock
 from firmware.protocol.custody import quarter_of
 from firmware.protocol.events import EventBody, RefusalsCounted
+from firmware.store.household import HouseholdStore
+from firmware.system.clock import Clock
 
 DAY_MS = 24 * 3600 * 1000
 TELL_FOR_MS = 13 * DAY_MS

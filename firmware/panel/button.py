@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.clock import Clock
 from firmware.panel.gpio import ButtonName, Gpio
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import contextlib
 import logging
 import threading
 
-from firmware.clock import Clock
 from firmware.panel.gpio import Output
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

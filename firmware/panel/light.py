@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from firmware.clock import Clock
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

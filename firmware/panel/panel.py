@@ -2,7 +2,7 @@
 
 A press chimes and lights at once, whatever the rest of the doorbell is doing: with no owner, no
 network, no camera, and while it is still enrolling. Who wants to know of presses says so by
-`listen`. A reset is only ordered here; `firmware.reset` does it.
+`listen`. A reset is only ordered here; `firmware.system.factory_reset` does it.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from firmware.clock import Clock
 from firmware.config import PanelConfig
 from firmware.panel.button import Button, Edge, Press, ServiceButton, board_uptime_s
 from firmware.panel.chime import Chime
@@ -21,7 +20,8 @@ from firmware.panel.gpio import Gpio, MockGpio, Output
 from firmware.panel.light import Light, LightState
 from firmware.panel.pins import load_pins
 from firmware.panel.presence import Presence
-from firmware.supervision import keep_running
+from firmware.system.clock import Clock
+from firmware.system.supervision import keep_running
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ warms up after power-on, nor once it has said "somebody" for so long that it mus
 what the camera sees counts alone.
 """
 
-from firmware.clock import Clock
 from firmware.panel.gpio import Gpio
+from firmware.system.clock import Clock
 
 SETTLE_S = 60.0
 """A common PIR (HC-SR501) needs up to a minute."""

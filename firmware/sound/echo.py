@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from firmware.sound.echo_livekit import find_livekit
+from firmware.sound.echo_reference import Played
 from firmware.sound.echo_speex import find_speex
 from firmware.sound.errors import SoundMissing
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
-from firmware.sound.played import Played
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-from firmware.sound.card import CardStream, SoundCard
+from firmware.sound.audio_device import CardStream, SoundCard
 from firmware.sound.echo import Echo
 from firmware.sound.errors import NO_CARD, NoSoundCard
 from firmware.sound.frames import (
@@ -22,10 +22,10 @@ from firmware.sound.frames import (
     SoundFrame,
     pts_90k_of_sample,
 )
-from firmware.sound.hub import SoundHub, SoundSubscription
-from firmware.sound.keeping import StreamKeeper
+from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.sound.sample_clock import SampleClock
-from firmware.sound.switch import MicrophoneSwitch
+from firmware.sound.sound_hub import SoundHub, SoundSubscription
+from firmware.sound.stream_keeper import StreamKeeper
 
 MicrophoneState = Literal["off", "on", "none"]
 

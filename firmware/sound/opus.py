@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from av import AudioFrame, CodecContext
 
-from firmware.clock import Clock
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SoundFeed
-from firmware.sound.hub import FrameQueue
 from firmware.sound.sample_clock import sample_index_of
+from firmware.sound.sound_hub import FrameQueue
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

@@ -15,13 +15,13 @@ import threading
 from collections import deque
 from functools import partial
 
-from firmware.clock import Clock
-from firmware.sound.card import CardStream, SoundCard
+from firmware.sound.audio_device import CardStream, SoundCard
+from firmware.sound.echo_reference import Played
 from firmware.sound.errors import NO_CARD, NoSoundCard
 from firmware.sound.frames import FRAME_BYTES, SAMPLE_RATE, SILENCE
-from firmware.sound.keeping import StreamKeeper
-from firmware.sound.played import Played
 from firmware.sound.sample_clock import YOUNG_JUMP_SAMPLES, SampleClock
+from firmware.sound.stream_keeper import StreamKeeper
+from firmware.system.clock import Clock
 
 START_FRAMES = 2
 MAX_FRAMES = 12

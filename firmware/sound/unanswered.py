@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 
 from firmware.sound.errors import SoundError
-from firmware.sound.replies import QuickReplies
+from firmware.sound.quick_replies import QuickReplies
 
 log = logging.getLogger(__name__)
 

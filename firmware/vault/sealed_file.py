@@ -27,7 +27,6 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from firmware.durable import sync_folder
 from firmware.errors import VaultError
 from firmware.protocol.encoding import (
     Digest,
@@ -41,6 +40,7 @@ from firmware.protocol.encoding import (
     unb64u,
 )
 from firmware.protocol.sealing import open_sealed, seal_to
+from firmware.system.durable_files import sync_folder
 from firmware.vault import storage_key
 from firmware.vault.storage_key import StorageKey
 

@@ -15,8 +15,8 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
-from firmware.durable import sync_folder, write_atomic
 from firmware.errors import StoreError, VaultError
+from firmware.system.durable_files import sync_folder, write_atomic
 
 log = logging.getLogger(__name__)
 

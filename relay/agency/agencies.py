@@ -28,7 +28,7 @@ from firmware.protocol.requests import (
 )
 from relay.agency.keys import OfficerFile
 from relay.agency.register import RegisterView, RelayRegister
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import people, requests
 from relay.store.database import Database

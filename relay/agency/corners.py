@@ -5,7 +5,7 @@
     59.34, 18.03
 
 An empty line begins another shape. The browser's search reads a place by the same rule
-(relay/web/static/js/map/typed_place.js). Closed by itself, then judged as GeoJSON is.
+(relay/web/static/js/map/place_parser.js). Closed by itself, then judged as GeoJSON is.
 """
 
 import re

@@ -10,11 +10,11 @@ from firmware.protocol.encoding import MISLEADING, WireError, decode, sha256_hex
 from firmware.protocol.register.administering import parse_agreement
 from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.replay import Register
+from relay.agency.agreement_size import check_fits
 from relay.agency.errors import OnboardingRefused
-from relay.agency.fitting import check_fits
 from relay.agency.jurisdiction import check_cells
 from relay.agency.keys import AgencyEnrolment
-from relay.agency.merging import check_own_merging
+from relay.agency.merged_cells import check_own_merging
 
 MAX_ENROLMENT_BYTES = 400 * 1024
 _MARKUP = re.compile(r"<\s*(?:!doctype|html|svg|script|iframe|\?xml)\b", re.IGNORECASE)

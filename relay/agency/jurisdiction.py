@@ -14,9 +14,9 @@ from itertools import pairwise
 from math import cos, radians
 
 from firmware.protocol.register.entries import MAX_CELLS
+from relay.agency.agreement_size import CELL_KM2, FITTING_CELLS, too_large
 from relay.agency.corners import read_corners
 from relay.agency.errors import AreaRefused
-from relay.agency.fitting import CELL_KM2, FITTING_CELLS, too_large
 from relay.agency.geojson import MAX_AREA_BYTES, Polygon, read_polygons, too_many_bytes
 from relay.map.cells import NoInside, area_km2, cells_inside, centre_of, is_cell, unroll
 

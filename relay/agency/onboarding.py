@@ -23,15 +23,22 @@ from firmware.protocol.encoding import AgencyId, Line, WireError, decode, new_id
 from firmware.protocol.register.entries import Agreement
 from relay.agency.addresses import check_official, domain_of, read_address
 from relay.agency.agreement_versions import Difference, compare
-from relay.agency.cases import Case, counts_from, digest_of, proposed_of, signers, why_void
 from relay.agency.changes import ChangeRefused, ProposedChange, join_signatures, propose_agreement
 from relay.agency.enrolments import MAX_ENROLMENT_BYTES, read_enrolment
 from relay.agency.errors import OnboardingRefused
 from relay.agency.keys import AgencyEnrolment
-from relay.agency.merging import MergedOtherwise, merged_otherwise
+from relay.agency.merged_cells import MergedOtherwise, merged_otherwise
+from relay.agency.onboarding_status import (
+    Case,
+    counts_from,
+    digest_of,
+    proposed_of,
+    signers,
+    why_void,
+)
 from relay.agency.register import RegisterRefused, RegisterView, RelayRegister
-from relay.allowances import Allowances, AskedTooOften, Rate
-from relay.clock import Clock
+from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.clock import Clock
 from relay.mail import Letter, Mailer, MailUnavailable
 from relay.store import agency_settings, onboardings, requests
 from relay.store.agency_settings import AgencySettings

@@ -13,12 +13,12 @@ from typing import Protocol
 
 from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
 from firmware.protocol.register.replay import Register
-from relay.agency.replaying import Replaying
-from relay.clock import Clock
+from relay.agency.register_replay import Replaying
+from relay.base.clock import Clock
 from relay.custody.logs import LogName
 from relay.errors import RelayError
+from relay.store.cache_file import SavedFile
 from relay.store.database import Database, Transaction
-from relay.store.saved_file import SavedFile
 
 LOG: LogName = "register"
 
@@ -55,8 +55,8 @@ class RegisterLog(RegisterEntries, Protocol):
 class RegisterView:
     """The register at one moment: its state, and what of it may be counted on.
 
-    Requests are in `register` only (relay/request/published.py reads them): every page takes a
-    view, and there are many.
+    Requests are in `register` only (relay/request/published_requests.py reads them): every page
+    takes a view, and there are many.
     """
 
     register: Register

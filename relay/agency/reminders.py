@@ -15,7 +15,7 @@ from typing import Protocol
 from firmware.protocol.register.entries import Agreement
 from relay.agency.agencies import Agencies, certified_until_ms, standing_of
 from relay.agency.register import RegisterView
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.mail import Letter, Mailer, MailUnavailable
 from relay.store import onboardings
 from relay.store.database import Database

@@ -7,9 +7,9 @@ anything: it only closes. Where colleagues' mail is, the relay's administrators 
 from dataclasses import replace
 from typing import Literal
 
-from relay.clock import Clock
+from relay.base.clock import Clock
+from relay.base.networks import is_inside, parse_network
 from relay.errors import RelayError
-from relay.networks import is_inside, parse_network
 from relay.store import agency_settings
 from relay.store.agency_settings import AgencySettings
 from relay.store.database import Database

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 
-from relay.allowances import charge
 from relay.api.errors import ApiError, not_found
 from relay.api.services import ApiServices
+from relay.base.allowances import charge
 from relay.people.callers import Caller, caller_of
 from relay.store.people import Account
 from relay.store.sessions import Session

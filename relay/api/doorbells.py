@@ -8,11 +8,11 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from firmware.protocol.commands import SealedStatement
-from relay.allowances import AskedTooOften
 from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
 from relay.api.ids import BrowserId
 from relay.api.stream import Audience, event_object, health_object, is_for_browser, stream
+from relay.base.allowances import AskedTooOften
 from relay.store import commands, events, people, thumbnails
 
 router = APIRouter()

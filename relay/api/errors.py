@@ -6,7 +6,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from firmware.protocol.encoding import WireError
-from relay.allowances import AskedTooOften
+from relay.base.allowances import AskedTooOften
+from relay.base.request_ids import current
 from relay.errors import (
     BusUnavailable,
     CommandUnanswered,
@@ -18,7 +19,6 @@ from relay.live.signalling import LiveRefused
 from relay.notify.push_endpoints import EndpointRefused, EndpointUnresolved
 from relay.people.errors import SignInRefused
 from relay.people.pairing import PairingRefused
-from relay.request_ids import current
 
 
 class ApiError(Exception):

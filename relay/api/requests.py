@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from relay.agency.agencies import Agency, public_agency
 from relay.api.auth import Owner, Services
 from relay.api.errors import not_found
-from relay.request.published import PublishedRequest
+from relay.request.published_requests import PublishedRequest
 
 router = APIRouter()
 

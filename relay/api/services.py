@@ -1,11 +1,11 @@
-"""What the API is built from; relay/app.py puts it together."""
+"""What the API is built from; relay/app/relay.py puts it together."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.protocol.commands import SealedStatement
 from relay.agency.agencies import Agencies
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.evidence.delivery import Delivery
 from relay.live.signalling import Signalling
 from relay.notify.hub import Hub
@@ -16,7 +16,7 @@ from relay.people.passkeys import Site
 from relay.people.reads import Reads
 from relay.people.sessions import Sessions
 from relay.people.viewers import ViewerTokens
-from relay.request.desk import Desk
+from relay.request.service import Desk
 from relay.store.database import Database
 
 

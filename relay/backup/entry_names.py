@@ -34,7 +34,7 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.requests import parse_request
-from relay.custody.happenings import outcome_key
+from relay.custody.entries import outcome_key
 from relay.custody.slots import SLOT_DIGITS
 from relay.store.packages import Package
 

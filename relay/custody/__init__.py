@@ -5,5 +5,6 @@
 
 Log first, then act. Nothing here decides what may be logged: the register's rules are
 protocol/register's, and what a doorbell or an agency does is theirs. The relay can't lie with these
-logs without its being seen (relay/monitor): that, and not its good will, is what they are for.
+logs without its being seen (relay/tools/monitor): that, and not its good will, is what they are
+for.
 """

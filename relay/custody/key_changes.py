@@ -7,8 +7,8 @@ import logging
 
 from firmware.protocol.custody import CustodyLeaf, KeyChangedLeaf
 from firmware.protocol.events import KeyChangeCommitted
-from relay.allowances import Allowances, AskedTooOften, Rate
-from relay.clock import Clock
+from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.clock import Clock
 from relay.custody.logs import LogEntries
 from relay.store.database import Transaction
 

@@ -25,13 +25,13 @@ from firmware.protocol.register.facts import Stamps
 from firmware.protocol.tlog.merkle import leaf_hash
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.tiles import MAX_ENTRY_BYTES
+from relay.custody.cosigned_times import Stamping
 from relay.custody.errors import KeyTaken, LogUnavailable
-from relay.custody.stamping import Stamping
-from relay.custody.writer import LogWriter, Published
+from relay.custody.sequencer import LogWriter, Published
 from relay.store import logs
+from relay.store.cache_file import SavedFile
 from relay.store.database import Database, Transaction
 from relay.store.logs import Head
-from relay.store.saved_file import SavedFile
 
 LogName = Literal["register", "custody"]
 LOGS: tuple[LogName, ...] = ("register", "custody")

@@ -9,8 +9,8 @@ from collections import Counter
 
 from firmware.protocol.custody import CustodyLeaf, RefusalsLeaf
 from firmware.protocol.events import RefusalsCounted
-from relay.clock import Clock
-from relay.custody.happenings import quarter_end_ms
+from relay.base.clock import Clock
+from relay.custody.entries import quarter_end_ms
 from relay.custody.logs import LogEntries
 from relay.store import custody
 from relay.store import logs as rows

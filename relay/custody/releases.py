@@ -10,9 +10,9 @@ import logging
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
-from relay.allowances import Allowances, AskedTooOften, Rate
-from relay.clock import Clock
-from relay.custody.happenings import batch_end_ms
+from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.clock import Clock
+from relay.custody.entries import batch_end_ms
 from relay.custody.logs import Logs, Pending
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands

@@ -18,7 +18,7 @@ from firmware.protocol.custody import slot_entry, slot_leaf_hash
 from firmware.protocol.encoding import b64u
 from firmware.protocol.events import SlotCommitted
 from firmware.protocol.tlog.merkle import Tree
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands

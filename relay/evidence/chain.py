@@ -12,7 +12,7 @@ from typing import Literal
 
 from firmware.protocol.custody import DeletionAnswer
 from firmware.protocol.encoding import decode
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.request.batches import shown_ms
 from relay.store import chains, custody, logs, packages
 from relay.store.chains import PlacedEntry

@@ -6,9 +6,9 @@ An answer needs no login: it is signed by the agency's own key, and goes into th
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import unb64u
 from relay.agency.agencies import Agencies
-from relay.clock import Clock
+from relay.base.clock import Clock
+from relay.custody.entries import Happenings
 from relay.custody.errors import LogError
-from relay.custody.happenings import Happenings
 from relay.store import custody, packages
 from relay.store.custody import Deletion
 from relay.store.database import Database

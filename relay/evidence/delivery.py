@@ -9,7 +9,7 @@ What is public of it (relay/custody) is logged before it is done.
 
 Each event may come again: what is done stays done, and a ticket that got lost is written anew. The
 doorbell keeps its package until PackageArrived, so that an upload that the bucket lost or that ran
-out begins anew. What happens without an event is in relay/evidence/sweeping.py.
+out begins anew. What happens without an event is in relay/evidence/sweeper.py.
 """
 
 import logging
@@ -19,8 +19,8 @@ from typing import Protocol
 
 from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.events import PackageReady, PackageUploaded, PackageWithdrawn, UploadedPart
-from relay.clock import Clock
-from relay.custody.happenings import Record
+from relay.base.clock import Clock
+from relay.custody.entries import Record
 from relay.errors import RelayError, UploadLost
 from relay.store import packages, requests
 from relay.store.database import Database, Transaction

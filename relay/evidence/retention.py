@@ -7,7 +7,7 @@ the page does. What nobody has fetched the relay erases by itself (R19), within 
 from dataclasses import dataclass
 from typing import Literal
 
-from relay.evidence.sweeping import UNOPENED_LIFE_MS
+from relay.evidence.sweeper import UNOPENED_LIFE_MS
 
 DAY_MS = 24 * 3600 * 1000
 

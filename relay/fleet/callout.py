@@ -20,7 +20,7 @@ from cryptography import x509
 
 from firmware.protocol.encoding import DEVICE_ID_PATTERN, b64u, new_id
 from firmware.protocol.topics import UP_KINDS, subject
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.fleet.broker_keys import public_key, sign
 from relay.fleet.ca import Authority, common_name
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, SealedStatement
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
-from relay.allowances import AskedTooOften
+from relay.base.allowances import AskedTooOften
+from relay.base.clock import Clock
 from relay.bus import Bus
-from relay.clock import Clock
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
-from relay.fleet.told import parse_told
+from relay.fleet.message_parser import parse_told
 from relay.store import commands, fleet
 from relay.store.database import Database, Transaction
 

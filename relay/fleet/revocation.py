@@ -11,8 +11,8 @@ import asyncio
 import contextlib
 import logging
 
+from relay.base.clock import Clock
 from relay.bus import Bus
-from relay.clock import Clock
 from relay.errors import BusUnavailable, UnknownDoorbell
 from relay.store import fleet
 from relay.store.database import Database

@@ -5,7 +5,7 @@
 
 Thumbnails, pushes and what is for the log are committed and receipted like the others, but don't
 become rows among the events, have no hooks, and the hub hears only of a picture, and of the notes
-in a slot (relay/ingest/carrying.py).
+in a slot (relay/ingest/carried_events.py).
 
 Invariants: an event is committed once, whatever is sent twice; a receipt is only for what is
 committed; a message is acknowledged after all that, so a relay that dies in between gets it
@@ -24,14 +24,14 @@ from typing import Protocol
 from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.events import Event
+from relay.base.clock import Clock
 from relay.bus import Bus, Delivery
-from relay.clock import Clock
 from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
-from relay.fleet.told import parse_told
-from relay.ingest.carrying import NOTHING, Carried, Custody, NoCustody, carry, is_carried
-from relay.ingest.order import EventOrder
-from relay.store import carried, events, fleet
+from relay.fleet.message_parser import parse_told
+from relay.ingest.carried_events import NOTHING, Carried, Custody, NoCustody, carry, is_carried
+from relay.ingest.event_order import EventOrder
+from relay.store import carried_events, events, fleet
 from relay.store.database import Database, Transaction
 from relay.store.events import EventRow
 from relay.store.push import PushRow
@@ -180,7 +180,7 @@ class EventIngest:
         result = _Sorted()
         async with self._database.begin() as tx:
             ids = [item.event.id for item in told]
-            known = _Known(await events.known(tx, ids), await carried.known(tx, ids))
+            known = _Known(await events.known(tx, ids), await carried_events.known(tx, ids))
             last_seqs = {bell.device: bell.last_seq for bell in await fleet.list_active(tx)}
             for item in sorted(told, key=lambda item: (item.event.device, item.event.seq)):
                 event = item.event

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import Status
+from relay.base.clock import Clock
 from relay.bus import Bus, Delivery
-from relay.clock import Clock
 from relay.errors import BusUnavailable
-from relay.fleet.told import parse_told
+from relay.fleet.message_parser import parse_told
 from relay.ingest.events import BROKER_AWAY_S
 from relay.ingest.health import is_news
 from relay.store import fleet, health

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from firmware.protocol.commands import IceServer
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.config_live import LiveConfig
 from relay.errors import ConfigError
 

@@ -20,8 +20,8 @@ from firmware.protocol.commands import (
     SealedOrder,
 )
 from firmware.protocol.live import SignedLive
-from relay.allowances import Allowances, Rate
-from relay.clock import Clock
+from relay.base.allowances import Allowances, Rate
+from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.live.ice import Ice, IceServers
 

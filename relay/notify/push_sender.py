@@ -11,7 +11,7 @@ from typing import Literal
 
 import httpx2
 
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.notify.push_endpoints import (
     Address,
     Endpoint,

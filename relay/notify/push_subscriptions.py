@@ -4,8 +4,8 @@ A subscription belongs to an account and a browser together: who names somebody 
 gets nothing of theirs and takes nothing from them. It counts for every doorbell of the account.
 """
 
-from relay.allowances import Allowances, Rate
-from relay.clock import Clock
+from relay.base.allowances import Allowances, Rate
+from relay.base.clock import Clock
 from relay.notify.push_endpoints import EndpointRefused, Endpoints
 from relay.notify.push_key import PushKey
 from relay.store import push

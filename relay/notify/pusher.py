@@ -17,7 +17,7 @@ from typing import Protocol
 from weakref import WeakValueDictionary
 
 from firmware.protocol.encoding import WireError, b64u, unb64u
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.notify.push_sender import Outcome
 from relay.store import push
 from relay.store.database import Database

@@ -1,6 +1,6 @@
 """Web Push, put together: who is subscribed, and the way of messages to push services."""
 
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.config import Config
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey

@@ -6,20 +6,20 @@
 import { forgetAccount, loadAccount, saveAccount } from "./account.js";
 import { Relay, Unreachable } from "./api.js";
 import { fill, h, mark, skeleton } from "./dom.js";
-import { whenOf } from "./happenings.js";
+import { whenOf } from "./event_groups.js";
 import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
-import { Installed } from "./installed.js";
-import { leave } from "./leaving.js";
-import { LiveReady } from "./live_ready.js";
+import { Installed } from "./worker_registration.js";
+import { leave } from "./sign_out.js";
+import { LiveReady } from "./live_prefetch.js";
 import { Pictures } from "./pictures.js";
 import { NotLoaded, fetchAhead, viewOf, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
-import { notLoaded } from "./views/not_loaded.js";
+import { notLoaded } from "./views/load_error.js";
 import { noPicture, problem } from "./views/parts.js";
-import { forgetBook } from "./worker_book.js";
+import { forgetBook } from "./worker_store.js";
 
 /** @typedef {{demo_passkeys: boolean, owner_origin: string, owner_rp_id: string, relay_name: string, example_town?: string}} RelayConfig (`example_town`: the name of an invented town's logs) */
 /** @typedef {import("./account.js").Owner} Owner */
@@ -206,7 +206,7 @@ class App {
     );
   }
 
-  /** Once, and not again: it may be ignored like any other. @param {import("./decided.js").Match} match */
+  /** Once, and not again: it may be ignored like any other. @param {import("./decision_notes.js").Match} match */
   #tellEmergency({ request_id, agency_name, is_example }) {
     const link = h("a", { href: `#/requests/${request_id}` }, t("requests.read"));
     const close = h("button", { class: "quiet", onclick: () => fill(element("asked")) }, t("banner.close"));
@@ -216,7 +216,7 @@ class App {
 
   /** @param {Event} pressed */
   #announce(pressed) {
-    const told = /** @type {import("./happenings.js").Told} */ (/** @type {CustomEvent} */ (pressed).detail);
+    const told = /** @type {import("./event_groups.js").Told} */ (/** @type {CustomEvent} */ (pressed).detail);
     const text = t("door.announce", { time: timeText(whenOf(told).ms, "clock") });
     const { body } = told.event;
     const why = body.type === "pressed" && body.camera !== "working" && ` ${noPicture(body.camera)}`;

@@ -5,7 +5,7 @@
 import { isFirstTime } from "./account.js";
 import { nowMs } from "./town_time.js";
 
-/** @typedef {import("./decided.js").Match} Match */
+/** @typedef {import("./decision_notes.js").Match} Match */
 /** @typedef {import("./household.js").Household} Household */
 
 /** One that was told longer ago is read in the list, and not called for. */

@@ -7,9 +7,9 @@
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
-import { matchKey, matchesIn } from "./decided.js";
-import { byTime, dateAnew, firstTold, lastSeq, newestTellings, startOf } from "./happenings.js";
-import { NoteBook } from "./note_book.js";
+import { matchKey, matchesIn } from "./decision_notes.js";
+import { byTime, dateAnew, firstTold, lastSeq, newestTellings, startOf } from "./event_groups.js";
+import { NoteBook } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
@@ -19,7 +19,7 @@ import { openNote } from "./vendor/protocol/notes.js";
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
-/** @typedef {import("./happenings.js").Told} Told */
+/** @typedef {import("./event_groups.js").Told} Told */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
 /** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: Told[]}} Doorbell `troubles` were open when it was loaded */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */

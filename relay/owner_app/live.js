@@ -22,7 +22,7 @@ import {
 /** How long candidates are collected before they are sent, several at once. */
 const TRICKLE_MS = 60;
 
-/** @typedef {import("./live_ready.js").Call} Call */
+/** @typedef {import("./live_prefetch.js").Call} Call */
 /** @typedef {import("./vendor/protocol/documents.js").LiveAnswer} LiveAnswer */
 /** @typedef {"asking" | "connecting" | "connected" | "shaky" | "lost" | "hung_up" | "closed"} LiveState `closed` comes last, always */
 

@@ -1,11 +1,11 @@
 /**
  * The data channel "control" of a live session: what is wished, and how things stand.
  *
- * The doorbell's words there are in firmware/live/control.py. What it says is read strictly: a
+ * The doorbell's words there are in firmware/live/control_channel.py. What it says is read strictly: a
  * message that isn't one of its words is left out.
  * @module
  */
-import { isCount, isText, jsonOf } from "./said.js";
+import { isCount, isText, jsonOf } from "./channel_json.js";
 
 /** @typedef {{name: string, browser: string, since_ms: number, is_you: boolean}} Watcher */
 /** @typedef {"main" | "small" | "key_frames" | "clip" | "none"} Stream */

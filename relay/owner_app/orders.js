@@ -8,8 +8,8 @@ import { sealOrder, signLive } from "./vendor/protocol/live.js";
 
 /** @typedef {import("./api.js").Relay} Relay */
 /** @typedef {import("./vendor/protocol/documents.js").OrderBody} OrderBody */
-/** @typedef {import("./worker_book.js").BrowserHere} BrowserHere */
-/** @typedef {import("./worker_book.js").KnownDoorbell} KnownDoorbell */
+/** @typedef {import("./worker_store.js").BrowserHere} BrowserHere */
+/** @typedef {import("./worker_store.js").KnownDoorbell} KnownDoorbell */
 
 /** The doorbell's own key isn't known here: the relay could read what is told to it. */
 export class NoOwnWord extends Error {}

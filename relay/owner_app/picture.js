@@ -7,7 +7,7 @@ import { WireError, unb64u } from "./vendor/protocol/encoding.js";
 import { openThumbnail } from "./vendor/protocol/thumbnails.js";
 
 /** @typedef {import("./api.js").Relay} Relay */
-/** @typedef {import("./worker_book.js").BrowserHere} BrowserHere */
+/** @typedef {import("./worker_store.js").BrowserHere} BrowserHere */
 
 /**
  * Fetches and opens one picture; ApiError `not_found` if there is none for this browser, WireError

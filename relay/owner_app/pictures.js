@@ -5,13 +5,13 @@
  */
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
-import { whenOf } from "./happenings.js";
+import { whenOf } from "./event_groups.js";
 import { fetchPicture } from "./picture.js";
 import { trustedKeys } from "./trust.js";
 import { WireError } from "./vendor/protocol/encoding.js";
 
 /** @typedef {import("./household.js").Household} Household */
-/** @typedef {import("./happenings.js").Told} Told */
+/** @typedef {import("./event_groups.js").Told} Told */
 /** @typedef {{state: "shown", url: string, takenMs: number, ageMs: number} | {state: "not_for_us" | "altered"}} Picture */
 /** @typedef {{fetched?: typeof fetchPicture, browser?: typeof thisBrowser, trusted?: typeof trustedKeys}} Sources where things come from, in tests */
 

@@ -5,14 +5,14 @@
  */
 import { NoOwnWord, sendOrder } from "./orders.js";
 import { b64u, unb64u } from "./vendor/protocol/encoding.js";
-import { browserOf, forgetPush, readBook, readPush, relayOf, writePush } from "./worker_book.js";
+import { browserOf, forgetPush, readBook, readPush, relayOf, writePush } from "./worker_store.js";
 
 /** @typedef {import("./api.js").Relay} Relay */
 /** @typedef {import("./vendor/protocol/documents.js").SetPush} SetPush */
-/** @typedef {import("./worker_book.js").BrowserHere} BrowserHere */
-/** @typedef {import("./worker_book.js").KnownDoorbell} KnownDoorbell */
-/** @typedef {import("./worker_book.js").PushChoice} PushChoice */
-/** @typedef {import("./worker_book.js").PushState} PushState */
+/** @typedef {import("./worker_store.js").BrowserHere} BrowserHere */
+/** @typedef {import("./worker_store.js").KnownDoorbell} KnownDoorbell */
+/** @typedef {import("./worker_store.js").PushChoice} PushChoice */
+/** @typedef {import("./worker_store.js").PushState} PushState */
 /** @typedef {{relay: Relay, registration: ServiceWorkerRegistration, browser: BrowserHere, doorbells: KnownDoorbell[]}} PushParties */
 /** @typedef {{doorbell: KnownDoorbell, error: unknown}} Missed a doorbell that couldn't be told */
 

@@ -8,7 +8,7 @@ import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./household.js").Doorbell} Doorbell */
-/** @typedef {import("./happenings.js").Told} Told */
+/** @typedef {import("./event_groups.js").Told} Told */
 /** @typedef {{as_of_ms: number, doorbells: Doorbell[], tolds: Told[]}} Snapshot */
 
 const MOST_EVENTS = 80;

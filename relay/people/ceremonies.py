@@ -12,7 +12,7 @@ from typing import Any
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import Assertion, PasskeyKey
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.people.callers import NOBODY, Caller
 from relay.people.errors import SignInRefused
 from relay.people.lockout import Lockout

@@ -8,9 +8,9 @@ other accounts. Kept in memory by each replica, in bounds, like every allowance.
 import math
 from dataclasses import dataclass
 
-from relay.allowances import MAX_REMEMBERED, AskedTooOften
-from relay.clock import Clock
-from relay.networks import stranger
+from relay.base.allowances import MAX_REMEMBERED, AskedTooOften
+from relay.base.clock import Clock
+from relay.base.networks import stranger
 
 FREE_FAILURES = 3
 FIRST_WAIT_S = 2

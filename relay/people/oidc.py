@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from firmware.protocol.encoding import new_id
-from relay.clock import Clock, SystemClock
+from relay.base.clock import Clock, SystemClock
 from relay.config_people import OidcConfig
 from relay.people.callers import NOBODY, Caller
 from relay.people.ceremonies import checked_name

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import new_id
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.people.callers import NOBODY, Caller
 from relay.people.errors import SignInRefused
 from relay.people.oidc import (

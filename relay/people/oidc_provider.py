@@ -23,7 +23,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.config_people import OidcConfig
 from relay.people.errors import SignInRefused
 

@@ -10,7 +10,7 @@ from typing import TypeGuard
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.events import OwnerGone, Paired, PairingAnswer
 from firmware.protocol.grants import OwnerKeys
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import events, fleet, people, push, routing, viewers
 from relay.store.database import Database, Transaction

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from firmware.protocol.encoding import new_id
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import people, reads
 from relay.store.database import Database, Transaction

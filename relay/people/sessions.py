@@ -5,8 +5,8 @@ it; a suspended account has none. An agency may say from where its officers come
 sessions each may have: the one that was unused for longest makes room.
 """
 
-from relay.clock import Clock
-from relay.networks import is_inside
+from relay.base.clock import Clock
+from relay.base.networks import is_inside
 from relay.people.callers import NOBODY, Caller
 from relay.people.errors import SignInRefused
 from relay.people.secrets import hash_of, new_secret

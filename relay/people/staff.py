@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.passkeys import PasskeyKey
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.people.ceremonies import passkey_of
 from relay.people.invitations import invite_officer

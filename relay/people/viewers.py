@@ -6,7 +6,7 @@ the session key that the owner enrolled at the doorbell, which never leaves the 
 
 from dataclasses import dataclass
 
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.people.secrets import hash_of, new_secret
 from relay.store import viewers
 from relay.store.database import Database

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from relay.agency.agencies import Agency, agency_of
-from relay.record.record import RecordView
+from relay.record.public_record import RecordView
 
 
 def find_agency(view: RecordView, agency_id: str) -> Agency | None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from relay.record.figures import AgencyFigures, Figure
 from relay.record.rows import EntryRow
-from relay.request.published import PublishedRequest
+from relay.request.published_requests import PublishedRequest
 
 Value = str | int | float | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 Row = Mapping[str, Value]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from relay.record.exports import time_text
-from relay.request.published import PublishedRequest
+from relay.request.published_requests import PublishedRequest
 
 ATOM = "http://www.w3.org/2005/Atom"
 MEDIA_TYPE = "application/atom+xml"

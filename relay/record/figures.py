@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from firmware.protocol.custody import quarter_of
-from relay.record.book import Band, Deletion
-from relay.record.record import RecordView
-from relay.record.requests import STATES, RequestTally, tally_requests
+from relay.record.projection import Band, Deletion
+from relay.record.public_record import RecordView
+from relay.record.request_search import STATES, RequestTally, tally_requests
 from relay.record.rows import EntryRow, Kind
-from relay.request.published import PublishedState
+from relay.request.published_requests import PublishedState
 
 MAX_QUARTERS = 40
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from relay.record.exports import Value
-from relay.record.record import RecordView
+from relay.record.public_record import RecordView
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ again there. Upheld, the refusal stands. That it was refused stays in the regist
 from typing import Literal
 
 from firmware.protocol.encoding import new_id
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.request.moderation import parse_words
 from relay.request.rules import RequestRefused
 from relay.store import moderation, requests

@@ -13,7 +13,7 @@ import msgspec
 
 from firmware.protocol.encoding import Document, decode, new_id
 from firmware.protocol.requests import EvidenceRequest
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.errors import RelayError
 from relay.store import drafts
 from relay.store.database import Database, Transaction

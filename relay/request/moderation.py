@@ -17,7 +17,7 @@ from firmware.protocol.encoding import TEXT_PATTERN, WireError, new_id
 from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
 from relay.agency.changes import printable
 from relay.agency.register import RegisterDesk
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.request.rules import RequestRefused
 from relay.store import moderation, requests
 from relay.store.database import Database, Transaction

@@ -24,8 +24,8 @@ from firmware.protocol.outcomes import (
 from firmware.protocol.register.records import RequestRecord
 from relay.agency.agencies import standing_of
 from relay.agency.register import RegisterView, RelayRegister
-from relay.clock import Clock
-from relay.custody.happenings import Happenings
+from relay.base.clock import Clock
+from relay.custody.entries import Happenings
 from relay.request.rules import RequestRefused, another_certificate
 from relay.store import outcomes, packages
 from relay.store.database import Database, Transaction

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, select, update
 
 from relay.errors import SchemaTooNew, SchemaTooOld, StoreError
-from relay.store.portal_steps import TO_VERSION_6
+from relay.store.portal_migration import TO_VERSION_6
 from relay.store.schema import SCHEMA_VERSION, metadata, schema_version
 
 STEPS: Final[Mapping[int, Sequence[str]]] = {

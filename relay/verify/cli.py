@@ -16,9 +16,9 @@ from pathlib import Path
 from firmware.protocol.encoding import WireError
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Exit
+from relay.verify.document_reader import CLIP_NAME
 from relay.verify.errors import AlteredPackage, UnreadablePackage
-from relay.verify.papers import CLIP_NAME
-from relay.verify.reading import (
+from relay.verify.file_reader import (
     read_agreement,
     read_evidence,
     read_folder,
@@ -27,9 +27,9 @@ from relay.verify.reading import (
     read_small,
 )
 from relay.verify.report import Given, Report, check_evidence
+from relay.verify.report_text import json_of, lines_of
 from relay.verify.saved_page import write_saved_page
 from relay.verify.trim import trim
-from relay.verify.words import json_of, lines_of
 
 NAME = "doorward-verify"
 

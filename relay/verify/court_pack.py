@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from firmware.protocol.encoding import sha256_hex
 from relay.verify.checks import Exit, Result
 from relay.verify.court_layout import Pack
-from relay.verify.court_words import (
+from relay.verify.court_texts import (
     CERTIFICATE,
     GLOSSARY,
     LIMITS,
@@ -18,11 +18,11 @@ from relay.verify.court_words import (
     REPEAT,
     REPEAT_COMMANDS,
 )
+from relay.verify.document_reader import clip_numbers
 from relay.verify.facts import PER_SECOND_90K, facts_of, picture_moment
-from relay.verify.papers import clip_numbers
 from relay.verify.recordings import Recording
 from relay.verify.report import Report
-from relay.verify.words import asked, granted, words_of
+from relay.verify.report_text import asked, granted, words_of
 
 TITLE = "Evidence from a doorbell"
 

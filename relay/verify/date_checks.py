@@ -22,8 +22,8 @@ from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_note
+from relay.verify.document_reader import Files, document_of, manifest_unverified, released_of
 from relay.verify.errors import NotCheckable
-from relay.verify.papers import Files, document_of, manifest_unverified, released_of
 from relay.verify.wall_time import moment
 
 SKEW_MS = 2 * 60_000

@@ -37,8 +37,7 @@ from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.proof import parse_proof
 from firmware.protocol.tlog.signed_note import parse_note
 from relay.verify.agency_key import KnownAgency, check_agreement
-from relay.verify.errors import NotCheckable
-from relay.verify.papers import (
+from relay.verify.document_reader import (
     Files,
     clip_numbers,
     document_of,
@@ -49,6 +48,7 @@ from relay.verify.papers import (
     signed_request,
     statement_unverified,
 )
+from relay.verify.errors import NotCheckable
 from relay.verify.wall_time import moment
 
 RELEASE, REGISTER = "release.json", "register.json"

@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.nal_units import split_length_prefixed
-from relay.verify.boxes import boxes, first, only
+from relay.verify.mp4_boxes import boxes, first, only
 
 CLOCK_HZ = 90_000
 MAX_SAMPLES = 200_000

@@ -6,8 +6,8 @@ isn't named, or named and not there.
 """
 
 from firmware.protocol.encoding import WireError
-from relay.verify.boxes import boxes
-from relay.verify.papers import Files, file_of, released_of, trimmed_part
+from relay.verify.document_reader import Files, file_of, released_of, trimmed_part
+from relay.verify.mp4_boxes import boxes
 from relay.verify.recordings import TRIMMED
 
 C2PA_BOX = bytes.fromhex("d8fec3d61b0e483c92975828877ec481")

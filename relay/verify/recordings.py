@@ -14,9 +14,8 @@ from firmware.protocol.released_part import (
     part_within,
     spans_within,
 )
-from relay.verify.mp4 import ClipUnit, access_units, sound_units
-from relay.verify.mp4_writer import plain_mp4
-from relay.verify.papers import (
+from relay.verify.display_checks import check_shown
+from relay.verify.document_reader import (
     Files,
     device_certificate,
     file_of,
@@ -26,7 +25,8 @@ from relay.verify.papers import (
     terms_unverified,
     trimmed_part,
 )
-from relay.verify.shown import check_shown
+from relay.verify.mp4 import ClipUnit, access_units, sound_units
+from relay.verify.mp4_writer import plain_mp4
 
 TRIMMED = "none: trimmed after the release"
 """What a trim says of C2PA: its claim went with the bytes that it was over."""

@@ -9,11 +9,10 @@ from firmware.protocol.footage import ClipManifest
 from firmware.protocol.grants import Statement
 from firmware.protocol.requests import EvidenceRequest
 from firmware.protocol.tlog.policy import Policy
-from relay.verify import date_checks, log_checks, paper_checks, recordings
+from relay.verify import date_checks, document_checks, log_checks, recordings
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Check, Exit, Result, exit_code_of, run
-from relay.verify.evidence import Evidence
-from relay.verify.papers import (
+from relay.verify.document_reader import (
     Files,
     clip_numbers,
     device_certificate,
@@ -23,6 +22,7 @@ from relay.verify.papers import (
     terms_unverified,
     trimmed_part,
 )
+from relay.verify.evidence import Evidence
 from relay.verify.provenance import check_provenance
 from relay.verify.recordings import Recording
 
@@ -114,32 +114,32 @@ def _paper_checks(
         run(
             Exit.PACKAGE,
             "every file is, to the last byte, the one that the doorbell packed",
-            lambda: paper_checks.check_files(evidence, trimmed),
+            lambda: document_checks.check_files(evidence, trimmed),
         ),
         run(
             Exit.DEVICE,
             "the certificate is of the doorbell that the grant names",
-            lambda: paper_checks.check_device(files),
+            lambda: document_checks.check_device(files),
         ),
         run(
             Exit.DEVICE,
             "the fleet issued the doorbell's certificate",
-            lambda: paper_checks.check_fleet(files, fleet_ca),
+            lambda: document_checks.check_fleet(files, fleet_ca),
         ),
         run(
             Exit.REQUEST,
             "two officers of the agency signed the request",
-            lambda: paper_checks.check_request(files, agency),
+            lambda: document_checks.check_request(files, agency),
         ),
         run(
             Exit.GRANT,
             "the owner's passkey signed the grant, for this request and agency",
-            lambda: paper_checks.check_grant(evidence, agency),
+            lambda: document_checks.check_grant(evidence, agency),
         ),
         run(
             Exit.GRANT,
             "these are exactly the recordings that were granted",
-            lambda: paper_checks.check_clips_given(files),
+            lambda: document_checks.check_clips_given(files),
         ),
     ]
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from firmware.protocol.encoding import WireError
 from firmware.protocol.footage import ClipManifest
 from firmware.protocol.released_part import ReleasedPart, part_within
+from relay.verify.document_reader import file_of
 from relay.verify.mp4 import SoundUnit, access_units, sound_units
 from relay.verify.mp4_writer import SOUND_UNIT_90K, plain_mp4
-from relay.verify.papers import file_of
 from relay.verify.recordings import (
     TRIMMED,
     check_pictures,

@@ -10,12 +10,11 @@ from typing import Any, Literal, Protocol
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from relay.allowances import charge
+from relay.base.allowances import charge
 from relay.people.ceremonies import Ceremonies, SignedIn
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
 from relay.store.sessions import Session
-from relay.web.answers import PageError, not_found, read_json
 from relay.web.callers import calling
 from relay.web.ceremony_forms import (
     CredentialIn,
@@ -24,6 +23,7 @@ from relay.web.ceremony_forms import (
     started_json,
 )
 from relay.web.forms import form_of, text_in
+from relay.web.json_responses import PageError, not_found, read_json
 from relay.web.pages import Pages
 
 CSRF_HEADER = "x-csrf"

@@ -8,7 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from relay.web.answers import PageError
+from relay.web.json_responses import PageError
 
 FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 CSRF_FIELD: Final = "csrf"

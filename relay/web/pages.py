@@ -9,8 +9,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from relay.clock import WoundClock
-from relay.request_ids import current
+from relay.base.clock import WoundClock
+from relay.base.request_ids import current
 from relay.web.i18n import LANGUAGES, Texts, choose_language, load_texts
 
 LANGUAGE = "lang"

@@ -18,10 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay.allowances import Allowances, AskedTooOften, Rate
-from relay.clock import Clock
-from relay.networks import is_inside, parse_address, stranger
-from relay.web.answers import error_file, error_json, is_file, is_form, wants_json
+from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.clock import Clock
+from relay.base.networks import is_inside, parse_address, stranger
+from relay.web.json_responses import error_file, error_json, is_file, is_form, wants_json
 from relay.web.pages import Pages
 
 API_PREFIX: Final = "/api/"

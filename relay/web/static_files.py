@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from relay.verify.saved_page import SAVED_PAGE
-from relay.web.packed_files import PackedFiles
+from relay.web.compressed_files import PackedFiles
 
 STATIC = Path(__file__).parent / "static"
 

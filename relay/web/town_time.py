@@ -5,7 +5,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relay.clock import WoundClock
+from relay.base.clock import WoundClock
 
 HEADER: Final = "x-town-ahead-ms"
 

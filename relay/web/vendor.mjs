@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { ICONS, drawIcon, readMark } from "./icons.mjs";
 import { writeMapFiles } from "./map_files.mjs";
 import { writeSavedPage } from "./saved_page.mjs";
-import { writeWorker } from "./shell.mjs";
+import { writeWorker } from "./service_worker.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const pages = join(root, "relay/web/static");

@@ -6,9 +6,9 @@ import pytest
 
 from firmware.consent.facts import Refusal, Release
 from firmware.consent.verifier import CONFIRMATION_LIFE_MS, decide
+from firmware.decisions.intake import StatementDesk
 from firmware.protocol.decisions import AddApprover, Confirm
 from firmware.protocol.events import ReleaseCommitted
-from firmware.statements import StatementDesk
 from tests.fakes.consent_world import (
     NOW_MS,
     ConsentWorld,

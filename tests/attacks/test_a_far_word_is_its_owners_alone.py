@@ -9,17 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from firmware.companion.owner.approver import sign_word
+from firmware.companion.owner.errors import LineFailed, NotTaken
+from firmware.companion.owner.key_file import make_key_file
+from firmware.companion.owner.waiting_texts import lines_of
+from firmware.companion.viewer.errors import AnswerRefused, RelayRefused
 from firmware.live.asked_channel import AskedChannel
 from firmware.live.errors import LiveError
-from firmware.owner.approver import sign_word
-from firmware.owner.errors import LineFailed, NotTaken
-from firmware.owner.key_file import make_key_file
-from firmware.owner.telling import lines_of
 from firmware.protocol.decisions import AddApprover, Confirm, EnrolBrowser
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.live import LiveAnswer, LiveOffer, SignedLive, parse_unverified
-from firmware.viewer.errors import AnswerRefused, RelayRefused
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import new_owner_passkey
@@ -154,7 +154,7 @@ async def test_a_relay_cannot_make_the_doorbell_talk_to_itself(house: AskedHouse
 
 
 async def test_a_stranger_who_knows_the_token_opens_no_line(house: AskedHouse) -> None:
-    from firmware.viewer.keys import PlayerKeys
+    from firmware.companion.viewer.player_keys import PlayerKeys
 
     with pytest.raises(RelayRefused):
         async with house.asking(PlayerKeys.make("Stranger")):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.following.errors import LogContradicts, LogUnreadable
-from firmware.following.follower import RegisterFollower
+from firmware.transparency.errors import LogContradicts, LogUnreadable
+from firmware.transparency.follower import RegisterFollower
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import CELL, DAY_MS, NOW_MS, Town, TownLog, make_town
 
@@ -123,7 +123,7 @@ async def test_it_is_over_with_a_later_checkpoint_of_the_first_version(
 async def test_a_damaged_proof_counts_as_one_that_stands(
     followers: Followers, caplog: pytest.LogCaptureFixture, left: bytes
 ) -> None:
-    caplog.set_level("ERROR", logger="firmware.following")  # another test's program may be quiet
+    caplog.set_level("ERROR", logger="firmware.transparency")  # another test's program may be quiet
     town = make_town()
     digest = town.publish().request_digest
     await forked(followers, town, "larger")

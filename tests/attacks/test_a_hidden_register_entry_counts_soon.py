@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.following.errors import FollowError
+from firmware.transparency.errors import FollowError
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import CELL, HOUR_MS, Town, make_town
 

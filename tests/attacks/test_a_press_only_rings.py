@@ -13,7 +13,7 @@ import pytest
 
 from firmware.errors import DoorwardError
 from firmware.knock.errors import KnockRefused, PatternWeak
-from firmware.knock.store import LOCK_S, KnockFile, KnockSettings
+from firmware.knock.pattern_store import LOCK_S, KnockFile, KnockSettings
 from firmware.panel.button import Edge
 from firmware.panel.pattern import Pattern, PressKind
 from firmware.protocol.encoding import decode

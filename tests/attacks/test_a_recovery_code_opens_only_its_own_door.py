@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.door.ports import Locked, Outcome, WrongNumber
+from firmware.local_page.ports import Locked, Outcome, WrongNumber
 from firmware.protocol.encoding import b64u
 from firmware.protocol.pairing import qr_text
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, recovery_use_text

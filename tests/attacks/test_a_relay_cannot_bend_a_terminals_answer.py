@@ -15,23 +15,27 @@ import httpx2
 import msgspec
 import pytest
 
-from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.owner.account import Account
-from firmware.owner.answering import Choice, Wanted
-from firmware.owner.answers import Answer, Answers
-from firmware.owner.key_file import make_key_file
-from firmware.owner.pairing import PairedDoorbell, Patience
-from firmware.owner.request_telling import (
+from firmware.companion.authenticator.passkey import Site
+from firmware.companion.owner.account import Account
+from firmware.companion.owner.cli import main as doorward
+from firmware.companion.owner.key_file import make_key_file
+from firmware.companion.owner.owner_statements import send
+from firmware.companion.owner.pairing import PairedDoorbell, Patience
+from firmware.companion.owner.reply_inbox import Answer, Answers
+from firmware.companion.owner.request_answer import Choice, Wanted
+from firmware.companion.owner.request_commands import said_of
+from firmware.companion.owner.request_texts import (
     given_lines,
     grant_asked,
     offered_lines,
     request_lines,
 )
-from firmware.owner.requests_cli import said_of
-from firmware.owner.signing import send
-from firmware.owner.telling import asking_lines
-from firmware.owner_cli import main as doorward
-from firmware.person.passkey import Site
+from firmware.companion.owner.waiting_texts import asking_lines
+from firmware.companion.viewer.cli import main as doorward_view
+from firmware.companion.viewer.errors import AnswerRefused
+from firmware.companion.viewer.folder import Folder
+from firmware.companion.viewer.player_keys import PlayerKeys
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.protocol.asking import AskedClip, GivenLine, OfferedClip
 from firmware.protocol.decisions import IdentityGiven
 from firmware.protocol.encoding import b64u, decode, new_id, unb64u
@@ -47,10 +51,6 @@ from firmware.protocol.notes import (
     seal_note,
 )
 from firmware.protocol.players import PlayerSetup, setup_text
-from firmware.viewer.cli import main as doorward_view
-from firmware.viewer.errors import AnswerRefused
-from firmware.viewer.folder import Folder
-from firmware.viewer.keys import PlayerKeys
 from tests.attacks.test_a_far_word_is_its_owners_alone import OWN_FINGERPRINT, own_certificate
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.waiting import in_time

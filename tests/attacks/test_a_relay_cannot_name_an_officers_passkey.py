@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware.person.errors import AccountFailed, PersonError
-from firmware.person.passkey import Site
+from firmware.companion.authenticator.errors import AccountFailed, PersonError
+from firmware.companion.authenticator.passkey import Site
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import COSIGN_TAG, REQUEST_TAG, SignedRequest, check_signatures
-from relay.agency.officer_passkey import JoiningRefused
+from relay.tools.agency.officer_passkey import JoiningRefused
 from tests.fakes.bent_relay import Json
 from tests.fakes.officer_town import NAME, OfficerTown, officer_town
 from tests.relay.http_people import Officer

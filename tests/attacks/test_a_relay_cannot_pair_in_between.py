@@ -12,11 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.errors import PairingFailed
+from firmware.companion.owner.owner_statements import let_in
+from firmware.companion.owner.pairing import log_in, set_up
+from firmware.companion.viewer.folder import Folder
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.owner.approving import Terminal
-from firmware.owner.errors import PairingFailed
-from firmware.owner.pairing import log_in, set_up
-from firmware.owner.signing import let_in
 from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.grants import (
@@ -28,7 +29,6 @@ from firmware.protocol.grants import (
 )
 from firmware.protocol.pairing import PairingCode, newcomer_words
 from firmware.protocol.passkeys import challenge
-from firmware.viewer.folder import Folder
 from tests.fakes.bent_relay import Json
 from tests.fakes.pairing_town import SITE, PairingTown, pairing_town
 from tests.relay.http_people import Owner

@@ -2,8 +2,8 @@
 
 `clip_ready` comes by way of the relay, and nobody signed it. The release screen plays the checked
 file by times within it and signs absolute ones: both must come from one beginning, the doorbell's.
-Seen to succeed with the told beginning in the place of `checkedSpan` in asked_clip.js, and with
-corrections of a set clock taken in happenings.js: watched was the first half second, and signed
+Seen to succeed with the told beginning in the place of `checkedSpan` in requested_clip.js, and with
+corrections of a set clock taken in event_groups.js: watched was the first half second, and signed
 the next.
 """
 

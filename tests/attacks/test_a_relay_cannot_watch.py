@@ -16,8 +16,7 @@ from aiortc import RTCSessionDescription
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.clock import SystemClock
-from firmware.live.signed import SignedChecks, Who
+from firmware.live.signature_checks import SignedChecks, Who
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import WireError, b64u, canonical, new_id
 from firmware.protocol.live import (
@@ -29,6 +28,7 @@ from firmware.protocol.live import (
     fingerprints_of,
     parse_unverified,
 )
+from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Refusal, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
 from tests.story.browser import SoftBrowser

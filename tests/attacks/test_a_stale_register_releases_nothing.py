@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.consent.request_rules import RequestRefused, check_request
-from firmware.following.follower import RegisterFollower
+from firmware.system.clock import SystemClock
+from firmware.transparency.follower import RegisterFollower
 from tests.fakes.clock import ManualKernel
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import CELL, DAY_MS, HOUR_MS, NOW_MS, Town, make_town

@@ -22,9 +22,8 @@ from pathlib import Path
 
 import pytest
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.clips.database import Database
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
+from firmware.capture.unit_hub import UnitHub
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -38,6 +37,7 @@ from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id, unb64u
+from firmware.store.database import Database
 from firmware.vault import storage_key
 from firmware.vault.key_choice import recovery_keys_of
 from firmware.vault.pi_key import PiStorageKey

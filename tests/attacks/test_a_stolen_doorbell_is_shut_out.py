@@ -22,7 +22,7 @@ from firmware.protocol.events import (
     SlotCommitted,
     UploadedPart,
 )
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.errors import BusUnavailable, EnrolmentRefused, UnknownDoorbell
 from relay.fleet.revocation import revoke
 from relay.store import commands, fleet

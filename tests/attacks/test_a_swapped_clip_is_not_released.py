@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from firmware.clips.crash_recovery import close_open_clips
+from firmware.clips.gop_reader import begin_90k, gops_from
 from firmware.clips.record import ClipRecord
-from firmware.clips.recovery import close_open_clips
-from firmware.clips.reel import begin_90k, gops_from
 from firmware.errors import VaultError
 from tests.fakes.recording import RecordingRig, Shelves, running
 

@@ -10,7 +10,7 @@ import json
 import pytest
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk, RTCSctpTransport
 
-from firmware.live.channel import HIGH_WATER_BYTES
+from firmware.live.data_channel import HIGH_WATER_BYTES
 from tests.fakes.porch import OneClip, Porch, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time
 

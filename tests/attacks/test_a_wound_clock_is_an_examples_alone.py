@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clock import SystemClock
-from firmware.clock_example import WoundKernel, kernel_of
+from firmware.app.simulated_clock import WoundKernel, kernel_of
 from firmware.config import parse_config
 from firmware.errors import ConfigError
-from firmware.following.policy_file import load_logs
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.tlog.policy import policy_text
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner
 from firmware.protocol.town_clock import TownClock
-from relay.witness.cli import main as witness
+from firmware.system.clock import SystemClock
+from firmware.transparency.policy_file import load_logs
+from relay.tools.witness.cli import main as witness
 from tests.fakes.clock import ManualKernel
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import DAY_MS, NOW_MS, make_town

@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 import firmware
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.provenance import SIGNED_BEGIN
-from firmware.following.follower import RegisterFollower
-from firmware.following.vouching import VOUCH_TAG, vouch, vouched
 from firmware.protocol.register import saved_stamps
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.register.saved import TAG
 from firmware.protocol.register.saved_form import SavedUnusable, code_digest, frame, unframe
 from firmware.protocol.register.saved_stamps import SavedStamps
 from firmware.protocol.requests import SignedRequest
+from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.state_signature import VOUCH_TAG, vouch, vouched
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import DAY_MS, Town, make_town
 

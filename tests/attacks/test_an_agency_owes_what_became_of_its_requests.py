@@ -13,9 +13,9 @@ from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.outcomes import SignedOutcome, check_outcome, parse_outcome
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.requests import WITHDRAW_TAG, SignedRequest
-from relay.monitor.memory import Memory
-from relay.monitor.report import as_markdown
-from relay.monitor.watching import Seen, look
+from relay.tools.monitor.inspection import Seen, look
+from relay.tools.monitor.report import as_markdown
+from relay.tools.monitor.seen_checkpoints import Memory
 from tests.fakes.log_town import DAY_MS, HOUR_MS, Town, make_town
 from tests.fakes.outcomes import log_download, outcome_in, sign_outcome
 

@@ -24,8 +24,8 @@ from firmware.protocol.register.entries import (
     RequestLeaf,
 )
 from firmware.protocol.requests import COSIGN_TAG, SignedRequest
-from relay.request.desk import MAX_ON_DESK
 from relay.request.rules import parse_text
+from relay.request.service import MAX_ON_DESK
 from relay.store import requests
 from relay.store.requests import Draft
 from tests.relay.http_people import Officer, certified_officer, id_of
@@ -279,7 +279,7 @@ async def test_no_officer_buries_the_moderators(tmp_path: Path) -> None:
         drafts = [officer.sign(officer.write(case_number=f"C-{n}")) for n in numbers]
         for draft in drafts[:-1]:
             await put_on_the_desk(world, officer, draft)
-        # Seen to be taken with is_desk_full taken out of relay/request/desk.py.
+        # Seen to be taken with is_desk_full taken out of relay/request/service.py.
         answer = await officer.hand_in(drafts[-1])
         assert answer.json()["error"]["code"] == "open_limit"
         await officer.take_back(id_of(drafts[0]))

@@ -21,7 +21,7 @@ from firmware.errors import NotTheBucket, TicketRefused, UploadError, UploadFail
 from firmware.outbox import bucket as bucket_module
 from firmware.outbox.bucket import Bucket, Place, may_be_at
 from firmware.outbox.outgoing import Outgoing
-from firmware.outbox.upload import Uploader
+from firmware.outbox.uploader import Uploader
 from firmware.protocol.commands import PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from tests.fakes.buckets import PartBucket, run_part_bucket

@@ -35,8 +35,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from firmware.decisions.intake import StatementDesk
+from firmware.decisions.package_sealer import package_id_of
 from firmware.outbox.bucket import Bucket
-from firmware.outbox.upload import Uploader
+from firmware.outbox.uploader import Uploader
 from firmware.protocol.commands import PackageArrived, ReleaseLogged, UploadTicket
 from firmware.protocol.decisions import (
     AddApprover,
@@ -53,8 +55,6 @@ from firmware.protocol.decisions import (
 from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted, UploadedPart
 from firmware.protocol.tlog.policy import Witnessed
-from firmware.releasing import package_id_of
-from firmware.statements import StatementDesk
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, new_owner_passkey
 from tests.fakes.desk import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.fuse import Fuse, FusedHousehold, FusedOutgoing, FusedStore

@@ -15,13 +15,13 @@ from typing import get_args
 import msgspec
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.config import SoundConfig
 from firmware.live.voice import LiveSound
-from firmware.own_page.switches import Ear
+from firmware.local_page.switches import Ear
 from firmware.protocol.commands import CommandBody
 from firmware.protocol.live import BrowserOrder
-from firmware.sounding import Sounding
+from firmware.sound.sound_system import Sounding
+from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.porch import Visitor, porch, visitor
 from tests.fakes.sound import FakeCard
@@ -42,7 +42,7 @@ class Ears:
 
 
 def live_sound(sounding: Sounding) -> LiveSound:
-    """As firmware/doorbell.py has it."""
+    """As firmware/app/doorbell.py has it."""
     return LiveSound(
         opus=sounding.opus,
         floor=sounding.floor,

@@ -16,16 +16,16 @@ import av
 import numpy as np
 import pytest
 
+from firmware.app.camera import Filming
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.replay.scene import has_marker
 from firmware.capture.replay.source import ReplaySource
-from firmware.capture.source import Mask, Polygon
+from firmware.capture.video_source import Mask, Polygon
 from firmware.capture.x264 import Finisher
-from firmware.clock import SystemClock
 from firmware.config import Config, PrivacyConfig
-from firmware.filming import Filming
-from firmware.systemd import ServiceManager
+from firmware.system.clock import SystemClock
+from firmware.system.systemd import ServiceManager
 from tests.fakes.waiting import eventually
 
 WIDTH, HEIGHT, FPS = 320, 240, 20

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from firmware.decisions.intake import StatementDesk
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf, ReleaseRecord, new_salt
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.tlog.proof import TlogProof, parse_proof
-from firmware.statements import StatementDesk
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.log_town import Town, make_town
 

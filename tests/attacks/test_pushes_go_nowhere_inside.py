@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from firmware.notes.push_encryption import encrypt
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, b64u, decode, new_id
 from firmware.protocol.events import Event, PushMessage, PushWanted
-from firmware.push.encryption import encrypt
 from relay.config_live import PushConfig
 from relay.notify.push_endpoints import MAX_ENDPOINT_CHARS, Endpoints
 from relay.notify.push_sender import PushSender, push_http

@@ -16,13 +16,13 @@ import httpx2
 import pytest
 
 from firmware.consent.facts import Refusal
-from firmware.following.follower import RegisterFollower
-from firmware.following.policy_file import logs_of
-from firmware.following.source import LogSource
+from firmware.decisions.intake import StatementDesk
 from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.events import PackageReady
 from firmware.protocol.requests import SignedRequest
-from firmware.statements import StatementDesk
+from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.log_source import LogSource
+from firmware.transparency.policy_file import logs_of
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.log_town import Town
 from tests.fakes.waiting import eventually

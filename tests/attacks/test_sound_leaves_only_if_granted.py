@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from firmware.clips.record import ClipRecord
 from firmware.consent.facts import ClipFact, Grant, Release
 from firmware.consent.verifier import judge
+from firmware.decisions.package_sealer import Releasing
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.seal import ClipMismatchError, ReleasedClip, granted_part, seal_release
 from firmware.outbox.outgoing import Outgoing
@@ -20,7 +21,6 @@ from firmware.protocol.events import PackageReady
 from firmware.protocol.footage import ClipManifest, check_manifest
 from firmware.protocol.packages import MAGIC, open_package
 from firmware.protocol.register.extract import RegisterExtract
-from firmware.releasing import Releasing
 from tests.fakes.consent_world import DEVICE, MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.heard import HandFeed, tone
 from tests.fakes.recording import RecordingRig, Shelves, running

@@ -19,8 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.knock.errors import KnockRefused
-from firmware.knock.words import (
+from firmware.knock.announcement import (
     SAYABLE,
     SAYINGS,
     SIGNS,
@@ -29,6 +28,7 @@ from firmware.knock.words import (
     said_name,
     spelled,
 )
+from firmware.knock.errors import KnockRefused
 from firmware.sound.errors import SpeechFailed
 from firmware.sound.speech import Language, Speech
 from tests.fakes.knock import NOW_MS, STOCKHOLM, knockable

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
+from firmware.decisions.intake import StatementDesk
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
@@ -30,7 +31,6 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.grants import AddOwner, GrantTerms, Terms
 from firmware.protocol.notes import StatementRefused
-from firmware.statements import StatementDesk
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.desk import DeskRig, desk_rig, digest_of, signed_again
 from tests.fakes.log_town import DAY_MS

@@ -14,11 +14,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from firmware.door.app import door_app
-from firmware.door.ports import DoorNumberAnswer, Locked, PairingView, Unlocked, WrongNumber
 from firmware.enrolment import door_number
 from firmware.enrolment.door_number import DoorNumber, hashed
 from firmware.errors import DoorNumberLocked, DoorNumberWrong
+from firmware.local_page.ports import DoorNumberAnswer, Locked, PairingView, Unlocked, WrongNumber
+from firmware.local_page.web_app import door_app
 from tests.fakes.clock import ManualClock
 from tests.fakes.door_page import (
     ASKED_GRANT,
@@ -121,7 +121,7 @@ class NumberedDoorbell(Doorbell):
         self.number = DoorNumber(self._file, monotonic_s=lambda: self._clock.monotonic_ns() / 1e9)
 
     async def check_door_number(self, number: str) -> DoorNumberAnswer:
-        """As firmware/own_page/page.py does it."""
+        """As firmware/local_page/doorbell_adapter.py does it."""
         try:
             await asyncio.to_thread(self.number.check, number)
         except DoorNumberLocked as error:

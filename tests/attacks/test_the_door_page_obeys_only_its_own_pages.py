@@ -16,9 +16,9 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route as Path
 from starlette.types import ASGIApp
 
-from firmware.door.app import door_app
-from firmware.door.guard import own_origins
-from firmware.door.ports import PairingView
+from firmware.local_page.guard import own_origins
+from firmware.local_page.ports import PairingView
+from firmware.local_page.web_app import door_app
 from tests.fakes.door_page import DIGEST, NUMBER, URL, WORDS, Home, door_page
 from tests.flows.asking_doors import WAITING, AskingDoorbell, asking_door
 from tests.flows.browser import chromium, sit_down

@@ -37,12 +37,12 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.tlog.signed_note import parse_note
 from firmware.protocol.tlog.tiles import bundles_grown, encode_bundle
-from relay.monitor.custody_rules import quarter_of
-from relay.monitor.errors import LogDishonest
-from relay.monitor.memory import Memory
-from relay.monitor.source import HttpSource
-from relay.monitor.texts import MAX_TEXT_BYTES
-from relay.monitor.watching import Seen, look
+from relay.tools.monitor.agreement_texts import MAX_TEXT_BYTES
+from relay.tools.monitor.custody_rules import quarter_of
+from relay.tools.monitor.errors import LogDishonest
+from relay.tools.monitor.inspection import Seen, look
+from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.source import HttpSource
 from tests.fakes.hostile_log import (
     backdated,
     forked,
@@ -210,7 +210,7 @@ def test_a_request_by_a_new_officer_whose_key_is_too_young(town: Town) -> None:
 def test_a_request_that_only_limits_let_in_which_are_too_young(town: Town) -> None:
     town.append(town.change(LimitsChanged(limits=Limits(area_quiet_ms=0))))
     town.publish(case_number="LK-2")
-    # Seen to fail with `keeps_from` not looked at in relay/monitor/register_rules.py.
+    # Seen to fail with `keeps_from` not looked at in relay/tools/monitor/register_rules.py.
     assert "that only limits let in which hadn't been public" in whats(seen(town))
 
 
@@ -453,7 +453,7 @@ def test_more_received_than_doorbells_released(
             other.log_custody(ReceivedLeaf(agency=AGENCY, quarter=QUARTER, band=band))
         return seen(other)
 
-    # Seen to fail with `LEAST_IN_BAND` not looked at in relay/monitor/custody_rules.py.
+    # Seen to fail with `LEAST_IN_BAND` not looked at in relay/tools/monitor/custody_rules.py.
     assert "are said to be received than doorbells" in whats(received(released=releases))
     assert received(released=releases + 1).violations == ()
 
@@ -603,7 +603,7 @@ def test_an_agreements_text_that_is_withheld(town: Town, which: int) -> None:
 
 def test_an_agreements_text_that_is_another_one(town: Town) -> None:
     town.texts[town.agreement.text_sha256] = b"The Agreement."
-    # Seen to fail with the text's SHA-256 not compared in relay/monitor/texts.py.
+    # Seen to fail with the text's SHA-256 not compared in relay/tools/monitor/agreement_texts.py.
     assert "agreement 1 isn't what was agreed" in missing(seen(town))
 
 

@@ -110,7 +110,7 @@ async def test_a_month_of_asking_finds_no_doorbell_better_than_a_cell() -> None:
 async def test_pages_and_files_are_the_same_wherever_in_its_cell_a_home_is(tmp_path: Path) -> None:
     """With all signatures, and as the rules alone have it; ids and keys are left out.
 
-    Seen to fail with seen_until_ms returning now in relay/web/agency/arrived.py.
+    Seen to fail with seen_until_ms returning now in relay/web/agency/arrived_evidence.py.
     """
     seed, went, looks = 4, [], []
     homes = make_homes(seed, per_km2=50, habit="mixed")

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from firmware.consent.facts import Grant, Refusal
+from firmware.decisions.intake import StatementDesk
 from firmware.protocol.decisions import Decline, EnrolBrowser, IdentityGiven
 from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.grants import GrantTerms
-from firmware.statements import StatementDesk
 from tests.fakes.desk import DeskRig, desk_rig, digest_of
 from tests.story.browser import SoftBrowser
 

@@ -28,8 +28,8 @@ from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
 from relay.custody.logs import LOGS, LogEntries, LogName
-from relay.record.record import PublicRecord
-from relay.record.witnessing import Witnessing
+from relay.record.public_record import PublicRecord
+from relay.record.witness_status import Witnessing
 from relay.request.batches import next_boundary_ms
 from relay.store import logs
 from relay.web.pages import Pages

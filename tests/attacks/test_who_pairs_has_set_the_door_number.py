@@ -4,22 +4,22 @@ import asyncio
 
 import pytest
 
-from firmware.admitting import Admitting
-from firmware.clips.database import Database
-from firmware.clips.promise_store import PromiseStore
+from firmware.decisions.admission import Admitting
+from firmware.decisions.first_pairing import FirstPairing
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.first_pairing import FirstPairing
-from firmware.noting import Notes
-from firmware.own_page.page import HowItIs, OwnPage
-from firmware.promises import Promises
+from firmware.local_page.doorbell_adapter import HowItIs, OwnPage
+from firmware.notes.sealed_notes import Notes
+from firmware.outbox.deferred_events import Promises
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Note, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
+from firmware.store.database import Database
+from firmware.store.deferred_events import PromiseStore
 from tests.fakes.clock import ManualClock
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser

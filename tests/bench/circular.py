@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 FOLDER = REPOSITORY / ".state" / "bench" / "picamera2"

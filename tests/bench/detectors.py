@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.capture.packets import LumaFrame
+from firmware.capture.camera_output import LumaFrame
 from firmware.config import MotionConfig
 from firmware.motion.detector import MotionDetector
 

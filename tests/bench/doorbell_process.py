@@ -19,16 +19,15 @@ import sys
 import time
 from pathlib import Path
 
-import firmware.app  # all that the doorbell's own program loads
+import firmware.app.process  # all that the doorbell's own program loads
 import firmware.live.peer  # noqa: F401  # and loads later
-from firmware.answering import Cameras
-from firmware.capture.hub import LumaHub, UnitHub
-from firmware.capture.keeper import CameraKeeper
-from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.app.clips import Recording
+from firmware.capture.camera_keeper import CameraKeeper
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.rescue import Rescue
-from firmware.capture.source import Mask
+from firmware.capture.unit_hub import LumaHub, UnitHub
+from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
-from firmware.clock import SystemClock
 from firmware.config import Config, parse_config
 from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.enrolment.keys import load_or_make_keys
@@ -36,18 +35,19 @@ from firmware.health.ladder import HeatLadder
 from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
 from firmware.health.troubles import Troubles
-from firmware.live.answer import AnswerSigner
+from firmware.live.live_view import Cameras
 from firmware.live.nonces import Nonces
-from firmware.live.session import LiveLimits, LiveSessions
-from firmware.live.signed import SignedChecks
-from firmware.live.watching import WatchingNews
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.sessions import LiveLimits, LiveSessions
+from firmware.live.signature_checks import SignedChecks
+from firmware.live.watchers import WatchingNews
 from firmware.motion.watch import MotionWatch
+from firmware.outbox.publisher import Teller
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
 from firmware.protocol.live import LiveAnswer, LiveOffer, parse_unverified
-from firmware.recording import Recording
-from firmware.telling import Teller
+from firmware.system.clock import SystemClock
 from tests.bench.encoded_source import FPS, EncodedSource
 from tests.story.browser import SoftBrowser
 
@@ -60,7 +60,7 @@ SHORTEST_CLIP_S = 15.0
 
 
 class EncodedFilming:
-    """What `firmware.filming.Filming` is, with that camera."""
+    """What `firmware.app.camera.Filming` is, with that camera."""
 
     def __init__(self, source: EncodedSource, config: Config, clock: SystemClock) -> None:
         loop = asyncio.get_running_loop()

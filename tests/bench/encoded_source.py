@@ -8,15 +8,15 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
-from firmware.capture.source import LUMA_PER_S, Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.camera_output import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.video_source import LUMA_PER_S, Mask, OnLuma, OnSmall, OnUnit
 from tests.bench.feed import read_luma, read_unit
 
 FPS = 30
 
 
 class EncodedSource:
-    """Implements `firmware.capture.source.VideoSource` over a film that was encoded before.
+    """Implements `firmware.capture.video_source.VideoSource` over a film that was encoded before.
 
     Each picture is read anew, so that the ring holds bytes of its own, as from an encoder.
     """

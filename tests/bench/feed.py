@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import IO, BinaryIO
 
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.camera_output import AccessUnit, LumaFrame
 
 PIPE_BYTES = 1024 * 1024
 _HEAD = struct.Struct(">QBI")

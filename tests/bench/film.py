@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from firmware.capture.packets import TICKS_PER_S, AccessUnit, LumaFrame
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame
 from firmware.capture.replay.scene import PorchScene
-from firmware.capture.source import LUMA_PER_S, LUMA_WIDTH
+from firmware.capture.video_source import LUMA_PER_S, LUMA_WIDTH
 from firmware.capture.x264 import Encoder
 
 WIDTH, HEIGHT, FPS, BITRATE_BPS = 1280, 720, 30, 2_000_000

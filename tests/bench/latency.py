@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from firmware.capture.packets import pts_90k_of
+from firmware.capture.camera_output import pts_90k_of
 from tests.bench.browsing import need_browser
 from tests.bench.measuring import Goal, Result, Run, Size, needed, p95_of
 from tests.bench.numbered_film import numbered_film, write_film

@@ -17,7 +17,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from firmware.capture.packets import LumaFrame
+from firmware.capture.camera_output import LumaFrame
 
 PACE = 10
 BARS, BAR_ROWS = 10, 16

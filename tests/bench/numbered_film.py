@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from firmware.capture.camera_output import AccessUnit
 from firmware.capture.i420 import Bytes
-from firmware.capture.packets import AccessUnit
 from firmware.capture.replay.scene import PorchScene
 from firmware.capture.x264 import Encoder
 from tests.bench.feed import write_unit

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
 from firmware.protocol.encoding import new_id
 from tests.bench import circular

@@ -15,9 +15,9 @@ import threading
 import time
 from pathlib import Path
 
-from firmware.capture.packets import pts_90k_of
-from firmware.clock import SystemClock
+from firmware.capture.camera_output import pts_90k_of
 from firmware.protocol.encoding import new_id
+from firmware.system.clock import SystemClock
 from tests.bench.feed import UnitPipe
 from tests.bench.rig import Rig, recording
 

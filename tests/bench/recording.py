@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from tests.bench.children import Child, cpu_s
 from tests.bench.feed import in_real_time, widen, write_unit
 from tests.bench.film import FPS, Film, grainy_film

@@ -10,9 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit
-from firmware.clips.database import Database
+from firmware.capture.camera_output import AccessUnit
+from firmware.capture.unit_hub import UnitHub
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -20,10 +19,11 @@ from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
-from firmware.clock import Clock
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
+from firmware.store.database import Database
+from firmware.system.clock import Clock
 from firmware.vault.sealed_file import Kind, Purpose, SealedWriter, Vault
 from firmware.vault.storage_key import FileStorageKey
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
+from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
 from tests.bench import circular
 from tests.bench.circular import PeerMissing

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 from tests.bench.children import Child
 from tests.bench.feed import write_unit
 from tests.bench.measuring import needed, tried

@@ -20,7 +20,7 @@ def doorward(folder: str, origin: str, ticket_file: str) -> Callable[[], object]
     """Return what uploads by the doorbell's own code, notes on the card among it."""
     from firmware.outbox.bucket import Bucket
     from firmware.outbox.outgoing import Outgoing
-    from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
+    from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
     from firmware.protocol.commands import UploadTicket
     from firmware.protocol.encoding import decode
 

@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
-from firmware.clips.slot_store import SlotStore
-from firmware.own_page.asked_line import AskedLine
-from firmware.own_page.asked_requests import AskedRequests
-from firmware.own_page.progress import Progress
-from firmware.own_page.showing import Showing
-from firmware.owner.answering import Answering
-from firmware.owner.approving import Approving, Terminal
-from firmware.owner.asking import Asking
-from firmware.owner.key_file import FileKey, make_key_file
-from firmware.owner.line import open_line
+from firmware.companion.owner.approval import Approving, Terminal
+from firmware.companion.owner.asked_client import Asking
+from firmware.companion.owner.connection import open_line
+from firmware.companion.owner.key_file import FileKey, make_key_file
+from firmware.companion.owner.request_answer import Answering
+from firmware.companion.viewer.gateway import Gateway
+from firmware.companion.viewer.player_keys import PlayerKeys
+from firmware.decisions.intake import StatementDesk
+from firmware.decisions.request_intake import RequestDesk
+from firmware.local_page.asked_requests import AskedRequests
+from firmware.local_page.asked_service import AskedLine
+from firmware.local_page.presenter import Showing
+from firmware.local_page.release_tracker import Progress
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup
 from firmware.protocol.register.facts import RegisterFacts
-from firmware.request_desk import RequestDesk
-from firmware.statements import StatementDesk
-from firmware.viewer.gateway import Gateway
-from firmware.viewer.keys import PlayerKeys
+from firmware.store.slots import SlotStore
 from tests.fakes.consent_world import CELL
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch

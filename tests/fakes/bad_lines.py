@@ -25,7 +25,8 @@ class Line:
 
 
 class SlowBucket:
-    """Implements `relay.custody.shelf.Bucket`: what is swapped or read at some keys takes long."""
+    """Implements `relay.custody.tile_store.Bucket`: what is swapped or read at some keys takes
+    long."""
 
     def __init__(self, bucket: MemoryBucket, line: Line, *, slow_swaps: Sequence[str] = ()) -> None:
         self._bucket, self._line = bucket, line

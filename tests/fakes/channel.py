@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class FakeChannel:
-    """Implements `firmware.live.channel.Channel`."""
+    """Implements `firmware.live.data_channel.Channel`."""
 
     def __init__(self, *, takes: bool = True) -> None:
         self.bufferedAmount = 0

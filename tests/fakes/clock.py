@@ -2,7 +2,7 @@
 
 
 class ManualClock:
-    """Implements `firmware.clock.Clock`."""
+    """Implements `firmware.system.clock.Clock`."""
 
     def __init__(self, *, wall_ms: int = 1_790_000_000_000, is_trusted: bool = True) -> None:
         self._wall_ms = wall_ms
@@ -33,7 +33,8 @@ class ManualClock:
 
 
 class ManualKernel:
-    """Implements `firmware.clock.Kernel`: a board's clocks, which go only when a test says so."""
+    """Implements `firmware.system.clock.Kernel`: a board's clocks, which go only when a test says
+    so."""
 
     def __init__(self, *, wall_ms: int = 1_790_000_000_000, boot: str = "this boot") -> None:
         self.wall = wall_ms

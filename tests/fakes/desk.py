@@ -13,27 +13,26 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from firmware.admitting import Admitting
-from firmware.answers import Answers
-from firmware.clips.database import Database
-from firmware.clips.facts_store import FactsStore
-from firmware.clips.household_store import HouseholdStore
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
-from firmware.clips.promise_store import PromiseStore
 from firmware.consent.facts import ClipFact
-from firmware.deciding import Deciding
+from firmware.decisions.admission import Admitting
+from firmware.decisions.facts import Gathering
+from firmware.decisions.holds import Holding
+from firmware.decisions.intake import StatementDesk
+from firmware.decisions.package_sealer import Releasing
+from firmware.decisions.replies import Answers
+from firmware.decisions.settings import Deciding
+from firmware.decisions.uploads import Uploads, standing_by
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.fulfilling import Fulfilling
-from firmware.gathering import Gathering
-from firmware.holding import Holding
-from firmware.noting import Notes
+from firmware.notes.sealed_notes import Notes
 from firmware.outbox.bucket import Bucket
+from firmware.outbox.deferred_events import Promises, TellOnce
 from firmware.outbox.outgoing import Outgoing
-from firmware.outbox.upload import Uploader
-from firmware.promises import Promises, TellOnce
+from firmware.outbox.uploader import Uploader
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import OwnerSettings
@@ -53,9 +52,10 @@ from firmware.protocol.notes import NoteBody, open_note
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.sealing import seal_to
-from firmware.releasing import Releasing
-from firmware.statements import StatementDesk
-from firmware.uploads import Uploads, standing_by
+from firmware.store.database import Database
+from firmware.store.deferred_events import PromiseStore
+from firmware.store.household import HouseholdStore
+from firmware.store.statements import FactsStore
 from tests.fakes.consent_world import CELL, MINUTE_MS, NOW_MS, make_world, new_owner_passkey
 from tests.fakes.listening import listening_rig, live
 from tests.fakes.recording import recording_rig

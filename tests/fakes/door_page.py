@@ -7,9 +7,8 @@ from datetime import timedelta, timezone
 
 import httpx2
 
-from firmware.door.app import door_app
-from firmware.door.guard import own_origins
-from firmware.door.ports import (
+from firmware.local_page.guard import own_origins
+from firmware.local_page.ports import (
     DoorNumberAnswer,
     DoorStatus,
     KnockView,
@@ -20,7 +19,7 @@ from firmware.door.ports import (
     Unlocked,
     WrongNumber,
 )
-from firmware.door.shown import (
+from firmware.local_page.views import (
     AgencyAsked,
     ApproverAsked,
     Asked,
@@ -34,6 +33,7 @@ from firmware.door.shown import (
     ShownClip,
     WaitingStatement,
 )
+from firmware.local_page.web_app import door_app
 from firmware.panel.pattern import PressKind
 from tests.fakes.clock import ManualClock
 

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from firmware.live.rtp_sender import Delivery
 from firmware.live.rtp_stream import StreamParameters
-from firmware.live.viewer import Delivery
 
 PARAMETERS = StreamParameters(ssrc=1, payload_type=99, cname="c", rtx_ssrc=2, rtx_payload_type=100)
 
@@ -70,7 +70,7 @@ class FakeUnitStream:
 
 
 class FakeWire:
-    """Implements `firmware.live.viewer.Wire`: keeps what was sent, unprotected."""
+    """Implements `firmware.live.rtp_sender.Wire`: keeps what was sent, unprotected."""
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []

@@ -3,8 +3,8 @@
 import random
 import struct
 
-from firmware.live.source import Source
-from firmware.live.viewer import Viewer
+from firmware.live.rtp_sender import Viewer
+from firmware.live.stream_source import Source
 from tests.fakes.clock import ManualClock
 from tests.fakes.fanout import PARAMETERS, FakeFeed, FakeUnit, FakeWire
 

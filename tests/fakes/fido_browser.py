@@ -5,7 +5,7 @@ from typing import Any
 from fido2.client import DefaultClientDataCollector, Fido2Client
 from fido2.webauthn import PublicKeyCredentialRequestOptions, UserVerificationRequirement
 
-from firmware.person.fido_device import Person
+from firmware.companion.authenticator.fido_device import Person
 from firmware.protocol.encoding import b64u
 from tests.fakes.fido_device import FidoKeyFake
 

@@ -7,12 +7,12 @@ import httpx2
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from firmware.enrolment.keys import FileSigner
-from firmware.following.follower import RegisterFollower
-from firmware.following.policy_file import logs_of
-from firmware.following.source import LogSource
-from firmware.following.vouching import vouch, vouched
 from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import code_digest, frame, unframe
+from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.log_source import LogSource
+from firmware.transparency.policy_file import logs_of
+from firmware.transparency.state_signature import vouch, vouched
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import NOW_MS, Town
 

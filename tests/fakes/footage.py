@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
 from firmware.capture.x264 import Encoder
 from firmware.clips.fragment import ClipUnit
 

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from firmware.clips.database import Connection, Database
-from firmware.clips.facts_store import FactsStore
-from firmware.clips.household_store import HouseholdStore
 from firmware.enrolment.browsers import Browsers, BrowserStore
 from firmware.enrolment.door_number import DoorFile, DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.events import PackageReady
+from firmware.store.database import Connection, Database
+from firmware.store.household import HouseholdStore
+from firmware.store.statements import FactsStore
 from tests.fakes.desk import PowerCut
 
 STEPS = ("confirm", "commit_to", "set_proof", "spend", "put", "finish", "tell")

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
 from firmware.capture.x264 import Encoder
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SAMPLE_RATE, SoundFrame
-from firmware.sound.hub import SoundHub
 from firmware.sound.sample_clock import SampleClock
+from firmware.sound.sound_hub import SoundHub
 
 TONE_HZ = 1000
 LOUD = 0.1

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from firmware.knock.desk import KnockDesk, KnockEnd
-from firmware.knock.store import KnockSettings, KnockStore
-from firmware.knock.words import Knockable, KnockableClip
+from firmware.knock.announcement import Knockable, KnockableClip
+from firmware.knock.pattern_store import KnockSettings, KnockStore
+from firmware.knock.service import KnockDesk, KnockEnd
 from firmware.panel.button import Edge
 from firmware.panel.pattern import Pattern, PressKind
 from firmware.sound.errors import SpeechFailed

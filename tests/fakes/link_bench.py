@@ -11,9 +11,9 @@ import pytest
 from nats.aio.msg import Msg
 
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.link.delivery import EventSender
+from firmware.link.event_sender import EventSender
+from firmware.link.link_session import Identity, LinkSession
 from firmware.link.mqtt import BrokerAddress
-from firmware.link.session import Identity, LinkSession
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import (
     Accepted,

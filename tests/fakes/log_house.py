@@ -12,17 +12,17 @@ import httpx2
 
 from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner
-from relay.clock import Clock, SystemClock
+from relay.base.clock import Clock, SystemClock
 from relay.custody.logs import LogName, Logs, refreshing
-from relay.custody.shelf import Bucket, Retention, Shelf
+from relay.custody.sequencer import TURN_MS, LogWriter
+from relay.custody.tile_store import Bucket, Retention, Shelf
 from relay.custody.witnesses import Witnesses
-from relay.custody.writer import TURN_MS, LogWriter
 from relay.errors import ObjectStoreError
 from relay.store.database import Database
 from relay.store.objects import ObjectLock
-from relay.witness.cosigning import Cosigning
-from relay.witness.folder import WitnessFolder, make_folder
-from relay.witness.server import build_server
+from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.folder import WitnessFolder, make_folder
+from relay.tools.witness.server import build_server
 
 NAME = "example.lakeland"
 WITNESS_NAMES = ("ann", "bea", "cem")
@@ -30,7 +30,7 @@ WITNESS_NAMES = ("ann", "bea", "cem")
 
 @dataclass
 class MemoryBucket:
-    """Implements `relay.custody.shelf.Bucket`; a test may take it away."""
+    """Implements `relay.custody.tile_store.Bucket`; a test may take it away."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     locks: dict[str, ObjectLock] = field(default_factory=dict)
@@ -163,7 +163,7 @@ def make_logs(
     reach: Callable[[str], None] = lambda _point: None,
     turn_ms: int = TURN_MS,
 ) -> Logs:
-    """Put both logs together, as relay/app.py does."""
+    """Put both logs together, as relay/app/relay.py does."""
     clock = clock or SystemClock()
     shelf = Shelf(bucket, clock, retention or Retention())
     witnesses = Witnesses(keys.policy, http=http or keys.http())

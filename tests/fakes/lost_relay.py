@@ -11,15 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from relay.backup.manifest import Manifest
-from relay.backup.restoring import Around, Restored, Wanted, restore
-from relay.backup.taking import Surroundings, back_up
-from relay.clock import Clock, SystemClock
+from relay.backup.online_backup import Surroundings, back_up
+from relay.backup.restore import Around, Restored, Wanted, restore
+from relay.base.clock import Clock, SystemClock
+from relay.cli.init import InitSettings, init
 from relay.config import Config, load
 from relay.config_values import Address
 from relay.custody.errors import contradiction_in
 from relay.custody.logs import LogName, Logs
 from relay.custody.witnesses import Witnesses
-from relay.init import InitSettings, init
 from relay.store.database import Database
 from tests.fakes.log_house import NAME, LogKeys, MemoryBucket, make_keys, make_logs
 from tests.relay.databases import url_of

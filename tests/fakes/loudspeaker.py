@@ -6,14 +6,14 @@ import wave
 from array import array
 from pathlib import Path
 
-from firmware.clock import SystemClock
 from firmware.live.voice import LiveSound
 from firmware.sound.errors import SoundMissing
 from firmware.sound.frames import SAMPLE_RATE
 from firmware.sound.opus import OpusFeed
-from firmware.sound.replies import QuickReplies
+from firmware.sound.quick_replies import QuickReplies
 from firmware.sound.sounds import Sound
-from firmware.sound.talk import TalkFloor
+from firmware.sound.talk_floor import TalkFloor
+from firmware.system.clock import SystemClock
 from tests.fakes.heard import HandFeed, tone
 
 

@@ -15,9 +15,7 @@ from typing import Any
 
 import httpx2
 
-from firmware.clips.facts_store import FactsStore
-from firmware.clips.household_store import HouseholdStore
-from firmware.clips.slot_store import SlotStore
+from firmware.decisions.request_intake import RequestDesk
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.encoding import new_id
@@ -25,7 +23,9 @@ from firmware.protocol.events import PackageReady, PackageUploaded, UploadedPart
 from firmware.protocol.register.entries import Delays, Limits
 from firmware.protocol.register.facts import RegisterFacts, facts_of
 from firmware.protocol.requests import EvidenceRequest
-from firmware.request_desk import RequestDesk
+from firmware.store.household import HouseholdStore
+from firmware.store.slots import SlotStore
+from firmware.store.statements import FactsStore
 from relay.config_people import LimitsConfig
 from relay.request.batches import next_boundary_ms
 from tests.fakes.log_town import MINUTE_MS

@@ -8,7 +8,7 @@ from relay.store.objects import OpenUpload, StoredObject
 
 
 class RememberingBucket:
-    """Implements `Objects` of `relay.evidence.delivery` and `relay.evidence.sweeping`."""
+    """Implements `Objects` of `relay.evidence.delivery` and `relay.evidence.sweeper`."""
 
     def __init__(self) -> None:
         self.opened: list[str] = []

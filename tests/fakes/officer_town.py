@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx2
 
-from firmware.person.fido_device import Person, make_passkey
-from firmware.person.passkey import Site
-from firmware.person.relay_calls import RelayCalls
+from firmware.companion.authenticator.fido_device import Person, make_passkey
+from firmware.companion.authenticator.passkey import Site
+from firmware.companion.authenticator.relay_calls import RelayCalls
 from relay.agency.keys import OfficerFile
-from relay.agency.officer_passkey import join
+from relay.tools.agency.officer_passkey import join
 from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.fakes.fido_device import FidoKeyFake
 from tests.flows.serving import serving

@@ -19,7 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from firmware.protocol.encoding import new_id
-from relay.clock import Clock
+from relay.base.clock import Clock
 
 CLIENT_ID = "doorward"
 CLIENT_SECRET = "a secret of the relay's"

@@ -12,18 +12,18 @@ from typing import Any
 
 import httpx2
 
+from firmware.companion.authenticator.passkey import Site
+from firmware.companion.owner.account import Account
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.key_file import FileKey, load_passkey_file, make_key_file
+from firmware.companion.owner.local_page_client import PairingShown
+from firmware.companion.owner.owner_passkey import OwnerPasskey
+from firmware.companion.owner.pairing import PairedDoorbell, Patience, pair, sign_in
+from firmware.companion.viewer.folder import Folder
+from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.pairing import Pairing
-from firmware.owner.account import Account
-from firmware.owner.approving import Terminal
-from firmware.owner.door_page import PairingShown
-from firmware.owner.key_file import FileKey, load_passkey_file, make_key_file
-from firmware.owner.pairing import PairedDoorbell, Patience, pair, sign_in
-from firmware.owner.passkey import OwnerPasskey
-from firmware.person.passkey import Site
 from firmware.protocol.grants import OwnerKeys
-from firmware.viewer.folder import Folder
-from firmware.viewer.keys import PlayerKeys
 from tests.fakes.bent_relay import Change, as_it_is, carry
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, World, open_world

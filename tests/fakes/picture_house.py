@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from firmware.capture.hub import SmallHub
+from firmware.capture.camera_output import AccessUnit, SmallPicture, pts_90k_of
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import AccessUnit, SmallPicture, pts_90k_of
+from firmware.capture.unit_hub import SmallHub
 from firmware.capture.x264 import Encoder
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.event_pictures import (
+from firmware.notes.event_pictures import (
     EventPicture,
     EventPictures,
     PictureSealer,

@@ -22,19 +22,18 @@ from aiortc import (
     RTCSessionDescription,
 )
 
-from firmware.answering import Cameras, Viewing
-from firmware.capture.hub import UnitHub
-from firmware.clock import SystemClock
+from firmware.capture.unit_hub import UnitHub
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.live.asked_channel import AskedDesk
 from firmware.live.feed import ClipFile, ClipLine, ClipReel, ClipShelf, Unit
+from firmware.live.live_view import Cameras, Viewing
 from firmware.live.nonces import Nonces
-from firmware.live.session import LiveLimits
-from firmware.live.signed import SignedChecks
+from firmware.live.sessions import LiveLimits
+from firmware.live.signature_checks import SignedChecks
 from firmware.live.voice import LiveSound
-from firmware.noting import Notes
+from firmware.notes.sealed_notes import Notes
 from firmware.protocol.commands import (
     Answer,
     Candidates,
@@ -52,6 +51,7 @@ from firmware.protocol.footage import SignedManifest
 from firmware.protocol.grants import Owner
 from firmware.protocol.live import LiveAnswer, LiveCandidates, LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, open_note
+from firmware.system.clock import SystemClock
 from tests.fakes.source import QuickSource
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -173,7 +173,7 @@ async def porch(
     keys: DeviceKeys | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
-    """A running doorbell; `limits` are those of `firmware.live.session.LiveLimits`."""
+    """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`."""
     source = source or QuickSource()
     hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
     told: list[EventBody] = []

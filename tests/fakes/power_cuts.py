@@ -9,7 +9,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from firmware.clips.facts_store import FactsStore
+from firmware.decisions.intake import StatementDesk
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.queue import Outbox
@@ -18,7 +18,7 @@ from firmware.protocol.events import EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import open_note
 from firmware.protocol.pairing import PairingCode
-from firmware.statements import StatementDesk
+from firmware.store.statements import FactsStore
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.desk import DeskRig

@@ -11,9 +11,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.clips.database import Database
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
+from firmware.capture.unit_hub import UnitHub
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -22,13 +21,14 @@ from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
 from firmware.clips.thumbnail import Thumbnails
-from firmware.clock import Clock, SystemClock
 from firmware.enrolment.keys import FileSigner
 from firmware.evidence.manifest import ManifestSigner
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.sound.clip_sound import ClipSound
 from firmware.sound.frames import SoundFeed
+from firmware.store.database import Database
+from firmware.system.clock import Clock, SystemClock
 from firmware.vault.sealed_file import Vault
 from firmware.vault.storage_key import FileStorageKey
 from tests.fakes.bad_card import BadCard, BadCardVault

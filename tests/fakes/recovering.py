@@ -5,19 +5,19 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from firmware.clips.promise_store import PromiseStore
-from firmware.door.ports import Locked, Outcome, WrongNumber
+from firmware.decisions.first_pairing import FirstPairing
+from firmware.decisions.intake import StatementDesk
+from firmware.decisions.owner_recovery import Recovering
+from firmware.enrolment.attempts import Tries
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.pairing import Pairing
-from firmware.enrolment.tries import Tries
-from firmware.first_pairing import FirstPairing
-from firmware.noting import Notes
-from firmware.own_page.page import HowItIs, OwnPage
+from firmware.local_page.doorbell_adapter import HowItIs, OwnPage
+from firmware.local_page.ports import Locked, Outcome, WrongNumber
+from firmware.notes.sealed_notes import Notes
 from firmware.protocol.encoding import new_id
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
-from firmware.recovering import Recovering
-from firmware.statements import StatementDesk
+from firmware.store.deferred_events import PromiseStore
 from firmware.vault.recovery_words import RecoveryKey, make_recovery_key
 from tests.fakes.consent_world import new_owner_passkey
 from tests.fakes.desk import DeskRig, desk_rig

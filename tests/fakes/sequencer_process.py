@@ -36,7 +36,7 @@ class Wanted(msgspec.Struct, kw_only=True):
 
 
 class FolderBucket:
-    """Implements `relay.custody.shelf.Bucket` for several processes."""
+    """Implements `relay.custody.tile_store.Bucket` for several processes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

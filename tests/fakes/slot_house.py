@@ -6,15 +6,12 @@ The town's logs answer as a relay does: `answer` logs what was told last.
 import random
 from pathlib import Path
 
-from firmware.clips.facts_store import FactsStore, WaitingStatement
-from firmware.clips.household_store import HouseholdStore
 from firmware.clips.record import ClipRecord
-from firmware.clips.slot_store import SlotStore
+from firmware.decisions.request_intake import RequestDesk
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
-from firmware.following.policy_file import logs_of
-from firmware.noting import Notes
+from firmware.notes.sealed_notes import Notes
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import SlotLogged
 from firmware.protocol.decisions import OwnerSettings
@@ -31,8 +28,11 @@ from firmware.protocol.grants import (
 from firmware.protocol.notes import NoteBody, RequestsMatched, open_note
 from firmware.protocol.passkeys import Assertion
 from firmware.protocol.register.facts import RegisterFacts
-from firmware.request_desk import RequestDesk
-from firmware.slots import Slots
+from firmware.store.household import HouseholdStore
+from firmware.store.slots import SlotStore
+from firmware.store.statements import FactsStore, WaitingStatement
+from firmware.transparency.policy_file import logs_of
+from firmware.transparency.slots import Slots
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import CELL, Town, make_town
 from tests.fakes.recording import Shelves

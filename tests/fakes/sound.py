@@ -4,7 +4,7 @@ import math
 from array import array
 from collections.abc import Callable
 
-from firmware.sound.card import CardStream, Fill, OnBlock
+from firmware.sound.audio_device import CardStream, Fill, OnBlock
 from firmware.sound.errors import NoSoundCard
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from tests.fakes.clock import ManualClock
@@ -34,7 +34,7 @@ class FakeStream:
 
 
 class FakeCard:
-    """Implements `firmware.sound.card.SoundCard`; time is the clock's, 20 ms a block."""
+    """Implements `firmware.sound.audio_device.SoundCard`; time is the clock's, 20 ms a block."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock

@@ -7,16 +7,17 @@ import time
 import av
 import numpy as np
 
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.mask import MaskPainter
-from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
-from firmware.capture.source import LUMA_PER_S, SMALL_PER_S, Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.video_source import LUMA_PER_S, SMALL_PER_S, Mask, OnLuma, OnSmall, OnUnit
 
 GOP_UNITS = 10_000
 """So long that every key frame after the first was asked for."""
 
 
 class QuickSource:
-    """Implements `firmware.capture.source.VideoSource`: a grey level that rises by one a picture.
+    """Implements `firmware.capture.video_source.VideoSource`: a grey level that rises by one a
+    picture.
 
     The first pixel of each picture tells which one it is (modulo 200), unless it is masked. Its
     small pictures are as large as its others.

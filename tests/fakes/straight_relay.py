@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from firmware.companion.viewer.errors import RelayRefused
+from firmware.companion.viewer.relay_client import Ice, IceServer
 from firmware.protocol.commands import (
     Answer,
     Candidates,
@@ -14,8 +16,6 @@ from firmware.protocol.commands import (
     ReplyBody,
 )
 from firmware.protocol.live import SignedLive
-from firmware.viewer.errors import RelayRefused
-from firmware.viewer.relay import Ice, IceServer
 from tests.fakes.porch import Porch, as_it_is
 
 

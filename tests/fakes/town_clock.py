@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from relay.clock import WoundClock
+from relay.base.clock import WoundClock
 from tests.fakes.clock import ManualClock
 
 

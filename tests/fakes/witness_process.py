@@ -9,7 +9,7 @@ from typing import Self
 from firmware.protocol.tlog.signed_note import NoteKey, parse_key
 from tests.fakes.witness_peer import post
 
-COMMAND = (sys.executable, "-m", "relay.witness.cli")
+COMMAND = (sys.executable, "-m", "relay.tools.witness.cli")
 END_WITHIN_S = 10
 
 

@@ -5,7 +5,7 @@ seen at that time, unless the witnesses are away. The real ones are in fakes/log
 """
 
 from firmware.protocol.register.facts import Stamps
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.custody.logs import LogEntries, LogName
 from relay.store.database import Transaction
 

@@ -9,8 +9,8 @@ import threading
 import time
 from itertools import cycle
 
-from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
+from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.errors import CameraError
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.faults.encoded_film import RATES_FPS, EncodedFilm
@@ -21,7 +21,7 @@ _FILLER = b"\x00\x00\x00\x01\x0c"
 
 
 class BreakableCamera:
-    """Implements `firmware.capture.source.VideoSource`."""
+    """Implements `firmware.capture.video_source.VideoSource`."""
 
     width, height, fps = WIDTH, HEIGHT, FPS
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
 from firmware.capture.x264 import Encoder
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.faults.named_units import named

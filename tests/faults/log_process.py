@@ -10,13 +10,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.config import load
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.logs import LOGS, Logs, refreshing
-from relay.custody.shelf import Retention, Shelf
+from relay.custody.sequencer import LogWriter
+from relay.custody.tile_store import Retention, Shelf
 from relay.custody.witnesses import Witnesses
-from relay.custody.writer import LogWriter
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
 

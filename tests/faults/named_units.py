@@ -6,7 +6,7 @@ unspecified), after the picture's own; decoders pass it over.
 
 from dataclasses import replace
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 
 _MARK = b"\x00\x00\x00\x01\x1e"
 

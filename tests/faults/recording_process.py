@@ -29,21 +29,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import pts_90k_of
+from firmware.app.camera import Filming
+from firmware.app.clips import Recording
+from firmware.capture.camera_output import pts_90k_of
+from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import Ring
-from firmware.clock import SystemClock
 from firmware.config import ClipsConfig, Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import DoorwardError
-from firmware.filming import Filming
+from firmware.outbox.publisher import Teller
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
 from firmware.protocol.footage import NO_MASK_DIGEST
-from firmware.recording import Recording
-from firmware.supervision import keep_running
-from firmware.telling import Teller
+from firmware.system.clock import SystemClock
+from firmware.system.supervision import keep_running
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, TinyCamera
 from tests.faults.named_units import named
 
@@ -62,7 +62,7 @@ Note = Callable[..., None]
 
 
 class TinyFilming:
-    """What `Recording` needs of `firmware.filming.Filming`, around a tiny camera."""
+    """What `Recording` needs of `firmware.app.camera.Filming`, around a tiny camera."""
 
     size = (WIDTH, HEIGHT)
 
@@ -76,7 +76,8 @@ class TinyFilming:
 
 
 class RecordingHalf:
-    """Camera, recording and outbox of one doorbell, put together as firmware.app does it."""
+    """Camera, recording and outbox of one doorbell, put together as firmware.app.process does
+    it."""
 
     def __init__(self, folder: Path, note: Note, *, speed: float, keep_bytes: int) -> None:
         self._note = note
@@ -147,7 +148,7 @@ class RecordingHalf:
         task.add_done_callback(self._presses.discard)
 
     async def _tell_press(self, event_id: str, at_pts_90k: int) -> None:
-        """Like firmware.bell: the clip first, which must not wait for the card."""
+        """Like firmware.app.bell: the clip first, which must not wait for the card."""
         self._recording.recorder.trigger(event_id, "pressed", at_pts_90k)
         try:
             await self._teller.tell(Pressed(), event_id=event_id)

@@ -14,8 +14,8 @@ from pathlib import Path
 import av
 
 from firmware.clips.check import Check
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.record import ClipRecord
-from firmware.clips.recovery import close_open_clips
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.outbox.queue import Outbox
 from firmware.protocol.deletions import check_deletion

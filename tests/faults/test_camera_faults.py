@@ -1,7 +1,8 @@
-"""A camera that freezes, is unplugged or gushes, in a doorbell put together as firmware.app does.
+"""A camera that freezes, is unplugged or gushes, in a doorbell put together as
+firmware.app.process does.
 
-What `firmware.capture.keeper` does to the camera is in tests/firmware/test_keeper.py. Here: the
-press is heard and told with its reason, the owner is told of the trouble and of its end, the
+What `firmware.capture.camera_keeper` does to the camera is in tests/firmware/test_keeper.py. Here:
+the press is heard and told with its reason, the owner is told of the trouble and of its end, the
 next press has its pictures, and memory stays within what was set.
 """
 
@@ -15,23 +16,24 @@ from typing import TypeVar, cast
 
 import pytest
 
-from firmware.bell import Bell
-from firmware.capture.hub import UnitHub
-from firmware.capture.keeper import CameraKeeper
-from firmware.capture.packets import TICKS_PER_S
-from firmware.capture.patience import Patience
+from firmware.app.bell import Bell
+from firmware.app.camera import Filming
+from firmware.app.clips import Recording
+from firmware.capture.camera_keeper import CameraKeeper
+from firmware.capture.camera_output import TICKS_PER_S
+from firmware.capture.camera_timeouts import Patience
 from firmware.capture.rescue import Rescue
+from firmware.capture.unit_hub import UnitHub
 from firmware.clips.record import ClipRecord
 from firmware.clips.ring import Ring
 from firmware.clips.writer import SYNC_BYTES
-from firmware.clock import SystemClock
 from firmware.config import Config, PanelConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import Pairing
-from firmware.filming import Filming
 from firmware.health.ladder import HeatLadder
 from firmware.health.monitor import HealthMonitor
 from firmware.health.troubles import HOLDS, Hold, Troubles
+from firmware.outbox.publisher import Teller
 from firmware.outbox.queue import Outbox
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
@@ -39,8 +41,7 @@ from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, ClipReady, EventBody, Pressed, Trouble
 from firmware.protocol.footage import NO_MASK_DIGEST, check_manifest
-from firmware.recording import Recording
-from firmware.telling import Teller
+from firmware.system.clock import SystemClock
 from tests.fakes.bad_card import BadCard
 from tests.fakes.board import ManualBoard
 from tests.fakes.recording import RecordingRig, running
@@ -73,7 +74,7 @@ T = TypeVar("T", bound=EventBody)
 
 
 class OpenEyes:
-    """What `Recording` needs of `firmware.filming.Filming`, around a camera that breaks."""
+    """What `Recording` needs of `firmware.app.camera.Filming`, around a camera that breaks."""
 
     def __init__(self, camera: BreakableCamera) -> None:
         self.size = (camera.width, camera.height)

@@ -15,19 +15,19 @@ from typing import cast
 
 import pytest
 
-from firmware.capture.packets import pts_90k_of
+from firmware.app.camera import Filming
+from firmware.app.clips import Recording
+from firmware.capture.camera_output import pts_90k_of
 from firmware.clips.record import ClipRecord
-from firmware.clock import SystemClock
-from firmware.clock_watch import LOOK_EVERY_S, ClockWatch
 from firmware.config import Config
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.filming import Filming
+from firmware.health.clock_watch import LOOK_EVERY_S, ClockWatch
+from firmware.outbox.publisher import Teller
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClipReady, ClockSet, Event, Pressed
 from firmware.protocol.footage import ClipManifest, check_manifest
-from firmware.recording import Recording
-from firmware.telling import Teller
+from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualKernel
 from tests.fakes.footage import FPS
 from tests.faults.named_units import name_of, named
@@ -115,7 +115,7 @@ class JumpyDoorbell:
                 await self.watch.look()
 
     async def press(self) -> None:
-        """Ring now: the clip first, then the event, as firmware.bell does it."""
+        """Ring now: the clip first, then the event, as firmware.app.bell does it."""
         event_id = new_id()
         self.pressings.append(Pressing(event_id, self.true_ms))
         at_90k = pts_90k_of(self.clock.monotonic_ns())

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clips.household_store import Approver, HeldTime
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
@@ -30,6 +29,7 @@ from firmware.protocol.decisions import (
 )
 from firmware.protocol.encoding import decode, new_id, sha256_hex
 from firmware.protocol.grants import AddOwner, Owner, OwnerKeys, SignedStatement, Terms
+from firmware.store.household import Approver, HeldTime
 from tests.fakes.consent_world import NOW_MS, new_owner_passkey
 from tests.fakes.desk import PowerCut, desk_rig, digest_of
 from tests.fakes.power_cuts import CUTS_EVERY, Told, TwoOwners

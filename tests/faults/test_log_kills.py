@@ -25,11 +25,11 @@ from relay.__main__ import main as relay_main
 from relay.config import Config, load
 from relay.custody.logs import LogEntries
 from relay.errors import ObjectStoreError
-from relay.monitor.reading import LogReader, ReadLog
 from relay.store import logs as rows
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
-from relay.witness.cli import main as witness_main
+from relay.tools.monitor.log_reader import LogReader, ReadLog
+from relay.tools.witness.cli import main as witness_main
 from tests.relay.servers import free_port, run_object_store, wait_for_port
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -108,7 +108,7 @@ class LogHouse:
 
 
 class BucketSource:
-    """Implements `relay.monitor.source.Source`."""
+    """Implements `relay.tools.monitor.source.Source`."""
 
     def __init__(self, bucket: ObjectStore) -> None:
         self._bucket = bucket
@@ -171,7 +171,7 @@ def a_witness(folder: Path, vkeys: list[str], capsys: pytest.CaptureFixture[str]
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "relay.witness.cli", "serve", "--key", str(key)),
+                *(sys.executable, "-m", "relay.tools.witness.cli", "serve", "--key", str(key)),
                 *("--data", str(data), "--listen", f"127.0.0.1:{port}", "--log", *vkeys),
             ],
             stderr=log,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clips.promise_store import PromiseStore
-from firmware.door.ports import Outcome
-from firmware.first_pairing import HOLDER
+from firmware.decisions.first_pairing import HOLDER
+from firmware.local_page.ports import Outcome
 from firmware.protocol.events import Paired
 from firmware.protocol.pairing import PairingCode
+from firmware.store.deferred_events import PromiseStore
 from tests.fakes.desk import PowerCut, desk_rig
 from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
 from tests.fakes.recovering import NEW_NUMBER

@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.capture.hub import SmallHub, Subscription
-from firmware.capture.packets import SmallPicture
-from firmware.capture.small import SmallStream
-from firmware.capture.source import SMALL_PER_S
-from firmware.clock import SystemClock
+from firmware.capture.camera_output import SmallPicture
+from firmware.capture.small_stream import SmallStream
+from firmware.capture.unit_hub import SmallHub, Subscription
+from firmware.capture.video_source import SMALL_PER_S
 from firmware.protocol.live import check_answer
+from firmware.system.clock import SystemClock
 from tests.fakes.porch import Porch, Visitor, porch, visitor
 from tests.fakes.source import QuickSource
 from tests.fakes.waiting import in_time

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.capture.packets import TICKS_PER_S
+from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.record import ClipRecord
 from firmware.config import ClipsConfig
 from firmware.protocol.encoding import new_id

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.door.ports import Outcome
 from firmware.enrolment.owners import MAX_OWNERS
 from firmware.errors import StoreError
+from firmware.local_page.ports import Outcome
 from firmware.protocol.events import KeyChangeCommitted
 from firmware.protocol.grants import Owner
 from firmware.protocol.pairing import PairingCode

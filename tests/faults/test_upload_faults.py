@@ -16,7 +16,7 @@ import pytest
 from firmware.errors import UploadFailed
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
-from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
+from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.protocol.events import PackageUploaded
 from tests.fakes.bucket_proxy import Faults, run_bucket_proxy
 from tests.faults.uploads import Bay, open_bay, store_port

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
-from firmware.outbox.upload import PARTS_AT_ONCE, Uploader
+from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.protocol.commands import UploadTicket
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import PackageUploaded

@@ -1,4 +1,4 @@
-"""What firmware/live/fanout.py leans on inside of aiortc, aioice and pylibsrtp.
+"""What firmware/live/aiortc_sender.py leans on inside of aiortc, aioice and pylibsrtp.
 
 None of it is promised by them. A test that fails here says what changed upstream: read it there,
 mend fanout.py, then put the new state down here.
@@ -56,7 +56,7 @@ def test_upstream_still_does_what_was_read(function: object) -> None:
     source = hashlib.sha256(inspect.getsource(function).encode()).hexdigest()
     assert source[:16] == REPLACED[function], (
         f"{function.__qualname__} changed upstream ({source[:16]}): see whether "
-        "firmware/live/fanout.py, which stands in for it or calls it, must follow"
+        "firmware/live/aiortc_sender.py, which stands in for it or calls it, must follow"
     )
 
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from firmware.bell import Bell
-from firmware.capture.packets import pts_90k_of
-from firmware.clock import SystemClock
+from firmware.app.bell import Bell
+from firmware.capture.camera_output import pts_90k_of
+from firmware.companion.owner.cli import send_order
 from firmware.config import PanelConfig
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, TooMuchToTell
-from firmware.owner_cli import send_order
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import CameraState, Event, EventBody, Pressed
+from firmware.system.clock import SystemClock
 
 DEVICE = "abcdefghijklmnop2345"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.board import (
+from firmware.capture.board import (
     OTHER,
     PI_3,
     PI_4,

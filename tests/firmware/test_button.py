@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.panel.button import Button, Press
 from firmware.panel.gpio import MockGpio
 from firmware.panel.pins import load_pins
+from firmware.system.clock import SystemClock
 
 DEBOUNCE_MS = 30
 

@@ -1,6 +1,6 @@
 """A grant made of what was told of a clip has the library's times, whatever the clock did.
 
-What the owner's app makes of a telling is written here as in relay/owner_app/happenings.js.
+What the owner's app makes of a telling is written here as in relay/owner_app/event_groups.js.
 """
 
 from collections.abc import AsyncIterator
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clip_news import ClipNews
+from firmware.clips.clip_news import ClipNews
 from firmware.clips.record import ClipRecord
-from firmware.clock_watch import ClockWatch
+from firmware.health.clock_watch import ClockWatch
+from firmware.live.clip_source import Shelf
 from firmware.outbox.queue import Outbox
 from firmware.protocol.events import ClipReady, ClockSet, Event, EventBody
-from firmware.shelf import Shelf
 from tests.fakes.clock import ManualClock
 from tests.fakes.recording import POST_ROLL_S, RecordingRig, running
 

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 
 from firmware.clips.check import Check
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import SoundPart, SoundUnit, decode_sound, encode_sound
 from firmware.clips.mp4 import has_sound
 from firmware.clips.open_clip import OpenClip
 from firmware.clips.playback import examine
 from firmware.clips.record import ClipRecord
-from firmware.clips.recovery import close_open_clips
 from firmware.errors import VaultError
 from firmware.protocol.footage import SOUND_UNIT_90K, check_manifest
 from firmware.sound.aac import SILENT_UNIT
 from firmware.sound.echo import Echo
+from firmware.sound.echo_reference import Played
 from firmware.sound.errors import AacFailed
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SoundFrame
 from firmware.sound.microphone import Microphone
-from firmware.sound.played import Played
-from firmware.sound.switch import MicrophoneSwitch
+from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard
 from tests.fakes.clock import ManualClock

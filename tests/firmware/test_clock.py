@@ -1,4 +1,4 @@
-"""firmware.clock: when the wall time is believed, and what a restart must not forget."""
+"""firmware.system.clock: when the wall time is believed, and what a restart must not forget."""
 
 import os
 import time
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clock import (
+from firmware.system.clock import (
     RTC_TRUSTED_FOR_MS,
     SETTLING_NS,
     WITNESSES_AHEAD_MS,

@@ -1,4 +1,5 @@
-"""firmware.clock_watch: what was recorded before the doorbell knew the time is dated exactly."""
+"""firmware.health.clock_watch: what was recorded before the doorbell knew the time is dated
+exactly."""
 
 import logging
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firmware.clock_watch import SAME_OFFSET_MS, ClockWatch
 from firmware.errors import StoreError
+from firmware.health.clock_watch import SAME_OFFSET_MS, ClockWatch
 from firmware.outbox.queue import Outbox
 from firmware.protocol.events import ClockSet, Event, EventBody, Pressed
 from tests.fakes.clock import ManualClock

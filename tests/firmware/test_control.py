@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from firmware.errors import ControlError
-from firmware.panel.control import MAX_LINE_BYTES, ControlSocket, PanelView
+from firmware.panel.control_socket import MAX_LINE_BYTES, ControlSocket, PanelView
 
 
 class Door:

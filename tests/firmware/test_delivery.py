@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from firmware.errors import StoreError
-from firmware.link import delivery
-from firmware.link.delivery import EventSender
+from firmware.link import event_sender
+from firmware.link.event_sender import EventSender
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import Event, Pressed
@@ -98,7 +98,7 @@ async def test_a_card_that_forgets_nothing_ends_no_connection(
 async def test_a_card_that_gives_nothing_is_asked_again(
     outbox: FailingOutbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "CARD_AGAIN_S", 0.02)
+    monkeypatch.setattr(event_sender, "CARD_AGAIN_S", 0.02)
     event, sender = outbox.press(), EventSender(outbox)
     outbox.fails.add("pending")
     line = Line(sender)

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
-from firmware.door.app import door_app
-from firmware.door.errors import PortTaken
-from firmware.door.guard import own_origins
-from firmware.door.ports import Outcome, PairingView
-from firmware.door.server import listen, serve
-from firmware.door.texts import LANGUAGES
+from firmware.local_page.errors import PortTaken
+from firmware.local_page.guard import own_origins
+from firmware.local_page.ports import Outcome, PairingView
+from firmware.local_page.server import listen, serve
+from firmware.local_page.texts import LANGUAGES
+from firmware.local_page.web_app import door_app
 from tests.fakes.door_page import (
     ASKED_GRANT,
     CLIP,

@@ -5,9 +5,9 @@ from typing import get_args
 
 import pytest
 
-from firmware.door.ports import Outcome
-from firmware.door.texts import LANGUAGES, catalog
-from firmware.knock.desk import KnockEnd
+from firmware.knock.service import KnockEnd
+from firmware.local_page.ports import Outcome
+from firmware.local_page.texts import LANGUAGES, catalog
 from tests.fakes.door_page import NUMBER, Home, door_page
 from tests.flows.asking_doors import KNOCKS
 

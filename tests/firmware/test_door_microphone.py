@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from firmware.door.ports import Outcome
+from firmware.local_page.ports import Outcome
 from tests.fakes.door_page import NUMBER, URL, Home, door_page
 
 PAGE = "/microphone"

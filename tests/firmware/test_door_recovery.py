@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from firmware.door.ports import Locked, Outcome, PairingView, WrongNumber
+from firmware.local_page.ports import Locked, Outcome, PairingView, WrongNumber
 from tests.fakes.door_page import NUMBER, WORDS, Home, door_page
 
 CODE = "acid " * 17 + "zebra"

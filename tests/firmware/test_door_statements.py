@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from firmware.door.confirming import DONE, DONE_OF
-from firmware.door.shown import Asked, GrantAsked, Stage
-from firmware.door.texts import LANGUAGES, catalog
+from firmware.local_page.confirm_pages import DONE, DONE_OF
+from firmware.local_page.texts import LANGUAGES, catalog
+from firmware.local_page.views import Asked, GrantAsked, Stage
 from firmware.protocol.grants import Terms
 from firmware.protocol.requests import INCIDENT_TYPES
 from tests.fakes.door_page import ASKED_GRANT, CLIP, DIGEST, OTHERS, Home, asking, door_page

@@ -8,9 +8,9 @@ from typing import get_args
 import httpx2
 import pytest
 
-from firmware.door.app import door_app
-from firmware.door.guard import own_origins
-from firmware.door.texts import LANGUAGES, catalog
+from firmware.local_page.guard import own_origins
+from firmware.local_page.texts import LANGUAGES, catalog
+from firmware.local_page.web_app import door_app
 from firmware.protocol.events import CameraState, TroubleCode
 from tests.fakes.clock import ManualClock
 from tests.fakes.door_page import URL, WELL, SickDoorbell

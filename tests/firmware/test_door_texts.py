@@ -4,7 +4,7 @@ import re
 import string
 from importlib import resources
 
-from firmware.door.texts import Texts, catalog
+from firmware.local_page.texts import Texts, catalog
 from tests.fakes.door_page import CET
 
 
@@ -19,7 +19,7 @@ def test_both_catalogs_say_the_same_things_with_the_same_names() -> None:
 
 
 def test_no_text_is_unused_and_none_is_missing() -> None:
-    folder = resources.files("firmware.door")
+    folder = resources.files("firmware.local_page")
     sources = "".join(
         item.read_text("utf-8")
         for part in (folder, folder.joinpath("templates"))

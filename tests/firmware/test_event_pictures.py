@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from firmware.capture.packets import AccessUnit
-from firmware.capture.source import Mask
-from firmware.clock import SystemClock
+from firmware.app.camera import Filming
+from firmware.capture.camera_output import AccessUnit
+from firmware.capture.video_source import Mask
 from firmware.config import Config
-from firmware.event_pictures import MOST_OFFLINE, MOST_PER_HOUR, EventPictures
-from firmware.filming import Filming
+from firmware.notes.event_pictures import MOST_OFFLINE, MOST_PER_HOUR, EventPictures
 from firmware.protocol.thumbnails import MAX_JPEG_BYTES
-from firmware.systemd import ServiceManager
+from firmware.system.clock import SystemClock
+from firmware.system.systemd import ServiceManager
 from tests.fakes.picture_house import House, grey_of, house, settled
 from tests.fakes.source import QuickSource
 

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from firmware.capture.pacing import RatePacer
+from firmware.capture.frame_selection import RatePacer
 from firmware.capture.pi.controls import controls_of, frame_durations, widest_mode
 from firmware.capture.pi.night import NightSwitch
 from firmware.config import CameraConfig

@@ -26,12 +26,12 @@ from aiortc import (
 from aiortc.mediastreams import AudioStreamTrack, MediaStreamError
 from aiortc.rtp import RtcpByePacket, RtcpPacket
 
-from firmware.capture.hub import UnitHub
-from firmware.clock import SystemClock
-from firmware.live.fanout import MOST_QUEUED_BYTES, SrtpWire, attach
-from firmware.live.line import LineReport
-from firmware.live.source import Source
-from firmware.live.viewer import Viewer
+from firmware.capture.unit_hub import UnitHub
+from firmware.live.aiortc_sender import MOST_QUEUED_BYTES, SrtpWire, attach
+from firmware.live.link_estimate import LineReport
+from firmware.live.rtp_sender import Viewer
+from firmware.live.stream_source import Source
+from firmware.system.clock import SystemClock
 from tests.fakes.source import QuickSource
 from tests.fakes.waiting import eventually, in_time
 
@@ -272,7 +272,7 @@ async def test_sound_and_data_of_the_same_connection_are_left_alone() -> None:
 async def test_a_burst_arrives_whether_or_not_the_kernel_can_cut_it(
     can_cut: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "firmware.live.fanout")
+    caplog.set_level(logging.INFO, "firmware.live.aiortc_sender")
     async with porch() as here, connected(here.main) as one:
         await one.frames(1)
         transport = one.here.getTransceivers()[0].receiver.transport

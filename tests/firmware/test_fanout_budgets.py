@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from firmware.live.keyframes import KEY_FRAME_EVERY_S, KEY_FRAMES_AT_ONCE
-from firmware.live.line import LineReport
-from firmware.live.repeats import AT_FIRST, AT_ONCE, FEW, TWICE_AT_ONCE
+from firmware.live.key_frame_gate import KEY_FRAME_EVERY_S, KEY_FRAMES_AT_ONCE
+from firmware.live.link_estimate import LineReport
 from firmware.live.rtp_stream import ntp_of
+from firmware.live.rtx import AT_FIRST, AT_ONCE, FEW, TWICE_AT_ONCE
 from tests.fakes.fanout import FakeFeed
 from tests.fakes.fanout_room import Room, payloads, sequences, timestamps
 from tests.fakes.waiting import eventually

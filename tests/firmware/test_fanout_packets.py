@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.live.packets_h264 import MAX_PAYLOAD_BYTES, pack_unit, payloads_of
-from firmware.live.source import BURST_MOST_PACKETS, bursts_of
+from firmware.live.stream_source import BURST_MOST_PACKETS, bursts_of
 from firmware.protocol.nal_units import split_annex_b
 
 SPS, PPS = b"\x67\x42\xc0\x1f\x95", b"\x68\xce\x3c\x80"

@@ -17,7 +17,7 @@ from aiortc.rtp import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.live.fanout import ABS_SEND_TIME_URI, MID_URI
+from firmware.live.aiortc_sender import ABS_SEND_TIME_URI, MID_URI
 from firmware.live.packets_h264 import PackedUnit
 from firmware.live.rtp_stream import (
     HISTORY_PACKETS,

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from firmware.live.drip import CATCH_UP_PACKETS
-from firmware.live.source import CATCH_UP_S
-from firmware.live.viewer import Viewer
+from firmware.live.pacer import CATCH_UP_PACKETS
+from firmware.live.rtp_sender import Viewer
+from firmware.live.stream_source import CATCH_UP_S
 from tests.fakes.fanout import PARAMETERS, FakeFeed, FakeUnit, FakeWire
 from tests.fakes.fanout_room import FRAME_90K, Room, payloads, sequences, timestamps
 from tests.fakes.waiting import eventually

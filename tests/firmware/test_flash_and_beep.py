@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from firmware.capture.packets import TICKS_PER_S, pts_90k_of
+from firmware.capture.camera_output import TICKS_PER_S, pts_90k_of
 from firmware.capture.replay.source import ReplaySource
-from firmware.clock import SystemClock
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SoundFrame
+from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.heard import FlashDoor, HandFeed
 from tests.fakes.listening import flashes_of, listening_rig

@@ -1,4 +1,4 @@
-"""firmware.following: a register is read whole, believed once proved, and never taken back."""
+"""firmware.transparency: a register is read whole, believed once proved, and never taken back."""
 
 import asyncio
 import logging
@@ -9,16 +9,16 @@ import httpx2
 import pytest
 
 from firmware.errors import StoreError
-from firmware.following.errors import FollowError, LogAway, LogUnreadable
-from firmware.following.follower import RegisterFollower
-from firmware.following.policy_file import load_logs, load_logs_if_any, logs_of
-from firmware.following.source import LogSource
 from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.facts import agreement_in_force
 from firmware.protocol.tlog.policy import policy_text
 from firmware.protocol.tlog.proof import check_proof
 from firmware.protocol.tlog.tiles import encode_bundle
+from firmware.transparency.errors import FollowError, LogAway, LogUnreadable
+from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.log_source import LogSource
+from firmware.transparency.policy_file import load_logs, load_logs_if_any, logs_of
 from tests.fakes.followers import LOG_URL, Followers
 from tests.fakes.log_town import DAY_MS, NOW_MS, make_town
 from tests.fakes.waiting import eventually
@@ -393,7 +393,7 @@ async def test_a_leap_of_the_clock_makes_it_read_at_once(
     followers: Followers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What it has read is older than it was; seen to fail with the leap out of `_pause`."""
-    monkeypatch.setattr("firmware.following.follower.LOOK_AGAIN_S", 0.05)
+    monkeypatch.setattr("firmware.transparency.follower.LOOK_AGAIN_S", 0.05)
     town = make_town()
     follower = followers.of(town)
     running = asyncio.create_task(follower.run())
@@ -479,7 +479,7 @@ async def test_progress_can_be_seen_while_it_reads_for_long(followers: Followers
 async def test_a_register_too_large_for_a_doorbell_is_refused(
     followers: Followers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("firmware.following.reading.MAX_ENTRIES", 3)
+    monkeypatch.setattr("firmware.transparency.reader.MAX_ENTRIES", 3)
     with pytest.raises(FollowError, match="more than 3"):
         await followers.of(make_town()).read()
 
@@ -492,7 +492,7 @@ async def test_stamps_take_no_more_of_the_card_than_entries_leave(
     entries_bytes = sum(2 + len(entry) for entry in town.register_log.entries)
     stamps_bytes = sum(2 + len(stamp) for stamp in town.register_log.stamps)
     most = entries_bytes + stamps_bytes - 1
-    monkeypatch.setattr("firmware.following.reading.MAX_REGISTER_BYTES", most)
+    monkeypatch.setattr("firmware.transparency.reader.MAX_REGISTER_BYTES", most)
     # Seen to fail without `check_room` before stamps are kept.
     with pytest.raises(LogUnreadable, match="larger than this doorbell can follow"):
         await followers.of(town).read()

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.enrolment.keys import FileSigner
-from firmware.following.errors import LogUnreadable
-from firmware.following.follower import RegisterFollower
-from firmware.following.vouching import vouch, vouched
 from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable, code_digest
 from firmware.protocol.tlog.policy import parse_policy, policy_text
+from firmware.transparency.errors import LogUnreadable
+from firmware.transparency.follower import RegisterFollower
+from firmware.transparency.state_signature import vouch, vouched
 from tests.fakes.clock import ManualClock
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import DAY_MS, NOW_MS, Town, make_town

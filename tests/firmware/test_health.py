@@ -21,8 +21,8 @@ from firmware.health.linux import (
 )
 from firmware.health.monitor import ClipFacts, HealthMonitor
 from firmware.health.readings import Reading, Throttling
+from firmware.health.trouble_texts import begun, over
 from firmware.health.troubles import HOLDS, MAX_END_S, Troubles
-from firmware.health.words import begun, over
 from firmware.protocol.encoding import decode, new_id
 from firmware.protocol.events import (
     CameraState,
@@ -107,7 +107,7 @@ class Bench:
 
     async def tell(self, body: EventBody) -> Event:
         assert isinstance(body, Trouble)
-        while self.is_card_stuck.is_set():  # noqa: ASYNC110 (as firmware.telling tries again)
+        while self.is_card_stuck.is_set():  # noqa: ASYNC110 (as firmware.outbox.publisher tries again)
             await asyncio.sleep(0.01)
         if self.is_outbox_full:
             raise StoreError(Path("outbox.sqlite3"), "can't be written: the card is full")

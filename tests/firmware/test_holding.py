@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.clips.household_store import HeldTime
-from firmware.holding import UNKNOWN_MS
+from firmware.decisions.holds import UNKNOWN_MS
 from firmware.protocol.decisions import MAX_HOLD_MS, Hold, Unhold
+from firmware.store.household import HeldTime
 from tests.fakes.consent_world import NOW_MS
 from tests.fakes.desk import DeskRig, desk_rig, digest_of
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from firmware.clips.database import Database
-from firmware.clips.facts_store import Confirmed, FactsStore, WaitingStatement
-from firmware.clips.household_store import Approver, HeldTime, HouseholdStore
-from firmware.clips.promise_store import PromiseStore, promise_of
 from firmware.protocol.custody import ReleaseRecord, new_salt
 from firmware.protocol.decisions import Decline, OwnerSettings, RecoveryKeys
 from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import KeyChangeCommitted
 from firmware.protocol.grants import SignedStatement
+from firmware.store.database import Database
+from firmware.store.deferred_events import PromiseStore, promise_of
+from firmware.store.household import Approver, HeldTime, HouseholdStore
+from firmware.store.statements import Confirmed, FactsStore, WaitingStatement
 from tests.fakes.consent_world import DEVICE, make_world
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32

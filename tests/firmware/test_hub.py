@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from firmware.capture.hub import LumaHub, Subscription, UnitHub
-from firmware.capture.packets import AccessUnit, LumaFrame
+from firmware.capture.camera_output import AccessUnit, LumaFrame
+from firmware.capture.unit_hub import LumaHub, Subscription, UnitHub
 
 
 def unit(number: int, *, gop: int = 5) -> AccessUnit:

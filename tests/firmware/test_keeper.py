@@ -1,4 +1,5 @@
-"""firmware.capture.keeper and rescue: a camera comes back, and the bell never waits for it."""
+"""firmware.capture.camera_keeper and rescue: a camera comes back, and the bell never waits for
+it."""
 
 import asyncio
 import itertools
@@ -11,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from firmware.capture.keeper import CameraKeeper
-from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
-from firmware.capture.patience import Patience
+from firmware.capture.camera_keeper import CameraKeeper
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
+from firmware.capture.camera_timeouts import Patience
 from firmware.capture.rescue import Rescue
-from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
-from firmware.clock import SystemClock
+from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.errors import CameraError
 from firmware.protocol.events import CameraState
+from firmware.system.clock import SystemClock
 from tests.fakes.waiting import eventually
 
 LEFT = Mask(polygons=(((0.0, 0.0), (0.3, 0.0), (0.3, 1.0)),))

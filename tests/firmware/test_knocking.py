@@ -1,4 +1,4 @@
-"""firmware.knocking: from a finger on the bell to a confirmed grant, and what isn't the bell."""
+"""firmware.app.knock: from a finger on the bell to a confirmed grant, and what isn't the bell."""
 
 import asyncio
 import random
@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from firmware.app.knock import Knocking
 from firmware.config import PanelConfig
-from firmware.knock.desk import KnockEnd
+from firmware.decisions.intake import StatementDesk
 from firmware.knock.errors import KnockRefused
-from firmware.knock.store import KnockSettings, KnockStore
-from firmware.knocking import Knocking
-from firmware.own_page.switches import KnockSwitch
+from firmware.knock.pattern_store import KnockSettings, KnockStore
+from firmware.knock.service import KnockEnd
+from firmware.local_page.switches import KnockSwitch
 from firmware.panel.button import Edge, Press
 from firmware.panel.gpio import ButtonName, MockGpio
 from firmware.panel.panel import Panel
 from firmware.panel.pins import load_pins
 from firmware.protocol.decisions import Knock
 from firmware.protocol.events import ReleaseCommitted
+from firmware.sound.echo_reference import Played
 from firmware.sound.frames import FRAME_BYTES, SILENCE
-from firmware.sound.played import Played
 from firmware.sound.sounds import Sound
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import Language, Speech
-from firmware.statements import StatementDesk
 from tests.fakes.clock import ManualClock
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.sound import FakeCard, tone

@@ -7,15 +7,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.database import Database
-from firmware.clips.facts_store import FactsStore, WaitingStatement
-from firmware.clips.schema import SCHEMA_VERSION
 from firmware.errors import StoreError
 from firmware.protocol.decisions import Decline
 from firmware.protocol.deletions import check_deletion
 from firmware.protocol.encoding import WireError, new_id, sha256_hex
 from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.passkeys import Assertion
+from firmware.store.database import Database
+from firmware.store.schema import SCHEMA_VERSION
+from firmware.store.statements import FactsStore, WaitingStatement
 from tests.fakes.recording import DEVICE, Shelves, recording_rig
 from tests.fakes.shelf import SIGNED, end_of, keep, start_of
 

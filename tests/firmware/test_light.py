@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.panel.light import SIGNALS, Light, LightState
+from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 
 BEFORE_WATCHED = {LightState.RESET, LightState.WATCHED}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.live.line import (
+from firmware.live.link_estimate import (
     KEY_FRAMES_LEAST_BPS,
     KEY_FRAMES_MOST_BPS,
     SMALL_LEAST_BPS,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.link.answers import CommandAnswers
-from firmware.link.delivery import EventSender
-from firmware.link.session import COMMANDS_AT_ONCE, COMMANDS_PER_S
+from firmware.link.command_replies import CommandAnswers
+from firmware.link.event_sender import EventSender
+from firmware.link.link_session import COMMANDS_AT_ONCE, COMMANDS_PER_S
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import (
     Accepted,

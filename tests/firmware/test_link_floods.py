@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from firmware.budget import Budget
-from firmware.link.delivery import EventSender
-from firmware.link.floods import RareWarning
-from firmware.link.session import LOOKED_AT_BYTES_PER_S, LOOKED_AT_ONCE_BYTES, LOOKING_COSTS_BYTES
+from firmware.link.event_sender import EventSender
+from firmware.link.link_session import (
+    LOOKED_AT_BYTES_PER_S,
+    LOOKED_AT_ONCE_BYTES,
+    LOOKING_COSTS_BYTES,
+)
+from firmware.link.rare_warning import RareWarning
 from firmware.outbox.queue import Outbox
 from firmware.protocol.commands import Command, NonceWanted, Receipt
 from firmware.protocol.encoding import decode, new_id
 from firmware.protocol.events import Event, Pressed
+from firmware.system.budget import Budget
 from tests.fakes.link_bench import Bench, end, wall_ms
 from tests.fakes.waiting import eventually
 

@@ -247,7 +247,7 @@ async def test_a_viewer_that_leaves_is_cleared_away() -> None:
 
 
 async def test_the_log_says_how_it_went_for_who_left(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "firmware.live.fanout")
+    caplog.set_level(logging.INFO, "firmware.live.aiortc_sender")
     async with porch() as here:
         async with visitor(here) as someone:
             await in_time(someone.watch())

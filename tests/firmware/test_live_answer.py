@@ -2,8 +2,8 @@
 
 import pytest
 
-from firmware.live.answer import AnswerSigner
 from firmware.live.errors import LiveError
+from firmware.live.sdp_answer import AnswerSigner
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import LiveOffer
 

@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from firmware.capture.packets import AccessUnit
-from firmware.live.channel import HIGH_WATER_BYTES
+from firmware.capture.camera_output import AccessUnit
 from firmware.live.clip_channel import CHUNK_BYTES, ClipChannel, parse_wish
-from firmware.live.clip_play import ClipFeed
+from firmware.live.clip_feed import ClipFeed
+from firmware.live.data_channel import HIGH_WATER_BYTES
 from firmware.live.feed import ClipReel
 from firmware.protocol.encoding import WireError, sha256_hex
 from tests.fakes.channel import FakeChannel

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.live.channel import MAX_WAITING_MESSAGES
-from firmware.live.control import (
+from firmware.live.control_channel import (
     ControlChannel,
     Listen,
     Quality,
@@ -24,6 +23,7 @@ from firmware.live.control import (
     Wish,
     parse_wish,
 )
+from firmware.live.data_channel import MAX_WAITING_MESSAGES
 from firmware.live.errors import LiveError
 from firmware.protocol.encoding import WireError
 from tests.fakes.channel import FakeChannel

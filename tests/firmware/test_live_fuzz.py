@@ -21,7 +21,7 @@ import msgspec
 import pytest
 
 from firmware.live.clip_channel import ClipChannel
-from firmware.live.control import ControlChannel, Reply, Talk, Wish, parse_wish
+from firmware.live.control_channel import ControlChannel, Reply, Talk, Wish, parse_wish
 from firmware.live.errors import LiveError
 from firmware.live.feed import ClipReel
 from firmware.live.reply_channel import ReplyChannel

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.live.offers import (
+from firmware.live.sdp_offer import (
     MAX_SESSION_CANDIDATES,
     Candidate,
     parse_candidates,

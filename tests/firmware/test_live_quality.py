@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from firmware.capture.hub import Subscription, UnitHub
-from firmware.live.line import LineReport
+from firmware.capture.unit_hub import Subscription, UnitHub
+from firmware.live.link_estimate import LineReport
 from tests.fakes.porch import Visitor, porch, visitor
 from tests.fakes.source import QuickSource
 from tests.fakes.waiting import in_time

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from firmware.live.reply_channel import CHUNK_BYTES, ReplyChannel, Wish, parse_wish
 from firmware.protocol.encoding import WireError
-from firmware.sound.replies import MAX_REPLIES
+from firmware.sound.quick_replies import MAX_REPLIES
 from firmware.sound.sounds import MAX_WAV_BYTES, Sound
 from tests.fakes.channel import FakeChannel
 from tests.fakes.loudspeaker import Sounding, short_wav

@@ -6,7 +6,7 @@ import pytest
 from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.live.errors import LiveError
 from firmware.live.nonces import Nonces
-from firmware.live.signed import CLOCK_TOLERANCE_MS, SignedChecks
+from firmware.live.signature_checks import CLOCK_TOLERANCE_MS, SignedChecks
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import BrowserOrder, EndPush, LiveCandidates, LiveOffer, SignedLive

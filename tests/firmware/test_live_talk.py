@@ -11,9 +11,9 @@ import pytest
 from aiortc import MediaStreamTrack, RTCRtpTransceiver
 from av import AudioFrame
 
-from firmware.clock import SystemClock
 from firmware.protocol.notes import WatchingEnded
-from firmware.sound.talk import TalkFloor
+from firmware.sound.talk_floor import TalkFloor
+from firmware.system.clock import SystemClock
 from tests.fakes.loudspeaker import PerfectEcho, Sounding, short_wav
 from tests.fakes.porch import Porch, Visitor, porch, visitor
 from tests.fakes.waiting import eventually, in_time

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from msgspec import convert
 
-from firmware.capture.packets import AccessUnit
-from firmware.clips.reach import reach_of
+from firmware.capture.camera_output import AccessUnit
+from firmware.clips.clip_span import reach_of
 from firmware.clips.record import ClipEnd, ClipStart
 from firmware.clips.recorder import SILENT_90K
 from firmware.clips.ring import LONGEST_GOP_S

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.capture.mask import BLOCK, HIDDEN_CHROMA, HIDDEN_LUMA, MaskPainter
-from firmware.capture.source import Mask
+from firmware.capture.video_source import Mask
 
 WIDTH, HEIGHT = 104, 72
 """Not whole macroblocks: the last column and row of blocks are cut."""

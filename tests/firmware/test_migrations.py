@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.mp4 import fragmented_mp4
 from firmware.clips.record import ClipRecord
-from firmware.clips.recovery import close_open_clips
-from firmware.clips.schema import SCHEMA_VERSION
 from firmware.protocol.encoding import canonical, new_id, sha256_hex
 from firmware.protocol.footage import GopHasher, check_manifest
+from firmware.store.schema import SCHEMA_VERSION
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.recording import Shelves
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware.capture.packets import TICKS_PER_S, LumaFrame
+from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.config import MotionConfig
 from firmware.motion.blobs import Blob, Track, follow
 from firmware.motion.decimation import block_of, decimated
 from firmware.motion.detector import MotionDetector, Movement
-from firmware.motion.light import SAME_LIGHT, exposure
+from firmware.motion.illumination import SAME_LIGHT, exposure
 from firmware.motion.limits import Limits
 from firmware.motion.zones import CellGrid, inside
 from tests.footage.debian import FootageMissing, footage

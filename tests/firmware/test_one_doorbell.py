@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.app import run
+from firmware.app.process import run
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.config import load_config
 from firmware.errors import StoreError

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware import durable
 from firmware.errors import PackageDamaged, PackageOfAnotherVersion, StoreError, UploadError
 from firmware.outbox.outgoing import MAX_PARTS, PART_BYTES, Outgoing, part_bytes_for
 from firmware.protocol.commands import Command, PartTicket, UploadTicket
 from firmware.protocol.encoding import MAX_MQTT_BYTES, new_id
 from firmware.protocol.events import MAX_PACKAGE_BYTES, Event, PackageUploaded, UploadedPart
+from firmware.system import durable_files
 
 MIB = 1024 * 1024
 AWS_URL_CHARS = 1150
@@ -172,7 +172,7 @@ def test_what_the_card_did_not_take_whole_is_not_there_later(
 ) -> None:
     """Seen to fail (announced without its bytes) with the .bin alone deleted."""
     folder = tmp_path / "outgoing"
-    outgoing, real, count = Outgoing(folder), durable.sync_folder, itertools.count()
+    outgoing, real, count = Outgoing(folder), durable_files.sync_folder, itertools.count()
 
     def fail_at_second(path: Path) -> None:
         if next(count) == 1:
@@ -182,7 +182,7 @@ def test_what_the_card_did_not_take_whole_is_not_there_later(
     with monkeypatch.context() as patched:
         package_id = new_id()
         if failing == "a folder's names":
-            patched.setattr(durable, "sync_folder", fail_at_second)
+            patched.setattr(durable_files, "sync_folder", fail_at_second)
         else:
             (folder / f"{package_id}.damaged").mkdir()  # can't be unlinked
         with pytest.raises(OSError, match=r"Is a directory|input/output"):

@@ -11,10 +11,12 @@ import pytest
 
 from firmware.clips.mp4 import has_sound, read_units
 from firmware.clips.playback import manifest_of
-from firmware.door import shown
+from firmware.decisions.intake import StatementDesk
+from firmware.decisions.package_sealer import package_id_of
+from firmware.local_page import views
+from firmware.local_page.presenter import Showing
+from firmware.local_page.release_tracker import Progress
 from firmware.outbox.outgoing import Outgoing
-from firmware.own_page.progress import Progress
-from firmware.own_page.showing import Showing
 from firmware.protocol.custody import ReleaseProof
 from firmware.protocol.decisions import (
     AddApprover,
@@ -33,8 +35,6 @@ from firmware.protocol.footage import TICKS_PER_MS, Gop
 from firmware.protocol.grants import GrantTerms, Terms
 from firmware.protocol.packages import open_package
 from firmware.protocol.pairing import approver_words, browser_words, recovery_key_words
-from firmware.releasing import package_id_of
-from firmware.statements import StatementDesk
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -52,15 +52,15 @@ class Page:
     showing: Showing
     progress: Progress
 
-    async def asked(self, terms: Terms) -> shown.Asked:
+    async def asked(self, terms: Terms) -> views.Asked:
         """Let the owner sign, and return what the page asks."""
         self.rig.now_ms += 1  # the newest is the last
         await self.desk.on_statement(self.rig.seal(self.rig.sign(terms)))
         return self.showing.waiting()[-1].asked
 
-    async def grant(self, terms: GrantTerms | None = None) -> shown.GrantAsked:
+    async def grant(self, terms: GrantTerms | None = None) -> views.GrantAsked:
         asked = await self.asked(terms or self.terms())
-        assert isinstance(asked, shown.GrantAsked)
+        assert isinstance(asked, views.GrantAsked)
         return asked
 
     def terms(self, **changes: object) -> GrantTerms:
@@ -243,33 +243,33 @@ async def test_of_a_package_that_the_card_spoilt_nobody_says_that_nothing_left(
 async def test_each_other_kind_is_shown_with_what_decides(page: Page) -> None:
     newcomer = page.rig.newcomer()
     added = await page.asked(newcomer)
-    assert isinstance(added, shown.OwnerAsked)
+    assert isinstance(added, views.OwnerAsked)
     assert (added.name, len(added.words)) == ("Bo", 6)
     page.rig.owners.add(newcomer.owner.owner)
 
     gone = await page.asked(RemoveOwner(credential_id=newcomer.owner.passkey.credential_id))
-    assert gone == shown.RemovalAsked(name="Bo")
+    assert gone == views.RemovalAsked(name="Bo")
 
     browser = SoftBrowser.create("Laptop").keys
     let_in = await page.asked(EnrolBrowser(browser=browser))
     words = browser_words(page.rig.keys.device, browser)
-    assert let_in == shown.BrowserAsked(name="Laptop", words=words)
+    assert let_in == views.BrowserAsked(name="Laptop", words=words)
 
     agency = page.rig.world.agreement
     page.rig.household.refuse_agency(agency.agency, is_refused=True)
     again = await page.asked(RefuseAgency(agency=agency.agency, is_refused=False))
-    assert again == shown.AgencyAsked(name=agency.name)
+    assert again == views.AgencyAsked(name=agency.name)
 
     keys = RecoveryKeys(
         sealing_key=b64u(page.rig.keys.sealing_public_key),
         signing_key=page.rig.world.owner.key.public_key,
     )
     recovery = await page.asked(SetRecovery(keys=keys))
-    assert recovery == shown.RecoveryAsked(words=recovery_key_words(keys), is_first=True)
+    assert recovery == views.RecoveryAsked(words=recovery_key_words(keys), is_first=True)
 
     key = SoftPasskey.create(rp_id="approve.test", origin="https://approve.test").key
     approver = await page.asked(AddApprover(name="Blue key", key=key))
-    assert approver == shown.ApproverAsked(name="Blue key", words=approver_words(key))
+    assert approver == views.ApproverAsked(name="Blue key", words=approver_words(key))
 
 
 async def test_settings_show_which_masks_go_stay_and_come(page: Page) -> None:
@@ -278,7 +278,7 @@ async def test_settings_show_which_masks_go_stay_and_come(page: Page) -> None:
     new = [[1, 1], [2, 1], [2, 2]]
     after = OwnerSettings(revision=2, masks=[OTHER_MASK, new], has_reminder=True)
     asked = await page.asked(ChangeSettings(settings=after))
-    assert isinstance(asked, shown.SettingsAsked)
+    assert isinstance(asked, views.SettingsAsked)
     assert (asked.removed, asked.kept, asked.added) == (
         [[(0, 0), (330, 0), (330, 1000)]],
         [[(500, 500), (600, 500), (600, 600)]],

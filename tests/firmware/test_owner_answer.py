@@ -11,17 +11,18 @@ import pytest
 
 from firmware.clips.mp4 import has_sound
 from firmware.clips.playback import manifest_of
+from firmware.companion.authenticator.errors import AccountFailed
+from firmware.companion.owner.account import NEWEST_SEQ, NotesTold
+from firmware.companion.owner.errors import LineFailed, OwnerError
+from firmware.companion.owner.owner_statements import STATEMENT_LIFE_MS
+from firmware.companion.owner.pairing import Patience
+from firmware.companion.owner.reply_inbox import Answers
+from firmware.companion.owner.request_answer import FIELD_CHARS, NARROWING_LIFE_MS, Choice, Wanted
+from firmware.companion.owner.request_commands import said_of
+from firmware.companion.owner.request_texts import FIRST, moment_ms, requests_lines
+from firmware.companion.owner.waiting_texts import leaving_lines
+from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.live.asked_channel import AskedChannel, parse_wish
-from firmware.owner.account import NEWEST_SEQ, NotesTold
-from firmware.owner.answering import FIELD_CHARS, NARROWING_LIFE_MS, Choice, Wanted
-from firmware.owner.answers import Answers
-from firmware.owner.errors import LineFailed, OwnerError
-from firmware.owner.pairing import Patience
-from firmware.owner.request_telling import FIRST, moment_ms, requests_lines
-from firmware.owner.requests_cli import said_of
-from firmware.owner.signing import STATEMENT_LIFE_MS
-from firmware.owner.telling import leaving_lines
-from firmware.person.errors import AccountFailed
 from firmware.protocol.asking import (
     LIST_STEP_BYTES,
     ClipsNow,
@@ -40,7 +41,6 @@ from firmware.protocol.decisions import (
 from firmware.protocol.encoding import WireError
 from firmware.protocol.grants import GrantTerms
 from firmware.protocol.notes import HoldsNow, SettingsNow, StatementDone
-from firmware.viewer.keys import PlayerKeys
 from tests.fakes.asked_house import AskedHouse, asked_house
 from tests.fakes.channel import FakeChannel
 from tests.fakes.consent_world import MINUTE_MS, new_owner_passkey

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
-from firmware.owner.app_server import build_app, listen, serve
-from firmware.owner.bundle import (
+from firmware.companion.owner.app_server import build_app, listen, serve
+from firmware.companion.owner.bundle import (
     Released,
     digest_of,
     find_bundle,
@@ -20,8 +20,8 @@ from firmware.owner.bundle import (
     released_programs,
     version_in,
 )
-from firmware.owner.errors import BundleRefused
-from firmware.owner_cli import main
+from firmware.companion.owner.cli import main
+from firmware.companion.owner.errors import BundleRefused
 from firmware.protocol.register.entries import ProgramReleased
 from relay.web.app_server import build_app_server
 from tests.fakes.clock import ManualClock
@@ -185,7 +185,7 @@ async def test_a_released_app_counts_once_witnesses_have_seen_it_for_three_days(
     clock = ManualClock(wall_ms=town.now_ms)
     with town.served() as log_url:
         released = await released_programs(policy, log_url, clock=clock)
-    # Seen to fail with the age taken out of firmware/owner/bundle.py.
+    # Seen to fail with the age taken out of firmware/companion/owner/bundle.py.
     assert (released.counting, released.young) == (((APP,), ()) if counts else ((), (APP,)))
 
 

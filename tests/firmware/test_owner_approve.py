@@ -9,11 +9,11 @@ import msgspec
 import pytest
 
 from firmware.clips.mp4 import read_units
+from firmware.companion.owner.approver import sign_word
+from firmware.companion.owner.asked_client import Asking
+from firmware.companion.owner.errors import LineFailed, NotTaken, OwnerError
+from firmware.companion.owner.waiting_texts import household_lines, lines_of
 from firmware.live.asked_channel import parse_wish
-from firmware.owner.approver import sign_word
-from firmware.owner.asking import Asking
-from firmware.owner.errors import LineFailed, NotTaken, OwnerError
-from firmware.owner.telling import household_lines, lines_of
 from firmware.protocol import asking as words
 from firmware.protocol.decisions import (
     AddApprover,

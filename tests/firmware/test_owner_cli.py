@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from firmware.capture.packets import LumaFrame
-from firmware.capture.qr import read_texts
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.qr_reader import read_texts
+from firmware.companion.owner.cli import main
+from firmware.companion.owner.terminal_qr import draw_qr
 from firmware.config import parse_config
-from firmware.owner.qr import draw_qr
-from firmware.owner_cli import main
 from firmware.protocol.owner_codes import parse_recovery_code
 from firmware.protocol.pairing import recovery_key_words
 from firmware.vault.recovery_words import (
@@ -139,7 +139,7 @@ def test_recovery_keeps_the_words_nowhere(tmp_path: Path) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is missing (apt: strace)")
     done = subprocess.run(
-        [*program, sys.executable, "-B", "-m", "firmware.owner_cli", "recovery"],
+        [*program, sys.executable, "-B", "-m", "firmware.companion.owner.cli", "recovery"],
         capture_output=True,
         check=True,
         timeout=30,

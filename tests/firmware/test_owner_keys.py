@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from firmware.owner import key_file
-from firmware.owner.approver import ApproverKey, sign_word
-from firmware.owner.fido_key import FidoKey, enrol_fido_key, load_fido_key
-from firmware.owner.key_file import load_key_file, make_key_file
-from firmware.person.errors import KeyRefused
-from firmware.person.fido_device import Person
+from firmware.companion.authenticator.errors import KeyRefused
+from firmware.companion.authenticator.fido_device import Person
+from firmware.companion.owner import key_file
+from firmware.companion.owner.approver import ApproverKey, sign_word
+from firmware.companion.owner.fido_key import FidoKey, enrol_fido_key, load_fido_key
+from firmware.companion.owner.key_file import load_key_file, make_key_file
 from firmware.protocol.decisions import Confirm
 from firmware.protocol.encoding import decode_canonical, unb64u
 from firmware.protocol.grants import STATEMENT_TAG, SignedStatement, Statement

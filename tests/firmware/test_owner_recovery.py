@@ -9,12 +9,12 @@ import msgspec
 import pytest
 from starlette.testclient import TestClient
 
-from firmware.door.app import door_app
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.errors import OwnerError, PageFailed
+from firmware.companion.owner.local_page_client import DoorPage
+from firmware.companion.owner.recovery_key import pair_again
 from firmware.enrolment.keys import load_or_make_keys
-from firmware.owner.approving import Terminal
-from firmware.owner.door_page import DoorPage
-from firmware.owner.errors import OwnerError, PageFailed
-from firmware.owner.recovery import pair_again
+from firmware.local_page.web_app import door_app
 from firmware.protocol.pairing import six_words
 from tests.fakes.recovering import NEW_NUMBER, LostHouse, lost_house
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from firmware.companion.owner import key_file, statement_commands
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.cli import main
+from firmware.companion.owner.errors import OwnerError
+from firmware.companion.owner.key_file import make_key_file
+from firmware.companion.owner.owner_statements import renew
+from firmware.companion.owner.pairing import PairedDoorbell, Patience, check_way
+from firmware.companion.owner.reply_inbox import Answers
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.owner import key_file, signing_cli
-from firmware.owner.answers import Answers
-from firmware.owner.approving import Terminal
-from firmware.owner.errors import OwnerError
-from firmware.owner.key_file import make_key_file
-from firmware.owner.pairing import PairedDoorbell, Patience, check_way
-from firmware.owner.signing import renew
-from firmware.owner_cli import main
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
 from firmware.protocol.events import Note
@@ -190,9 +190,9 @@ async def test_letting_somebody_in_says_what_the_doorbell_says_to_it(
 async def test_a_doorbell_that_is_silent_is_said_so_and_is_no_failure(
     paired: Paired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing_cli, "ANSWER_S", 0.5)
+    monkeypatch.setattr(statement_commands, "ANSWER_S", 0.5)
     code, said = await paired.run("renew")
-    assert (code, signing_cli.UNANSWERED in said) == (0, True), said
+    assert (code, statement_commands.UNANSWERED in said) == (0, True), said
 
 
 async def test_it_waits_fifteen_seconds_and_shows_that_it_does(paired: Paired) -> None:
@@ -212,7 +212,7 @@ async def test_it_waits_fifteen_seconds_and_shows_that_it_does(paired: Paired) -
     )
     patience = Patience(monotonic_s=lambda: now_s, pause=pause, show=shown.append)
     answer = await asyncio.to_thread(
-        answers.wait_for, digest, patience=patience, wait_s=signing_cli.ANSWER_S
+        answers.wait_for, digest, patience=patience, wait_s=statement_commands.ANSWER_S
     )
     assert (answer, now_s) == (None, 15)
     assert (shown[0], shown[-1]) == ("Waiting for what the doorbell says …", "")
@@ -222,16 +222,16 @@ async def test_what_another_key_signed_or_of_another_statement_is_not_believed(
     paired: Paired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A relay knows the player's viewing key, and can seal to it. Seen to succeed as said."""
-    monkeypatch.setattr(signing_cli, "ANSWER_S", 1.5)
+    monkeypatch.setattr(statement_commands, "ANSWER_S", 1.5)
     other = paired.town.folder / "other"
     other.mkdir()
     # Seen to be believed with the signature's check out of `open_note`.
     code, said = await paired.run("renew", says=refused, by=load_or_make_keys(other))
-    assert (code, signing_cli.UNANSWERED in said) == (0, True), said
+    assert (code, statement_commands.UNANSWERED in said) == (0, True), said
     # Seen to be believed with the digest's comparison out of `wait_for`.
     await paired.town.world.answer(paired.town.keys.device)
     code, said = await paired.run("renew", says=lambda _: refused("0" * 64))
-    assert (code, signing_cli.UNANSWERED in said) == (0, True), said
+    assert (code, statement_commands.UNANSWERED in said) == (0, True), said
 
 
 # Plain HTTP to the relay.

@@ -12,21 +12,22 @@ import msgspec
 import pytest
 from PIL import Image
 
-from firmware.capture.packets import LumaFrame
-from firmware.capture.qr import read_texts
-from firmware.owner import key_file, signing_cli
-from firmware.owner.account import Account
-from firmware.owner.approving import Terminal
-from firmware.owner.errors import OwnerError, PairingFailed
-from firmware.owner.fido_key import FidoPasskey
-from firmware.owner.key_file import load_key_file, load_passkey_file, make_key_file
-from firmware.owner.pairing import log_in, set_up, sign_in
-from firmware.owner.qr import save_qr
-from firmware.owner.signing import let_in, renew
-from firmware.owner_cli import main
-from firmware.person.errors import AccountFailed, KeyRefused
-from firmware.person.fido_device import Person
-from firmware.person.passkey import CreationWanted, Site
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.qr_reader import read_texts
+from firmware.companion.authenticator.errors import AccountFailed, KeyRefused
+from firmware.companion.authenticator.fido_device import Person
+from firmware.companion.authenticator.passkey import CreationWanted, Site
+from firmware.companion.owner import key_file, statement_commands
+from firmware.companion.owner.account import Account
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.cli import main
+from firmware.companion.owner.errors import OwnerError, PairingFailed
+from firmware.companion.owner.fido_key import FidoPasskey
+from firmware.companion.owner.key_file import load_key_file, load_passkey_file, make_key_file
+from firmware.companion.owner.owner_statements import let_in, renew
+from firmware.companion.owner.pairing import log_in, set_up, sign_in
+from firmware.companion.owner.terminal_qr import save_qr
+from firmware.companion.viewer.folder import Folder
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.decisions import AddApprover, EnrolBrowser
 from firmware.protocol.encoding import b64u, decode, new_id, unb64u
@@ -47,7 +48,6 @@ from firmware.protocol.pairing import (
     qr_text,
 )
 from firmware.protocol.passkeys import check_assertion, login_challenge
-from firmware.viewer.folder import Folder
 from relay.people.passkeys import Site as RelaySite
 from relay.people.passkeys import check_registration
 from tests.fakes.fido_browser import found_passkey
@@ -342,7 +342,7 @@ async def test_renewing_signs_exactly_this_machines_keys(town: PairingTown) -> N
 async def test_a_key_that_confirms_is_added_by_the_passkey(
     town: PairingTown, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signing_cli, "ANSWER_S", 0.1)  # there is no doorbell here
+    monkeypatch.setattr(statement_commands, "ANSWER_S", 0.1)  # there is no doorbell here
     account, passkey = town.account(), town.passkey()
     paired = await town.pair(account, await town.sign_in(account, passkey))
     folder = town.folder / "view"

@@ -1,4 +1,5 @@
-"""firmware.pairing_voice: the six words are said while they are compared, and hold nothing up."""
+"""firmware.sound.pairing_voice: the six words are said while they are compared, and hold nothing
+up."""
 
 import asyncio
 import logging
@@ -10,18 +11,18 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from firmware.answering import CodeWatch
-from firmware.capture.hub import LumaSlot
-from firmware.capture.packets import LumaFrame
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.unit_hub import LumaSlot
+from firmware.companion.owner.terminal_qr import save_qr
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
-from firmware.owner.qr import save_qr
-from firmware.pairing_voice import INTRODUCTIONS, PAUSE_BEFORE_AGAIN_S, PairingVoice
+from firmware.live.live_view import CodeWatch
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, PairingAnswer
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
+from firmware.sound.echo_reference import Played
 from firmware.sound.frames import SAMPLE_RATE, SILENCE
-from firmware.sound.played import Played
+from firmware.sound.pairing_voice import INTRODUCTIONS, PAUSE_BEFORE_AGAIN_S, PairingVoice
 from firmware.sound.sounds import Sound
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Language, Speech

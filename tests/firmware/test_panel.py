@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.config import PanelConfig
 from firmware.errors import ConfigError
 from firmware.panel.gpio import Gpio, MockGpio, Output
@@ -15,6 +14,7 @@ from firmware.panel.light import LightState
 from firmware.panel.panel import Panel, open_gpio
 from firmware.panel.pins import load_pins, parse_pins
 from firmware.panel.presence import SETTLE_S, STUCK_S, Presence
+from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 
 SETTINGS = PanelConfig(pins="mock", chime_ms=100, light_percent=50)

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.board import OTHER, ZERO_2_W
+from firmware.capture.board import OTHER, ZERO_2_W
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.pi.encoders import film_output
-from firmware.capture.pi.film import Film
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, load_stack
+from firmware.capture.pi.pipeline import Film
 from firmware.capture.pi.streams import Stream
-from firmware.capture.source import Mask
+from firmware.capture.video_source import Mask
 from firmware.config import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b

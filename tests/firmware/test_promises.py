@@ -1,15 +1,16 @@
-"""firmware.promises: what is gathered is told once it is kept, and nothing holds up the rest."""
+"""firmware.outbox.deferred_events: what is gathered is told once it is kept, and nothing holds up
+the rest."""
 
 import asyncio
 from pathlib import Path
 
 import pytest
 
-from firmware.clips.database import Database
-from firmware.clips.promise_store import Promise, PromiseStore, put_promises, wake_held
 from firmware.errors import EventRefused, TooMuchToTell
-from firmware.promises import Promises
+from firmware.outbox.deferred_events import Promises
 from firmware.protocol.events import EventBody, Motion, Pressed
+from firmware.store.database import Database
+from firmware.store.deferred_events import Promise, PromiseStore, put_promises, wake_held
 
 
 class Home:

@@ -131,7 +131,7 @@ def test_a_certificate_that_c2pa_does_not_take_is_said_in_the_package(
 
 TALK = """
 import json, os, socket, sys, time
-from firmware.evidence.signing_talk import *
+from firmware.evidence.signer_pipe import *
 talk = Talk(socket.socket(fileno=0), timeout_s=20)
 kind, content = talk.hear()
 job = json.loads(content)

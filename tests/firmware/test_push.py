@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
+from firmware.live.browser_orders import Orders
 from firmware.live.nonces import Nonces
-from firmware.live.signed import SignedChecks
-from firmware.orders import Orders
+from firmware.live.signature_checks import SignedChecks
+from firmware.notes.push_encryption import PLAIN_BYTES, check_push_keys, encrypt
+from firmware.notes.pushes import LIFE_MS, Pushes
+from firmware.notes.quiet_hours import check_quiet_hours, is_quiet
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.commands import Accepted, Refused, SealedOrder
 from firmware.protocol.encoding import WireError, b64u, decode, new_id, unb64u
@@ -36,9 +39,6 @@ from firmware.protocol.live import (
     SetPush,
 )
 from firmware.protocol.sealing import seal_to
-from firmware.push.encryption import PLAIN_BYTES, check_push_keys, encrypt
-from firmware.push.pushes import LIFE_MS, Pushes
-from firmware.push.quiet import check_quiet_hours, is_quiet
 from tests.fakes.consent_world import DEVICE, NOW_MS, make_world
 from tests.fakes.push_subscription import PushSubscription
 from tests.story.browser import SoftBrowser

@@ -16,9 +16,9 @@ from pathlib import Path
 import av
 import pytest
 
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.record import ClipRecord
-from firmware.clips.recovery import close_open_clips
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, GopHasher, check_manifest
 from tests.fakes.bad_card import BadCard

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.door.ports import Outcome, WrongNumber
-from firmware.enrolment.tries import MAX_TRIES, Tries
+from firmware.enrolment.attempts import MAX_TRIES, Tries
 from firmware.errors import StoreError
+from firmware.local_page.ports import Outcome, WrongNumber
 from firmware.protocol.decisions import OwnerSettings, SetRecovery
 from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import KeyChangeCommitted, Paired

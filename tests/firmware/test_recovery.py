@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.record import ClipRecord
-from firmware.clips.recovery import close_open_clips
 from firmware.protocol.footage import GopHasher, check_manifest
 from firmware.vault.sealed_file import Kind, Vault
 from firmware.vault.storage_key import FileStorageKey

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.clips.household_store import HouseholdStore
 from firmware.outbox.refusal_counts import DAY_MS, TELL_FOR_MS, RefusalCounts, quarter_begin_ms
 from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import Event, EventBody, RefusalsCounted
+from firmware.store.household import HouseholdStore
 from tests.fakes.clock import ManualClock
 from tests.fakes.recording import Shelves
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from firmware.decisions.intake import StatementDesk
+from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted
 from firmware.protocol.notes import ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
-from firmware.releasing import package_id_of
-from firmware.statements import StatementDesk
 from tests.fakes.desk import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.fuse import Fuse, FusedOutgoing, FusedStore
 

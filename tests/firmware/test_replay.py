@@ -15,13 +15,13 @@ import pytest
 import zxingcpp
 from PIL import Image
 
-from firmware.capture.packets import AccessUnit, LumaFrame, pts_90k_of
-from firmware.capture.qr import read_texts
+from firmware.capture.camera_output import AccessUnit, LumaFrame, pts_90k_of
+from firmware.capture.qr_reader import read_texts
 from firmware.capture.replay.scene import PorchScene, SceneError, has_marker
 from firmware.capture.replay.source import ReplaySource
-from firmware.capture.source import Mask
-from firmware.clock import SystemClock
+from firmware.capture.video_source import Mask
 from firmware.protocol.nal_units import split_annex_b
+from firmware.system.clock import SystemClock
 
 IDR, SEI, SPS, PPS = 5, 6, 7, 8
 
@@ -241,13 +241,13 @@ def test_without_numpy_all_else_works_and_the_cameras_name_what_is_missing() -> 
     program = """
 import sys
 sys.modules["numpy"] = sys.modules["PIL"] = None
-import firmware.capture.hub, firmware.capture.x264
-import firmware.clips.library, firmware.clips.recorder, firmware.clips.recovery
-from firmware.capture.packets import LumaFrame
-from firmware.capture.qr import read_texts
+import firmware.capture.unit_hub, firmware.capture.x264
+import firmware.clips.library, firmware.clips.recorder, firmware.clips.crash_recovery
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.qr_reader import read_texts
 from firmware.capture.replay.source import ReplayMissing, ReplaySource
 from firmware.capture.webcam import WebcamSource
-from firmware.clock import SystemClock
+from firmware.system.clock import SystemClock
 from firmware.errors import CameraError
 print(read_texts(LumaFrame(pts_90k=0, width=64, height=64, stride=80, data=bytes(80 * 64))))
 try:

@@ -1,4 +1,4 @@
-"""firmware.request_desk: who is told of which request, when, and how often."""
+"""firmware.decisions.request_intake: who is told of which request, when, and how often."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -8,8 +8,16 @@ import pytest
 import firmware
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import StoreError
-from firmware.reset import BESIDE, FILES, FOLDERS, KEYS, MARKER, finish_wipe, order_wipe
-from firmware.reset import remove_durably as remove
+from firmware.system.factory_reset import (
+    BESIDE,
+    FILES,
+    FOLDERS,
+    KEYS,
+    MARKER,
+    finish_wipe,
+    order_wipe,
+)
+from firmware.system.factory_reset import remove_durably as remove
 
 KEPT = {"doorbell.toml", "claim.json", "holiday.jpg"}
 SOURCES = sorted(Path(firmware.__file__).parent.rglob("*.py"))

@@ -1,6 +1,6 @@
 """The ring keeps whole GOPs, enough of them for any pre-roll, and never too many bytes."""
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 from firmware.clips.ring import LONGEST_GOP_S, SLACK_S, Ring
 
 SECOND = 90_000

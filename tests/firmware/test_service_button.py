@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.panel.button import ServiceButton, board_uptime_s
 from firmware.panel.gpio import MockGpio
 from firmware.panel.pins import load_pins
+from firmware.system.clock import SystemClock
 
 PAIRING_S, RESET_S = 0.25, 0.5
 DEBOUNCE_MS = 30

@@ -1,4 +1,5 @@
-"""firmware.slots: one commitment and one note a browser in every slot, and proofs of the clips."""
+"""firmware.transparency.slots: one commitment and one note a browser in every slot, and proofs of
+the clips."""
 
 import asyncio
 import secrets
@@ -7,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.clips.slot_store import MAX_UNLOGGED
 from firmware.protocol.custody import (
     MAX_CLIPS_IN_SLOT,
     MIN_CLIPS_IN_SLOT,
@@ -21,6 +21,7 @@ from firmware.protocol.encoding import WireError, b64u, unb64u
 from firmware.protocol.events import MAX_SLOT_NOTES
 from firmware.protocol.notes import Nothing, RequestsMatched
 from firmware.protocol.tlog.proof import check_proof
+from firmware.store.slots import MAX_UNLOGGED
 from tests.fakes.log_town import DAY_MS, EXAMPLE_DELAYS, make_town
 from tests.fakes.slot_house import SlotHouse
 

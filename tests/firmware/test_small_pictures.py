@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from firmware.capture.camera_output import SmallPicture
 from firmware.capture.i420 import Planes
 from firmware.capture.jpeg import fitting_jpeg
-from firmware.capture.packets import SmallPicture
 from firmware.capture.pi.streams import Stream, i420_of
 from firmware.capture.small_frames import Shrinker, frame_of
-from firmware.capture.source import Mask, small_size
+from firmware.capture.video_source import Mask, small_size
 from firmware.capture.x264 import Finisher
-from firmware.event_pictures import TRIES
+from firmware.notes.event_pictures import TRIES
 from firmware.protocol.thumbnails import MAX_JPEG_BYTES
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30

@@ -10,9 +10,9 @@ import av
 import numpy as np
 import pytest
 
-from firmware.capture.hub import SmallHub, Subscription
-from firmware.capture.packets import AccessUnit, SmallPicture
-from firmware.capture.small import MAX_BITRATE_BPS, MIN_BITRATE_BPS, SmallStream
+from firmware.capture.camera_output import AccessUnit, SmallPicture
+from firmware.capture.small_stream import MAX_BITRATE_BPS, MIN_BITRATE_BPS, SmallStream
+from firmware.capture.unit_hub import SmallHub, Subscription
 from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.waiting import eventually
 

@@ -1,4 +1,4 @@
-"""firmware.sound.device on a real sound server (PulseAudio's null sinks), by PortAudio."""
+"""firmware.sound.portaudio on a real sound server (PulseAudio's null sinks), by PortAudio."""
 
 import asyncio
 import random
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.clock import SystemClock
 from firmware.config import SoundConfig
-from firmware.sound.device import PortAudioCard
 from firmware.sound.errors import NoSoundCard, SoundMissing
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SAMPLE_RATE
-from firmware.sounding import Sounding
+from firmware.sound.portaudio import PortAudioCard
+from firmware.sound.sound_system import Sounding
+from firmware.system.clock import SystemClock
 from tests.fakes.sound import tone
 from tests.fakes.waiting import eventually
 from tests.rigs.pulse import MISSING, SoundServer, sound_server

@@ -12,10 +12,10 @@ import pytest
 
 from firmware.sound.echo import MARGIN_SAMPLES, Echo, EchoCanceller, choose_canceller
 from firmware.sound.echo_livekit import LiveKitCanceller
+from firmware.sound.echo_reference import Played
 from firmware.sound.echo_speex import SpeexCanceller
 from firmware.sound.errors import SoundMissing
 from firmware.sound.frames import FRAME_SAMPLES, SILENCE
-from firmware.sound.played import Played
 from firmware.sound.sample_clock import Placed
 from tests.fakes.sound import tone
 from tests.rigs import echo as rig

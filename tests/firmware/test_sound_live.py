@@ -1,4 +1,5 @@
-"""firmware.sound.opus and firmware.live.talk: sound to and from viewers, without a network."""
+"""firmware.sound.opus and firmware.live.audio_tracks: sound to and from viewers, without a
+network."""
 
 import asyncio
 import fractions
@@ -17,10 +18,10 @@ from aiortc.rtp import RtcpSrPacket
 from av import AudioFrame
 
 from firmware.config import SoundConfig
-from firmware.live.talk import MicrophoneTrack, read_voice, stamp_by_capture
+from firmware.live.audio_tracks import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.sound.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.opus import LOOKAHEAD_SAMPLES, OpusEncoder, OpusFeed, OpusPacket
-from firmware.sounding import Sounding
+from firmware.sound.sound_system import Sounding
 from tests.fakes.clock import ManualClock
 from tests.fakes.sound import FakeCard, tone
 from tests.fakes.waiting import eventually

@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from firmware.sound.echo import Echo
+from firmware.sound.echo_reference import Played
 from firmware.sound.errors import NO_CARD, NoSoundCard
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SILENCE, SoundFrame
-from firmware.sound.hub import SoundHub
-from firmware.sound.keeping import StreamKeeper
 from firmware.sound.microphone import HalfDuplex, Microphone
-from firmware.sound.played import Played
+from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.sound.sample_clock import Placed, SampleClock, sample_index_of
-from firmware.sound.switch import MicrophoneSwitch
+from firmware.sound.sound_hub import SoundHub
+from firmware.sound.stream_keeper import StreamKeeper
 from tests.fakes.clock import ManualClock
 from tests.fakes.sound import FakeCard, tone
 from tests.fakes.waiting import eventually

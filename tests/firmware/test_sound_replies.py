@@ -1,4 +1,4 @@
-"""firmware.sound.replies, speech and unanswered: what the doorbell says for its owner."""
+"""firmware.sound.quick_replies, speech and unanswered: what the doorbell says for its owner."""
 
 import asyncio
 import contextlib
@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.sound.echo_reference import Played
 from firmware.sound.errors import ReplyRefused, ReplyUnknown, SoundMissing, SpeechFailed
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SILENCE
-from firmware.sound.played import Played
-from firmware.sound.replies import MAX_REPLIES, QuickReplies
+from firmware.sound.quick_replies import MAX_REPLIES, QuickReplies
 from firmware.sound.sounds import Sound, parse_wav
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import MAX_TEXT_CHARS, Speech

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from firmware.sound.echo import Echo
+from firmware.sound.echo_reference import Played
 from firmware.sound.errors import NoSoundCard, TalkRefused
 from firmware.sound.frames import FRAME_SAMPLES, SILENCE
-from firmware.sound.played import Played
 from firmware.sound.speaker import MAX_FRAMES, OPEN_FOR_S, START_FRAMES, Speaker
-from firmware.sound.talk import STALE_S, TalkFloor
+from firmware.sound.talk_floor import STALE_S, TalkFloor
 from tests.fakes.clock import ManualClock
 from tests.fakes.sound import FakeCard, tone
 from tests.fakes.waiting import eventually

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from firmware.clips.facts_store import FactsStore
 from firmware.consent.facts import Decision, Grant, Refusal, UnverifiedStatement
 from firmware.consent.verifier import judge
+from firmware.decisions.intake import StatementDesk, newcomer_code
+from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.commands import Accepted, ReleaseLogged, SealedStatement
 from firmware.protocol.decisions import (
     AddApprover,
@@ -32,8 +33,7 @@ from firmware.protocol.notes import (
     StatementRefused,
 )
 from firmware.protocol.pairing import newcomer_words
-from firmware.releasing import package_id_of
-from firmware.statements import StatementDesk, newcomer_code
+from firmware.store.statements import FactsStore
 from tests.fakes.desk import DeskRig, desk_rig, digest_of
 from tests.story.authenticator import SoftPasskey
 

@@ -1,4 +1,4 @@
-"""firmware.systemd, firmware.supervision and the units in provisioning/systemd."""
+"""firmware.system.systemd, firmware.system.supervision and the units in provisioning/systemd."""
 
 import asyncio
 import os
@@ -19,8 +19,8 @@ import pytest
 
 from firmware.config import parse_config
 from firmware.protocol.claims import Claim
-from firmware.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
-from firmware.systemd import REBOOT_WANTED, ServiceManager
+from firmware.system.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
+from firmware.system.systemd import REBOOT_WANTED, ServiceManager
 
 UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
 needs_systemd = pytest.mark.skipif(
@@ -162,7 +162,7 @@ async def test_giving_up_ends_in_good_order_and_with_a_code_of_its_own() -> None
 def test_a_process_that_cant_end_is_ended_after_its_grace() -> None:
     program = textwrap.dedent("""
         import asyncio, threading, time
-        from firmware.supervision import LastResort
+        from firmware.system.supervision import LastResort
         async def main():
             stop = asyncio.Event()
             LastResort(stop, grace_s=0.2).give_up("a driver hangs")

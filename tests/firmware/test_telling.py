@@ -1,4 +1,5 @@
-"""firmware.telling: what is told is kept in order and with its own time, whatever the card does."""
+"""firmware.outbox.publisher: what is told is kept in order and with its own time, whatever the
+card does."""
 
 import asyncio
 import time
@@ -7,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from firmware.errors import StoreError, TooMuchToTell
+from firmware.outbox.publisher import MAX_WAITING, Teller
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody, Motion, Pressed
-from firmware.telling import MAX_WAITING, Teller
 from tests.fakes.clock import ManualClock
 
 DEVICE = "a" * 20

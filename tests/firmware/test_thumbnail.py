@@ -9,8 +9,8 @@ from PIL import Image
 
 from firmware.capture.i420 import Planes
 from firmware.capture.x264 import Encoder
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import ClipUnit
-from firmware.clips.recovery import close_open_clips
 from firmware.clips.thumbnail import MAX_BYTES, jpeg_of
 from tests.fakes.footage import HEIGHT, WIDTH, clip_units
 from tests.fakes.recording import RecordingRig, Shelves, recording_rig

@@ -1,4 +1,4 @@
-"""firmware.outbox.upload: a package goes to its bucket, whole, and nowhere else."""
+"""firmware.outbox.uploader: a package goes to its bucket, whole, and nowhere else."""
 
 import asyncio
 import contextlib
@@ -12,14 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from firmware.decisions.uploads import Standing, Uploads
 from firmware.errors import TicketRefused, UploadFailed
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import PART_BYTES, Outgoing, part_bytes_for
-from firmware.outbox.upload import PARTS_AT_ONCE, TRIES, Uploader
+from firmware.outbox.uploader import PARTS_AT_ONCE, TRIES, Uploader
 from firmware.protocol.commands import PackageArrived, PartTicket, UploadTicket
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, PackageReady, PackageUploaded
-from firmware.uploads import Standing, Uploads
 from tests.fakes.buckets import PartBucket, run_part_bucket
 
 SEALED = b"".join(bytes([i]) * 1024 * 1024 for i in range(17))

@@ -1,4 +1,5 @@
-"""firmware.uploads: what a start could not do at once, because of the card, is done later."""
+"""firmware.decisions.uploads: what a start could not do at once, because of the card, is done
+later."""
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path

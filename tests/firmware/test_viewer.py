@@ -13,6 +13,19 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
+from firmware.companion.viewer.checks import find
+from firmware.companion.viewer.errors import (
+    AnswerRefused,
+    FolderError,
+    FragmentRefused,
+    NoSuchSession,
+    OfferRefused,
+    RelayRefused,
+)
+from firmware.companion.viewer.folder import KEYS_NAME, Folder
+from firmware.companion.viewer.gateway import MAX_SESSIONS, Gateway
+from firmware.companion.viewer.player_keys import PlayerKeys
+from firmware.companion.viewer.sdp_fragment import Fragment, parse_fragment
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
@@ -31,19 +44,6 @@ from firmware.protocol.players import (
     parse_setup_text,
     setup_text,
 )
-from firmware.viewer.checking import find
-from firmware.viewer.errors import (
-    AnswerRefused,
-    FolderError,
-    FragmentRefused,
-    NoSuchSession,
-    OfferRefused,
-    RelayRefused,
-)
-from firmware.viewer.folder import KEYS_NAME, Folder
-from firmware.viewer.gateway import MAX_SESSIONS, Gateway
-from firmware.viewer.keys import PlayerKeys
-from firmware.viewer.sdp_fragment import Fragment, parse_fragment
 from tests.fakes.porch import Porch, porch
 from tests.fakes.straight_relay import StraightRelay
 from tests.fakes.waiting import eventually, in_time

@@ -9,10 +9,7 @@ import httpx2
 import msgspec
 import pytest
 
-from firmware.protocol.encoding import new_id
-from firmware.protocol.players import PlayerSetup
-from firmware.protocol.sdp import MAX_SDP_BYTES
-from firmware.viewer.errors import (
+from firmware.companion.viewer.errors import (
     AnswerRefused,
     FragmentRefused,
     ListenError,
@@ -22,12 +19,15 @@ from firmware.viewer.errors import (
     RelayUnreachable,
     ViewerError,
 )
-from firmware.viewer.gateway import Opened
-from firmware.viewer.guard import Guard
-from firmware.viewer.relay import IceServer, RelayClient
-from firmware.viewer.sdp_fragment import Fragment
-from firmware.viewer.server import listen, parse_address
-from firmware.viewer.whep import build_whep
+from firmware.companion.viewer.gateway import Opened
+from firmware.companion.viewer.guard import Guard
+from firmware.companion.viewer.relay_client import IceServer, RelayClient
+from firmware.companion.viewer.sdp_fragment import Fragment
+from firmware.companion.viewer.server import listen, parse_address
+from firmware.companion.viewer.whep import build_whep
+from firmware.protocol.encoding import new_id
+from firmware.protocol.players import PlayerSetup
+from firmware.protocol.sdp import MAX_SDP_BYTES
 
 TOKEN = "local-token-of-this-machine"
 HOST = "127.0.0.1:8480"

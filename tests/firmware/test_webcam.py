@@ -12,13 +12,13 @@ import av
 import numpy as np
 import pytest
 
-from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
-from firmware.capture.source import Mask
+from firmware.app.camera import camera_of
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
+from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns
-from firmware.clock import Clock, SystemClock
 from firmware.config import CameraConfig
 from firmware.errors import CameraError
-from firmware.filming import camera_of
+from firmware.system.clock import Clock, SystemClock
 from tests.fakes.webcam import FakeWebcam, wait_for
 
 UPPER_LEFT = Mask(polygons=(((0, 0), (0.5, 0), (0.5, 0.5), (0, 0.5)),))

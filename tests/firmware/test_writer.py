@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import decode_fragment
 from firmware.clips.library import Library
 from firmware.clips.playback import examine
 from firmware.clips.record import ClipEnd, ClipRecord, ClipStart
 from firmware.clips.recorder import Recorder
-from firmware.clips.recovery import close_open_clips
 from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
 from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard

@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from firmware.capture.camera_output import AccessUnit, LumaFrame
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import AccessUnit, LumaFrame
-from firmware.capture.source import Mask
+from firmware.capture.video_source import Mask
 from firmware.capture.x264 import Finisher
 from firmware.protocol.nal_units import split_annex_b
 

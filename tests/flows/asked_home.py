@@ -36,7 +36,7 @@ from firmware.protocol.notes import (
     RequestsMatched,
 )
 from firmware.protocol.register.facts import facts_of
-from relay.request.published import PublishedRequest
+from relay.request.published_requests import PublishedRequest
 from relay.store import events
 from tests.fakes.log_town import make_town
 from tests.fakes.waiting import in_time

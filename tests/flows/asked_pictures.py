@@ -19,7 +19,7 @@ from firmware.protocol.notes import (
     StatementDone,
     StatementRefused,
 )
-from relay.request.published import PublishedRequest
+from relay.request.published_requests import PublishedRequest
 from tests.flows.asked_home import Home, digest_of, home_in_browser
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera
 from tests.flows.redoing import appearing

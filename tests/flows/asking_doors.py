@@ -5,10 +5,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import get_args
 
-from firmware.door.app import door_app
-from firmware.door.guard import own_origins
-from firmware.door.ports import KnockView, Outcome, PairingView
-from firmware.door.shown import GrantAsked, ReleaseProgress, ShownClip, Stage, WaitingStatement
+from firmware.local_page.guard import own_origins
+from firmware.local_page.ports import KnockView, Outcome, PairingView
+from firmware.local_page.views import (
+    GrantAsked,
+    ReleaseProgress,
+    ShownClip,
+    Stage,
+    WaitingStatement,
+)
+from firmware.local_page.web_app import door_app
 from tests.fakes.door_page import (
     ASKED_GRANT,
     CLIP,

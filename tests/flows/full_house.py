@@ -20,7 +20,7 @@ from firmware.protocol.register.entries import Limits, OfficerRevoked
 from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
 from relay.config_people import LimitsConfig, OidcConfig
-from relay.evidence.sweeping import Sweeping
+from relay.evidence.sweeper import Sweeping
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
 from relay.store import oidc, onboardings, packages, people, reads, requests

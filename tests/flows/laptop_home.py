@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.own_page.asked_line import AskedLine
+from firmware.decisions.intake import StatementDesk
+from firmware.local_page.asked_service import AskedLine
 from firmware.protocol.commands import ReplyBody, SealedStatement
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.owner_codes import ApproverCode, parse_approver_code
 from firmware.protocol.pairing import approver_words
 from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
-from firmware.statements import StatementDesk
 from tests.fakes.asked_house import asked_line
 from tests.fakes.desk import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
@@ -73,7 +73,7 @@ class Home:
 
     async def set_up(self) -> None:
         """Make a player of the owner's laptop, and let it in."""
-        _, printed = await self.run("firmware.viewer", "keygen", "--name", "Laptop")
+        _, printed = await self.run("firmware.companion.viewer", "keygen", "--name", "Laptop")
         keys = parse_code_text(printed.split("\n\n")[1])
         device = self.here.keys.device
         owner = await paired_owner(self.world, device)
@@ -84,7 +84,9 @@ class Home:
             identity_key=b64u(self.here.keys.signer.spki),
             token=made.json()["token"],
         )
-        code, printed = await self.run("firmware.viewer", "setup", given=setup_text(setup))
+        code, printed = await self.run(
+            "firmware.companion.viewer", "setup", given=setup_text(setup)
+        )
         assert code == 0, printed
         for browsers, owners in (
             (self.here.browsers, self.here.owners),
@@ -95,7 +97,9 @@ class Home:
     async def new_key(self, path: Path) -> ApproverCode:
         """Make a key in a file, and let it count."""
         arguments = ("approve", "--new-key", str(path), "--name", "Blue")
-        code, printed = await self.run("firmware.owner_cli", *arguments, given="long and blue\n")
+        code, printed = await self.run(
+            "firmware.companion.owner.cli", *arguments, given="long and blue\n"
+        )
         assert code == 0, printed
         made = parse_approver_code(next(p for p in printed.split("\n\n") if p.startswith("DWA1:")))
         assert " ".join(approver_words(made.key)) in printed

@@ -57,7 +57,7 @@ CLICK = """async ({ tag, action }) => {
 }"""
 
 LIST_ANEW = """
-import { writeWorker } from "./relay/web/shell.mjs";
+import { writeWorker } from "./relay/web/service_worker.mjs";
 writeWorker(process.argv[1]);
 """
 

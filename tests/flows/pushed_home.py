@@ -15,8 +15,8 @@ from sqlalchemy import select
 
 from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.errors import DoorwardError
-from firmware.event_pictures import EventPicture, PictureSealer
-from firmware.orders import Orders
+from firmware.live.browser_orders import Orders
+from firmware.notes.event_pictures import EventPicture, PictureSealer
 from firmware.protocol.commands import CommandBody, ReplyBody, SealedOrder
 from firmware.protocol.events import Event, Pressed, Thumbnail
 from firmware.protocol.live import PlayReply, PushText
@@ -29,12 +29,12 @@ from tests.relay.http_world import OWNER_ORIGIN
 
 PICTURE_WIDTH = 320
 HAS_BOOK = """async () => {
-  const { readBook } = await import("/worker_book.js");
+  const { readBook } = await import("/worker_store.js");
   return (await readBook()) !== undefined;
 }"""
 KNOWS_KEY = "(device) => localStorage.getItem(`doorward.doorbell.${device}`) !== null"
 HAS_NO_BOOK = """async () => {
-  const { readBook, readPush } = await import("/worker_book.js");
+  const { readBook, readPush } = await import("/worker_store.js");
   return (await readBook()) === undefined && (await readPush()) === undefined;
 }"""
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-from relay.agency_cli import main as agency
+from relay.tools.agency.cli import main as agency
 from tests.fakes.log_town import make_town
 from tests.flows.browser import chromium
 from tests.flows.camera import THEMES, WIDTHS_PX, Camera

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from firmware.door.app import door_app
-from firmware.door.guard import own_origins
+from firmware.local_page.guard import own_origins
+from firmware.local_page.web_app import door_app
 from tests.fakes.door_page import WELL, SickDoorbell
 from tests.flows.serving import serving
 from tests.story.settings import free_ports

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from firmware.clips.household_store import HeldTime
 from firmware.consent.household_rules import MAX_HOLDS
 from firmware.protocol.grants import GrantTerms
+from firmware.store.household import HeldTime
 from tests.flows.laptop_home import home
 from tests.flows.test_pair_program import CLI, pair
 

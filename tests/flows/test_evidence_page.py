@@ -18,7 +18,7 @@ from firmware.protocol.footage import ClipTrigger
 from firmware.protocol.grants import Recipient
 from firmware.protocol.requests import SignedRequest, parse_request
 from firmware.sound.aac import SILENT_UNIT
-from relay.request.published import find_published
+from relay.request.published_requests import find_published
 from relay.store import packages
 from relay.store.packages import Package
 from relay.verify.saved_page import SAVED_PAGE

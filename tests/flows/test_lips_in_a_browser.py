@@ -13,15 +13,15 @@ from statistics import median
 import pytest
 from playwright.async_api import Page
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.clock import SystemClock
-from firmware.live.offers import take_offer
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
+from firmware.capture.unit_hub import UnitHub
 from firmware.live.peer import Peer
-from firmware.live.source import Source
-from firmware.live.visit_parts import PeerEvents, PeerSound
+from firmware.live.sdp_offer import take_offer
+from firmware.live.session_parts import PeerEvents, PeerSound
+from firmware.live.stream_source import Source
 from firmware.sound.frames import SoundFrame
 from firmware.sound.opus import OpusFeed
+from firmware.system.clock import SystemClock
 from tests.fakes.heard import FlashDoor, HandFeed
 from tests.flows.browser import chromium
 

@@ -13,7 +13,7 @@ import h3
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from tests.flows.browser import chromium, pictured_on_failure
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.people import choose_cell

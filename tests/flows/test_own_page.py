@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 from playwright.async_api import Page, expect
 
-from firmware.door.texts import LANGUAGES
+from firmware.local_page.texts import LANGUAGES
 from tests.fakes.door_page import DIGEST, NUMBER, asking
 from tests.flows.asking_doors import (
     GRANTS,

@@ -6,17 +6,17 @@ from pathlib import Path
 
 from PIL import Image
 
-from firmware.capture.packets import LumaFrame
-from firmware.capture.qr import read_texts
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.qr_reader import read_texts
+from firmware.companion.owner.waiting_texts import time_text
 from firmware.enrolment.pairing import Pairing
-from firmware.owner.telling import time_text
 from firmware.protocol.commands import SealedStatement
 from firmware.protocol.events import Note
 from tests.fakes.waiting import eventually, in_time
 from tests.flows.laptop_home import Home, home
 from tests.relay.http_world import OWNER_ORIGIN
 
-CLI = "firmware.owner_cli"
+CLI = "firmware.companion.owner.cli"
 READY_S = 60
 
 
@@ -82,7 +82,7 @@ async def test_a_terminal_pairs_and_then_sees_who_owns_the_doorbell(tmp_path: Pa
         assert "Bea (you)" in printed
         assert "Bea's terminal (this one)" in printed
 
-        code, printed = await at.run("firmware.viewer.cli", "check")
+        code, printed = await at.run("firmware.companion.viewer.cli", "check")
         assert code == 0, printed
 
         (before,) = [b for b in at.rig.browsers.all() if b.keys.name == "Bea's terminal"]

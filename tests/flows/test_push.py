@@ -99,7 +99,7 @@ async def test_a_doorbell_that_was_away_is_told_when_it_is_back(tmp_path: Path) 
         await home.turn_on()
         home.at.here.browsers.set_push(home.at.owner.browser.id, None)
         await home.at.page.evaluate(
-            """() => import("/worker_book.js").then(async ({ readPush, writePush }) =>
+            """() => import("/worker_store.js").then(async ({ readPush, writePush }) =>
                  writePush({ ...(await readPush()), told: [] }))"""
         )
         await home.ready()

@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from firmware.sound.frames import SAMPLE_RATE
-from firmware.sound.replies import MAX_REPLIES
+from firmware.sound.quick_replies import MAX_REPLIES
 from firmware.sound.sounds import parse_wav
 from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.waiting import eventually

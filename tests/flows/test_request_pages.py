@@ -149,7 +149,7 @@ async def test_who_co_signs_reads_the_text_that_is_signed_whatever_the_relay_dre
         await draw_a_lie(dahl.page, "line('text').textContent = 'A dog was taken.'")
         await dahl.page.goto(berg.page.url)
         assert await dahl.page.evaluate("window.hasLied")
-        # Seen to fail with drawTerms taken out of relay/web/static/js/request_signing.js.
+        # Seen to fail with drawTerms taken out of relay/web/static/js/request_actions.js.
         await expect(dahl.page.locator("[data-term=text]")).to_have_text("A bicycle was taken.")
         await expect(dahl.page.locator("#cosign")).to_be_enabled()
 

@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from firmware.protocol.encoding import canonical, sha256_hex
-from relay.agency_cli import main
+from relay.tools.agency.cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.saved_page import SAVED_PAGE
 from tests.fakes.log_town import make_town

@@ -321,7 +321,7 @@ async def test_all_keys_show_once_the_doorbell_was_asked_over_its_own_line(world
 async def test_what_isnt_the_doorbells_word_on_its_keys_is_not_shown(
     world: World, change: str
 ) -> None:
-    """Seen to fail for each without its check in lives_here.js; of the size, without both."""
+    """Seen to fail for each without its check in residents.js; of the size, without both."""
     line = {"name": "Eve", "credential_id": "AAAA", "words": ["one"] * 6}
     said = {"v": 1, "approvers": [line], "recovery_words": []}
     if change == "form":

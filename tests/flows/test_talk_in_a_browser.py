@@ -19,11 +19,11 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from playwright.async_api import Page
 
-from firmware.clock import SystemClock
 from firmware.config import SoundConfig
-from firmware.live.talk import MicrophoneTrack, read_voice
+from firmware.live.audio_tracks import MicrophoneTrack, read_voice
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
-from firmware.sounding import Sounding
+from firmware.sound.sound_system import Sounding
+from firmware.system.clock import SystemClock
 from tests.fakes.sound import tone
 from tests.fakes.waiting import eventually
 from tests.flows.browser import chromium

@@ -46,7 +46,14 @@ class Home:
 
     async def start(self, *arguments: str) -> asyncio.subprocess.Process:
         """Start the program."""
-        command = [sys.executable, "-m", "firmware.viewer", "--data", str(self.folder), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "firmware.companion.viewer",
+            "--data",
+            str(self.folder),
+            *arguments,
+        ]
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,

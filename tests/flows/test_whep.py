@@ -19,14 +19,14 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from firmware.companion.viewer.folder import Folder
+from firmware.companion.viewer.gateway import Gateway
+from firmware.companion.viewer.guard import Guard
+from firmware.companion.viewer.relay_client import RelayClient
+from firmware.companion.viewer.whep import build_whep
 from firmware.consent.facts import Decision
 from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.players import PlayerSetup, parse_code_text
-from firmware.viewer.folder import Folder
-from firmware.viewer.gateway import Gateway
-from firmware.viewer.guard import Guard
-from firmware.viewer.relay import RelayClient
-from firmware.viewer.whep import build_whep
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.live_visit import Visit, enrolled, judged, visiting
@@ -57,7 +57,7 @@ VIEW = """async ({url, token}) => {
 
 def run(folder: Path, *arguments: str, given: str = "") -> str:
     """Run `doorward-view` as a person does; return what it printed."""
-    command = [sys.executable, "-m", "firmware.viewer", "--data", str(folder), *arguments]
+    command = [sys.executable, "-m", "firmware.companion.viewer", "--data", str(folder), *arguments]
     done = subprocess.run(
         command, input=given, capture_output=True, text=True, cwd=REPOSITORY, check=False
     )

@@ -18,20 +18,20 @@ import av
 import numpy as np
 from gpiozero.pins.lgpio import LGPIOFactory
 
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit, pts_90k_of
-from firmware.capture.source import Mask
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
+from firmware.capture.unit_hub import UnitHub
+from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns, open_v4l2
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.ring import Ring
-from firmware.clock import SystemClock
 from firmware.errors import CameraError
 from firmware.panel.button import Button, Press
 from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio
 from firmware.panel.pins import load_pins
 from firmware.protocol.encoding import new_id
+from firmware.system.clock import SystemClock
 from tests.fakes.recording import Shelves
 
 LINES = 28

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.house.documents import REPOSITORY
+from tests.house.graph import graph_of
+
 PACKAGES = ("firmware", "relay", "provisioning")
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 RESULT = re.compile(r"^(\d+b?)\. .* (KEPT|BROKEN)\b", re.MULTILINE)
@@ -25,19 +27,19 @@ FIRMWARE_CLIENTS = ("paho", "aiortc", "aioice", "gpiozero", "zxingcpp", "sqlite3
 RELAY_CLIENTS = ("nats", "nkeys", "boto3", "botocore", "webauthn", "sqlalchemy")
 
 PLANTS = {
-    "1": ("firmware/supervision.py", ["relay.clock"]),
-    "1b": ("firmware/capture/hub.py", ["starlette"]),
-    "2": ("relay/clock.py", ["firmware.clock"]),
+    "1": ("firmware/system/supervision.py", ["relay.base.clock"]),
+    "1b": ("firmware/capture/unit_hub.py", ["starlette"]),
+    "2": ("relay/base/clock.py", ["firmware.system.clock"]),
     "2b": ("firmware/protocol/sdp.py", ["av"]),
     "3": ("firmware/clips/ring.py", ["firmware.evidence.seal"]),
     "3b": ("firmware/consent/facts.py", ["httpx2"]),
-    "4": ("relay/store/events.py", ["relay.bus"]),
+    "4": ("relay/store/events.py", ["relay.custody.sequencer"]),
     "5": ("relay/web/public/app.py", ["relay.web.agency.session"]),
-    "6": ("firmware/backoff.py", [*FIRMWARE_CLIENTS]),
-    "7": ("provisioning/__init__.py", ["relay.clock"]),
-    "8": ("firmware/viewer/errors.py", ["firmware.errors"]),
+    "6": ("firmware/system/backoff.py", [*FIRMWARE_CLIENTS]),
+    "7": ("relay/cli/invite.py", ["relay.tools.witness.errors"]),
+    "8": ("firmware/companion/viewer/errors.py", ["firmware.errors"]),
     "9": ("relay/verify/checks.py", ["socket"]),
-    "10": ("relay/monitor/memory.py", ["relay.config"]),
+    "10": ("relay/tools/monitor/seen_checkpoints.py", ["relay.config"]),
 }
 """By contract: where what is imported against it."""
 
@@ -75,6 +77,17 @@ class Copy:
             yield
         finally:
             path.write_text(before)
+
+    @contextmanager
+    def new_folder(self, folder: str) -> Iterator[None]:
+        """Add an empty package until the block is left."""
+        path = self._folder / folder
+        path.mkdir()
+        (path / "__init__.py").touch()
+        try:
+            yield
+        finally:
+            shutil.rmtree(path)
 
     def lint(self) -> Verdict:
         done = subprocess.run(
@@ -122,7 +135,10 @@ def test_a_violating_import_breaks_its_contract_and_no_other(copy: Copy, number:
 
 @pytest.mark.parametrize(
     ("file", "clients"),
-    [("firmware/backoff.py", FIRMWARE_CLIENTS), ("relay/clock.py", RELAY_CLIENTS)],
+    [
+        ("firmware/system/backoff.py", FIRMWARE_CLIENTS),
+        ("relay/base/clock.py", RELAY_CLIENTS),
+    ],
 )
 def test_every_third_party_client_is_held_to_its_adapter(
     copy: Copy, file: str, clients: tuple[str, ...]
@@ -134,15 +150,24 @@ def test_every_third_party_client_is_held_to_its_adapter(
     assert found == set(clients), verdict.text
 
 
-@pytest.mark.parametrize("number", ["2", "2b", "3b", "7", "8"])
-def test_protocol_only_means_every_other_part_of_the_doorbell_is_forbidden(number: str):
+@pytest.mark.parametrize(("number", "package"), [("3", "firmware"), ("4", "relay")])
+def test_a_folder_that_no_layer_names_breaks_the_layers(copy: Copy, number: str, package: str):
+    with copy.new_folder(f"{package}/unplaced"):
+        verdict = copy.lint()
+    assert verdict.broken == {number}, verdict.text
+    assert f"- {package}.unplaced" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("number", "package", "allowed"),
+    [
+        ("8", "firmware", {"companion", "protocol", "system"}),
+        ("10", "relay", {"base", "errors", "tools"}),
+    ],
+)
+def test_an_isolated_program_is_forbidden_every_other_part(
+    number: str, package: str, allowed: set[str]
+):
     (contract,) = [c for c in contracts() if str(c["name"]).startswith(f"{number}. ")]
-    parts = {
-        f"firmware.{path.stem}"
-        for path in (REPOSITORY / "firmware").iterdir()
-        if path.suffix == ".py" or (path / "__init__.py").exists()
-    }
-    allowed = {"firmware.__init__", "firmware.protocol", "firmware.consent"}
-    if number == "8":
-        allowed |= {"firmware.viewer", "firmware.durable"}
-    assert parts - allowed <= set(contract["forbidden_modules"])
+    parts = {f"{package}.{part}" for part in graph_of(package) if part not in allowed}
+    assert parts <= set(contract["forbidden_modules"])

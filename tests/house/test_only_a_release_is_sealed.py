@@ -15,7 +15,7 @@ from firmware.evidence.manifest import Signer
 from firmware.evidence.seal import seal_release
 from firmware.protocol.grants import GrantTerms, SignedStatement
 from firmware.protocol.register.extract import RegisterExtract
-from firmware.releasing import Releasing
+from firmware.decisions.package_sealer import Releasing
 
 
 async def leave(

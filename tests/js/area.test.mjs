@@ -15,7 +15,7 @@ const { Area } = await use("js/map/area.js");
 const { FreeArea } = await use("js/map/free_area.js");
 const { circle, crosses, rectangle } = await use("js/map/selection.js");
 const { inFrames } = await use("js/map/frames.js");
-const { parsePlace } = await use("js/map/typed_place.js");
+const { parsePlace } = await use("js/map/place_parser.js");
 const { cut, simplified } = await import(new URL("../../relay/web/map_files.mjs", import.meta.url).href);
 
 const MIDDLE = "8928308280fffff";

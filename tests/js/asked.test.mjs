@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { checkedSpan, clipsAsked, grantTerms, partsOf } from "../../relay/owner_app/asked.js";
+import { checkedSpan, clipsAsked, grantTerms, partsOf } from "../../relay/owner_app/grant_terms.js";
 import { Household } from "../../relay/owner_app/household.js";
 
 const DOOR = "abcdefghijklmnopqrst";

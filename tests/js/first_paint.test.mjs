@@ -9,7 +9,7 @@ import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
-import { workerModule } from "../../relay/web/shell.mjs";
+import { workerModule } from "../../relay/web/service_worker.mjs";
 
 const app = fileURLToPath(new URL("../../relay/owner_app/", import.meta.url));
 const MOST_BYTES = 100_000;

@@ -16,7 +16,7 @@ import {
   triggersOf,
   troublesOf,
   whenOf,
-} from "../../relay/owner_app/happenings.js";
+} from "../../relay/owner_app/event_groups.js";
 
 const DOOR = "abcdefghijklmnopqrst";
 const NOW = 1_790_000_000_000;

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test, { mock } from "node:test";
 
-import { Installed, START_WITHIN_MS } from "../../relay/owner_app/installed.js";
+import { Installed, START_WITHIN_MS } from "../../relay/owner_app/worker_registration.js";
 
 test("a first page that hangs keeps no worker waiting, nor what it says unheard", async () => {
   mock.timers.enable({ apis: ["setTimeout"] });

@@ -5,18 +5,18 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { browsersKnown } from "../../relay/owner_app/browsers_known.js";
+import { browsersKnown } from "../../relay/owner_app/known_browsers.js";
 import { usualBrowserName } from "../../relay/owner_app/browser_name.js";
 import { Household } from "../../relay/owner_app/household.js";
 import { Trickle, withoutMdnsCandidates } from "../../relay/owner_app/live.js";
 import { LiveControl, parseSaid } from "../../relay/owner_app/live_control.js";
-import { LiveReady, NONCE_FRESH_MS } from "../../relay/owner_app/live_ready.js";
+import { LiveReady, NONCE_FRESH_MS } from "../../relay/owner_app/live_prefetch.js";
 import { LineMeter } from "../../relay/owner_app/live_stats.js";
 import { Microphone, NoMicrophone } from "../../relay/owner_app/microphone.js";
 import { stepFrom } from "../../relay/owner_app/views/clip_stage.js";
 import { fileName } from "../../relay/owner_app/views/live_tools.js";
 import { NONCE_LIFE_MS } from "../../relay/owner_app/vendor/protocol/live.js";
-import { watchingNow } from "../../relay/owner_app/watching_now.js";
+import { watchingNow } from "../../relay/owner_app/current_viewers.js";
 
 const HOST = "candidate:1 1 udp 2113937151 192.0.2.7 40000 typ host";
 const NAMED = "candidate:2 1 udp 2113937151 d9c5ae7e.local 40000 typ host";

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { NotSaid, parseLivesHere } from "../../relay/owner_app/lives_here.js";
+import { NotSaid, parseLivesHere } from "../../relay/owner_app/residents.js";
 
 const WORDS = ["acid", "barn", "cave", "dawn", "easy", "fern"];
 const APPROVER = { name: "Desk", credential_id: "AQ", words: WORDS };

@@ -6,11 +6,11 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { comparedKeys, decisionsOn, isFirstTime, rememberDecision } from "../../relay/owner_app/account.js";
-import { holdsOf, settingsOf } from "../../relay/owner_app/decided.js";
+import { holdsOf, settingsOf } from "../../relay/owner_app/decision_notes.js";
 import { followEmergencies } from "../../relay/owner_app/emergency.js";
 import { Household } from "../../relay/owner_app/household.js";
 import { useCatalog } from "../../relay/owner_app/i18n.js";
-import { compare } from "../../relay/owner_app/matching.js";
+import { compare } from "../../relay/owner_app/request_comparison.js";
 import { Pictures } from "../../relay/owner_app/pictures.js";
 import { KeysDiffer, trustedKeys } from "../../relay/owner_app/trust.js";
 import { passkeyLogin } from "../../relay/owner_app/vendor/browser/passkey.js";

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { Household } from "../../relay/owner_app/household.js";
-import { holdsOf, settingsOf, warningsOf } from "../../relay/owner_app/decided.js";
-import { forgetNotes } from "../../relay/owner_app/note_book.js";
+import { holdsOf, settingsOf, warningsOf } from "../../relay/owner_app/decision_notes.js";
+import { forgetNotes } from "../../relay/owner_app/note_store.js";
 import { b64u, canonical, deviceIdOf, newId, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { derSignature } from "../../relay/owner_app/vendor/protocol/passkeys.js";
 import { newSealingPair, rawPublicKey, sealTo } from "../../relay/owner_app/vendor/protocol/sealing.js";

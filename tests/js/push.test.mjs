@@ -5,12 +5,12 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { rememberKeys } from "../../relay/owner_app/account.js";
-import { bookOf } from "../../relay/owner_app/installed.js";
+import { bookOf } from "../../relay/owner_app/worker_registration.js";
 import { NoOwnWord } from "../../relay/owner_app/orders.js";
 import { keepUp, turnOn } from "../../relay/owner_app/push.js";
 import { b64u, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
 import { newSealingPair, openSealed, rawPublicKey } from "../../relay/owner_app/vendor/protocol/sealing.js";
-import { readPush, writePush } from "../../relay/owner_app/worker_book.js";
+import { readPush, writePush } from "../../relay/owner_app/worker_store.js";
 import { memoryDatabase } from "../fakes/memory_database.mjs";
 
 const DOOR = "abcdefghijklmnopqrst";

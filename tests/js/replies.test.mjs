@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { wavOf } from "../../relay/owner_app/recorder.js";
-import { parseSaid } from "../../relay/owner_app/reply_desk.js";
+import { parseSaid } from "../../relay/owner_app/reply_client.js";
 import { shortened } from "../../relay/owner_app/views/reply_forms.js";
 
 const REPLY = { id: "a".repeat(26), name: "Coming", kind: "recording", text: "", language: "en" };

@@ -9,7 +9,7 @@ import { WireError, canonical, unb64u, utf8 } from "../../relay/web/static/js/pr
 import { contentFiles, openPackage } from "../../relay/web/saved/packages.js";
 import { CODE, inWords, run } from "../../relay/web/saved/verify/checks.js";
 import { checkAgreement } from "../../relay/web/saved/verify/logs.js";
-import { evidenceOf, isPartOfEvidence } from "../../relay/web/saved/verify/papers.js";
+import { evidenceOf, isPartOfEvidence } from "../../relay/web/saved/verify/document_reader.js";
 import { partOf } from "../../relay/web/saved/verify/recordings.js";
 import { checkEvidence } from "../../relay/web/saved/verify/report.js";
 import { parsePolicy } from "../../relay/web/saved/verify/tlog.js";

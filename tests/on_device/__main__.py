@@ -13,13 +13,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from firmware.board import BoardProfile, board, check_fits, check_system
+from firmware.capture.board import BoardProfile, board, check_fits, check_system
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder
-from firmware.capture.source import VideoSource
-from firmware.clock import SystemClock
+from firmware.capture.video_source import VideoSource
 from firmware.config import CameraConfig
 from firmware.errors import CameraError
 from firmware.health.linux import LinuxBoard
+from firmware.system.clock import SystemClock
 from tests.on_device import measuring
 from tests.on_device.measuring import Finding
 from tests.on_device.small import measure_small

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import av
 
-from firmware.board import BoardProfile
-from firmware.capture.packets import AccessUnit, LumaFrame
-from firmware.capture.source import Mask, VideoSource
+from firmware.capture.board import BoardProfile
+from firmware.capture.camera_output import AccessUnit, LumaFrame
+from firmware.capture.video_source import Mask, VideoSource
 from firmware.clips.fragment import ClipUnit, decode_fragment, encode_fragment
 from firmware.health.readings import BoardReadings
 from firmware.protocol.encoding import new_id

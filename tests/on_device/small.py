@@ -12,10 +12,10 @@ import av
 import numpy as np
 from av.video.reformatter import Interpolation
 
-from firmware.capture.hub import SmallHub
-from firmware.capture.packets import AccessUnit, SmallPicture
-from firmware.capture.small import BITRATE_BPS, SmallStream
-from firmware.capture.source import SMALL_PER_S, VideoSource, small_size
+from firmware.capture.camera_output import AccessUnit, SmallPicture
+from firmware.capture.small_stream import BITRATE_BPS, SmallStream
+from firmware.capture.unit_hub import SmallHub
+from firmware.capture.video_source import SMALL_PER_S, VideoSource, small_size
 from tests.on_device.measuring import Finding, Reel
 
 COMPARED = 8

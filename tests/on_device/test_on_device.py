@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.board import PI_4
+from firmware.capture.board import PI_4
+from firmware.capture.camera_output import SmallPicture
 from firmware.capture.i420 import Planes
-from firmware.capture.packets import SmallPicture
 from firmware.capture.x264 import Encoder
 from tests.fakes.source import QuickSource
 from tests.on_device import small as small_measuring

@@ -15,11 +15,11 @@ from typing import Any
 import av
 
 import tests.picamera.virtual  # noqa: F401  # before the firmware looks for picamera2
-from firmware.board import OTHER
-from firmware.capture.hub import UnitHub
-from firmware.capture.packets import AccessUnit, LumaFrame, SmallPicture
+from firmware.capture.board import OTHER
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.pi.picamera import PicameraSource
-from firmware.capture.source import Mask
+from firmware.capture.unit_hub import UnitHub
+from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
 from firmware.config import CameraConfig
 from firmware.errors import CameraError
@@ -32,7 +32,7 @@ HIDDEN = Mask(polygons=(((0.0, 0.0), (WALL / WIDTH, 0.0), (WALL / WIDTH, 1.0), (
 
 
 class Clock:
-    """The one part of `firmware.clock.Clock` that a camera reads."""
+    """The one part of `firmware.system.clock.Clock` that a camera reads."""
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()

@@ -18,7 +18,7 @@ from firmware.protocol.commands import Command
 from firmware.protocol.encoding import b64u, decode, device_id_of, new_id
 from firmware.protocol.events import Event, Pressed, Status
 from firmware.protocol.topics import topic
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.fleet.ca import key_pem
 from relay.fleet.claims import new_claim
 

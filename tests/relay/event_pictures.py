@@ -14,7 +14,7 @@ from firmware.protocol.thumbnails import (
     SignedFacts,
     seal_thumbnail,
 )
-from relay.ingest.carrying import NoCustody, carry
+from relay.ingest.carried_events import NoCustody, carry
 from tests.relay.http_world import World
 
 JPEG = b"\xff\xd8 not much of a picture"

@@ -27,25 +27,25 @@ from relay.agency.onboarding import Onboarding
 from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
+from relay.app.http import Health, HttpServices, build_http
 from relay.config_live import LiveConfig, PushConfig
 from relay.config_people import LimitsConfig, OidcConfig
-from relay.custody.happenings import Happenings
+from relay.custody.entries import Happenings
 from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
-from relay.http import Health, HttpServices, build_http
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from relay.notify.hub import Hub
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
+from relay.people.colleague_invitations import Inviting
 from relay.people.invitations import invite_admin, invite_officer, invite_owner
-from relay.people.inviting import Inviting
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
 from relay.people.pairing import Pairings
@@ -54,14 +54,14 @@ from relay.people.reads import Reads
 from relay.people.sessions import Sessions
 from relay.people.staff import Staff
 from relay.people.viewers import ViewerTokens
-from relay.record.record import PublicRecord
+from relay.record.public_record import PublicRecord
 from relay.request.appeals import Appeals
-from relay.request.checking import Checking
-from relay.request.desk import Desk
 from relay.request.drafts import Drafts
+from relay.request.form_checks import Checking
 from relay.request.moderation import Moderation
 from relay.request.outcomes import Outcomes
-from relay.request.publishing import Publishing
+from relay.request.publisher import Publishing
+from relay.request.service import Desk
 from relay.store import commands as command_rows
 from relay.store import events, fleet
 from relay.store.database import Database
@@ -69,7 +69,7 @@ from relay.store.fleet import DoorbellRow
 from relay.verify.agency_key import AgencyKey
 from relay.web.admin.services import AdminServices
 from relay.web.agency.services import AgencyServices
-from relay.web.letters import PageLetters
+from relay.web.emails import PageLetters
 from relay.web.pages import Pages
 from relay.web.public.onboarding import OnboardingServices
 from relay.web.public.services import PublicServices

@@ -11,7 +11,7 @@ from firmware.protocol.claims import EnrolmentRequest
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.register.entries import ChangeLeaf
 from firmware.protocol.requests import SignedCertificate
-from relay.web.agency import asking, drafts, outcomes, requests
+from relay.web.agency import drafts, outcomes, request_form, requests
 from relay.web.ceremony_forms import CredentialIn, LoginOptionsIn, RegisterOptionsIn
 from tests.relay.http_world import API
 
@@ -44,7 +44,7 @@ JSON_BODIES: Final[dict[str, Any]] = {
     "/agency/officers/{officer_id}/certificate": SignedCertificate,
     "/agency/officers/{officer_id}/revocation": ChangeLeaf,
     "/agency/requests": requests.DraftIn,
-    "/agency/requests/check": asking.CheckIn,
+    "/agency/requests/check": request_form.CheckIn,
     "/agency/drafts": drafts.SaveIn,
     f"{REQUEST}/cosign": requests.CosignIn,
     f"{REQUEST}/take-back": requests.TakeBackIn,

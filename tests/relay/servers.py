@@ -20,8 +20,9 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from relay.base.clock import SystemClock
 from relay.bus import Bus
-from relay.clock import SystemClock
+from relay.cli.init import InitSettings, init
 from relay.config import Config
 from relay.config_live import PushConfig
 from relay.config_values import Address
@@ -29,12 +30,11 @@ from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
-from relay.fleet.enrol import Enrolling
+from relay.fleet.enrolment import Enrolling
 from relay.fleet.revocation import Revocations
-from relay.ingest.carrying import Custody, NoCustody
+from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
 from relay.ingest.statuses import StatusIngest
-from relay.init import InitSettings, init
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.store.database import Database

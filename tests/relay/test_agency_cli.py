@@ -27,7 +27,7 @@ from relay.agency.keys import (
     certify,
     check_agreement,
 )
-from relay.agency_cli import main
+from relay.tools.agency.cli import main
 from relay.verify.agency_key import AgencyKey, OpeningKey
 from tests.story.authenticator import SoftPasskey
 

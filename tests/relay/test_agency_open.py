@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.agency_cli import main
+from relay.tools.agency.cli import main
 from relay.verify.agency_key import OpeningKey
 from relay.verify.checks import Exit
 from relay.verify.saved_page import SAVED_PAGE

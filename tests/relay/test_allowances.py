@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.allowances import MAX_REMEMBERED, Allowances, AskedTooOften, Rate
+from relay.base.allowances import MAX_REMEMBERED, Allowances, AskedTooOften, Rate
 from tests.fakes.clock import ManualClock
 
 

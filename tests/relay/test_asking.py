@@ -12,7 +12,7 @@ import pytest
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.register.entries import Limits
-from relay.ingest.forgetting import Forgetting
+from relay.ingest.expiry import Forgetting
 from relay.request.drafts import DRAFT_LIFE_MS, MAX_DRAFTS, DraftForm, DraftRefused, Drafts
 from relay.request.hints import hints_on
 from relay.store import drafts as draft_rows

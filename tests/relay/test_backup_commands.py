@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from relay.__main__ import main
-from relay.backup.belongings import last_backup_ms, moved, settled
+from relay.backup.owned_files import last_backup_ms, moved, settled
 from relay.config import Config, load
 from relay.errors import StoreError
-from relay.store import copies
+from relay.store import database_copies
 from relay.store.object_copies import ObjectCopies
 from tests.relay.databases import ON_SQLITE_ONLY
 
@@ -79,4 +79,4 @@ def test_settings_are_moved_and_otherwise_left_alone() -> None:
 async def test_a_missing_pg_dump_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StoreError, match="postgresql-client"):
-        await copies.load_postgresql(tmp_path / "none", "postgresql://localhost/x")
+        await database_copies.load_postgresql(tmp_path / "none", "postgresql://localhost/x")

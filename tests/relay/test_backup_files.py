@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from relay.backup.belongings import MAX_FILE_BYTES, belongings, named_elsewhere
 from relay.backup.errors import BackupError
-from relay.backup.restoring import _load_database
+from relay.backup.owned_files import MAX_FILE_BYTES, belongings, named_elsewhere
+from relay.backup.restore import _load_database
 from relay.errors import StoreError
-from relay.store import copies
+from relay.store import database_copies
 from relay.store.database import Database
 from tests.fakes.lost_relay import LosableRelay, files_in, make_relay
 
@@ -99,9 +99,9 @@ async def test_a_database_that_cannot_be_brought_forward_is_empty_again(
     async def fail(*_: object, **__: object) -> Database:
         raise StoreError("can't be migrated")
 
-    monkeypatch.setattr(copies, "holds_tables", nothing)
-    monkeypatch.setattr(copies, "load_postgresql", nothing)
-    monkeypatch.setattr(copies, "empty_again", empty_again)
+    monkeypatch.setattr(database_copies, "holds_tables", nothing)
+    monkeypatch.setattr(database_copies, "load_postgresql", nothing)
+    monkeypatch.setattr(database_copies, "empty_again", empty_again)
     monkeypatch.setattr(Database, "open", fail)
     url = "postgresql://localhost/doorward"
     with pytest.raises(StoreError, match="can't be migrated"):

@@ -18,9 +18,9 @@ from firmware.protocol.custody import (
 )
 from firmware.protocol.encoding import new_id
 from relay.backup.errors import BackupError
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.config import load
-from relay.custody.happenings import ANSWER_WITHIN_MS, Happenings
+from relay.custody.entries import ANSWER_WITHIN_MS, Happenings
 from relay.custody.logs import LogEntries
 from relay.store import custody, packages
 from relay.store import logs as rows

@@ -8,7 +8,7 @@ from firmware.protocol.custody import CustodyLeaf
 from firmware.protocol.register.entries import Leaf, RequestLeaf
 from firmware.protocol.requests import SignedRequest, parse_request
 from relay.config import Config
-from relay.custody.happenings import outcome_key
+from relay.custody.entries import outcome_key
 from relay.store import logs as rows
 from relay.store import moderation, outcomes, people, requests
 from relay.store.database import Database, Transaction

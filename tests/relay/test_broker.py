@@ -17,7 +17,7 @@ from nats.errors import Error as NatsError
 from firmware.protocol.commands import CloseSession
 from firmware.protocol.encoding import new_id
 from firmware.protocol.topics import topic
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.fleet.ca import Authority, check_csr, key_pem, pem_of
 from relay.store import events
 from tests.relay.doorbells import Doorbell, csr_of, enrol, id_of

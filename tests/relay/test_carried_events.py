@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
+from firmware.notes.push_encryption import encrypt
 from firmware.protocol.encoding import b64u, new_id
 from firmware.protocol.events import Event, Pressed, PushMessage, PushWanted, Thumbnail
 from firmware.protocol.topics import topic
-from firmware.push.encryption import encrypt
 from relay.notify.hub import EventCommitted, ThumbnailKept
 from relay.notify.push_key import PushKey
 from relay.store import events, fleet, people, push, routing, thumbnails

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from relay import looks
 from relay.agency.agencies import Agencies
 from relay.agency.register import NoLog, RelayRegister
-from relay.backup.belongings import note_backup
-from relay.check import check_log
-from relay.clock import SystemClock
+from relay.app.http import Health
+from relay.app.metrics_collector import FigureDesk
+from relay.backup.owned_files import note_backup
+from relay.base.clock import SystemClock
+from relay.cli import preflight
+from relay.cli.check import check_log
+from relay.cli.check_result import Finding
 from relay.config import Config
 from relay.config_log import LogConfig
 from relay.config_map import MapConfig
 from relay.custody.errors import LogError
-from relay.figures import FigureDesk
-from relay.finding import Finding
-from relay.http import Health
 from relay.store.database import Database
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import NAME, make_keys
@@ -68,19 +68,19 @@ async def test_the_logs_keys_policy_and_bucket_are_looked_at(
 
 async def test_the_age_of_what_witnesses_signed_is_judged(relay: LosableRelay) -> None:
     clock = ManualClock(wall_ms=SystemClock().wall_ms())
-    (first, *_) = await looks.look_at_witnesses(relay.config, clock)
+    (first, *_) = await preflight.look_at_witnesses(relay.config, clock)
     assert word_of(first) == "warn"
     assert "no checkpoint yet" in first.detail
     relay.keys.away.add("cem")
     await relay.publish("a", log="register")
     await relay.publish("a")
-    findings = await looks.look_at_witnesses(relay.config, SystemClock())
+    findings = await preflight.look_at_witnesses(relay.config, SystemClock())
     assert [word_of(one) for one in findings if one.what == "log"] == ["ok", "ok"]
     assert any("cem hasn't signed" in one.detail for one in findings)
     clock = ManualClock(wall_ms=SystemClock().wall_ms() + 2 * HOUR_MS)
-    old = await looks.look_at_witnesses(relay.config, clock)
+    old = await preflight.look_at_witnesses(relay.config, clock)
     assert [word_of(one) for one in old if one.what == "log"] == ["FAIL", "FAIL"]
-    behind = await looks.look_at_witnesses(
+    behind = await preflight.look_at_witnesses(
         relay.config, ManualClock(wall_ms=SystemClock().wall_ms() - HOUR_MS)
     )
     assert any(one.what == "clock" and not one.is_ok for one in behind)
@@ -89,12 +89,12 @@ async def test_the_age_of_what_witnesses_signed_is_judged(relay: LosableRelay) -
 @ON_SQLITE_ONLY
 async def test_a_damaged_database_is_found(relay: LosableRelay) -> None:
     await relay.publish(*(f"{number}" * 4000 for number in range(20)))
-    assert word_of(await looks.look_into_database(relay.config)) == "ok"
+    assert word_of(await preflight.look_into_database(relay.config)) == "ok"
     path = relay.config.database_path
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * 8192)
-    finding = await looks.look_into_database(relay.config)
+    finding = await preflight.look_into_database(relay.config)
     assert word_of(finding) == "FAIL"
     assert finding is not None
     assert "damaged" in finding.detail
@@ -104,31 +104,31 @@ async def test_what_ends_soon_is_said(relay: LosableRelay) -> None:
     now_ms = SystemClock().wall_ms()
     for days, word in ((0, "ok"), (365 * 100, "FAIL")):
         clock = ManualClock(wall_ms=now_ms + days * DAY_MS)
-        findings = await looks.look_at_certificates(relay.config, clock)
+        findings = await preflight.look_at_certificates(relay.config, clock)
         assert {word_of(one) for one in findings} == {word}
         assert len(findings) == 2
 
 
 async def test_a_public_address_without_tls_is_a_warning(relay: LosableRelay) -> None:
     config = replace(relay.config, public_url="https://127.0.0.1:9")
-    finding = (await looks.look_at_certificates(config, SystemClock()))[-1]
+    finding = (await preflight.look_at_certificates(config, SystemClock()))[-1]
     assert word_of(finding) == "warn"
     assert "can't be reached" in finding.detail
 
 
 async def test_mail_maps_disk_and_backups_each_have_their_word(relay: LosableRelay) -> None:
     config = relay.config
-    assert word_of(await looks.look_at_mail(config)) == "warn"
-    assert looks.look_at_maps(config) is None
+    assert word_of(await preflight.look_at_mail(config)) == "warn"
+    assert preflight.look_at_maps(config) is None
     lost = replace(config, map=MapConfig(pmtiles_path=config.data_dir / "none.pmtiles"))
-    assert word_of(looks.look_at_maps(lost)) == "FAIL"
-    assert "MiB free" in looks.look_at_disk(config).detail
+    assert word_of(preflight.look_at_maps(lost)) == "FAIL"
+    assert "MiB free" in preflight.look_at_disk(config).detail
     clock = SystemClock()
-    assert "there is none" in looks.look_at_backups(config, clock).detail
+    assert "there is none" in preflight.look_at_backups(config, clock).detail
     note_backup(config, clock.wall_ms())
-    assert word_of(looks.look_at_backups(config, clock)) == "ok"
+    assert word_of(preflight.look_at_backups(config, clock)) == "ok"
     note_backup(config, clock.wall_ms() - 9 * DAY_MS)
-    assert word_of(looks.look_at_backups(config, clock)) == "warn"
+    assert word_of(preflight.look_at_backups(config, clock)) == "warn"
 
 
 async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) -> None:

@@ -19,7 +19,7 @@ from firmware.protocol.commands import (
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import SignedLive
 from firmware.protocol.topics import topic
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.errors import CommandUnanswered, UnknownDoorbell
 from relay.fleet.commands import CommandTooLarge
 from relay.store import commands

@@ -13,7 +13,7 @@ import pytest
 from relay.verify.checks import Exit
 from relay.verify.cli import main
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
-from relay.verify.reading import read_folder
+from relay.verify.file_reader import read_folder
 from relay.verify.report import Given, Report, check_evidence
 from tests.fakes.log_town import make_town
 from tests.relay.evidence_files import Evidence, Film, make_evidence

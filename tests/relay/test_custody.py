@@ -43,14 +43,14 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.proof import check_proof
-from relay.custody.desk import CustodyDesk
+from relay.custody.entries import AnswerRefused, Happenings, quarter_end_ms
 from relay.custody.errors import KeyTaken
-from relay.custody.happenings import AnswerRefused, Happenings, quarter_end_ms
 from relay.custody.logs import LogEntries
-from relay.custody.shelf import Retention, Shelf
+from relay.custody.service import CustodyDesk
 from relay.custody.slots import close, padded
+from relay.custody.tile_store import Retention, Shelf
 from relay.fleet.commands import Commands
-from relay.ingest.carrying import carry
+from relay.ingest.carried_events import carry
 from relay.store import custody, events, fleet, requests
 from relay.store.database import Database
 from relay.store.fleet import DoorbellRow
@@ -158,7 +158,7 @@ async def test_an_agreements_text_is_published_under_its_hash_beside_the_logs(
     house.desk.wake()
     shelf = Shelf(house.bucket, house.clock, Retention())
     async with asyncio.timeout(10):
-        # Seen to fail with Texts taken out of relay/custody/desk.py.
+        # Seen to fail with Texts taken out of relay/custody/service.py.
         while await shelf.fetch(f"texts/{sha256}") != text.encode():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
@@ -588,7 +588,7 @@ async def test_a_sum_that_contradicts_ends_no_log(
         raise KeyTaken("another entry was added to the custody log")
 
     monkeypatch.setattr(house.desk._refusals, "log_due", log_due)
-    monkeypatch.setattr("relay.custody.desk.REFUSALS_EACH_S", 0)
+    monkeypatch.setattr("relay.custody.service.REFUSALS_EACH_S", 0)
     summing = asyncio.create_task(house.desk._sum_up())
     for _ in range(10):
         await asyncio.sleep(0)

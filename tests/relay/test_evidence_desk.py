@@ -13,7 +13,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PackageWithdrawn
 from relay.agency.keys import answer_deletion
 from relay.evidence.retention import retention_of
-from relay.evidence.sweeping import Sweeping
+from relay.evidence.sweeper import Sweeping
 from relay.store import packages
 from relay.verify.saved_page import saved_page_digest
 from relay.web.agency import evidence

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from firmware.protocol.events import PackageReady
+from relay.cli.init import nats_conf
 from relay.config import load
 from relay.config_values import Address
 from relay.fleet.broker_keys import BrokerKeys
-from relay.init import nats_conf
 from relay.web.agency.padding import PADDED_TYPES
 from tests.house.documents import REPOSITORY
 

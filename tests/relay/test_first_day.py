@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from relay import looks
 from relay.__main__ import main
 from relay.backup.errors import BackupError
 from relay.bus import Bus
+from relay.cli import preflight
 from relay.config import Config, load
 from relay.errors import BusUnavailable
 from relay.fleet.broker_keys import BrokerKeys
@@ -56,7 +56,7 @@ def test_a_public_relay_is_reached_by_doorbells_and_browsers(
     config = load(folder / "relay.toml")
     assert config.bucket.endpoint == "https://store.example"
     assert mqtt_of(folder) == "0.0.0.0:8403"
-    assert looks.look_at_store_address(config) is None
+    assert preflight.look_at_store_address(config) is None
     said = capsys.readouterr().out
     assert "open that port" in said
     assert "--store-url" not in said
@@ -69,7 +69,7 @@ def test_without_an_address_of_the_store_it_is_said_what_to_set(
     assert init(folder, *PUBLIC, "--mqtt-listen", "::") == 0
     assert "set endpoint in [bucket]" in capsys.readouterr().out
     assert mqtt_of(folder) == "[::]:8403"
-    finding = looks.look_at_store_address(load(folder / "relay.toml"))
+    finding = preflight.look_at_store_address(load(folder / "relay.toml"))
     assert finding is not None
     assert not finding.is_ok
     assert "set endpoint in [bucket]" in finding.detail

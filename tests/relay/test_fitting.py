@@ -8,10 +8,10 @@ import pytest
 from firmware.protocol.encoding import b64u, sha256_hex
 from firmware.protocol.register.entries import MAX_LEAF_BYTES, Agreement
 from firmware.protocol.register.replay import Register
+from relay.agency.agreement_size import FITTING_CELLS, check_fits
 from relay.agency.changes import generate_admin, propose_agreement, sign_change
 from relay.agency.enrolments import read_enrolment
 from relay.agency.errors import AreaRefused
-from relay.agency.fitting import FITTING_CELLS, check_fits
 from relay.agency.keys import AgencyEnrolment, NewAgency, generate_agency, sign_agreement
 from tests.relay.onboarding_people import TEXT
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.protocol.encoding import b64u
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.errors import EnrolmentRefused
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of

@@ -4,8 +4,8 @@ import pytest
 from starlette.requests import Request
 from starlette.types import Message
 
-from relay.web.answers import PageError
 from relay.web.forms import form_of, text_in
+from relay.web.json_responses import PageError
 
 URLENCODED = "application/x-www-form-urlencoded"
 

@@ -23,7 +23,7 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import MAX_SIGNED_BYTES, SignedLive
-from relay.allowances import AskedTooOften
+from relay.base.allowances import AskedTooOften
 from relay.config_live import LiveConfig
 from relay.config_values import parse_ice_url
 from relay.errors import CommandUnanswered

@@ -16,11 +16,11 @@ from starlette.applications import Starlette
 from firmware.protocol.encoding import new_id
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.config import BucketConfig, Config
 from relay.custody.errors import LogContradicts
-from relay.custody.serving import LogFiles
-from relay.custody.shelf import Retention, Shelf
+from relay.custody.file_server import LogFiles
+from relay.custody.tile_store import Retention, Shelf
 from relay.errors import ObjectStoreError
 from relay.store.objects import PROBE, PROBE_KEY, ObjectStore
 from tests.fakes.log_house import MemoryBucket

@@ -13,10 +13,10 @@ from firmware.protocol.tlog.merkle import ProofRefused, Tree, leaf_hash
 from firmware.protocol.tlog.proof import check_proof
 from firmware.protocol.tlog.signed_note import NoteRefused, parse_note
 from firmware.protocol.tlog.tiles import bundles_grown, parse_bundle, tiles_grown
-from relay.custody.desk import CustodyDesk
 from relay.custody.errors import KeyTaken, LogContradicts, LogUnavailable
 from relay.custody.logs import Logs, refresh_ms_of
-from relay.custody.shelf import Retention, Shelf, is_path, stamps_path
+from relay.custody.service import CustodyDesk
+from relay.custody.tile_store import Retention, Shelf, is_path, stamps_path
 from relay.fleet.commands import Commands
 from relay.store import logs as rows
 from relay.store.database import Database

@@ -15,15 +15,15 @@ from sqlalchemy import delete, update
 
 from firmware.protocol.tlog.checkpoint import parse_checkpoint
 from firmware.protocol.tlog.signed_note import parse_note
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.custody.errors import LogContradicts, LogUnavailable
 from relay.custody.logs import Logs
-from relay.custody.writer import LogWriter
+from relay.custody.sequencer import LogWriter
 from relay.errors import ObjectStoreError
-from relay.monitor.reading import LogReader, ReadLog
 from relay.store import logs as rows
 from relay.store.database import Database
 from relay.store.schema import log_checkpoints, log_entries
+from relay.tools.monitor.log_reader import LogReader, ReadLog
 from tests.fakes.bad_lines import BreakingDatabase, Line, SlowBucket, http_with_a_slow_witness
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_house import NAME, LogKeys, MemoryBucket, make_keys, make_logs

@@ -24,7 +24,7 @@ from relay.config import parse
 from relay.config_mail import MailConfig
 from relay.errors import ConfigError
 from relay.mail import Letter, MailUnavailable, SmtpMailer
-from relay.web.letters import PageLetters
+from relay.web.emails import PageLetters
 from tests.relay.test_relay_config import example
 
 LETTER = Letter(to="chief@lakeland.gov", subject="Er kod för Doorward", text="Åtta siffror.\n")

@@ -9,7 +9,7 @@ import pytest
 from firmware.protocol.register.entries import Delays, Limits
 from relay.__main__ import main
 from relay.agency.register import RegisterDesk
-from relay.register_cli import with_register
+from relay.cli.register import with_register
 from relay.store import agency_settings
 from relay.store.agency_settings import AgencySettings
 from relay.store.database import Database

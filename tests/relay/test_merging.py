@@ -16,15 +16,15 @@ from firmware.protocol.register.rules import RuleBroken, check_area
 from relay.__main__ import main
 from relay.agency.changes import ProposedChange
 from relay.agency.errors import AreaRefused
-from relay.agency.merging import (
+from relay.agency.merged_cells import (
     check_own_merging,
     compare_merging,
     merged_otherwise,
     merged_unlike,
 )
 from relay.agency.register import RegisterDesk
-from relay.looks import look_at_merging
-from relay.register_cli import with_register
+from relay.cli.preflight import look_at_merging
+from relay.cli.register import with_register
 from relay.store.database import Database
 from tests.fakes.clock import ManualClock
 from tests.fakes.lost_relay import make_relay

@@ -166,7 +166,7 @@ async def test_nothing_is_published_once_its_agreement_has_ended(world: World) -
     _, request_id = await waiting(world)
     await world.moderation.pass_on(request_id)
     world.clock.advance(3600)
-    # Seen to fail with require_agreement taken out of relay/request/publishing.py.
+    # Seen to fail with require_agreement taken out of relay/request/publisher.py.
     assert await world.publishing.publish_due() == []
     assert (await row_of(world, request_id)).state == "void"
 

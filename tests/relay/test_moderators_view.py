@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from relay.map.places import Place, Places
 from tests.relay.admin_people import signed_in_admin, waiting_request
 from tests.relay.http_people import Officer, certified_officer

@@ -15,9 +15,9 @@ from firmware.protocol.custody import (
     slot_entry,
 )
 from firmware.protocol.register.entries import RefusedLeaf
-from relay.monitor import cli
-from relay.monitor.memory import Memory
-from relay.monitor.watching import look
+from relay.tools.monitor import cli
+from relay.tools.monitor.inspection import look
+from relay.tools.monitor.seen_checkpoints import Memory
 from tests.fakes.hostile_log import rolled_back
 from tests.fakes.log_town import NOW_MS, Town, make_town
 

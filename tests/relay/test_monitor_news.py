@@ -17,11 +17,11 @@ from firmware.protocol.custody import (
 )
 from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.entries import AgreementMade, Delays, SignedAgreement
-from relay.monitor import cli
-from relay.monitor.memory import Memory
-from relay.monitor.report import as_markdown
-from relay.monitor.texts import MAX_TEXTS
-from relay.monitor.watching import Seen, look
+from relay.tools.monitor import cli
+from relay.tools.monitor.agreement_texts import MAX_TEXTS
+from relay.tools.monitor.inspection import Seen, look
+from relay.tools.monitor.report import as_markdown
+from relay.tools.monitor.seen_checkpoints import Memory
 from tests.fakes.hostile_log import rebuilt
 from tests.fakes.log_town import (
     EXAMPLE_DELAYS,
@@ -89,7 +89,7 @@ def test_slots_before_the_witnesses_were_ready_are_neither_missing_nor_late() ->
         town.now_ms += HOUR_MS
         town.log_due_slots()
     found = seen(town)
-    # Seen to fail with `due_from` not looked at for what is late in relay/monitor/slots.py.
+    # Seen to fail with `due_from` not looked at for what is late in relay/tools/monitor/slots.py.
     assert (slots_of(found), found.missing) == ((0, 0), ())
 
 
@@ -252,7 +252,8 @@ def test_a_sign_in_a_text_does_not_hide_what_nobody_had_the_right_to(town: Town)
     made_up = AgreementMade(signed=SignedAgreement(agreement=turned, signature=right.signature))
     town.append(town.change(made_up, by=("ann",)))
     found = seen(town)
-    # Seen to succeed with the reason of the replay not compared in relay/monitor/unread.py.
+    # Seen to succeed with the reason of the replay not compared in
+    # relay/tools/monitor/unsupported_entries.py.
     assert "2 administrators must sign this" in str(found.violations[0])
     assert found.uncounted == ()
     assert cli._tell(found) == cli.VIOLATED

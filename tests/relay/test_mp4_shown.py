@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from firmware.protocol.encoding import WireError
+from relay.verify.display_checks import check_shown
 from relay.verify.mp4 import access_units
-from relay.verify.shown import check_shown
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.relay.evidence_files import Film
 

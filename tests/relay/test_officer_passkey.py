@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from fido2.hid import CtapHidDevice
 
-from firmware.person.errors import AccountFailed, KeyRefused
-from firmware.person.passkey import Site
+from firmware.companion.authenticator.errors import AccountFailed, KeyRefused
+from firmware.companion.authenticator.passkey import Site
 from firmware.protocol.encoding import b64u, decode, unb64u
 from firmware.protocol.passkeys import login_challenge
 from firmware.protocol.requests import SignedCertificate
 from relay.agency.agencies import standing_of
 from relay.agency.keys import OfficerFile, certify, fingerprint_of
-from relay.agency.officer_passkey import JoiningRefused, invitation_secret
-from relay.agency_cli import main
+from relay.tools.agency.cli import main
+from relay.tools.agency.officer_passkey import JoiningRefused, invitation_secret
 from tests.fakes.fido_browser import found_passkey
 from tests.fakes.officer_town import NAME, SITE, OfficerTown, officer_town
 from tests.relay.http_world import DAY_MS, RELAY_URL
@@ -195,7 +195,7 @@ def test_a_link_that_was_wrapped_is_read_and_one_for_another_site_isnt() -> None
 def test_without_the_extra_it_says_what_to_install(tmp_path: Path) -> None:
     given = ["passkey", "--relay", "http://127.0.0.1:1", "--invitation", "x", "--name", NAME]
     program = (
-        "import sys; sys.modules['fido2'] = None; from relay.agency_cli import main; "
+        "import sys; sys.modules['fido2'] = None; from relay.tools.agency.cli import main; "
         f"sys.exit(main([*{given}, '--out', {str(tmp_path / 'officer.json')!r}]))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

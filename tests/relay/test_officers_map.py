@@ -9,10 +9,10 @@ import pytest
 from relay.config_map import MapConfig
 from relay.errors import ConfigError
 from relay.map.cells import cell_at, centre_of
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from relay.map.places import Places, load_places
 from relay.map.streets import check_streets
-from relay.web.owner_words import KEYS, owner_words
+from relay.web.owner_texts import KEYS, owner_words
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import CELLS, World, open_world
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.config_people import OidcConfig
 from relay.errors import ConfigError
 from relay.people.errors import SignInRefused

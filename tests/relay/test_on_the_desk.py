@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from firmware.protocol.encoding import new_id
 from firmware.protocol.register.entries import Limits, LimitsChanged
 from relay.request.drafts import MAX_DRAFTS, DraftForm, Drafts
-from relay.web.agency.problems import why_void
+from relay.web.agency.problem_texts import why_void
 from relay.web.i18n import load_texts
 from tests.relay.admin_people import waiting_request
 from tests.relay.http_people import Officer, certified_officer, id_of, officer_elsewhere

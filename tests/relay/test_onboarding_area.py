@@ -9,7 +9,7 @@ from pathlib import Path
 import h3
 import pytest
 
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from relay.map.places import load_places
 from relay.record.areas import as_changed_svg
 from relay.store import onboardings

@@ -1,6 +1,6 @@
 """A doorbell's events are committed in its own order; a gap is waited for, but not for ever."""
 
-from relay.ingest.order import GAP_PATIENCE_S, EventOrder
+from relay.ingest.event_order import GAP_PATIENCE_S, EventOrder
 
 
 class Time:

@@ -28,7 +28,7 @@ from relay.errors import StoreError
 from relay.store import custody, events
 from relay.store.database import Database, shown
 from relay.store.schema import received_counts
-from relay.witness.server import build_server
+from relay.tools.witness.server import build_server
 from tests.fakes.log_house import LogKeys, make_keys
 from tests.fakes.sequencer_process import Wanted
 from tests.relay import databases

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from firmware.notes.push_encryption import encrypt
 from firmware.protocol.encoding import b64u, new_id, unb64u
 from firmware.protocol.events import PushMessage, PushWanted
-from firmware.push.encryption import encrypt
 from relay.config_live import PushConfig
 from relay.notify.push_sender import PushSender, push_http
 from relay.notify.pusher import AT_ONCE_PER_ACCOUNT, Pusher

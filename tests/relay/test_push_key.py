@@ -10,7 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from relay.__main__ import main
-from relay.check import check_push
+from relay.cli.check import check_push
 from relay.config import load
 from relay.config_live import PushConfig
 from relay.errors import ConfigError

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from relay.allowances import MAX_REMEMBERED, AskedTooOften
+from relay.base.allowances import MAX_REMEMBERED, AskedTooOften
+from relay.base.networks import stranger
 from relay.config_people import LimitsConfig
-from relay.networks import stranger
 from relay.people.lockout import LONGEST_WAIT_S, Lockout
 from relay.web.rate_limits import (
     AREA,

@@ -29,8 +29,8 @@ from firmware.protocol.register.facts import Stamps
 from firmware.protocol.register.records import RequestRecord
 from relay.agency.keys import answer_deletion
 from relay.record.exports import as_csv
-from relay.record.record import PublicRecord, RecordView
-from relay.record.requests import RequestQuery, search
+from relay.record.public_record import PublicRecord, RecordView
+from relay.record.request_search import RequestQuery, search
 from relay.web.pages import Pages
 from tests.relay.http_people import certified_officer
 from tests.relay.http_world import CELLS, DAY_MS, HOUR_MS, World, open_world

@@ -9,8 +9,8 @@ import pytest
 import relay.web.public.agencies as pages
 from relay.record.agencies import agencies_named, list_agencies
 from relay.record.figures import AgencyCounts, relay_figures
-from relay.record.record import PublicRecord
-from relay.web.public.picking import SUGGESTED, picked
+from relay.record.public_record import PublicRecord
+from relay.web.public.agency_lookup import SUGGESTED, picked
 from tests.fakes.placing import time_of
 from tests.relay.http_people import certified_officer
 from tests.relay.http_world import CELLS, World, open_world

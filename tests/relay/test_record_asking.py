@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from relay.map.places import Place, Places, comparable
 from relay.web.i18n import load_texts
 from tests.relay.http_people import certified_officer

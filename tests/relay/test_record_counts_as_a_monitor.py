@@ -24,14 +24,14 @@ from firmware.protocol.encoding import b64u, new_id, sha256_hex
 from firmware.protocol.register.entries import RefusedLeaf
 from firmware.protocol.register.facts import Stamps
 from relay.agency.register import RegisterView
-from relay.monitor.memory import Memory
-from relay.monitor.report import Report
-from relay.monitor.watching import look
-from relay.record.book import Book
+from relay.record.entry_parser import custody_row, register_row
 from relay.record.figures import AgencyCounts
-from relay.record.reading import custody_row, register_row
-from relay.record.record import RecordView
-from relay.record.yearly import yearly_report, years_of
+from relay.record.projection import Book
+from relay.record.public_record import RecordView
+from relay.record.yearly_report import yearly_report, years_of
+from relay.tools.monitor.inspection import look
+from relay.tools.monitor.report import Report
+from relay.tools.monitor.seen_checkpoints import Memory
 from tests.fakes.log_town import DAY_MS, NOW_MS, Town, make_town
 from tests.fakes.outcomes import log_download, outcome_in
 

@@ -18,10 +18,10 @@ from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.proof import check_proof
 from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.custody.logs import LOGS, LogName, Logs
-from relay.record.record import PublicRecord
-from relay.record.witnessing import Witnessing
+from relay.record.public_record import PublicRecord
+from relay.record.witness_status import Witnessing
 from relay.store.database import Database
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace

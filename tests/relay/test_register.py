@@ -31,7 +31,7 @@ from relay.agency.changes import (
 )
 from relay.agency.keys import revoke_officer
 from relay.agency.register import NoLog, RegisterRefused, RelayRegister
-from relay.agency_cli import main as agency_main
+from relay.tools.agency.cli import main as agency_main
 from tests.relay.databases import rows_of, url_of
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import CELLS, World, open_world
@@ -412,7 +412,7 @@ def test_an_agreement_without_its_text_is_not_submitted(town: Town, capsys) -> N
     path = town.folder / "change.json"
     signed = decode(ProposedChange, path.read_bytes())
     path.write_bytes(replace(signed, text="We ask whom we like.\n").encode())
-    # Seen to fail with the text's check taken out of relay/admin_cli.py.
+    # Seen to fail with the text's check taken out of relay/cli/admin.py.
     assert town.submit("change.json") == 1
     assert "text" in capsys.readouterr().err
     assert town.texts() == []

@@ -9,13 +9,13 @@ import pytest
 from firmware.protocol.register.entries import AgencySuspended, Delays, Limits
 from relay.agency.register import RegisterDesk
 from relay.agency.reminders import Reminders, days_left
+from relay.cli.preflight import look_at_reminders
+from relay.cli.register import with_register
 from relay.config_mail import MailConfig
-from relay.looks import look_at_reminders
-from relay.register_cli import with_register
 from relay.store import onboardings
 from relay.store.database import Database
-from relay.web import letters
-from relay.web.letters import PageLetters
+from relay.web import emails
+from relay.web.emails import PageLetters
 from tests.fakes.clock import ManualClock
 from tests.fakes.lost_relay import make_relay
 from tests.relay.http_people import certified_officer
@@ -122,7 +122,7 @@ async def test_certificates_that_end_are_named_in_one_letter_once(world: World) 
     officer = await certified_officer(world)
     assert await reminders(world).step() == 1
     (letter,) = world.post.letters
-    ends = letters.day_of(world.clock.wall_ms() + 30 * DAY_MS)
+    ends = emails.day_of(world.clock.wall_ms() + 30 * DAY_MS)
     for name in ("Officer Berg", "Officer Dahl"):
         assert f"{ends}  {name}\n" in letter.text
     assert await reminders(world).step() == 0

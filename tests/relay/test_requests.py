@@ -357,7 +357,7 @@ async def test_a_lapse_suspends_what_was_published_until_a_new_agreement_counts(
 
     assert await stands("open")
     await world.town.change(AgencySuspended(agency="lakeland"), world.town.admins[0])
-    # Seen to fail with _has_standing taken out of relay/request/published.py.
+    # Seen to fail with _has_standing taken out of relay/request/published_requests.py.
     assert await stands("suspended")
     await world.town.agree("lakeland", "Lakeland", cells=CELLS, begins_ms=world.clock.wall_ms())
     assert await stands("open")

@@ -14,8 +14,8 @@ from firmware.protocol.register.entries import Leaf, LimitsChanged, RefusedLeaf
 from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import code_digest, frame, unframe
 from relay.agency.register import RegisterDesk
-from relay.custody.stamping import Stamping
-from relay.store.saved_file import SavedFile
+from relay.custody.cosigned_times import Stamping
+from relay.store.cache_file import SavedFile
 from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.relay.http_world import World, open_world
 from tests.relay.register_town import EASY
@@ -28,7 +28,7 @@ REFUSED = Leaf(body=RefusedLeaf(agency="lakeland", category="worship")).encode()
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("relay.agency.replaying", "relay.custody.stamping"):
+    for module in ("relay.agency.register_replay", "relay.custody.cosigned_times"):
         monkeypatch.setattr(f"{module}.MANY", MANY)
         monkeypatch.setattr(f"{module}.SAVE_EVERY", SAVE_EVERY)
 

@@ -25,7 +25,7 @@ from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.transport.requests import REQUESTS_TRANSPORT
 
 from firmware.protocol.encoding import new_id
-from relay.web.answers import TEXT_FILES
+from relay.web.json_responses import TEXT_FILES
 from tests.attacks.test_nobody_reaches_anothers_things import ENDLESS, routes_of
 from tests.relay.everybody import Everybody, Who, open_everybody
 from tests.relay.http_world import API, RELAY_URL

@@ -27,7 +27,7 @@ from relay.agency.keys import answer_deletion
 from relay.custody.errors import LogUnavailable
 from relay.errors import ObjectStoreError
 from relay.evidence.delivery import TICKET_LIFE_MS, PackageRefused
-from relay.evidence.sweeping import UNOPENED_LIFE_MS, UPLOAD_LIFE_MS, Sweeping
+from relay.evidence.sweeper import UNOPENED_LIFE_MS, UPLOAD_LIFE_MS, Sweeping
 from relay.request.batches import next_boundary_ms
 from relay.store import events, packages, people
 from relay.store.packages import Package

@@ -15,10 +15,10 @@ from firmware.protocol.outcomes import FILE_WITHIN_MS
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.register.facts import Stamps
 from firmware.protocol.town_clock import MAX_OFFSET_MS, TownClock, Winding, read_offset_ms
-from relay.clock import MOST_AT_ONCE_MS, WoundClock, clock_of
+from relay.base.clock import MOST_AT_ONCE_MS, WoundClock, clock_of
 from relay.config import parse
 from relay.errors import ClockRefused, ConfigError
-from relay.record.record import PublicRecord
+from relay.record.public_record import PublicRecord
 from relay.web.public.town import MOST_OF_A_KIND, Waiting, soonest_of_each, what_waits
 from tests.fakes.clock import ManualClock
 from tests.fakes.placing import time_of

@@ -20,7 +20,7 @@ from firmware.live.ice_edge import tune_ice
 from firmware.protocol.commands import CommandBody, IceServer, Offer, Refused
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import SignedLive, check_answer
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
 from relay.config_values import IceUrl
 from relay.live.coturn import USER_QUOTA
 from relay.live.ice import IceServers, turn_password

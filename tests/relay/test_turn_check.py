@@ -12,8 +12,8 @@ from aioice import stun
 
 from firmware.protocol.commands import IceServer
 from relay.__main__ import main
-from relay.check import check_live
-from relay.clock import SystemClock
+from relay.base.clock import SystemClock
+from relay.cli.check import check_live
 from relay.config import load
 from relay.config_live import LiveConfig
 from relay.config_values import parse_ice_url

@@ -11,7 +11,7 @@ import pytest
 from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.events import PackageWithdrawn
 from relay.agency.keys import answer_deletion
-from relay.record.record import PublicRecord
+from relay.record.public_record import PublicRecord
 from relay.record.rows import Kind
 from relay.store import requests
 from tests.fakes.placing import place_entries, time_of

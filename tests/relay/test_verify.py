@@ -23,8 +23,8 @@ from firmware.protocol.requests import SignedRequest
 from relay.verify.agency_key import KnownAgency
 from relay.verify.checks import Exit, Result
 from relay.verify.cli import main
+from relay.verify.document_reader import statement_unverified
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
-from relay.verify.papers import statement_unverified
 from relay.verify.report import Given, Report, check_evidence
 from tests.fakes.log_town import make_town
 from tests.fakes.sealed_package import seal_package

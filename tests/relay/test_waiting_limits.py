@@ -8,9 +8,9 @@ import pytest
 
 from firmware.protocol.commands import Accepted, CloseSession, Command, Reply, SealedStatement
 from firmware.protocol.encoding import new_id
-from relay.allowances import AskedTooOften
 from relay.api.stream import Audience, stream
-from relay.ingest.forgetting import COMMAND_LIFE_MS, Forgetting
+from relay.base.allowances import AskedTooOften
+from relay.ingest.expiry import COMMAND_LIFE_MS, Forgetting
 from relay.notify.hub import MAX_STREAMS
 from relay.store import commands, people
 from relay.store.commands import MAX_STATEMENTS

@@ -19,10 +19,10 @@ from firmware.protocol.tlog.signed_note import (
     sign_note,
 )
 from firmware.protocol.tlog.witness import MAX_REQUEST_BYTES, AddCheckpoint
-from relay.witness import server
-from relay.witness.cosigning import Cosigning
-from relay.witness.errors import CheckpointRefused, SizeConflict, WitnessError
-from relay.witness.folder import WitnessFolder, file_name, group_by_origin, make_folder
+from relay.tools.witness import server
+from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.errors import CheckpointRefused, SizeConflict, WitnessError
+from relay.tools.witness.folder import WitnessFolder, file_name, group_by_origin, make_folder
 from tests.fakes.clock import ManualClock
 from tests.fakes.witness_log import ORIGIN, WitnessedLog
 

@@ -10,7 +10,7 @@ import pytest
 
 from firmware.protocol.tlog.checkpoint import open_checkpoint
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_key, parse_note, parse_signatures
-from relay.witness.cli import main
+from relay.tools.witness.cli import main
 from tests.fakes.witness_log import ORIGIN, WitnessedLog
 from tests.fakes.witness_process import COMMAND, WitnessProcess, keygen
 from tests.faults import strace

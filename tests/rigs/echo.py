@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
+from firmware.sound.echo_reference import Played
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
-from firmware.sound.played import Played
 from firmware.sound.sample_clock import Placed
 from firmware.sound.speech import Speech
 

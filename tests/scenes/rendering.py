@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware.capture.packets import TICKS_PER_S, LumaFrame
+from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
 from firmware.capture.replay import porch
 from tests.scenes import movers, weather
 

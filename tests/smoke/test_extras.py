@@ -13,15 +13,19 @@ ROOT = Path(__file__).parents[2]
 WALK = """
 import importlib, pkgutil, sys
 FROM_PICTURES = (
-    "firmware.app",
-    "firmware.doorbell",
-    "firmware.filming",
+    "firmware.app.process",
+    "firmware.app.doorbell",
+    "firmware.app.camera",
     "firmware.capture.",
     "firmware.motion.",
 )
 LATER = {
     "reportlab": ("relay.verify.court_",),
-    "fido2": ("firmware.owner.fido_key", "firmware.person.fido_device", "relay.agency.officer_"),
+    "fido2": (
+        "firmware.companion.owner.fido_key",
+        "firmware.companion.authenticator.fido_device",
+        "relay.tools.agency.officer_",
+    ),
 }
 package = importlib.import_module(sys.argv[1])
 path = getattr(package, "__path__", [])
@@ -73,22 +77,42 @@ def environment(folder: Path, extra: str) -> Path:
             "firmware",
             ["numpy", "PIL", "relay", "fastapi", "sqlalchemy", "boto3", "nats"],
         ),
-        ("relay", "relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app"]),
-        ("view", "firmware.viewer", ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"]),
+        ("relay", "relay", ["aiortc", "av", "gpiozero", "paho", "numpy", "firmware.app.process"]),
+        (
+            "view",
+            "firmware.companion.viewer",
+            ["aiortc", "av", "paho", "numpy", "relay", "firmware.errors"],
+        ),
         (
             "approve",
-            "firmware.owner",
-            ["gpiozero", "paho", "numpy", "PIL", "relay", "firmware.app", "firmware.capture"],
+            "firmware.companion.owner",
+            [
+                "gpiozero",
+                "paho",
+                "numpy",
+                "PIL",
+                "relay",
+                "firmware.app.process",
+                "firmware.capture",
+            ],
         ),
-        ("officer", "relay.agency.officer_passkey", ["aiortc", "av", "sqlalchemy", "starlette"]),
+        (
+            "officer",
+            "relay.tools.agency.officer_passkey",
+            ["aiortc", "av", "sqlalchemy", "starlette"],
+        ),
         ("officer", "relay.agency.jurisdiction", ["fido2", "sqlalchemy", "starlette"]),
-        ("officer", "relay.agency_cli", ["fido2", "h3", "httpx2", "sqlalchemy", "firmware.owner"]),
+        (
+            "officer",
+            "relay.tools.agency.cli",
+            ["fido2", "h3", "httpx2", "sqlalchemy", "firmware.companion.owner"],
+        ),
         (
             "verify",
             "relay.verify",
-            ["reportlab", "relay.clock", "firmware.app", "starlette"],
+            ["reportlab", "relay.base.clock", "firmware.app.process", "starlette"],
         ),
-        ("court", "relay.verify", ["relay.clock", "firmware.app", "starlette"]),
+        ("court", "relay.verify", ["relay.base.clock", "firmware.app.process", "starlette"]),
     ],
 )
 def test_each_side_imports_with_only_its_own_extra(tmp_path, extra, package, unwanted):

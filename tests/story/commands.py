@@ -51,9 +51,9 @@ def _main_of(name: str) -> Callable[[Sequence[str]], int]:
         case "doorward-relay":
             from relay.__main__ import main as run
         case "doorward-agency":
-            from relay.agency_cli import main as run
+            from relay.tools.agency.cli import main as run
         case "doorward-witness":
-            from relay.witness.cli import main as run
+            from relay.tools.witness.cli import main as run
         case _:
             raise StoryError(f"{name} isn't run here")
     return run

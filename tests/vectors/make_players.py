@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.protocol.encoding import b64u, device_id_of
 from firmware.protocol.players import PlayerSetup, code_text, setup_text
-from firmware.viewer.keys import PlayerKeys
 
 PATH = Path(__file__).parent / "players.json"
 

@@ -5,7 +5,7 @@ The classes are made when picamera2 is there, so that this can be imported witho
 
 from typing import Any
 
-from firmware.capture.pi.film import Film
+from firmware.capture.pi.pipeline import Film
 
 BURST = 2
 """libx264 may take twice its bitrate for a moment, and makes it good within a second."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from firmware.board import BoardProfile, check_fits, check_system
+from firmware.capture.board import BoardProfile, check_fits, check_system
 from firmware.capture.pi.controls import (
     MICROSECONDS,
     controls_of,
@@ -24,12 +24,12 @@ from firmware.capture.pi.controls import (
 )
 from firmware.capture.pi.encoders import film_output, filming, keyed
 from firmware.capture.pi.faults import failure_of
-from firmware.capture.pi.film import Film
+from firmware.capture.pi.pipeline import Film
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
-from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit, small_size
-from firmware.clock import Clock
+from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit, small_size
 from firmware.config import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
+from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 

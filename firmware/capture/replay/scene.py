@@ -16,9 +16,9 @@ import av.error
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from firmware.capture.fitting import Fitter
+from firmware.capture.camera_output import LumaFrame
+from firmware.capture.fitter import Fitter
 from firmware.capture.i420 import Bytes, Planes, Sprite
-from firmware.capture.packets import LumaFrame
 from firmware.capture.replay import porch
 from firmware.capture.replay.planes import glyphs, planes_of, sprite_of
 from firmware.errors import DoorwardError

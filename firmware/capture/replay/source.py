@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from firmware.capture.packets import pts_90k_of
-from firmware.capture.source import Mask, OnLuma, OnSmall, OnUnit
+from firmware.capture.camera_output import pts_90k_of
+from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit
 from firmware.capture.x264 import Finisher
-from firmware.clock import Clock
 from firmware.errors import DoorwardError
+from firmware.system.clock import Clock
 
 if TYPE_CHECKING:
     from firmware.capture.i420 import Planes

@@ -2,7 +2,8 @@
 
 It is believed as the program itself is, so it is only ever read from the disk that this program
 wrote it to, never from a relay. The SHA-256 finds damage, not a forger: who can write to that disk
-isn't kept out by it, so a doorbell signs the whole (firmware/following/vouching.py). What doesn't
+isn't kept out by it, so a doorbell signs the whole (firmware/transparency/state_signature.py).
+What doesn't
 fit in any way is `SavedUnusable`: then the entries are replayed. Deleting it is always safe.
 
     tag ‖ digest of the code ‖ body (MessagePack) ‖ SHA-256 over all that

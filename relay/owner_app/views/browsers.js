@@ -3,7 +3,7 @@
  * @module
  */
 import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
-import { browsersKnown } from "../browsers_known.js";
+import { browsersKnown } from "../known_browsers.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
@@ -16,7 +16,7 @@ import { statementProgress } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
-/** @typedef {import("../browsers_known.js").KnownBrowser} KnownBrowser */
+/** @typedef {import("../known_browsers.js").KnownBrowser} KnownBrowser */
 
 const MAX_NAME = 60;
 

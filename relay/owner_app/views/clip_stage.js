@@ -9,7 +9,7 @@ import { trustedKeys } from "../trust.js";
 import { clipFacts } from "./clip_player.js";
 import { refusal } from "./live_refusal.js";
 import { fileName } from "./live_tools.js";
-import { notReached } from "./reach.js";
+import { notReached } from "./live_limits.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../clips.js").CheckedClip} CheckedClip */

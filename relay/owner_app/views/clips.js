@@ -4,7 +4,7 @@
  */
 import { ClipReader } from "../clips.js";
 import { h, skeleton } from "../dom.js";
-import { goesOn, triggersOf, whenOf } from "../happenings.js";
+import { goesOn, triggersOf, whenOf } from "../event_groups.js";
 import { durationText, t, time, timeText } from "../i18n.js";
 import { ClipStage } from "./clip_stage.js";
 import { doubt, eventText, whatSetOff } from "./events.js";
@@ -13,7 +13,7 @@ import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
-/** @typedef {import("../happenings.js").Told} Told */
+/** @typedef {import("../event_groups.js").Told} Told */
 
 /** Less before a trigger than this is nothing to speak of. */
 const SOON_MS = 500;

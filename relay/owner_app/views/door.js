@@ -2,26 +2,26 @@
  * The first page: the door, who was there, one big button.
  * @module
  */
-import { browsersKnown } from "../browsers_known.js";
+import { browsersKnown } from "../known_browsers.js";
 import { fill, h, skeleton } from "../dom.js";
-import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../happenings.js";
+import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../event_groups.js";
 import { isBlind } from "../health.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
 import { nowMs } from "../town_time.js";
-import { watchingNow } from "../watching_now.js";
+import { watchingNow } from "../current_viewers.js";
 import { doubtText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
 import { notificationsHint } from "./notifications_hint.js";
-import { goneDoors, noDoorbell } from "./no_door.js";
+import { goneDoors, noDoorbell } from "./no_doorbell.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
-import { notReached } from "./reach.js";
+import { notReached } from "./live_limits.js";
 import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
 /** @typedef {import("../household.js").Doorbell} Doorbell */
-/** @typedef {import("../happenings.js").Told} Told */
-/** @typedef {import("../happenings.js").Happening} Happening */
+/** @typedef {import("../event_groups.js").Told} Told */
+/** @typedef {import("../event_groups.js").Happening} Happening */
 
 const FRESH_MS = 60_000;
 const SHOWN = 12;

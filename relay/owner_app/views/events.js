@@ -3,18 +3,18 @@
  * @module
  */
 import { h } from "../dom.js";
-import { whenOf } from "../happenings.js";
+import { whenOf } from "../event_groups.js";
 import { clockSpanText, durationText, t, time, timeText, tn } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { isLine } from "../vendor/protocol/plain_text.js";
 import { noPicture, troubleText } from "./parts.js";
 
-/** @typedef {import("../happenings.js").Happening} Happening */
-/** @typedef {import("../happenings.js").Told} Told */
+/** @typedef {import("../event_groups.js").Happening} Happening */
+/** @typedef {import("../event_groups.js").Told} Told */
 /** @typedef {import("../vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("../vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 
-/** @typedef {import("../happenings.js").MoreMotion} MoreMotion */
+/** @typedef {import("../event_groups.js").MoreMotion} MoreMotion */
 
 /** As firmware/config.py has it: names come unsigned, and a longer one would be a message. */
 const LONGEST_ZONE = 40;
@@ -60,7 +60,7 @@ function noteRow({ kind, told, visit, note }) {
   );
 }
 
-/** @param {import("../happenings.js").Visit} visit */
+/** @param {import("../event_groups.js").Visit} visit */
 function visitText({ name, browser_name, began_ms, ended_ms, has_talked }) {
   const how = { name, browser: browser_name, duration: durationText(ended_ms - began_ms) };
   return t(has_talked ? "watch.talked" : "watch.watched", how);

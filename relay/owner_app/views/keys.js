@@ -6,7 +6,7 @@
 import { approversAdded, rememberApprovers } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
-import { livesHere } from "../lives_here.js";
+import { livesHere } from "../residents.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { parseApproverCode, parseRecoveryCode } from "../vendor/protocol/owner_codes.js";

@@ -4,7 +4,7 @@
  * @module
  */
 import { rememberDecision } from "../account.js";
-import { MAX_CLIPS, clipsAsked, grantTerms } from "../asked.js";
+import { MAX_CLIPS, clipsAsked, grantTerms } from "../grant_terms.js";
 import { ClipReader } from "../clips.js";
 import { fill, h } from "../dom.js";
 import { durationText, t, timeText } from "../i18n.js";
@@ -13,11 +13,11 @@ import { nowMs } from "../town_time.js";
 import { IDENTITY_CHARS, NO_IDENTITY } from "../vendor/protocol/decisions.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
-import { AskedClip } from "./asked_clip.js";
+import { AskedClip } from "./requested_clip.js";
 import { guarded, terms } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../asked.js").Asked} Asked */
+/** @typedef {import("../grant_terms.js").Asked} Asked */
 /** @typedef {import("../vendor/protocol/documents.js").IdentityGiven} IdentityGiven */
 
 const FINGERPRINT_CHARS = 16;

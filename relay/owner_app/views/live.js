@@ -13,9 +13,9 @@ import { refusal } from "./live_refusal.js";
 import { QuickReplies } from "./live_replies.js";
 import { TalkPanel } from "./live_talk.js";
 import { Awake, PictureTools, Shortcuts } from "./live_tools.js";
-import { Watching } from "./live_watching.js";
+import { Watching } from "./live_viewers.js";
 import { known } from "./parts.js";
-import { notReached } from "./reach.js";
+import { notReached } from "./live_limits.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../live.js").LiveState} LiveState */

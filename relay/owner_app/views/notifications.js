@@ -4,12 +4,12 @@
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";
-import { bookOf } from "../installed.js";
+import { bookOf } from "../worker_registration.js";
 import { t, timeText } from "../i18n.js";
 import { NoOwnWord } from "../orders.js";
 import { NoPushKeys, turnOff, turnOn } from "../push.js";
 import { nowMs } from "../town_time.js";
-import { readPush, writeBook } from "../worker_book.js";
+import { readPush, writeBook } from "../worker_store.js";
 import { isNotEnrolled } from "./live_refusal.js";
 import { obstacle } from "./notifications_hint.js";
 import { guarded, known } from "./parts.js";
@@ -17,8 +17,8 @@ import { guarded, known } from "./parts.js";
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../push.js").Missed} Missed */
 /** @typedef {import("../push.js").PushParties} PushParties */
-/** @typedef {import("../worker_book.js").PushChoice} PushChoice */
-/** @typedef {import("../worker_book.js").PushState} PushState */
+/** @typedef {import("../worker_store.js").PushChoice} PushChoice */
+/** @typedef {import("../worker_store.js").PushState} PushState */
 /** @typedef {import("./notifications_hint.js").Obstacle} Obstacle */
 
 const USUAL_QUIET = { from_minute: 22 * 60, to_minute: 7 * 60 };

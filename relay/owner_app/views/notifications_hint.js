@@ -3,9 +3,9 @@
  * @module
  */
 import { fill, h } from "../dom.js";
-import { canNotify } from "../installed.js";
+import { canNotify } from "../worker_registration.js";
 import { t } from "../i18n.js";
-import { readPush } from "../worker_book.js";
+import { readPush } from "../worker_store.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {"home_screen" | "none" | "failed" | "denied" | null} Obstacle */

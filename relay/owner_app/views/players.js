@@ -4,7 +4,7 @@
  * A player's keys are let in like a browser's. What it is set up with opens nothing by itself.
  * @module
  */
-import { browsersKnown } from "../browsers_known.js";
+import { browsersKnown } from "../known_browsers.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";

@@ -7,21 +7,21 @@
  * note, and what the relay shows must be the same.
  * @module
  */
-import { compare } from "../matching.js";
+import { compare } from "../request_comparison.js";
 import { h } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
 import { nowMs } from "../town_time.js";
 import { letterAsks, letterTerms, letterTitle } from "../vendor/protocol/letter.js";
 import { apart } from "../vendor/protocol/plain_text.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
-import { answers, declineOnly } from "./answers.js";
-import { givenOr } from "./given.js";
+import { answers, declineOnly } from "./other_decisions.js";
+import { givenOr } from "./released_clips.js";
 import { letter } from "./letter.js";
 import { terms } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../asked.js").Asked} Asked */
-/** @typedef {import("../decided.js").Match} Match */
+/** @typedef {import("../grant_terms.js").Asked} Asked */
+/** @typedef {import("../decision_notes.js").Match} Match */
 /** @typedef {import("../vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {import("../vendor/protocol/documents.js").Agency} Agency */
 

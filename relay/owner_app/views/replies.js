@@ -5,14 +5,14 @@
  */
 import { fill, h, skeleton } from "../dom.js";
 import { hasText, t } from "../i18n.js";
-import { ReplyDesk, ReplyError } from "../reply_desk.js";
+import { ReplyDesk, ReplyError } from "../reply_client.js";
 import { refusal } from "./live_refusal.js";
 import { RecordingForm, textForm } from "./reply_forms.js";
 import { known } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
-/** @typedef {import("../reply_desk.js").ReplyList} ReplyList */
-/** @typedef {import("../reply_desk.js").KeptReply} KeptReply */
+/** @typedef {import("../reply_client.js").ReplyList} ReplyList */
+/** @typedef {import("../reply_client.js").KeptReply} KeptReply */
 /**
  * Makes a change and shows the list that comes of it; false if it wasn't done, which is then said.
  * @typedef {(change: (desk: ReplyDesk) => Promise<ReplyList>, done: string) => Promise<boolean>} Change

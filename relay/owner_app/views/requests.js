@@ -3,10 +3,10 @@
  * @module
  */
 import { decisionsOn } from "../account.js";
-import { mayStand, settingsOf } from "../decided.js";
+import { mayStand, settingsOf } from "../decision_notes.js";
 import { fill, h, skeleton } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
-import { compare } from "../matching.js";
+import { compare } from "../request_comparison.js";
 import { nowMs } from "../town_time.js";
 import { parseRequestUnverified, requestDigest } from "../vendor/protocol/requests.js";
 import { problem } from "./parts.js";
@@ -14,7 +14,7 @@ import { standing } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
-/** @typedef {import("../decided.js").Match} Match */
+/** @typedef {import("../decision_notes.js").Match} Match */
 /** @typedef {import("../vendor/protocol/documents.js").Agency} Agency */
 /** @typedef {import("../vendor/protocol/documents.js").EvidenceRequest} EvidenceRequest */
 /** @typedef {{signed: import("../vendor/protocol/documents.js").SignedRequest, state: "open" | "renewed" | "withdrawn" | "expired", published_ms: number, agency: Agency}} Published */

@@ -6,14 +6,14 @@
  * can't undo each other's unseen; the second is told, sees both, and decides.
  * @module
  */
-import { settingsOf, warningsOf } from "../decided.js";
+import { settingsOf, warningsOf } from "../decision_notes.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nextSettings, widens } from "../vendor/protocol/decisions.js";
 import { keysSection } from "./keys.js";
 import { MaskEditor, drawnMasks } from "./masks.js";
-import { goneDoors, noDoorbell } from "./no_door.js";
+import { goneDoors, noDoorbell } from "./no_doorbell.js";
 import { ownersSection } from "./owners.js";
 import { guarded, terms } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";

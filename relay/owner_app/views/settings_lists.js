@@ -2,7 +2,7 @@
  * Two lists of what counts at a doorbell: the times that are held, and the agencies that may never ask.
  * @module
  */
-import { holdsOf, settingsOf } from "../decided.js";
+import { holdsOf, settingsOf } from "../decision_notes.js";
 import { fill, h } from "../dom.js";
 import { spanText, t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";

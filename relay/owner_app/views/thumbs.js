@@ -3,13 +3,13 @@
  * @module
  */
 import { fill, h, mark } from "../dom.js";
-import { whenOf } from "../happenings.js";
+import { whenOf } from "../event_groups.js";
 import { dateText, durationText, t } from "../i18n.js";
 import { ageBeside } from "../pictures.js";
 import { OLD_AFTER_MS } from "../vendor/protocol/thumbnails.js";
 
-/** @typedef {import("../happenings.js").Happening} Happening */
-/** @typedef {import("../happenings.js").Told} Told */
+/** @typedef {import("../event_groups.js").Happening} Happening */
+/** @typedef {import("../event_groups.js").Told} Told */
 /** @typedef {import("../pictures.js").Picture} Picture */
 
 /** Of what is older than that, the day is said. */

@@ -3,7 +3,7 @@
  *
  * Only the listeners are here; what they do is in the modules beside. A worker may be ended between
  * any two events, so nothing is held in it. sw.js, which is made with the list of the app's files
- * (relay/web/shell.mjs), calls this once.
+ * (relay/web/service_worker.mjs), calls this once.
  * @module
  */
 import { renewSubscription } from "../push.js";

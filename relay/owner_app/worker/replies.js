@@ -5,11 +5,11 @@
 import { ApiError } from "../api.js";
 import { hasText, t } from "../i18n.js";
 import { sendOrder } from "../orders.js";
-import { browserOf, readBook, relayOf } from "../worker_book.js";
+import { browserOf, readBook, relayOf } from "../worker_store.js";
 import { speakAs } from "./words.js";
 
 /** @typedef {import("./rings.js").RingData} RingData */
-/** @typedef {import("../worker_book.js").Book} Book */
+/** @typedef {import("../worker_store.js").Book} Book */
 
 export class Replies {
   /** @param {ServiceWorkerRegistration} registration */

@@ -11,14 +11,14 @@ import { pause } from "../pause.js";
 import { fetchPicture } from "../picture.js";
 import { readKey, writeKey } from "../vendor/browser/key_store.js";
 import { b64u } from "../vendor/protocol/encoding.js";
-import { browserOf, readBook, relayOf } from "../worker_book.js";
+import { browserOf, readBook, relayOf } from "../worker_store.js";
 import { parsePushText } from "./push_text.js";
 import { speakAs } from "./words.js";
 
 /** @typedef {import("./push_text.js").PushText} PushText */
 /** @typedef {import("./scope.js").RingOptions} RingOptions */
-/** @typedef {import("../worker_book.js").Book} Book */
-/** @typedef {import("../worker_book.js").KnownDoorbell} KnownDoorbell */
+/** @typedef {import("../worker_store.js").Book} Book */
+/** @typedef {import("../worker_store.js").KnownDoorbell} KnownDoorbell */
 /** @typedef {{device: string, event_id: string, kind: PushText["kind"], time_ms: number | null}} RingData what a notification carries */
 
 const SHOWN = "worker:shown";

@@ -4,7 +4,7 @@
  */
 import { useCatalog } from "../i18n.js";
 
-/** @param {import("../worker_book.js").Book} book */
+/** @param {import("../worker_store.js").Book} book */
 export async function speakAs({ language, locale }) {
   const [first, more] = await Promise.all([language, `${language}.more`].map(words));
   useCatalog(language, locale, { ...first, ...more });

@@ -73,7 +73,7 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-# Events that pass through: only that they came (relay/store/carried.py).
+# Events that pass through: only that they came (relay/store/carried_events.py).
 carried_events = Table(
     "carried_events",
     metadata,

@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from relay.people.reads import MAX_QUERY_CHARS, MIN_QUERY_CHARS
 from relay.web.admin.session import done, require_admin, require_admin_form, services_of
-from relay.web.answers import PageError, not_found
 from relay.web.forms import text_in
+from relay.web.json_responses import PageError, not_found
 
 DONE = ("suspended", "restored")
 

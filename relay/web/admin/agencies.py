@@ -5,8 +5,8 @@ from starlette.responses import Response
 
 from relay.agency.agencies import agency_of, standing_of
 from relay.web.admin.session import require_admin, services_of
-from relay.web.answers import not_found
-from relay.web.paging import page_of
+from relay.web.json_responses import not_found
+from relay.web.pagination import page_of
 
 PAGE_ROWS = 50
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from firmware.protocol.encoding import WireError
-from relay.allowances import AskedTooOften
+from relay.base.allowances import AskedTooOften
 from relay.custody.errors import LogUnavailable
 from relay.errors import RelayError
 from relay.people.errors import SignInRefused
@@ -14,8 +14,8 @@ from relay.request.rules import RequestRefused
 from relay.web.admin import accounts, agencies, moderation, onboarding, sessions, sign_in
 from relay.web.admin.services import AdminServices
 from relay.web.admin.session import FACE, Admin, AdminRoute, get, post, services_of
-from relay.web.answers import PageError, error_json, wants_json, with_retry_after
-from relay.web.unexpected import on_mistake
+from relay.web.json_responses import PageError, error_json, wants_json, with_retry_after
+from relay.web.server_errors import on_mistake
 
 
 def build_admin(services: AdminServices) -> Starlette:

@@ -26,11 +26,11 @@ from relay.web.admin.session import (
     services_of,
 )
 from relay.web.admin.sign_in import sign_in_page
-from relay.web.answers import not_found
 from relay.web.area_files import geojson_answer, picture_of
 from relay.web.forms import text_in
 from relay.web.i18n import Texts
-from relay.web.owner_words import owner_words
+from relay.web.json_responses import not_found
+from relay.web.owner_texts import owner_words
 
 PAGE_ROWS = 50
 MAX_PAGE = 9999

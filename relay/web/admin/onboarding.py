@@ -24,9 +24,9 @@ from relay.web.admin.session import (
     require_admin_form,
     services_of,
 )
-from relay.web.answers import not_found
 from relay.web.area_files import geojson_answer, outline_answer, shown_changes
 from relay.web.forms import file_in, text_in
+from relay.web.json_responses import not_found
 
 PATH = "/admin/onboardings"
 PAGE_ROWS = 50

@@ -1,4 +1,4 @@
-"""What the administrators' face is built from; relay/faces.py puts it together.
+"""What the administrators' face is built from; relay/app/web_wiring.py puts it together.
 
 Nothing here reaches a package, a thumbnail or live view: an administrator can't open footage.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.map.places import Places
 from relay.people.ceremonies import Ceremonies
 from relay.people.passkeys import Site

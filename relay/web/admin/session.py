@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from relay.store.people import Account
 from relay.web.admin.services import AdminServices
-from relay.web.answers import PageError
 from relay.web.face import CSRF_HEADER, Face, check_origin
 from relay.web.forms import check_csrf, read_form
+from relay.web.json_responses import PageError
 
 FACE = Face(
     name="admin",

@@ -8,37 +8,37 @@ from starlette.responses import Response
 from firmware.protocol.encoding import WireError
 from relay.agency.agencies import CertificateRefused
 from relay.agency.register import RegisterRefused
-from relay.allowances import AskedTooOften
+from relay.base.allowances import AskedTooOften
+from relay.custody.entries import AnswerRefused
 from relay.custody.errors import LogUnavailable
-from relay.custody.happenings import AnswerRefused
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError
 from relay.evidence.deletions import DeletionUnknown
 from relay.people.errors import SignInRefused
-from relay.request.checking import limit_values
 from relay.request.drafts import DraftRefused
+from relay.request.form_checks import limit_values
 from relay.request.rules import RequestRefused
 from relay.web.agency import (
+    account_links,
     appeals,
-    asking,
     dashboard,
     drafts,
     evidence,
-    linking,
     officers,
     oidc,
     outcomes,
     public_page,
     reads,
+    request_form,
     requests,
     sessions,
     sign_in,
 )
 from relay.web.agency.padding import PaddedAnswers
-from relay.web.agency.problems import refusal_text
+from relay.web.agency.problem_texts import refusal_text
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
-from relay.web.answers import PageError, error_json, is_form, wants_json, with_retry_after
-from relay.web.unexpected import on_mistake
+from relay.web.json_responses import PageError, error_json, is_form, wants_json, with_retry_after
+from relay.web.server_errors import on_mistake
 
 CONFLICTS = frozenset({"id_taken", "state"})
 FORBIDDEN = frozenset({"demo_passkey", "suspended", "suspended_by_agency", "network"})
@@ -74,7 +74,7 @@ def agency_routes() -> list[GuardedRoute]:
         post("/agency/logout", sign_in.logout, "own.sessions"),
         get("/agency/oidc/start", oidc.start, "anybody"),
         get("/agency/oidc/callback", oidc.callback, "anybody"),
-        *linking.ROUTES,
+        *account_links.ROUTES,
         get("/agency/passkey", sign_in.passkey_page, "own.passkey"),
         get("/agency/officer.json", sign_in.own_file, "own.file"),
         post("/agency/passkey/options", sign_in.passkey_options, "own.passkey"),
@@ -95,12 +95,12 @@ def agency_routes() -> list[GuardedRoute]:
         get("/agency/officers/{officer_id}", sign_in.get_officer, "own.standing"),
         get("/agency/requests", requests.list_page, "requests.read"),
         post("/agency/requests", requests.draft, "requests.write"),
-        get("/agency/requests/new", asking.new_page, "requests.write"),
-        post("/agency/requests/new", asking.post_form, "requests.write"),
-        post("/agency/requests/check", asking.check, "requests.write"),
-        get("/agency/area", asking.area, "requests.write"),
-        get("/agency/places", asking.search_places, "requests.write"),
-        get("/agency/streets.pmtiles", asking.streets, "requests.write"),
+        get("/agency/requests/new", request_form.new_page, "requests.write"),
+        post("/agency/requests/new", request_form.post_form, "requests.write"),
+        post("/agency/requests/check", request_form.check, "requests.write"),
+        get("/agency/area", request_form.area, "requests.write"),
+        get("/agency/places", request_form.search_places, "requests.write"),
+        get("/agency/streets.pmtiles", request_form.streets, "requests.write"),
         get("/agency/drafts", drafts.list_page, "requests.write"),
         post("/agency/drafts", drafts.save, "requests.write"),
         post("/agency/drafts/{draft_id}/delete", drafts.delete, "requests.write"),

@@ -8,8 +8,8 @@ from starlette.responses import RedirectResponse, Response
 from relay.request.appeals import APPEAL_WITHIN_MS, may_appeal
 from relay.request.moderation import MAX_WORDS_CHARS
 from relay.store.requests import DeskRow
-from relay.web.agency.seeing import require_row
 from relay.web.agency.session import Officer, require_officer_post, services_of
+from relay.web.agency.visibility import require_row
 from relay.web.forms import form_of, text_in
 
 

@@ -6,9 +6,9 @@ from starlette.responses import Response
 from relay.agency.agencies import certified_until_ms, standing_of
 from relay.agency.register import RegisterView
 from relay.agency.reminders import CERTIFICATE_DAYS, DAY_MS, days_left
-from relay.request.published import count_open
-from relay.web.agency.arrived import list_arrived
-from relay.web.agency.duties import duties_of
+from relay.request.published_requests import count_open
+from relay.web.agency.arrived_evidence import list_arrived
+from relay.web.agency.open_tasks import duties_of
 from relay.web.agency.session import Officer, find_officer, is_before_first_day, services_of
 from relay.web.agency.sign_in import sign_in_page
 

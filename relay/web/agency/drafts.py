@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from firmware.protocol.encoding import Document, Id
 from relay.request.drafts import DRAFT_LIFE_MS, MAX_DRAFTS, DraftForm
 from relay.web.agency.session import require_officer, require_officer_post, services_of
-from relay.web.answers import read_json, wants_json
+from relay.web.json_responses import read_json, wants_json
 
 
 class SaveIn(Document, frozen=True, kw_only=True):

@@ -18,9 +18,9 @@ from relay.custody.errors import LogError
 from relay.evidence.chain import Chain, answers_of
 from relay.evidence.retention import Retention, retention_of
 from relay.request.batches import batch_ms_of
-from relay.request.published import PublishedRequest, find_published
+from relay.request.published_requests import PublishedRequest, find_published
 from relay.verify.saved_page import saved_page_digest
-from relay.web.agency.arrived import Arrived, find_arrived, list_arrived
+from relay.web.agency.arrived_evidence import Arrived, find_arrived, list_arrived
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import (
     Officer,
@@ -29,9 +29,9 @@ from relay.web.agency.session import (
     require_officer_post,
     services_of,
 )
-from relay.web.answers import PageError, not_found, read_json
 from relay.web.forms import file_in, read_form
-from relay.web.paging import page_of
+from relay.web.json_responses import PageError, not_found, read_json
+from relay.web.pagination import page_of
 from relay.web.security import page_policy
 
 PACKAGES_A_PAGE = 50

@@ -12,13 +12,13 @@ from relay.agency.addresses import check_colleague
 from relay.agency.agencies import certified_until_ms, standing_of
 from relay.agency.errors import OnboardingRefused
 from relay.agency.settings import SettingsRefused
-from relay.people.inviting import Invited
+from relay.people.colleague_invitations import Invited
 from relay.people.staff import StaffRefused
 from relay.store.people import Account
 from relay.web.agency.session import Officer, require_officer, services_of
-from relay.web.answers import PageError, not_found
 from relay.web.callers import calling
 from relay.web.forms import form_of, text_in
+from relay.web.json_responses import PageError, not_found
 
 PAGE_ROWS = 50
 MAX_PAGE = 10_000

@@ -9,12 +9,12 @@ from starlette.responses import JSONResponse, Response
 from firmware.protocol.encoding import TEXT_PATTERN, Document
 from firmware.protocol.outcomes import SignedOutcome, parse_outcome
 from firmware.protocol.requests import ASKING_ROLES
-from relay.custody.happenings import outcome_key
+from relay.custody.entries import outcome_key
 from relay.request.outcomes import MAX_PRIVATE_CHARS
 from relay.web.agency.requests import signing
 from relay.web.agency.session import require_officer, require_officer_post, services_of
-from relay.web.answers import not_found, read_json
-from relay.web.paging import page_of
+from relay.web.json_responses import not_found, read_json
+from relay.web.pagination import page_of
 
 REQUESTS_A_PAGE = 50
 

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from relay.web.agency.session import services_of
-from relay.web.answers import not_found
+from relay.web.json_responses import not_found
 
 
 async def redirect(request: Request) -> Response:

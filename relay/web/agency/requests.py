@@ -12,22 +12,22 @@ from firmware.protocol.requests import INCIDENT_TYPES, EvidenceRequest, SignedWi
 from relay.agency.agencies import Standing, officers_of, standing_of
 from relay.agency.register import RegisterView
 from relay.request.batches import batch_ms_of, next_boundary_ms
-from relay.request.checking import limit_values
-from relay.request.published import PublishedRequest, find_published
+from relay.request.form_checks import limit_values
+from relay.request.published_requests import PublishedRequest, find_published
 from relay.request.rules import RequestRefused
 from relay.store.requests import Cosigned, DeskRow, Draft
 from relay.web.agency.appeals import judged
-from relay.web.agency.arrived import list_arrived
-from relay.web.agency.problems import why_void
-from relay.web.agency.seeing import require_row, seen_by_of
+from relay.web.agency.arrived_evidence import list_arrived
+from relay.web.agency.problem_texts import why_void
 from relay.web.agency.session import (
     Officer,
     require_officer,
     require_officer_post,
     services_of,
 )
-from relay.web.answers import not_found, read_json
-from relay.web.paging import Paged, number_in
+from relay.web.agency.visibility import require_row, seen_by_of
+from relay.web.json_responses import not_found, read_json
+from relay.web.pagination import Paged, number_in
 
 REQUESTS_A_PAGE = 50
 NEVER_PUBLIC = frozenset({"refused", "void", "taken_back", "expired"})

@@ -1,16 +1,16 @@
-"""What the agency's face is built from; relay/app.py puts it together."""
+"""What the agency's face is built from; relay/app/relay.py puts it together."""
 
 from dataclasses import dataclass
 
 from relay.agency.agencies import Agencies
 from relay.agency.settings import Settings
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
-from relay.map.maps import Maps
+from relay.map.map_data import Maps
 from relay.people.ceremonies import Ceremonies
-from relay.people.inviting import Inviting
+from relay.people.colleague_invitations import Inviting
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
 from relay.people.passkeys import Site
@@ -18,10 +18,10 @@ from relay.people.reads import Reads
 from relay.people.sessions import Sessions
 from relay.people.staff import Staff
 from relay.request.appeals import Appeals
-from relay.request.checking import Checking
-from relay.request.desk import Desk
 from relay.request.drafts import Drafts
+from relay.request.form_checks import Checking
 from relay.request.outcomes import Outcomes
+from relay.request.service import Desk
 from relay.web.pages import Pages
 
 

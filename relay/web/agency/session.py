@@ -14,9 +14,9 @@ from relay.agency.agencies import Agency, Standing, standing_of
 from relay.store.people import Account
 from relay.web.agency.access import RULES, Rule, Who, has_counted, may, who_of
 from relay.web.agency.services import AgencyServices
-from relay.web.answers import PageError
 from relay.web.face import CSRF_HEADER, Face, check_origin
 from relay.web.forms import CSRF_FIELD, FORM_TYPES, check_csrf, form_of, text_in
+from relay.web.json_responses import PageError
 
 MAX_FORM_PARTS = 300
 """A request's form without JavaScript has up to 200 boxes for cells: too many may be ticked."""

@@ -15,8 +15,8 @@ from relay.web.agency.session import (
     require_session_post,
     services_of,
 )
-from relay.web.answers import not_found, read_json
 from relay.web.ceremony_forms import CredentialIn, LoginOptionsIn, started_json
+from relay.web.json_responses import not_found, read_json
 
 
 async def sign_in_page(request: Request, *, status: int = 200) -> Response:

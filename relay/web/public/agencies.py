@@ -12,8 +12,8 @@ from starlette.routing import Route
 
 from firmware.protocol.register.facts import AgreementFact
 from relay.agency.agencies import Agency
-from relay.agency.cases import counts_from
 from relay.agency.keys import fingerprint_of
+from relay.agency.onboarding_status import counts_from
 from relay.record.agencies import agencies_named, find_agency, list_agencies
 from relay.record.areas import as_geojson, as_svg, cell_rows
 from relay.record.exports import (
@@ -27,13 +27,13 @@ from relay.record.exports import (
 )
 from relay.record.figures import AgencyCounts, AgencyFigures
 from relay.record.policy import policy_of, policy_part
-from relay.record.record import RecordView
-from relay.record.requests import RequestQuery, search
+from relay.record.public_record import RecordView
+from relay.record.request_search import RequestQuery, search
 from relay.record.rows import EntryQuery
-from relay.record.yearly import years_of
-from relay.web.paging import Paged
-from relay.web.public.answering import Answering, Make
-from relay.web.public.asking import (
+from relay.record.yearly_report import years_of
+from relay.web.pagination import Paged
+from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
+from relay.web.public.query_params import (
     AGENCIES_ASK,
     asked_page,
     check_page,
@@ -41,7 +41,7 @@ from relay.web.public.asking import (
     start_of,
     text_asked,
 )
-from relay.web.public.files import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
+from relay.web.public.response_cache import Answering, Make
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50

@@ -8,10 +8,10 @@ from starlette.routing import Route
 
 from firmware.protocol.register.entries import Agreement
 from relay.agency.agreement_versions import compare
-from relay.web.answers import not_found
 from relay.web.area_files import shown_changes
-from relay.web.public.answering import Answering
-from relay.web.public.asking import COMPARE_ASK
+from relay.web.json_responses import not_found
+from relay.web.public.query_params import COMPARE_ASK
+from relay.web.public.response_cache import Answering
 from relay.web.public.services import PublicServices
 
 MAX_VERSION_DIGITS = 5

@@ -9,10 +9,10 @@ from relay.record.agencies import list_agencies
 from relay.record.figures import relay_figures
 from relay.web.public.agencies import AgencyPages
 from relay.web.public.agreements import AgreementPages
-from relay.web.public.answering import Answering, Make
 from relay.web.public.entries import EntryPages
 from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
+from relay.web.public.response_cache import Answering, Make
 from relay.web.public.services import PublicServices
 from relay.web.public.transparency import TransparencyPages
 

@@ -21,16 +21,16 @@ from starlette.responses import (
 from starlette.routing import Route
 
 from firmware.protocol.register.entries import Agreement
-from relay.agency.cases import Case
+from relay.agency.agreement_size import FITTING_CELLS
 from relay.agency.errors import OnboardingRefused
-from relay.agency.fitting import FITTING_CELLS
 from relay.agency.jurisdiction import Extent, cells_of_area, extent_of
+from relay.agency.onboarding_status import Case
 from relay.map.cells import area_km2
 from relay.record.areas import as_svg
 from relay.store.onboardings import State
-from relay.web.answers import not_found
 from relay.web.area_files import picture_of
 from relay.web.forms import file_in, text_in
+from relay.web.json_responses import not_found
 from relay.web.public.onboarding import PATH, OnboardingServices, read_own_form, status_of
 from relay.web.security import page_policy
 

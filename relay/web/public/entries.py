@@ -14,13 +14,14 @@ from firmware.protocol.tlog.merkle import leaf_hash
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 from relay.custody.logs import LOGS, LogName
 from relay.record.agencies import list_agencies
+from relay.record.entry_parser import custody_row
 from relay.record.exports import ENTRY_FIELDS, as_csv, as_list, entry_row
-from relay.record.reading import custody_row
-from relay.record.record import RecordView, ShownEntry
+from relay.record.public_record import RecordView, ShownEntry
 from relay.record.rows import KINDS, EntryQuery
-from relay.web.answers import PageError
-from relay.web.public.answering import Answering, Make
-from relay.web.public.asking import (
+from relay.web.json_responses import PageError
+from relay.web.public.agency_lookup import Picked, picked, picked_in_file
+from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.query_params import (
     ENTRIES_ASK,
     AskedWrongly,
     asked_page,
@@ -30,8 +31,7 @@ from relay.web.public.asking import (
     start_of,
     text_asked,
 )
-from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
-from relay.web.public.picking import Picked, picked, picked_in_file
+from relay.web.public.response_cache import Answering, Make
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50

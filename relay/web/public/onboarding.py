@@ -20,13 +20,13 @@ from relay.agency.agencies import Agencies
 from relay.agency.errors import OnboardingRefused
 from relay.agency.keys import fingerprint_of
 from relay.agency.onboarding import Onboarding
-from relay.clock import Clock
+from relay.base.clock import Clock
 from relay.mail import MailUnavailable
 from relay.map.cells import area_km2, centre_of
-from relay.map.maps import Maps
-from relay.web.answers import PageError, not_found
+from relay.map.map_data import Maps
 from relay.web.area_files import geojson_answer, outline_answer, shown_changes
 from relay.web.forms import file_in, read_form, text_in
+from relay.web.json_responses import PageError, not_found
 from relay.web.pages import Pages
 
 PATH = "/for-agencies"

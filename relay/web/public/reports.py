@@ -10,10 +10,10 @@ from starlette.routing import Route
 from relay.agency.agencies import Agency
 from relay.record.agencies import find_agency
 from relay.record.exports import as_list
-from relay.record.record import RecordView
-from relay.record.yearly import report_part, yearly_report, years_of, years_request_row
-from relay.web.public.answering import Answering, Make
-from relay.web.public.files import JSON_TYPE, file_answer
+from relay.record.public_record import RecordView
+from relay.record.yearly_report import report_part, yearly_report, years_of, years_request_row
+from relay.web.public.file_responses import JSON_TYPE, file_answer
+from relay.web.public.response_cache import Answering, Make
 from relay.web.public.services import PublicServices
 
 REQUESTS_SHOWN = 200

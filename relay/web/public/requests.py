@@ -13,13 +13,14 @@ from relay.map.places import Place
 from relay.record.agencies import agencies_by_id, find_agency, list_agencies
 from relay.record.exports import REQUEST_FIELDS, Row, as_csv, as_list, request_row
 from relay.record.feed import MEDIA_TYPE, Feed, FeedEntry, as_atom
-from relay.record.record import RecordView
-from relay.record.requests import STATES, Found, RequestQuery, search
-from relay.request.published import PublishedRequest, find_published
-from relay.web.answers import PageError
+from relay.record.public_record import RecordView
+from relay.record.request_search import STATES, Found, RequestQuery, search
+from relay.request.published_requests import PublishedRequest, find_published
 from relay.web.i18n import Texts
-from relay.web.public.answering import Answering
-from relay.web.public.asking import (
+from relay.web.json_responses import PageError
+from relay.web.public.agency_lookup import Picked, picked, picked_in_file
+from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.query_params import (
     REQUESTS_ASK,
     Asked,
     AskedWrongly,
@@ -30,8 +31,7 @@ from relay.web.public.asking import (
     query_of,
     start_of,
 )
-from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
-from relay.web.public.picking import Picked, picked, picked_in_file
+from relay.web.public.response_cache import Answering
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50

@@ -1,4 +1,4 @@
-"""What the public face is built from; relay/faces.py puts it together."""
+"""What the public face is built from; relay/app/web_wiring.py puts it together."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from pathlib import Path
 from relay.agency.agencies import Agencies
 from relay.custody.logs import LogName
 from relay.map.places import Places
-from relay.record.record import PublicRecord
-from relay.record.witnessing import Witnessing
+from relay.record.public_record import PublicRecord
+from relay.record.witness_status import Witnessing
 from relay.web.pages import Pages
 
 

@@ -16,16 +16,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from relay.agency.agencies import agency_of, standing_of
-from relay.agency.cases import counts_from
+from relay.agency.onboarding_status import counts_from
 from relay.agency.register import RegisterView
-from relay.clock import MOST_AT_ONCE_MS, WoundClock
+from relay.base.clock import MOST_AT_ONCE_MS, WoundClock
 from relay.errors import ClockRefused
-from relay.record.record import PublicRecord, RecordView
+from relay.record.public_record import PublicRecord, RecordView
 from relay.request.batches import batch_ms_of, next_boundary_ms
 from relay.request.outcomes import due_of
-from relay.request.published import States
-from relay.web.answers import PageError, not_found
+from relay.request.published_requests import States
 from relay.web.forms import form_of, text_in
+from relay.web.json_responses import PageError, not_found
 from relay.web.pages import Pages
 
 MINUTE_MS: Final = 60_000

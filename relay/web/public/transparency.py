@@ -15,10 +15,10 @@ from relay.custody.logs import LOGS
 from relay.record.agencies import list_agencies
 from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_list, figure_row, time_text
 from relay.record.figures import Figure, quarters, relay_figures
-from relay.record.record import RecordView
+from relay.record.public_record import RecordView
 from relay.record.rows import EntryQuery
-from relay.web.public.answering import Answering, Make
-from relay.web.public.files import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
+from relay.web.public.response_cache import Answering, Make
 from relay.web.public.services import PublicLogs, PublicServices
 
 MAX_REPORT_BYTES = 4 * 1024 * 1024

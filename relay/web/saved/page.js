@@ -12,14 +12,14 @@ import { openPackage } from "./packages.js";
 import { apart, filledApart } from "../static/js/protocol/plain_text.js";
 import { CODE, inWords, saidBy } from "./verify/checks.js";
 import { checkAgreement } from "./verify/logs.js";
-import { clipNumbers, evidenceOf, fileOf, requestUnverified, signedRequest, termsUnverified } from "./verify/papers.js";
+import { clipNumbers, evidenceOf, fileOf, requestUnverified, signedRequest, termsUnverified } from "./verify/document_reader.js";
 import { checkEvidence } from "./verify/report.js";
 import { parsePolicy } from "./verify/tlog.js";
 
 /** @typedef {import("../static/js/protocol/encoding.js").Bytes} Bytes */
 /** @typedef {import("./verify/checks.js").Check} Check */
-/** @typedef {import("./verify/papers.js").Evidence} Evidence */
-/** @typedef {import("./verify/papers.js").KnownAgency} KnownAgency */
+/** @typedef {import("./verify/document_reader.js").Evidence} Evidence */
+/** @typedef {import("./verify/document_reader.js").KnownAgency} KnownAgency */
 /** @typedef {import("./verify/report.js").Report} Report */
 /** @typedef {import("./verify/report.js").Recording} Recording */
 /** @typedef {{agency: string, sealing_private_key: string, sealing_public_key: string, signing_key?: string}} KeyFile */

@@ -22,7 +22,7 @@ from aiortc import (
 )
 from av import Packet
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
 

@@ -12,12 +12,12 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from firmware.capture.hub import UnitHub
-from firmware.clock import SystemClock
-from firmware.live.offers import take_offer
+from firmware.capture.unit_hub import UnitHub
 from firmware.live.peer import Peer
-from firmware.live.source import Source
-from firmware.live.visit_parts import PeerEvents
+from firmware.live.sdp_offer import take_offer
+from firmware.live.session_parts import PeerEvents
+from firmware.live.stream_source import Source
+from firmware.system.clock import SystemClock
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
 

@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from firmware.capture.packets import AccessUnit, pts_90k_of
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from tests.bench.feed import read_unit
 
 FPS = 29.9
 """A little less than 30: no camera is in step with a screen, and in five seconds every distance
 between its pictures and the screen's comes up."""
 KEY_REQUEST_PAUSE_S = 0.5
-"""As firmware.capture.pacing has it, which needs more than the peers' environment has."""
+"""As firmware.capture.frame_selection has it, which needs more than the peers' environment has."""
 OnUnit = Callable[[AccessUnit], object]
 
 

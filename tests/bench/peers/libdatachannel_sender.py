@@ -25,7 +25,7 @@ from libdatachannel import (
     Track,
 )
 
-from firmware.capture.packets import TICKS_PER_S, AccessUnit
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
 

@@ -23,7 +23,7 @@ from reactor_webrtc import (
     SessionDescription,
 )
 
-from firmware.capture.packets import AccessUnit
+from firmware.capture.camera_output import AccessUnit
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
 

@@ -4,7 +4,7 @@
  */
 import { WireError, b64u } from "../../static/js/protocol/encoding.js";
 import { verifyP256 } from "../../static/js/protocol/passkeys.js";
-import { must } from "./papers.js";
+import { must } from "./document_reader.js";
 
 /** @typedef {{tbs: Uint8Array, issuer: Uint8Array, subject: Uint8Array, spki: Uint8Array, algorithm: Uint8Array, signature: Uint8Array}} Certificate */
 

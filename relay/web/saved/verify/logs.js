@@ -8,7 +8,7 @@ import { LONGEST_PRE_ROLL_90K } from "../../static/js/protocol/footage.js";
 import { verifyP256 } from "../../static/js/protocol/passkeys.js";
 import { isLine } from "../../static/js/protocol/plain_text.js";
 import { NotCheckable } from "./checks.js";
-import { checkSignatures } from "./paper_checks.js";
+import { checkSignatures } from "./document_checks.js";
 import {
   clipNumbers,
   documentOf,
@@ -19,11 +19,11 @@ import {
   requestUnverified,
   signedRequest,
   statementUnverified,
-} from "./papers.js";
+} from "./document_reader.js";
 import { checkInclusion, checkWitnessed, inclusionRoot, leafHash, parseProof, parseWitnessed } from "./tlog.js";
 
-/** @typedef {import("./papers.js").Files} Files */
-/** @typedef {import("./papers.js").KnownAgency} KnownAgency */
+/** @typedef {import("./document_reader.js").Files} Files */
+/** @typedef {import("./document_reader.js").KnownAgency} KnownAgency */
 /** @typedef {import("./tlog.js").Policy} Policy */
 /** @typedef {{entry: string, proof: string}} ProvenEntry */
 

@@ -6,11 +6,11 @@
 import { canonical, sha256Hex, join, utf8 } from "../../static/js/protocol/encoding.js";
 import { checkManifest, gopsOf, heardParts } from "../../static/js/protocol/footage.js";
 import { accessUnits, soundUnits, topBoxes } from "../../static/js/protocol/mp4.js";
-import { deviceCertificate } from "./paper_checks.js";
-import { documentOf, fileOf, manifestDigest, must, signedManifest, statementUnverified, termsUnverified } from "./papers.js";
-import { checkShown } from "./shown.js";
+import { deviceCertificate } from "./document_checks.js";
+import { documentOf, fileOf, manifestDigest, must, signedManifest, statementUnverified, termsUnverified } from "./document_reader.js";
+import { checkShown } from "./display_checks.js";
 
-/** @typedef {import("./papers.js").Files} Files */
+/** @typedef {import("./document_reader.js").Files} Files */
 /** @typedef {import("../../static/js/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{v: 1, clip_id: string, first_gop: number, gop_count: number, first_span: number, span_count: number, provenance: string, corrected_ms: number}} ReleasedPart */
 

@@ -4,13 +4,13 @@
  */
 import { CODE, codeOf, run } from "./checks.js";
 import { checkCapture, checkDate, checkRegister, checkRelease, checkWitnesses, exampleOrigin, registeredAgency } from "./logs.js";
-import * as papers from "./paper_checks.js";
-import { clipNumbers, termsUnverified } from "./papers.js";
+import * as papers from "./document_checks.js";
+import { clipNumbers, termsUnverified } from "./document_reader.js";
 import * as recordings from "./recordings.js";
 
 /** @typedef {import("./checks.js").Check} Check */
-/** @typedef {import("./papers.js").Evidence} Evidence */
-/** @typedef {import("./papers.js").KnownAgency} KnownAgency */
+/** @typedef {import("./document_reader.js").Evidence} Evidence */
+/** @typedef {import("./document_reader.js").KnownAgency} KnownAgency */
 /** @typedef {import("./tlog.js").Policy} Policy */
 /** @typedef {import("../../static/js/protocol/documents.js").ClipManifest} ClipManifest */
 /** @typedef {{agency: KnownAgency | null, policy: Policy | null, fleetCa: string | null}} Given */

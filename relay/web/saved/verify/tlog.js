@@ -5,7 +5,7 @@
  * @module
  */
 import { WireError, hex, join, sha256, utf8 } from "../../static/js/protocol/encoding.js";
-import { must } from "./papers.js";
+import { must } from "./document_reader.js";
 
 /** @typedef {{name: string, kind: number, id: string, key: Uint8Array<ArrayBuffer>}} NoteKey */
 /** @typedef {{name: string, id: string, signature: Uint8Array<ArrayBuffer>}} NoteSignature */

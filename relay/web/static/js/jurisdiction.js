@@ -5,7 +5,7 @@
  * @module
  */
 import { make } from "./map/elements.js";
-import { whenNear } from "./map/near.js";
+import { whenNear } from "./map/lazy_load.js";
 import { pageData, t } from "./page.js";
 
 const KEPT = `doorward.drawing.${location.pathname}`;

@@ -3,12 +3,12 @@
  * signed by passkey, and handed in for the second officer.
  * @module
  */
-import { Checks } from "./asking/checks.js";
-import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./asking/form.js";
-import { drawPreview } from "./asking/preview.js";
-import { Saving } from "./asking/saving.js";
+import { Checks } from "./request_form/checks.js";
+import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./request_form/form.js";
+import { drawPreview } from "./request_form/preview.js";
+import { Saving } from "./request_form/autosave.js";
 import { signDocument } from "./browser/passkey.js";
-import { whenNear } from "./map/near.js";
+import { whenNear } from "./map/lazy_load.js";
 import { Refused, guarded, pageData, post, say, t } from "./page.js";
 import { canonical, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";

@@ -2,7 +2,7 @@
  * What lies on the map: cells, those that are chosen, and what is being drawn.
  * @module
  */
-import { glPoint } from "./drawing.js";
+import { glPoint } from "./draw_tool.js";
 import { coloursOf } from "./style.js";
 
 /** @typedef {import("./area.js").Area} Area */

@@ -5,7 +5,7 @@
  */
 import { t } from "../page.js";
 import { make } from "./elements.js";
-import { parsePlace } from "./typed_place.js";
+import { parsePlace } from "./place_parser.js";
 
 /** @typedef {import("./selection.js").Selection} Selection */
 /** @typedef {import("./selection.js").Offer} Offer */

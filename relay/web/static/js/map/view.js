@@ -8,7 +8,7 @@ import { PMTiles, Protocol } from "../../vendor/pmtiles.js";
 import { t } from "../page.js";
 import { Area } from "./area.js";
 import { countText, problemText } from "./chooser.js";
-import { Drawing, glPoint } from "./drawing.js";
+import { Drawing, glPoint } from "./draw_tool.js";
 import { make } from "./elements.js";
 import { inFrames } from "./frames.js";
 import { AreaLayers, FreeLayers } from "./layers.js";
@@ -18,7 +18,7 @@ import { baseStyle, coloursOf } from "./style.js";
 /** @typedef {import("./selection.js").Offer} Offer */
 /** @typedef {import("./selection.js").Point} Point */
 /** @typedef {import("./selection.js").Selection} Selection */
-/** @typedef {import("./drawing.js").Mode} Mode */
+/** @typedef {import("./draw_tool.js").Mode} Mode */
 /** @typedef {{show: (point: Point) => void, undo: () => boolean, close: () => void}} OpenMap */
 /** @typedef {[[number, number], [number, number]]} Bounds west and south, east and north */
 

@@ -1,0 +1,193 @@
+"""The camera's side, put together: camera ─► keeper ─► hub ─► ring, and luma ─► whoever looks.
+
+Small pictures, and the small stream made of them, come only while somebody wants them. Which
+camera there is, and what happens when the owner hides something new, is decided here.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from firmware.capture.board import board, check_board
+from firmware.capture.camera_keeper import CameraKeeper
+from firmware.capture.camera_output import AccessUnit, pts_90k_of
+from firmware.capture.replay.source import ReplaySource
+from firmware.capture.rescue import Rescue
+from firmware.capture.small_stream import SmallStream
+from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
+from firmware.capture.video_source import Mask, Polygon, VideoSource
+from firmware.clips.ring import Ring
+from firmware.config import CameraConfig, Config
+from firmware.errors import CameraError
+from firmware.panel.button import board_uptime_s
+from firmware.protocol.events import CameraState
+from firmware.system.clock import SystemClock
+from firmware.system.systemd import ServiceManager
+
+log = logging.getLogger(__name__)
+
+CAMERA_RESCUE_FILE = "camera-rescue.json"
+
+MakeCamera = Callable[[CameraConfig, SystemClock, Callable[[bool], None]], VideoSource]
+"""From settings, clock, and what switches the infrared light."""
+
+
+class Filming:
+    """Everything between the lens and the ring. Build it inside the running loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: SystemClock,
+        set_infrared: Callable[[bool], None],
+        on_state: Callable[[CameraState, str], None],
+        give_up: Callable[[str], None],
+        manager: ServiceManager,
+        source: random.Random,
+        on_hide: Callable[[], None] = lambda: None,
+        make_camera: MakeCamera | None = None,
+    ) -> None:
+        """`on_hide` forgets what else is kept of pictures, when a new mask is wanted.
+
+        `make_camera` stands in for `camera_of`.
+        """
+        loop = asyncio.get_running_loop()
+        self._clock = clock
+        profile = board()
+        log.info("this board is %s", profile)
+        self.ring = Ring(
+            pre_roll_s=config.clips.pre_roll_s,
+            max_bytes=min(config.clips.ring_max_bytes, profile.max_ring_bytes),
+            late_s=config.motion.min_time_s,
+        )
+        self.hub = UnitHub(ring_add=self.ring.add, loop=loop)
+        self.luma = LumaHub(loop)
+        self.small = SmallHub(loop, on_wanted=lambda is_wanted: self.keeper.want_small(is_wanted))
+        self.small_stream = SmallStream(self.small) if profile.has_room_for_small_stream else None
+        """None: this board has no room for one."""
+        self._on_hide = on_hide
+        self._shown_since_90k = 0
+        self._file_masks = config.privacy.masks
+        self._owner_masks: tuple[Polygon, ...] = ()
+        self.mask = Mask(self._file_masks)
+        self._camera = (make_camera or camera_of)(config.camera, clock, set_infrared)
+        self.keeper = CameraKeeper(
+            self._camera,
+            on_unit=self.hub.put,
+            on_luma=self.luma.put,
+            on_small=self.small.put,
+            on_state=on_state,
+            clock=clock,
+            rescue=Rescue(
+                config.data_dir / CAMERA_RESCUE_FILE,
+                boot=clock.boot_id,
+                uptime_s=board_uptime_s,
+                may_reboot=config.health.may_reboot,
+            ),
+            give_up=give_up,
+            reboot=manager.ask_for_reboot,
+            random_source=source,
+            bitrate_bps=config.camera.bitrate_bps,
+        )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures."""
+        return self._camera.width, self._camera.height
+
+    @property
+    def shown_since_90k(self) -> int:
+        """Nothing that was filmed before this may be shown any more: a newer mask hides it."""
+        return self._shown_since_90k
+
+    def newest_key_frame(self) -> AccessUnit | None:
+        """Return the newest whole picture that is kept; it stays when the camera falls silent."""
+        newest_90k = self.ring.newest_pts_90k
+        kept = () if newest_90k is None else self.ring.snapshot(newest_90k)
+        return kept[0] if kept else None
+
+    async def run(self) -> None:
+        """Film until cancelled, hidden from the first picture on what the owner has hidden."""
+        await self.keeper.set_mask(self.mask)
+        await self.keeper.run()
+
+    async def hide_for_file(self, masks: tuple[Polygon, ...]) -> None:
+        """Hide what the doorbell's own file says now, besides what the owners hide."""
+        self._file_masks = masks
+        await self.hide(Mask((*self._file_masks, *self._owner_masks)))
+
+    async def hide_for_owners(self, masks: Sequence[Polygon]) -> None:
+        """Hide what the owners say now, besides what the doorbell's own file hides."""
+        self._owner_masks = tuple(masks)
+        await self.hide(Mask((*self._file_masks, *self._owner_masks)))
+
+    async def hide(self, mask: Mask) -> None:
+        """Hide other parts of the picture; nothing filmed without them is kept in memory.
+
+        What was filmed so far is forgotten before the camera takes the mask, and nothing passes
+        until it has: so no picture is ever kept under another mask's digest.
+        """
+        if mask == self.mask:
+            return
+        self.keeper.want_mask(mask)
+        now_90k = pts_90k_of(self._clock.monotonic_ns())
+        self.hub.discard_before(now_90k)
+        self._shown_since_90k = now_90k
+        self.luma.discard_before(now_90k)
+        self.small.discard_before(now_90k)
+        if self.small_stream is not None:
+            self.small_stream.discard_before(now_90k)
+        self.ring.clear(before_pts_90k=now_90k)
+        self._on_hide()
+        self.mask = mask
+        await self.keeper.set_mask(mask)
+
+    def mask_digest(self) -> str:
+        """SHA-256 over what is hidden now, for manifests."""
+        return self.mask.digest
+
+    async def show(self, picture_png: bytes, seconds: float) -> None:
+        """Hold a picture before the camera, if it is one that plays."""
+        if not isinstance(self._camera, ReplaySource):
+            raise CameraError("unsupported", "only the replay camera can be shown a picture")
+        await asyncio.to_thread(self._camera.show, picture_png, seconds)
+
+
+def camera_of(
+    settings: CameraConfig, clock: SystemClock, set_infrared: Callable[[bool], None]
+) -> VideoSource:
+    """Return the camera that the settings name; each needs its own libraries."""
+    if settings.kind == "picamera":
+        from firmware.capture.pi.picamera import PicameraSource
+
+        return PicameraSource(
+            settings=settings,
+            profile=board(),
+            clock=clock,
+            set_infrared=set_infrared if settings.has_infrared else None,
+        )
+    if settings.kind == "webcam":
+        from firmware.capture.webcam import WebcamSource
+
+        return WebcamSource(
+            clock=clock,
+            device=settings.device,
+            width=settings.width,
+            height=settings.height,
+            fps=settings.fps,
+            bitrate_bps=settings.bitrate_bps,
+            rotation=settings.rotation,
+            is_mirrored=settings.is_mirrored,
+            check=lambda: check_board(settings),
+        )
+    return ReplaySource(
+        clock=clock,
+        width=settings.width,
+        height=settings.height,
+        fps=settings.fps,
+        bitrate_bps=settings.bitrate_bps,
+        file=Path(settings.file) if settings.file else None,
+    )

@@ -1,0 +1,180 @@
+"""What is kept, put together: ring ─► recorder ─► library (sealed clips, index, retention).
+
+With sound in clips switched on, the microphone is heard all the time, for the pre-roll.
+
+That a clip is ready is told by clip_news.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from firmware.app.camera import Filming
+from firmware.clips.clip_news import ClipNews
+from firmware.clips.crash_recovery import close_open_clips
+from firmware.clips.deletions import DeletionSigner
+from firmware.clips.library import Library
+from firmware.clips.playback import Playback
+from firmware.clips.record import CardState
+from firmware.clips.recorder import Recorder
+from firmware.clips.retention import Retention
+from firmware.clips.thumbnail import Thumbnails
+from firmware.config import ClipsConfig, Config
+from firmware.enrolment.keys import DeviceKeys
+from firmware.evidence.manifest import ManifestSigner
+from firmware.health.monitor import ClipFacts
+from firmware.live.clip_source import Shelf
+from firmware.outbox.publisher import Tell
+from firmware.sound.clip_sound import ClipSound
+from firmware.sound.frames import SoundFeed
+from firmware.store.database import Database
+from firmware.system.clock import Clock
+from firmware.vault.key_choice import LateKey, recovery_keys_of
+from firmware.vault.sealed_file import Vault
+
+RETENTION_EVERY_S = 600.0
+SOUND_BEYOND_S = 12.0
+"""Sound is kept for so much longer than the pre-roll: the longest GOP, and the latest motion."""
+
+log = logging.getLogger(__name__)
+
+
+class Recording:
+    """Recorder, library and what keeps them. Build it inside the running loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        keys: DeviceKeys,
+        filming: Filming,
+        clock: Clock,
+        boot_id: str,
+        may_record: Callable[[], bool],
+        on_card: Callable[[CardState], None],
+        tell: Tell,
+        newest_checkpoint: Callable[[], str | None] = lambda: None,
+        sound_feed: SoundFeed | None = None,
+    ) -> None:
+        """`newest_checkpoint` is the register's; `sound_feed` is of clips that have sound."""
+        self.database = Database(config.data_dir / "library.sqlite3")
+        self.library = Library(
+            self.database,
+            config.data_dir / "clips",
+            sign_deletion=DeletionSigner(keys.signer.sign, keys.device, clock).sign,
+        )
+        self._news = ClipNews(self.library, tell, boot_id=boot_id)
+        self._file_recovery_keys = recovery_keys_of(config.storage)
+        vault = Vault(
+            LateKey(config.storage, config.data_dir),
+            recovery_keys=self._file_recovery_keys,
+        )
+        self._vault = vault
+        self._retention = Retention(
+            self.library,
+            clock,
+            boot_id=boot_id,
+            keep_days=config.clips.keep_days,
+            keep_bytes=config.clips.keep_bytes,
+            min_free_bytes=config.clips.min_free_bytes,
+        )
+        self._sign_manifest = ManifestSigner(keys.signer, keys.device).sign
+        self.playback = Playback(self.library, vault)
+        self._thumbnails = Thumbnails(self.library, vault)
+        self.shelf = Shelf(self.library, self.playback)
+        self.sound = (
+            ClipSound(sound_feed, keep_s=config.clips.pre_roll_s + SOUND_BEYOND_S)
+            if sound_feed is not None
+            else None
+        )
+        self._sound_feed = sound_feed
+        self.recorder = self._make_recorder(
+            config.clips,
+            filming=filming,
+            clock=clock,
+            boot_id=boot_id,
+            may_record=may_record,
+            on_card=on_card,
+            newest_checkpoint=newest_checkpoint,
+        )
+
+    def use_recovery_key(self, sealing_key: bytes | None) -> None:
+        """Seal every clip from now on to the owners' recovery key, besides the file's; None: none.
+
+        VaultError if nothing can be sealed to it.
+        """
+        own = () if sealing_key is None else (sealing_key,)
+        self._vault.use_recovery_keys(tuple(dict.fromkeys((*self._file_recovery_keys, *own))))
+
+    async def recover(self) -> None:
+        """Close what a dead process left open."""
+        try:
+            await asyncio.to_thread(
+                close_open_clips, self.library, self._vault, self._sign_manifest
+            )
+        except Exception:  # the supervisor: whatever lies on the card, the doorbell starts
+            log.exception("clips that were open can't be closed now, but at the next start")
+
+    async def keep_in_order(self) -> None:
+        """Make missing pictures; remove old clips now and then, and tell what isn't told."""
+        await asyncio.to_thread(self._thumbnails.make_missing)
+        while True:
+            await asyncio.to_thread(self._retention.apply)
+            await self._news.tell_untold()
+            await asyncio.sleep(RETENTION_EVERY_S)
+
+    def on_sound_change(self) -> None:
+        """Forget what no clip has taken yet, if the microphone is off now."""
+        if self.sound is not None and self._sound_feed is not None and not self._sound_feed.is_on:
+            self.sound.forget()
+
+    async def date_clips(self, difference_ms: int) -> None:
+        """Date the clips that began before the clock was trusted, and tell them anew."""
+        await asyncio.to_thread(self._retention.date_earlier_runs)
+        await self._news.date(difference_ms)
+
+    def facts(self) -> ClipFacts:
+        """What the doorbell's health says of its clips. Blocks."""
+        return ClipFacts(
+            sync_p99_ms=self.recorder.sync_p99_ms,
+            clip_count=self.library.count(),
+            oldest_clip_ms=self.library.oldest_ms(),
+        )
+
+    async def aclose(self) -> None:
+        """Let what is being told be told; close the index."""
+        await self._news.aclose()
+        self.database.close()
+
+    def _make_recorder(
+        self,
+        clips: ClipsConfig,
+        *,
+        filming: Filming,
+        clock: Clock,
+        boot_id: str,
+        may_record: Callable[[], bool],
+        on_card: Callable[[CardState], None],
+        newest_checkpoint: Callable[[], str | None],
+    ) -> Recorder:
+        return Recorder(
+            hub=filming.hub,
+            ring=filming.ring,
+            library=self.library,
+            vault=self._vault,
+            retention=self._retention,
+            sign_manifest=self._sign_manifest,
+            clock=clock,
+            boot_id=boot_id,
+            size=filming.size,
+            pre_roll_s=clips.pre_roll_s,
+            post_roll_s=clips.post_roll_s,
+            longest_s=clips.longest_s,
+            may_record=may_record,
+            on_clip=self._news.tell,
+            on_card=on_card,
+            make_thumbnail=self._thumbnails.make,
+            mask_digest=filming.mask_digest,
+            newest_checkpoint=newest_checkpoint,
+            sound=self.sound,
+        )

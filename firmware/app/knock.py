@@ -1,0 +1,88 @@
+"""The knock, put together: what waits, the doorbell's voice, the outer button, the last word.
+
+    knock (sealed, by an owner) ─► desk ─► speaker
+                     outer button ─► desk ─► confirm ─► the statements' desk
+
+Only putting together belongs here. Only a grant can be knocked for: what lets a person or a
+browser in is confirmed where six words are compared. The pattern is chosen at the doorbell's own
+page (own_page/switches.py).
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from firmware.consent.facts import Grant, Refusal
+from firmware.decisions.intake import StatementDesk
+from firmware.knock.announcement import IdentityField, Knockable, KnockableClip
+from firmware.knock.errors import KnockRefused
+from firmware.knock.pattern_store import KnockStore
+from firmware.knock.service import KnockDesk, KnockEnd, Mouth, Voice
+from firmware.panel.panel import Panel
+from firmware.sound.errors import SoundError
+from firmware.sound.speech import VOICES
+from firmware.system.clock import Clock
+
+IDENTITY: tuple[IdentityField, ...] = ("name", "address", "contact")
+
+
+class Knocking:
+    """One doorbell's knock. Build it inside the running loop."""
+
+    def __init__(
+        self,
+        *,
+        store: KnockStore,
+        panel: Panel,
+        voice: Voice,
+        mouth: Mouth,
+        statements: StatementDesk,
+        clock: Clock,
+        on_ended: Callable[[str, KnockEnd], None] = lambda *_: None,
+    ) -> None:
+        """`on_ended` hears how the knock for a digest ended."""
+        self._statements = statements
+        self.desk = KnockDesk(
+            store=store,
+            voice=voice,
+            mouth=mouth,
+            find=self._find,
+            confirm=partial(statements.confirm, way="knock"),
+            clock=clock,
+            on_ended=on_ended,
+        )
+        panel.watch_bell(self.desk.on_edge)
+        statements.knock_with(self.open)
+
+    async def open(self, digest: str, language: str) -> Refusal | None:
+        """An owner wakes the knock for a grant; return why that can't be, in words for them."""
+        spoken = next((voice for voice in VOICES if voice == language), None)
+        if spoken is None:
+            return Refusal(reason="not_confirmed", detail=f"no voice here speaks {language!r}")
+        try:
+            await self.desk.open(digest, spoken)
+        except KnockRefused as refused:
+            return Refusal(reason="not_confirmed", detail=refused.detail)
+        except SoundError as error:
+            return Refusal(reason="not_confirmed", detail=f"the doorbell can't say it: {error}")
+        return None
+
+    async def _find(self, digest: str) -> Knockable | None:
+        for asked in await asyncio.to_thread(self._statements.waiting):
+            if asked.statement.digest == digest and isinstance(asked.checked, Grant):
+                return knockable(asked.checked, asked.statement.expires_ms)
+        return None
+
+
+def knockable(grant: Grant, expires_ms: int) -> Knockable:
+    """Return what is said of a grant."""
+    terms = grant.terms
+    return Knockable(
+        digest=grant.digest,
+        agency_name=grant.agreement.name,
+        case_number=grant.request.case_number,
+        clips=tuple(KnockableClip(from_ms=clip.from_ms, to_ms=clip.to_ms) for clip in terms.clips),
+        has_audio=terms.has_audio,
+        identity=tuple(field for field in IDENTITY if getattr(terms.identity, field)),
+        expires_ms=expires_ms,
+    )

@@ -1,0 +1,269 @@
+"""From the camera's thread to the asyncio loop, and from there to whoever watches.
+
+`UnitHub.put` runs on the source's thread and only appends; all else runs on the loop. The ring
+gets each unit first, so whoever reacts to a unit finds it there. No bytes are copied. For a new
+mask all hubs are told to `discard_before`, so that nothing filmed without it is handed on; who
+holds units of its own (the ring) is cleared beside them.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
+from firmware.capture.loop_queue import LoopQueue
+
+log = logging.getLogger(__name__)
+
+P = TypeVar("P", LumaFrame, SmallPicture)
+
+HANDOVER_MAX_UNITS = 600
+"""20 s at 30 fps: longer than any stall of the loop that a doorbell should survive."""
+SUBSCRIPTION_MAX_UNITS = 300
+
+
+class UnitHub:
+    """Hands access units to the ring and to all subscriptions.
+
+    Overflow rule of the handover queue: when the loop stood still for so long that it is full,
+    new units are dropped up to the next key frame that finds room. What was queued stays, so
+    all who read see whole GOPs from their beginning, one perhaps without its end. So it is, too,
+    when a unit comes whose time isn't later than that of the one before.
+    """
+
+    def __init__(
+        self,
+        *,
+        ring_add: Callable[[AccessUnit], None],
+        loop: asyncio.AbstractEventLoop,
+        max_units: int = HANDOVER_MAX_UNITS,
+    ) -> None:
+        self._ring_add = ring_add
+        self._loop = loop
+        self._max_units = max_units
+        self._lock = threading.Lock()
+        self._queue: deque[AccessUnit] = deque()
+        self._is_scheduled = False
+        self._is_key_wanted = False
+        self._is_hiding = False
+        self._last_pts_90k = -1
+        self._oldest_pts_90k = 0
+        self._subscriptions: list[Subscription] = []
+        self._gop: list[AccessUnit] = []
+        self.dropped_units = 0
+        """Lost to slowness; what a new mask hides isn't counted."""
+
+    def put(self, unit: AccessUnit) -> None:
+        """Take one unit on the source's thread; never waits for the loop."""
+        with self._lock:
+            if not self._accept(unit):
+                self.dropped_units += not self._is_hiding
+                return
+            self._queue.append(unit)
+            if self._is_scheduled:
+                return
+            self._is_scheduled = True
+        _call_on(self._loop, self._drain)
+
+    def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
+        """Return the units from the next key frame on; close it, or use it by `with`."""
+        subscription = Subscription(name, max_units, self._subscriptions.remove)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    @property
+    def late(self) -> "LateFeed":
+        """The same units for who comes late: from the newest key frame on."""
+        return LateFeed(self, lambda: self._gop)
+
+    def discard_before(self, pts_90k: int) -> None:
+        """Hand on nothing that is older, nor what follows it up to the next key frame.
+
+        Call it on the loop, once nothing more is put without a new mask, with the time of then:
+        what is on its way is older. What waits here and at the subscriptions is dropped as well.
+        """
+        self._gop.clear()
+        with self._lock:
+            self._queue.clear()
+            self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
+            self._is_key_wanted = self._is_hiding = True
+        for subscription in self._subscriptions:
+            subscription.discard()
+
+    def _accept(self, unit: AccessUnit) -> bool:
+        if unit.pts_90k < self._oldest_pts_90k:
+            return False
+        if unit.pts_90k <= self._last_pts_90k:
+            self._is_key_wanted = True
+            return False
+        if len(self._queue) >= self._max_units:
+            self._is_key_wanted = True
+        elif unit.is_key:
+            self._is_key_wanted = self._is_hiding = False
+        if self._is_key_wanted:
+            return False
+        self._last_pts_90k = unit.pts_90k
+        return True
+
+    def _drain(self) -> None:
+        with self._lock:
+            units, self._queue = self._queue, deque()
+            self._is_scheduled = False
+        for unit in units:
+            self._ring_add(unit)
+            self._keep(unit)
+            for subscription in self._subscriptions:
+                subscription.offer(unit)
+
+    def _keep(self, unit: AccessUnit) -> None:
+        """Keep the newest GOP for who comes late; the ring holds the same bytes."""
+        if unit.is_key:
+            self._gop = []
+        elif not 0 < len(self._gop) < self._max_units:
+            self._gop = []
+            return
+        self._gop.append(unit)
+
+
+class LateFeed:
+    """A hub's units from the newest key frame on, which was handed on already: for live view."""
+
+    def __init__(self, hub: UnitHub, newest_gop: Callable[[], list[AccessUnit]]) -> None:
+        self._hub = hub
+        self._newest_gop = newest_gop
+
+    def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> "Subscription":
+        """Return the newest GOP and what follows; without it if it is more than may wait."""
+        subscription = self._hub.subscribe(name, max_units=max_units)
+        gop = self._newest_gop()
+        for unit in gop if len(gop) < max_units else ():
+            subscription.offer(unit)
+        return subscription
+
+
+class Subscription(LoopQueue[AccessUnit]):
+    """One reader's access units; they begin at a key frame.
+
+    Overflow rule: a reader that is too slow loses everything queued and goes on at the next key
+    frame (`dropped_units` counts), so it is late by at most the queue and never shows rubbish.
+    """
+
+    def __init__(
+        self, name: str, max_units: int, on_close: Callable[["Subscription"], None]
+    ) -> None:
+        super().__init__(max_units, lambda: on_close(self))
+        self.name = name
+        self.dropped_units = 0
+        self._is_key_wanted = True
+
+    def offer(self, unit: AccessUnit) -> None:
+        """Take one unit from the hub (on the loop)."""
+        if self._is_full:
+            log.warning("%s is too slow: %d access units dropped", self.name, len(self._items))
+            self.dropped_units += len(self._items)
+            self.discard()
+        if self._is_key_wanted and not unit.is_key:
+            return
+        self._is_key_wanted = False
+        self._put(unit)
+
+    def discard(self) -> None:
+        """Drop what waits and go on at the next key frame (on the loop)."""
+        super().discard()
+        self._is_key_wanted = True
+
+
+class PictureHub(Generic[P]):
+    """Hands the newest picture from the source's thread to each who looks, at their own pace.
+
+    `on_wanted` hears, on the loop, when the first begins to look (True) and when nobody does any
+    more. Overflow rule of the handover: one place; a newer picture replaces one that the loop
+    hasn't taken.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_wanted: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        self._loop = loop
+        self._on_wanted = on_wanted
+        self._lock = threading.Lock()
+        self._waiting: P | None = None
+        self._slots: list[PictureSlot[P]] = []
+        self._oldest_pts_90k = 0
+
+    def put(self, picture: P) -> None:
+        """Take one picture on the source's thread."""
+        with self._lock:
+            is_scheduled = self._waiting is not None
+            self._waiting = picture
+        if not is_scheduled:
+            _call_on(self._loop, self._hand_on)
+
+    def subscribe(self) -> "PictureSlot[P]":
+        """Return a slot of the caller's own; close it, or use it by `with`."""
+        slot = PictureSlot[P](self._leave)
+        self._slots.append(slot)
+        if len(self._slots) == 1:
+            self._on_wanted(True)
+        return slot
+
+    def discard_before(self, pts_90k: int) -> None:
+        """Hand on no picture that is older, and none that waits (on the loop)."""
+        self._oldest_pts_90k = max(self._oldest_pts_90k, pts_90k)
+        for slot in self._slots:
+            slot.discard()
+
+    def _leave(self, slot: "PictureSlot[P]") -> None:
+        self._slots.remove(slot)
+        if not self._slots:
+            self._on_wanted(False)
+
+    def _hand_on(self) -> None:
+        with self._lock:
+            picture, self._waiting = self._waiting, None
+        if picture is None or picture.pts_90k < self._oldest_pts_90k:
+            return
+        for slot in self._slots:
+            slot.offer(picture)
+
+
+class PictureSlot(LoopQueue[P]):
+    """The newest picture, for one reader.
+
+    Overflow rule: one place; a newer picture replaces an older that nobody took.
+    """
+
+    def __init__(self, on_close: Callable[["PictureSlot[P]"], None]) -> None:
+        super().__init__(1, lambda: on_close(self))
+
+    def offer(self, picture: P) -> None:
+        """Take one picture from the hub (on the loop)."""
+        self._put(picture)
+
+    def close(self) -> None:
+        """Look no more; may be called twice. Who waits for a picture hears StopAsyncIteration."""
+        self.discard()
+        super().close()
+
+    async def next(self) -> P:
+        """Wait for a picture that came after the last one taken."""
+        return await anext(self)
+
+
+LumaHub = PictureHub[LumaFrame]
+LumaSlot = PictureSlot[LumaFrame]
+SmallHub = PictureHub[SmallPicture]
+SmallSlot = PictureSlot[SmallPicture]
+
+
+def _call_on(loop: asyncio.AbstractEventLoop, callback: Callable[[], None]) -> None:
+    """Call on the loop from another thread; nothing if it has ended, which ends no camera."""
+    with contextlib.suppress(RuntimeError):  # how asyncio says that a loop is closed
+        loop.call_soon_threadsafe(callback)

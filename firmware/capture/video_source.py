@@ -1,0 +1,105 @@
+"""What every camera is to the rest of the doorbell, and what may be changed while it runs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
+from firmware.protocol.encoding import canonical, sha256_hex
+
+OnUnit = Callable[[AccessUnit], None]
+OnLuma = Callable[[LumaFrame], None]
+OnSmall = Callable[[SmallPicture], None]
+
+LUMA_WIDTH = 640
+"""About the width of the luma frames: a QR code on a phone needs it; motion decimates further."""
+LUMA_PER_S = 10
+"""How many luma frames a source hands out a second."""
+SMALL_PER_S = 15
+"""How many small pictures a source hands out a second, at most, while they are wanted."""
+
+Point = tuple[float, float]
+"""x from the left, y from the top, each as a fraction of the picture, 0 to 1."""
+Polygon = tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """What the owner has hidden: polygons of the upright picture as people see it."""
+
+    polygons: tuple[Polygon, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.polygons)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of the polygons, in units of 1/10,000."""
+        corners = [[[round(x * 10_000), round(y * 10_000)] for x, y in p] for p in self.polygons]
+        return sha256_hex(canonical(corners))
+
+
+def small_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size of a camera's small pictures (even, about 640 wide, never larger)."""
+    small_width = min(LUMA_WIDTH, width)
+    return small_width, round(height * small_width / width / 2) * 2
+
+
+class VideoSource(Protocol):
+    """A camera with an H.264 encoder: no B-frames, a key frame at least every second.
+
+    What is set before `start` holds from the first picture on. `start` and the setters may raise
+    CameraError; a failure later on shows as silence, which
+    the watchdog (firmware.capture.camera_keeper) notices. All but the callbacks are called from the
+    loop's side and may take a while: call them in a thread.
+    """
+
+    @property
+    def width(self) -> int:
+        """Pixels in a row."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        ...
+
+    @property
+    def fps(self) -> int:
+        """Frames a second that are aimed at now."""
+        ...
+
+    def start(self, on_unit: OnUnit, on_luma: OnLuma) -> None:
+        """Begin; both are called on the source's own threads and must return at once."""
+        ...
+
+    def request_key_frame(self) -> None:
+        """Let one of the next pictures be a key frame; may be called from any thread."""
+        ...
+
+    def set_small(self, on_small: OnSmall | None) -> None:
+        """Hand out small pictures from the next one on, also after a new start; None: no more.
+
+        Returns at once and may be called from any thread. While there is none, they cost nothing.
+        """
+        ...
+
+    def set_mask(self, mask: Mask) -> None:
+        """Hide these parts in every stream from the next frame on, and make it a key frame."""
+        ...
+
+    def set_max_fps(self, fps: int) -> None:
+        """Film with at most this many frames a second (heat; never more than was configured)."""
+        ...
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Let the encoder aim at another bitrate."""
+        ...
+
+    def restart_encoder(self) -> None:
+        """Begin the encoder anew, leaving the camera open."""
+        ...
+
+    def stop(self) -> None:
+        """End; when this returns, nothing is called any more. `start` may follow."""
+        ...

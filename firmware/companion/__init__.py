@@ -1,0 +1,4 @@
+"""Programs on the owner's own machine: `doorward` and `doorward-view`.
+
+Nothing on the doorbell imports this folder.
+"""

@@ -1,0 +1,191 @@
+"""An owner's account at a relay: the JSON that the owner's app uses, one method for each call.
+
+The relay is trusted with nothing: the keys in its answers are compared with those that are known
+from elsewhere by who calls this.
+"""
+
+from typing import Annotated, Literal
+
+import httpx2
+import msgspec
+
+from firmware.companion.authenticator.passkey import Attested, login_credential
+from firmware.companion.authenticator.relay_calls import Registering, RelayCalls, Secret
+from firmware.protocol.encoding import DeviceId, Id, Line, ShortB64u, b64u
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.passkeys import Assertion, PasskeyKey
+from firmware.protocol.players import RelayUrl, ViewerToken
+
+MAX_NOTES_BYTES = 2 * 1024 * 1024
+NEWEST_SEQ = 2**53
+"""Of nothing that is newer than this, a relay says which is its newest."""
+
+State = Literal["waiting", "answered", "paired"]
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a relay says of itself to anybody."""
+
+    relay_name: Line
+    owner_origin: RelayUrl | None = None
+    """Where its owner's app is; a relay from before it told so leaves it out."""
+
+
+class _Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    challenge: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class LoggingIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A login that has begun."""
+
+    session: Secret
+    options: _Challenge
+
+
+class OwnerTold(msgspec.Struct, frozen=True, kw_only=True):
+    """Who the relay says is signed in."""
+
+    name: Line
+    credential_id: ShortB64u
+    public_key: ShortB64u
+    rp_id: Line
+    origin: Line
+
+    @property
+    def key(self) -> PasskeyKey:
+        """The passkey, by the relay's word."""
+        return PasskeyKey(
+            credential_id=self.credential_id,
+            public_key=self.public_key,
+            rp_id=self.rp_id,
+            origin=self.origin,
+        )
+
+
+class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
+    """A session."""
+
+    token: Secret
+    owner: OwnerTold
+
+
+class PairingTold(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a pairing has come; the keys are the doorbell's, by the relay's word."""
+
+    state: State
+    device: DeviceId | None = None
+    identity_key: ShortB64u | None = None
+    sealing_key: ShortB64u | None = None
+
+
+class JoinTold(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody who wants to be an owner too, by the relay's word."""
+
+    pairing_id: Id
+    device: DeviceId
+    owner: OwnerKeys
+
+
+class _Joins(msgspec.Struct, frozen=True, kw_only=True):
+    joins: Annotated[list[JoinTold], msgspec.Meta(max_length=100)]
+
+
+class _SealedNote(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="type"):
+    sealed: Annotated[str, msgspec.Meta(max_length=8192)]
+
+
+class _NoteEvent(msgspec.Struct, frozen=True, kw_only=True):
+    body: _SealedNote
+
+
+class _ToldNote(msgspec.Struct, frozen=True, kw_only=True):
+    event: _NoteEvent
+
+
+class NotesTold(msgspec.Struct, frozen=True, kw_only=True):
+    """Notes that are sealed to one browser or player; who sealed them, only the key shows."""
+
+    events: Annotated[list[_ToldNote], msgspec.Meta(max_length=1000)]
+    next_seq: int
+    has_more: bool
+
+    @property
+    def sealed(self) -> list[str]:
+        """The notes, oldest first, base64url."""
+        return [told.event.body.sealed for told in self.events]
+
+
+class _Token(msgspec.Struct, frozen=True, kw_only=True):
+    token: ViewerToken
+
+
+class _Nothing(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class Account:
+    """One owner's account, or what is to be one. Each method raises AccountFailed."""
+
+    def __init__(self, http: httpx2.Client, relay: str, *, origin: str = "") -> None:
+        """`origin` is the address of the owner's app in whose place this program speaks."""
+        self._calls = RelayCalls(http, relay, under="api/v1", origin=origin)
+
+    def about(self) -> About:
+        """Return what the relay says of itself."""
+        return self._calls.send(About, "GET", "config")
+
+    def begin_registration(self, invitation: str, name: str) -> Registering:
+        """Begin to register with an invitation."""
+        body = {"invitation": invitation, "name": name}
+        return self._calls.send(Registering, "POST", "owner/register/options", body)
+
+    def finish_registration(self, session: str, attested: Attested) -> OwnerTold:
+        """Register a passkey, and be signed in."""
+        return self._signed_in("register", session, attested.credential())
+
+    def begin_login(self) -> LoggingIn:
+        """Begin to sign in."""
+        return self._calls.send(LoggingIn, "POST", "owner/login/options", {})
+
+    def finish_login(self, session: str, assertion: Assertion) -> OwnerTold:
+        """Sign in with a passkey that is registered."""
+        return self._signed_in("login", session, login_credential(assertion))
+
+    def sign_out(self) -> None:
+        """End the session, if there is one."""
+        if not self._calls.has_token:
+            return
+        self._calls.send(_Nothing, "DELETE", "session")
+
+    def start_pairing(self, pairing_id: Id) -> PairingTold:
+        """Let the relay wait for a doorbell that reads the code of this id."""
+        return self._calls.send(PairingTold, "POST", "pairings", {"pairing_id": pairing_id})
+
+    def pairing(self, pairing_id: Id) -> PairingTold:
+        """Return how far a pairing has come."""
+        return self._calls.send(PairingTold, "GET", f"pairings/{pairing_id}")
+
+    def viewer_token(self, device: DeviceId, browser: Id) -> str:
+        """Return a new token for the signalling of a player at an own doorbell."""
+        return self._calls.send(_Token, "PUT", f"doorbells/{device}/viewers/{browser}", {}).token
+
+    def joins(self) -> list[JoinTold]:
+        """Return who wants to be an owner at the caller's doorbells."""
+        return self._calls.send(_Joins, "GET", "joins").joins
+
+    def notes(self, browser: Id, after_seq: int) -> NotesTold:
+        """Return what doorbells sealed to a browser or player since then."""
+        path = f"notes?browser={browser}&after_seq={after_seq}"
+        return self._calls.send(NotesTold, "GET", path, max_bytes=MAX_NOTES_BYTES)
+
+    def send_statement(self, device: DeviceId, sealed: bytes) -> None:
+        """Hand over a statement that is sealed to the doorbell."""
+        self._calls.send(
+            _Nothing, "POST", f"doorbells/{device}/statements", {"sealed": b64u(sealed)}
+        )
+
+    def _signed_in(self, way: str, session: str, credential: dict[str, object]) -> OwnerTold:
+        body = {"session": session, "credential": credential}
+        signed_in = self._calls.send(SignedIn, "POST", f"owner/{way}/verify", body)
+        self._calls.use_token(signed_in.token)
+        return signed_in.owner

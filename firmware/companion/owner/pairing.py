@@ -1,0 +1,281 @@
+"""`doorward pair`: becoming a doorbell's first owner from a terminal, with no page in between.
+
+    sign_in ─► passkey registered (or known) ─► pair ─► code, answer, six words, paired ─► set_up
+
+What the relay says is held to what this program knows: its own passkey, and that a doorbell's id is
+made of its key. What it can't know, whether these are *this* doorbell's keys, the owner compares.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Literal, Protocol
+from urllib.parse import urlsplit
+
+from firmware.companion.authenticator.errors import AccountFailed
+from firmware.companion.authenticator.passkey import Site
+from firmware.companion.owner.account import Account, PairingTold, State
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.errors import OwnerError, PairingFailed
+from firmware.companion.owner.local_page_client import PairingShown
+from firmware.companion.owner.owner_passkey import OwnerPasskey
+from firmware.companion.viewer.folder import Folder
+from firmware.companion.viewer.player_keys import PlayerKeys
+from firmware.protocol.encoding import (
+    DeviceId,
+    Document,
+    ShortB64u,
+    WireError,
+    device_id_of,
+    new_id,
+    unb64u,
+)
+from firmware.protocol.grants import Owner, OwnerKeys
+from firmware.protocol.pairing import PairingCode, qr_text, six_words
+from firmware.protocol.passkeys import PasskeyKey, load_p256, login_challenge
+from firmware.protocol.plain_text import plain
+from firmware.protocol.players import PlayerSetup, RelayUrl, setup_text
+
+WINDOW_S = 600.0
+"""As long as the relay and the doorbell wait."""
+POLL_S = 1.0
+AGAIN = (
+    "Hold the service button inside the case for three seconds, so that the doorbell forgets this "
+    "code, and run the same command again"
+)
+
+
+class PairedDoorbell(Document, frozen=True, kw_only=True):
+    """The doorbell as its words were compared, and who owns it: public halves only."""
+
+    v: Literal[1] = 1
+    relay: RelayUrl
+    device: DeviceId
+    identity_key: ShortB64u
+    sealing_key: ShortB64u
+    owner: Owner
+
+
+class Door(Protocol):
+    """The doorbell's own page, as `door_page.DoorPage`."""
+
+    def pairing(self) -> PairingShown:
+        """Return where pairing stands there, or raise PageFailed."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How this program waits, and what it shows meanwhile."""
+
+    monotonic_s: Callable[[], float]
+    pause: Callable[[float], None]
+    show: Callable[[str], None]
+    """Shows one line in the place of the one before; an empty one clears it."""
+
+
+def check_way(relay: str, terminal: Terminal) -> None:
+    """Ask whether plain HTTP will do, unless it stays at home; OwnerError if it won't."""
+    if urlsplit(relay).scheme == "https" or _is_at_home(urlsplit(relay).hostname or ""):
+        return
+    terminal.say(
+        f"{plain(relay)} is plain HTTP: whoever is on the way can read and change what passes, and "
+        "use your account at the relay, your invitation too. They can't put other keys in the "
+        "place of yours or the doorbell's unseen: compare the six words."
+    )
+    if terminal.ask("Go on without encryption? (yes/no) ").strip().lower() != "yes":
+        raise OwnerError("then give the relay's address with https://")
+
+
+def sign_in(
+    account: Account,
+    passkey: OwnerPasskey,
+    site: Site,
+    *,
+    name: str,
+    ask_invitation: Callable[[], str],
+) -> PasskeyKey:
+    """Sign in with the passkey; one that the relay doesn't know yet is registered.
+
+    Raises AccountFailed, KeyRefused or PairingFailed.
+    """
+    if passkey.key is not None:
+        try:
+            return log_in(account, passkey)
+        except AccountFailed as error:
+            if error.code != "passkey":
+                raise
+    begun = account.begin_registration(ask_invitation(), name)
+    if begun.options.rp.id != site.rp_id:
+        raise PairingFailed(
+            f"the relay's owners sign for {begun.options.rp.id}, not for {site.rp_id}: give the "
+            "address of its owner's app with --owner-origin"
+        )
+    try:
+        attested = passkey.attest(begun.options)
+    except WireError as error:
+        raise PairingFailed(f"the relay began a registration that can't be: {error}") from error
+    told = account.finish_registration(begun.session, attested)
+    return _own(told.key, attested.key)
+
+
+def log_in(account: Account, passkey: OwnerPasskey) -> PasskeyKey:
+    """Sign in with a passkey that is registered; AccountFailed, KeyRefused or PairingFailed."""
+    begun = account.begin_login()
+    try:
+        given = unb64u(begun.options.challenge)
+    except WireError as error:
+        raise PairingFailed(f"the relay began a login that can't be: {error}") from error
+    told = account.finish_login(begun.session, passkey.sign(login_challenge(given)))
+    return _own(told.key, passkey.key)
+
+
+def pair(
+    account: Account,
+    owner: OwnerKeys,
+    *,
+    relay: str,
+    terminal: Terminal,
+    patience: Patience,
+    show_code: Callable[[str], None],
+    door: Door | None = None,
+    door_url: str = "",
+) -> PairedDoorbell:
+    """Show the code to a doorbell, let the owner compare the words, and wait until it is paired.
+
+    Raises AccountFailed, PageFailed, PairingFailed or OwnerError. The keys that it returns are
+    those whose words were compared, whatever the relay says later.
+    """
+    code = PairingCode(pairing_id=new_id(), owner=owner)
+    account.start_pairing(code.pairing_id)
+    show_code(qr_text(code))
+    told = _wait_for(account, code, ("answered", "paired"), patience, "the doorbell reads the code")
+    paired = _keys_of(told, relay, owner)
+    if door is not None:
+        _compare_at_home(door.pairing(), code, paired)
+    words = six_words(code, identity_key=paired.identity_key, sealing_key=paired.sealing_key)
+    terminal.say(
+        "The doorbell has read it. Its own page shows six words, and it says them if it has a "
+        "loudspeaker. They must be these:\n\n"
+        f"  {' '.join(words)}\n"
+    )
+    if terminal.ask("Are they the same, in the same order? (yes/no) ").strip().lower() != "yes":
+        raise PairingFailed(
+            "then another code was read, or somebody is in between: choose no door number, and "
+            f"nothing was set up here. {AGAIN}"
+        )
+    where = f" ({door_url})" if door_url else ""
+    terminal.say(
+        f"Now choose your door number of six digits on the doorbell's own page{where}: that "
+        "confirms it."
+    )
+    _wait_for(account, code, ("paired",), patience, "the door number is chosen")
+    return paired
+
+
+def set_up(account: Account, folder: Folder, paired: PairedDoorbell, keys: PlayerKeys) -> None:
+    """Let this machine reach the doorbell: its keys came with the code, so they count already."""
+    setup = PlayerSetup(
+        relay=paired.relay,
+        device=paired.device,
+        identity_key=paired.identity_key,
+        token=account.viewer_token(paired.device, keys.public.id),
+    )
+    folder.keep_setup(setup_text(setup))
+
+
+def _is_at_home(host: str) -> bool:
+    """Tell whether a host is this machine, or by its address in the same private network."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_private or address.is_loopback or address.is_link_local
+
+
+def _own(told: PasskeyKey, own: PasskeyKey | None) -> PasskeyKey:
+    """Return the owner's own key: the code that the doorbell reads must never hold another."""
+    if own is None or told != own:
+        raise PairingFailed(
+            "the relay names another passkey than the one on this machine, as if it wanted to be "
+            "the owner: don't pair through it, and ask its operator"
+        )
+    return own
+
+
+def _keys_of(told: PairingTold, relay: str, owner: OwnerKeys) -> PairedDoorbell:
+    try:
+        if told.device is None or told.identity_key is None or told.sealing_key is None:
+            raise WireError("it names no keys")
+        spki = unb64u(told.identity_key)
+        load_p256(spki)
+        if device_id_of(spki) != told.device:
+            raise WireError("its name isn't made of its key")
+    except WireError as error:
+        raise PairingFailed(
+            f"what answered through the relay isn't a doorbell ({error}): somebody is in between. "
+            f"{AGAIN}"
+        ) from error
+    return PairedDoorbell(
+        relay=relay,
+        device=told.device,
+        identity_key=told.identity_key,
+        sealing_key=told.sealing_key,
+        owner=owner.owner,
+    )
+
+
+def _compare_at_home(shown: PairingShown, code: PairingCode, paired: PairedDoorbell) -> None:
+    """Compare the relay's word with the doorbell's own page: a second pair of eyes, no substitute.
+
+    The page is plain HTTP, so whoever sits in the home network as well could make both the same.
+    """
+    if shown.state == "paired":  # somebody was quick; the words are compared all the same
+        return
+    if shown.state != "words":
+        raise PairingFailed(
+            f"the relay says that a doorbell answered, but this one has read no code. {AGAIN}"
+        )
+    named = (shown.device, shown.identity_key, shown.sealing_key)
+    if named != (paired.device, paired.identity_key, paired.sealing_key):
+        raise PairingFailed(
+            "the relay names other keys than the doorbell's own page: somebody is in between, or "
+            f"--door is another doorbell. Choose no door number. {AGAIN}"
+        )
+    if shown.pairing_code() != code:
+        raise PairingFailed(
+            f"the doorbell has read another code than this one. Choose no door number. {AGAIN}"
+        )
+
+
+def _wait_for(
+    account: Account,
+    code: PairingCode,
+    states: tuple[State, ...],
+    patience: Patience,
+    until: str,
+) -> PairingTold:
+    """Ask until the pairing is in one of the states; a relay that is away for a while may be."""
+    ends_s = patience.monotonic_s() + WINDOW_S
+    away = ""
+    try:
+        while (left_s := ends_s - patience.monotonic_s()) > 0:
+            minutes, seconds = divmod(int(left_s), 60)
+            patience.show(f"Waiting until {until} ({minutes}:{seconds:02} left){away} …")
+            try:
+                told = account.pairing(code.pairing_id)
+                if told.state in states:
+                    return told
+                away = ""
+            except AccountFailed as error:
+                if error.code == "not_found":
+                    raise PairingFailed(f"the relay has forgotten this code. {AGAIN}") from error
+                if not error.is_away:
+                    raise
+                away = "; the relay doesn't answer just now"
+            patience.pause(POLL_S)
+    finally:
+        patience.show("")
+    raise PairingFailed(f"ten minutes went by before {until}, so the code is too old. {AGAIN}")

@@ -1,0 +1,126 @@
+"""`doorward renew`, `let-in` and `add-key`: what they take, and what the doorbell says to it."""
+
+import argparse
+
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.errors import NotTaken
+from firmware.companion.owner.owner_statements import add_key, let_in, renew
+from firmware.companion.owner.pairing_commands import at_home, patience_here
+from firmware.companion.owner.prompts import add_folder, add_key_file, ask, wall_ms
+from firmware.companion.owner.reply_inbox import Answer, Answers
+from firmware.companion.owner.waiting_texts import one_line, time_text
+from firmware.companion.viewer.folder import Folder
+from firmware.protocol.notes import ConfirmationWanted, StatementRefused
+from firmware.protocol.owner_codes import parse_approver_code
+from firmware.protocol.pairing import approver_words
+
+ANSWER_S = 15.0
+"""A doorbell that is there answers in a second or two."""
+UNANSWERED = "The doorbell hasn't answered yet. Once it has, `doorward owners` shows it."
+
+
+def add_signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands."""
+    renewing = commands.add_parser(
+        "renew",
+        help="let this machine watch for another 30 days, where it was paired from",
+        description="Signs with your passkey that this machine's keys count for 30 more days.",
+    )
+    renewing.set_defaults(run=_renew)
+    letting = commands.add_parser(
+        "let-in",
+        help="let somebody be an owner too, where you paired from",
+        description="Shows who has asked to be an owner, with six words, and signs for them with "
+        "your passkey. The doorbell's own page asks once more.",
+    )
+    letting.set_defaults(run=_let_in)
+    adding = commands.add_parser(
+        "add-key",
+        help="let a key of `doorward approve` count, where you paired from",
+        description="Signs with your passkey that a key may confirm your statements from anywhere. "
+        "The doorbell's own page asks once more, and shows the key's six words.",
+    )
+    adding.add_argument("code", help="as `doorward approve` printed it: DWA1:…")
+    adding.set_defaults(run=_add_key)
+    for command in (renewing, letting, adding):
+        add_key_file(command)
+        add_folder(command)
+
+
+def _renew(options: argparse.Namespace) -> int:
+    keys = Folder(options.data).keys()
+    with at_home(options) as (account, passkey, paired):
+        answers = Answers(account, paired, keys)
+        answers.begin()
+        digest = renew(account, passkey, paired, keys.public, now_ms=wall_ms())
+        answer = _wait_for(answers, digest)
+    until_ms = answers.watches_until_ms
+    until = "for 30 more days" if until_ms is None else f"until {time_text(until_ms, None)}"
+    print(
+        said_of(
+            answer,
+            waits="The doorbell didn't know this machine any more",
+            done=f"This machine may watch {until}.",
+        )
+    )
+    return 0
+
+
+def _let_in(options: argparse.Namespace) -> int:
+    keys, is_refused = Folder(options.data).keys(), False
+    with at_home(options) as (account, passkey, paired):
+        answers = Answers(account, paired, keys)
+        answers.begin()
+        terminal = Terminal(say=print, ask=ask)
+        signed = let_in(account, passkey, paired, terminal, now_ms=wall_ms())
+        for digest, name in signed.items():
+            who = f"“{one_line(name)}”"
+            try:
+                print(
+                    said_of(
+                        _wait_for(answers, digest),
+                        waits=f"{who} waits for your yes, with the same six words",
+                        done=f"{who} is an owner now.",
+                    )
+                )
+            except NotTaken as error:
+                print(f"{who}: {error}")
+                is_refused = True
+    if not signed:
+        print("Nobody was let in. Whoever wants to be joins first, by the operator's invitation.")
+    return 1 if is_refused else 0
+
+
+def _add_key(options: argparse.Namespace) -> int:
+    code, keys = parse_approver_code(options.code), Folder(options.data).keys()
+    with at_home(options) as (account, passkey, paired):
+        answers = Answers(account, paired, keys)
+        answers.begin()
+        digest = add_key(account, passkey, paired, code, now_ms=wall_ms())
+        name, words = one_line(code.name), " ".join(approver_words(code.key))
+        print(f"“{name}” has these six words:\n\n  {words}\n")
+        answer = _wait_for(answers, digest)
+    print(
+        said_of(
+            answer,
+            waits="The key waits for your yes, only if its six words there are the same",
+            done="The key counts now.",
+        )
+    )
+    return 0
+
+
+def said_of(answer: Answer | None, *, waits: str, done: str) -> str:
+    """Return what came of a statement in words; NotTaken if the doorbell refused it."""
+    if answer is None:
+        return UNANSWERED
+    if isinstance(answer, StatementRefused):
+        raise NotTaken(one_line(answer.reason), one_line(answer.detail))
+    if isinstance(answer, ConfirmationWanted):
+        return f"{waits}: its own page asks, for ten minutes: {one_line(answer.door_page)}"
+    return done
+
+
+def _wait_for(answers: Answers, digest: str) -> Answer | None:
+    print("Signed and sent.")
+    return answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)

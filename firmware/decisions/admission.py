@@ -1,0 +1,147 @@
+"""Carries out what lets people and browsers in, once consent has decided: stores it, then tells.
+
+Each browser knows all of its owner's that may watch: what it doesn't know, it can't end, and a lost
+phone is ended from whichever is left.
+
+Not here: whether they may (firmware.consent), and who confirmed it (statements.py, fulfilling.py).
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from firmware.consent.facts import Refusal
+from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import DoorwardError
+from firmware.notes.sealed_notes import Notes
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.notes import BrowserEnded, BrowserEnrolled
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Admitting:
+    """Owners and their browsers, as they come and go. `on_browser_ended` ends what it watches."""
+
+    def __init__(
+        self,
+        *,
+        owners: OwnerStore,
+        browsers: BrowserStore,
+        notes: Notes,
+        clock: Clock,
+        on_browser_ended: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._owners = owners
+        self._browsers = browsers
+        self._notes = notes
+        self._clock = clock
+        self._on_browser_ended = on_browser_ended
+
+    async def add_owner(self, owner: OwnerKeys) -> Refusal | None:
+        """Store a new owner with the browser that they have; say why if it can't be stored."""
+        credential_id = owner.passkey.credential_id
+        try:
+            # The browser first: without its owner it counts for nothing.
+            await asyncio.to_thread(
+                self._browsers.enrol, owner.browser, credential_id, self._now_ms()
+            )
+            await asyncio.to_thread(self._owners.add, owner.owner)
+        except (DoorwardError, OSError) as error:
+            log.exception("a confirmed owner could not be stored")
+            return Refusal(reason="card", detail=f"the owner could not be stored: {error}")
+        return None
+
+    async def remove_owner(self, credential_id: str) -> None:
+        """Let a person be no owner any more, and none of their browsers watch; OSError, StoreError.
+
+        The browsers end first: whatever fails then, they see nothing more.
+        """
+        for browser in self._browsers.of_owner(credential_id):
+            await asyncio.to_thread(self._browsers.end, browser.keys.id)
+            await self._on_browser_ended(browser.keys.id)
+        await asyncio.to_thread(self._owners.remove, credential_id)
+
+    async def enrol_browser(self, keys: BrowserKeys, credential_id: str) -> Refusal | None:
+        """Let a browser watch from now on; its owner is told in each of their browsers.
+
+        It is told itself of the others, which may have come before it.
+        """
+        try:
+            enrolled = await asyncio.to_thread(
+                self._browsers.enrol, keys, credential_id, self._now_ms()
+            )
+        except (DoorwardError, OSError) as error:
+            log.exception("a browser could not be stored")
+            return Refusal(reason="card", detail=f"the browser could not be stored: {error}")
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            for other in self._that_may_watch(credential_id):
+                if other.keys.id != keys.id:
+                    await self._notes.to_browser(owner, keys, _may_watch(other))
+            await self._notes.to_owner(owner, _may_watch(enrolled))
+        return None
+
+    async def tell_browsers(self, credential_id: str) -> None:
+        """Tell an owner, in each of their browsers, which may watch."""
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            for browser in self._that_may_watch(credential_id):
+                await self._notes.to_owner(owner, _may_watch(browser))
+
+    async def on_time_known(self) -> None:
+        """Let those that came while the time wasn't known have their 30 days, and say so."""
+        waiting = {b.credential_id for b in self._browsers.all() if b.expires_ms is None}
+        await asyncio.to_thread(self._browsers.start_counting, self._clock.wall_ms())
+        for credential_id in waiting:
+            await self.tell_browsers(credential_id)
+
+    async def end_browser(self, browser_id: str, credential_id: str) -> Refusal | None:
+        """Let a browser watch no more, now; its owner is told in their others.
+
+        Says so if the card doesn't take it: then it ends all the same, until a restart.
+        """
+        known = self._browsers.find(browser_id)
+        refusal = None
+        try:
+            await asyncio.to_thread(self._browsers.end, browser_id)
+        except OSError:
+            log.exception("the end of a browser could not be stored")
+            detail = "it is ended, but the memory card doesn't keep that: end it again later"
+            refusal = Refusal(reason="browser", detail=detail)
+        await self._on_browser_ended(browser_id)
+        if known is not None and refusal is None:
+            await self._tell_ended(known, credential_id)
+        return refusal
+
+    async def tell_ended(self, browser_id: str, credential_id: str) -> None:
+        """Tell an owner's other browsers that this one is ended, before it is."""
+        known = self._browsers.find(browser_id)
+        if known is not None:
+            await self._tell_ended(known, credential_id)
+
+    def may_watch(self, browser_id: str) -> bool:
+        """Tell whether this browser is an owner's."""
+        return self._browsers.find(browser_id) is not None
+
+    async def _tell_ended(self, browser: EnrolledBrowser, credential_id: str) -> None:
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            note = BrowserEnded(browser=browser.keys.id, name=browser.keys.name)
+            await self._notes.to_owner(owner, note, but=browser.keys.id)
+
+    def _that_may_watch(self, credential_id: str) -> list[EnrolledBrowser]:
+        now_ms = self._clock.wall_ms()
+        return [b for b in self._browsers.of_owner(credential_id) if not b.has_expired(now_ms)]
+
+    def _now_ms(self) -> int | None:
+        return self._clock.wall_ms() if self._clock.is_trusted() else None
+
+
+def _may_watch(browser: EnrolledBrowser) -> BrowserEnrolled:
+    """Say that it may; until when is told once the time is known."""
+    keys = browser.keys
+    return BrowserEnrolled(browser=keys.id, name=keys.name, until_ms=browser.expires_ms or 0)

@@ -1,0 +1,115 @@
+"""Gathers the facts that consent judges by, all at one moment, from where they are kept.
+
+Nothing is judged here. Without a policy of its own (config `[log] policy`) a doorbell believes no
+log: then nothing of the register is known, and no grant can hold.
+"""
+
+from collections.abc import Callable
+
+from firmware.clips.library import Library
+from firmware.consent.facts import (
+    ApproverFact,
+    BrowserFact,
+    ClipFact,
+    Facts,
+    HouseholdFacts,
+)
+from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.owners import OwnerStore
+from firmware.protocol.encoding import decode
+from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
+from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.tlog.policy import Policy
+from firmware.store.household import HouseholdStore
+from firmware.store.statements import FactsStore
+from firmware.system.clock import Clock
+
+NOBODY = Policy(logs=(), witnesses=(), groups=(), quorum="")
+"""Believes no log."""
+
+
+class Gathering:
+    """Where one doorbell's facts come from. Its method reads the card: not on the loop."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        cell: str,
+        clock: Clock,
+        register: Callable[[], RegisterFacts],
+        policy: Policy | None,
+        custody_origin: str,
+        owners: OwnerStore,
+        browsers: BrowserStore,
+        statements: FactsStore,
+        household: HouseholdStore,
+        library: Library,
+    ) -> None:
+        self._device = device
+        self._cell = cell
+        self._clock = clock
+        self._register = register
+        self._policy = policy or NOBODY
+        self._custody_origin = custody_origin
+        self._owners = owners
+        self._browsers = browsers
+        self._statements = statements
+        self._household = household
+        self._library = library
+
+    def facts(self, *, unspent: str | None = None) -> Facts:
+        """Return the facts; `unspent` is one digest that counts as not used (it is resumed)."""
+        return Facts(
+            device=self._device,
+            cell=self._cell,
+            now_ms=self._clock.wall_ms(),
+            is_clock_trusted=self._clock.is_trusted(),
+            owners=self._owners.owners,
+            register=self._register(),
+            policy=self._policy,
+            custody_origin=self._custody_origin,
+            clips={
+                clip.clip_id: ClipFact(
+                    manifest_digest=clip.manifest_digest,
+                    started_ms=clip.started_ms,
+                    ended_ms=clip.ended_ms,
+                    has_sound=_has_sound(clip.signed_manifest.manifest),
+                )
+                for clip in self._library.finished()
+            },
+            spent=self._statements.spent() - {unspent},
+            browsers={
+                browser.keys.id: BrowserFact(credential_id=browser.credential_id, keys=browser.keys)
+                for browser in self._browsers.all()
+            },
+            household=self._decided(),
+        )
+
+    def _decided(self) -> HouseholdFacts:
+        household = self._household
+        return HouseholdFacts(
+            settings=household.settings(),
+            refused_agencies=household.refused_agencies(),
+            approvers={
+                key_id: ApproverFact(
+                    credential_id=approver.credential_id, name=approver.name, key=approver.key
+                )
+                for key_id, approver in household.approvers().items()
+            },
+            holds=frozenset(hold.digest for hold in household.holds()),
+            revoked=household.revoked(),
+            waiting={
+                one.digest: one.statement.assertion.credential_id
+                for one in self._statements.waiting(self._clock.wall_ms())
+            },
+        )
+
+
+def _has_sound(manifest: str) -> bool:
+    """Tell by the manifest, which this doorbell signed itself."""
+    # Most have none; a manifest is parsed only where the word is in it.
+    if '"sound":' not in manifest:
+        return False
+    told = decode(ClipManifest, manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
+    return told.sound_track is not None

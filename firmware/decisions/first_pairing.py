@@ -1,0 +1,123 @@
+"""First pairing: nobody owns this doorbell; whoever chooses its door number becomes its owner.
+
+    service button ─► code before the camera ─► words compared ─► door number ─► owner
+
+Order: door number, promised (that somebody was paired: kept, and not due yet), browser, owner, due,
+told. After a crash before there is an owner nobody was paired, and the service button begins anew;
+after it, the next start tells what is left, and so does each minute. So the relay hears of it
+exactly once.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from firmware.decisions.admission import Admitting
+from firmware.enrolment.door_number import DoorNumber
+from firmware.enrolment.owners import OwnerStore
+from firmware.enrolment.pairing import Pairing
+from firmware.errors import DoorwardError
+from firmware.outbox.deferred_events import Promises
+from firmware.protocol.events import Paired
+from firmware.store.deferred_events import Promise, PromiseStore, promise_of
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+HOLDER = "first pairing"
+"""Holds back what is promised of it; the other holders are digests."""
+
+
+class FirstPairing:
+    """The first pairing of one doorbell."""
+
+    def __init__(
+        self,
+        *,
+        pairing: Pairing,
+        door_number: DoorNumber,
+        admitting: Admitting,
+        owners: OwnerStore,
+        promise_store: PromiseStore,
+        promises: Promises,
+        clock: Clock,
+    ) -> None:
+        self._pairing = pairing
+        self._door_number = door_number
+        self._admitting = admitting
+        self._owners = owners
+        self._promise_store = promise_store
+        self._promises = promises
+        self._clock = clock
+        self._told_unkept: set[str] = set()
+        """Pairings that were told, while the memory card doesn't keep that."""
+        self._one_at_a_time = asyncio.Lock()
+
+    async def complete(self, door_number: str) -> str | None:
+        """Make the person of the six words the owner; None: done, else why it can't be.
+
+        Raises DoorNumberInvalid. One after the other: of two who send a number, the one who pairs
+        has set it.
+        """
+        async with self._one_at_a_time:
+            view = self._pairing.view(self._now_ms())
+            if view.state != "words" or view.is_recovery:  # before the door number is touched
+                return "Nobody is pairing. Hold the service button."
+            try:
+                await asyncio.to_thread(self._door_number.choose, door_number)
+            except OSError as error:
+                log.exception("a door number could not be stored")
+                return f"the door number could not be stored: {error}"
+            confirmed = self._pairing.confirm(self._now_ms())
+            if confirmed is None:
+                return "The ten minutes are over. Begin again."
+            try:
+                await asyncio.to_thread(
+                    self._promise_store.hold, [promise_of(confirmed.event)], HOLDER
+                )
+            except (DoorwardError, OSError) as error:
+                log.exception("a pairing could not be begun")
+                self._pairing.undo()
+                return f"the memory card doesn't take it: {error}"
+            refusal = await self._admitting.add_owner(confirmed.owner)
+            if refusal is not None:
+                self._pairing.undo()
+                return refusal.detail
+            await self._finish_if_it_can()  # they are the owner, whoever hears of it when
+            return None
+
+    async def resume(self) -> None:
+        """After a start, and now and then: tell what is left of a pairing that was completed."""
+        async with self._one_at_a_time:
+            await self._finish_if_it_can()
+
+    async def _finish_if_it_can(self) -> None:
+        try:
+            await self._finish()
+        except (DoorwardError, OSError):  # it mustn't keep the doorbell from starting
+            log.exception("that somebody was paired is told later")
+
+    async def _finish(self) -> None:
+        """Tell what was promised, if its owner is one; else the next pairing puts its own there."""
+        held = await asyncio.to_thread(self._promise_store.held, HOLDER)
+        paired = next((one.body for one in held if isinstance(one.body, Paired)), None)
+        if paired is None or self._owners.find(paired.credential_id) is None:
+            return
+        with self._promises.gather() as told:
+            if paired.pairing_id not in self._told_unkept:
+                await self._admitting.tell_browsers(paired.credential_id)
+        await self._make_due(paired.pairing_id, held, told)
+        await self._promises.keep()
+
+    async def _make_due(
+        self, pairing_id: str, held: Sequence[Promise], told: Sequence[Promise]
+    ) -> None:
+        try:
+            await asyncio.to_thread(self._promise_store.wake, HOLDER, told)
+        except OSError:
+            log.exception("that somebody was paired is told, but the memory card doesn't keep that")
+            await self._promises.tell_unkept([*held, *told])
+            self._told_unkept.add(pairing_id)
+
+    def _now_ms(self) -> int:
+        return self._clock.monotonic_ns() // 1_000_000

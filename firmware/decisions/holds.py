@@ -1,0 +1,78 @@
+"""Keeps the clips of a hold (R12), and those that a grant waits for, from being overwritten.
+
+A clip is held while a hold that isn't over covers any of it, or while a statement that names it
+waits for its owner or for the public log. Nothing of it is told to anybody but the owners.
+"""
+
+import asyncio
+import logging
+
+from firmware.clips.library import Library
+from firmware.protocol.decisions import MAX_HOLD_MS
+from firmware.protocol.encoding import decode
+from firmware.protocol.grants import GrantTerms, Statement
+from firmware.store.household import HouseholdStore
+from firmware.store.statements import FactsStore, WaitingStatement
+from firmware.system.clock import Clock
+
+CHECKED_EVERY_S = 60.0
+UNKNOWN_MS = 253_402_300_799_999
+"""The end of a hold that was made while the time wasn't known."""
+
+log = logging.getLogger(__name__)
+
+
+class Holding:
+    """The holds of one doorbell."""
+
+    def __init__(
+        self,
+        *,
+        household: HouseholdStore,
+        statements: FactsStore,
+        library: Library,
+        clock: Clock,
+    ) -> None:
+        self._household = household
+        self._statements = statements
+        self._library = library
+        self._clock = clock
+
+    def until_ms(self) -> int:
+        """Return until when a hold that begins now holds: its time counts once that is known."""
+        if not self._clock.is_trusted():
+            return UNKNOWN_MS
+        return self._clock.wall_ms() + MAX_HOLD_MS
+
+    def apply(self) -> None:
+        """Hold what is to be held and nothing else. Reads and writes the card."""
+        now_ms = self._clock.wall_ms()
+        if self._clock.is_settled():  # by a wrong clock no hold is over
+            for hold in self._household.holds():
+                if hold.until_ms == UNKNOWN_MS:
+                    self._household.date_hold(hold.digest, self.until_ms())
+                elif hold.until_ms <= now_ms:
+                    self._household.end_hold(hold.digest)
+        spans = [(hold.from_ms, hold.to_ms) for hold in self._household.holds()]
+        named = self._named_by_grants(now_ms)
+        for clip in self._library.finished():
+            is_held = clip.clip_id in named or any(
+                clip.started_ms < to_ms and clip.ended_ms > from_ms for from_ms, to_ms in spans
+            )
+            if is_held != clip.is_held:
+                self._library.set_held(clip.clip_id, is_held=is_held)
+
+    async def run(self) -> None:
+        """Apply the holds now and then, until cancelled."""
+        while True:
+            await asyncio.to_thread(self.apply)
+            await asyncio.sleep(CHECKED_EVERY_S)
+
+    def _named_by_grants(self, now_ms: int) -> set[str]:
+        pending = self._statements.waiting(now_ms) + self._statements.statements_in("confirmed")
+        return {clip_id for statement in pending for clip_id in _clips_of(statement)}
+
+
+def _clips_of(statement: WaitingStatement) -> list[str]:
+    terms = decode(Statement, statement.statement.statement.encode()).terms
+    return [clip.clip_id for clip in terms.clips] if isinstance(terms, GrantTerms) else []

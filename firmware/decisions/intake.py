@@ -1,0 +1,233 @@
+"""Where what owners signed comes in: judged, refused, begun, or waiting for its owner's last word.
+
+    statement ─► judge ─┬─ narrows ─────────────────────► begun ─────► fulfilling.py
+                        └─ widens, or a grant ─► waits ─► confirmed ─► fulfilling.py
+
+The rules are firmware.consent's and pure; here facts are gathered, and the owner is asked and told.
+
+A statement is answered once. One that comes again, in whatever bytes, is dealt with in silence: a
+relay that repeats it learns nothing of what became of it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from firmware.consent.facts import Decision, Grant, Judged, Refusal, UnverifiedStatement
+from firmware.consent.verifier import CONFIRMATION_LIFE_MS, judge
+from firmware.decisions.facts import Gathering
+from firmware.decisions.replies import Answers
+from firmware.enrolment.keys import DeviceKeys
+from firmware.fulfilling import Fulfilling
+from firmware.outbox.deferred_events import Promises
+from firmware.protocol.commands import Accepted, ReleaseLogged, ReplyBody, SealedStatement
+from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
+from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
+from firmware.protocol.grants import AddOwner, SignedStatement, kind_of, open_statement
+from firmware.protocol.pairing import PairingCode, browser_words, newcomer_words
+from firmware.store.statements import FactsStore, WaitingStatement, Way
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+OpenKnock = Callable[[str, str], Awaitable[Refusal | None]]
+"""Opens the knock for a statement's digest, in a language; says why if it can't."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A statement that waits for its owner, with all that was checked of it."""
+
+    statement: WaitingStatement
+    checked: Judged
+
+
+class StatementDesk:
+    """One doorbell's desk for owners' statements."""
+
+    def __init__(
+        self,
+        *,
+        keys: DeviceKeys,
+        clock: Clock,
+        answers: Answers,
+        facts_store: FactsStore,
+        gathering: Gathering,
+        promises: Promises,
+        fulfilling: Fulfilling,
+    ) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._answers = answers
+        self._store = facts_store
+        self._gathering = gathering
+        self._promises = promises
+        self._fulfilling = fulfilling
+        self._open_knock: OpenKnock | None = None
+
+    def knock_with(self, open_knock: OpenKnock) -> None:
+        """From now on this opens the knock that an owner asks for."""
+        self._open_knock = open_knock
+
+    async def on_statement(self, command: SealedStatement) -> ReplyBody:
+        """Judge a sealed statement; what was decided goes to the owners alone."""
+        data = open_statement(unb64u(command.sealed), self._keys.sealing_private_key)
+        if await asyncio.to_thread(self._is_known, data):
+            log.info("a statement came again")
+            return Accepted()
+        checked = await asyncio.to_thread(self._judge, data)
+        if isinstance(checked, Refusal):
+            await self._answers.refused(data, checked)
+        elif isinstance(checked, Decision) and not checked.is_widening:
+            await self._do_at_once(checked)
+        else:
+            await self._let_wait(checked)
+        return Accepted()
+
+    async def approve(self, signed: SignedStatement) -> Refusal | None:
+        """Take an approver's word that came over its owner's own line, and answer it there."""
+        data = signed.encode()
+        if await asyncio.to_thread(self._is_known, data):
+            return Refusal(reason="spent", detail="this word was used before; sign again")
+        checked = await asyncio.to_thread(self._judge, data)
+        if isinstance(checked, Refusal):
+            return checked
+        if not isinstance(checked, Decision) or not isinstance(checked.terms, Confirm):
+            return Refusal(reason="form", detail="only an approver's word is taken here")
+        refusal = await self._fulfilling.check(checked)
+        if refusal is None:
+            refusal = await self._take_approval(checked, checked.terms)
+            await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms())
+        return refusal
+
+    async def on_release_logged(self, command: ReleaseLogged) -> ReplyBody:
+        """The public log holds what a release committed to: carry it out."""
+        await self._fulfilling.go_on_as_logged(command)
+        return Accepted()
+
+    def words_of(self, checked: Judged) -> tuple[str, ...]:
+        """Return the six words that the other side shows too, where it is to be compared.
+
+        Slow the first time (many rounds of a hash), remembered then.
+        """
+        match checked.terms:
+            case AddOwner() as terms:
+                return newcomer_words(newcomer_code(terms))
+            case EnrolBrowser() as terms:
+                return browser_words(self._keys.device, terms.browser)
+            case _:
+                return ()
+
+    def waiting(self) -> list[Asked]:
+        """Return what waits and would still be right, oldest first."""
+        facts = self._gathering.facts()
+        asked = []
+        for statement in self._store.waiting(self._clock.wall_ms()):
+            checked = judge(UnverifiedStatement(statement.statement.encode()), facts)
+            if not isinstance(checked, Refusal):
+                asked.append(Asked(statement=statement, checked=checked))
+        return asked
+
+    async def confirm(
+        self, digest: str, way: Way = "door_page", approval: SignedStatement | None = None
+    ) -> Refusal | None:
+        """The owner said yes: check everything again, then carry it out, or log it first."""
+        return await self._fulfilling.confirm(digest, way, approval)
+
+    def refuse(self, digest: str) -> bool:
+        """The owner said no."""
+        return self._store.move_statement(digest, from_state="waiting", to="refused")
+
+    async def end_what_is_over(self) -> None:
+        """Now and then: refuse, and say so, what was confirmed and can't be done in its time."""
+        await self._fulfilling.end_what_is_over()
+
+    async def resume(self) -> None:
+        """After a start: finish what was begun or confirmed."""
+        await self._fulfilling.resume()
+
+    # --- what waits, and what doesn't ---
+
+    async def _let_wait(self, checked: Grant | Decision) -> None:
+        await asyncio.to_thread(self.words_of, checked)  # remembered: the page computes nothing
+        now_ms = self._clock.wall_ms()
+        waiting = WaitingStatement(
+            digest=checked.digest,
+            kind=kind_of(checked.terms),
+            statement=checked.signed,
+            received_ms=now_ms,
+            expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
+            state="waiting",
+        )
+        with self._promises.gather() as told:
+            await self._answers.confirmation_wanted(checked.digest, checked.signed)
+        if await asyncio.to_thread(lambda: self._store.add_waiting(waiting, promises=told)):
+            log.info("a statement waits for its owner")
+            await self._promises.keep()
+
+    async def _do_at_once(self, checked: Decision) -> None:
+        """Carry out what needs no confirmation.
+
+        If it can't be, the owner's word still counts when it comes again.
+        """
+        if isinstance(checked.terms, Confirm | Knock):
+            refusal = await self._fulfilling.check(checked)
+        else:
+            refusal = await self._fulfilling.begin(checked)
+        if refusal is not None:
+            await self._answers.refused(checked.signed.encode(), refusal)
+            return
+        if isinstance(checked.terms, Confirm):
+            await self._take_approval(checked, checked.terms)
+            await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms())
+        elif isinstance(checked.terms, Knock):
+            await self._knock(checked, checked.terms)
+
+    async def _take_approval(self, checked: Decision, terms: Confirm) -> Refusal | None:
+        """An approver's key has the last word on a statement (R10b b)."""
+        if terms.answer == "yes":
+            return await self.confirm(terms.statement_digest, "approver", checked.signed)
+        digest = terms.statement_digest
+        with self._promises.gather() as told:
+            await self._answers.done(digest, "refused", checked.credential_id)
+        is_refused = await asyncio.to_thread(
+            lambda: self._store.move_statement(
+                digest, from_state="waiting", to="refused", promises=told
+            )
+        )
+        if not is_refused:
+            return Refusal(reason="not_waiting", detail="it doesn't wait any more")
+        await self._promises.keep()
+        return None
+
+    async def _knock(self, checked: Decision, terms: Knock) -> None:
+        """Let the doorbell say it and hear the press pattern (R10b c), once for each statement."""
+        if not await asyncio.to_thread(self._store.spend, checked.digest, self._clock.wall_ms()):
+            return
+        if self._open_knock is None:
+            refusal: Refusal | None = Refusal(
+                reason="not_confirmed", detail="this doorbell can't be knocked at"
+            )
+        else:
+            refusal = await self._open_knock(terms.statement_digest, terms.language)
+        if refusal is not None:
+            await self._answers.refused(checked.signed.encode(), refusal)
+        else:
+            await self._answers.done(checked.digest, "knock", checked.credential_id)
+
+    def _is_known(self, data: bytes) -> bool:
+        """Tell whether this very text was taken before: it waits, or is carried out."""
+        try:
+            signed = decode_canonical(SignedStatement, data)
+        except WireError:
+            return False
+        return self._store.is_known(sha256_hex(signed.statement.encode()))
+
+    def _judge(self, data: bytes) -> Judged | Refusal:
+        return judge(UnverifiedStatement(data), self._gathering.facts())
+
+
+def newcomer_code(terms: AddOwner) -> PairingCode:
+    """Return the newcomer's keys as a code, for the six words over them."""
+    return PairingCode(pairing_id=terms.pairing_id, owner=terms.owner)

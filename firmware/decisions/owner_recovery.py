@@ -1,0 +1,242 @@
+"""All passkeys are lost: the printed recovery code lets its owner in again, at the service button.
+
+    service button ─► code before the camera ─► words compared ─► recovery code ─► owner
+
+The new passkey becomes an owner beside those that there are; clips and settings stay. Every owner
+is told, and the public log gets a salted commitment, so that nobody comes in unseen. The code is
+spent. Order: begun (one commit spends the code, and keeps all that the rest needs), door number,
+owner, finished (one commit promises what is to be told), told. After a crash before the first of
+these nothing has happened; after it, the next start goes on where it was. An owner who can't be
+stored, for want of room or by a bad card, gives the code back.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from typing import Literal
+
+from firmware.consent.facts import Refusal
+from firmware.decisions.admission import Admitting
+from firmware.decisions.settings import Deciding
+from firmware.enrolment.attempts import Tries
+from firmware.enrolment.door_number import DoorFile, DoorNumber, hashed
+from firmware.enrolment.pairing import Pairing
+from firmware.errors import DoorwardError, RecoveryLocked, RecoveryWrong, VaultError
+from firmware.notes.sealed_notes import Notes
+from firmware.outbox.deferred_events import Promises
+from firmware.protocol.custody import KeyChangeRecord, new_salt
+from firmware.protocol.decisions import RecoveryKeys
+from firmware.protocol.encoding import (
+    MAX_MQTT_BYTES,
+    Digest,
+    Document,
+    WallTimeMs,
+    WireError,
+    decode,
+    sha256_hex,
+    unb64u,
+)
+from firmware.protocol.events import KeyChangeCommitted, Paired
+from firmware.protocol.grants import OwnerKeys
+from firmware.protocol.notes import RecoveryUsed
+from firmware.protocol.pairing import PairingCode
+from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, check_recovery_use
+from firmware.store.household import HouseholdStore
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Begun(Document, frozen=True, kw_only=True):
+    """All that is needed to let somebody in whose recovery code was right."""
+
+    v: Literal[1] = 1
+    owner: OwnerKeys
+    paired: Paired
+    door: DoorFile
+    keys: RecoveryKeys
+    """What counted till then, to be given back if they can't be let in."""
+    record: KeyChangeRecord
+    use_digest: Digest
+    at_ms: WallTimeMs
+
+
+class Recovering:
+    """Recovery at one doorbell."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        pairing: Pairing,
+        tries: Tries,
+        door_number: DoorNumber,
+        admitting: Admitting,
+        deciding: Deciding,
+        household: HouseholdStore,
+        notes: Notes,
+        clock: Clock,
+        promises: Promises,
+        seal_clips_to: Callable[[bytes | None], None],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """`seal_clips_to` takes the recovery key to which clips are sealed from now on."""
+        self._device = device
+        self._pairing = pairing
+        self._tries = tries
+        self._door_number = door_number
+        self._admitting = admitting
+        self._deciding = deciding
+        self._household = household
+        self._notes = notes
+        self._clock = clock
+        self._promises = promises
+        self._seal_clips_to = seal_clips_to
+        self._random_bytes = random_bytes
+        self._keys: RecoveryKeys | None = None
+        self._one_at_a_time = asyncio.Lock()
+        pairing.recover_if(lambda: self.may_recover)
+
+    async def start(self) -> None:
+        """Take up the recovery key that the card knows."""
+        self.on_keys(await asyncio.to_thread(self._household.recovery))
+
+    def on_keys(self, keys: RecoveryKeys | None) -> None:
+        """This recovery key counts from now on, and clips are sealed to it; None: none."""
+        self._keys = keys
+        try:
+            self._seal_clips_to(None if keys is None else unb64u(keys.sealing_key))
+        except (VaultError, WireError) as error:
+            log.error("clips can't be sealed to the owners' recovery key: %s", error)
+
+    @property
+    def may_recover(self) -> bool:
+        """Tell whether a recovery key counts here."""
+        return self._keys is not None
+
+    def wanted(self) -> RecoveryUse | None:
+        """Return what the recovery key must sign now; None: nobody is recovering."""
+        now_ms = self._clock.monotonic_ns() // 1_000_000
+        code = self._pairing.code(now_ms)
+        if code is None or not self._pairing.view(now_ms).is_recovery:
+            return None
+        return RecoveryUse(device=self._device, code_digest=code.digest())
+
+    async def recover(self, signed: SignedRecoveryUse, door_number: str) -> str | None:
+        """Let the person of the pairing in; None: done, else why it can't be.
+
+        Raises RecoveryWrong, RecoveryLocked, DoorNumberInvalid.
+        """
+        async with self._one_at_a_time:
+            code, keys = await asyncio.to_thread(self._check, signed)
+            door = await asyncio.to_thread(hashed, door_number)
+            now_ms = self._clock.monotonic_ns() // 1_000_000
+            confirmed = self._pairing.confirm(now_ms, recovered=code)
+            if confirmed is None:
+                return "The ten minutes are over. Begin again."
+            begun = Begun(
+                owner=confirmed.owner,
+                paired=confirmed.event,
+                door=door,
+                keys=keys,
+                record=self._record_of(confirmed.owner),
+                use_digest=sha256_hex(signed.use.encode()),
+                at_ms=self._clock.wall_ms(),
+            )
+            self.on_keys(None)  # at once, whatever the card does
+            refusal = await self._begin(begun) or await self._let_in(begun)
+            if refusal is not None:
+                self._pairing.undo(is_recovery=True)
+                return refusal.detail
+            return None
+
+    async def resume(self) -> None:
+        """After a start: go on with what was begun."""
+        async with self._one_at_a_time:
+            try:
+                data = await asyncio.to_thread(self._household.begun_recovery)
+                if data is not None:
+                    await self._let_in(decode(Begun, data, max_bytes=MAX_MQTT_BYTES))
+            except (
+                DoorwardError,
+                OSError,
+                WireError,
+            ):  # it mustn't keep the doorbell from starting
+                log.exception("a recovery that was begun can't go on")
+
+    def _check(self, signed: SignedRecoveryUse) -> tuple[PairingCode, RecoveryKeys]:
+        """Return the pairing code that the key that counts signed, and that key.
+
+        A try is counted before that.
+        """
+        wait_s = self._tries.wait_s()
+        if wait_s:
+            raise RecoveryLocked(wait_s)
+        self._tries.begin()
+        keys, code = self._keys, self._pairing.code(self._clock.monotonic_ns() // 1_000_000)
+        try:
+            if keys is None or code is None:
+                raise WireError("nobody is recovering")
+            check_recovery_use(signed, keys, device=self._device, code=code)
+        except WireError as error:
+            log.warning("a recovery code was refused: %s", error)
+            wait_s = self._tries.wait_s()
+            raise (RecoveryLocked(wait_s) if wait_s else RecoveryWrong(self._tries.left)) from error
+        self._tries.succeed()
+        return code, keys
+
+    def _record_of(self, owner: OwnerKeys) -> KeyChangeRecord:
+        return KeyChangeRecord(
+            device=self._device,
+            credential_id=owner.passkey.credential_id,
+            changed_ms=self._clock.wall_ms(),
+            salt=new_salt(self._random_bytes(32)),
+        )
+
+    async def _begin(self, begun: Begun) -> Refusal | None:
+        try:
+            await asyncio.to_thread(self._household.begin_recovery, begun.record, begun.encode())
+        except OSError as error:
+            log.exception("a recovery could not be begun")
+            self.on_keys(begun.keys)
+            return Refusal(reason="card", detail=f"the memory card doesn't take it: {error}")
+        return None
+
+    async def _let_in(self, begun: Begun) -> Refusal | None:
+        """Do what was begun; all of it may have been done before."""
+        refusal = await self._store(begun)
+        if refusal is not None:
+            await self._give_back(begun)
+            return refusal
+        with self._promises.gather() as told:
+            await self._promises.tell(begun.paired)
+            await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
+            await self._tell_owners(begun)
+        await asyncio.to_thread(self._household.finish_recovery, told)
+        await self._promises.keep()
+        return None
+
+    async def _store(self, begun: Begun) -> Refusal | None:
+        try:
+            # Before the owner: whoever could pair has set it.
+            await asyncio.to_thread(self._door_number.put, begun.door)
+        except OSError as error:
+            log.exception("a door number could not be stored")
+            return Refusal(reason="card", detail=f"the door number could not be stored: {error}")
+        return await self._admitting.add_owner(begun.owner)
+
+    async def _give_back(self, begun: Begun) -> None:
+        """Let the recovery key count again; what the card doesn't take is tried again later."""
+        try:
+            await asyncio.to_thread(self._household.undo_recovery, begun.record, begun.keys)
+        except OSError:
+            log.exception("a recovery that failed could not be undone")
+            return
+        self.on_keys(await asyncio.to_thread(self._household.recovery))
+
+    async def _tell_owners(self, begun: Begun) -> None:
+        owner, credential_id = begun.owner, begun.owner.passkey.credential_id
+        await self._notes.to_all(RecoveryUsed(name=owner.name, at_ms=begun.at_ms))
+        await self._admitting.tell_browsers(credential_id)
+        await self._deciding.tell_what_counts(begun.use_digest, owner.browser, credential_id)

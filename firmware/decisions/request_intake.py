@@ -1,0 +1,178 @@
+"""Published requests, as this doorbell reads them in the register: which to tell, and to whom.
+
+Nobody sends a request to a doorbell and nothing is answered: at each slot the desk looks what the
+register holds for its own cell, and what of that each browser of the owners wasn't told yet. It is
+told once, in the slot's note that there is anyway; at most once more, if the owners want a reminder
+(R7). Whether an owner hears of it changes nothing that anybody else can see: see slots.py.
+
+A telling counts once the slot that held it is in the public log. Until then it is told again, with
+the same digest, by which the owner's app knows it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from firmware.consent.request_rules import RequestRefused, check_request
+from firmware.enrolment.browsers import BrowserStore
+from firmware.protocol.encoding import as_line
+from firmware.protocol.notes import MatchedRequest, RequestsMatched
+from firmware.protocol.register.entries import Agreement
+from firmware.protocol.register.facts import RegisterFacts, RequestFact
+from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
+from firmware.store.household import HouseholdStore
+from firmware.store.slots import SlotStore, ToldRequest
+from firmware.store.statements import FactsStore
+from firmware.system.clock import Clock
+
+REQUESTS_A_NOTE = 2
+TOLD_FOR_MS = 2 * (MAX_LIFE_MS + MAX_SKEW_MS)
+"""How long it is remembered who was told: as long as a request and its renewal can stand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """A request that concerns this doorbell now."""
+
+    digest: str
+    fact: RequestFact
+    agreement: Agreement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tellings:
+    """What the notes of one slot say: by browser, and the same for the store."""
+
+    bodies: Mapping[str, RequestsMatched]
+    told: tuple[ToldRequest, ...]
+
+
+class RequestDesk:
+    """One doorbell's desk for published requests. Its methods read the card: not on the loop."""
+
+    def __init__(
+        self,
+        *,
+        cell: str,
+        is_opted_in: bool,
+        clock: Clock,
+        register: Callable[[], RegisterFacts],
+        browsers: BrowserStore,
+        household: HouseholdStore,
+        statements: FactsStore,
+        slots: SlotStore,
+    ) -> None:
+        """`is_opted_in` is the doorbell's own file's, until the owners' settings say it."""
+        self._cell = cell
+        self._is_opted_in = is_opted_in
+        self._clock = clock
+        self._register = register
+        self._browsers = browsers
+        self._household = household
+        self._statements = statements
+        self._slots = slots
+
+    @property
+    def is_opted_in(self) -> bool:
+        """Whether requests may be told here: as the owners' settings say, else the own file."""
+        settings = self._household.settings()
+        return self._is_opted_in if settings is None else settings.is_opted_in
+
+    def matched(self) -> list[Matched]:
+        """Return the requests that concern this doorbell now, emergencies first, then the oldest.
+
+        Each is checked anew: one that was withdrawn, has expired, or whose agency may ask no more,
+        is none. Of a request and its renewal only the renewal is here.
+        """
+        if not self.is_opted_in or not self._cell or not self._clock.is_trusted():
+            return []
+        facts = self._register()
+        refused = self._household.refused_agencies()
+        now_ms = self._clock.wall_ms()
+        found = {}
+        for digest, fact in facts.requests.items():
+            if self._cell not in fact.request.cells:
+                continue  # most are about other places: spare their signatures
+            try:
+                checked, agreement = check_request(
+                    digest, facts, now_ms=now_ms, cell=self._cell, refused=refused
+                )
+            except RequestRefused:
+                continue
+            found[digest] = Matched(digest=digest, fact=checked, agreement=agreement)
+        current = [one for one in found.values() if one.fact.renewed_by not in found]
+        return sorted(current, key=_urgency)
+
+    def tellings(self, browser_ids: Iterable[str]) -> Tellings:
+        """Return what each of these browsers has to be told now, at most two requests each."""
+        matched = self.matched()
+        told = self._slots.told()
+        answered = self._household.declined() | self._statements.granted_requests()
+        settings = self._household.settings()
+        has_reminder = settings is not None and settings.has_reminder
+        bodies, kept = {}, []
+        for browser in browser_ids:
+            due = [
+                (one, news)
+                for one in matched
+                if (news := self._news(one, browser, told, answered, has_reminder)) is not None
+            ][:REQUESTS_A_NOTE]
+            if due:
+                bodies[browser] = RequestsMatched(
+                    requests=[self._words(one, news) for one, news in due]
+                )
+                kept += [
+                    ToldRequest(digest=one.digest, browser=browser, is_reminder=is_reminder)
+                    for one, is_reminder in due
+                ]
+        return Tellings(bodies=bodies, told=tuple(kept))
+
+    def forget_old(self) -> None:
+        """Forget who was told of requests that are over for certain."""
+        self._slots.forget_told_before(self._clock.wall_ms() - TOLD_FOR_MS)
+
+    def _news(
+        self,
+        one: Matched,
+        browser: str,
+        told: Mapping[tuple[str, str, bool], int],
+        answered: frozenset[str],
+        has_reminder: bool,
+    ) -> bool | None:
+        """Tell whether a browser is to hear of it: False as new, True as a reminder, None not.
+
+        A renewal asks for the same again: whoever heard of the first hears of it only as the one
+        reminder, and nobody who has answered hears of it at all.
+        """
+        digests = [one.digest]
+        renewed = one.fact.request.renewed_id
+        if renewed is not None:
+            digests += [
+                digest
+                for digest, fact in self._register().requests.items()
+                if fact.request.id == renewed
+            ]
+        if any(digest in answered for digest in digests):
+            return None
+        first_told = [
+            told[digest, browser, False] for digest in digests if (digest, browser, False) in told
+        ]
+        if not first_told:
+            return False
+        was_reminded = any((digest, browser, True) in told for digest in digests)
+        half_ms = (min(first_told) + one.fact.request.expires_ms) // 2
+        is_due = renewed is not None or self._clock.wall_ms() >= half_ms
+        return True if has_reminder and is_due and not was_reminded else None
+
+    def _words(self, one: Matched, is_reminder: bool) -> MatchedRequest:
+        return MatchedRequest(
+            request_id=one.fact.request.id,
+            request_digest=one.digest,
+            agency_name=as_line(one.agreement.name, otherwise=one.agreement.agency),
+            is_emergency=one.fact.request.is_emergency,
+            is_reminder=is_reminder,
+            is_example=self._register().is_example,
+        )
+
+
+def _urgency(one: Matched) -> tuple[bool, int, str]:
+    return (not one.fact.request.is_emergency, one.fact.request.created_ms, one.digest)

@@ -1,0 +1,295 @@
+"""Carries out what owners decide besides releases, once consent has decided twice.
+
+Its only way in is a `Decided`. After each decision about the police, the recordings or the settings
+every browser of every owner gets exactly one note of one size, whatever was decided: a relay that
+counts notes learns nothing by it. Only who comes and goes, people and browsers, is told as needed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from firmware.consent.facts import Decided, Refusal
+from firmware.decisions.admission import Admitting
+from firmware.decisions.holds import Holding
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import DoorwardError
+from firmware.notes.sealed_notes import Notes
+from firmware.protocol import notes as words
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.decisions import (
+    AddApprover,
+    ChangeSettings,
+    Decline,
+    EndApprover,
+    EndBrowser,
+    EnrolBrowser,
+    Hold,
+    OwnerSettings,
+    RecoveryKeys,
+    RefuseAgency,
+    RemoveOwner,
+    Revoke,
+    SetRecovery,
+    Unhold,
+)
+from firmware.protocol.events import EventBody, OwnerGone, Paired
+from firmware.protocol.grants import AddOwner, Terms
+from firmware.store.household import Approver, HeldTime, HouseholdStore
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+TakeBack = Callable[[str], Awaitable[None]]
+"""Stops, discards or asks back what a grant, by its digest, has released."""
+
+
+class Deciding:
+    """What one doorbell's owners decide, made so."""
+
+    def __init__(
+        self,
+        *,
+        admitting: Admitting,
+        owners: OwnerStore,
+        household: HouseholdStore,
+        holding: Holding,
+        notes: Notes,
+        clock: Clock,
+        tell: Callable[[EventBody], Awaitable[object]],
+        take_back: TakeBack,
+        on_settings: Callable[[OwnerSettings], Awaitable[None]],
+        on_recovery: Callable[[RecoveryKeys | None], None] = lambda _: None,
+    ) -> None:
+        self._admitting = admitting
+        self._owners = owners
+        self._household = household
+        self._holding = holding
+        self._notes = notes
+        self._clock = clock
+        self._tell = tell
+        self._take_back = take_back
+        self._on_settings = on_settings
+        self._on_recovery = on_recovery
+
+    async def carry_out(self, decided: Decided) -> Refusal | None:
+        """Make it so, durably, then tell the owners; a refusal says what the card didn't take."""
+        decision = decided.decision
+        try:
+            return await self._carry_out(decision.digest, decision.terms, decision.credential_id)
+        except (DoorwardError, OSError) as error:
+            log.exception("an owner's decision could not be carried out")
+            return Refusal(reason="card", detail=f"the memory card doesn't take it: {error}")
+
+    async def _carry_out(self, digest: str, terms: Terms, credential_id: str) -> Refusal | None:
+        household, now_ms = self._household, self._clock.wall_ms()
+        match terms:
+            case AddOwner():
+                refusal = await self._admitting.add_owner(terms.owner)
+                if refusal is not None:
+                    return refusal
+            case RemoveOwner():
+                await self._remove_owner(terms, credential_id)
+            case EnrolBrowser():
+                return await self._enrol_browser(digest, terms.browser, credential_id)
+            case EndBrowser():
+                return await self._admitting.end_browser(terms.browser, credential_id)
+            case Hold() | Unhold():
+                await asyncio.to_thread(self._hold, digest, terms)
+            case ChangeSettings():
+                await asyncio.to_thread(household.set_settings, terms.settings)
+            case RefuseAgency(agency=agency, is_refused=is_refused):
+                await asyncio.to_thread(
+                    lambda: household.refuse_agency(agency, is_refused=is_refused)
+                )
+            case Revoke():
+                return await self._revoke(digest, terms)
+            case Decline():
+                await asyncio.to_thread(household.decline, terms.request_digest, now_ms)
+            case SetRecovery():
+                await asyncio.to_thread(household.set_recovery, terms.keys)
+            case AddApprover() | EndApprover():
+                await self._change_approvers(terms, credential_id)
+            case _:
+                return Refusal(reason="form", detail="this is decided elsewhere")
+        await self.round_off(digest, terms)
+        return None
+
+    async def round_off(self, digest: str, terms: Terms) -> None:
+        """Do what follows from a decision that is on the card, and tell of it; as often as need be.
+
+        Who or what is gone can't be told of here any more: see `foretell`.
+        """
+        match terms:
+            case AddOwner():
+                await self.tell_added(terms)
+                credential_id = terms.owner.passkey.credential_id
+                await self.tell_what_counts(digest, terms.owner.browser, credential_id)
+            case Hold() | Unhold():
+                await asyncio.to_thread(self._holding.apply)
+                await self._notes.to_all(await self._holds_now(digest))
+            case ChangeSettings():
+                await self._on_settings(terms.settings)
+                await self._notes.to_all(await self._settings_now(digest))
+            case RefuseAgency():
+                await self._notes.to_all(await self._settings_now(digest))
+            case Revoke():
+                await self._take_back(terms.grant_digest)
+                await self.tell_taken_back(digest)
+            case Decline():
+                await self._tell_done(digest, "decline")
+            case SetRecovery():
+                self._on_recovery(terms.keys)
+                await self._tell_done(digest, "recovery")
+            case AddApprover() | EndApprover():
+                await self._tell_done(digest, "approver")
+            case _:
+                pass
+
+    async def foretell(self, terms: Terms, credential_id: str) -> None:
+        """Tell as if it were so what can't be told once it is: who goes, and a browser's end.
+
+        For `Promises.gather`, before it is carried out: told only if a crash comes in between.
+        """
+        by = self._owners.find(credential_id)
+        match terms:
+            case RemoveOwner():
+                gone = self._owners.find(terms.credential_id)
+                if gone is not None and by is not None:
+                    await self._tell_gone(terms)
+                    note = words.OwnerRemoved(name=gone.name, by_name=by.name)
+                    await self._notes.to_all(note, but=terms.credential_id)
+            case EndBrowser():
+                await self._admitting.tell_ended(terms.browser, credential_id)
+            case _:
+                pass
+
+    def is_done(self, digest: str, terms: Terms) -> bool:
+        """Tell whether it is so already, of what can't be decided twice. Reads the card."""
+        household = self._household
+        match terms:
+            case AddOwner():
+                known = self._owners.find(terms.owner.passkey.credential_id)
+                return known == terms.owner.owner
+            case RemoveOwner():
+                return self._owners.find(terms.credential_id) is None
+            case EndBrowser():
+                return not self._admitting.may_watch(terms.browser)
+            case ChangeSettings():
+                return household.settings() == terms.settings
+            case AddApprover():
+                approver = household.approvers().get(terms.key.credential_id)
+                return approver is not None and approver.key == terms.key
+            case EndApprover():
+                return terms.credential_id not in household.approvers()
+            case Hold():
+                return any(hold.digest == digest for hold in household.holds())
+            case Unhold():
+                return all(hold.digest != terms.hold_digest for hold in household.holds())
+            case Revoke():
+                return terms.grant_digest in household.revoked()
+            case _:
+                return False
+
+    async def tell_added(self, terms: AddOwner) -> None:
+        """Say that a new owner is here; their own browsers hear which may watch."""
+        credential_id = terms.owner.passkey.credential_id
+        await self._tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
+        await self._admitting.tell_browsers(credential_id)
+
+    async def tell_taken_back(self, digest: str) -> None:
+        """Say that a grant is taken back, by the digest of the statement that does so."""
+        await self._tell_done(digest, "revoke")
+
+    async def _enrol_browser(
+        self, digest: str, browser: BrowserKeys, credential_id: str
+    ) -> Refusal | None:
+        refusal = await self._admitting.enrol_browser(browser, credential_id)
+        if refusal is None:
+            await self.tell_what_counts(digest, browser, credential_id)
+        return refusal
+
+    async def tell_what_counts(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
+        """Tell a browser that is new what was decided before it: it couldn't change it else."""
+        owner = self._owners.find(credential_id)
+        if owner is not None:
+            await self._notes.to_browser(owner, browser, await self._settings_now(digest))
+            await self._notes.to_browser(owner, browser, await self._holds_now(digest))
+
+    async def _remove_owner(self, terms: RemoveOwner, credential_id: str) -> None:
+        gone = self._owners.find(terms.credential_id)
+        by = self._owners.find(credential_id)
+        # The approvers first: a key of theirs must not wake up if they are ever an owner again.
+        await asyncio.to_thread(self._household.end_approvers_of, terms.credential_id)
+        await self._admitting.remove_owner(terms.credential_id)
+        await self._tell_gone(terms)
+        if gone is not None and by is not None:
+            await self._notes.to_all(words.OwnerRemoved(name=gone.name, by_name=by.name))
+
+    async def _tell_gone(self, terms: RemoveOwner) -> None:
+        """Let the relay carry nothing more between them and us."""
+        try:
+            await self._tell(OwnerGone(credential_id=terms.credential_id))
+        except (DoorwardError, OSError):  # who was sent away goes, whoever hears of it
+            log.exception("the relay isn't told that an owner is gone")
+
+    async def _revoke(self, digest: str, terms: Revoke) -> Refusal | None:
+        """Take a grant back; a card that doesn't keep that lets nothing go on being sent."""
+        now_ms = self._clock.wall_ms()
+        try:
+            await asyncio.to_thread(self._household.revoke, terms.grant_digest, now_ms)
+        except OSError:
+            log.exception("that a grant is taken back could not be stored")
+        else:
+            await self.round_off(digest, terms)
+            return None
+        try:
+            await self._take_back(terms.grant_digest)
+        except (DoorwardError, OSError):
+            log.exception("what was taken back could not be deleted")
+        detail = "it is taken back until the next start, as the memory card doesn't keep that"
+        return Refusal(reason="card_until_restart", detail=f"{detail}: take it back again later")
+
+    def _hold(self, digest: str, terms: Hold | Unhold) -> None:
+        if isinstance(terms, Unhold):
+            self._household.end_hold(terms.hold_digest)
+            return
+        hold = HeldTime(
+            digest=digest,
+            from_ms=terms.from_ms,
+            to_ms=terms.to_ms,
+            until_ms=self._holding.until_ms(),
+        )
+        self._household.add_hold(hold)
+
+    async def _holds_now(self, digest: str) -> words.HoldsNow:
+        holds = await asyncio.to_thread(self._household.holds)
+        return words.HoldsNow(
+            statement_digest=digest,
+            holds=[
+                words.HeldTime(
+                    hold_digest=one.digest,
+                    from_ms=one.from_ms,
+                    to_ms=one.to_ms,
+                    until_ms=one.until_ms,
+                )
+                for one in holds
+            ],
+        )
+
+    async def _settings_now(self, digest: str) -> words.SettingsNow:
+        settings = await asyncio.to_thread(self._household.settings)
+        refused = await asyncio.to_thread(self._household.refused_agencies)
+        return words.SettingsNow(
+            statement_digest=digest, settings=settings, refused=sorted(refused)
+        )
+
+    async def _change_approvers(self, terms: AddApprover | EndApprover, credential_id: str) -> None:
+        if isinstance(terms, AddApprover):
+            approver = Approver(credential_id=credential_id, name=terms.name, key=terms.key)
+            await asyncio.to_thread(self._household.add_approver, approver)
+        else:
+            await asyncio.to_thread(self._household.end_approver, terms.credential_id)
+
+    async def _tell_done(self, digest: str, kind: str) -> None:
+        await self._notes.to_all(words.StatementDone(statement_digest=digest, kind=kind))

@@ -1,0 +1,222 @@
+"""Sends sealed packages when the relay hands out tickets, and says when they are in the bucket.
+
+One upload a package at a time, in the background: a ticket is answered at once. A ticket that
+doesn't lead to the bucket is refused by outbox/upload; a failed upload is announced again, and
+the relay answers with a new ticket. A package is kept until the relay says that it has arrived
+whole: if the bucket loses it on the way, it is sent anew.
+
+Nothing is sent but what was released and stands: the card is asked with each ticket. A package that
+is taken back ends in memory first; what the card doesn't do at once is tried again now and then.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from typing import Literal
+
+from firmware.decisions.package_sealer import package_id_of
+from firmware.errors import DoorwardError, TicketRefused, UploadError
+from firmware.outbox.outgoing import Outgoing
+from firmware.outbox.uploader import Uploader
+from firmware.protocol.commands import (
+    Accepted,
+    PackageArrived,
+    Refused,
+    ReplyBody,
+    UploadTicket,
+)
+from firmware.protocol.events import (
+    Event,
+    EventBody,
+    PackageReady,
+    PackageUploaded,
+    PackageWithdrawn,
+)
+from firmware.store.household import HouseholdStore
+from firmware.store.statements import FactsStore
+
+RETRY_S = 20.0
+NOT_HERE = "this doorbell has no such package"
+
+Standing = Literal["unfinished", "released", "taken_back"]
+"""Of a package: only one that was released may leave. Unfinished is also what nobody knows."""
+
+log = logging.getLogger(__name__)
+
+
+class Uploads:
+    """The uploads of one doorbell."""
+
+    def __init__(
+        self,
+        *,
+        uploader: Uploader,
+        outgoing: Outgoing,
+        tell: Callable[[EventBody], Awaitable[object]],
+        standing: Callable[[str], Standing],
+        retry_s: float = RETRY_S,
+    ) -> None:
+        """Send what `standing`, which reads the card, says was released."""
+        self._uploader = uploader
+        self._outgoing = outgoing
+        self._tell = tell
+        self._retry_s = retry_s
+        self._standing = standing
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._ended: set[str] = set()
+        """Nothing of these is sent until a restart, whatever the card says."""
+        self._pending: list[PackageReady | PackageUploaded] | None = None
+        """What the outbox held of packages at the start; None: before that."""
+        self._left: set[str] | None = None
+        """The packages that are to be told of still, or deleted; None: not listed yet."""
+        self._one_at_a_time = asyncio.Lock()
+
+    async def on_ticket(self, ticket: UploadTicket) -> ReplyBody:
+        """Begin the upload unless it is under way; refuse what isn't here, or may not leave."""
+        if ticket.package_id in self._running:
+            return Accepted()
+        try:
+            await asyncio.to_thread(self._check, ticket.package_id)
+            if ticket.package_id in self._ended:  # perhaps while the card was asked
+                raise TicketRefused(ticket.package_id, NOT_HERE)
+        except UploadError as error:
+            return Refused(reason="unknown_package", detail=str(error)[:200])
+        if ticket.package_id in self._running:
+            return Accepted()
+        task = asyncio.create_task(self._upload(ticket), name=f"upload {ticket.package_id}")
+        self._running[ticket.package_id] = task
+        task.add_done_callback(lambda _: self._running.pop(ticket.package_id, None))
+        return Accepted()
+
+    def end(self, package_id: str) -> None:
+        """Send nothing more of a package, also of the parts under way: at once, in memory."""
+        self._ended.add(package_id)
+        running = self._running.get(package_id)
+        if running is not None:
+            running.cancel()
+
+    async def stop(self, package_id: str) -> None:
+        """Send nothing more of a package, and delete it; OSError if the card doesn't do so yet."""
+        self.end(package_id)
+        running = self._running.get(package_id)
+        if running is not None:
+            await asyncio.wait([running])
+        try:
+            await asyncio.to_thread(self._outgoing.discard, package_id)
+        except OSError:
+            self._later(package_id)
+            raise
+
+    async def resume(self, pending: Collection[Event]) -> None:
+        """After a start: announce what isn't uploaded; say again what is but wasn't told.
+
+        What was taken back and is here still is withdrawn and deleted. What fails is for `go_on`.
+        """
+        bodies = [event.body for event in pending]
+        self._pending = [b for b in bodies if isinstance(b, PackageReady | PackageUploaded)]
+        self._left = None
+        await self.go_on()
+
+    async def go_on(self) -> None:
+        """Now and then: what is left of a start, or still to be deleted."""
+        if self._pending is None:
+            return
+        async with self._one_at_a_time:
+            try:
+                if self._left is None:
+                    self._left = set(await asyncio.to_thread(self._outgoing.here))
+            except OSError:
+                log.exception("the memory card doesn't tell which packages there are")
+                return
+            for package_id in sorted(self._left):
+                self._left.discard(package_id)
+                try:
+                    await self._take_up(package_id)
+                except (DoorwardError, OSError):  # it mustn't keep the doorbell from starting
+                    log.exception("package %s is taken up later", package_id)
+                    self._later(package_id)
+                else:
+                    self._pending = [b for b in self._pending if b.package_id != package_id]
+
+    async def on_arrived(self, arrived: PackageArrived) -> ReplyBody:
+        """The package is whole at the relay's: delete it here.
+
+        One that isn't released yet can't be there, and would be sealed again: to other bytes.
+        """
+        if arrived.package_id in self._running:
+            return Accepted()
+        if await asyncio.to_thread(self._standing, arrived.package_id) == "unfinished":
+            return Refused(reason="unknown_package", detail=NOT_HERE)
+        await asyncio.to_thread(self._outgoing.discard, arrived.package_id)
+        return Accepted()
+
+    def _check(self, package_id: str) -> None:
+        """Raise UploadError unless the package is here and was released. Reads the card."""
+        if self._standing(package_id) != "released":
+            raise TicketRefused(package_id, NOT_HERE)
+        self._outgoing.announced(package_id)
+
+    def _later(self, package_id: str) -> None:
+        """Let `go_on` look at it; before the start it looks at all."""
+        if self._left is not None:
+            self._left.add(package_id)
+
+    async def _take_up(self, package_id: str) -> None:
+        """Tell of a package what isn't told yet; delete what was taken back, however far it came.
+
+        One that isn't released yet is not for here.
+        """
+        standing = await asyncio.to_thread(self._standing, package_id)
+        if standing == "taken_back" and package_id not in self._ended:
+            await self._tell(PackageWithdrawn(package_id=package_id))
+        if standing == "taken_back" or package_id in self._ended:
+            await self.stop(package_id)
+        elif standing == "released":
+            is_uploaded = await asyncio.to_thread(self._outgoing.is_uploaded, package_id)
+            kind = PackageUploaded if is_uploaded else PackageReady
+            waits = [one.package_id for one in self._pending or () if isinstance(one, kind)]
+            if package_id not in waits:
+                await (self._say_sent if is_uploaded else self._announce)(package_id)
+
+    async def _say_sent(self, package_id: str) -> None:
+        parts = await asyncio.to_thread(self._outgoing.uploaded_parts, package_id)
+        await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+
+    async def _announce(self, package_id: str) -> None:
+        try:
+            ready = await asyncio.to_thread(self._outgoing.announced, package_id)
+        except UploadError as error:  # it was taken back meanwhile, or can't be read
+            log.warning("package %s can't be sent: %s", package_id, error)
+            return
+        if package_id not in self._ended:  # perhaps while the card was asked
+            await self._tell(ready)
+
+    async def _upload(self, ticket: UploadTicket) -> None:
+        package_id = ticket.package_id
+        try:
+            parts = await self._uploader.upload(ticket)
+        except (DoorwardError, OSError) as error:
+            log.warning("package %s isn't in the bucket yet: %s", package_id, error)
+            await asyncio.sleep(self._retry_s)
+            parts = None
+        try:
+            if parts is None:
+                await self._announce(package_id)
+            else:
+                await self._tell(PackageUploaded(package_id=package_id, parts=parts))
+        except (DoorwardError, OSError):
+            log.exception("of package %s is told later", package_id)
+            self._later(package_id)
+
+
+def standing_by(statements: FactsStore, household: HouseholdStore) -> Callable[[str], Standing]:
+    """Return what tells a package's standing by what owners decided."""
+
+    def standing(package_id: str) -> Standing:
+        if package_id in map(package_id_of, household.revoked()):
+            return "taken_back"
+        if package_id in map(package_id_of, statements.released()):
+            return "released"
+        return "unfinished"
+
+    return standing

@@ -1,0 +1,74 @@
+"""Tries that are counted durably: so many wrong ones, then an hour's pause.
+
+A try is written down before it is judged, so that pulling the plug gives no further one. The hour
+is monotonic and begins again at a restart: neither a wrong wall clock nor a reboot shortens it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from firmware.errors import StoreError
+from firmware.protocol.encoding import Document, WireError, decode
+from firmware.system.durable_files import write_atomic
+
+MAX_TRIES = 5
+LOCK_S = 3600
+
+
+class TriesFile(Document, frozen=True, kw_only=True):
+    """The file's content."""
+
+    v: Literal[1] = 1
+    wrong_tries: Annotated[int, msgspec.Meta(ge=0, le=MAX_TRIES)]
+
+
+class Tries:
+    """One counter. Its methods write to the card: not on the loop."""
+
+    def __init__(self, path: Path, *, monotonic_s: Callable[[], float]) -> None:
+        self._path = path
+        self._monotonic_s = monotonic_s
+        self._wrong = self._load()
+        self._locked_until_s = monotonic_s() + LOCK_S if self._wrong >= MAX_TRIES else None
+
+    @property
+    def left(self) -> int:
+        """How many wrong tries are allowed before the pause."""
+        return MAX_TRIES - self._wrong
+
+    def wait_s(self) -> int:
+        """Return for how long no try counts; 0: now."""
+        if self._locked_until_s is None:
+            return 0
+        left_s = self._locked_until_s - self._monotonic_s()
+        if left_s > 0:
+            return max(1, int(left_s))
+        self.succeed()
+        return 0
+
+    def begin(self) -> None:
+        """Count one, before it is judged. The caller has looked at `wait_s`."""
+        self._save(min(self._wrong + 1, MAX_TRIES))
+        if self._wrong >= MAX_TRIES:
+            self._locked_until_s = self._monotonic_s() + LOCK_S
+
+    def succeed(self) -> None:
+        """It was right, or the pause is over: count from nothing."""
+        self._save(0)
+        self._locked_until_s = None
+
+    def _save(self, wrong: int) -> None:
+        if wrong != self._wrong:
+            write_atomic(self._path, TriesFile(wrong_tries=wrong).encode())
+            self._wrong = wrong
+
+    def _load(self) -> int:
+        try:
+            return decode(TriesFile, self._path.read_bytes()).wrong_tries
+        except FileNotFoundError:
+            return 0
+        except WireError as error:
+            raise StoreError(self._path, f"damaged ({error}); restore or reset") from error

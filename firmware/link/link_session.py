@@ -1,0 +1,200 @@
+"""The doorbell's standing connection to its broker: made again for ever, whatever happens.
+
+On each connect: subscribe, say online (retained), tell the outbox's events, take commands. No
+refusal is final: a revoked certificate and a sleeping auth service look alike from here. The
+will says offline when the connection breaks; before a clean end we say so ourselves.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from firmware.errors import DoorwardError
+from firmware.link.command_replies import CommandAnswers, CommandHandler
+from firmware.link.event_sender import EventSender, EventStore
+from firmware.link.mqtt import BrokerAddress, MqttConnection
+from firmware.link.rare_warning import RareWarning
+from firmware.protocol.commands import Command, Receipt
+from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, decode
+from firmware.protocol.events import Health, Status
+from firmware.protocol.topics import topic
+from firmware.system.backoff import Backoff
+from firmware.system.budget import Budget
+
+STEADY_AFTER_S = 10.0
+"""A connection that lasted this long makes the next wait short again."""
+MAX_COMMANDS_UNDER_WAY = 32
+COMMANDS_AT_ONCE = 200
+COMMANDS_PER_S = 20.0
+"""Several people who join at once need less; what each costs is signatures and reading the card, so
+a relay that sends more would take the time that pictures need. Receipts don't count."""
+LOOKED_AT_ONCE_BYTES = 4 * 1024 * 1024
+LOOKED_AT_BYTES_PER_S = 512 * 1024
+LOOKING_COSTS_BYTES = 1024
+"""Of all that comes, well-formed or not, before it is parsed: its size and as much for each. An
+outbox that empties itself needs a fifth; an event whose receipt is dropped is told again."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who connects."""
+
+    device: str
+    boot_id: str
+    version: str
+
+
+class LinkSession:
+    """Keeps one doorbell linked. `run` until cancelled; `is_online` for the door page."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        address: BrokerAddress,
+        store: EventStore,
+        handle: CommandHandler,
+        wall_ms: Callable[[], int],
+        source: random.Random,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        sender: EventSender | None = None,
+    ) -> None:
+        self._identity = identity
+        self._address = address
+        self._wall_ms = wall_ms
+        self._monotonic_s = monotonic_s
+        self._sender = sender or EventSender(store)
+        self._answers = CommandAnswers(handle, wall_ms=wall_ms)
+        self._backoff = Backoff(first_s=0.5, max_s=30, source=source)
+        self._connection: MqttConnection | None = None
+        self._health: Health | None = None
+        self._command_tasks: set[asyncio.Task[None]] = set()
+        self._looks = Budget(most=LOOKED_AT_ONCE_BYTES, per_s=LOOKED_AT_BYTES_PER_S)
+        self._takes = Budget(most=COMMANDS_AT_ONCE, per_s=COMMANDS_PER_S)
+        self._unread = RareWarning(log, "dropped %d messages unread so far: too many at once")
+        self._dropped = RareWarning(log, "dropped %d commands so far: too many at once")
+        self._malformed = RareWarning(log, "dropped a malformed command: %s (%d so far)")
+        self._not_ours = RareWarning(log, "dropped a command for another doorbell (%d so far)")
+
+    @property
+    def is_online(self) -> bool:
+        """Tell whether the broker has let us in and still does."""
+        return self._connection is not None
+
+    def set_health(self, health: Health) -> None:
+        """Say how the doorbell is: now, and with each later connect. Call it on the loop."""
+        self._health = health
+        if self._connection is not None:
+            self._connection.publish(self._topic("status"), self._status("online"), retain=True)
+
+    async def run(self) -> None:
+        """Connect, and again whenever the connection breaks; ends only by being cancelled."""
+        try:
+            while True:
+                began_s = self._monotonic_s()
+                try:
+                    await self._live_once()
+                except DoorwardError as error:
+                    log.warning("link down: %s", error)
+                if self._monotonic_s() - began_s >= STEADY_AFTER_S:
+                    self._backoff.reset()
+                await asyncio.sleep(self._backoff.next_s())
+        finally:
+            for task in self._command_tasks:
+                task.cancel()
+
+    async def _live_once(self) -> None:
+        connection = MqttConnection(
+            self._address,
+            client_id=self._identity.device,
+            will_topic=self._topic("status"),
+            will=self._status("offline"),
+        )
+        try:
+            await connection.open(self._topic("command"))
+            connection.publish(self._topic("status"), self._status("online"), retain=True)
+            self._connection = connection
+            log.info("link up")
+            await self._serve(connection)
+        finally:
+            self._connection = None
+            await connection.close(self._topic("status"), self._status("offline"))
+
+    async def _serve(self, connection: MqttConnection) -> None:
+        """Send and receive until the connection is gone."""
+
+        def publish_event(payload: bytes) -> None:
+            connection.publish(self._topic("event"), payload)
+
+        tasks = {
+            asyncio.create_task(self._sender.run(publish_event), name="events"),
+            asyncio.create_task(self._receive(connection), name="commands"),
+            asyncio.create_task(connection.wait_closed(), name="closed"),
+        }
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+        for task in done:
+            task.result()
+        log.warning("link down: the connection broke")
+
+    async def _receive(self, connection: MqttConnection) -> None:
+        while True:
+            payload = await connection.next_message()
+            now_s = self._monotonic_s()
+            if not self._looks.take(now_s, len(payload) + LOOKING_COSTS_BYTES):
+                self._unread.happened()
+                continue
+            command = self._parse(payload)
+            if command is None:
+                continue
+            if isinstance(command.body, Receipt):
+                await self._sender.take_receipt(command.body.event_ids)
+                continue
+            if len(self._command_tasks) >= MAX_COMMANDS_UNDER_WAY or not self._takes.take(now_s):
+                self._dropped.happened()
+                continue
+            name = f"command {type(command.body).__name__}"
+            task = asyncio.create_task(self._answer(command), name=name)
+            self._command_tasks.add(task)
+            task.add_done_callback(self._command_tasks.discard)
+
+    def _parse(self, payload: bytes) -> Command | None:
+        try:
+            command = decode(Command, payload, max_bytes=MAX_MQTT_BYTES)
+        except WireError as error:
+            self._malformed.happened(error)
+            return None
+        if command.device != self._identity.device:
+            self._not_ours.happened()
+            return None
+        return command
+
+    async def _answer(self, command: Command) -> None:
+        reply = await self._answers.answer(command)
+        if reply is None:
+            return
+        if self._connection is None:
+            log.info("a reply waits for the relay to ask again: the link is down")
+            return
+        self._connection.publish(self._topic("reply"), reply)
+
+    def _topic(self, kind: str) -> str:
+        return topic(self._identity.device, kind)
+
+    def _status(self, state: str) -> bytes:
+        return Status(
+            device=self._identity.device,
+            state="online" if state == "online" else "offline",
+            time_ms=self._wall_ms(),
+            boot_id=self._identity.boot_id,
+            version=self._identity.version,
+            health=self._health if state == "online" else None,
+        ).encode()

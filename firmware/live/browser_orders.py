@@ -1,0 +1,81 @@
+"""What an enrolled browser may want without a live session: push, and a quick reply.
+
+An order comes sealed to this doorbell, signed by the browser's session key, with a nonce of ours.
+It widens nothing: who may see was decided when the browser was enrolled.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from firmware.enrolment.browsers import BrowserStore
+from firmware.errors import DoorwardError
+from firmware.live.errors import LiveError
+from firmware.live.signature_checks import CheckedOrder
+from firmware.notes.push_encryption import check_push_keys
+from firmware.notes.quiet_hours import check_quiet_hours
+from firmware.protocol.commands import Accepted, Refused, ReplyBody, SealedOrder
+from firmware.protocol.encoding import WireError, as_line, decode_canonical, unb64u
+from firmware.protocol.live import ORDER_SEAL_INFO, EndPush, PlayReply, SetPush, SignedLive
+from firmware.protocol.sealing import open_sealed
+
+MAX_ORDER_BYTES = 16 * 1024
+
+log = logging.getLogger(__name__)
+
+PlayReplyFor = Callable[[PlayReply], Awaitable[None]]
+"""Plays a quick reply; raises DoorwardError, saying why it can't."""
+
+
+class ChecksOrders(Protocol):
+    """As `firmware.live.signature_checks.SignedChecks`."""
+
+    def order(self, signed: SignedLive) -> CheckedOrder:
+        """Return an order that one of our browsers signed just now, or raise LiveError."""
+        ...
+
+
+class Orders:
+    """One doorbell's desk for the orders of browsers."""
+
+    def __init__(
+        self,
+        *,
+        sealing_private_key: bytes,
+        checks: ChecksOrders,
+        browsers: BrowserStore,
+        play_reply: PlayReplyFor,
+    ) -> None:
+        self._sealing_private_key = sealing_private_key
+        self._checks = checks
+        self._browsers = browsers
+        self._play_reply = play_reply
+
+    async def on_order(self, command: SealedOrder) -> ReplyBody:
+        """Check and carry out one order; WireError for what isn't one."""
+        data = open_sealed(self._sealing_private_key, unb64u(command.sealed), ORDER_SEAL_INFO)
+        signed = decode_canonical(SignedLive, data, max_bytes=MAX_ORDER_BYTES)
+        try:
+            checked = self._checks.order(signed)
+            await self._carry_out(checked.order.body, checked.who.browser)
+        except LiveError as error:
+            return Refused(reason=error.reason, detail=error.detail)
+        return Accepted()
+
+    async def _carry_out(self, body: SetPush | EndPush | PlayReply, browser: str) -> None:
+        try:
+            match body:
+                case SetPush():
+                    check_push_keys(body)
+                    if body.quiet is not None:
+                        check_quiet_hours(body.quiet)
+                    await asyncio.to_thread(self._browsers.set_push, browser, body)
+                case EndPush():
+                    await asyncio.to_thread(self._browsers.set_push, browser, None)
+                case PlayReply():
+                    await self._play_reply(body)
+        except (WireError, DoorwardError, OSError) as error:
+            log.warning("an order of a browser can't be carried out: %s", error)
+            detail = as_line(str(error), otherwise="it can't be done")
+            raise LiveError("not_possible", detail) from error

@@ -1,0 +1,114 @@
+"""A recording over the video track: its access units at the speed at which they were filmed.
+
+Each viewer's recording is a `UnitFeed` of its own that their `Source` reads once. One GOP is read
+ahead, off the loop, so that the card's pace doesn't show.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from firmware.capture.camera_output import TICKS_PER_S
+from firmware.live.feed import ClipReel, Unit
+
+LATE_S = 0.5
+
+
+class NoUnits:
+    """A feed without pictures: what a viewer gets who came for recordings only."""
+
+    def subscribe(self, name: str, *, max_units: int) -> "NoUnits":  # noqa: ARG002
+        """Return a stream in which nothing comes."""
+        return self
+
+    @property
+    def dropped_units(self) -> int:
+        """Nothing is ever lost."""
+        return 0
+
+    async def __anext__(self) -> Unit:
+        """Wait until cancelled."""
+        await asyncio.get_running_loop().create_future()
+        raise StopAsyncIteration
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class ClipFeed:
+    """One reel, played once, from its beginning to its end or until it is closed.
+
+    `on_place` hears at each key frame where in the clip that is, in ms; `on_end` that there are no
+    more pictures. Both on the loop, `on_end` before the stream ends.
+    """
+
+    def __init__(
+        self, reel: ClipReel, *, on_place: Callable[[int], None], on_end: Callable[[], None]
+    ) -> None:
+        self._reel = reel
+        self._on_place = on_place
+        self._on_end = on_end
+        self._units: deque[Unit] = deque()
+        self._ahead: asyncio.Task[Sequence[Unit] | None] | None = None
+        self._begun_s: float | None = None
+        self._first_90k = 0
+        self._is_closed = False
+
+    def subscribe(self, name: str, *, max_units: int) -> "ClipFeed":  # noqa: ARG002
+        """Return the access units; nothing queues up, so none are dropped."""
+        return self
+
+    @property
+    def dropped_units(self) -> int:
+        """Nothing is ever lost."""
+        return 0
+
+    async def __anext__(self) -> Unit:
+        """Return the next access unit once its time has come."""
+        if not self._units and not self._is_closed:
+            self._units.extend(await self._next_gop() or ())
+        if self._is_closed or not self._units:
+            self._end()
+            raise StopAsyncIteration
+        unit = self._units.popleft()
+        await self._until(unit.pts_90k)
+        if unit.is_key:
+            self._on_place(unit.pts_90k * 1000 // TICKS_PER_S)
+        return unit
+
+    def close(self) -> None:
+        """End it; may be called twice."""
+        self._is_closed = True
+        self._units.clear()
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None
+
+    async def _next_gop(self) -> Sequence[Unit] | None:
+        if self._ahead is None:
+            self._ahead = self._read()
+        gop = await self._ahead
+        self._ahead = None if gop is None else self._read()
+        return gop
+
+    def _read(self) -> "asyncio.Task[Sequence[Unit] | None]":
+        return asyncio.create_task(_next(self._reel), name="live clip reading")
+
+    async def _until(self, pts_90k: int) -> None:
+        loop = asyncio.get_running_loop()
+        if self._begun_s is None:
+            self._begun_s, self._first_90k = loop.time(), pts_90k
+        due_s = self._begun_s + (pts_90k - self._first_90k) / TICKS_PER_S
+        late_s = loop.time() - due_s
+        if late_s > LATE_S:  # the card was slow: go on from here, not faster
+            self._begun_s += late_s
+        elif late_s < 0:
+            await asyncio.sleep(-late_s)
+
+    def _end(self) -> None:
+        told, self._on_end = self._on_end, lambda: None
+        told()
+
+
+async def _next(reel: ClipReel) -> Sequence[Unit] | None:
+    return await anext(reel.gops, None)

@@ -1,0 +1,133 @@
+"""The words of the data channel "control": what a viewer wants, and how things stand.
+
+JSON texts of at most 4 KB, one document a message, each with a `type`. The viewer may send the
+wishes below; the doorbell says `state` (the whole state, on each change), `replies` and `error`.
+Parsing and telling only: what a wish leads to is decided by visit.py.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+import msgspec
+
+from firmware.live.data_channel import parse_text
+from firmware.live.wish_channel import WishChannel
+from firmware.protocol.encoding import Document, Id
+from firmware.sound.quick_replies import QuickReply
+from firmware.sound.talk_floor import Manner
+
+logger = logging.getLogger(__name__)
+
+CONTROL_LABEL = "control"
+WISH_S = 10.0
+
+Stream = Literal["main", "small", "key_frames", "clip", "none"]
+Microphone = Literal["off", "on", "none"]
+
+
+class Renew(Document, frozen=True, kw_only=True, tag="renew", tag_field="type"):
+    """Somebody is still there: let the session go on."""
+
+
+class Quality(Document, frozen=True, kw_only=True, tag="quality", tag_field="type"):
+    """Choose the stream by the line, or always the small one."""
+
+    want: Literal["auto", "small"]
+
+
+class Talk(Document, frozen=True, kw_only=True, tag="talk", tag_field="type"):
+    """Let this viewer's voice be heard at the door; an open line listens meanwhile."""
+
+    is_on: bool
+    is_open_line: bool
+
+
+class Listen(Document, frozen=True, kw_only=True, tag="listen", tag_field="type"):
+    """Let this viewer hear the door's microphone."""
+
+    is_on: bool
+
+
+class Reply(Document, frozen=True, kw_only=True, tag="reply", tag_field="type"):
+    """Play a quick reply at the door."""
+
+    id: Id
+
+
+class RepliesWanted(Document, frozen=True, kw_only=True, tag="replies", tag_field="type"):
+    """Say which quick replies there are."""
+
+
+class SwitchMicrophone(Document, frozen=True, kw_only=True, tag="microphone", tag_field="type"):
+    """Switch the door's microphone off, for everybody; on is refused."""
+
+    is_on: bool
+
+
+Wish = Renew | Quality | Talk | Listen | Reply | RepliesWanted | SwitchMicrophone
+_DECODER: msgspec.json.Decoder[Wish] = msgspec.json.Decoder(Wish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatcherLine:
+    """One line of who watches."""
+
+    name: str
+    browser: str
+    since_ms: int
+    is_you: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """How things stand for one viewer; `why` says why the stream isn't the main one."""
+
+    ends_in_s: int
+    stream: Stream
+    why: str | None
+    microphone: Microphone
+    talk: Manner
+    talker: str | None
+    watching: tuple[WatcherLine, ...]
+
+
+def parse_wish(message: str | bytes) -> Wish:
+    """Parse one message of the viewer, or raise WireError."""
+    return parse_text(_DECODER, message, what="control message")
+
+
+class ControlChannel(WishChannel[Wish]):
+    """Takes what one viewer wants of the session, and says how it stands."""
+
+    def __init__(self, grant: Callable[[Wish], Awaitable[None]]) -> None:
+        super().__init__()
+        self._do = grant
+        self._said: State | None = None
+
+    def say_state(self, state: State) -> None:
+        """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
+        if not self._end.is_open or self._end.is_flooded:
+            return
+        known = self._said and replace(self._said, ends_in_s=state.ends_in_s)
+        if known != state:
+            self._said = state
+            self._end.say({"type": "state", **asdict(state)})
+
+    def forget_state(self) -> None:
+        """Say it again next time, because more time is left than the peer knows."""
+        self._said = None
+
+    def say_replies(self, replies: Sequence[QuickReply]) -> None:
+        """Say which quick replies there are."""
+        listed = [{"id": one.id, "name": one.name, "kind": one.kind} for one in replies]
+        self._end.say({"type": "replies", "replies": listed})
+
+    def _parse(self, message: str | bytes) -> Wish:
+        return parse_wish(message)
+
+    async def _grant(self, wish: Wish) -> None:
+        async with asyncio.timeout(WISH_S):
+            await self._do(wish)

@@ -1,0 +1,286 @@
+"""What the relay carries to the live view and to the pairing camera, put into their words.
+
+And back: who watches, as notes to the owners.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.capture.qr_reader import read_texts
+from firmware.capture.unit_hub import LumaSlot
+from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.pairing import Pairing
+from firmware.live.asked_channel import AskedDesk
+from firmware.live.errors import LiveError
+from firmware.live.feed import ClipShelf, UnitFeed
+from firmware.live.quality import LiveSources
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.sessions import LiveLimits, LiveSessions
+from firmware.live.signature_checks import SignedChecks
+from firmware.live.stream_source import Source
+from firmware.live.voice import LiveSound
+from firmware.live.watchers import Watcher, WatchingNews
+from firmware.notes.sealed_notes import Notes
+from firmware.outbox.publisher import Tell
+from firmware.protocol.commands import (
+    Accepted,
+    Answer,
+    Candidates,
+    CloseSession,
+    LiveCommand,
+    LiveNonce,
+    NonceWanted,
+    Offer,
+    Refused,
+    ReplyBody,
+)
+from firmware.protocol.encoding import as_line
+from firmware.protocol.notes import WatchingBegan, WatchingEnded
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+NOTE_PAUSE_S = 10.0
+"""Who watches again so soon after leaving has stayed, as far as the owners are told."""
+
+
+class SmallFeed(UnitFeed, Protocol):
+    """The small stream, as `firmware.capture.small_stream.SmallStream`."""
+
+    def request_key_frame(self) -> None:
+        """Make one of the next pictures a key frame."""
+        ...
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Aim at another bitrate, for all who watch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cameras:
+    """What live view gets of the camera; `small` is None where the board has no room for it."""
+
+    main: UnitFeed
+    request_key_frame: Callable[[], None]
+    main_bps: Callable[[], int]
+    small: SmallFeed | None
+
+    def sources(self) -> LiveSources:
+        """Return the streams for all viewers."""
+        small = self.small
+        return LiveSources(
+            main=Source("main", self.main, request_key_frame=self.request_key_frame),
+            small=None
+            if small is None
+            else Source("small", small, request_key_frame=small.request_key_frame),
+            main_bps=self.main_bps,
+        )
+
+
+class Viewing:
+    """Live view as the relay reaches it: nonces, offers, candidates."""
+
+    def __init__(
+        self,
+        *,
+        keys: DeviceKeys,
+        has_owner: Callable[[], bool],
+        checks: SignedChecks,
+        notes: Notes,
+        clock: Clock,
+        source: random.Random,
+        cameras: Cameras,
+        shelf: ClipShelf,
+        sound: LiveSound | None,
+        limits: LiveLimits,
+        note_pause_s: float = NOTE_PAUSE_S,
+        asked: Callable[[], AskedDesk | None] = lambda: None,
+    ) -> None:
+        self._has_owner = has_owner
+        self._checks = checks
+        self._watch_notes = WatchNotes(notes, clock, pause_s=note_pause_s)
+        self._sources = cameras.sources()
+        self.live = LiveSessions(
+            sources=self._sources,
+            shelf=shelf,
+            checks=checks,
+            signer=AnswerSigner(keys.signer.sign, device=keys.device, wall_ms=clock.wall_ms),
+            clock=clock,
+            random_source=source,
+            limits=limits,
+            news=WatchingNews(began=self._watch_notes.began, ended=self._watch_notes.ended),
+            sound=sound,
+            asked=asked,
+            set_small_bitrate=_no_bitrate if cameras.small is None else cameras.small.set_bitrate,
+        )
+
+    async def on_command(self, command: LiveCommand) -> ReplyBody:
+        """Answer one of live view's commands; nobody watches a doorbell that has no owner."""
+        if not self._has_owner():
+            return Refused(reason="not_paired", detail="this doorbell has no owner yet")
+        try:
+            match command:
+                case NonceWanted():
+                    return LiveNonce(nonce=self._checks.give_nonce())
+                case Offer():
+                    signed = await self.live.answer(
+                        command.session_id, command.signed, command.ice_servers
+                    )
+                    return Answer(session_id=command.session_id, signed=signed)
+                case Candidates():
+                    await self.live.add_candidates(command.session_id, command.signed)
+                case CloseSession():
+                    await self.live.close(command.session_id)
+        except LiveError as error:
+            return refused(error)
+        return Accepted()
+
+    async def on_browser_ended(self, browser_id: str) -> None:
+        """End what a browser watches that may watch no longer."""
+        await self.live.end_browser(browser_id)
+
+    def hide(self) -> None:
+        """There is a new mask: send nothing more of what was filmed without it."""
+        self._sources.main.discard()
+        if self._sources.small is not None:
+            self._sources.small.discard()
+
+    async def aclose(self) -> None:
+        """End all sessions and let what is being told be told."""
+        await self.live.aclose()
+        await self._watch_notes.aclose()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Told:
+    """A browser of which the owners were told that it watches."""
+
+    session_id: str
+    open_count: int = 0
+    has_talked: bool = False
+    ended_ms: int = 0
+    ending: asyncio.TimerHandle | None = None
+
+
+class WatchNotes:
+    """Tells all owners who began to watch and who ended, in the order in which it was.
+
+    Who comes back within `pause_s` had not left: one that joins and leaves without end makes no
+    more notes than one that stays.
+    """
+
+    def __init__(self, notes: Notes, clock: Clock, *, pause_s: float) -> None:
+        self._notes = notes
+        self._clock = clock
+        self._pause_s = pause_s
+        self._watching: dict[str, _Told] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
+
+    def began(self, watcher: Watcher) -> None:
+        """Somebody watches."""
+        browser = watcher.who.browser
+        known = self._watching.get(browser)
+        if known is None:
+            known = self._watching[browser] = _Told(session_id=watcher.session_id)
+            self._tell(
+                WatchingBegan(
+                    session_id=watcher.session_id,
+                    name=watcher.who.name,
+                    browser_name=watcher.who.browser_name,
+                    at_ms=watcher.since_ms,
+                )
+            )
+        known.open_count += 1
+        if known.ending is not None:
+            known.ending.cancel()
+            known.ending = None
+
+    def ended(self, watcher: Watcher, has_talked: bool) -> None:
+        """Somebody watches no more, unless they are back soon."""
+        browser = watcher.who.browser
+        known = self._watching[browser]
+        known.open_count -= 1
+        known.has_talked = known.has_talked or has_talked
+        known.ended_ms = self._clock.wall_ms()
+        if known.open_count == 0:
+            loop = asyncio.get_running_loop()
+            known.ending = loop.call_later(self._pause_s, self._end, browser)
+
+    async def aclose(self) -> None:
+        """Tell at once what was to be told soon."""
+        for browser, known in list(self._watching.items()):
+            if known.ending is not None:
+                known.ending.cancel()
+                self._end(browser)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _end(self, browser: str) -> None:
+        known = self._watching.pop(browser)
+        self._tell(
+            WatchingEnded(
+                session_id=known.session_id, at_ms=known.ended_ms, has_talked=known.has_talked
+            )
+        )
+
+    def _tell(self, body: WatchingBegan | WatchingEnded) -> None:
+        task = asyncio.create_task(self._in_turn(body), name="note of watching")
+        self._tasks.add(task)
+        task.add_done_callback(self._told)
+
+    async def _in_turn(self, body: WatchingBegan | WatchingEnded) -> None:
+        async with self._turn:
+            await self._notes.to_all(body)
+
+    def _told(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("owners can't be told who watches: %r", task.exception())
+
+
+def _no_bitrate(bitrate_bps: int) -> None:
+    """There is no small stream to hear of it."""
+
+
+def refused(error: LiveError) -> Refused:
+    """Return the refusal that the relay carries back; its detail may quote what came in."""
+    return Refused(reason=error.reason, detail=as_line(error.detail, otherwise=error.reason))
+
+
+class CodeWatch:
+    """Reads pairing codes in what the camera sees, while pairing is open."""
+
+    def __init__(
+        self,
+        luma: LumaSlot,
+        pairing: Pairing,
+        clock: Clock,
+        tell: Tell,
+        *,
+        on_words: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_words` hears that a code was read, and must not wait."""
+        self._luma = luma
+        self._pairing = pairing
+        self._clock = clock
+        self._tell = tell
+        self._on_words = on_words
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        while True:
+            frame = await self._luma.next()
+            if not self._pairing.is_reading(self._now_ms()):
+                continue
+            for text in await asyncio.to_thread(read_texts, frame):
+                answer = await asyncio.to_thread(self._pairing.read_code, text, self._now_ms())
+                if answer is not None:
+                    self._on_words()
+                    await self._tell(answer)
+
+    def _now_ms(self) -> int:
+        return self._clock.monotonic_ns() // 1_000_000

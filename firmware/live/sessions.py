@@ -1,0 +1,253 @@
+"""All live sessions of this doorbell: signed offers in, signed answers out, who watches.
+
+An offer counts only when an enrolled browser signed it with a fresh nonce of ours (signed.py), and
+each answer is signed for it alone (answer.py). What happens in one session is in visit.py; aiortc
+is reached through `make_peer` only, and imported when it is first needed or by `warm_up`, so that
+the bell doesn't wait for it.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from firmware.live.asked_channel import AskedDesk
+from firmware.live.clip_feed import NoUnits
+from firmware.live.errors import LiveError
+from firmware.live.feed import ClipShelf
+from firmware.live.ice_servers import IceServerRule, UsedServer
+from firmware.live.quality import LiveSources
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.sdp_offer import parse_candidates, take_offer
+from firmware.live.session import Visit
+from firmware.live.session_parts import MakePeer, PeerEvents, PeerSound, VisitParts, VisitPeer
+from firmware.live.signature_checks import SignedChecks
+from firmware.live.stream_source import Source
+from firmware.live.voice import LiveSound
+from firmware.live.watchers import Watcher, WatchingNews
+from firmware.protocol.commands import IceServer
+from firmware.protocol.encoding import WireError
+from firmware.protocol.live import SignedLive
+from firmware.system.clock import Clock
+
+SESSION_S = 600.0
+CONNECT_S = 30.0
+PEER_MODULE = "firmware.live.peer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveLimits:
+    """How many may watch, and for how long."""
+
+    max_viewers: int
+    session_s: float = SESSION_S
+    """Unless it is renewed."""
+    connect_s: float = CONNECT_S
+    private_ice_hosts: tuple[str, ...] = ()
+    """STUN and TURN servers that may lie in the owner's own network."""
+
+
+class LiveSessions:
+    """All viewers of this doorbell. `answer` is idempotent for one session id and signed offer."""
+
+    def __init__(
+        self,
+        *,
+        sources: LiveSources,
+        shelf: ClipShelf,
+        checks: SignedChecks,
+        signer: AnswerSigner,
+        clock: Clock,
+        random_source: random.Random,
+        limits: LiveLimits,
+        news: WatchingNews,
+        sound: LiveSound | None = None,
+        asked: Callable[[], AskedDesk | None] = lambda: None,
+        set_small_bitrate: Callable[[int], None] = lambda _: None,
+        make_peer: MakePeer | None = None,
+    ) -> None:
+        self._checks = checks
+        self._limits = limits
+        self._news = news
+        self._set_small_bitrate = set_small_bitrate
+        self._ice_rule = IceServerRule(limits.private_ice_hosts)
+        self._small_bps: int | None = None
+        self._is_warm = False
+        self._visits: dict[str, Visit] = {}
+        self._opening: dict[str, asyncio.Task[Visit]] = {}
+        self._parts = VisitParts(
+            make_peer=make_peer or partial(_make_peer, clock=clock, random_source=random_source),
+            sources=sources,
+            sound=sound,
+            idle=Source("none", NoUnits(), request_key_frame=lambda: None),
+            shelf=shelf,
+            signer=signer,
+            may_watch=checks.who,
+            asked=asked,
+            wall_ms=clock.wall_ms,
+            monotonic_s=lambda: clock.monotonic_ns() / 1e9,
+            session_s=limits.session_s,
+            connect_s=limits.connect_s,
+        )
+
+    @property
+    def sessions(self) -> int:
+        """How many sessions there are, those not connected yet and those for recordings too."""
+        return len(self._visits)
+
+    @property
+    def watchers(self) -> tuple[Watcher, ...]:
+        """Who sees live view now, in the order in which they came."""
+        watchers = (visit.watcher for visit in self._visits.values())
+        return tuple(watcher for watcher in watchers if watcher is not None)
+
+    async def warm_up(self) -> None:
+        """Import what the first viewer would wait for, off the loop."""
+        if not self._is_warm:
+            await asyncio.to_thread(importlib.import_module, PEER_MODULE)
+            self._is_warm = True
+
+    async def answer(
+        self, session_id: str, signed: SignedLive, ice_servers: Sequence[IceServer] = ()
+    ) -> SignedLive:
+        """Open a session and return the signed answer, or raise LiveError with a reason."""
+        await self.warm_up()
+        if session_id not in self._visits and session_id not in self._opening:
+            self._begin_to_open(session_id, signed, ice_servers)
+        visit = await self._opened(session_id)
+        if visit is None:
+            raise LiveError("closed", "the session was closed before it was answered")
+        if visit.signed != signed:
+            raise LiveError("session_in_use", "this session has another offer; take a new id")
+        return await visit.answer()
+
+    async def add_candidates(self, session_id: str, signed: SignedLive) -> None:
+        """Take more candidates of a session's viewer, or raise LiveError."""
+        more = self._checks.candidates(session_id, signed)
+        visit = await self._opened(session_id)
+        if visit is None:
+            raise LiveError("no_session", "this session isn't open (any more); begin a new one")
+        try:
+            candidates = parse_candidates(more.candidates)
+        except WireError as error:
+            raise LiveError("bad_form", str(error)) from error
+        visit.add_candidates(more, candidates)
+
+    async def close(self, session_id: str) -> None:
+        """End a session; one that is not there is already ended."""
+        with contextlib.suppress(LiveError):
+            visit = await self._opened(session_id)
+            if visit is not None:
+                await visit.close()
+
+    async def end_browser(self, browser_id: str) -> None:
+        """End all sessions of a browser that may watch no longer."""
+        ending = [visit for visit in self._visits.values() if visit.browser == browser_id]
+        await asyncio.gather(*(visit.close() for visit in ending))
+
+    def tell_states(self) -> None:
+        """Tell every viewer how things stand, if that has changed."""
+        watchers = self.watchers
+        for visit in self._visits.values():
+            visit.tell_state(watchers)
+        self._tell_small_stream()
+
+    async def aclose(self) -> None:
+        """End all sessions."""
+        for opening in list(self._opening.values()):
+            opening.cancel()
+        await asyncio.gather(*(visit.close() for visit in list(self._visits.values())))
+
+    def _begin_to_open(
+        self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
+    ) -> None:
+        def opened(opening: asyncio.Task[Visit]) -> None:
+            del self._opening[session_id]
+            if not opening.cancelled():
+                opening.exception()  # whoever waits is told; nobody may be left
+
+        opening = asyncio.create_task(self._open(session_id, signed, servers), name="live opening")
+        self._opening[session_id] = opening
+        opening.add_done_callback(opened)
+
+    async def _opened(self, session_id: str) -> Visit | None:
+        """Return a session once it is open, None if there is none; or raise why it isn't opened."""
+        opening = self._opening.get(session_id)
+        if opening is None:
+            return self._visits.get(session_id)
+        await asyncio.wait([opening])
+        return None if opening.cancelled() else opening.result()
+
+    async def _open(
+        self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
+    ) -> Visit:
+        checked = self._checks.offer(session_id, signed)
+        try:
+            offer = take_offer(checked.offer.sdp)
+        except WireError as error:
+            raise LiveError("bad_offer", str(error)) from error
+        used = await self._ice_rule.used(servers)
+        await self._make_room(checked.who.browser)
+        self._checks.who(checked.who.browser)  # it may have been ended meanwhile
+        if self.sessions >= self._limits.max_viewers:
+            detail = f"{self.sessions} are watching already; close one and try again"
+            raise LiveError("too_many_viewers", detail)
+        try:
+            visit = Visit(
+                checked,
+                signed,
+                offer,
+                used,
+                parts=self._parts,
+                on_change=self.tell_states,
+                on_watching=self._news.began,
+                on_cleared=self._cleared,
+            )
+        except ValueError as error:
+            raise LiveError("bad_form", f"an ICE server that isn't one: {error}") from error
+        self._visits[session_id] = visit
+        visit.begin()
+        return visit
+
+    async def _make_room(self, browser: str) -> None:
+        """End this browser's oldest session if all places are taken.
+
+        A page that was loaded anew is gone without a word, which shows only half a minute later.
+        """
+        own = [visit for visit in self._visits.values() if visit.browser == browser]
+        if own and self.sessions >= self._limits.max_viewers:
+            await own[0].close()
+
+    def _cleared(self, visit: Visit) -> None:
+        del self._visits[visit.id]
+        if visit.watcher is not None:
+            self._news.ended(visit.watcher, visit.has_talked)
+        self.tell_states()
+
+    def _tell_small_stream(self) -> None:
+        """The small stream is one for all who take it: as large as the worst line carries."""
+        wanted = [visit.small_bps for visit in self._visits.values()]
+        small_bps = min((bps for bps in wanted if bps is not None), default=None)
+        if small_bps is not None and small_bps != self._small_bps:
+            self._set_small_bitrate(small_bps)
+        self._small_bps = small_bps
+
+
+def _make_peer(
+    servers: Sequence[UsedServer],
+    source: Source,
+    events: PeerEvents,
+    sound: PeerSound | None,
+    *,
+    clock: Clock,
+    random_source: random.Random,
+) -> VisitPeer:
+    """Return a real connection. `warm_up` has imported what takes long."""
+    module = importlib.import_module(PEER_MODULE)
+    peer: VisitPeer = module.Peer(
+        servers, source, events, sound=sound, clock=clock, random_source=random_source
+    )
+    return peer

@@ -1,0 +1,84 @@
+"""The door number at the page: who has entered it, and what happens when somebody does.
+
+Tries are one at a time and counted by the doorbell, whichever page they come from.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from firmware.local_page.forms import is_door_number, read_form
+from firmware.local_page.ports import DoorPorts, Locked, Unlocked, WrongNumber
+from firmware.local_page.responses import Replies, wants_json
+from firmware.local_page.unlocked_browsers import COOKIE, UNLOCKED_S, UnlockedBrowsers
+from firmware.system.clock import Clock
+
+LockedPage = Callable[[Request, int, str], Awaitable[Response]]
+"""Returns a page that asks for the number, with a status and what was wrong with the last one."""
+
+
+class Entry:
+    """Lets browsers in that know the door number."""
+
+    def __init__(self, ports: DoorPorts, replies: Replies, clock: Clock) -> None:
+        self._ports = ports
+        self._replies = replies
+        self._browsers = UnlockedBrowsers(clock)
+        self._one_try_at_a_time = asyncio.Lock()
+
+    def is_unlocked(self, request: Request) -> bool:
+        """Tell whether the number was entered in this browser not long ago."""
+        token, changes = request.cookies.get(COOKIE), self._ports.number_changes()
+        return self._browsers.is_unlocked(token, changes)
+
+    async def unlock(self, request: Request, *, then: str, locked_page: LockedPage) -> Response:
+        """Check the door number; the right one leads to the path `then`."""
+        number = (await read_form(request, "door_number"))["door_number"].strip()
+        texts = self._replies.texts(request)
+        if not is_door_number(number):
+            error = texts("pair.six_digits")
+            return await self.refused(request, HTTPStatus.BAD_REQUEST, error, locked_page)
+        async with self._one_try_at_a_time:
+            changes = self._ports.number_changes()
+            answer = await self._ports.check_door_number(number)
+        match answer:
+            case Unlocked():
+                return self._admitted(request, then, changes)
+            case WrongNumber(tries_left=left):
+                error = texts("unlock.wrong", tries_left=left)
+                status, facts = HTTPStatus.FORBIDDEN, {"tries_left": left}
+            case Locked(wait_s=wait_s):
+                error = texts("unlock.locked", minutes=max(1, -(-wait_s // 60)))
+                status, facts = HTTPStatus.TOO_MANY_REQUESTS, {"tries_left": 0, "wait_s": wait_s}
+        return await self.refused(request, status, error, locked_page, **facts)
+
+    async def refused(
+        self, request: Request, status: int, error: str, locked_page: LockedPage, **facts: int
+    ) -> Response:
+        """Say why nothing was done, and ask for the number."""
+        if wants_json(request):
+            return self._replies.refused(request, status, error, **facts)
+        return await locked_page(request, status, error)
+
+    async def lock(self, request: Request, *, then: str) -> Response:
+        """Forget this browser."""
+        await read_form(request)
+        self._browsers.lock(request.cookies.get(COOKIE))
+        response = self._replies.done(request, then)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
+
+    def _admitted(self, request: Request, then: str, changes: int) -> Response:
+        response = self._replies.done(request, then)
+        response.set_cookie(
+            COOKIE,
+            self._browsers.admit(changes),
+            UNLOCKED_S,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="strict",
+        )
+        return response

@@ -1,0 +1,27 @@
+"""What tools are told of what the page shows: the same facts as JSON."""
+
+from dataclasses import asdict
+from typing import Any
+
+from firmware.local_page.views import ReleaseProgress, ShownClip, WaitingStatement
+
+
+def told_statement(statement: WaitingStatement, is_unlocked: bool) -> dict[str, Any]:
+    """Return a statement; without the door number only that it waits."""
+    told: dict[str, Any] = {"digest": statement.digest}
+    if not is_unlocked:
+        return told
+    told |= asdict(statement.asked) | {"kind": statement.kind}
+    told |= {"signer_name": statement.signer_name, "expires_ms": statement.expires_ms}
+    if "clips" in told:
+        told["clips"] = [_told_clip(clip) for clip in told["clips"]]
+    return told
+
+
+def told_progress(progress: ReleaseProgress) -> dict[str, Any]:
+    """Return how far a release has come."""
+    return asdict(progress)
+
+
+def _told_clip(clip: dict[str, Any]) -> dict[str, Any]:
+    return {**clip, "duration_ms": ShownClip(**clip).duration_ms}

@@ -1,0 +1,178 @@
+"""What the page asks of the doorbell, and the facts that it shows; app implements `DoorPorts`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from firmware.knock.service import KnockEnd
+from firmware.local_page.views import ReleaseProgress, WaitingStatement
+from firmware.panel.pattern import PressKind
+from firmware.protocol.events import CameraState, TroubleCode
+
+MicrophoneState = Literal["off", "on", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorStatus:
+    """How the doorbell is; None: it isn't known, or not yet."""
+
+    device: str
+    is_paired: bool
+    is_online: bool
+    is_clock_trusted: bool
+    clip_count: int
+    addresses: Sequence[str]
+    camera: CameraState | None = None
+    card_free_bytes: int | None = None
+    card_total_bytes: int | None = None
+    troubles: Sequence[TroubleCode] = ()
+    microphone: MicrophoneState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MicrophoneView:
+    """The microphone, and who hears it while it is on.
+
+    `state` "none": there is no sound card (`has_card` False), or it is on and can't be used, and
+    `trouble` says why.
+    """
+
+    state: MicrophoneState
+    has_card: bool
+    is_on: bool
+    trouble: str
+    is_in_live_view: bool
+    is_in_clips: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairingView:
+    """Where pairing stands; `words` are six in state "words" and none otherwise.
+
+    `is_recovery`: there is an owner, and whoever pairs now needs the printed recovery code.
+    `may_recover`: the service button would open that. `code` is the text of the code that the
+    camera read, for a program that compares the words itself; the keys are the doorbell's.
+    """
+
+    state: Literal["closed", "open", "words", "paired"]
+    words: Sequence[str] = ()
+    owner_name: str = ""
+    is_recovery: bool = False
+    may_recover: bool = False
+    device: str = ""
+    code: str = ""
+    identity_key: str = ""
+    sealing_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnockView:
+    """The knock (R10b c): whether a pattern is set, its tries, and how the last one ended.
+
+    The pattern itself isn't here: whoever needs it knows it, or chooses another.
+    """
+
+    is_on: bool
+    has_speaker: bool
+    tries_left: int
+    locked_for_s: int
+    last: KnockEnd | None = None
+    last_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlocked:
+    """The door number was right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrongNumber:
+    """It wasn't; after `tries_left` more there is an hour's pause."""
+
+    tries_left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """Too many wrong tries; for so long no number counts."""
+
+    wait_s: int
+
+
+DoorNumberAnswer = Unlocked | WrongNumber | Locked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Whether it was done; if not, `detail` is one sentence that says why."""
+
+    is_done: bool
+    detail: str = ""
+
+
+class DoorPorts(Protocol):
+    """The doorbell, as its page knows it."""
+
+    def status(self) -> DoorStatus:
+        """Return how the doorbell is."""
+        ...
+
+    def pairing_view(self) -> PairingView:
+        """Return where pairing stands."""
+        ...
+
+    async def complete_pairing(self, door_number: str) -> Outcome:
+        """Make the owner of the six words the owner here; `door_number` is six digits."""
+        ...
+
+    async def recover(self, recovery: str, door_number: str) -> Outcome | WrongNumber | Locked:
+        """Make the owner of the six words an owner, by the printed words or what its key signed."""
+        ...
+
+    async def waiting(self) -> Sequence[WaitingStatement]:
+        """Return the statements that wait and have not expired."""
+        ...
+
+    async def part(self, digest: str, number: int) -> bytes | None:
+        """Return exactly what would leave of a waiting grant's clip `number` (from 1), as MP4."""
+        ...
+
+    async def under_way(self) -> Sequence[ReleaseProgress]:
+        """Return the grants that were confirmed and aren't sealed yet."""
+        ...
+
+    async def progress(self, digest: str) -> ReleaseProgress | None:
+        """Return how far a grant has come that was confirmed; None for any other digest."""
+        ...
+
+    def number_changes(self) -> int:
+        """Return how often the door number was set since the start."""
+        ...
+
+    async def check_door_number(self, number: str) -> DoorNumberAnswer:
+        """Check six digits; tries are counted durably."""
+        ...
+
+    async def confirm(self, digest: str) -> Outcome:
+        """The owner says yes to exactly this statement."""
+        ...
+
+    async def refuse(self, digest: str) -> Outcome:
+        """The owner says no to it."""
+        ...
+
+    def microphone(self) -> MicrophoneView:
+        """Return how the microphone is."""
+        ...
+
+    async def switch_microphone(self, *, is_on: bool) -> Outcome:
+        """Switch it; the caller has seen the door number."""
+        ...
+
+    def knock(self) -> KnockView:
+        """Return how the knock is."""
+        ...
+
+    async def choose_knock(self, presses: Sequence[PressKind]) -> Outcome:
+        """Let this pattern count, none: no knock any more. The caller has seen the door number."""
+        ...

@@ -1,0 +1,231 @@
+"""What waits, as an owner should see it: all that decides, and the very footage that would leave.
+
+Everything is taken from the checked statement, the register that this doorbell follows itself, and
+its own library; nothing from the relay. The footage is what the package will hold: the same part of
+the same clip, by the same functions, and only for a grant that waits.
+"""
+
+import logging
+from collections.abc import Callable
+
+from firmware.clips.library import Library
+from firmware.clips.playback import Playback, manifest_of
+from firmware.clips.record import ClipRecord, Dating
+from firmware.consent.facts import Decision, Grant
+from firmware.decisions.intake import Asked, StatementDesk
+from firmware.enrolment.owners import OwnerStore
+from firmware.errors import VaultError
+from firmware.evidence.seal import ClipMismatchError, granted_part
+from firmware.local_page import views
+from firmware.protocol.decisions import (
+    AddApprover,
+    ChangeSettings,
+    EnrolBrowser,
+    MaskPolygon,
+    OwnerSettings,
+    RefuseAgency,
+    RemoveOwner,
+    SetRecovery,
+)
+from firmware.protocol.encoding import sha256_hex, unb64u
+from firmware.protocol.footage import TICKS_PER_MS, ClipManifest
+from firmware.protocol.grants import AddOwner, ClipRange
+from firmware.protocol.pairing import approver_words, recovery_key_words
+from firmware.protocol.register.facts import RegisterFacts
+from firmware.protocol.released_part import ReleasedPart
+from firmware.store.household import HouseholdStore
+
+log = logging.getLogger(__name__)
+
+CLIP_TIMES: dict[Dating, views.ClipTime] = {
+    "trusted": "trusted",
+    "dated": "corrected",
+    "latest": "unknown",
+    "unknown": "unknown",
+}
+
+
+class Showing:
+    """Shows what waits at one doorbell. Its methods read the card: not on the loop."""
+
+    def __init__(
+        self,
+        *,
+        desk: StatementDesk,
+        owners: OwnerStore,
+        household: HouseholdStore,
+        library: Library,
+        playback: Playback,
+        register: Callable[[], RegisterFacts],
+    ) -> None:
+        self._desk = desk
+        self._owners = owners
+        self._household = household
+        self._library = library
+        self._playback = playback
+        self._register = register
+
+    def waiting(self, *, of: str | None = None) -> list[views.WaitingStatement]:
+        """Return the statements that wait and would still be right, oldest first.
+
+        `of`: those alone that the owner of this passkey signed.
+        """
+        return [
+            views.WaitingStatement(
+                digest=asked.checked.digest,
+                signer_name=self._owner_name(asked.checked.credential_id),
+                expires_ms=asked.statement.expires_ms,
+                asked=what,
+            )
+            for asked in self._waiting(of)
+            if (what := self._what(asked)) is not None
+        ]
+
+    def part(self, digest: str, number: int, *, of: str | None = None) -> bytes | None:
+        """Return exactly what would leave of a waiting grant's clip `number` (from 1), as MP4."""
+        waiting = (asked.checked for asked in self._waiting(of))
+        grant = next((checked for checked in waiting if checked.digest == digest), None)
+        if not isinstance(grant, Grant) or not 1 <= number <= len(grant.terms.clips):
+            return None
+        return self.footage(grant.terms.clips[number - 1], has_audio=grant.terms.has_audio)
+
+    def footage(self, granted: ClipRange, *, has_audio: bool) -> bytes | None:
+        """Return exactly what would leave of a clip if this were granted, as MP4."""
+        record = self._library.find(granted.clip_id)
+        if record is None or record.manifest_digest != granted.manifest_digest:
+            return None
+        try:
+            part = granted_part(
+                record.signed_manifest,
+                granted,
+                has_audio=has_audio,
+                corrected_ms=record.corrected_ms,
+            )
+            return self._playback.plain_part(record, part)
+        except (ClipMismatchError, OSError, VaultError) as error:
+            log.warning("clip %s can't be played: %s", granted.clip_id, error)
+            return None
+
+    def clip(self, granted: ClipRange, *, has_audio: bool) -> views.ShownClip:
+        """Return what would leave of a clip if this were granted."""
+        record = self._library.find(granted.clip_id)
+        if record is None:  # deleted since it was judged, a moment ago
+            return _lost(granted, "It isn't here any more.")
+        try:
+            part = granted_part(
+                record.signed_manifest,
+                granted,
+                has_audio=has_audio,
+                corrected_ms=record.corrected_ms,
+            )
+        except (ClipMismatchError, VaultError) as error:
+            return _lost(granted, str(error))
+        return _clip(record, manifest_of(record.signed_manifest), part)
+
+    def _waiting(self, of: str | None) -> list[Asked]:
+        waiting = self._desk.waiting()
+        return [one for one in waiting if of is None or one.checked.credential_id == of]
+
+    def _what(self, asked: Asked) -> views.Asked | None:
+        checked = asked.checked
+        return self._grant(checked) if isinstance(checked, Grant) else self._decision(checked)
+
+    def _decision(self, decision: Decision) -> views.Asked | None:
+        match decision.terms:
+            case AddOwner(owner=owner):
+                return views.OwnerAsked(name=owner.name, words=self._desk.words_of(decision))
+            case RemoveOwner(credential_id=credential_id):
+                return views.RemovalAsked(name=self._owner_name(credential_id))
+            case EnrolBrowser(browser=browser):
+                return views.BrowserAsked(name=browser.name, words=self._desk.words_of(decision))
+            case RefuseAgency(agency=agency):
+                return views.AgencyAsked(name=agency_name(agency, self._register()))
+            case ChangeSettings(settings=settings):
+                return _settings(self._household.settings(), settings)
+            case SetRecovery(keys=keys):
+                is_first = self._household.recovery() is None
+                return views.RecoveryAsked(words=recovery_key_words(keys), is_first=is_first)
+            case AddApprover(name=name, key=key):
+                return views.ApproverAsked(name=name, words=approver_words(key))
+            case other:
+                log.error("nothing can be shown of a %s, so it can't be confirmed", type(other))
+                return None
+
+    def _grant(self, grant: Grant) -> views.GrantAsked:
+        request, terms = grant.request, grant.terms
+        return views.GrantAsked(
+            agency=grant.agreement.name,
+            is_example=self._register().is_example,
+            officer_name=request.officer_name,
+            cosigner_name=request.cosigner_name,
+            contact=request.contact,
+            case_number=request.case_number,
+            incident_type=request.incident_type,
+            text=request.text,
+            reason=request.reason,
+            danger=request.danger,
+            asked_from_ms=request.from_ms,
+            asked_to_ms=request.to_ms,
+            retention_days=request.retention_days,
+            onward_sharing=request.onward_sharing,
+            clips=[self.clip(clip, has_audio=terms.has_audio) for clip in terms.clips],
+            has_audio=terms.has_audio,
+            given_name=terms.identity.name,
+            given_address=terms.identity.address,
+            given_contact=terms.identity.contact,
+            key_fingerprints=[
+                sha256_hex(unb64u(key))[:16] for key in dict.fromkeys(terms.recipient.sealing_keys)
+            ],
+            not_after_ms=grant.not_after_ms,
+        )
+
+    def _owner_name(self, credential_id: str) -> str:
+        owner = self._owners.find(credential_id)
+        return owner.name if owner is not None else ""
+
+
+def agency_name(agency: str, register: RegisterFacts) -> str:
+    """Return the name that the register gave an agency last, or its id if it gave none."""
+    known = register.agreements.get(agency)
+    return known[-1].agreement.name if known else agency
+
+
+def _clip(record: ClipRecord, manifest: ClipManifest, part: ReleasedPart) -> views.ShownClip:
+    borders_90k = [*(gop.first_pts_90k for gop in manifest.gops), manifest.duration_90k]
+    begin_90k = borders_90k[part.first_gop]
+    end_90k = borders_90k[part.first_gop + part.gop_count]
+    return views.ShownClip(
+        from_ms=record.started_ms + begin_90k // TICKS_PER_MS,
+        to_ms=record.started_ms + end_90k // TICKS_PER_MS,
+        is_whole=part.gop_count == len(manifest.gops),
+        has_sound=part.span_count > 0,
+        time=CLIP_TIMES[record.dating],
+    )
+
+
+def _lost(granted: ClipRange, problem: str) -> views.ShownClip:
+    return views.ShownClip(
+        from_ms=granted.from_ms,
+        to_ms=granted.to_ms,
+        is_whole=False,
+        has_sound=False,
+        time="trusted",
+        problem=problem,
+    )
+
+
+def _settings(before: OwnerSettings | None, after: OwnerSettings) -> views.SettingsAsked:
+    before = before or OwnerSettings(revision=1)
+    return views.SettingsAsked(
+        removed=[_polygon(mask) for mask in before.masks if mask not in after.masks],
+        kept=[_polygon(mask) for mask in before.masks if mask in after.masks],
+        added=[_polygon(mask) for mask in after.masks if mask not in before.masks],
+        is_opted_in=after.is_opted_in,
+        was_opted_in=before.is_opted_in,
+        has_reminder=after.has_reminder,
+        had_reminder=before.has_reminder,
+    )
+
+
+def _polygon(mask: MaskPolygon) -> views.Polygon:
+    return [(x, y) for x, y in mask]

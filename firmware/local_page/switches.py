@@ -1,0 +1,81 @@
+"""What is switched at the doorbell's own page and nowhere else: the microphone and the knock."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from firmware.config import SoundConfig
+from firmware.knock.errors import PatternWeak
+from firmware.knock.pattern_store import KnockSettings, KnockStore
+from firmware.knock.service import KnockEnded
+from firmware.local_page.ports import KnockView, MicrophoneView, Outcome
+from firmware.panel.pattern import PressKind
+from firmware.sound.errors import NoSoundCard
+from firmware.sound.microphone import Microphone
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ear:
+    """The microphone that is switched at the page, and who hears it."""
+
+    microphone: Microphone
+    settings: SoundConfig
+
+    def view(self) -> MicrophoneView:
+        """Return how it is."""
+        return MicrophoneView(
+            state=self.microphone.state,
+            has_card=self.microphone.has_card,
+            is_on=self.microphone.is_on,
+            trouble=self.microphone.trouble,
+            is_in_live_view=self.settings.is_in_live_view,
+            is_in_clips=self.settings.is_in_clips,
+        )
+
+    async def switch(self, *, is_on: bool) -> Outcome:
+        """Switch it. Off counts at once; what the card doesn't take is said."""
+        try:
+            await self.microphone.switch(is_on)
+        except NoSoundCard as error:
+            return Outcome(is_done=False, detail=str(error))
+        except OSError as error:
+            log.error("the microphone's switch can't be kept: %s", error)
+            kept = "it stays off" if is_on else "it is off now, but perhaps not after a restart"
+            return Outcome(is_done=False, detail=f"The memory card doesn't take it; {kept}.")
+        return Outcome(is_done=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnockSwitch:
+    """The knock's pattern, which is chosen at the page, and what became of the last one."""
+
+    store: KnockStore
+    has_speaker: Callable[[], bool]
+    last: Callable[[], KnockEnded | None]
+
+    def view(self) -> KnockView:
+        """Return how it is."""
+        last = self.last()
+        return KnockView(
+            is_on=self.store.settings.is_on,
+            has_speaker=self.has_speaker(),
+            tries_left=self.store.tries_left,
+            locked_for_s=self.store.locked_for_s,
+            last=None if last is None else last.end,
+            last_ms=None if last is None else last.at_ms,
+        )
+
+    async def choose(self, presses: Sequence[PressKind]) -> Outcome:
+        """Let this pattern count, none: no knock any more. A session under way ends by it."""
+        settings = KnockSettings(is_on=True, pattern=tuple(presses)) if presses else KnockSettings()
+        try:
+            await asyncio.to_thread(self.store.choose, settings)
+        except PatternWeak as error:
+            return Outcome(is_done=False, detail=str(error))
+        except OSError as error:
+            log.error("the knock's pattern can't be kept: %s", error)
+            return Outcome(is_done=False, detail="The memory card doesn't take it.")
+        return Outcome(is_done=True)

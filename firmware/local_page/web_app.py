@@ -1,0 +1,78 @@
+"""Builds the page: routes, what guards them, and what answers when something is wrong."""
+
+from collections.abc import Iterable
+from datetime import tzinfo
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from firmware.local_page.confirm_pages import ConfirmPages
+from firmware.local_page.door_number_entry import Entry
+from firmware.local_page.forms import FormRefused
+from firmware.local_page.guard import Guard
+from firmware.local_page.home_pages import HomePages
+from firmware.local_page.knock_pages import PATH as KNOCK
+from firmware.local_page.knock_pages import KnockPages
+from firmware.local_page.microphone_pages import PATH as MICROPHONE
+from firmware.local_page.microphone_pages import MicrophonePages
+from firmware.local_page.ports import DoorPorts
+from firmware.local_page.responses import Replies
+from firmware.system.clock import Clock, SystemClock
+
+
+def door_app(
+    ports: DoorPorts,
+    *,
+    origins: Iterable[str],
+    clock: Clock | None = None,
+    zone: tzinfo | None = None,
+    example_town: str = "",
+) -> Starlette:
+    """Return the page as an ASGI app.
+
+    `origins` are the page's own (see `guard.own_origins`); any other Host or Origin is refused.
+    `zone` is where the doorbell hangs; without one the machine's own time zone is used.
+    `example_town` is the name of its logs where that is an invented town's: each page says so.
+    """
+    clock = clock or SystemClock()
+    replies = Replies(zone=zone, example_town=example_town)
+    entry = Entry(ports, replies, clock)
+    home = HomePages(ports, replies)
+    confirming = ConfirmPages(ports, replies, entry)
+    microphone = MicrophonePages(ports, replies, entry)
+    knocking = KnockPages(ports, replies, entry)
+    routes = [
+        Route("/", home.status),
+        Route("/pair", home.pair),
+        Route("/pair", home.complete_pairing, methods=["POST"]),
+        Route("/recover", home.recover, methods=["POST"]),
+        Route("/confirm", confirming.show),
+        Route("/unlock", confirming.unlock, methods=["POST"]),
+        Route("/lock", confirming.lock, methods=["POST"]),
+        Route("/confirm/{digest}", confirming.confirm, methods=["POST"]),
+        Route("/refuse/{digest}", confirming.refuse, methods=["POST"]),
+        Route(MICROPHONE, microphone.show),
+        Route(MICROPHONE, microphone.switch, methods=["POST"]),
+        Route(f"{MICROPHONE}/unlock", microphone.unlock, methods=["POST"]),
+        Route(f"{MICROPHONE}/lock", microphone.lock, methods=["POST"]),
+        Route(KNOCK, knocking.show),
+        Route(f"{KNOCK}/unlock", knocking.unlock, methods=["POST"]),
+        Route(f"{KNOCK}/lock", knocking.lock, methods=["POST"]),
+        Route(f"{KNOCK}/pattern", knocking.choose, methods=["POST"]),
+        Route(f"{KNOCK}/off", knocking.switch_off, methods=["POST"]),
+        Route("/clips/{digest}/{number}.mp4", confirming.part),
+        Route("/releases/{digest}", confirming.release),
+        Mount("/static", StaticFiles(packages=[("firmware.local_page", "static")])),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, origins=tuple(origins))],
+        exception_handlers={
+            FormRefused: replies.form_refused,
+            HTTPException: replies.http_error,
+            Exception: replies.fault,
+        },
+    )

@@ -1,0 +1,257 @@
+"""The picture of an event: what the camera saw at a press or a movement, for the owners' browsers.
+
+The bell comes first: who wants a picture doesn't wait for it, and nothing of it is told before
+the event itself. Taken is the next small picture; a camera that gives none in time leaves the
+newest key frame that is kept, with its age, or nothing. Decoding, JPEG and sealing run off the
+loop. What a newer mask hides isn't told: that is looked at again just before the telling.
+
+How often is bounded: a bell that is rung all day must not fill the outbox with pictures.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from av import VideoFrame
+from av.error import FFmpegError
+
+from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, pts_90k_of
+from firmware.capture.jpeg import fitting_jpeg, last_picture
+from firmware.capture.small_frames import frame_of
+from firmware.capture.unit_hub import SmallHub
+from firmware.evidence.manifest import Signer
+from firmware.outbox.publisher import Tell
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.encoding import b64u, sha256_hex
+from firmware.protocol.events import Thumbnail
+from firmware.protocol.thumbnails import (
+    FACTS_TAG,
+    MAX_JPEG_BYTES,
+    PictureFacts,
+    SealedThumbnail,
+    SignedFacts,
+    seal_thumbnail,
+)
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.4
+MOST_AGE_S = 60.0
+"""An older picture shows somebody else."""
+LEAST_PAUSE_S = 2.0
+MOST_PER_HOUR = 60
+HOUR_S = 3600.0
+MOST_OFFLINE = 20
+"""More, told while the relay can't be reached, would hold up what happens once it can."""
+CLOSE_WITHIN_S = 2.0
+TRIES = (
+    *((640, quality) for quality in (5, 8, 12)),
+    *((480, quality) for quality in (8, 12)),
+    *((320, quality) for quality in (8, 16)),
+    *((160, quality) for quality in (12, 31)),
+)
+"""Noise, the worst there is, fits as 160 pixels of the worst quality."""
+
+Told = asyncio.Task[bool]
+"""The telling of an event; whether it was accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventPicture:
+    """One JPEG; `age_ms` is how long before the event it was taken."""
+
+    event_id: str
+    pts_90k: int
+    taken_ms: int
+    age_ms: int
+    jpeg: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A picture before its JPEG; `decode` blocks."""
+
+    pts_90k: int
+    decode: Callable[[], VideoFrame | None]
+
+
+class PictureSealer:
+    """Signs a picture with the doorbell's identity and seals it to the owners' browsers."""
+
+    def __init__(
+        self, *, device: str, signer: Signer, browsers: Callable[[], Sequence[BrowserKeys]]
+    ) -> None:
+        """`browsers` names those that may see pictures at this moment."""
+        self._device = device
+        self._signer = signer
+        self._browsers = browsers
+
+    @property
+    def has_browsers(self) -> bool:
+        """Whether anybody could open a picture."""
+        return bool(self._browsers())
+
+    def seal(self, picture: EventPicture) -> SealedThumbnail | None:
+        """Return what may be told, or None if no browser may see it any more. Blocks a moment."""
+        browsers = self._browsers()
+        if not browsers:
+            return None
+        facts = PictureFacts(
+            device=self._device,
+            event_id=picture.event_id,
+            taken_ms=picture.taken_ms,
+            age_ms=picture.age_ms,
+            jpeg_sha256=sha256_hex(picture.jpeg),
+        ).encode()
+        signature = self._signer.sign(FACTS_TAG + facts)
+        signed = SignedFacts(facts=facts.decode(), signature=b64u(signature))
+        return seal_thumbnail(picture.jpeg, signed, browsers)
+
+
+class EventPictures:
+    """Takes and tells the pictures. All on the loop."""
+
+    def __init__(
+        self,
+        small: SmallHub,
+        *,
+        newest_key_frame: Callable[[], AccessUnit | None],
+        shown_since_90k: Callable[[], int],
+        sealer: PictureSealer,
+        clock: Clock,
+        tell: Tell,
+        is_online: Callable[[], bool] = lambda: True,
+        wait_s: float = WAIT_S,
+    ) -> None:
+        """`shown_since_90k`: nothing filmed before it may be shown any more."""
+        self._small = small
+        self._newest_key_frame = newest_key_frame
+        self._shown_since_90k = shown_since_90k
+        self._sealer = sealer
+        self._clock = clock
+        self._tell = tell
+        self._is_online = is_online
+        self._wait_s = wait_s
+        self._limit = _Limit()
+        self._offline_count = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def want(self, event_id: str, at_pts_90k: int, told: Told) -> None:
+        """Take a picture of this event now; tell it once `told` has accepted the event itself."""
+        if not self._sealer.has_browsers:
+            return
+        if not self._has_room():
+            log.info("an event has no picture: there were many just now")
+            return
+        task = asyncio.create_task(self._give(event_id, at_pts_90k, told), name="event picture")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Give the pictures that are on their way a moment."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=CLOSE_WITHIN_S)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _has_room(self) -> bool:
+        if self._is_online():
+            self._offline_count = 0
+        elif self._offline_count >= MOST_OFFLINE:
+            return False
+        if not self._limit.allows(self._clock.monotonic_ns()):
+            return False
+        self._offline_count += 1
+        return True
+
+    async def _give(self, event_id: str, at_pts_90k: int, told: Told) -> None:
+        try:
+            picture = await self._picture(event_id, at_pts_90k)
+            if picture is None:
+                log.info("an event has no picture: the camera gave none")
+            elif await _is_accepted(told) and self._may_show(picture):
+                await self._seal_and_tell(picture)
+        except Exception:  # the supervisor: whatever it is, the event itself is told
+            log.exception("an event's picture can't be told")
+
+    async def _seal_and_tell(self, picture: EventPicture) -> None:
+        sealed = await asyncio.to_thread(self._sealer.seal, picture)
+        if sealed is not None and self._may_show(picture):
+            await self._tell(Thumbnail(for_event_id=picture.event_id, sealed=sealed))
+
+    async def _picture(self, event_id: str, at_pts_90k: int) -> EventPicture | None:
+        taken = await self._next_small() or self._kept()
+        if taken is None:
+            return None
+        jpeg = await asyncio.to_thread(_jpeg_of, taken.decode)
+        if jpeg is None:
+            return None
+        now_ms, now_90k = self._clock.wall_ms(), pts_90k_of(self._clock.monotonic_ns())
+        return EventPicture(
+            event_id=event_id,
+            pts_90k=taken.pts_90k,
+            taken_ms=max(0, now_ms - (now_90k - taken.pts_90k) // 90),
+            age_ms=max(0, (at_pts_90k - taken.pts_90k) // 90),
+            jpeg=jpeg,
+        )
+
+    async def _next_small(self) -> _Taken | None:
+        """Ask the camera for a small picture; None if it gives none in time."""
+        with self._small.subscribe() as slot:
+            try:
+                async with asyncio.timeout(self._wait_s):
+                    picture = await slot.next()
+            except TimeoutError:
+                return None
+        return _Taken(pts_90k=picture.pts_90k, decode=partial(frame_of, picture))
+
+    def _kept(self) -> _Taken | None:
+        unit = self._newest_key_frame()
+        if unit is None:
+            return None
+        age_90k = pts_90k_of(self._clock.monotonic_ns()) - unit.pts_90k
+        if age_90k > MOST_AGE_S * TICKS_PER_S:
+            return None
+        return _Taken(pts_90k=unit.pts_90k, decode=partial(last_picture, [unit.data]))
+
+    def _may_show(self, picture: EventPicture) -> bool:
+        return picture.pts_90k >= self._shown_since_90k()
+
+
+async def _is_accepted(told: Told) -> bool:
+    await asyncio.wait([told])
+    return not told.cancelled() and told.exception() is None and told.result()
+
+
+def _jpeg_of(decode: Callable[[], VideoFrame | None]) -> bytes | None:
+    try:
+        frame = decode()
+        return None if frame is None else fitting_jpeg(frame, TRIES, MAX_JPEG_BYTES)
+    except FFmpegError as error:
+        log.warning("a picture could not be decoded: %s", error)
+        return None
+
+
+class _Limit:
+    """How often there may be a picture."""
+
+    def __init__(self) -> None:
+        self._taken_ns: deque[int] = deque()
+
+    def allows(self, now_ns: int) -> bool:
+        """Tell whether one may be taken now, and count it if so."""
+        taken = self._taken_ns
+        while taken and now_ns - taken[0] >= HOUR_S * 1e9:
+            taken.popleft()
+        if taken and now_ns - taken[-1] < LEAST_PAUSE_S * 1e9:
+            return False
+        if len(taken) >= MOST_PER_HOUR:
+            return False
+        taken.append(now_ns)
+        return True

@@ -1,0 +1,102 @@
+"""Tells presses and motion by Web Push: encrypted here, to each browser that wants it.
+
+The relay only hands the messages on; it learns which browsers, and when. What is told by push is
+in the outbox before, so that nothing depends on a push service. In a browser's quiet hours it gets
+none; while the doorbell doesn't know the time, no hour is quiet.
+"""
+
+import asyncio
+import logging
+
+from firmware.enrolment.browsers import BrowserStore, EnrolledBrowser
+from firmware.errors import DoorwardError
+from firmware.notes.push_encryption import encrypt
+from firmware.notes.quiet_hours import is_quiet
+from firmware.outbox.publisher import Tell
+from firmware.protocol.encoding import WireError, b64u
+from firmware.protocol.events import Event, EventBody, Motion, Pressed, PushMessage, PushWanted
+from firmware.protocol.live import PushText, SetPush
+from firmware.system.clock import Clock
+
+LIFE_MS = 10 * 60 * 1000
+"""A ring that arrives later is no news."""
+NEVER_MS = 253_402_300_799_999
+MAX_WAITING = 20
+
+log = logging.getLogger(__name__)
+
+
+class Pushes:
+    """What is pushed by one doorbell. All on the loop, but for the encryption."""
+
+    def __init__(self, *, device: str, browsers: BrowserStore, clock: Clock, tell: Tell) -> None:
+        self._device = device
+        self._browsers = browsers
+        self._clock = clock
+        self._tell = tell
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Tell a fact as usual, then push it if it is one of those; the caller never waits."""
+        event = await self._tell(body, event_id=event_id)
+        if isinstance(body, Pressed | Motion) and len(self._tasks) < MAX_WAITING:
+            task = asyncio.create_task(self._push(event, body), name="push")
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return event
+
+    async def aclose(self) -> None:
+        """Let what is being pushed be told."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _push(self, event: Event, body: Pressed | Motion) -> None:
+        try:
+            messages = await asyncio.to_thread(self._messages, event, body)
+            if messages:
+                expires_ms = event.time_ms + LIFE_MS if event.is_clock_trusted else NEVER_MS
+                await self._tell(
+                    PushWanted(for_event_id=event.id, expires_ms=expires_ms, messages=messages)
+                )
+        except DoorwardError as error:
+            log.error("an event isn't pushed: %s", error)
+
+    def _messages(self, event: Event, body: Pressed | Motion) -> list[PushMessage]:
+        text = PushText(
+            device=self._device,
+            event_id=event.id,
+            kind="motion" if isinstance(body, Motion) else "pressed",
+            time_ms=event.time_ms if event.is_clock_trusted else None,
+            detail=_zones(body),
+        )
+        plain = text.encode()
+        return [
+            message
+            for browser in self._browsers.all()
+            if (push := self._wanted(browser, text)) is not None
+            and (message := _message(browser, push, plain)) is not None
+        ]
+
+    def _wanted(self, browser: EnrolledBrowser, text: PushText) -> SetPush | None:
+        push, now_ms = browser.push, self._clock.wall_ms()
+        if push is None or text.kind not in push.kinds or browser.has_expired(now_ms):
+            return None
+        try:
+            is_silent = self._clock.is_trusted() and is_quiet(push.quiet, now_ms)
+        except WireError as error:  # its time zone went with an update of the system
+            log.warning("quiet hours can't be kept: %s", error)
+            return push
+        return None if is_silent else push
+
+
+def _message(browser: EnrolledBrowser, push: SetPush, plain: bytes) -> PushMessage | None:
+    try:
+        return PushMessage(browser=browser.keys.id, encrypted=b64u(encrypt(plain, push)))
+    except WireError as error:
+        log.warning("a browser can't be pushed to: %s", error)
+        return None
+
+
+def _zones(body: Pressed | Motion) -> str | None:
+    if isinstance(body, Pressed) or not body.zones:
+        return None
+    return ", ".join(body.zones)[:200]

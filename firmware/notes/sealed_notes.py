@@ -1,0 +1,152 @@
+"""Notes to the owners: signed once, and sealed to each browser that an owner has enrolled.
+
+Each is of one size and the relay can't open any. A browser that can't be sealed to is skipped;
+its owner's others are told all the same.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from firmware.enrolment.browsers import BrowserStore
+from firmware.enrolment.keys import DeviceKeys
+from firmware.enrolment.owners import OwnerStore
+from firmware.protocol.browsers import BrowserKeys
+from firmware.protocol.encoding import WireError, b64u, new_id, unb64u
+from firmware.protocol.events import MAX_SLOT_NOTES, EventBody, Note
+from firmware.protocol.grants import Owner
+from firmware.protocol.notes import (
+    NOTE_TAG,
+    NoteBody,
+    Nothing,
+    OwnerNote,
+    SignedNote,
+    seal_note,
+)
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Notes:
+    """Writes this doorbell's notes."""
+
+    def __init__(
+        self,
+        *,
+        keys: DeviceKeys,
+        owners: OwnerStore,
+        browsers: BrowserStore,
+        clock: Clock,
+        tell: Callable[[EventBody], Awaitable[object]],
+    ) -> None:
+        self._keys = keys
+        self._owners = owners
+        self._browsers = browsers
+        self._clock = clock
+        self._tell = tell
+
+    async def to_owner(
+        self,
+        owner: Owner,
+        body: NoteBody,
+        *,
+        also: BrowserKeys | None = None,
+        but: str | None = None,
+    ) -> None:
+        """Tell one owner, in each of their browsers but one; and in one that wants to be let in."""
+        await self._tell_owner(owner, await self._signed(body), also=also, but=but)
+
+    async def to_browser(self, owner: Owner, browser: BrowserKeys, body: NoteBody) -> None:
+        """Tell one owner in one of their browsers alone."""
+        await self._tell_browser(owner, browser, await self._signed(body))
+
+    async def to_one_of_all(
+        self, owner: Owner, body: NoteBody, *, also: BrowserKeys | None = None
+    ) -> None:
+        """Tell one owner; each browser of the others gets a note that says nothing."""
+        await self.to_owner(owner, body, also=also)
+        nothing = await self._signed(Nothing())
+        for other in self._owners.owners:
+            if other.passkey.credential_id != owner.passkey.credential_id:
+                await self._tell_owner(other, nothing)
+
+    async def to_all(self, body: NoteBody, *, but: str | None = None) -> None:
+        """Tell every owner; `but` is the passkey of one who isn't told."""
+        signed = await self._signed(body)
+        for owner in self._owners.owners:
+            if owner.passkey.credential_id != but:
+                await self._tell_owner(owner, signed)
+
+    def turn(self, slot: int) -> list[str]:
+        """Return the browsers that a slot's message has notes for: all, if it can hold them.
+
+        Else they take turns: whoever has none now has one in a later slot.
+        """
+        ids = sorted(browser.keys.id for browser in self._browsers.all())
+        start = slot * MAX_SLOT_NOTES % max(1, len(ids))
+        return ids if len(ids) <= MAX_SLOT_NOTES else (ids + ids)[start : start + MAX_SLOT_NOTES]
+
+    async def for_slot(self, slot: int, bodies: Mapping[str, NoteBody]) -> list[Note]:
+        """Return a note for each browser of every owner: its own body, or one that says nothing.
+
+        How many there are, and whose, depends on the browsers and on the slot alone.
+        """
+        notes = []
+        for browser_id in self.turn(slot):
+            known = self._browsers.find(browser_id)
+            if known is None:
+                continue  # ended while the others' notes were signed
+            body = bodies.get(browser_id, Nothing())
+            sealed = await self._sealed_for_slot(body, unb64u(known.keys.viewing_key))
+            notes.append(
+                Note(credential_id=known.credential_id, browser=browser_id, sealed=b64u(sealed))
+            )
+        return notes
+
+    async def _sealed_for_slot(self, body: NoteBody, viewing_key: bytes) -> bytes:
+        """Seal; what can't be sealed is nothing, so that its absence says nothing either."""
+        try:
+            return seal_note(await self._signed(body), viewing_key)
+        except WireError as error:
+            log.error("a browser can't be told in this slot: %s", error)
+        lost_key = X25519PrivateKey.generate().public_key().public_bytes_raw()
+        return seal_note(await self._signed(Nothing()), lost_key)
+
+    async def _tell_owner(
+        self,
+        owner: Owner,
+        signed: SignedNote,
+        *,
+        also: BrowserKeys | None = None,
+        but: str | None = None,
+    ) -> None:
+        known = self._browsers.of_owner(owner.passkey.credential_id)
+        keys = [browser.keys for browser in known if browser.keys.id != but]
+        if also is not None and also not in keys:
+            keys.append(also)
+        for browser in keys:
+            await self._tell_browser(owner, browser, signed)
+
+    async def _tell_browser(self, owner: Owner, browser: BrowserKeys, signed: SignedNote) -> None:
+        try:
+            sealed = seal_note(signed, unb64u(browser.viewing_key))
+        except WireError as error:
+            log.warning("a browser can't be told: %s", error)
+            return
+        credential_id = owner.passkey.credential_id
+        await self._tell(Note(credential_id=credential_id, browser=browser.id, sealed=b64u(sealed)))
+
+    async def _signed(self, body: NoteBody) -> SignedNote:
+        """Sign off the loop: a secure element is slow."""
+        text = OwnerNote(
+            device=self._keys.device,
+            id=new_id(),
+            told_ms=self._clock.wall_ms(),
+            sealing_key=self._keys.sealing_key,
+            body=body,
+        ).encode()
+        signature = await asyncio.to_thread(self._keys.signer.sign, NOTE_TAG + text)
+        return SignedNote(note=text.decode(), signature=b64u(signature))

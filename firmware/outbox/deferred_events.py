@@ -1,0 +1,85 @@
+"""Telling exactly once, whatever dies: first promised with the fact itself, then told.
+
+    with promises.gather() as told:        # what is told in here is gathered, and not told yet
+        await carry_out(…)
+    store.finish(…, promises=told)         # the fact and what is to be told of it: one commit
+    await promises.keep()                  # into the outbox, each under its own id, once
+
+After a crash before the commit nothing was told and the fact is made again; after it, `keep` tells
+what is left. Only what happens in the gathering task itself is gathered: others' tellings pass.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from firmware.errors import DoorwardError, EventRefused
+from firmware.protocol.events import EventBody
+from firmware.store.deferred_events import Promise, PromiseStore, promise_of
+
+log = logging.getLogger(__name__)
+
+TellBody = Callable[[EventBody], Awaitable[object]]
+TellOnce = Callable[[EventBody, str], Awaitable[object]]
+"""Tells a fact under this event id, unless something was told under it before."""
+
+
+@dataclass(slots=True)
+class _Gathering:
+    told: list[Promise] = field(default_factory=list)
+    is_open: bool = True
+    """A task that was begun meanwhile, and outlives the gathering, tells as ever."""
+
+
+class Promises:
+    """What one doorbell has promised to tell. `store` is asked for when it is first needed."""
+
+    def __init__(
+        self, *, store: Callable[[], PromiseStore], tell: TellBody, tell_once: TellOnce
+    ) -> None:
+        self._store = store
+        self._tell = tell
+        self._tell_once = tell_once
+        self._gathering: ContextVar[_Gathering | None] = ContextVar("gathering", default=None)
+        self._one_at_a_time = asyncio.Lock()
+
+    @contextmanager
+    def gather(self) -> Iterator[list[Promise]]:
+        """Gather what this task tells in the block, to be committed with its fact."""
+        gathering = _Gathering()
+        token = self._gathering.set(gathering)
+        try:
+            yield gathering.told
+        finally:
+            gathering.is_open = False
+            self._gathering.reset(token)
+
+    async def tell(self, body: EventBody) -> None:
+        """Tell a fact, or promise it within a gathering."""
+        gathering = self._gathering.get()
+        if gathering is not None and gathering.is_open:
+            gathering.told.append(promise_of(body))
+        else:
+            await self._tell(body)
+
+    async def tell_unkept(self, promises: Sequence[Promise]) -> None:
+        """Tell what the card didn't take as promises: better perhaps twice than never."""
+        for one in promises:
+            await self._tell_once(one.body, one.event_id)
+
+    async def keep(self) -> None:
+        """Tell what is due; what can't be told now stays promised."""
+        async with self._one_at_a_time:
+            try:
+                store = self._store()
+                for one in await asyncio.to_thread(store.due):
+                    try:
+                        await self._tell_once(one.body, one.event_id)
+                    except EventRefused:  # it never will be told, and mustn't hold up the others
+                        log.exception("a promise is dropped")
+                    await asyncio.to_thread(store.forget, one.event_id)
+            except (DoorwardError, OSError):
+                log.exception("what was promised is told later")

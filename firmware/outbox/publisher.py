@@ -1,0 +1,114 @@
+"""Telling: facts go into the outbox in the order in which they happened, off the loop.
+
+A fact whose id must be known at once (a press starts a clip under its event's id) brings its id
+along. A card that takes nothing for a while delays what is told and loses nothing: it waits in
+memory, with the time at which it happened, and is tried again every few seconds.
+"""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from firmware.errors import StoreError, TooMuchToTell
+from firmware.outbox.queue import Outbox
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Event, EventBody
+from firmware.system.clock import Clock
+
+FIRST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 4.0
+MAX_WAITING = 500
+"""Facts in memory that the card hasn't taken yet; more are refused."""
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class Tell(Protocol):
+    """How a part tells a fact."""
+
+    async def __call__(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Return once the event is accepted: it will arrive, whatever dies now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Moment:
+    """When a fact happened, by both clocks."""
+
+    wall_ms: int
+    monotonic_ms: int
+    is_trusted: bool
+
+
+class Teller:
+    """Appends to the outbox on one thread: the loop never waits for the disk."""
+
+    def __init__(self, outbox: Outbox, clock: Clock) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
+        self._waiting = 0
+        self._is_closing = threading.Event()
+
+    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Return once the event is accepted; TooMuchToTell if too many wait before it."""
+        event_id = event_id or new_id()
+        return await self._hand_over(lambda moment: self._append(event_id, body, moment))
+
+    async def tell_once(self, body: EventBody, event_id: str) -> None:
+        """Tell likewise, unless it was told under this id before, by whichever start of ours."""
+        await self._hand_over(lambda moment: self._append_once(event_id, body, moment))
+
+    async def _hand_over(self, append: Callable[[_Moment], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise TooMuchToTell(MAX_WAITING)
+        moment = _Moment(
+            wall_ms=self._clock.wall_ms(),
+            monotonic_ms=self._clock.monotonic_ns() // 1_000_000,
+            is_trusted=self._clock.is_trusted(),
+        )
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, append, moment)
+        finally:
+            self._waiting -= 1
+
+    def hurry(self) -> None:
+        """From now on try each event once: a failing card must not hold up the doorbell's end."""
+        self._is_closing.set()
+
+    def close(self) -> None:
+        """Try what still waits once more, and end. Waits for the card."""
+        self.hurry()
+        self._thread.shutdown(wait=True)
+
+    def _append_once(self, event_id: str, body: EventBody, moment: _Moment) -> None:
+        if not self._outbox.has_told(event_id):  # all is told on this one thread
+            self._append(event_id, body, moment, is_once=True)
+
+    def _append(
+        self, event_id: str, body: EventBody, moment: _Moment, *, is_once: bool = False
+    ) -> Event:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            is_last = self._is_closing.is_set()
+            try:
+                return self._outbox.append(
+                    body,
+                    event_id=event_id,
+                    time_ms=moment.wall_ms,
+                    is_clock_trusted=moment.is_trusted,
+                    monotonic_ms=moment.monotonic_ms,
+                    is_once=is_once,
+                )
+            except StoreError as error:
+                log.error("an event waits for the card: %s", error)
+                if is_last:
+                    raise
+            self._is_closing.wait(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)

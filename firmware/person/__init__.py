@@ -1,7 +1,0 @@
-"""What a person needs at their own machine to join a relay that is trusted with nothing.
-
-    keyboard (typed) ─► fido_device (their FIDO2 key) ─► passkey ─► relay_calls (strict JSON)
-
-Owners (`firmware.owner`) and officers (`relay.agency.officer_passkey`) share it, and neither knows
-the other. It imports the protocol only; what an owner or an officer is, isn't known here.
-"""

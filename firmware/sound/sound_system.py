@@ -1,0 +1,133 @@
+"""The sound side, put together: microphone, echo, speaker, talk, quick replies.
+
+    card ─► microphone ─► echo canceller ─┬─► clips (if is_in_clips)
+                               ▲          └─► half duplex ─► Opus ─► viewers (if is_in_live_view)
+    viewers ─► talk ─┐         │
+    quick replies ───┴► speaker┴─► card
+
+Without a sound card the parts are there and say so. Only putting together belongs here.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from firmware.config import SoundConfig
+from firmware.protocol.live import PlayReply
+from firmware.sound.audio_device import SoundCard
+from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
+from firmware.sound.echo_reference import Played
+from firmware.sound.errors import ReplyRefused, SoundMissing
+from firmware.sound.microphone import HalfDuplex, Microphone
+from firmware.sound.microphone_switch import MicrophoneSwitch
+from firmware.sound.opus import OpusFeed
+from firmware.sound.portaudio import PortAudioCard
+from firmware.sound.quick_replies import QuickReplies
+from firmware.sound.speaker import Speaker
+from firmware.sound.speech import Speech
+from firmware.sound.talk_floor import TalkFloor
+from firmware.sound.unanswered import Unanswered
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Sounding:
+    """Everything that hears and speaks. Build it inside the running loop, then `run` it."""
+
+    def __init__(
+        self,
+        settings: SoundConfig,
+        data_dir: Path,
+        *,
+        clock: Clock,
+        source: random.Random,
+        is_attended: Callable[[], bool],
+        card: SoundCard | None = None,
+    ) -> None:
+        """`is_attended`: somebody watches. `card` stands in for the machine's own."""
+        self.settings = settings
+        self._listeners: list[Callable[[], None]] = []
+        if card is None and settings.card == "system":
+            card = PortAudioCard(clock)
+        self.played = played = Played()
+        self.echo = echo = Echo(played, _canceller(settings) if card is not None else None)
+        self.microphone = Microphone(
+            card,
+            device=settings.microphone,
+            switch=MicrophoneSwitch(
+                data_dir / "sound.json", is_on_at_first=settings.is_microphone_on
+            ),
+            echo=echo,
+            source=source,
+            on_change=self._changed,
+        )
+        self.speaker = Speaker(
+            card, device=settings.speaker, clock=clock, source=source, played=played
+        )
+        self.opus = (
+            OpusFeed(HalfDuplex(self.microphone, echo), clock=clock)
+            if settings.is_in_live_view
+            else None
+        )
+        self.speech = Speech()
+        self.replies = QuickReplies(
+            data_dir / "replies",
+            speaker=self.speaker,
+            speech=self.speech,
+            on_played=lambda: self.unanswered.on_answered(),
+        )
+        self.unanswered = Unanswered(
+            self.replies, after_s=settings.reply_after_s, is_attended=is_attended
+        )
+        self.floor = TalkFloor(
+            self.speaker,
+            echo,
+            clock=clock,
+            on_change=self._changed,
+            on_talk=self.unanswered.on_answered,
+        )
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether microphone or speaker couldn't be used when they were last wanted."""
+        return self.microphone.has_failed or self.speaker.has_failed
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever the microphone's state or the talker changed."""
+        self._listeners.append(listener)
+
+    async def play_reply(self, wanted: PlayReply) -> None:
+        """Answer a press with a quick reply; SoundError says why that can't be."""
+        default = self.replies.default
+        if wanted.reply_id is not None:
+            self.replies.start(wanted.reply_id)
+        elif default is not None:
+            self.replies.start(default.id)
+        else:
+            raise ReplyRefused("no quick reply is chosen for this; choose one in the app first")
+
+    async def run(self) -> None:
+        """Keep the devices as they are wanted, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.microphone.run(), name="microphone")
+            group.create_task(self.speaker.run(), name="speaker")
+
+    async def aclose(self) -> None:
+        """Say nothing more."""
+        self.unanswered.on_answered()
+        await self.replies.aclose()
+
+    def _changed(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+def _canceller(settings: SoundConfig) -> MakeCanceller | None:
+    try:
+        return choose_canceller(settings.echo)
+    except SoundMissing as error:
+        log.error("no echo is cancelled, so one side speaks at a time: %s", error)
+        return None

@@ -1,0 +1,161 @@
+"""Keeps one stream of the sound card open while it is wanted, and closed while it isn't.
+
+A card that is unplugged, or can't be opened, is tried again for ever, later each time. A call
+into a driver that doesn't return is left behind on its thread, and none is made beside it; a
+stream that it opens after all is closed at once, so that no microphone listens that nobody knows
+of.
+"""
+
+import asyncio
+import logging
+import random
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+from firmware.capture.daemon_call import call_in_daemon
+from firmware.sound.audio_device import CardStream
+from firmware.sound.errors import SoundError
+from firmware.system.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+CALL_S = 10.0
+LOOK_EVERY_S = 0.5
+FIRST_PAUSE_S = 0.5
+MAX_PAUSE_S = 20.0
+
+StreamState = Literal["closed", "open", "failing"]
+
+
+class StreamKeeper:
+    """Owns one stream. Build it inside the running loop; `run` until cancelled."""
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        open_stream: Callable[[], CardStream],
+        is_wanted: Callable[[], bool],
+        source: random.Random,
+        on_state: Callable[[], None] = lambda: None,
+        call_s: float = CALL_S,
+    ) -> None:
+        self._call_s = call_s
+        self._what = what
+        self._open_stream = open_stream
+        self._is_wanted = is_wanted
+        self._on_state = on_state
+        self._backoff = Backoff(first_s=FIRST_PAUSE_S, max_s=MAX_PAUSE_S, source=source)
+        self._changed = asyncio.Event()
+        self._opening: _Opening | None = None
+        self.state: StreamState = "closed"
+        self.detail = ""
+        self.has_failed = False
+        """Whether it failed when it was last wanted, also after it isn't wanted any more."""
+
+    def look(self) -> None:
+        """Ask anew whether the stream is wanted (on the loop)."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Keep it until cancelled."""
+        try:
+            while True:
+                if self._is_wanted():
+                    await self._keep_open()
+                else:
+                    self._backoff.reset()
+                    self._set("closed")
+                    await self._wait(None)
+        finally:
+            self._set("closed")
+
+    async def _keep_open(self) -> None:
+        try:
+            stream = await self._open()
+        except (SoundError, TimeoutError) as error:
+            detail = str(error) or f"the {self._what} doesn't answer; unplug it and plug it in"
+            if detail != self.detail:
+                log.warning("no sound: %s", detail)
+            self._set("failing", detail)
+            await self._wait(self._backoff.next_s())
+            return
+        try:
+            self._set("open")
+            while self._is_wanted():
+                if not stream.is_alive():
+                    self._set("failing", f"the {self._what} gives no sound any more")
+                    break
+                await self._wait(LOOK_EVERY_S)
+        finally:
+            await self._close(stream)
+        if self.state == "failing":
+            log.warning("%s; it is opened anew", self.detail)
+            await self._wait(self._backoff.next_s())
+
+    async def _open(self) -> CardStream:
+        if self._opening is not None and not self._opening.has_returned:
+            raise TimeoutError
+        opening = self._opening = _Opening(self._what, self._open_stream)
+        try:
+            async with asyncio.timeout(self._call_s):
+                return await call_in_daemon(opening.open, name=self._what)
+        except BaseException:
+            opening.abandon()
+            raise
+
+    async def _close(self, stream: CardStream) -> None:
+        try:
+            async with asyncio.timeout(self._call_s):
+                await call_in_daemon(stream.close, name=f"{self._what} closing")
+        except TimeoutError:
+            log.error("the %s can't be closed; unplug it, or restart the doorbell", self._what)
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+        self._changed.clear()
+
+    def _set(self, state: StreamState, detail: str = "") -> None:
+        is_new = (state, detail) != (self.state, self.detail)
+        self.state, self.detail = state, detail
+        if state != "closed":
+            self.has_failed = state == "failing"
+        if is_new:
+            self._on_state()
+
+
+class _Opening:
+    """One call that opens; abandoned, what it opened is closed whenever that comes."""
+
+    def __init__(self, what: str, open_stream: Callable[[], CardStream]) -> None:
+        self._what = what
+        self._open_stream = open_stream
+        self.has_returned = False
+        self._lock = threading.Lock()
+        self._is_abandoned = False
+        self._stream: CardStream | None = None
+
+    def open(self) -> CardStream:
+        try:
+            stream = self._open_stream()
+        finally:
+            self.has_returned = True
+        with self._lock:
+            self._stream = stream
+            is_abandoned = self._is_abandoned
+        if is_abandoned:
+            stream.close()
+        return stream
+
+    def abandon(self) -> None:
+        with self._lock:
+            self._is_abandoned = True
+            stream = self._stream
+        if stream is not None:
+            name = f"{self._what} closing"
+            threading.Thread(target=stream.close, name=name, daemon=True).start()

@@ -1,0 +1,108 @@
+"""Who may talk through the door: one viewer at a time, the first who asks.
+
+A viewer holds to talk, or opens a line and speaks freely. Somebody else's turn comes when the
+talker lets go, leaves, or has sent no sound for STALE_S. An open line needs an echo canceller if
+the microphone is on: without one, both sides would hear the door's loudspeaker.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from firmware.sound.echo import Echo
+from firmware.sound.errors import NO_CARD, TalkRefused
+from firmware.sound.speaker import Speaker
+from firmware.system.clock import Clock
+
+log = logging.getLogger(__name__)
+
+STALE_S = 5.0
+
+Manner = Literal["none", "hold", "open_line"]
+"""How one may talk at a door: not at all, one side at a time, or freely as well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talker:
+    """Who talks now. `viewer_id` is the live session's; `name` is for the other viewers."""
+
+    viewer_id: str
+    name: str
+    is_open_line: bool
+
+
+class TalkFloor:
+    """The one place at the loudspeaker. All on the loop."""
+
+    def __init__(
+        self,
+        speaker: Speaker,
+        echo: Echo,
+        *,
+        clock: Clock,
+        on_change: Callable[[], None] = lambda: None,
+        on_talk: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_change` hears of each other talker, `on_talk` when one begins."""
+        self._speaker = speaker
+        self._echo = echo
+        self._clock = clock
+        self._on_change = on_change
+        self._on_talk = on_talk
+        self._talker: Talker | None = None
+        self._heard_ns = 0
+
+    @property
+    def talker(self) -> Talker | None:
+        """Who talks now."""
+        return self._talker
+
+    @property
+    def manner(self) -> Manner:
+        """How viewers may talk at this door."""
+        if not self._speaker.has_card:
+            return "none"
+        return "open_line" if self._echo.can_cancel else "hold"
+
+    def ask(self, viewer_id: str, *, name: str, is_open_line: bool) -> None:
+        """Give the place to a viewer, or raise TalkRefused; asking again changes the manner."""
+        if not self._speaker.has_card:
+            raise TalkRefused("no_speaker", NO_CARD)
+        if self._speaker.trouble:
+            raise TalkRefused("no_speaker", self._speaker.trouble)
+        if is_open_line and not self._echo.can_cancel:
+            detail = "this doorbell can't cancel the echo; hold the button while you talk"
+            raise TalkRefused("no_open_line", detail)
+        now_ns = self._clock.monotonic_ns()
+        other = self._talker
+        if other is not None and other.viewer_id != viewer_id:
+            if now_ns - self._heard_ns < STALE_S * 1e9:
+                raise TalkRefused("busy", f"{other.name} is talking; wait until they have done")
+            log.info("the talker sent no sound for %.0f s: the next one may talk", STALE_S)
+        talker = Talker(viewer_id=viewer_id, name=name, is_open_line=is_open_line)
+        if talker == other:
+            return
+        self._talker = talker
+        self._heard_ns = now_ns
+        self._speaker.wake()
+        self._on_talk()
+        self._on_change()
+
+    def leave(self, viewer_id: str) -> None:
+        """Let go; nothing if that viewer doesn't talk. Call it when a session ends, too."""
+        if self.talks(viewer_id):
+            self._talker = None
+            self._on_change()
+
+    def talks(self, viewer_id: str) -> bool:
+        """Whether that viewer talks now."""
+        return self._talker is not None and self._talker.viewer_id == viewer_id
+
+    def hear(self, viewer_id: str, frame: bytes) -> bool:
+        """Say a viewer's 20 ms; False, and nothing is said, unless that viewer talks."""
+        if not self.talks(viewer_id):
+            return False
+        self._heard_ns = self._clock.monotonic_ns()
+        self._speaker.play(frame)
+        return True

@@ -1,0 +1,184 @@
+"""What the doorbell committed to in each slot, and what the public log answered.
+
+Lies in the library's database: the salts are durable before a commitment is told, and all of it
+goes when its clip does. What is committed to and told is decided in firmware/transparency/slots.py.
+"""
+
+from dataclasses import dataclass
+
+from firmware.protocol.commands import SlotLogged
+from firmware.protocol.custody import MAX_CLIPS_IN_SLOT, CaptureProof, SlotRecord
+from firmware.protocol.encoding import b64u, decode
+from firmware.store.database import Connection, Database
+
+MAX_UNLOGGED = 8
+"""So many slots wait for the log's answer; older ones get none any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotClip:
+    """A finished clip that is committed to in a slot, with its salt."""
+
+    clip_id: str
+    manifest_digest: str
+    salt: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldRequest:
+    """A request of which one browser is told, for the first time or once more."""
+
+    digest: str
+    browser: str
+    is_reminder: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotKept:
+    """All that belongs to one slot."""
+
+    record: SlotRecord
+    event_id: str
+    clips: tuple[SlotClip, ...]
+    told: tuple[ToldRequest, ...]
+
+
+class SlotStore:
+    """Writing methods return once the fact is synced to disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def newest_slot(self) -> int | None:
+        """Return the newest slot that was committed to."""
+        with self._database.read() as connection:
+            row = connection.execute("SELECT max(slot) FROM slots").fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def event_ids(self, *, count: int) -> list[str]:
+        """Return the events by which the newest slots were told, the newest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT event_id FROM slots ORDER BY slot DESC LIMIT ?", (count,)
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def uncommitted(self, *, awaited_from: int) -> list[tuple[str, str]]:
+        """Return id and manifest digest of clips that no slot has, in the order of recording.
+
+        A clip is in a slot that is logged, or whose answer is still awaited: from `awaited_from`.
+        """
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT clip_id, manifest_digest FROM clips WHERE state = 'finished'"
+                " AND NOT EXISTS (SELECT 1 FROM slot_clips AS known JOIN slots USING (slot)"
+                "  WHERE known.clip_id = clips.clip_id"
+                "  AND known.manifest_digest = clips.manifest_digest"
+                "  AND (slots.logged_json IS NOT NULL OR slots.slot >= ?))"
+                " ORDER BY counter, clip_id LIMIT ?",
+                (awaited_from, MAX_CLIPS_IN_SLOT),
+            ).fetchall()
+        return [(row[0], row[1]) for row in rows]
+
+    def keep(self, kept: SlotKept) -> None:
+        """Keep a slot before it is told; forget what is of no use any more."""
+        slot = kept.record.slot
+        with self._database.write() as connection:
+            connection.execute(
+                "INSERT INTO slots VALUES (?, ?, ?, NULL)",
+                (slot, kept.record.encode(), kept.event_id),
+            )
+            connection.executemany(
+                "INSERT INTO slot_clips VALUES (?, ?, ?, ?)",
+                [(slot, clip.clip_id, clip.manifest_digest, clip.salt) for clip in kept.clips],
+            )
+            connection.executemany(
+                "INSERT INTO slot_requests VALUES (?, ?, ?, ?)",
+                [(slot, one.digest, one.browser, one.is_reminder) for one in kept.told],
+            )
+            _prune(connection)
+
+    def forget_after(self, slot: int) -> None:
+        """Forget all later slots: the clock had leapt ahead, and their clips have no true one."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM slots WHERE slot > ?", (slot,))
+            _prune(connection)
+
+    def record(self, slot: int) -> SlotRecord | None:
+        """Return what was committed to in a slot."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT record_json FROM slots WHERE slot = ?", (slot,)
+            ).fetchone()
+        return None if row is None else _record(row[0])
+
+    def set_logged(self, logged: SlotLogged, now_ms: int) -> None:
+        """Keep the log's answer, which was checked: what the slot's notes told is told now."""
+        with self._database.write() as connection:
+            connection.execute(
+                "UPDATE slots SET logged_json = ? WHERE slot = ? AND logged_json IS NULL",
+                (logged.encode(), logged.slot),
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO told_requests"
+                " SELECT digest, browser, is_reminder, ? FROM slot_requests WHERE slot = ?",
+                (now_ms, logged.slot),
+            )
+            connection.execute("DELETE FROM slot_requests WHERE slot = ?", (logged.slot,))
+
+    def capture_proof(self, clip_id: str) -> CaptureProof | None:
+        """Return that a clip, as its manifest is now, was committed to; the earliest slot's."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT known.salt, slots.record_json, slots.logged_json"
+                " FROM slot_clips AS known JOIN slots USING (slot) JOIN clips USING (clip_id)"
+                " WHERE clip_id = ? AND known.manifest_digest = clips.manifest_digest"
+                " AND slots.logged_json IS NOT NULL ORDER BY slot LIMIT 1",
+                (clip_id,),
+            ).fetchone()
+        if row is None:
+            return None
+        logged = decode(SlotLogged, row[2])
+        return CaptureProof(
+            clip_salt=b64u(row[0]),
+            record=_record(row[1]),
+            index=logged.index,
+            size=logged.size,
+            hashes=logged.hashes,
+            proof=logged.proof,
+        )
+
+    def told(self) -> dict[tuple[str, str, bool], int]:
+        """Return when which browser was told of which request: (digest, browser, is_reminder)."""
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT digest, browser, is_reminder, told_ms FROM told_requests"
+            ).fetchall()
+        return {(row[0], row[1], bool(row[2])): row[3] for row in rows}
+
+    def forget_told_before(self, told_ms: int) -> None:
+        """Forget of whom was told what, for requests that are long over."""
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM told_requests WHERE told_ms < ?", (told_ms,))
+
+
+def _prune(connection: Connection) -> None:
+    """Forget clips that are gone, answers for none, and slots too old for an answer."""
+    connection.execute("DELETE FROM slot_clips WHERE clip_id NOT IN (SELECT clip_id FROM clips)")
+    connection.execute(
+        "DELETE FROM slots WHERE slot < (SELECT max(slot) FROM slots) AND logged_json IS NOT NULL"
+        " AND NOT EXISTS (SELECT 1 FROM slot_clips WHERE slot_clips.slot = slots.slot)"
+    )
+    connection.execute(
+        "DELETE FROM slots WHERE logged_json IS NULL AND slot NOT IN"
+        " (SELECT slot FROM slots WHERE logged_json IS NULL ORDER BY slot DESC LIMIT ?)",
+        (MAX_UNLOGGED,),
+    )
+    for table in ("slot_clips", "slot_requests"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE slot NOT IN (SELECT slot FROM slots)"  # noqa: S608
+        )
+
+
+def _record(data: bytes) -> SlotRecord:
+    return decode(SlotRecord, data)

@@ -1,0 +1,113 @@
+"""Reset: everything that makes this doorbell somebody's is wiped; the next start makes it anew.
+
+Only the settings (doorbell.toml) and the claim file stay. The list is explicit, because the data
+folder may hold things that aren't ours; a test holds it against every name that the doorbell
+uses. First a marker is made durable, then keys go, then what they opened: a wipe that was cut
+short at any moment is finished at the next start, before anything else reads the folder.
+
+A card keeps old blocks. What was sealed stays unreadable only as far as its storage key is gone.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from firmware.errors import StoreError
+from firmware.system.durable_files import sync_folder, write_atomic
+
+log = logging.getLogger(__name__)
+
+MARKER = "reset.begun"
+KEYS = ("storage.key", "identity.key", "sealing.key")
+"""Overwritten before they are removed, the one that seals the clips first."""
+FOLDERS = ("clips", "outgoing", "register", "replies")
+FILES = (
+    "owners.json",
+    "browsers.json",
+    "door.json",
+    "knock.json",
+    "recovery.json",
+    "enrolment.json",
+    "certificate.pem",
+    "ca.pem",
+    "library.sqlite3",
+    "outbox.sqlite3",
+    "camera-rescue.json",
+    "clock.json",
+    "troubles.json",
+    "sound.json",
+    "control.sock",
+)
+BESIDE = ("", "-wal", "-shm", "-journal", ".new")
+"""What SQLite and `durable` put beside a file."""
+
+Remove = Callable[[Path], None]
+
+
+def order_wipe(data_dir: Path) -> None:
+    """Decide it, durably: from now on this or the next start of the doorbell wipes all."""
+    write_atomic(data_dir / MARKER, b"")
+
+
+def finish_wipe(data_dir: Path, *, remove: Remove | None = None) -> bool:
+    """Wipe if a wipe was ordered, and say whether; call it before anything reads the folder.
+
+    Raises StoreError if something can't be removed: the rest is gone, and the order stays.
+    """
+    marker = data_dir / MARKER
+    if not marker.exists():
+        return False
+    log.warning("reset: wiping %s", data_dir)
+    first_error: OSError | None = None
+    for path in _doomed(data_dir):
+        try:
+            (remove or remove_durably)(path)
+        except OSError as error:
+            first_error = first_error or error
+    if first_error is not None:
+        problem = f"can't be removed ({first_error.strerror}); the reset goes on at the next start"
+        raise StoreError(Path(first_error.filename or data_dir), problem) from first_error
+    marker.unlink()
+    sync_folder(data_dir)
+    log.warning("reset: done; the next start makes a new identity and needs a new claim")
+    return True
+
+
+def remove_durably(path: Path) -> None:
+    """Remove one file, or all that a folder holds, so that a power cut doesn't bring it back."""
+    if path.is_dir():  # also behind a link, such as to a larger disk
+        for inner in path.iterdir():
+            if inner.is_dir() and not inner.is_symlink():
+                shutil.rmtree(inner)
+            else:
+                inner.unlink()
+        sync_folder(path)
+        return
+    if path.name in KEYS and path.is_file() and not path.is_symlink():
+        _overwrite(path)
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _doomed(data_dir: Path) -> list[Path]:
+    names = [
+        *(key + end for key in KEYS for end in ("", ".new")),
+        *FOLDERS,
+        *(file + end for file in FILES for end in BESIDE),
+    ]
+    paths = [data_dir / name for name in names]
+    return [path for path in paths if _holds_something(path)]
+
+
+def _holds_something(path: Path) -> bool:
+    return any(path.iterdir()) if path.is_dir() else path.is_symlink() or path.exists()
+
+
+def _overwrite(path: Path) -> None:
+    """Spoil a key where it lies; a card that moves blocks about may keep the old one."""
+    with path.open("r+b") as file:
+        file.write(os.urandom(path.stat().st_size))
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,82 @@
+"""Where the register contradicted itself: proofs that are kept, and whether one stands.
+
+As long as one stands nothing is released. It ends when a later checkpoint of the log that was read
+before is seen; the proof stays. Proofs that can't be read may hold one that stands, so they count
+as one until the owner has put them elsewhere.
+"""
+
+import logging
+
+import msgspec
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.tlog.policy import Witnessed
+from firmware.transparency.errors import LogContradicts
+from firmware.transparency.register_store import MAX_CONTRADICTIONS, Contradiction, RegisterStore
+
+log = logging.getLogger(__name__)
+
+
+class Contradictions:
+    """Those of one register. All that takes the store blocks."""
+
+    def __init__(self) -> None:
+        self._found: list[Contradiction] = []
+        self._is_proof_damaged = False
+
+    @property
+    def found(self) -> tuple[Contradiction, ...]:
+        """What is kept as proof."""
+        return tuple(self._found)
+
+    @property
+    def is_any_standing(self) -> bool:
+        """Whether the register contradicts itself, or may, so that nothing is released."""
+        return self._is_proof_damaged or any(one.is_standing for one in self._found)
+
+    def load(self, store: RegisterStore) -> None:
+        """Take what the card has."""
+        try:
+            self._found = store.contradictions()
+            self._is_proof_damaged = False
+        except WireError as error:
+            self._is_proof_damaged = True  # one that stands may be among them
+            log.error("%s", error)
+
+    def add(self, error: LogContradicts, store: RegisterStore, *, found_ms: int) -> None:
+        """Keep a new one as proof."""
+        log.error("%s; nothing is released until that is over", error)
+        new = Contradiction(
+            known=error.known.note.decode(),
+            other=error.other.note.decode(),
+            found_ms=found_ms,
+            other_fresh_ms=error.other.fresh_ms,
+            is_standing=True,
+        )
+        told_before = _text_of(new.other)
+        others = [
+            msgspec.structs.replace(one, is_standing=False)
+            for one in self._found
+            if _text_of(one.other) != told_before
+        ]
+        self._found = [*others[: MAX_CONTRADICTIONS - 1], new]
+        self._keep(store)
+
+    def end_before(self, witnessed: Witnessed, store: RegisterStore) -> None:
+        """A later checkpoint of the known log is here: what contradicted it is over, and kept."""
+        if not any(
+            one.is_standing and one.other_fresh_ms < witnessed.fresh_ms for one in self._found
+        ):
+            return
+        log.warning("the register is again the one that was read before")
+        self._found = [msgspec.structs.replace(one, is_standing=False) for one in self._found]
+        self._keep(store)
+
+    def _keep(self, store: RegisterStore) -> None:
+        if not self._is_proof_damaged:  # else what is left of the older proof stays as it is
+            store.keep_contradictions(self._found)
+
+
+def _text_of(note: str) -> str:
+    """Return what was signed, without the signatures."""
+    return note.partition("\n\n")[0]

@@ -1,0 +1,400 @@
+"""Follows the register: fetches what is new, and lets it count once it is proved.
+
+One read at a time: the checkpoint, by the policy; each new entry; the root over all of them; then
+since when witnesses have seen them. Whatever fails, what was read before stays. A checkpoint that
+contradicts it is kept as proof, and from then on the facts aren't fresh: nothing is released until
+a later checkpoint of the log that was read before is seen.
+
+Everything that takes long is done in a thread; `facts` and the rest are for the loop.
+"""
+
+import asyncio
+import logging
+import random
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+
+from firmware.protocol.commands import Accepted, RegisterGrew, ReplyBody
+from firmware.protocol.encoding import WireError
+from firmware.protocol.register.extract import ProvenEntry, RegisterExtract
+from firmware.protocol.register.facts import RegisterFacts, no_register
+from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
+from firmware.protocol.tlog.policy import Policy, Witnessed
+from firmware.protocol.tlog.tiles import (
+    MAX_BUNDLE_BYTES,
+    TILE_WIDTH,
+    Bundle,
+    bundles_grown,
+)
+from firmware.system.backoff import Backoff
+from firmware.system.clock import Clock
+from firmware.transparency import reader
+from firmware.transparency.contradictions import Contradictions
+from firmware.transparency.errors import FollowError, LogAway, LogContradicts, LogUnreadable
+from firmware.transparency.log_source import LogSource
+from firmware.transparency.policy_file import Logs
+from firmware.transparency.register_store import Contradiction, RegisterStore
+from firmware.transparency.snapshots import Saving
+from firmware.transparency.state import Followed, Growth
+from firmware.transparency.state_signature import Signer
+
+POLL_EVERY_S = 600.0
+POLLS_IN_FRESHNESS = 4
+"""Where a register must be fresher than usual, it is read so often in that time."""
+FIRST_RETRY_S = 5.0
+UNREADABLE_MAX_RETRY_S = 3600.0
+"""A log that serves what doesn't fit costs the card up to MAX_REGISTER_BYTES a try."""
+LEAST_PAUSE_S = 1.0
+GROWN_JITTER_S = 1.0
+"""A fleet that is told of an entry doesn't come in the same moment."""
+LOOK_AGAIN_S = 5.0
+LEAP_MS = 60_000
+"""A clock that was set ahead by more makes what was read older than it was: it is read anew."""
+PROGRESS_EVERY = 16
+"""Bundles between two lines in the doorbell's log."""
+ENTRIES, STAMPS = "tile/entries/", "stamps/"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a long read has come."""
+
+    read: int
+    size: int
+
+
+class RegisterFollower:
+    """Follows one register. `start` once, then `run`."""
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        logs: Logs,
+        source: LogSource,
+        clock: Clock,
+        signer: Signer | None,
+        note_witnessed: Callable[[int], None],
+        chance: random.Random,
+        poll_every_s: float = POLL_EVERY_S,
+    ) -> None:
+        """`note_witnessed` is the clock's: time is never before what witnesses signed.
+
+        `signer` is the doorbell's identity, or None where nothing is to be kept for a next start.
+        """
+        self._folder = folder
+        self._logs = logs
+        self._source = source
+        self._clock = clock
+        self._note_witnessed = note_witnessed
+        self._chance = chance
+        self._poll_every_s = poll_every_s
+        self._store: RegisterStore | None = None
+        self._followed = Followed(policy=logs.policy, origin=logs.register_origin)
+        self._contradictions = Contradictions()
+        self._saving = Saving(clock, signer)
+        self._facts = no_register(logs.register_origin)
+        self._one_at_a_time = asyncio.Lock()
+        self._lock = threading.Lock()  # of `_followed`, between threads
+        self._is_wanted = asyncio.Event()
+        self._progress: Progress | None = None
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far a read is that is under way; None if there is none."""
+        return self._progress
+
+    @property
+    def has_contradiction(self) -> bool:
+        """Whether the register contradicts itself, or may, so that nothing is released."""
+        return self._contradictions.is_any_standing
+
+    @property
+    def contradictions(self) -> tuple[Contradiction, ...]:
+        """What is kept as proof."""
+        return self._contradictions.found
+
+    @property
+    def slot_ms(self) -> int | None:
+        """How long a slot of the custody log is; None as long as the register wasn't read."""
+        return self._followed.slot_ms
+
+    @property
+    def newest_checkpoint(self) -> str | None:
+        """The newest checkpoint that was accepted, with the signatures that count, as text."""
+        return self._followed.newest_note
+
+    def facts(self) -> RegisterFacts:
+        """Return what may be counted on. Cheap: made when something changed."""
+        return self._facts
+
+    @property
+    def policy(self) -> Policy:
+        """Whom this doorbell believes about logs."""
+        return self._logs.policy
+
+    @property
+    def custody_origin(self) -> str:
+        """The name of the town's other log."""
+        return self._logs.custody_origin
+
+    def extract(self, request_digest: str) -> RegisterExtract:
+        """Return what a package carries of the register for a request. Blocks: reads the card.
+
+        Raises FollowError if it isn't there, or no agreement of its agency is in force.
+        """
+        with self._lock:
+            now_ms = self._clock.wall_ms()
+            places = self._followed.places(request_digest, now_ms=now_ms)
+            if places is None or self._store is None:
+                raise FollowError("the register has no such request that could be answered now")
+            entries = reader.entries_at(self._store, astuple(places))
+
+            def proven(index: int) -> ProvenEntry:
+                proof = self._followed.proof(index).decode()
+                return ProvenEntry(entry=entries[index].decode(), proof=proof)
+
+            return RegisterExtract(
+                agreement=proven(places.agreement),
+                officer=proven(places.officer),
+                cosigner=proven(places.cosigner),
+                request=proven(places.request),
+            )
+
+    async def start(self) -> None:
+        """Take what the card has, checked anew."""
+        async with self._one_at_a_time:
+            await asyncio.to_thread(self._load)
+            await asyncio.to_thread(self._save)
+
+    async def run(self) -> None:
+        """Read now and then, and when told to, until cancelled.
+
+        After a log that doesn't fit together no word of the relay's makes it read sooner.
+        """
+        if self._store is None:
+            await self.start()
+        backoff = Backoff(first_s=FIRST_RETRY_S, max_s=self._poll_every_s, source=self._chance)
+        unreadable = Backoff(
+            first_s=FIRST_RETRY_S, max_s=UNREADABLE_MAX_RETRY_S, source=self._chance
+        )
+        stale = Backoff(first_s=FIRST_RETRY_S, max_s=self._poll_every_s, source=self._chance)
+        while True:
+            self._is_wanted.clear()
+            try:
+                await self.read()
+            except (LogUnreadable, LogContradicts) as error:
+                log.warning("the register isn't as it should be: %s", error)
+                await asyncio.sleep(unreadable.next_s())
+                continue
+            except (FollowError, OSError) as error:
+                log.warning("the register couldn't be read: %s", error)
+                wait_s = backoff.next_s()
+            else:
+                backoff.reset()
+                unreadable.reset()
+                wait_s = self._poll_s() * (0.5 + self._chance.random() / 2)
+                if self._is_stale():
+                    wait_s = min(wait_s, stale.next_s())  # witnesses may sign again any moment
+                else:
+                    stale.reset()
+            await self._pause(max(wait_s, LEAST_PAUSE_S))
+
+    async def on_grown(self, command: RegisterGrew) -> ReplyBody:
+        """The relay says that there is more: read soon. What it says else isn't believed."""
+        if command.size > self._followed.size:
+            self._is_wanted.set()
+        return Accepted()
+
+    async def read(self) -> None:
+        """Read once what is new; raises FollowError, or OSError if the card fails."""
+        async with self._one_at_a_time:
+            if self._store is None:
+                await asyncio.to_thread(self._load)
+            try:
+                await self._read()
+            except LogContradicts as error:
+                await asyncio.to_thread(self._keep_proof, error)
+                raise
+            finally:
+                self._progress = None
+                await asyncio.to_thread(self._refresh)
+                await asyncio.to_thread(self._save)
+
+    async def _pause(self, wait_s: float) -> None:
+        """Wait so long; less, if the relay says that there is more, or the clock leaps ahead."""
+        ends_ns = self._clock.monotonic_ns() + round(wait_s * 1e9)
+        ahead_ms = self._ahead_ms()
+        while self._ahead_ms() - ahead_ms <= LEAP_MS:
+            left_s = (ends_ns - self._clock.monotonic_ns()) / 1e9
+            if left_s <= 0:
+                return
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, LOOK_AGAIN_S)):
+                    await self._is_wanted.wait()
+                await asyncio.sleep(LEAST_PAUSE_S + self._chance.random() * GROWN_JITTER_S)
+                return
+
+    def _ahead_ms(self) -> int:
+        """Wall time minus monotonic time: it changes when somebody sets the clock."""
+        return self._clock.wall_ms() - self._clock.monotonic_ns() // 1_000_000
+
+    def _is_stale(self) -> bool:
+        """Tell whether witnesses last signed so long ago that nothing is released by it."""
+        newest, followed = self._followed.newest, self._followed
+        now_ms = self._clock.wall_ms()
+        return newest is not None and now_ms - newest.fresh_ms > followed.freshness_ms
+
+    # --- one read ---
+
+    async def _read(self) -> None:
+        note = await self._source.fetch("checkpoint", max_bytes=reader.MAX_CHECKPOINT_BYTES)
+        witnessed = await asyncio.to_thread(self._followed.check, note)
+        await asyncio.to_thread(self._followed.check_known, witnessed)
+        size, known = witnessed.checkpoint.size, self._followed.known
+        if known is not None and size < known.checkpoint.size:
+            raise LogUnreadable(
+                f"the register has {size} entries, but {known.checkpoint.size} were read before: "
+                "an old copy is served"
+            )
+        if size > reader.MAX_ENTRIES:
+            raise LogUnreadable(f"the register has more than {reader.MAX_ENTRIES} entries")
+        if size > self._followed.size:
+            await self._grow(witnessed)
+        else:
+            await asyncio.to_thread(self._accept, witnessed)
+        await self._read_stamps()
+
+    async def _grow(self, witnessed: Witnessed) -> None:
+        store, size = self._opened(), witnessed.checkpoint.size
+        growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
+        await self._try(growth, witnessed, keep=True)
+        if growth.leads_to(witnessed) and not growth.is_other:
+            await asyncio.to_thread(self._accept, witnessed)
+            return
+        await asyncio.to_thread(store.drop_pending)
+        await self._find_fault(witnessed)
+
+    async def _try(self, growth: Growth, witnessed: Witnessed, *, keep: bool) -> None:
+        store, size = self._opened(), witnessed.checkpoint.size
+        for number, bundle in enumerate(bundles_grown(growth.size, size), start=1):
+            self._progress = Progress(read=growth.size, size=size)
+            if number % PROGRESS_EVERY == 0:
+                log.info("reading the register: %d of %d entries", growth.size, size)
+            data = await self._bundle(bundle, ENTRIES, max_bytes=MAX_BUNDLE_BYTES)
+            entries = reader.new_entries(bundle, data)
+            if keep:
+                await asyncio.to_thread(reader.keep_pending, store, growth, entries)
+            else:
+                await asyncio.to_thread(growth.take, entries)
+
+    async def _bundle(self, bundle: Bundle, folder: str, *, max_bytes: int) -> bytes:
+        """Fetch a bundle; a partial one may be gone because it has become full."""
+        paths = [bundle.path] if bundle.width == TILE_WIDTH else [bundle.path, bundle.full_path]
+        for path in paths:
+            path = path.replace(ENTRIES, folder, 1)
+            data = await self._source.fetch_if_there(path, max_bytes=max_bytes)
+            if data is not None:
+                return data
+        raise LogAway(f"the log has no {paths[0].replace(ENTRIES, folder, 1)} just now")
+
+    async def _find_fault(self, witnessed: Witnessed) -> None:
+        """The new entries don't lead to the checkpoint. Is it another log, or a bad copy?"""
+        known = self._followed.known
+        whole = self._followed.whole()
+        await self._try(whole, witnessed, keep=False)
+        if known is not None and whole.leads_to(witnessed) and whole.is_other:
+            raise LogContradicts(known, witnessed)
+        raise LogUnreadable("the register's entries aren't those of its checkpoint")
+
+    async def _read_stamps(self) -> None:
+        store = self._opened()
+        data = await self._source.fetch("stamps/count", max_bytes=64)
+        count = reader.parse_count(data, most=self._followed.size + 1)
+        if count <= store.noted.count:
+            return
+        for bundle in bundles_grown(store.noted.count, count):
+            data = await self._bundle(bundle, STAMPS, max_bytes=reader.MAX_STAMPS_BYTES)
+            if not await asyncio.to_thread(self._take_stamps, bundle, data):
+                return
+
+    # --- what blocks ---
+
+    def _opened(self) -> RegisterStore:
+        if self._store is None:
+            raise LogAway("the register wasn't opened yet")
+        return self._store
+
+    def _load(self) -> None:
+        with self._lock:
+            self._load_locked()
+
+    def _load_locked(self) -> None:
+        store = RegisterStore(self._folder)
+        self._contradictions.load(store)
+        self._followed = reader.load(
+            store,
+            policy=self._logs.policy,
+            origin=self._logs.register_origin,
+            saving=self._saving,
+        )
+        self._store = store
+        self._refresh_locked()
+
+    def _accept(self, witnessed: Witnessed) -> None:
+        with self._lock:
+            try:
+                with self._saving.replaying():
+                    reader.accept(self._opened(), self._followed, witnessed)
+            except (OSError, LogUnreadable):
+                self._load_locked()  # half of it may have been taken
+                raise
+        self._contradictions.end_before(witnessed, self._opened())
+
+    def _take_stamps(self, bundle: Bundle, data: bytes) -> bool:
+        """Take a bundle's stamps; tell if all were of sizes that are here."""
+        store = self._opened()
+        try:
+            notes = bundle.new_entries(data, max_bytes=reader.MAX_STAMPS_BYTES)
+        except WireError as error:
+            raise LogUnreadable(f"the register's stamps can't be read: {error}") from error
+        if any(len(note) > reader.MAX_STAMP_BYTES for note in notes):
+            raise LogUnreadable("a stamp of the register is too large")
+        with self._lock:
+            with self._saving.replaying():
+                notes = list(takewhile(partial(reader.take_stamp, self._followed), notes))
+        reader.check_room(store, notes)
+        store.stamps.append(notes)
+        store.stamps.sync()
+        for note in notes:
+            store.noted.take(note)
+        return bundle.first + len(notes) == bundle.width
+
+    def _keep_proof(self, error: LogContradicts) -> None:
+        self._contradictions.add(error, self._opened(), found_ms=self._clock.wall_ms())
+
+    def _save(self) -> None:
+        self._saving.save_if_due(self._opened(), self._followed)
+
+    def _refresh(self) -> None:
+        """Make the facts anew."""
+        with self._lock:
+            self._refresh_locked()
+
+    def _refresh_locked(self) -> None:
+        newest = self._followed.newest
+        if newest is not None:
+            self._note_witnessed(newest.fresh_ms)
+        since_ms = self._clock.wall_ms() - MAX_LIFE_MS - MAX_SKEW_MS
+        facts = self._followed.facts(requests_since_ms=max(0, since_ms))
+        self._facts = replace(facts, fresh_ms=0) if self.has_contradiction else facts
+
+    def _poll_s(self) -> float:
+        return min(self._poll_every_s, self._followed.freshness_ms / 1000 / POLLS_IN_FRESHNESS)

@@ -1,0 +1,208 @@
+"""Reading the register: from the relay's files into the store, and from the store at a start.
+
+Everything here blocks or fetches one file; the pieces are called by follower.py, which gives the
+blocking ones to a thread. New entries go through a `Growth` first, bundle by bundle, so that a
+long first read takes little memory; they count once their root is that of the checkpoint.
+"""
+
+import logging
+import time
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.register.saved import load_register
+from firmware.protocol.register.saved_form import SavedUnusable
+from firmware.protocol.register.saved_stamps import NotesHash, load_stamps
+from firmware.protocol.tlog.lines import parse_size
+from firmware.protocol.tlog.merkle import Tree, leaf_hash
+from firmware.protocol.tlog.policy import Policy, Witnessed
+from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
+from firmware.transparency.errors import LogContradicts, LogUnreadable
+from firmware.transparency.register_store import RegisterStore, bytes_of
+from firmware.transparency.snapshots import Saving
+from firmware.transparency.state import Followed, Growth
+
+MAX_ENTRIES = 200_000
+MAX_REGISTER_BYTES = 512 * 1024 * 1024
+"""What a hostile log may take of the card, at most."""
+MAX_CHECKPOINT_BYTES = 16 * 1024
+MAX_STAMP_BYTES = 4 * 1024
+MAX_STAMPS_BYTES = TILE_WIDTH * (MAX_STAMP_BYTES + 2)
+
+log = logging.getLogger(__name__)
+
+
+def load(store: RegisterStore, *, policy: Policy, origin: str, saving: Saving) -> Followed:
+    """Return what the card has of the register, with everything checked anew. Blocks.
+
+    But for what this doorbell judged before and signed: of that, only whether it is still the same.
+    Damaged entries are forgotten and read again; the checkpoint binds all the same, unless it is
+    itself damaged, or of another policy.
+    """
+    followed = Followed(policy=policy, origin=origin)
+    note = store.checkpoint()
+    if note is None:
+        store.stamps.cut(0)
+        return followed
+    try:
+        witnessed = followed.check(note)
+    except LogUnreadable as error:
+        log.error("what the card has of the register isn't used: %s", error)
+        store.forget_log()
+        return followed
+    size = witnessed.checkpoint.size
+    tree = Tree(map(leaf_hash, islice(store.entries.read(), size)))
+    if (tree.size, tree.root()) != (size, witnessed.checkpoint.root):
+        log.error("the card has lost entries of the register: they are read again")
+        store.forget_log()
+        followed.bind(witnessed)
+        return followed
+    entries = _resume(store, followed, tree, saving)
+    with saving.replaying():
+        followed.accept(witnessed, _in_turns(entries))
+    known = _resume_stamps(store, followed, saving, policy=policy)
+    with saving.replaying():
+        _load_stamps(store, followed, known=known)
+    return followed
+
+
+def _resume(
+    store: RegisterStore, followed: Followed, tree: Tree, saving: Saving
+) -> Iterator[bytes]:
+    """Begin with the saved state if there is one; return the entries that are to be replayed."""
+    entries = _counting(store, islice(store.entries.read(), tree.size))
+    try:
+        data = saving.state_in(store.saved_register)
+        if data is None:
+            return entries
+        register = load_register(
+            data, origin=followed.origin, tree=tree, entries=entries, code=saving.code
+        )
+    except SavedUnusable as error:
+        log.warning("the register's saved state isn't used, all entries are replayed: %s", error)
+        store.saved_register.forget()
+        store.counting_bytes = 0
+        return _counting(store, islice(store.entries.read(), tree.size))
+    followed.resume(register, tree)
+    return entries
+
+
+def _resume_stamps(
+    store: RegisterStore, followed: Followed, saving: Saving, *, policy: Policy
+) -> NotesHash:
+    """Begin with the saved stamps if there are any; return which notes they came of."""
+    try:
+        data = saving.state_in(store.saved_stamps)
+        if data is None:
+            return NotesHash()
+        stamps, known = load_stamps(
+            data, store.stamps.read(), origin=followed.origin, policy=policy, code=saving.code
+        )
+    except SavedUnusable as error:
+        log.warning("the register's saved stamps aren't used, each is checked: %s", error)
+        store.saved_stamps.forget()
+        return NotesHash()
+    followed.resume_stamps(stamps)
+    return known
+
+
+def _load_stamps(store: RegisterStore, followed: Followed, *, known: NotesHash) -> None:
+    end_byte = 0
+    store.noted = known
+    for number, stamp in enumerate(store.stamps.read()):
+        end_byte += bytes_of([stamp])
+        if number >= known.count:
+            take_stamp(followed, stamp)
+            store.noted.take(stamp)
+    store.stamps.cut(end_byte)
+
+
+def take_stamp(followed: Followed, note: bytes) -> bool:
+    """Take a stamp; one that doesn't count says nothing. False if it is of a larger tree."""
+    time.sleep(0)  # as between entries
+    try:
+        return followed.stamp(note)
+    except LogContradicts:
+        raise
+    except LogUnreadable as error:
+        log.warning("a checkpoint of earlier says nothing: %s", error)
+        return True
+
+
+def pending(store: RegisterStore, followed: Followed, *, size: int) -> Growth:
+    """Return the growth with what an interrupted read has left in the store. Blocks."""
+    growth = followed.growth()
+    end_byte = store.counting_bytes
+    for entry in islice(store.pending(), size - followed.size):
+        growth.take([entry])
+        end_byte += bytes_of([entry])
+    store.entries.cut(end_byte)
+    return growth
+
+
+def new_entries(bundle: Bundle, data: bytes) -> list[bytes]:
+    """Return the entries of a bundle that are new, or raise LogUnreadable."""
+    try:
+        return bundle.new_entries(data)
+    except WireError as error:
+        raise LogUnreadable(f"the register's entries can't be read: {error}") from error
+
+
+def keep_pending(store: RegisterStore, growth: Growth, entries: list[bytes]) -> None:
+    """Try entries, and keep them for the case that they are the right ones. Blocks."""
+    check_room(store, entries)
+    growth.take(entries)
+    store.entries.append(entries)
+
+
+def check_room(store: RegisterStore, records: list[bytes]) -> None:
+    """Raise LogUnreadable if entries and stamps would take more of the card than they may."""
+    if store.entries.size_bytes + store.stamps.size_bytes + bytes_of(records) > MAX_REGISTER_BYTES:
+        raise LogUnreadable("the register is larger than this doorbell can follow")
+
+
+def accept(store: RegisterStore, followed: Followed, witnessed: Witnessed) -> None:
+    """Let the entries in the store count up to this checkpoint, which they lead to. Blocks.
+
+    What an interrupted read has left beyond it stays on trial.
+    """
+    store.entries.sync()
+    due = witnessed.checkpoint.size - followed.size
+    followed.accept(witnessed, _in_turns(_counting(store, islice(store.pending(), due))))
+    store.keep_checkpoint(witnessed.note)
+
+
+def entries_at(store: RegisterStore, indices: Collection[int]) -> dict[int, bytes]:
+    """Return some of the entries that count. Blocks; it reads all that come before them."""
+    upto = islice(store.entries.read(), max(indices) + 1)
+    return {index: entry for index, entry in enumerate(upto) if index in indices}
+
+
+def parse_count(data: bytes, *, most: int) -> int:
+    """Return how many stamps there are."""
+    try:
+        count = parse_size(data.decode("ascii").strip())
+    except (WireError, UnicodeDecodeError) as error:
+        raise LogUnreadable(f"the register's stamps can't be counted: {error}") from error
+    if count > most:
+        raise LogUnreadable("the register has more stamps than sizes")
+    return count
+
+
+def _counting(store: RegisterStore, entries: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield entries, and count their bytes as those that the checkpoint holds."""
+    for entry in entries:
+        yield entry
+        store.counting_bytes += bytes_of([entry])
+
+
+def _in_turns(entries: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield entries that are to be replayed.
+
+    Each takes a signature check or five: between them the loop has its turn at once, and needn't
+    wait until Python's own patience with a thread is over.
+    """
+    for entry in entries:
+        yield entry
+        time.sleep(0)

@@ -1,0 +1,193 @@
+"""The slot's message: what every doorbell tells in every slot, whatever happened.
+
+Right after a slot's end it tells one commitment, to the clips that it has finished and not yet
+committed to, and one sealed note of fixed size to each browser of the owners. Nobody who sees the
+message learns whether there was a clip, a request, or an owner who wants to hear of one. So:
+
+- it is made before the moment at which it is told, and that moment hangs on the slot alone;
+- its size, and how many notes there are to whom, hang on the owners' browsers alone.
+
+What is committed to is durable, salts and all, before it is told.
+
+A slot that can't be told in time isn't told: the relay has closed it, and its notes come in the
+next. So while the relay gives no receipt, at most `MAX_WAITING` slots wait in the outbox; further
+ones are left out, and their clips are committed to later. A doorbell that was off, or doesn't know
+the time, leaves its slots out as well: its absence is seen anyway.
+"""
+
+import asyncio
+import logging
+import random
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+from firmware.decisions.request_intake import RequestDesk
+from firmware.notes.sealed_notes import Notes
+from firmware.outbox.publisher import Tell
+from firmware.protocol.commands import Accepted, ReplyBody, SlotLogged
+from firmware.protocol.custody import (
+    CaptureProof,
+    SlotRecord,
+    clip_commitment,
+    fill_up,
+    new_salt,
+    slot_entry,
+    slot_root,
+)
+from firmware.protocol.encoding import new_id
+from firmware.protocol.events import Note, SlotCommitted
+from firmware.protocol.tlog.proof import check_proof
+from firmware.store.slots import SlotClip, SlotKept, SlotStore
+from firmware.system.clock import Clock
+from firmware.transparency.policy_file import Logs
+
+MAX_WAITING = 2
+AWAITED_SLOTS = 2
+"""So long a clip waits for the log's answer before it is committed to again."""
+MAX_JITTER_MS = 30_000
+"""The relay closes a slot half a slot, or a minute, after its end."""
+LOOK_AGAIN_S = 5.0
+
+log = logging.getLogger(__name__)
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+class WaitingEvents(Protocol):
+    """The outbox as it is needed here; it blocks."""
+
+    def still_waiting(self, event_ids: Sequence[str]) -> int:
+        """Return how many of these events have no receipt yet."""
+        ...
+
+
+class Slots:
+    """Tells one doorbell's slots and keeps what the log answers."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        clock: Clock,
+        logs: Logs,
+        slot_ms: Callable[[], int | None],
+        desk: RequestDesk,
+        notes: Notes,
+        store: SlotStore,
+        events: WaitingEvents,
+        tell: Tell,
+        chance: random.Random,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """`slot_ms` is the register's, None until that was read (`RegisterFollower.slot_ms`)."""
+        self._device = device
+        self._clock = clock
+        self._logs = logs
+        self._slot_ms = slot_ms
+        self._desk = desk
+        self._notes = notes
+        self._store = store
+        self._events = events
+        self._tell = tell
+        self._random_bytes = random_bytes
+        self._sleep = sleep
+        self._phase = 0.5 + chance.random() / 2  # of the jitter: the same in every slot
+
+    async def run(self) -> None:
+        """Tell each slot after its end, until cancelled."""
+        while True:
+            slot_ms = self._slot_ms()
+            if slot_ms is None or not self._clock.is_trusted():
+                await self._sleep(LOOK_AGAIN_S)
+                continue
+            slot = self._clock.wall_ms() // slot_ms
+            if await self._wait_until((slot + 1) * slot_ms):
+                await self.commit(slot, slot_ms)
+
+    async def commit(self, slot: int, slot_ms: int) -> bool:
+        """Commit to a slot that has just ended, and tell it at its moment; False: left out."""
+        jitter_ms = min(MAX_JITTER_MS, slot_ms // 4)
+        due_ms = (slot + 1) * slot_ms + round(self._phase * jitter_ms)
+        if not await asyncio.to_thread(self._may_tell, slot):
+            return False
+        kept, notes = await self._prepare(slot)
+        await asyncio.to_thread(self._store.keep, kept)
+        if not await self._wait_until(due_ms) or self._clock.wall_ms() > due_ms + jitter_ms:
+            log.warning("slot %d couldn't be told in time", slot)
+            return False
+        body = SlotCommitted(slot=slot, commitment=kept.record.digest(), notes=notes)
+        await self._tell(body, event_id=kept.event_id)
+        return True
+
+    async def on_logged(self, logged: SlotLogged) -> ReplyBody:
+        """Keep the log's answer if it proves what was committed to; WireError if it doesn't."""
+        await asyncio.to_thread(self._take_answer, logged)
+        return Accepted()
+
+    def capture_proof(self, clip_id: str) -> CaptureProof | None:
+        """Return the proof of when a clip was committed to, if there is one. Blocks."""
+        return self._store.capture_proof(clip_id)
+
+    async def _wait_until(self, due_ms: int) -> bool:
+        """Wait until a wall time; False if the clock can't be trusted, or was set, meanwhile."""
+        while (left_ms := due_ms - self._clock.wall_ms()) > 0:
+            before_ns = self._clock.monotonic_ns()
+            await self._sleep(left_ms / 1000)
+            passed_ms = (self._clock.monotonic_ns() - before_ns) // 1_000_000
+            if due_ms - self._clock.wall_ms() > max(0, left_ms - passed_ms) + LOOK_AGAIN_S * 1000:
+                return False  # somebody set it back
+        return self._clock.is_trusted()
+
+    def _may_tell(self, slot: int) -> bool:
+        newest = self._store.newest_slot() or 0
+        if slot <= newest <= slot + 1:
+            return False  # before a restart, or before the clock was set back a little
+        if newest > slot:
+            log.warning("the clock was ahead: what was committed to then is forgotten")
+            self._store.forget_after(slot)
+        waiting = self._events.still_waiting(self._store.event_ids(count=MAX_WAITING))
+        if waiting >= MAX_WAITING:
+            log.info("the relay gives no receipts: slot %d is left out", slot)
+            return False
+        return True
+
+    async def _prepare(self, slot: int) -> tuple[SlotKept, list[Note]]:
+        tellings = await asyncio.to_thread(self._desk.tellings, self._notes.turn(slot))
+        notes = await self._notes.for_slot(slot, tellings.bodies)
+        clips = await asyncio.to_thread(self._clips, slot)
+        record = SlotRecord(
+            device=self._device,
+            slot=slot,
+            salt=new_salt(self._random_bytes(32)),
+            clips=fill_up(
+                [clip_commitment(clip.manifest_digest, clip.salt) for clip in clips],
+                self._random_bytes,
+            ),
+        )
+        kept = SlotKept(record=record, event_id=new_id(), clips=clips, told=tellings.told)
+        return kept, notes
+
+    def _clips(self, slot: int) -> tuple[SlotClip, ...]:
+        found = self._store.uncommitted(awaited_from=slot - AWAITED_SLOTS)
+        return tuple(
+            SlotClip(clip_id=clip_id, manifest_digest=digest, salt=self._random_bytes(32))
+            for clip_id, digest in found
+        )
+
+    def _take_answer(self, logged: SlotLogged) -> None:
+        record = self._store.record(logged.slot)
+        if record is None:
+            log.info("an answer for slot %d, of which nothing is known", logged.slot)
+            return
+        root = slot_root(
+            record.digest(), index=logged.index, size=logged.size, hashes=logged.hashes
+        )
+        check_proof(
+            logged.proof.encode(),
+            entry=slot_entry(logged.slot, root),
+            policy=self._logs.policy,
+            origin=self._logs.custody_origin,
+        )
+        self._store.set_logged(logged, self._clock.wall_ms())

@@ -1,0 +1,74 @@
+"""When the follower saves what its replay has come to, and how it starts from that.
+
+The state is a cache on the doorbell's own card, signed by its identity (vouching.py): nobody else's
+is believed, and a relay's is never looked at. Whatever is wrong with it, the entries are replayed,
+the owner notices nothing but a longer start, and the next save puts it right.
+
+It is written at most once a day, or when the next start would need more than a second for what
+came since: each write wears the card, and a power cut leaves the old one or the new one.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from firmware.protocol.register.saved_form import SavedUnusable, code_digest
+from firmware.system.clock import Clock
+from firmware.transparency.register_store import RegisterStore, SavedFile
+from firmware.transparency.state import Followed
+from firmware.transparency.state_signature import Signer, vouch, vouched
+
+SAVE_EVERY_NS = 24 * 3600 * 10**9
+MAX_REPLAY_NS = 10**9
+
+log = logging.getLogger(__name__)
+
+
+class Saving:
+    """One for each follower, made when the program starts. All of it blocks."""
+
+    def __init__(self, clock: Clock, signer: Signer | None) -> None:
+        """`signer` is the doorbell's identity. Without one nothing is saved, nor believed."""
+        self._clock = clock
+        self._signer = signer
+        self.code = code_digest()
+        self._saved_at_ns = clock.monotonic_ns()
+        self._saved = (0, 0)  # entries, and stamps
+        self._replay_ns = 0
+
+    def state_in(self, file: SavedFile) -> bytes | None:
+        """Return the state that this doorbell saved; None if there is none.
+
+        Raises SavedUnusable for one that can't be read, or that this doorbell didn't sign.
+        """
+        if self._signer is None:
+            return None
+        data = file.read()
+        return None if data is None else vouched(data, self._signer)
+
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Note how long replaying takes: the next start would take as long for it."""
+        begun_ns = self._clock.monotonic_ns()
+        try:
+            yield
+        finally:
+            self._replay_ns += self._clock.monotonic_ns() - begun_ns
+
+    def save_if_due(self, store: RegisterStore, followed: Followed) -> None:
+        """Save if it is time and something is new. A card that can't take it only costs time."""
+        now_ns = self._clock.monotonic_ns()
+        is_due = self._replay_ns > MAX_REPLAY_NS or now_ns - self._saved_at_ns >= SAVE_EVERY_NS
+        reached = (followed.size, store.noted.count)
+        if self._signer is None or not is_due or reached == self._saved:
+            return
+        try:
+            register = followed.save_register(code=self.code)
+            store.saved_register.write(vouch(register, self._signer))
+            stamps = followed.save_stamps(store.noted, code=self.code)
+            store.saved_stamps.write(vouch(stamps, self._signer))
+        except (OSError, SavedUnusable) as error:
+            log.warning(
+                "the register's state isn't saved, so the next start takes longer: %s", error
+            )
+        self._saved, self._saved_at_ns, self._replay_ns = reached, now_ns, 0

@@ -1,0 +1,247 @@
+"""What one doorbell knows of a register, as a pure state machine: bytes in, `RegisterFacts` out.
+
+Invariants: the state is that of the newest witnessed checkpoint that was accepted; it never goes
+back, and never becomes that of a log which doesn't begin with it. Not here: files and network.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.footage import MAX_WITNESSED_BYTES
+from firmware.protocol.register.facts import (
+    RegisterFacts,
+    Stamps,
+    agreement_in_force,
+    facts_of,
+    no_register,
+)
+from firmware.protocol.register.replay import Register
+from firmware.protocol.register.saved import save_register
+from firmware.protocol.register.saved_stamps import NotesHash, save_stamps
+from firmware.protocol.tlog.merkle import Frontier, Tree, leaf_hash
+from firmware.protocol.tlog.policy import Policy, Witnessed
+from firmware.protocol.tlog.proof import TlogProof
+from firmware.transparency.errors import LogContradicts, LogUnreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The indices of the entries by which a request could be made."""
+
+    agreement: int
+    officer: int
+    cosigner: int
+    request: int
+
+
+class Growth:
+    """Entries on trial: taken one by one, and of no effect until their root is the right one.
+
+    `bound` is a checkpoint that they must lead past, where the trial begins before it.
+    """
+
+    def __init__(self, frontier: Frontier, bound: Witnessed | None) -> None:
+        self._frontier = frontier
+        self._bound = None if bound is None else bound.checkpoint
+        self._is_other = False
+
+    @property
+    def size(self) -> int:
+        """How many entries the log has with those that were tried."""
+        return self._frontier.size
+
+    @property
+    def is_other(self) -> bool:
+        """Whether they are another log than the one that was read before."""
+        return self._is_other
+
+    def take(self, entries: Iterable[bytes]) -> None:
+        """Try the next entries."""
+        for entry in entries:
+            self._frontier.append(leaf_hash(entry))
+            bound = self._bound
+            if bound is not None and self._frontier.size == bound.size:
+                self._is_other = self._frontier.root() != bound.root
+
+    def leads_to(self, witnessed: Witnessed) -> bool:
+        """Tell whether they make exactly the log of this checkpoint."""
+        return (
+            self._frontier.size == witnessed.checkpoint.size
+            and self._frontier.root() == witnessed.checkpoint.root
+        )
+
+
+class Followed:
+    """One register as far as it was followed."""
+
+    def __init__(self, *, policy: Policy, origin: str) -> None:
+        self._policy = policy
+        self.origin = origin
+        self._register = Register(origin)
+        self._stamps = Stamps()
+        self._tree = Tree()
+        self._edge = Frontier()
+        self._newest: Witnessed | None = None
+        self._newest_note: str | None = None
+        self._bound: Witnessed | None = None
+
+    @property
+    def size(self) -> int:
+        """How many entries count."""
+        return self._tree.size
+
+    @property
+    def newest(self) -> Witnessed | None:
+        """The newest checkpoint that was accepted."""
+        return self._newest
+
+    @property
+    def newest_note(self) -> str | None:
+        """That checkpoint as text, with the signatures that count; None if it is too long."""
+        return self._newest_note
+
+    @property
+    def known(self) -> Witnessed | None:
+        """The newest checkpoint that was ever accepted, also if its entries were lost."""
+        return self._newest or self._bound
+
+    @property
+    def freshness_ms(self) -> int:
+        """How old the newest checkpoint may be before nothing is released any more."""
+        return self._register.delays.freshness_ms
+
+    @property
+    def slot_ms(self) -> int | None:
+        """How long a slot is; None as long as the charter wasn't read."""
+        return self._register.delays.slot_ms if self._register.limits else None
+
+    def check(self, note: bytes) -> Witnessed:
+        """Return a checkpoint of this register that a quorum signed, or raise LogUnreadable."""
+        try:
+            return self._policy.check(note, origin=self.origin)
+        except WireError as error:
+            raise LogUnreadable(f"the register's checkpoint doesn't count: {error}") from error
+
+    def bind(self, witnessed: Witnessed) -> None:
+        """Take a checkpoint that was accepted before, but whose entries are lost.
+
+        Nothing is known then; and no log counts that doesn't lead past it.
+        """
+        self._bound = witnessed
+
+    def resume(self, register: Register, tree: Tree) -> None:
+        """Begin with a state that was saved, in place of the entries that led to it.
+
+        `tree` begins with these entries; `accept` comes next, with those that follow.
+        """
+        hashes = tree.subtree_hashes(0, 0, register.size)
+        self._register, self._tree, self._edge = register, Tree(hashes), Frontier()
+        self._edge.extend(hashes)
+
+    def resume_stamps(self, stamps: Stamps) -> None:
+        """Take stamps that were checked when they were saved."""
+        for size, aged_ms in stamps.pairs():
+            self._stamps.add(size, aged_ms)
+
+    def save_register(self, *, code: bytes) -> bytes:
+        """Return the register's state as bytes."""
+        return save_register(self._register, root=self._edge.root(), code=code)
+
+    def save_stamps(self, noted: NotesHash, *, code: bytes) -> bytes:
+        """Return what the stamps say as bytes; `noted` are all that were taken by `stamp`."""
+        return save_stamps(self._stamps, noted, origin=self.origin, policy=self._policy, code=code)
+
+    def check_known(self, witnessed: Witnessed) -> None:
+        """Raise LogContradicts if a checkpoint isn't larger and speaks of another log."""
+        size = witnessed.checkpoint.size
+        if self._newest is None or size > self.size:
+            return
+        if self._tree.root(size) != witnessed.checkpoint.root:
+            raise LogContradicts(self._newest, witnessed)
+
+    def growth(self) -> Growth:
+        """Return where entries beyond those that count can be tried."""
+        return Growth(Frontier(self._edge.size, self._edge.hashes), self._bound)
+
+    def whole(self) -> Growth:
+        """Return where all entries can be tried anew, from the first."""
+        return Growth(Frontier(), self.known)
+
+    def accept(self, witnessed: Witnessed, entries: Iterable[bytes]) -> None:
+        """Take the entries that lead to this checkpoint; whether they do was tried before.
+
+        Raises LogUnreadable if they don't; then this object is of no use any more.
+        """
+        for entry in entries:
+            hashed = leaf_hash(entry)
+            self._tree.append(hashed)
+            self._edge.append(hashed)
+            self._register.apply(entry)
+        checkpoint = witnessed.checkpoint
+        if (self._tree.size, self._edge.root()) != (checkpoint.size, checkpoint.root):
+            raise LogUnreadable("the entries aren't those of the checkpoint")
+        self._bound = None
+        self._stamps.add(checkpoint.size, witnessed.aged_ms)
+        if not self._is_known_fresher(witnessed):
+            self._newest = witnessed
+            note = self._policy.only_known(witnessed.note)
+            self._newest_note = note.decode() if len(note) <= MAX_WITNESSED_BYTES else None
+
+    def stamp(self, note: bytes) -> bool:
+        """Take since when so many entries were witnessed; False if they aren't all here yet.
+
+        Raises LogUnreadable for one that doesn't count, LogContradicts for one of another log.
+        """
+        witnessed = self.check(note)
+        if witnessed.checkpoint.size > self.size:
+            return False
+        self.check_known(witnessed)
+        self._stamps.add(witnessed.checkpoint.size, witnessed.aged_ms)
+        return True
+
+    def places(self, request_digest: str, *, now_ms: int) -> Places | None:
+        """Return where the entries are that gave a request its right; None if it has none now."""
+        facts = self.facts(requests_since_ms=now_ms)  # of it, only the agreements are needed
+        record = self._register.requests.get(request_digest)
+        if record is None:
+            return None
+        agreement = agreement_in_force(facts, record.request.agency, now_ms)
+        officer = self._register.officer_of(record.signed.officer)
+        cosigner = self._register.officer_of(record.signed.cosigner)
+        if agreement is None or officer is None or cosigner is None:
+            return None
+        version = self._register.agreements[agreement.agency][agreement.version - 1]
+        return Places(
+            agreement=version.index,
+            officer=officer.index,
+            cosigner=cosigner.index,
+            request=record.index,
+        )
+
+    def proof(self, index: int) -> bytes:
+        """Return the tlog-proof that an entry is in the log of the newest checkpoint."""
+        if self._newest is None:
+            raise LogUnreadable("nothing of the register is known")
+        hashes = tuple(self._tree.inclusion_proof(index))
+        return TlogProof(index=index, hashes=hashes, note=self._newest.note).encode()
+
+    def facts(self, *, requests_since_ms: int) -> RegisterFacts:
+        """Return what may be counted on; requests that ended before are left out."""
+        if self._newest is None:
+            return no_register(self.origin)
+        return facts_of(
+            self._register,
+            self._stamps,
+            fresh_ms=self._newest.fresh_ms,
+            requests_since_ms=requests_since_ms,
+        )
+
+    def _is_known_fresher(self, witnessed: Witnessed) -> bool:
+        """Tell whether this very tree was cosigned later, in a checkpoint that is here."""
+        newest = self._newest
+        return (
+            newest is not None
+            and newest.checkpoint.size == witnessed.checkpoint.size
+            and newest.fresh_ms > witnessed.fresh_ms
+        )

@@ -1,0 +1,183 @@
+"""Opens the relay's parts from what its operator set: the fleet's, the record's, and evidence's.
+
+Which of them runs, and what hears of what, is app.py.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+from relay.agency.agencies import Agencies
+from relay.agency.onboarding import Onboarding
+from relay.agency.register import NoLog, RelayRegister
+from relay.agency.reminders import Reminders
+from relay.base.clock import Clock
+from relay.bus import Bus
+from relay.config import Config
+from relay.custody.entries import NoRecord, Record
+from relay.custody.service import CustodyDesk, open_desk
+from relay.evidence.deletions import Deletions
+from relay.evidence.delivery import Delivery
+from relay.evidence.sweeper import Sweeping
+from relay.fleet.broker_keys import BrokerKeys
+from relay.fleet.ca import Authority
+from relay.fleet.callout import Callout
+from relay.fleet.commands import Commands
+from relay.fleet.enrolment import Enrolling
+from relay.fleet.revocation import Revocations
+from relay.mail import SmtpMailer
+from relay.notify.hub import Hub
+from relay.request.outcomes import Outcomes
+from relay.request.publisher import Publishing
+from relay.request.service import Desk
+from relay.store.cache_file import SavedFile
+from relay.store.database import Database
+from relay.store.objects import ObjectStore
+from relay.web.emails import PageLetters
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The broker, and what doorbells do there."""
+
+    bus: Bus
+    revocations: Revocations
+    callout: Callout
+    commands: Commands
+    enrolling: Enrolling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """The logs, the agencies in them, and what officers ask."""
+
+    custody: CustodyDesk | None
+    record: Record
+    register: RelayRegister
+    agencies: Agencies
+    onboarding: Onboarding
+    reminders: Reminders | None
+    desk: Desk
+    publishing: Publishing
+    outcomes: Outcomes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The bucket, and the sealed packages in it."""
+
+    objects: ObjectStore
+    delivery: Delivery
+    deletions: Deletions
+    sweeping: Sweeping
+
+
+def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clock) -> Fleet:
+    """Open what speaks with doorbells; the broker goes by `machine`, the machine's own time."""
+    keys = BrokerKeys.load(config.broker_keys_path)
+    authority = Authority.load(config.ca_key_path.read_bytes(), config.ca_path.read_bytes())
+    bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
+    revocations = Revocations(bus=bus, database=database, clock=machine)
+    callout = Callout(
+        authority=authority,
+        issuer_seed=keys.issuer_seed,
+        clock=machine,
+        is_revoked=revocations.is_revoked,
+    )
+    return Fleet(
+        bus=bus,
+        revocations=revocations,
+        callout=callout,
+        commands=Commands(bus=bus, database=database, clock=clock),
+        enrolling=Enrolling(database=database, authority=authority, config=config, clock=machine),
+    )
+
+
+def open_portal(
+    config: Config, database: Database, clock: Clock, *, commands: Commands, hub: Hub
+) -> Portal:
+    """Open the logs, if the operator keeps some, and all that stands in them."""
+    custody = _open_custody(config, database, commands, clock)
+    record = NoRecord() if custody is None else custody.record
+    register = RelayRegister(
+        NoLog() if custody is None else custody.logs,
+        database,
+        clock,
+        origin="none/register" if config.log is None else f"{config.log.name}/register",
+        saved=SavedFile(config.saved_register_path),
+    )
+    agencies = Agencies(register, database, clock)
+    return Portal(
+        custody=custody,
+        record=record,
+        register=register,
+        agencies=agencies,
+        onboarding=_open_onboarding(config, database, clock, register),
+        reminders=_open_reminders(config, database, clock, agencies),
+        desk=Desk(database, clock, register),
+        publishing=Publishing(database, clock, register, hub),
+        outcomes=Outcomes(database, clock, register, record),
+    )
+
+
+def open_evidence(
+    config: Config,
+    database: Database,
+    clock: Clock,
+    *,
+    machine: Clock,
+    commands: Commands,
+    portal: Portal,
+) -> Evidence:
+    """Open what takes packages in, gives them out and erases them."""
+    objects = ObjectStore(config.bucket)
+    delivery = Delivery(database, clock, objects, commands, record=portal.record)
+    return Evidence(
+        objects=objects,
+        delivery=delivery,
+        deletions=Deletions(database, clock, portal.record, portal.agencies),
+        sweeping=Sweeping(
+            database=database, clock=clock, objects=objects, delivery=delivery, machine=machine
+        ),
+    )
+
+
+def _open_custody(
+    config: Config, database: Database, commands: Commands, clock: Clock
+) -> CustodyDesk | None:
+    if config.log is None:
+        log.warning("there is no [log] in relay.toml: nothing is logged, so nothing is released")
+        return None
+    bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
+    return open_desk(
+        config.log,
+        bucket=bucket,
+        database=database,
+        commands=commands,
+        clock=clock,
+        saved_stamps=SavedFile(config.saved_stamps_path),
+    )
+
+
+def _open_onboarding(
+    config: Config, database: Database, clock: Clock, register: RelayRegister
+) -> Onboarding:
+    mail = config.mail
+    return Onboarding(
+        database,
+        clock,
+        register,
+        letters=PageLetters(config.public_url),
+        mailer=None if mail is None else SmtpMailer(mail),
+        official_domains=() if mail is None else mail.official_domains,
+    )
+
+
+def _open_reminders(
+    config: Config, database: Database, clock: Clock, agencies: Agencies
+) -> Reminders | None:
+    if config.mail is None:
+        return None
+    letters, mailer = PageLetters(config.public_url), SmtpMailer(config.mail)
+    return Reminders(database, clock, agencies, letters=letters, mailer=mailer)

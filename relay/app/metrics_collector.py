@@ -1,0 +1,114 @@
+"""How a whole relay stands, gathered when the operator's Prometheus asks."""
+
+import asyncio
+import shutil
+from collections.abc import Awaitable, Callable
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.tlog.checkpoint import open_checkpoint
+from firmware.protocol.tlog.policy import Policy
+from relay.agency.agencies import Agencies
+from relay.app.http import Health
+from relay.backup.owned_files import last_backup_ms
+from relay.base.clock import Clock
+from relay.base.metrics import Figures, LogFigures
+from relay.config import Config
+from relay.custody.logs import LOGS
+from relay.store import logs
+from relay.store import metrics as rows
+from relay.store.database import Database
+
+DAY_MS = 24 * 3600 * 1000
+
+
+class FigureDesk:
+    """Gathers figures; asks nobody but the relay's own parts."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        database: Database,
+        clock: Clock,
+        agencies: Agencies,
+        policy: Policy | None,
+        check_health: Callable[[], Awaitable[Health]],
+    ) -> None:
+        self._config = config
+        self._database = database
+        self._clock = clock
+        self._agencies = agencies
+        self._policy = policy
+        self._check_health = check_health
+
+    async def gather(self) -> Figures:
+        """Return how things stand now."""
+        now_ms = self._clock.wall_ms()
+        health = await self._check_health()
+        async with self._database.read() as tx:
+            counts = await rows.count_all(tx, now_ms)
+            heads: dict[str, logs.Head] = {name: await logs.get_head(tx, name) for name in LOGS}
+        since_ms = counts.moderation_since_ms
+        made_ms = await asyncio.to_thread(last_backup_ms, self._config)
+        return Figures(
+            parts_up={
+                "broker": health.is_broker_up,
+                "bucket": health.is_bucket_up,
+                "database": health.is_database_up,
+            },
+            events=counts.events,
+            commands_waiting=counts.commands_waiting,
+            pushes_waiting=counts.pushes_waiting,
+            doorbells=counts.doorbells,
+            doorbells_online=counts.doorbells_online,
+            moderation_waiting=counts.moderation_waiting,
+            moderation_oldest_s=0.0 if since_ms is None else (now_ms - since_ms) / 1000,
+            agreement_days_left=await self._days_left(now_ms),
+            backup_age_s=None if made_ms is None else (now_ms - made_ms) / 1000,
+            disk_free_bytes=shutil.disk_usage(self._config.data_dir).free,
+            logs={} if self._policy is None else self._log_figures(heads, self._policy, now_ms),
+        )
+
+    async def _days_left(self, now_ms: int) -> float | None:
+        """Return until when the first of all agencies' newest agreements holds."""
+        view = await self._agencies.view()
+        ends = [
+            max(one.agreement.ends_ms for one in agreements)
+            for agreements in view.facts.agreements.values()
+            if agreements
+        ]
+        return min(((end_ms - now_ms) / DAY_MS for end_ms in ends), default=None)
+
+    def _log_figures(
+        self, heads: dict[str, logs.Head], policy: Policy, now_ms: int
+    ) -> dict[str, LogFigures]:
+        name = "" if self._config.log is None else self._config.log.name
+        return {
+            log: log_figures(head, policy, origin=f"{name}/{log}", now_ms=now_ms)
+            for log, head in heads.items()
+        }
+
+
+def log_figures(head: logs.Head, policy: Policy, *, origin: str, now_ms: int) -> LogFigures:
+    """Return how a log stands by its newest checkpoint: an age is by the witnesses' own clocks."""
+    age_s, witness_age_s = None, {}
+    if head.published is not None:
+        note = head.published.encode()
+        try:
+            age_s = (now_ms - policy.check(note, origin=origin).fresh_ms) / 1000
+            opened = open_checkpoint(
+                note,
+                logs=[log.key for log in policy.logs if log.key.name == origin],
+                witnesses={witness.name: witness.key for witness in policy.witnesses},
+            )
+            witness_age_s = {
+                witness: (now_ms - time_ms) / 1000 for witness, time_ms in opened.times_ms.items()
+            }
+        except WireError:
+            pass  # of another policy: no age is better than a wrong one
+    return LogFigures(
+        size=head.size,
+        published_size=head.published_size,
+        age_s=age_s,
+        witness_age_s=witness_age_s,
+    )

@@ -1,0 +1,285 @@
+"""The relay, put together in the order in which data flows.
+
+    MQTT ─► ingest ─► store ─► receipt back, hub (SSE), Web Push, hooks (pairing, packages)
+    officer ─► desk ─► moderation ─► register     owner ─► statement, offer ─► one doorbell
+    doorbell ─► package announced ─► ticket ─► bucket ─► delivered ─► officer
+
+One process plays all roles. Only putting together belongs here.
+"""
+
+import asyncio
+import logging
+import random
+import socket
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.events import (
+    OwnerGone,
+    PackageReady,
+    PackageUploaded,
+    PackageWithdrawn,
+    Paired,
+    PairingAnswer,
+)
+from relay.app.factories import open_evidence, open_fleet, open_portal
+from relay.app.http import Health, build_http
+from relay.app.metrics_collector import FigureDesk
+from relay.app.web_wiring import Parts, http_services
+from relay.base.clock import Clock, SystemClock, clock_of
+from relay.base.metrics import Metrics, build_metrics_server
+from relay.config import Config
+from relay.config_values import Address
+from relay.custody.errors import LogContradicts, contradiction_in
+from relay.custody.service import CustodyDesk
+from relay.errors import ConfigError, ObjectStoreError, StoreError
+from relay.ingest.events import EventIngest
+from relay.ingest.expiry import Forgetting
+from relay.ingest.statuses import StatusIngest
+from relay.notify.hub import Hub
+from relay.notify.web_push import WebPush
+from relay.people.pairing import Pairings
+from relay.store.database import Database
+from relay.store.events import EventRow
+
+RESTART_S = (0.5, 1.5)
+SHUTDOWN_S = 3
+COMPARE_S = 10
+
+log = logging.getLogger(__name__)
+
+
+async def serve(config: Config) -> None:
+    """Be the relay until SIGTERM or SIGINT."""
+    clock = clock_of(config.town_clock_path, config.example_town)
+    database = await Database.open(config.database, is_migrating=True)
+    try:
+        await Relay(config, database, clock).run()
+    except BaseExceptionGroup as group:
+        raise contradiction_in(group) or group from group
+    finally:
+        await database.close()
+
+
+class Relay:
+    """All parts of one relay."""
+
+    def __init__(self, config: Config, database: Database, clock: Clock) -> None:
+        machine = SystemClock()  # for what broker, TURN and push services hold to their own time
+        self._config, self._database = config, database
+        self._hub = Hub()
+        self._pairings = Pairings(database, clock)
+        self._fleet = open_fleet(config, database, clock, machine=machine)
+        commands = self._fleet.commands
+        self._portal = open_portal(config, database, clock, commands=commands, hub=self._hub)
+        self._evidence = open_evidence(
+            config, database, clock, machine=machine, commands=commands, portal=self._portal
+        )
+        self._web_push = WebPush(config, database, clock, machine=machine)
+        self._forgetting = Forgetting(database, clock)
+        self._events = EventIngest(
+            bus=self._fleet.bus,
+            database=database,
+            clock=clock,
+            notices=self._hub,
+            pusher=self._web_push.pusher,
+            hooks=[self._on_event],
+            custody=self._portal.custody,
+        )
+        self._statuses = StatusIngest(
+            bus=self._fleet.bus,
+            database=database,
+            clock=clock,
+            notices=self._hub,
+            online_hooks=[self._fleet.commands.doorbell_online],
+        )
+        self._metrics = Metrics()
+        self._figures = FigureDesk(
+            config=config,
+            database=database,
+            clock=clock,
+            agencies=self._portal.agencies,
+            policy=None if self._portal.custody is None else self._portal.custody.logs.policy,
+            check_health=self._check_health,
+        )
+        self._http = build_http(http_services(self._parts(clock)))
+
+    def _parts(self, clock: Clock) -> Parts:
+        return Parts(
+            config=self._config,
+            database=self._database,
+            clock=clock,
+            hub=self._hub,
+            commands=self._fleet.commands,
+            pairings=self._pairings,
+            custody=self._portal.custody,
+            register=self._portal.register,
+            agencies=self._portal.agencies,
+            desk=self._portal.desk,
+            delivery=self._evidence.delivery,
+            deletions=self._evidence.deletions,
+            outcomes=self._portal.outcomes,
+            web_push=self._web_push,
+            onboarding=self._portal.onboarding,
+            enrol=self._fleet.enrolling.enrol,
+            check_health=self._check_health,
+            metrics=self._metrics,
+        )
+
+    async def run(self) -> None:
+        """Serve HTTP, and do all else beside it as long as that runs."""
+        server = uvicorn.Server(
+            uvicorn.Config(
+                self._http,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,  # relay/web/rate_limits.py knows whom to believe
+                lifespan="off",
+                timeout_graceful_shutdown=SHUTDOWN_S,
+            )
+        )
+        await _compare(self._portal.custody)
+        if self._config.metrics_listen is not None:
+            _listen("metrics.listen", self._config.metrics_listen).close()  # say so at the start
+        parts = asyncio.create_task(self._run_parts(), name="relay parts")
+        parts.add_done_callback(lambda _: setattr(server, "should_exit", True))
+        ready = asyncio.create_task(self._say_ready(server), name="ready")
+        try:
+            await server.serve(sockets=[_listen("listen", self._config.listen)])
+        finally:
+            for task in (parts, ready):
+                task.cancel()
+            with suppress(asyncio.CancelledError):
+                await parts
+            await self._fleet.bus.close()
+            await self._web_push.aclose()
+
+    async def _say_ready(self, server: uvicorn.Server) -> None:
+        while not (server.started and self._fleet.bus.is_connected):  # noqa: ASYNC110 (no event for it)
+            await asyncio.sleep(0.05)
+        log.info("relay ready on %s", self._config.public_url)
+
+    async def _run_parts(self) -> None:
+        logs, reminders = self._portal.custody, self._portal.reminders
+        async with asyncio.TaskGroup() as group:
+            group.create_task(
+                _keep_running("bucket", self._prepare_bucket, is_once=True), name="bucket"
+            )
+            await self._fleet.bus.connect()
+            await self._fleet.revocations.start()
+            await self._fleet.bus.serve_callout(self._fleet.callout.respond)
+            for name, part in {
+                "revocations": self._fleet.revocations.run,
+                "commands": self._fleet.commands.run,
+                "events": self._events.run,
+                "statuses": self._statuses.run,
+                "publishing": self._portal.publishing.run,
+                "pushes": self._web_push.pusher.run,
+                "forgetting": self._forgetting.run,
+                "packages": self._evidence.sweeping.run,
+                **({} if logs is None else {"logs": logs.run}),
+                **({} if reminders is None else {"reminders": reminders.run}),
+                **({} if self._config.metrics_listen is None else {"metrics": self._run_metrics}),
+            }.items():
+                group.create_task(_keep_running(name, part), name=name)
+
+    async def _run_metrics(self) -> None:
+        """Serve the operator's figures, on a listener of their own."""
+        if self._config.metrics_listen is None:
+            return
+        app = build_metrics_server(self._metrics, self._figures.gather)
+        settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
+        listener = _listen("metrics.listen", self._config.metrics_listen)
+        await _Beside(settings).serve(sockets=[listener])
+
+    async def _prepare_bucket(self) -> None:
+        await self._evidence.objects.ensure_bucket(self._config.public_url)
+        try:
+            await self._evidence.objects.check_forgets()
+        except ObjectStoreError as error:
+            log.error("%s", error)
+
+    async def _on_event(self, row: EventRow) -> None:
+        """Hand what an event asks for to the part that does it."""
+        match row.event.body:
+            case PairingAnswer() as answer:
+                await self._pairings.take_answer(row.device, answer)
+            case Paired() as paired:
+                await self._pairings.take_paired(row.device, paired)
+                self._hub.doorbell_linked()
+            case OwnerGone() as gone:
+                await self._pairings.take_gone(row.device, gone)
+                self._hub.doorbell_linked()
+            case PackageReady() as ready:
+                await self._evidence.delivery.take_ready(row.device, ready)
+            case PackageUploaded() as uploaded:
+                await self._evidence.delivery.take_uploaded(row.device, uploaded)
+            case PackageWithdrawn() as withdrawn:
+                await self._evidence.delivery.take_withdrawn(row.device, withdrawn)
+            case _:
+                return
+
+    async def _check_health(self) -> Health:
+        return Health(
+            is_broker_up=self._fleet.bus.is_connected,
+            is_bucket_up=await _answers(self._evidence.objects.check),
+            is_database_up=await _answers(self._database.check),
+        )
+
+
+async def _compare(custody: CustodyDesk | None) -> None:
+    """Raise LogContradicts before anybody is let in; a bucket that is away is waited for later."""
+    if custody is None:
+        return
+    try:
+        async with asyncio.timeout(COMPARE_S):
+            await custody.compare()
+    except (ObjectStoreError, WireError, TimeoutError) as error:
+        log.warning("the logs' bucket doesn't answer yet: %s", error or "no answer")
+
+
+def _listen(key: str, address: Address) -> socket.socket:
+    try:
+        return socket.create_server((address.host, address.port), reuse_port=False)
+    except OSError as error:
+        expected = f"an address that is free ({error.strerror})"
+        raise ConfigError(key, str(address), expected) from error
+
+
+class _Beside(uvicorn.Server):
+    """A server beside the main one, which alone minds signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _answers(check: Callable[[], Awaitable[None]]) -> bool:
+    try:
+        await check()
+    except (ObjectStoreError, StoreError) as error:
+        log.warning("health: %s", error)
+        return False
+    return True
+
+
+async def _keep_running(
+    name: str, part: Callable[[], Awaitable[None]], *, is_once: bool = False
+) -> None:
+    """Run `part` until cancelled, again whenever it fails; `is_once` ends when it succeeds."""
+    while True:
+        try:
+            await part()
+            if is_once:
+                return
+        except ObjectStoreError as error:
+            log.warning("%s: %s", name, error)
+        except LogContradicts:
+            raise  # going on would show the world two histories
+        except Exception:
+            log.exception("%s failed", name)
+        await asyncio.sleep(random.uniform(*RESTART_S))  # noqa: S311 (jitter)

@@ -1,0 +1,257 @@
+"""What the relay's faces are built from: its parts, dealt out to API, agency, admin and public.
+
+Only handing over belongs here; what the parts are, and what runs them, is app.py.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from firmware.protocol.claims import Enrolment, EnrolmentRequest
+from firmware.protocol.encoding import WireError
+from relay.agency.agencies import Agencies
+from relay.agency.onboarding import Onboarding
+from relay.agency.register import RelayRegister
+from relay.agency.settings import Settings
+from relay.api.services import ApiServices
+from relay.app.http import Health, HttpServices
+from relay.base.clock import Clock, SystemClock, WoundClock
+from relay.base.metrics import Metrics
+from relay.config import Config, host_of
+from relay.config_log import LogConfig
+from relay.custody.logs import LOGS, LogName, Logs
+from relay.custody.service import CustodyDesk
+from relay.evidence.chain import Chains
+from relay.evidence.deletions import Deletions
+from relay.evidence.delivery import Delivery
+from relay.fleet.commands import Commands
+from relay.live.ice import IceServers
+from relay.live.signalling import Signalling
+from relay.mail import SmtpMailer
+from relay.map.map_data import Maps
+from relay.map.places import Places
+from relay.notify.hub import Hub
+from relay.notify.web_push import WebPush
+from relay.people.ceremonies import Ceremonies
+from relay.people.colleague_invitations import Inviting
+from relay.people.oidc import Oidc
+from relay.people.oidc_links import OidcLinks
+from relay.people.pairing import Pairings
+from relay.people.passkeys import Site
+from relay.people.reads import Reads
+from relay.people.sessions import Sessions
+from relay.people.staff import Staff
+from relay.people.viewers import ViewerTokens
+from relay.record.public_record import PublicRecord
+from relay.record.witness_status import Witnessing
+from relay.request.appeals import Appeals
+from relay.request.drafts import Drafts
+from relay.request.form_checks import Checking
+from relay.request.moderation import Moderation
+from relay.request.outcomes import Outcomes
+from relay.request.service import Desk
+from relay.store.database import Database
+from relay.web.admin.services import AdminServices
+from relay.web.agency.oidc import CALLBACK_PATH
+from relay.web.agency.services import AgencyServices
+from relay.web.emails import PageLetters
+from relay.web.pages import Pages
+from relay.web.public.onboarding import OnboardingServices
+from relay.web.public.services import PublicLogs, PublicServices
+
+RELAY_NAME = "Doorward"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything that a page or the API may need."""
+
+    config: Config
+    database: Database
+    clock: Clock
+    hub: Hub
+    commands: Commands
+    pairings: Pairings
+    custody: CustodyDesk | None
+    register: RelayRegister
+    agencies: Agencies
+    desk: Desk
+    delivery: Delivery
+    deletions: Deletions
+    outcomes: Outcomes
+    web_push: WebPush
+    onboarding: Onboarding
+    enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
+    check_health: Callable[[], Awaitable[Health]]
+    metrics: Metrics
+
+
+def http_services(parts: Parts) -> HttpServices:
+    """Return what is behind the relay's one door."""
+    config = parts.config
+    sessions = Sessions(parts.database, parts.clock)
+    town_clock = parts.clock if isinstance(parts.clock, WoundClock) else None
+    pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town, town_clock=town_clock)
+    agency = _agency_services(parts, sessions, pages)
+    return HttpServices(
+        api=_api_services(parts, sessions),
+        agency=agency,
+        admin=_admin_services(parts, sessions, pages, agency.maps.places),
+        public=_public_services(parts, pages, agency.maps.places),
+        onboarding=OnboardingServices(
+            pages=pages,
+            onboarding=parts.onboarding,
+            agencies=parts.agencies,
+            clock=parts.clock,
+            origin=config.public_url,
+            maps=agency.maps,
+        ),
+        owner_origins=config.owner_origins,
+        public_url=config.public_url,
+        log_routes=[] if parts.custody is None else parts.custody.files.routes(),
+        enrol=parts.enrol,
+        check_health=parts.check_health,
+        limits=config.limits,
+        metrics=parts.metrics,
+        town_clock=town_clock,
+    )
+
+
+def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
+    """What the owners' app speaks to."""
+    config, database, clock = parts.config, parts.database, parts.clock
+    site, *more_sites = [
+        Site(
+            rp_id=host_of(origin),
+            origin=origin,
+            name=RELAY_NAME,
+            has_demo_passkeys=config.demo_passkeys,
+        )
+        for origin in config.owner_origins
+    ]
+    return ApiServices(
+        database=database,
+        clock=clock,
+        site=site,
+        relay_name=RELAY_NAME,
+        example_town=config.example_town,
+        ceremonies=Ceremonies(database, clock, site, role="owner", more_sites=more_sites),
+        sessions=sessions,
+        viewers=ViewerTokens(database, clock),
+        pairings=parts.pairings,
+        agencies=parts.agencies,
+        desk=parts.desk,
+        delivery=parts.delivery,
+        signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
+        commands=parts.commands,
+        hub=parts.hub,
+        push=parts.web_push.subscriptions,
+        reads=Reads(database, clock),
+    )
+
+
+def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencyServices:
+    """What the officers' pages are made of."""
+    config, clock = parts.config, parts.clock
+    site = Site(
+        rp_id=config.officer_rp_id,
+        origin=config.public_url,
+        name=RELAY_NAME,
+        has_demo_passkeys=config.demo_passkeys,
+    )
+    oidc = Oidc(
+        parts.database,
+        clock,
+        config.oidc,
+        redirect_uri=f"{config.public_url}{CALLBACK_PATH}",
+        is_loopback_allowed=bool(config.example_town),
+    )
+    staff = Staff(parts.database, clock)
+    return AgencyServices(
+        clock=clock,
+        site=site,
+        pages=pages,
+        ceremonies=Ceremonies(parts.database, clock, site, role="officer"),
+        sessions=sessions,
+        oidc=oidc,
+        links=OidcLinks(parts.database, clock, oidc),
+        staff=staff,
+        inviting=Inviting(
+            staff,
+            clock,
+            origin=config.public_url,
+            letters=PageLetters(config.public_url),
+            mailer=None if config.mail is None else SmtpMailer(config.mail),
+        ),
+        settings=Settings(parts.database, clock),
+        agencies=parts.agencies,
+        desk=parts.desk,
+        checking=Checking(parts.database, parts.register),
+        drafts=Drafts(parts.database, clock),
+        maps=Maps.load(config.map),
+        delivery=parts.delivery,
+        deletions=parts.deletions,
+        chains=Chains(parts.database, clock),
+        outcomes=parts.outcomes,
+        appeals=Appeals(parts.database, clock),
+        reads=Reads(parts.database, clock),
+        bucket_origin=config.bucket.endpoint,
+    )
+
+
+def _admin_services(
+    parts: Parts, sessions: Sessions, pages: Pages, places: Places
+) -> AdminServices:
+    """What the administrators' pages are made of: nothing that leads to footage."""
+    config, database, clock = parts.config, parts.database, parts.clock
+    site = Site(
+        rp_id=config.officer_rp_id,
+        origin=config.public_url,
+        name=RELAY_NAME,
+        has_demo_passkeys=config.demo_passkeys,
+    )
+    return AdminServices(
+        clock=clock,
+        site=site,
+        pages=pages,
+        ceremonies=Ceremonies(database, clock, site, role="admin"),
+        sessions=sessions,
+        agencies=parts.agencies,
+        moderation=Moderation(database, clock, parts.register),
+        appeals=Appeals(database, clock),
+        reads=Reads(database, clock),
+        onboarding=parts.onboarding,
+        places=places,
+    )
+
+
+def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServices:
+    """What everybody may read."""
+    config = parts.config
+    logs = None if parts.custody is None else parts.custody.logs
+
+    def time_of(log: LogName, note: bytes) -> int:
+        if logs is None:
+            raise WireError("this relay keeps no logs")
+        return logs.policy.check(note, origin=logs.origin(log)).aged_ms
+
+    return PublicServices(
+        pages=pages,
+        agencies=parts.agencies,
+        record=PublicRecord(parts.database, parts.register, time_of=time_of),
+        owner_origin=config.owner_origin,
+        public_url=config.public_url,
+        relay_name=RELAY_NAME,
+        logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
+        places=places,
+        monitor_report_path=config.monitor_report_path,
+    )
+
+
+def _public_logs(parts: Parts, logs: Logs, config: LogConfig) -> PublicLogs:
+    """What everybody needs to check the logs without this relay."""
+    origins = {log: logs.origin(log) for log in LOGS}
+    return PublicLogs(
+        witnessing=Witnessing(parts.database, logs.policy, origins),
+        policy_text=config.policy_path.read_bytes(),
+        proof=logs.proof,
+    )

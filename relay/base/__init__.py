@@ -1,0 +1,1 @@
+"""Base services that know nothing of doorbells: clock, networks, request ids, metrics."""

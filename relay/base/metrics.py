@@ -1,0 +1,141 @@
+"""Figures for Prometheus: the only file that imports its client.
+
+Only the operator sees them, on a listener of their own. A label is a route's template, a status, a
+log or a part: never a device, an account, an agency or a request.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Scope
+
+from relay.base.request_ids import method_of, template_of
+
+BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFigures:
+    """How one public log stands."""
+
+    size: int
+    published_size: int
+    age_s: float | None
+    """Since a quorum of witnesses last signed; None as long as none has."""
+    witness_age_s: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How the relay stands when it is asked; None where there is nothing to tell."""
+
+    parts_up: Mapping[str, bool]
+    events: int
+    commands_waiting: int
+    pushes_waiting: int
+    doorbells: int
+    doorbells_online: int
+    moderation_waiting: int
+    moderation_oldest_s: float
+    agreement_days_left: float | None
+    backup_age_s: float | None
+    disk_free_bytes: int
+    logs: Mapping[str, LogFigures]
+
+
+class Metrics:
+    """All figures of one relay."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "doorward_http_requests",
+            "Answers by route template and status.",
+            ["method", "route", "status"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "doorward_http_request_seconds",
+            "Until an answer began.",
+            ["route"],
+            buckets=BUCKETS_S,
+            registry=self._registry,
+        )
+        self._gauges = {
+            name: Gauge(f"doorward_{name}", text, labels, registry=self._registry)
+            for name, text, labels in _GAUGES
+        }
+
+    def answered(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count one answer."""
+        route = template_of(scope)
+        self._requests.labels(method_of(scope), route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def take(self, figures: Figures) -> None:
+        """Take how things stand now."""
+        for name, is_up in figures.parts_up.items():
+            self._gauges["up"].labels(name).set(is_up)
+        for name in (
+            "events",
+            "commands_waiting",
+            "pushes_waiting",
+            "doorbells",
+            "doorbells_online",
+            "moderation_waiting",
+            "disk_free_bytes",
+        ):
+            self._gauges[name].set(getattr(figures, name))
+        self._gauges["moderation_oldest_seconds"].set(figures.moderation_oldest_s)
+        self._set("agreement_days_left", figures.agreement_days_left)
+        self._set("backup_age_seconds", figures.backup_age_s)
+        for log, one in figures.logs.items():
+            self._gauges["log_entries"].labels(log).set(one.size)
+            self._gauges["log_published_entries"].labels(log).set(one.published_size)
+            age_s = float("nan") if one.age_s is None else one.age_s
+            self._gauges["log_age_seconds"].labels(log).set(age_s)
+            for witness, witness_age_s in one.witness_age_s.items():
+                self._gauges["witness_age_seconds"].labels(log, witness).set(witness_age_s)
+
+    def text(self) -> bytes:
+        """Return all of it in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+    def _set(self, name: str, value: float | None) -> None:
+        self._gauges[name].set(float("nan") if value is None else value)
+
+
+def build_metrics_server(metrics: Metrics, ask: Callable[[], Awaitable[Figures]]) -> Starlette:
+    """Return the listener's application: one page."""
+
+    async def page(_request: Request) -> Response:
+        metrics.take(await ask())
+        return Response(metrics.text(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[Route("/metrics", page)])
+
+
+_GAUGES: Final[Sequence[tuple[str, str, list[str]]]] = (
+    ("up", "Whether a part answers.", ["part"]),
+    ("events", "Events of doorbells that were ever committed.", []),
+    ("commands_waiting", "Commands that doorbells haven't answered yet.", []),
+    ("pushes_waiting", "Pushes that aren't handed over yet.", []),
+    ("doorbells", "Doorbells that are enrolled.", []),
+    ("doorbells_online", "Doorbells that are online.", []),
+    ("moderation_waiting", "Requests that wait for a moderator.", []),
+    ("moderation_oldest_seconds", "How long the oldest of them has waited.", []),
+    ("agreement_days_left", "Until the first agreement in force ends.", []),
+    ("backup_age_seconds", "Since the newest backup.", []),
+    ("disk_free_bytes", "Room where the relay's data is.", []),
+    ("log_entries", "Entries of a public log that have their places.", ["log"]),
+    ("log_published_entries", "Entries of a public log that the world sees.", ["log"]),
+    ("log_age_seconds", "Since a quorum of witnesses last signed a log.", ["log"]),
+    ("witness_age_seconds", "Since a witness last signed a log.", ["log", "witness"]),
+)

@@ -1,0 +1,1 @@
+"""The operator's commands: `doorward-relay` and its subcommands."""

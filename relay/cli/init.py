@@ -1,0 +1,267 @@
+"""What `doorward-relay init` writes: a relay that is ready to be started, with fresh keys.
+
+    relay.toml         the relay's settings
+    relay.sqlite3      the database, unless it is a PostgreSQL one
+    ca.key, ca.pem     the fleet CA
+    broker.key, .pem   the broker's TLS key and certificate, by that CA
+    broker-keys.json   the relay's own keys at the broker
+    nats.conf          the broker's settings: nats-server -c nats.conf
+    s3.json            the object store's identities: weed mini -s3.config=s3.json
+    push.key           the relay's key at push services (VAPID)
+    broker/            where the broker keeps its streams
+    turnserver.conf    with a TURN host: coturn's settings: turnserver -c turnserver.conf
+    turn.secret        with a TURN host: the secret that the relay shares with coturn
+
+Secrets are for the owner of the folder only (0600 in 0700). Of one that fails nothing is left.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from relay.base.clock import Clock
+from relay.base.networks import is_mixed, is_on_loopback, parse_address
+from relay.config import Config, host_of, parse
+from relay.config_values import Address
+from relay.errors import ConfigError, InitRefused
+from relay.fleet.broker_keys import BrokerKeys, public_key
+from relay.fleet.ca import Authority, key_pem, pem_of
+from relay.live.coturn import coturn_conf
+from relay.notify.push_key import PushKey
+from relay.store.database import Database
+
+MAX_PAYLOAD_BYTES = 131_072
+CALLOUT_TIMEOUT_S = 5
+BUCKET_NAME = "evidence"
+TURN_SECRET_NAME = "turn.secret"  # noqa: S105 (a file's name)
+LOOPBACK, EVERYWHERE = "127.0.0.1", "0.0.0.0"  # noqa: S104 (MQTT there is over mutual TLS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitSettings:
+    """What can be chosen at `init`."""
+
+    data_dir: Path
+    listen: Address
+    public_url: str
+    owner_origin: str
+    mqtt_port: int
+    nats_port: int
+    s3_port: int
+    mqtt_listen: str | None = None
+    store_url: str | None = None
+    demo_passkeys: bool = False
+    turn_host: str | None = None
+    turn_port: int = 3478
+    database_url: str = ""
+
+    @property
+    def host(self) -> str:
+        """The one host name under which people and doorbells reach everything."""
+        return host_of(self.public_url)
+
+    @property
+    def is_for_this_machine(self) -> bool:
+        """Whether nobody comes from elsewhere: a trial, a test, the demo."""
+        return is_on_loopback(self.public_url)
+
+    @property
+    def broker_listens_on(self) -> str:
+        """Where the broker awaits doorbells: on every address, unless nobody comes from afar."""
+        return self.mqtt_listen or (LOOPBACK if self.is_for_this_machine else EVERYWHERE)
+
+    @property
+    def endpoint(self) -> str:
+        """Under which doorbells, officers' browsers and the relay reach the object store."""
+        return self.store_url or f"http://{self.host}:{self.s3_port}"
+
+
+async def init(settings: InitSettings, clock: Clock) -> Config:
+    """Write a new relay into an empty or missing folder, or raise InitRefused, ConfigError."""
+    folder = settings.data_dir.resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InitRefused(
+            f"{folder} isn't empty; nothing was changed. Choose another folder with --data, or "
+            "go on with the relay that is there: doorward-relay serve --config "
+            f"{folder / 'relay.toml'}"
+        )
+    access_key, secret_key = secrets.token_hex(10), secrets.token_urlsafe(32)
+    settings_text = _relay_toml(settings, access_key, secret_key)
+    config = parse(tomllib.loads(settings_text), folder=folder)  # before anything is made
+    _check_addresses(settings)
+    is_new = not folder.exists()
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write(folder / "relay.toml", settings_text)  # from here on nobody else writes here
+    try:
+        _write(folder / "s3.json", _s3_json(access_key, secret_key))
+        await _write_all(folder, settings, config, clock)
+    except BaseException:
+        _empty(folder)
+        if is_new:
+            folder.rmdir()
+        raise
+    return config
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _check_addresses(settings: InitSettings) -> None:
+    if settings.mqtt_listen is not None and parse_address(settings.mqtt_listen) is None:
+        expected = "an address of this machine, such as 0.0.0.0 for all"
+        raise ConfigError("--mqtt-listen", settings.mqtt_listen, expected)
+    if settings.store_url is not None and is_mixed(settings.public_url, settings.store_url):
+        expected = "https://…, as public_url: browsers refuse to mix"
+        raise ConfigError("--store-url", settings.store_url, expected)
+
+
+async def _write_all(folder: Path, settings: InitSettings, config: Config, clock: Clock) -> None:
+    _write_broker(folder, settings, clock.wall_ms())
+    _write(config.push_key_path, PushKey.create().pem())
+    if settings.turn_host is not None:
+        host, port = settings.turn_host, settings.turn_port
+        turn_secret = secrets.token_hex(32)
+        conf = coturn_conf(host=host, port=port, secret=turn_secret)
+        _write(folder / "turnserver.conf", conf)
+        _write(folder / TURN_SECRET_NAME, turn_secret + "\n")
+    database = await Database.open(config.database)
+    await database.close()
+    if not config.database_url:
+        config.database_path.chmod(0o600)
+
+
+def _write_broker(folder: Path, settings: InitSettings, now_ms: int) -> None:
+    authority = Authority.create(now_ms)
+    _write(folder / "ca.key", key_pem(authority.key))
+    _write(folder / "ca.pem", authority.pem)
+    broker_key = ec.generate_private_key(ec.SECP256R1())
+    hosts = list(dict.fromkeys([settings.host, "localhost", "127.0.0.1"]))
+    certificate = authority.sign_broker(broker_key.public_key(), hosts, now_ms)
+    _write(folder / "broker.key", key_pem(broker_key))
+    _write(folder / "broker.pem", pem_of(certificate))
+    keys = BrokerKeys.create()
+    _write(folder / "broker-keys.json", keys.encode().decode())
+    (folder / "broker").mkdir(mode=0o700)
+    host = settings.broker_listens_on
+    mqtt = Address(host=f"[{host}]" if ":" in host else host, port=settings.mqtt_port)
+    _write(folder / "nats.conf", nats_conf(folder, keys, settings.nats_port, mqtt))
+
+
+def nats_conf(folder: Path, keys: BrokerKeys, nats_port: int, mqtt: Address) -> str:
+    """Return the broker's settings; `mqtt` is where it listens for doorbells."""
+    relay, system = public_key(keys.relay_seed), public_key(keys.system_seed)
+    text = json.dumps  # a JSON string is a NATS string
+    return f"""\
+# The broker of a Doorward relay. Start it with: nats-server -c nats.conf
+server_name: doorward
+listen: "127.0.0.1:{nats_port}"
+max_payload: {MAX_PAYLOAD_BYTES}
+
+jetstream {{
+  store_dir: {text(str(folder / "broker"))}
+}}
+
+# Doorbells: MQTT 3.1.1 over mutual TLS. Only certificates of the fleet CA get this far.
+mqtt {{
+  listen: "{mqtt}"
+  tls {{
+    cert_file: {text(str(folder / "broker.pem"))}
+    key_file: {text(str(folder / "broker.key"))}
+    ca_file: {text(str(folder / "ca.pem"))}
+    verify: true
+    timeout: 5
+  }}
+}}
+
+accounts {{
+  APP {{
+    jetstream: enabled
+    users: [ {{ nkey: {relay} }} ]
+  }}
+  SYS {{
+    users: [ {{ nkey: {system} }} ]
+  }}
+}}
+system_account: SYS
+
+# Everybody but the relay itself is let in, or not, by the relay (relay/fleet/callout.py).
+authorization {{
+  timeout: {CALLOUT_TIMEOUT_S}
+  auth_callout {{
+    account: APP
+    issuer: {public_key(keys.issuer_seed)}
+    auth_users: [ {relay}, {system} ]
+  }}
+}}
+"""
+
+
+def _relay_toml(settings: InitSettings, access_key: str, secret_key: str) -> str:
+    tables: dict[str, Mapping[str, object]] = {
+        "": {
+            "listen": str(settings.listen),
+            "public_url": settings.public_url,
+            "owner_origin": settings.owner_origin,
+            "data_dir": ".",
+            "demo_passkeys": settings.demo_passkeys,
+        },
+        "broker": {
+            "url": f"nats://127.0.0.1:{settings.nats_port}",
+            "mqtt_host": settings.host,
+            "mqtt_port": settings.mqtt_port,
+        },
+        "bucket": {
+            "endpoint": settings.endpoint,
+            "name": BUCKET_NAME,
+            "access_key": access_key,
+            "secret_key": secret_key,
+        },
+    }
+    if settings.database_url:
+        tables[""] = {**tables[""], "database_url": settings.database_url}
+    if settings.demo_passkeys:
+        tables["push"] = {"loopback": True}
+    if settings.turn_host is not None:
+        at = f"{settings.turn_host}:{settings.turn_port}"
+        tables["live"] = {
+            "stun_urls": [f"stun:{at}"],
+            "turn_urls": [f"turn:{at}", f"turn:{at}?transport=tcp"],
+            "turn_secret_file": TURN_SECRET_NAME,
+        }
+    lines = ["# Written by doorward-relay init; relay.example.toml explains each key."]
+    for name, values in tables.items():
+        lines += ["", f"[{name}]"] if name else [""]
+        # A JSON string, number, boolean or list of strings is a TOML one.
+        lines += [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _s3_json(access_key: str, secret_key: str) -> str:
+    identity = {
+        "name": "relay",
+        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    return json.dumps({"identities": [identity]}, indent=2) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        path.unlink()
+        raise

@@ -1,0 +1,204 @@
+"""`doorward-relay log` and `legal-process`: an operator's commands about the public logs.
+
+Only the command line belongs here. Keys are made once; the policy says whom the world believes, so
+it is written by hand, from the vkeys that the witnesses' own operators gave.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import EXAMPLE_PREFIX
+from firmware.protocol.tlog.policy import Policy
+from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused
+from relay.base.clock import clock_of
+from relay.config import Config, load
+from relay.config_log import LogConfig
+from relay.config_values import LOG_NAME_EXPECTED, parse_log_name
+from relay.custody.entries import Happenings, LegalKind, LegalYield
+from relay.custody.errors import LogError
+from relay.custody.keys import (
+    CUSTODY_KEY_FILE,
+    POLICY_FILE,
+    REGISTER_KEY_FILE,
+    make_keys,
+    make_policy,
+    name_of,
+    parse_witness,
+    read_policy_file,
+    read_signer,
+)
+from relay.custody.logs import LOGS, LogEntries
+from relay.errors import ConfigError
+from relay.store import logs as rows
+from relay.store.database import Database
+
+
+def add_log_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to doorward-relay's."""
+    text = "the two public logs: register and custody"
+    log = commands.add_parser("log", help=text, description=text)
+    actions = log.add_subparsers(required=True, metavar="ACTION")
+    text = "make both logs' keys and write [log] into relay.toml; once"
+    init = _with_config(actions.add_parser("init", help=text, description=text), _run_init)
+    init.add_argument("--name", required=True, help="the logs' own; it can't be changed later")
+    init.add_argument("--example", action="store_true", help="an invented town's, as in the demo")
+    text = "with --example: the file by which the town's clock may be wound"
+    init.add_argument("--town-clock", metavar="FILE", help=text)
+    text = "print whom to believe about these logs; it goes to the relay and to every doorbell"
+    policy = _with_config(actions.add_parser("policy", help=text, description=text), _run_policy)
+    policy.add_argument(
+        "--witness", type=_witness, action="append", required=True, metavar="NAME=VKEY@URL",
+        help="as doorward-witness keygen printed it, and where it is; once for each",
+    )  # fmt: skip
+    policy.add_argument("--quorum", type=int, default=2, metavar="N", help="so many must sign")
+    policy.add_argument("--out", type=Path, metavar="FILE", help="write it here (not printed)")
+    text = "show both logs: keys, sizes, and what the world sees"
+    _with_config(actions.add_parser("show", help=text, description=text), _run_show)
+    text = "legal process that was served on this relay's operator"
+    legal = commands.add_parser("legal-process", help=text, description=text)
+    actions = legal.add_subparsers(required=True, metavar="ACTION")
+    text = "add it to the public count; what it yielded is all that is said of it"
+    add = _with_config(actions.add_parser("add", help=text, description=text), _run_legal)
+    add.add_argument("--kind", choices=get_args(LegalKind), required=True)
+    add.add_argument("--yielded", choices=get_args(LegalYield), nargs="+", required=True)
+
+
+def _run_init(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    if config.log is not None:
+        raise LogError(f"{options.config} has a [log] already: {config.log.name}")
+    name = name_of(_log_name(options.name), is_example=options.example)
+    if options.town_clock is not None and not name.startswith(EXAMPLE_PREFIX):
+        raise LogError("--town-clock: only an example town's clock can be wound; say --example")
+    keys = make_keys(options.config.resolve().parent, _log_name(name))
+    with options.config.open("a", encoding="utf-8") as file:
+        file.write(
+            f'\n[log]\nname = "{name}"\nregister_key = "{REGISTER_KEY_FILE}"\n'
+            f'custody_key = "{CUSTODY_KEY_FILE}"\npolicy = "{POLICY_FILE}"\n'
+        )
+        if options.town_clock is not None:
+            file.write(f"\n[example]\nclock = {json.dumps(options.town_clock)}\n")
+    for key in keys.values():
+        print(key.vkey)
+    print(
+        "These are the logs' public keys: give them to those who run your witnesses, and then\n"
+        f"  doorward-relay log policy --witness NAME=VKEY@URL ... --out {POLICY_FILE} "
+        f"--config {options.config}",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _run_policy(options: argparse.Namespace) -> int:
+    log = _log_of(load(options.config))
+    witnesses = dict(options.witness)
+    if len(witnesses) != len(options.witness):
+        raise LogError("each witness has a name of its own")
+    text = make_policy(list(_keys(log).values()), witnesses, options.quorum)
+    if options.out is None:
+        print(text.decode(), end="")
+    else:
+        options.out.write_bytes(text)
+        print(f"{options.out}: the same file goes to every doorbell's card", file=sys.stderr)
+        print(
+            "Start the relay again. The register begins with its charter, which two administrators "
+            "sign:\n  doorward-relay admin keygen --help\n  doorward-relay admin charter "
+            f"--origin {log.name}/register --admin ID.json --admin ID.json --out charter.json",
+            file=sys.stderr,
+        )
+    return 0
+
+
+def _run_show(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    log = _log_of(config)
+    for key in _keys(log).values():
+        print(key.vkey)
+    policy = read_policy_file(log)
+    print(f"{len(policy.witnesses)} witnesses: {', '.join(one.name for one in policy.witnesses)}")
+    asyncio.run(_show(config, log, policy))
+    return 0
+
+
+async def _show(config: Config, log: LogConfig, policy: Policy) -> None:
+    database = await Database.open(config.database)
+    try:
+        async with database.read() as tx:
+            for name in LOGS:
+                head = await rows.get_head(tx, name)
+                waiting = len(await rows.waiting(tx, name, now_ms=2**62, limit=1_000_000))
+                print(f"{name}: {head.published_size} entries published", end="")
+                print(f", {head.size - head.published_size + waiting} on their way", end="")
+                if head.published is None:
+                    print(", no checkpoint yet")
+                    continue
+                witnessed = policy.check(head.published.encode(), origin=f"{log.name}/{name}")
+                age_s = (_now_ms(config) - witnessed.fresh_ms) // 1000
+                print(f", a quorum has signed {age_s} s ago")
+    finally:
+        await database.close()
+
+
+def _run_legal(options: argparse.Namespace) -> int:
+    config = load(options.config)
+    _log_of(config)
+    asyncio.run(_add_legal(config, options.kind, options.yielded))
+    print("added: the relay publishes it within seconds, if it runs", file=sys.stderr)
+    return 0
+
+
+async def _add_legal(config: Config, kind: LegalKind, yielded: Sequence[LegalYield]) -> None:
+    database = await Database.open(config.database)
+    try:
+        async with database.begin() as tx:
+            await Happenings(LogEntries()).legal_process(
+                tx,
+                kind=kind,
+                yielded=sorted(set(yielded)),
+                now_ms=_now_ms(config),
+            )
+    finally:
+        await database.close()
+
+
+def _keys(log: LogConfig) -> dict[str, NoteKey]:
+    paths = {"register": log.register_key_path, "custody": log.custody_key_path}
+    return {name: read_signer(path).key for name, path in paths.items()}
+
+
+def _now_ms(config: Config) -> int:
+    return clock_of(config.town_clock_path, config.example_town).wall_ms()
+
+
+def _log_of(config: Config) -> LogConfig:
+    if config.log is None:
+        raise ConfigError("[log]", None, "a log: doorward-relay log init makes its keys")
+    return config.log
+
+
+def _log_name(text: str) -> str:
+    try:
+        return parse_log_name(text)
+    except (ValueError, TypeError) as error:
+        raise ConfigError("--name", text, LOG_NAME_EXPECTED) from error
+
+
+def _witness(text: str) -> tuple[str, tuple[NoteKey, str]]:
+    try:
+        return parse_witness(text)
+    except NoteRefused as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    except (ValueError, WireError) as error:
+        raise argparse.ArgumentTypeError(f"expected NAME=VKEY@URL, not {text}") from error
+
+
+def _with_config(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentParser:
+    parser.add_argument("--config", type=Path, required=True, metavar="relay.toml")
+    parser.set_defaults(run=run)
+    return parser

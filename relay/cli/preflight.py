@@ -1,0 +1,281 @@
+"""What `doorward-relay check` looks at on the machine itself: each look says one thing in words.
+
+A look that finds nothing to say returns nothing; whether that makes the whole check fail is in the
+finding. Servers that the relay speaks to are check.py's.
+"""
+
+import asyncio
+import shutil
+import ssl
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.register.entries import Agreement
+from relay.agency.merged_cells import MOST_PAIRS, MergedOtherwise, merged_unlike
+from relay.agency.register import RegisterDesk
+from relay.app.metrics_collector import log_figures
+from relay.backup.owned_files import last_backup_ms
+from relay.base.clock import Clock
+from relay.base.networks import is_mixed
+from relay.cli.check_result import Finding
+from relay.cli.register import with_register
+from relay.config import Config
+from relay.custody.errors import LogError
+from relay.custody.keys import read_policy_file
+from relay.custody.logs import LOGS
+from relay.errors import ConfigError, RelayError, StoreError
+from relay.mail import MailUnavailable, SmtpMailer
+from relay.map.map_data import Maps
+from relay.store import logs, onboardings
+from relay.store.database import Database
+from relay.store.database_copies import check_sqlite
+
+DAY_MS = 24 * 3600 * 1000
+LEAST_FREE_BYTES = 512 * 1024 * 1024
+ENOUGH_FREE_BYTES = 4 * 1024 * 1024 * 1024
+FRESH_S = 3600.0
+"""So old may a checkpoint be; doorbells release nothing on an older one."""
+CLOCK_S = 60.0
+CERTIFICATE_DAYS = 30
+BACKUP_DAYS = 7
+TLS_TIMEOUT_S = 5.0
+SHOWN_PAIRS = 5
+SHOWN_CELLS = 4
+
+
+def look_at_store_address(config: Config) -> Finding | None:
+    """Say whether browsers may fetch from the object store, where that can be told."""
+    endpoint = config.bucket.endpoint
+    if not is_mixed(config.public_url, endpoint):
+        return None
+    detail = (
+        f"no browser fetches from {endpoint} beside {config.public_url}: put the store behind TLS "
+        "and set endpoint in [bucket] of relay.toml to its https address"
+    )
+    return Finding(what="bucket's address", is_ok=False, detail=detail)
+
+
+def look_at_disk(config: Config) -> Finding:
+    """Say how much room there is where the relay's data is."""
+    free = shutil.disk_usage(config.data_dir).free
+    detail = f"{free // (1024 * 1024)} MiB free in {config.data_dir}"
+    return Finding(
+        what="disk",
+        is_ok=free >= LEAST_FREE_BYTES,
+        is_warning=free < ENOUGH_FREE_BYTES,
+        detail=detail if free >= ENOUGH_FREE_BYTES else f"{detail}: make room, before it is full",
+    )
+
+
+async def look_into_database(config: Config) -> Finding | None:
+    """Say whether the SQLite file is whole; PostgreSQL minds its own."""
+    if config.database_url or not config.database_path.exists():
+        return None
+    try:
+        await asyncio.to_thread(check_sqlite, config.database_path)
+    except StoreError as error:
+        return Finding(what="database, whole", is_ok=False, detail=str(error))
+    return Finding(what="database, whole", is_ok=True, detail="quick_check finds nothing wrong")
+
+
+async def look_at_witnesses(config: Config, clock: Clock) -> list[Finding]:
+    """Say how long ago witnesses signed each log, and so whether this machine's clock is right."""
+    if config.log is None:
+        return []
+    try:
+        policy = read_policy_file(config.log)
+        database = await Database.open(config.database)
+    except (LogError, StoreError):
+        return []  # said elsewhere
+    try:
+        async with database.read() as tx:
+            heads = {name: await logs.get_head(tx, name) for name in LOGS}
+    finally:
+        await database.close()
+    findings = []
+    for name, head in heads.items():
+        origin, now_ms = f"{config.log.name}/{name}", clock.wall_ms()
+        seen = log_figures(head, policy, origin=origin, now_ms=now_ms)
+        findings.append(_of_log(origin, head, seen.age_s))
+        for witness in policy.witnesses if seen.age_s is not None else ():
+            age_s = seen.witness_age_s.get(witness.name)
+            if age_s is None:
+                detail = f"{witness.name} hasn't signed the newest checkpoint of {origin}: ask why"
+                findings.append(_warning("witness", detail))
+            elif age_s < -CLOCK_S:
+                detail = (
+                    f"{witness.name} signed {origin} {-age_s:.0f} s from now: this machine's clock "
+                    "is behind, or theirs is ahead; synchronise it (NTP)"
+                )
+                findings.append(Finding(what="clock", is_ok=False, detail=detail))
+    return findings
+
+
+def _of_log(origin: str, head: logs.Head, age_s: float | None) -> Finding:
+    if head.published is None:
+        return _warning("log", f"{origin} has no checkpoint yet: does the relay run?")
+    if age_s is None:
+        detail = (
+            f"{origin}'s newest checkpoint isn't one that policy.txt accepts: which was changed?"
+        )
+        return Finding(what="log", is_ok=False, detail=detail)
+    detail = f"{origin}: {head.published_size} entries, a quorum signed {age_s:.0f} s ago"
+    if age_s > FRESH_S:
+        detail += ": too old, so no doorbell releases anything. Does the relay run, do witnesses?"
+    return Finding(what="log", is_ok=age_s <= FRESH_S, detail=detail)
+
+
+async def look_at_certificates(config: Config, clock: Clock) -> list[Finding]:
+    """Say how long certificates hold: the fleet's CA, the broker's, and that of public_url."""
+    now_ms = clock.wall_ms()
+    findings = []
+    for name in ("ca.pem", "broker.pem"):
+        path = config.data_dir / name
+        if path.exists():
+            findings.append(_of_certificate(name, path, now_ms))
+    if config.public_url.startswith("https://"):
+        findings.append(await _of_public(config.public_url, now_ms))
+    return findings
+
+
+def _of_certificate(name: str, path: Path, now_ms: int) -> Finding:
+    try:
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+    except (OSError, ValueError) as error:
+        return Finding(what="certificate", is_ok=False, detail=f"{name} can't be read: {error}")
+    end_ms = int(certificate.not_valid_after_utc.timestamp() * 1000)
+    return _until(name, end_ms, now_ms)
+
+
+async def _of_public(url: str, now_ms: int) -> Finding:
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 443
+    try:
+        async with asyncio.timeout(TLS_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(
+                host, port, ssl=ssl.create_default_context(), server_hostname=host
+            )
+            told = writer.get_extra_info("peercert")["notAfter"]
+            writer.close()
+    except (OSError, TimeoutError) as error:
+        why = str(error) or "no answer"
+        return _warning("certificate", f"{url} can't be reached with TLS from here: {why}")
+    return _until(url, int(ssl.cert_time_to_seconds(told) * 1000), now_ms)
+
+
+def _until(name: str, end_ms: int, now_ms: int) -> Finding:
+    day = datetime.fromtimestamp(end_ms / 1000, UTC).date()
+    is_soon = end_ms - now_ms < CERTIFICATE_DAYS * DAY_MS
+    return Finding(
+        what="certificate",
+        is_ok=end_ms > now_ms,
+        is_warning=is_soon,
+        detail=f"{name} holds until {day}" + (": renew it" if is_soon else ""),
+    )
+
+
+async def look_at_mail(config: Config) -> Finding:
+    """Say whether letters to agencies can go out."""
+    if config.mail is None:
+        return _warning("mail", "none is set ([mail]): codes are handed over, nobody is reminded")
+    try:
+        await SmtpMailer(config.mail).check()
+    except (MailUnavailable, ConfigError) as error:
+        return Finding(what="mail", is_ok=False, detail=str(error))
+    return Finding(what="mail", is_ok=True, detail="the server takes letters")
+
+
+async def look_at_reminders(config: Config, clock: Clock) -> list[Finding]:
+    """Say which agencies have no address to which it is written before their agreements end."""
+    if config.log is None or config.mail is None:
+        return []
+
+    async def look(database: Database, desk: RegisterDesk) -> list[Finding]:
+        async with database.read() as tx:
+            register = await desk.replayed(tx)
+            unreached = [
+                known[-1].agreement
+                for agency, known in sorted(register.agreements.items())
+                if known[-1].agreement.ends_ms > clock.wall_ms()
+                and await onboardings.find_address(tx, agency) is None
+            ]
+        warnings = [_warning("reminders", _unreached(one)) for one in unreached[:SHOWN_PAIRS]]
+        if len(unreached) > SHOWN_PAIRS:
+            warnings += [_warning("reminders", f"{len(unreached) - SHOWN_PAIRS} agencies more")]
+        return warnings
+
+    try:
+        return await with_register(config, look)
+    except (RelayError, WireError, OSError):
+        return []  # said elsewhere
+
+
+def _unreached(agreement: Agreement) -> str:
+    day = datetime.fromtimestamp(agreement.ends_ms / 1000, UTC).date()
+    return (
+        f"{agreement.agency} has no confirmed address, so nobody is written to before its "
+        f"agreement ends on {day}: tell them yourself, or have them hand in their next version at "
+        "/for-agencies"
+    )
+
+
+async def look_at_merging(config: Config, clock: Clock) -> list[Finding]:
+    """Say which agreements merge thin map cells otherwise than others, where some merge any."""
+    if config.log is None:
+        return []
+
+    async def look(database: Database, desk: RegisterDesk) -> list[Finding]:
+        async with database.read() as tx:
+            register = await desk.replayed(tx)
+        found = await asyncio.to_thread(merged_unlike, register, now_ms=clock.wall_ms())
+        warnings = [_warning("merged cells", _merging(*one)) for one in found[:SHOWN_PAIRS]]
+        if len(found) > SHOWN_PAIRS:
+            more = "or more " if len(found) == MOST_PAIRS else ""
+            warnings += [_warning("merged cells", f"{len(found) - SHOWN_PAIRS} {more}pairs more")]
+        return warnings
+
+    try:
+        return await with_register(config, look)
+    except (RelayError, WireError, OSError):
+        return []  # said elsewhere
+
+
+def _merging(agreement: Agreement, differs: MergedOtherwise) -> str:
+    other, cells = differs.other, differs.crossing or differs.cells
+    named = ", ".join(cells[:SHOWN_CELLS]) + (", …" if len(cells) > SHOWN_CELLS else "")
+    what = "across each other" if differs.crossing else "otherwise"
+    return (
+        f"{agreement.agency} (version {agreement.version}) and {other.agency} (version "
+        f"{other.version}) merge {what}: {named}. Both together can tell who lives there: have "
+        "them merge alike in their next versions"
+    )
+
+
+def look_at_maps(config: Config) -> Finding | None:
+    """Say whether the map's files can be read, where some are named."""
+    try:
+        Maps.load(config.map)
+    except (RelayError, WireError, OSError) as error:
+        return Finding(what="map", is_ok=False, detail=str(error))
+    if config.map.pmtiles_path is None:
+        return None
+    return Finding(what="map", is_ok=True, detail=str(config.map.pmtiles_path))
+
+
+def look_at_backups(config: Config, clock: Clock) -> Finding:
+    """Say how old the newest backup is, by what this relay knows of it."""
+    made_ms = last_backup_ms(config)
+    if made_ms is None:
+        return _warning("backup", "there is none: doorward-relay backup --help")
+    days = (clock.wall_ms() - made_ms) / DAY_MS
+    if days > BACKUP_DAYS:
+        return _warning("backup", f"the newest is {days:.0f} days old: back up each day")
+    return Finding(what="backup", is_ok=True, detail=f"the newest is {days:.1f} days old")
+
+
+def _warning(what: str, detail: str) -> Finding:
+    return Finding(what=what, is_ok=True, is_warning=True, detail=detail)

@@ -1,0 +1,36 @@
+"""What several commands at the relay share: its register, opened and closed, and its clock."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from relay.agency.register import RegisterDesk
+from relay.base.clock import Clock, clock_of
+from relay.config import Config
+from relay.custody.logs import LogEntries
+from relay.errors import ConfigError
+from relay.store.cache_file import SavedFile
+from relay.store.database import Database
+
+T = TypeVar("T")
+
+
+async def with_register(config: Config, use: Callable[[Database, RegisterDesk], Awaitable[T]]) -> T:
+    """Use the relay's database and register, or raise ConfigError where it has no log."""
+    if config.log is None:
+        raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
+    database = await Database.open(config.database)
+    try:
+        register = RegisterDesk(
+            LogEntries(),
+            database,
+            origin=f"{config.log.name}/register",
+            saved=SavedFile(config.saved_register_path),
+        )
+        return await use(database, register)
+    finally:
+        await database.close()
+
+
+def clock_in(config: Config) -> Clock:
+    """Return the clock that this relay goes by."""
+    return clock_of(config.town_clock_path, config.example_town)

@@ -1,0 +1,39 @@
+"""Agreements' texts, published beside the logs under their SHA-256, which the register names.
+
+There they are locked as tiles are, so that an operator who drops a text from the database can't
+have the world forget what an agency had agreed to.
+"""
+
+import logging
+
+from relay.custody.tile_store import Shelf
+from relay.errors import ObjectStoreError
+from relay.store import requests
+from relay.store.database import Database
+
+log = logging.getLogger(__name__)
+
+
+class Texts:
+    """Brings texts from the database to the shelf."""
+
+    def __init__(self, *, shelf: Shelf, database: Database) -> None:
+        self._shelf = shelf
+        self._database = database
+        self._published: set[str] = set()
+
+    async def publish(self) -> None:
+        """Publish those that aren't yet; what the store doesn't take now is tried again."""
+        async with self._database.read() as tx:
+            known = await requests.list_agreement_texts(tx)
+        for sha256 in known:
+            if sha256 in self._published:
+                continue
+            async with self._database.read() as tx:
+                text = await requests.find_agreement_text(tx, sha256)
+            try:
+                await self._shelf.put_text((text or "").encode())
+            except ObjectStoreError as error:
+                log.warning("an agreement's text isn't published yet: %s", error)
+                return
+            self._published.add(sha256)

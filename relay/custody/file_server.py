@@ -1,0 +1,70 @@
+"""Serves both logs to anybody: static files, with headers that let caches keep what is fixed."""
+
+from collections import OrderedDict
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from relay.custody.tile_store import Shelf, is_changing, is_path
+from relay.errors import ObjectStoreError
+
+CACHE_BYTES = 32 * 1024 * 1024
+FOR_EVER = "public, max-age=31536000, immutable"
+FOR_NOW = "no-cache"
+FOR_ANYBODY = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
+
+
+class LogFiles:
+    """The files under /log/; what never changes is kept in memory, as much as fits."""
+
+    def __init__(self, shelf: Shelf, *, cache_bytes: int = CACHE_BYTES) -> None:
+        self._shelf = shelf
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._limit_bytes = self._left_bytes = cache_bytes
+
+    def routes(self) -> list[Route]:
+        """Return where they are served."""
+        return [Route("/log/{path:path}", self.answer, methods=["GET", "HEAD"])]
+
+    async def answer(self, request: Request) -> Response:
+        """Answer with one file."""
+        path = request.path_params["path"]
+        if not is_path(path):
+            return self._no(404, "no file of a log has this name")
+        try:
+            data = await self._read(path)
+        except ObjectStoreError:
+            return self._no(503, "the store is out of reach; try again")
+        if data is None:
+            return self._no(404, "there is no such file, or not yet")
+        is_text = is_changing(path) or path.startswith("texts/")
+        return Response(
+            data,
+            media_type="text/plain; charset=utf-8" if is_text else "application/octet-stream",
+            headers={"cache-control": FOR_NOW if is_changing(path) else FOR_EVER, **FOR_ANYBODY},
+        )
+
+    async def _read(self, path: str) -> bytes | None:
+        if path in self._cache:
+            self._cache.move_to_end(path)
+            return self._cache[path]
+        data = await self._shelf.fetch(path)
+        if data is not None and not is_changing(path):
+            self._keep(path, data)
+        return data
+
+    def _keep(self, path: str, data: bytes) -> None:
+        if path in self._cache or len(data) > self._left_bytes + sum(
+            map(len, self._cache.values())
+        ):
+            return
+        while len(data) > self._left_bytes:
+            _, oldest = self._cache.popitem(last=False)
+            self._left_bytes += len(oldest)
+        self._cache[path] = data
+        self._left_bytes -= len(data)
+
+    def _no(self, status: int, words: str) -> Response:
+        headers = {"cache-control": "no-store", **FOR_ANYBODY}
+        return PlainTextResponse(f"{words}\n", status, headers=headers)

@@ -1,0 +1,187 @@
+"""Where the relay's other parts hand in what is for the logs, and what runs them.
+
+ingest ─► take (in its transaction) ─► releases, slots, refusals ─► the custody log
+a larger tree is published ─► the doorbells that wait are told; all are told of the register's
+"""
+
+import asyncio
+import contextlib
+import logging
+
+from firmware.protocol.commands import RegisterGrew
+from firmware.protocol.events import (
+    Event,
+    KeyChangeCommitted,
+    RefusalsCounted,
+    ReleaseCommitted,
+    SlotCommitted,
+)
+from firmware.protocol.tlog.signed_note import NoteSigner
+from relay.base.clock import Clock
+from relay.config_log import LogConfig
+from relay.custody.agreement_texts import Texts
+from relay.custody.entries import Record
+from relay.custody.errors import KeyTaken, contradiction_in
+from relay.custody.file_server import LogFiles
+from relay.custody.key_changes import KeyChanges
+from relay.custody.keys import read_key_file, read_policy_file
+from relay.custody.logs import LogName, Logs, refreshing
+from relay.custody.refusals import Refusals
+from relay.custody.releases import Releases
+from relay.custody.sequencer import LogWriter
+from relay.custody.slots import Slots
+from relay.custody.tile_store import Bucket, Retention, Shelf
+from relay.custody.witnesses import Witnesses
+from relay.errors import UnknownDoorbell
+from relay.fleet.commands import Commands
+from relay.store import fleet
+from relay.store.cache_file import SavedFile
+from relay.store.database import Database, Transaction
+
+GREW_LIFE_MS = 10 * 60 * 1000
+"""A doorbell looks by itself every ten minutes."""
+LOOK_EACH_S = 1.0
+REFUSALS_EACH_S = 3600.0
+
+log = logging.getLogger(__name__)
+
+
+class CustodyDesk:
+    """Both logs and all that is told of them."""
+
+    def __init__(
+        self,
+        *,
+        logs: Logs,
+        shelf: Shelf,
+        database: Database,
+        commands: Commands,
+        clock: Clock,
+    ) -> None:
+        self.logs = logs
+        self.record = Record(logs)
+        self.files = LogFiles(shelf)
+        self._shelf = shelf
+        self._database = database
+        self._commands = commands
+        self._clock = clock
+        self._releases = Releases(logs=logs, database=database, commands=commands, clock=clock)
+        self._slots = Slots(logs=logs, database=database, commands=commands, clock=clock)
+        self._refusals = Refusals(logs=logs, database=database, clock=clock)
+        self._key_changes = KeyChanges(logs=logs, clock=clock)
+        self._texts = Texts(shelf=shelf, database=database)
+        self._wake = asyncio.Event()
+        self._register_size = 0
+        self._is_prepared = False
+        logs.on_published("register", self._on_register)
+        logs.on_published("custody", self._on_custody)
+
+    async def take(self, tx: Transaction, event: Event) -> None:
+        """Take what a doorbell tells for the log, in the transaction that commits the event."""
+        match event.body:
+            case ReleaseCommitted() as told:
+                await self._releases.take(tx, event.device, told)
+            case SlotCommitted() as told:
+                await self._slots.take(tx, event.device, told)
+            case KeyChangeCommitted() as told:
+                await self._key_changes.take(tx, event.device, told)
+            case RefusalsCounted() as told:
+                await self._refusals.take(tx, event.device, told)
+            case _:
+                pass
+
+    def wake(self) -> None:
+        """Look at what was committed."""
+        self.logs.wake("custody")
+        self._wake.set()
+
+    async def compare(self) -> None:
+        """Raise LogContradicts if the logs mustn't go on, as far as the bucket can tell now."""
+        await self._shelf.prepare()
+        self._is_prepared = True
+        await self.logs.compare()
+
+    async def run(self) -> None:
+        """Run both logs until cancelled; raises LogContradicts if they mustn't go on."""
+        if not self._is_prepared:
+            await self._shelf.prepare()
+        self._is_prepared = False
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.logs.run(), name="logs")
+                group.create_task(self._slots.run(), name="slots")
+                group.create_task(self._tell(), name="telling of logs")
+                group.create_task(self._sum_up(), name="refusals")
+        except BaseExceptionGroup as group:
+            raise contradiction_in(group) or group from group
+
+    async def _on_register(self, size: int) -> None:
+        self._register_size = size
+        self._wake.set()
+
+    async def _on_custody(self, _size: int) -> None:
+        self._wake.set()
+
+    async def _tell(self) -> None:
+        told_size = 0
+        while True:
+            self._wake.clear()
+            await self._releases.tell()
+            await self._slots.tell()
+            await self._texts.publish()
+            if self._register_size > told_size:
+                told_size = self._register_size
+                await self._tell_all(told_size)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EACH_S):
+                    await self._wake.wait()
+
+    async def _tell_all(self, size: int) -> None:
+        """Tell every doorbell that the register has grown; only the newest size is repeated."""
+        async with self._database.read() as tx:
+            doorbells = await fleet.list_active(tx)
+        expires_ms = self._clock.wall_ms() + GREW_LIFE_MS
+        for doorbell in doorbells:
+            with contextlib.suppress(UnknownDoorbell):
+                await self._commands.tell(doorbell.device, RegisterGrew(size=size), expires_ms)
+
+    async def _sum_up(self) -> None:
+        while True:
+            try:
+                await self._refusals.log_due()
+            except KeyTaken as error:  # no reason to end both logs
+                log.error("what doorbells refused isn't summed up: %s", error)
+            await asyncio.sleep(REFUSALS_EACH_S)
+
+
+def open_desk(
+    config: LogConfig,
+    *,
+    bucket: Bucket,
+    database: Database,
+    commands: Commands,
+    clock: Clock,
+    saved_stamps: SavedFile | None = None,
+) -> CustodyDesk:
+    """Put the logs together as the settings say, or raise LogError."""
+    policy = read_policy_file(config)
+    shelf = Shelf(bucket, clock, Retention(mode=config.retention, days=config.retention_days))
+    witnesses = Witnesses(policy)
+    signers: dict[LogName, NoteSigner] = {
+        "register": read_key_file(config.register_key_path, f"{config.name}/register", policy),
+        "custody": read_key_file(config.custody_key_path, f"{config.name}/custody", policy),
+    }
+    writers = {
+        name: LogWriter(
+            name,
+            signer=signer,
+            database=database,
+            shelf=shelf,
+            witnesses=witnesses,
+            clock=clock,
+            refresh_ms=refreshing(database),
+        )
+        for name, signer in signers.items()
+    }
+    logs = Logs(database=database, writers=writers, policy=policy, saved_stamps=saved_stamps)
+    return CustodyDesk(logs=logs, shelf=shelf, database=database, commands=commands, clock=clock)

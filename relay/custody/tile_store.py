@@ -1,0 +1,192 @@
+"""What the world can fetch of a log: static files in a bucket.
+
+    register/checkpoint        the newest witnessed checkpoint, written after all that it needs
+    register/tile/…            tiles of hashes and bundles of entries (c2sp.org/tlog-tiles)
+    register/stamps/…          the first witnessed checkpoint of each size in bundles, their count
+    texts/<sha256>             published texts, such as agreements
+
+What never changes is written once: a file of that name with other bytes in it is a contradiction,
+never overwritten. Where the store has Object Lock, it refuses for a while to delete them.
+"""
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from firmware.protocol.tlog.merkle import Tree
+from firmware.protocol.tlog.tiles import (
+    CHECKPOINT_PATH,
+    MAX_BUNDLE_BYTES,
+    TILE_WIDTH,
+    Bundle,
+    Tile,
+    bundles_grown,
+    encode_bundle,
+    tiles_grown,
+)
+from relay.base.clock import Clock
+from relay.custody.errors import LogContradicts
+from relay.store.objects import ObjectLock
+
+STAMPS_COUNT_PATH = "stamps/count"
+MAX_TEXT_BYTES = 1024 * 1024
+MAX_SMALL_BYTES = 256 * 1024
+BYTES_TYPE = "application/octet-stream"
+TEXT_TYPE = "text/plain; charset=utf-8"
+DAY_MS = 24 * 3600 * 1000
+PARTIAL_DAYS = 30
+"""Partial tiles are of use until the full one is there: no need to lock them for longer."""
+
+_NUMBER = r"(?:x[0-9]{3}/){0,6}[0-9]{3}(?:\.p/(?:[1-9][0-9]{0,2}))?"
+_PATH = re.compile(
+    rf"(?:(?:register|custody)/(?:checkpoint|stamps/count|stamps/{_NUMBER}"
+    rf"|tile/(?:[0-9]|entries)/{_NUMBER})|texts/[0-9a-f]{{64}})\Z"
+)
+_CHANGING = re.compile(r"(?:register|custody)/(?:checkpoint|stamps/count)\Z")
+
+log = logging.getLogger(__name__)
+
+
+class Bucket(Protocol):
+    """What is needed of the object store."""
+
+    async def ensure_lockable(self) -> bool:
+        """Make the bucket; tell whether objects in it can be locked."""
+        ...
+
+    async def put_new(
+        self, key: str, data: bytes, *, content_type: str, lock: ObjectLock | None = None
+    ) -> bool:
+        """Store an object that never changes; False if there is one of this name already."""
+        ...
+
+    async def swap(self, key: str, data: bytes, *, old: bytes | None, content_type: str) -> bool:
+        """Store an object in the place of `old`, or where none is; False if there is another."""
+        ...
+
+    async def get(self, key: str, *, max_bytes: int) -> bytes | None:
+        """Return an object's bytes; None if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """For how long the store is asked to keep what never changes, if it can."""
+
+    mode: Literal["none", "governance", "compliance"] = "none"
+    days: int = 0
+
+
+class Shelf:
+    """The bucket of both logs."""
+
+    def __init__(self, bucket: Bucket, clock: Clock, retention: Retention) -> None:
+        self._bucket = bucket
+        self._clock = clock
+        self._retention = retention
+        self._is_lockable: bool | None = None
+
+    async def prepare(self) -> None:
+        """Make the bucket, and say at the start what the store can't do."""
+        self._is_lockable = await self._bucket.ensure_lockable()
+        if self._retention.mode == "none":
+            log.warning("logs: retention is off, so that whoever runs the store can delete tiles")
+        elif not self._is_lockable:
+            log.warning(
+                "logs: this bucket has no Object Lock, so that whoever runs the store can delete "
+                "tiles; a store that has it, and a new bucket, are needed for retention"
+            )
+
+    async def checkpoint(self, name: str) -> bytes | None:
+        """Return the checkpoint that the world sees; None if there never was one."""
+        return await self._bucket.get(f"{name}/{CHECKPOINT_PATH}", max_bytes=MAX_SMALL_BYTES)
+
+    async def stamps_count(self, name: str) -> int:
+        """Return how many stamps are there."""
+        data = await self._bucket.get(f"{name}/{STAMPS_COUNT_PATH}", max_bytes=32)
+        return 0 if data is None else int(data)
+
+    async def put_tile(self, name: str, tile: Tile, tree: Tree) -> None:
+        """Write a tile of hashes."""
+        is_full = tile.width == TILE_WIDTH
+        await self._put_new(f"{name}/{tile.path}", tile.hashes_in(tree), is_full=is_full)
+
+    async def put_bundle(self, name: str, bundle: Bundle, entries: Sequence[bytes]) -> None:
+        """Write a bundle of entries."""
+        is_full = bundle.width == TILE_WIDTH
+        await self._put_new(f"{name}/{bundle.path}", encode_bundle(entries), is_full=is_full)
+
+    async def put_stamps(self, name: str, bundle: Bundle, notes: Sequence[bytes]) -> None:
+        """Write a bundle of stamps."""
+        path = stamps_path(bundle)
+        is_full = bundle.width == TILE_WIDTH
+        await self._put_new(f"{name}/{path}", encode_bundle(notes), is_full=is_full)
+
+    async def put_stamps_count(self, name: str, count: int, *, there: int) -> bool:
+        """Say how many stamps there are, where `there` was said before; False if it wasn't."""
+        key = f"{name}/{STAMPS_COUNT_PATH}"
+        old = f"{there}\n".encode() if there else None
+        data = f"{count}\n".encode()
+        return await self._bucket.swap(key, data, old=old, content_type=TEXT_TYPE)
+
+    async def put_checkpoint(self, name: str, note: bytes, *, seen: bytes | None) -> bool:
+        """Show the world the newest checkpoint, where it saw `seen`; False if it sees another."""
+        key = f"{name}/{CHECKPOINT_PATH}"
+        return await self._bucket.swap(key, note, old=seen, content_type=TEXT_TYPE)
+
+    async def put_text(self, text: bytes) -> str:
+        """Publish a text; return its SHA-256 in hexadecimal, which is its name."""
+        if len(text) > MAX_TEXT_BYTES:
+            raise ValueError(f"a published text has at most {MAX_TEXT_BYTES} bytes")
+        digest = hashlib.sha256(text).hexdigest()
+        await self._put_new(f"texts/{digest}", text, is_full=True, content_type=TEXT_TYPE)
+        return digest
+
+    async def fetch(self, path: str) -> bytes | None:
+        """Return what is served under a path; None if there is no such file, or can't be."""
+        if not is_path(path):
+            return None
+        return await self._bucket.get(path, max_bytes=MAX_BUNDLE_BYTES)
+
+    async def _put_new(
+        self, key: str, data: bytes, *, is_full: bool, content_type: str = BYTES_TYPE
+    ) -> None:
+        if await self._bucket.put_new(
+            key, data, content_type=content_type, lock=self._lock(is_full=is_full)
+        ):
+            return
+        if await self._bucket.get(key, max_bytes=max(len(data), MAX_SMALL_BYTES)) != data:
+            raise LogContradicts(
+                f"{key} was published with other bytes. Was the database restored from an old "
+                "backup, or is the bucket another relay's? Nothing is signed until that is mended"
+            )
+
+    def _lock(self, *, is_full: bool) -> ObjectLock | None:
+        mode, days = self._retention.mode, self._retention.days
+        if mode == "none" or not self._is_lockable:
+            return None
+        days = days if is_full else min(days, PARTIAL_DAYS)
+        return ObjectLock(mode=mode, until_ms=self._clock.wall_ms() + days * DAY_MS)
+
+
+def stamps_path(bundle: Bundle) -> str:
+    """Return where a bundle of stamps is served: as entries are, under another name."""
+    return "stamps/" + bundle.path.removeprefix("tile/entries/")
+
+
+def is_path(path: str) -> bool:
+    """Tell whether something could be served under a path."""
+    return _PATH.match(path) is not None
+
+
+def is_changing(path: str) -> bool:
+    """Tell whether what is served under a path changes."""
+    return _CHANGING.match(path) is not None
+
+
+def grown(old_size: int, size: int) -> tuple[list[Tile], list[Bundle]]:
+    """Return the files that a log of `size` has and one of `old_size` hasn't."""
+    return list(tiles_grown(old_size, size)), list(bundles_grown(old_size, size))

@@ -1,0 +1,100 @@
+"""Enrolment: a doorbell hands in its claim and its own key, and gets its certificate."""
+
+from firmware.protocol.claims import Enrolment, EnrolmentRequest
+from firmware.protocol.encoding import WireError, b64u, unb64u
+from relay.base.clock import Clock
+from relay.config import Config
+from relay.errors import EnrolmentRefused
+from relay.fleet.ca import Authority, CertificateRequest, check_csr, pem_of
+from relay.fleet.claims import hash_of
+from relay.store import fleet
+from relay.store.database import Database, Transaction
+from relay.store.fleet import DoorbellRow
+
+SEALING_KEY_BYTES = 32
+
+
+class Enrolling:
+    """Turns claims into doorbells of the fleet."""
+
+    def __init__(
+        self, *, database: Database, authority: Authority, config: Config, clock: Clock
+    ) -> None:
+        self._database = database
+        self._authority = authority
+        self._config = config
+        self._clock = clock
+
+    async def enrol(self, request: EnrolmentRequest) -> Enrolment:
+        """Spend the claim and certify the doorbell, all or nothing; or raise EnrolmentRefused.
+
+        The same doorbell with the same claim gets the same answer again: the first may have
+        been lost on its way.
+        """
+        csr = check_csr(request.csr_pem)
+        _check_sealing_key(request.sealing_key)
+        async with self._database.begin() as tx:
+            certificate_pem = await self._spend(tx, request, csr)
+        return Enrolment(
+            device=csr.device,
+            certificate_pem=certificate_pem,
+            ca_pem=self._authority.pem,
+            broker_host=self._config.broker.mqtt_host,
+            broker_port=self._config.broker.mqtt_port,
+            bucket_origin=self._config.bucket.endpoint,
+            log_url=self._config.log_url,
+        )
+
+    async def _spend(
+        self, tx: Transaction, request: EnrolmentRequest, csr: CertificateRequest
+    ) -> str:
+        now_ms = self._clock.wall_ms()
+        secret_hash = hash_of(request.secret)
+        claim = await fleet.get_claim(tx, secret_hash)
+        if claim is None:
+            raise EnrolmentRefused("claim", "this relay never gave out such a claim")
+        doorbell = await fleet.get(tx, csr.device)
+        if doorbell is not None and doorbell.revoked_ms is not None:
+            raise EnrolmentRefused("revoked", "this doorbell was revoked; reset it first")
+        if claim.used_ms is not None:
+            if doorbell is None or claim.device != csr.device:
+                raise EnrolmentRefused(
+                    "used", "another doorbell has used this claim; get a new one"
+                )
+            if doorbell.sealing_key != request.sealing_key:
+                raise EnrolmentRefused("used", "the claim was used with another sealing key")
+            return doorbell.certificate_pem
+        if now_ms >= claim.expires_ms:
+            raise EnrolmentRefused("expired", "the claim is too old; get a new one")
+        await fleet.use_claim(tx, secret_hash, device=csr.device, used_ms=now_ms)
+        certificate_pem = pem_of(self._authority.sign_doorbell(csr, now_ms))
+        if doorbell is not None:
+            await fleet.renew(
+                tx, csr.device, certificate_pem=certificate_pem, sealing_key=request.sealing_key
+            )
+            return certificate_pem
+        await fleet.add(
+            tx,
+            DoorbellRow(
+                device=csr.device,
+                name=f"Doorbell {await fleet.count(tx) + 1}",
+                identity_key=b64u(csr.identity_key),
+                sealing_key=request.sealing_key,
+                certificate_pem=certificate_pem,
+                enrolled_ms=now_ms,
+                revoked_ms=None,
+                state="offline",
+                state_since_ms=now_ms,
+                last_seq=0,
+            ),
+        )
+        return certificate_pem
+
+
+def _check_sealing_key(text: str) -> None:
+    try:
+        size = len(unb64u(text))
+    except WireError as error:
+        raise EnrolmentRefused("sealing_key", str(error)) from error
+    if size != SEALING_KEY_BYTES:
+        raise EnrolmentRefused("sealing_key", f"{size} bytes, an X25519 key has 32")

@@ -1,0 +1,107 @@
+"""What becomes of the events that aren't kept as such: thumbnails, pushes, and what is for the log.
+
+All come in a doorbell's order and count once like any event; `carry` runs in the transaction that
+commits them. A thumbnail goes to a table of its own, a push to whoever is subscribed, a commitment
+to the custody log; a slot's notes become events of their own, one for each browser.
+"""
+
+import logging
+from dataclasses import dataclass
+from typing import Protocol
+
+from firmware.protocol.events import (
+    Event,
+    KeyChangeCommitted,
+    PushWanted,
+    RefusalsCounted,
+    ReleaseCommitted,
+    SlotCommitted,
+    Thumbnail,
+)
+from relay.store import carried_events, events, push, thumbnails
+from relay.store.database import Transaction
+from relay.store.events import EventRow
+from relay.store.push import PushRow
+
+log = logging.getLogger(__name__)
+
+MAX_PUSH_LIFE_MS = 10 * 60 * 1000
+"""A doorbell without a clock can't say when a ring is old; no push waits longer than this."""
+
+
+class Custody(Protocol):
+    """What ingest needs of the custody log."""
+
+    async def take(self, tx: Transaction, event: Event) -> None:
+        """Take a commitment, or counts, in the transaction that commits the event."""
+        ...
+
+    def wake(self) -> None:
+        """Look at what was committed."""
+        ...
+
+
+class NoCustody:
+    """A relay without logs: commitments go nowhere, so nothing is ever released."""
+
+    async def take(self, tx: Transaction, event: Event) -> None:  # noqa: ARG002
+        """Take nothing."""
+        if isinstance(event.body, ReleaseCommitted):
+            log.warning("a doorbell wants to release, and this relay has no [log]: nothing leaves")
+
+    def wake(self) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """What is to be done once it is committed."""
+
+    thumbnail_of: str | None = None
+    pushes: tuple[PushRow, ...] = ()
+    notes: tuple[EventRow, ...] = ()
+
+
+NOTHING = Carried()
+
+
+def is_carried(event: Event) -> bool:
+    """Tell whether an event passes through instead of being kept among the events."""
+    return isinstance(
+        event.body,
+        Thumbnail
+        | PushWanted
+        | SlotCommitted
+        | ReleaseCommitted
+        | KeyChangeCommitted
+        | RefusalsCounted,
+    )
+
+
+async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> Carried:
+    """Take one such event, whose id is not known yet."""
+    await carried_events.add(tx, event, received_ms=received_ms)
+    match event.body:
+        case Thumbnail() as told:
+            if await thumbnails.add(tx, event.device, told, received_ms=received_ms):
+                return Carried(thumbnail_of=told.for_event_id)
+            log.warning("thumbnail %s of %s: of no event, or not the first", event.id, event.device)
+        case PushWanted() as wanted:
+            queued = await push.queue(
+                tx,
+                event.device,
+                event.id,
+                wanted,
+                now_ms=received_ms,
+                expires_ms=min(wanted.expires_ms, received_ms + MAX_PUSH_LIFE_MS),
+            )
+            return Carried(pushes=tuple(queued))
+        case SlotCommitted() as told:
+            await custody.take(tx, event)
+            notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)
+            return Carried(notes=tuple(notes))
+        case ReleaseCommitted() | KeyChangeCommitted() | RefusalsCounted():
+            await custody.take(tx, event)
+        case _:
+            pass
+    return NOTHING

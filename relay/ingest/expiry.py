@@ -1,0 +1,39 @@
+"""Forgets what is kept for a while only: pictures, events, notes, pushes, drafts, commands."""
+
+import asyncio
+
+from relay.base.clock import Clock
+from relay.request.drafts import DRAFT_LIFE_MS
+from relay.store import carried_events, commands, drafts, events, push, thumbnails
+from relay.store.database import Database
+
+EACH_S = 3600.0
+CARRIED_LIFE_MS = thumbnails.LIFE_MS
+"""A doorbell that tells a passing event again after that long is believed once more."""
+COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000
+"""After its answer, or its end: so long an app can ask what became of a command."""
+
+
+class Forgetting:
+    """Deletes what is over, once an hour."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Forget until cancelled."""
+        while True:
+            await self.forget()
+            await asyncio.sleep(EACH_S)
+
+    async def forget(self) -> None:
+        """Delete everything that is over by now."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.begin() as tx:
+            await thumbnails.forget(tx, now_ms=now_ms)
+            await carried_events.forget(tx, before_ms=now_ms - CARRIED_LIFE_MS)
+            await events.forget_slot_notes(tx, before_ms=now_ms - events.SLOT_NOTES_LIFE_MS)
+            await push.forget_expired(tx, now_ms=now_ms)
+            await drafts.forget(tx, before_ms=now_ms - DRAFT_LIFE_MS)
+            await commands.forget(tx, before_ms=now_ms - COMMAND_LIFE_MS)

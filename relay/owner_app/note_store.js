@@ -1,0 +1,120 @@
+/**
+ * The notes that must not be forgotten, kept in this browser: what was asked, what counts now, and
+ * who is gone. They stay sealed in it, as the relay carried them, and are opened anew at each start.
+ *
+ * Every slot has a note and most say nothing, so the book also knows up to which one the relay's
+ * were read. Of the others the oldest go at some time; what counts now and what warns never does.
+ * @module
+ */
+import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
+
+/** @typedef {import("./event_groups.js").Told} Told */
+/** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
+/** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
+/** @typedef {{seq: number, kept: Told[]}} Pages `seq` is the relay's number up to which all was read */
+
+/** @type {NoteBody["type"][]} */
+const KEPT = [
+  "requests_matched",
+  "settings_now",
+  "holds_now",
+  "owner_removed",
+  "recovery_used",
+  "confirmation_wanted",
+  "statement_done",
+  "statement_refused",
+  "released",
+];
+/** An owner mustn't miss them, however long ago they came. @type {NoteBody["type"][]} */
+const WARNINGS = ["owner_removed", "recovery_used"];
+const MOST = 300;
+
+/** @param {string} credentialId */
+const storedAs = (credentialId) => `notes:${credentialId}`;
+
+export class NoteBook {
+  /** @param {string} credentialId */
+  constructor(credentialId) {
+    this.credentialId = credentialId;
+    this.seq = 0;
+    /** @type {Map<string, Told>} by event id, in the order in which they came */
+    this.kept = new Map();
+    /** What those say that were opened in this visit, by event id. @type {Map<string, OwnerNote>} */
+    this.opened = new Map();
+    this.isRead = false;
+  }
+
+  /** Returns what was kept at earlier visits; once. @returns {Promise<Told[]>} */
+  async read() {
+    if (this.isRead) return [];
+    this.isRead = true;
+    /** @type {Pages | undefined} */
+    const pages = await readKey(storedAs(this.credentialId));
+    if (pages === undefined) return [];
+    this.seq = pages.seq;
+    for (const told of pages.kept) this.kept.set(told.event.id, told);
+    return pages.kept;
+  }
+
+  /** Keeps a note if it is of use later. @param {Told} told @param {OwnerNote} note @returns {boolean} */
+  keep({ event, ...more }, note) {
+    if (!KEPT.includes(note.body.type)) return false;
+    this.opened.set(event.id, note);
+    if (this.kept.has(event.id)) return false;
+    this.kept.set(event.id, { event, ...more });
+    if (this.kept.size > MOST) this.#dropOldest();
+    return true;
+  }
+
+  /** Drops what a doorbell told. @param {string} device */
+  forget(device) {
+    for (const [id, { event }] of this.kept) if (event.device === device) this.#drop(id);
+  }
+
+  /** Drops the oldest of those that may go; what a visit couldn't open isn't known, and stays. */
+  #dropOldest() {
+    const stays = new Set([...this.#newest("settings_now"), ...this.#newest("holds_now")]);
+    const mayGo = [...this.kept.keys()].filter((id) => {
+      const note = this.opened.get(id);
+      return note !== undefined && !stays.has(id) && !WARNINGS.includes(note.body.type);
+    });
+    for (const id of mayGo.slice(0, Math.max(0, mayGo.length - MOST))) this.#drop(id);
+  }
+
+  /** The ids of what counts now: of each doorbell by its time and, as settings have one, by its number. @param {"settings_now" | "holds_now"} type */
+  #newest(type) {
+    /** @type {Map<string, [number, string]>} */
+    const found = new Map();
+    for (const [id, { device, told_ms, body }] of this.opened) {
+      if (body.type !== type || !this.kept.has(id)) continue;
+      const revision = body.type === "settings_now" ? (body.settings?.revision ?? 0) : 0;
+      for (const [by, rank] of Object.entries({ told_ms, revision })) {
+        const known = found.get(`${device} ${by}`);
+        if (known === undefined || known[0] <= rank) found.set(`${device} ${by}`, [rank, id]);
+      }
+    }
+    return [...found.values()].map(([, id]) => id);
+  }
+
+  /** @param {string} id */
+  #drop(id) {
+    this.kept.delete(id);
+    this.opened.delete(id);
+  }
+
+  /** From now on nothing more is written down. */
+  close() {
+    this.isRead = false;
+  }
+
+  /** Writes it all down. */
+  async write() {
+    if (!this.isRead) return; // else what was kept before would be lost
+    await writeKey(storedAs(this.credentialId), { seq: this.seq, kept: [...this.kept.values()] });
+  }
+}
+
+/** @param {string} credentialId */
+export function forgetNotes(credentialId) {
+  return deleteKey(storedAs(credentialId));
+}

@@ -1,0 +1,213 @@
+"""The desk: one officer drafts and signs, another co-signs, either takes it back or withdraws it.
+
+What is on the desk is seen by the agency and by moderators only. Nothing here puts a request into
+the register: `publishing` does, after `moderation`. The same hand-in twice is the same answer.
+"""
+
+from collections.abc import Sequence
+
+from firmware.protocol.encoding import WireError, decode_canonical
+from firmware.protocol.register.entries import Leaf, RequestLeaf, WithdrawnLeaf
+from firmware.protocol.register.rules import RuleBroken
+from firmware.protocol.requests import SignedRequest, SignedWithdrawal, Withdrawal
+from relay.agency.register import RegisterRefused, RelayRegister
+from relay.base.clock import Clock
+from relay.request.outcomes import require_outcomes
+from relay.request.published_requests import PublishedRequest, find_published, list_published
+from relay.request.rules import (
+    RequestRefused,
+    another_certificate,
+    came_before,
+    check_counts,
+    check_draft,
+    parse_text,
+    require_agreement,
+    require_standing,
+)
+from relay.store import requests
+from relay.store.database import Database, Transaction
+from relay.store.people import Account
+from relay.store.requests import UNPUBLISHED, Cosigned, DeskRow, Draft
+
+MAX_ON_DESK = 20
+"""So many unpublished requests of one officer may wait, whatever the limits: moderators are
+people."""
+
+
+class Desk:
+    """Where officers' requests are handed in, co-signed, taken back and read."""
+
+    def __init__(self, database: Database, clock: Clock, register: RelayRegister) -> None:
+        self._database = database
+        self._clock = clock
+        self._register = register
+
+    async def draft(self, officer: Account, draft: Draft) -> str:
+        """Put a request on the desk for the officer whom it names; return its id, or raise."""
+        told = parse_text(draft.request)
+        async with self._database.begin() as tx:
+            view = await self._register.view()
+            before = await requests.find_request(tx, told.id)
+            if before is not None:
+                if before.account_id != officer.id or before.draft.request != draft.request:
+                    raise RequestRefused("id_taken", "another request has this id; make a new one")
+                return before.id
+            on_desk = await requests.list_on_desk(tx, told.agency, view.now_ms)
+            request = check_draft(draft, officer, view, [row.request for row in on_desk])
+            await require_outcomes(tx, view, request.agency)
+            if is_desk_full(on_desk, officer):
+                words = f"{MAX_ON_DESK} of your requests wait already"
+                raise RequestRefused("open_limit", words, which="desk")
+            await requests.add_draft(
+                tx,
+                draft,
+                request,
+                account_id=officer.id,
+                digest=request.digest(),
+                now_ms=self._clock.wall_ms(),
+            )
+        return request.id
+
+    async def cosign(self, officer: Account, request_id: str, cosigned: Cosigned) -> None:
+        """Add the second signature: a moderator is next. Raises RequestRefused."""
+        view = await self._register.view()
+        async with self._database.read() as tx:
+            row = await requests.find_request(tx, request_id)
+        if row is None or row.agency != officer.agency:
+            raise RequestRefused("form", "no such request waits for you")
+        if row.cosigned == cosigned and row.cosigner_id == officer.id:
+            return
+        if row.account_id == officer.id:
+            raise RequestRefused("cosigner", "nobody co-signs their own request", which="self")
+        if row.cosigner_id != officer.id:
+            words = "the request names another officer to co-sign it"
+            raise RequestRefused("cosigner", words, which="other")
+        if view.now_ms >= row.request.expires_ms:
+            words = "the request has ended before it was co-signed"
+            raise RequestRefused("expired", words, which="waiting")
+        require_agreement(view, row.agency)
+        standing = require_standing(view, row.agency, officer.id)
+        if cosigned.cosigner != standing.signed:
+            raise another_certificate()
+        async with self._database.begin() as tx:
+            now = await requests.find_request(tx, request_id)
+            if now is not None and now.cosigned == cosigned:
+                return  # the same hand-in twice at once
+            if now is None or now.state != "waiting":
+                raise RequestRefused("state", "the request no longer waits for a co-signature")
+            await self._check_signed(tx, row, cosigned)
+            await require_outcomes(tx, view, row.agency)
+            await requests.set_cosigned(tx, request_id, cosigned, self._clock.wall_ms())
+
+    async def take_back(self, officer: Account, request_id: str) -> None:
+        """Take a request off the desk that isn't published yet; either of its officers may."""
+        async with self._database.begin() as tx:
+            row = await requests.find_request(tx, request_id)
+            if row is None or officer.id not in (row.account_id, row.cosigner_id):
+                raise RequestRefused("form", "no such request is yours", which="not_yours")
+            if row.state == "taken_back":
+                return
+            if row.state not in UNPUBLISHED:
+                raise RequestRefused("state", "the request is no longer on the desk")
+            await requests.set_state(tx, request_id, "taken_back", self._clock.wall_ms())
+
+    async def withdraw(self, officer: Account, signed: SignedWithdrawal) -> None:
+        """Put a withdrawal of a published request into the register; any officer of it may sign."""
+        try:
+            told = decode_canonical(Withdrawal, signed.withdrawal.encode())
+        except WireError as error:
+            raise RequestRefused("form", str(error)) from error
+        if told.agency != officer.agency or told.officer_id != officer.id:
+            raise RequestRefused("agency", "the withdrawal names another officer or agency")
+        record = (await self._register.view()).register.requests.get(told.request_digest)
+        if record is not None and record.is_withdrawn and record.request.agency == told.agency:
+            return
+        entry = Leaf(body=WithdrawnLeaf(signed=signed)).encode()
+        try:
+            await self._register.submit(entry, key=f"withdrawn/{told.request_digest}")
+        except RegisterRefused as error:
+            if await self._is_withdrawn(told):  # both of its officers at the same moment
+                return
+            raise RequestRefused("register", str(error)) from error
+
+    async def _is_withdrawn(self, told: Withdrawal) -> bool:
+        async with self._database.read() as tx:
+            register = await self._register.replayed(tx)
+        record = register.requests.get(told.request_digest)
+        return record is not None and record.is_withdrawn and record.request.agency == told.agency
+
+    async def find_row(
+        self, agency: str, request_id: str, *, seen_by: str | None = None
+    ) -> DeskRow | None:
+        """Return an agency's own request, wherever it stands; with `seen_by`, as in list_rows."""
+        async with self._database.read() as tx:
+            row = await requests.find_request(tx, request_id)
+        if row is None or row.agency != agency:
+            return None
+        return row if row.is_seen_by(seen_by) or row.state == "logged" else None
+
+    async def list_rows(
+        self,
+        agency: str,
+        *,
+        seen_by: str | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[DeskRow]:
+        """Return an agency's requests, wherever they stand, newest first.
+
+        With `seen_by`, an account, what isn't published is left out unless it is theirs.
+        """
+        async with self._database.read() as tx:
+            return await requests.list_requests(
+                tx, agency=agency, seen_by=seen_by, limit=limit, offset=offset
+            )
+
+    async def count_rows(self, agency: str, *, seen_by: str | None = None) -> int:
+        """Return how many those are."""
+        async with self._database.read() as tx:
+            return await requests.count_requests(tx, agency, seen_by=seen_by)
+
+    async def list_to_cosign(self, officer: Account) -> list[DeskRow]:
+        """Return what waits for an officer's own signature."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.read() as tx:
+            return await requests.list_to_cosign(tx, officer.agency or "", officer.id, now_ms)
+
+    async def list_stopped(self, officer: Account, *, since_ms: int) -> list[DeskRow]:
+        """Return what an officer signed that was refused, void or too late since then."""
+        now_ms = self._clock.wall_ms()
+        async with self._database.read() as tx:
+            return await requests.list_stopped(tx, officer.id, since_ms=since_ms, now_ms=now_ms)
+
+    async def find(self, request_id: str) -> PublishedRequest | None:
+        """Return one published request."""
+        return find_published(await self._register.view(), request_id)
+
+    async def list(self, *, agency: str | None = None) -> list[PublishedRequest]:
+        """Return the newest published requests, of one agency or of all."""
+        return list_published(await self._register.view(), agency=agency)
+
+    async def _check_signed(self, tx: Transaction, row: DeskRow, cosigned: Cosigned) -> None:
+        """Raise unless the register would take the request as it is signed now, and has room."""
+        view = await self._register.view()
+        on_desk = await requests.list_on_desk(tx, row.agency, view.now_ms)
+        signed = SignedRequest(
+            request=row.draft.request,
+            assertion=row.draft.assertion,
+            officer=row.draft.officer,
+            cosignature=cosigned.cosignature,
+            cosigner=cosigned.cosigner,
+        )
+        try:
+            check_counts(row.request, view, came_before(on_desk, row.id))
+            await self._register.check(Leaf(body=RequestLeaf(signed=signed)).encode())
+        except RuleBroken as error:
+            raise RequestRefused(error.rule, str(error)) from error
+        except RegisterRefused as error:
+            raise RequestRefused("register", str(error)) from error
+
+
+def is_desk_full(on_desk: Sequence[DeskRow], officer: Account) -> bool:
+    """Tell whether so much of an officer's waits that moderators get no more of theirs."""
+    return sum(row.account_id == officer.id for row in on_desk) >= MAX_ON_DESK

@@ -1,0 +1,1 @@
+"""`doorward-agency`: what an agency does on its own machines."""

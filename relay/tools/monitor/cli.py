@@ -1,0 +1,107 @@
+"""`doorward-monitor`: reads a relay's public logs, checks them, and writes the transparency report.
+
+    doorward-monitor --policy policy.txt --log https://relay.example/log --state seen/
+
+Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an entry breaks a
+rule, 4 the log contradicts itself or what was seen before, 5 nobody has cosigned it lately,
+6 something that was due is missing, or lately came late or was left out, or this version doesn't
+count a new entry. Of 3, 5 and 6 it is the first that is so.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from firmware.protocol.encoding import WireError
+from firmware.protocol.tlog.policy import parse_policy
+from relay.tools.monitor.errors import LogDishonest, MonitorError
+from relay.tools.monitor.inspection import Seen, look
+from relay.tools.monitor.report import as_json, as_markdown
+from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.source import HttpSource
+
+HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE, MISSING = 0, 1, 2, 3, 4, 5, 6
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Look once; return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        policy = parse_policy(options.policy.read_bytes())
+    except (OSError, WireError) as error:
+        print(f"doorward-monitor: --policy {options.policy}: {error}", file=sys.stderr)
+        return BAD_ARGUMENT
+    memory = Memory(options.state)
+    source = HttpSource(options.log)
+    try:
+        seen = look(source, policy, memory)
+    except LogDishonest as error:
+        print(f"doorward-monitor: {error}", file=sys.stderr)
+        for path in memory.keep_proof(error):
+            print(f"doorward-monitor: kept as proof: {path}", file=sys.stderr)
+        return DISHONEST
+    except MonitorError as error:
+        print(f"doorward-monitor: {error}", file=sys.stderr)
+        return UNREADABLE
+    finally:
+        source.close()
+    code = _tell(seen)  # first: what was seen is remembered by now, and some of it is told once
+    text = as_json(seen.report) if options.json else as_markdown(seen.report).encode()
+    if options.report is None:
+        sys.stdout.buffer.write(text)
+        return code
+    try:
+        options.report.write_bytes(text)
+    except OSError as error:
+        print(f"doorward-monitor: --report {options.report}: {error.strerror}", file=sys.stderr)
+        return code or BAD_ARGUMENT
+    return code
+
+
+def _tell(seen: Seen) -> int:
+    """Say what doesn't hold; return the exit code."""
+    for violation in seen.violations:
+        print(f"doorward-monitor: {violation}", file=sys.stderr)
+    for origin in seen.stale:
+        print(
+            f"doorward-monitor: {origin}: its witnesses haven't signed for too long: it may be "
+            "withheld",
+            file=sys.stderr,
+        )
+    for what in (*seen.missing, *seen.uncounted):
+        print(f"doorward-monitor: {what}", file=sys.stderr)
+    for note in seen.notes:
+        print(f"doorward-monitor: note: {note}", file=sys.stderr)
+    if seen.violations:
+        return VIOLATED
+    if seen.stale:
+        return STALE
+    return MISSING if seen.missing or seen.uncounted else HOLDS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="doorward-monitor",
+        description="Reads a relay's two public logs whole, checks every entry, and writes the "
+        "transparency report: the same bytes for everybody.",
+        epilog="Exit codes: 0 everything holds, 1 the logs can't be read, 2 a bad argument, 3 an "
+        "entry breaks a rule, 4 the log contradicts itself or what was seen before, 5 nobody has "
+        "cosigned it lately, 6 something that was due (a slot, an agency's answer, an agreement's "
+        "text) is missing, slots were lately left out or late, or this version doesn't count a new "
+        "entry. Lately: since --state was written, else in the last 7 days. Of 3, 5 and 6 it is "
+        "the first that is so.",
+    )
+    parser.add_argument(
+        "--policy", type=Path, required=True, metavar="FILE",
+        help="whom to believe: the file that doorbells have, not from the relay itself",
+    )  # fmt: skip
+    parser.add_argument("--log", required=True, metavar="URL", help="such as https://relay/log")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="remember what was seen, here")
+    parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Where a log's files come from: an address on the network. Nothing that comes is believed."""
+
+from typing import Protocol
+
+import httpx2
+
+from relay.tools.monitor.errors import LogUnreadable
+
+TIMEOUT_S = 20.0
+PLAIN = {"accept-encoding": "identity"}
+"""Whoever serves a log could make a few compressed bytes fill the memory."""
+
+
+class Source(Protocol):
+    """Fetches files of both logs by their path."""
+
+    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:
+        """Return a file; None if there is none. Raise LogUnreadable."""
+        ...
+
+
+class HttpSource:
+    """Fetches below one URL; follows no redirects, so that one origin answers for all of it."""
+
+    def __init__(self, url: str, *, http: httpx2.Client | None = None) -> None:
+        self._url = url.rstrip("/")
+        self._http = http or httpx2.Client(timeout=TIMEOUT_S, follow_redirects=False)
+
+    def fetch(self, path: str, *, max_bytes: int) -> bytes | None:
+        """Return a file; None if there is none. Raise LogUnreadable."""
+        body = bytearray()
+        try:
+            with self._http.stream("GET", f"{self._url}/{path}", headers=PLAIN) as answer:
+                if answer.status_code == 404:
+                    return None
+                if answer.status_code != 200:
+                    raise LogUnreadable(f"{path}: answered {answer.status_code}")
+                for chunk in answer.iter_raw():
+                    body += chunk
+                    if len(body) > max_bytes:
+                        raise LogUnreadable(f"{path}: more than {max_bytes} bytes")
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise LogUnreadable(f"{path}: {error or type(error).__name__}") from error
+        return bytes(body)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()

@@ -1,0 +1,99 @@
+"""The witness's three pages: what it signs, what it signed last for a log, and what it is.
+
+Only HTTP belongs here: limits, statuses, words. TLS is a proxy's business.
+"""
+
+import asyncio
+import datetime as dt
+import logging
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from firmware.protocol.tlog import witness as wire
+from firmware.protocol.tlog.signed_note import NoteKey
+from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.errors import CheckpointRefused, SizeConflict, WitnessError
+from relay.tools.witness.folder import Signed, origin_hash
+
+READ_WITHIN_S = 10.0
+HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
+
+log = logging.getLogger(__name__)
+
+
+def build_server(cosigning: Cosigning) -> Starlette:
+    """Return the application."""
+
+    async def add_checkpoint(request: Request) -> Response:
+        try:
+            body = await _read_body(request)
+            line = await asyncio.to_thread(cosigning.add_checkpoint, body)
+        except SizeConflict as error:
+            headers = {**HEADERS, "content-type": wire.SIZE_TYPE}  # without a charset
+            return Response(f"{error.size}\n", 409, headers=headers)
+        except CheckpointRefused as error:
+            log.info("refused with %d: %s", error.status, error)
+            return PlainTextResponse(f"{error}\n", error.status, headers=HEADERS)
+        except WitnessError as error:
+            log.error("%s", error)
+            return PlainTextResponse("out of order\n", 500, headers=HEADERS)
+        return PlainTextResponse(line, headers=HEADERS)
+
+    async def checkpoint(request: Request) -> Response:
+        wanted = request.path_params["log"]
+        for origin, signed in cosigning.signed().items():
+            if signed is not None and origin_hash(origin) == wanted:
+                return PlainTextResponse(signed.note, headers=HEADERS)
+        return PlainTextResponse("nothing was signed for this log\n", 404, headers=HEADERS)
+
+    async def about(_request: Request) -> Response:
+        return PlainTextResponse(describe(cosigning.key, cosigning.signed()), headers=HEADERS)
+
+    return Starlette(
+        routes=[
+            Route(wire.PATH, add_checkpoint, methods=["POST"]),
+            Route("/{log}/checkpoint", checkpoint),
+            Route("/", about),
+        ]
+    )
+
+
+def describe(key: NoteKey, signed: Mapping[str, Signed | None]) -> str:
+    """Say in words what this is."""
+    lines = [
+        f"This is {key.name}, a witness of transparency logs (c2sp.org/tlog-witness).",
+        "It signs that a log only ever grew, and when it saw it. It knows nothing of the entries.",
+        "",
+        f"Key: {key.vkey}",
+        "",
+        *(describe_log(origin, last) for origin, last in sorted(signed.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def describe_log(origin: str, last: Signed | None) -> str:
+    """Say in one line what was signed last for a log."""
+    if last is None:
+        return f"{origin}: nothing signed yet"
+    when = dt.datetime.fromtimestamp(last.time_s, dt.UTC)
+    return f"{origin}: {last.checkpoint.size} entries, signed {when:%Y-%m-%d %H:%M:%S} UTC"
+
+
+async def _read_body(request: Request) -> bytes:
+    """Return the body; a long or slow one is refused before it is whole."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > wire.MAX_REQUEST_BYTES:
+                    raise CheckpointRefused(413, f"at most {wire.MAX_REQUEST_BYTES} bytes")
+    except TimeoutError as error:
+        raise CheckpointRefused(408, "the request didn't come in time") from error
+    except ClientDisconnect as error:
+        raise CheckpointRefused(400, "the request broke off") from error
+    return bytes(body)

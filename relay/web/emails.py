@@ -1,0 +1,94 @@
+"""What is mailed to agencies, in words: in both languages, since nobody knows which they read."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from firmware.protocol.plain_text import plain
+from firmware.protocol.register.entries import Agreement
+from relay.agency.reminders import Ending
+from relay.mail import Letter
+from relay.web.i18n import Texts, load_texts
+
+MAX_NAMED = 50
+
+
+class PageLetters:
+    """Implements the letters of relay.agency.onboarding, .reminders and
+    relay.people.colleague_invitations."""
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url
+        self._texts = load_texts()
+
+    def code(self, to: str, agency: str, code: str) -> Letter:
+        """Return the letter with the code that proves an agency's address.
+
+        The page isn't named in it: who asked has it open, and nobody else is to go on there. Nor is
+        anything in it that whoever asked wrote freely: it goes to an address of their choice.
+        """
+        return self._letter(
+            to,
+            subject=lambda t: t("onboarding.mail.code.subject"),
+            text=lambda t: t(
+                "onboarding.mail.code.text", agency=agency, code=code, relay=self._public_url
+            ),
+        )
+
+    def reminder(self, to: str, agreement: Agreement, days: int) -> Letter:
+        """Return the letter that says how many days are left."""
+        return self._letter(
+            to,
+            subject=lambda t: t("onboarding.mail.reminder.subject", days=days),
+            text=lambda t: t(
+                "onboarding.mail.reminder.text",
+                name=agreement.name,
+                ends=day_of(agreement.ends_ms),
+                days=days,
+                version=agreement.version + 1,
+                page=f"{self._public_url}/for-agencies",
+            ),
+        )
+
+    def certificates_end(self, to: str, agreement: Agreement, ending: Sequence[Ending]) -> Letter:
+        """Return the letter that says whose certificates end, the first to end first."""
+        named = [f"{day_of(one.ends_ms)}  {plain(one.name)}" for one in ending[:MAX_NAMED]]
+        if len(ending) > MAX_NAMED:
+            named.append(f"+ {len(ending) - MAX_NAMED}")
+        return self._letter(
+            to,
+            subject=lambda t: t("reminder.certificates.subject"),
+            text=lambda t: t(
+                "reminder.certificates.text", name=agreement.name, officers="\n".join(named)
+            ),
+        )
+
+    def invitation(self, to: str, agency: str, link: str) -> Letter:
+        """Return the letter with a colleague's one-time link."""
+        return self._letter(
+            to,
+            subject=lambda t: t("staff.mail.subject"),
+            text=lambda t: t("staff.mail.text", agency=agency, link=link),
+        )
+
+    def admin_invitation(self, to: str, link: str) -> Letter:
+        """Return the letter with the one-time link of an administrator of this relay."""
+        return self._letter(
+            to,
+            subject=lambda t: t("staff.mail.subject"),
+            text=lambda t: t("staff.mail.admin.text", relay=self._public_url, link=link),
+        )
+
+    def _letter(
+        self, to: str, *, subject: Callable[[Texts], str], text: Callable[[Texts], str]
+    ) -> Letter:
+        languages = list(self._texts.values())
+        return Letter(
+            to=to,
+            subject=" / ".join(map(subject, languages)),
+            text="\n\n----\n\n".join(map(text, languages)) + "\n",
+        )
+
+
+def day_of(time_ms: int) -> str:
+    """Return a day as letters name it."""
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d")

@@ -1,0 +1,74 @@
+"""JSON in and out of the pages' own endpoints, with errors as everywhere."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+from firmware.protocol.encoding import D, decode
+from relay.base.allowances import AskedTooOften
+from relay.base.request_ids import current
+from relay.web.security import MAX_BODY_BYTES
+
+JSON_FILES = (".json", ".geojson")
+TEXT_FILES = (".csv", ".atom", ".svg")
+
+
+class PageError(Exception):
+    """An answer that isn't the one that was asked for."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+def not_found(what: str) -> PageError:
+    """Return the error for something that isn't there, or isn't the caller's."""
+    return PageError(404, "not_found", f"no such {what}")
+
+
+def error_json(status: int, code: str, message: str) -> JSONResponse:
+    """Return an error as JSON; a failure of ours with the number under which it was logged."""
+    error = {"code": code, "message": message}
+    if status >= 500 and current():
+        error["request"] = current()
+    return JSONResponse({"error": error}, status_code=status)
+
+
+async def read_json(request: Request, kind: type[D]) -> D:
+    """Parse the body as one document, or raise WireError. Only application/json is read."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise PageError(415, "media_type", "send application/json")
+    return decode(kind, await request.body(), max_bytes=MAX_BODY_BYTES)
+
+
+def wants_json(request: Request) -> bool:
+    """Tell whether the caller is a program rather than a reader."""
+    is_json_body = request.headers.get("content-type", "").startswith("application/json")
+    return is_json_body or "application/json" in request.headers.get("accept", "")
+
+
+def with_retry_after(response: Response, error: Exception) -> Response:
+    """Say when to ask again, if that is what was wrong."""
+    if isinstance(error, AskedTooOften):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def is_file(request: Request) -> bool:
+    """Tell whether a file is asked for, by its address: an error's answer is no page then."""
+    return request.url.path.endswith((*JSON_FILES, *TEXT_FILES))
+
+
+def error_file(request: Request, status: int, code: str, message: str) -> Response:
+    """Return an error to who asked for a file: as JSON, or as one line of text."""
+    if request.url.path.endswith(JSON_FILES):
+        return error_json(status, code, message)
+    return PlainTextResponse(f"{message}\n", status_code=status)
+
+
+def is_form(request: Request) -> bool:
+    """Tell whether a page's own form was sent, whose answer is a page."""
+    media_type = request.headers.get("content-type", "")
+    return media_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data"))

@@ -1,0 +1,203 @@
+"""What a reader asks for in a page's address, parsed: strictly where a program asks, kindly where
+a person does.
+"""
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from firmware.protocol.encoding import WireError
+from relay.custody.logs import LOGS
+from relay.map.cells import cell_at, cells_within, is_cell
+from relay.map.places import Place, Places
+from relay.record.request_search import STATES, RequestQuery
+from relay.record.rows import KINDS, EntryQuery
+from relay.web.json_responses import PageError
+from relay.web.pagination import Paged
+
+T = TypeVar("T")
+
+MAX_CHARS = 120
+MAX_PAGE_DIGITS = 8
+MAX_SHOWN_CHARS = 12
+DAY_MS = 24 * 3600 * 1000
+NEAR_STEPS = 8
+"""Around a place that has a name: cells are 0.3 km apart, so within about 3 km."""
+REQUESTS_ASK = frozenset(
+    ("case", "place", "cell", "agency", "state", "from", "to", "emergency", "owed", "page")
+)
+COMPARE_ASK = frozenset(("agency", "from", "to"))
+AGENCIES_ASK = frozenset(("name", "page"))
+ENTRIES_ASK = frozenset(
+    ("log", "kind", "agency", "detail", "quarter", "subject", "year", "overdue", "page")
+)
+"""Which parameters the pages read."""
+_YEAR = re.compile(r"[12][0-9]{3}")
+_COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}(?:\.\d+)?)\s*\Z")
+
+
+class AskedWrongly(WireError):
+    """A part of the question can't be understood; `field` says which."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What stands in the form of the list of requests."""
+
+    case: str
+    place: str
+    agency: str
+    state: str
+    begin: str
+    end: str
+    emergency: str
+    owed: str
+
+    def as_query(self, **more: object) -> str:
+        """Return the same question as an address has it, without what is empty."""
+        fields: Mapping[str, object] = {
+            "case": self.case,
+            "place": self.place,
+            "agency": self.agency,
+            "state": self.state,
+            "from": self.begin,
+            "to": self.end,
+            "emergency": self.emergency,
+            "owed": self.owed,
+            **more,
+        }
+        return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
+
+
+def asked_in(params: QueryParams) -> Asked:
+    """Return what a reader filled in; `cell` is another word for `place`."""
+
+    return Asked(
+        case=text_asked(params, "case"),
+        place=text_asked(params, "place") or text_asked(params, "cell"),
+        agency=text_asked(params, "agency"),
+        state=text_asked(params, "state"),
+        begin=text_asked(params, "from"),
+        end=text_asked(params, "to"),
+        emergency="yes" if text_asked(params, "emergency") else "",
+        owed="yes" if text_asked(params, "owed") else "",
+    )
+
+
+def page_in(params: QueryParams) -> int:
+    """Return which page is asked for, from 1 on, or 0 for what is no page's number."""
+    text = params.get("page") or "1"
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_PAGE_DIGITS else 0
+
+
+def asked_page(params: QueryParams) -> str:
+    """Return what a reader takes for a page's number, to be shown."""
+    return params.get("page", "")[:MAX_SHOWN_CHARS]
+
+
+def page_at(params: QueryParams, rows: Sequence[T], *, size: int, total: int) -> Paged[T]:
+    """Return the page that `rows` are, of `total`; one that a list doesn't have is numbered 0."""
+    count, number = max(1, -(-total // size)), page_in(params)
+    return Paged(rows=rows, number=number if number <= count else 0, count=count, total=total)
+
+
+def start_of(params: QueryParams, *, size: int) -> int:
+    """Return how many rows come before the page that is asked for."""
+    return max(0, page_in(params) - 1) * size
+
+
+def check_page(paged: Paged[T]) -> None:
+    """Refuse a page that a list doesn't have: for files, whose reader is a program."""
+    if paged.number == 0:
+        raise PageError(404, "no_such_page", f"the pages of this list are 1 to {paged.count}")
+
+
+def text_asked(params: QueryParams, name: str) -> str:
+    """Return what a reader typed into one field."""
+    return params.get(name, "").strip()[:MAX_CHARS]
+
+
+def query_of(
+    asked: Asked, places: Places, agencies: Set[str] = frozenset()
+) -> tuple[RequestQuery, Place | None]:
+    """Return what is looked for, and the place that a name was taken for, or raise AskedWrongly.
+
+    `agencies` are the ids that the agency's name stands for.
+    """
+    cells, place = _cells(asked.place, places)
+    state = next((one for one in STATES if one == asked.state), None)
+    if asked.state and state is None:
+        raise AskedWrongly("state", f"a state is one of {', '.join(STATES)}")
+    begin_ms, end_ms = _day("from", asked.begin), _day("to", asked.end)
+    query = RequestQuery(
+        case=asked.case,
+        agencies=agencies,
+        cells=cells,
+        from_ms=begin_ms,
+        to_ms=None if end_ms is None else end_ms + DAY_MS - 1,
+        state=state,
+        is_emergency=bool(asked.emergency),
+        is_owed=bool(asked.owed),
+    )
+    return query, place
+
+
+def entries_in(params: QueryParams, now_ms: int, agencies: Set[str] = frozenset()) -> EntryQuery:
+    """Return which log entries are asked for, or raise AskedWrongly."""
+    log = next((one for one in LOGS if one == params.get("log")), None)
+    if params.get("log") and log is None:
+        raise AskedWrongly("log", f"a log is one of {', '.join(LOGS)}")
+    kind = next((one for one in KINDS if one == params.get("kind")), None)
+    if params.get("kind") and kind is None:
+        raise AskedWrongly("kind", f"a kind is one of {', '.join(KINDS)}")
+    year = params.get("year", "")
+    if year and not _YEAR.fullmatch(year):
+        raise AskedWrongly("year", "a year is written as 2026")
+    return EntryQuery(
+        log=log,
+        kind=kind,
+        agencies=agencies,
+        detail=params.get("detail") or None,
+        quarter=params.get("quarter") or None,
+        subject=params.get("subject") or None,
+        year=int(year) if year else None,
+        overdue_at_ms=now_ms if params.get("overdue") else None,
+    )
+
+
+def _cells(text: str, places: Places) -> tuple[frozenset[str], Place | None]:
+    if not text:
+        return frozenset(), None
+    if is_cell(text.lower()):
+        return frozenset({text.lower()}), None
+    found = _COORDINATES.match(text)
+    if found is not None:
+        lat, lon = float(found[1]), float(found[2])
+        if abs(lat) > 90 or abs(lon) > 180:
+            raise AskedWrongly("place", "latitude is at most 90 degrees, longitude at most 180")
+        return frozenset({cell_at(lat, lon)}), None
+    named = places.search(text, lambda _: True)
+    if not named:
+        raise AskedWrongly("place", f"nothing here is called {text!r}; try coordinates or a cell")
+    place = named[0][0]
+    return frozenset(cells_within(cell_at(place.lat, place.lon), NEAR_STEPS)), place
+
+
+def _day(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+        begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    except ValueError as error:
+        raise AskedWrongly(name, "a day is written as 2026-11-27") from error
+    return int(begin.timestamp() * 1000)
