@@ -1,6 +1,6 @@
 # Doorward: `make` lists what there is. Everything sets itself up; see .ci/setup.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check test lock smoke bench soak screenshots
+.PHONY: help house setup demo check test lock smoke bench soak screenshots
 VENV := .venv/bin
 BROWSER := chromium fonts-dejavu-core
 TURN := coturn
@@ -38,6 +38,9 @@ test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs
 	@.ci/peers || [ -z "$$CI" ]
 	npm test --silent
 	$(VENV)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+house: setup  ## print the structure's measures: parts, layers, edges, the longest files and functions
+	@$(VENV)/python -m tests.house
 
 lock:  ## resolve pyproject.toml into requirements/ anew
 	@.ci/lock

@@ -1,8 +1,9 @@
-"""All errors of the doorbell, but those of the protocol and of the pure consent rules.
+"""Errors of the doorbell. Those that several parts raise stand here; a part's own stand beside it.
 
     DoorwardError
     ├── ConfigError             doorbell.toml: which key, its value, what was expected
     ├── StoreError              a file of the data folder is damaged, or of a newer version
+    │   └── UnreadableClip      clips/mp4.py: a file holds no video that can be read
     ├── VaultError              a sealed file can't be opened: another key, or damaged
     ├── ProvenanceError         content credentials couldn't be made: nothing was released
     ├── NumPyMissing            motion and masks need it, and it doesn't come with Doorward
@@ -18,8 +19,8 @@
     ├── RecoveryError
     │   ├── RecoveryWrong       not the recovery code that counts: how many tries are left
     │   └── RecoveryLocked      for how long
-    ├── EventRefused            an event that the outbox can't take
-    ├── TooMuchToTell           the card takes nothing, and too many events wait in memory
+    ├── EventRefused            an event is too large for the outbox
+    ├── TooMuchToTell           the storage takes nothing, and too many events wait in memory
     ├── LinkError
     │   ├── ConnectionRefused   the broker doesn't let us in: never final
     │   └── ConnectionFailed    it can't be reached, or the connection broke
@@ -27,11 +28,33 @@
     ├── BucketAway              the bucket can't be reached, or the connection broke
     ├── UploadError
     │   ├── TicketRefused       the ticket points elsewhere or doesn't fit: needs a new one
-    │   ├── PackageDamaged      the card spoilt a sealed package: it never leaves
+    │   ├── PackageDamaged      a sealed package can't be read: it never leaves
+    │   ├── PackageOfAnotherVersion  another Doorward sealed it: it waits for that one
     │   └── UploadFailed        the bucket can't be reached: later again
-    └── ControlError            the owner's command found no doorbell, or was refused
+    ├── ControlError            the owner's command found no doorbell, or was refused
+    ├── SoundError              sound/errors.py
+    │   ├── SoundMissing        a library or program isn't installed
+    │   ├── NoSoundCard         there is no such microphone or speaker, or it gives no sound
+    │   ├── AacFailed           FFmpeg can't encode sound for clips
+    │   ├── TalkRefused         a viewer may not talk now
+    │   ├── ReplyRefused        a quick reply can't be kept as it is
+    │   ├── ReplyUnknown        there is no quick reply of that id
+    │   └── SpeechFailed        a text couldn't be spoken
+    ├── KnockError              knock/errors.py
+    │   ├── KnockRefused        the doorbell can't ask by knock now
+    │   └── PatternWeak         a pattern that others would guess
+    ├── FollowError             transparency/errors.py
+    │   ├── LogAway             the log can't be reached
+    │   ├── LogUnreadable       the log's answer breaks its format
+    │   └── LogContradicts      the log contradicts what it said before
+    ├── SceneError              capture/replay: a scene file isn't what it must be
+    ├── ReplayMissing           capture/replay: NumPy or Pillow isn't installed
+    ├── DoorError               local_page/errors.py
+    │   └── PortTaken           another program listens there
+    └── LiveError               live/errors.py: why a session was refused, for the viewer
 
-`protocol.encoding.WireError` is the error of every document that comes from outside.
+Documents from outside raise `protocol.encoding.WireError`. Programs on the owner's own machine have
+trees of their own (companion/*/errors.py): they share no code with the doorbell but the protocol.
 """
 
 from pathlib import Path

@@ -10,6 +10,7 @@ import { Area } from "./area.js";
 import { make } from "./elements.js";
 import { FreeArea } from "./free_area.js";
 import { searchBox } from "./search.js";
+import { countText, problemText } from "./selection_text.js";
 import { areaTables } from "./table.js";
 
 /** @typedef {import("./area.js").Jurisdiction} Jurisdiction */
@@ -97,21 +98,6 @@ async function load() {
   const response = await fetch("/agency/area", { headers: { Accept: "application/json" } }).catch(() => null);
   if (response === null || !response.ok) throw new Refused(t("offline"));
   return response.json();
-}
-
-/** @param {Selection} area @param {number} count @param {number} km2 */
-export function countText(area, count, km2) {
-  const size = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1, minimumFractionDigits: 1 });
-  return t("map.count", { count, most: area.most, size: size.format(km2) });
-}
-
-/** Why something wasn't chosen, or "". @param {Selection} area @param {Offer} offer */
-export function problemText(area, { cells, outside, isTooMany, fault }) {
-  if (fault === "large") return t("map.far_too_large");
-  if (fault !== undefined) return t(`draw.${fault}`);
-  if (isTooMany) return t("map.too_many", { count: area.chosen.size + cells.length, most: area.most });
-  if (outside.length > 0) return t(cells.length > 0 ? "map.some_outside" : "map.outside", { count: outside.length });
-  return "";
 }
 
 /** The map, as long as it is wanted and can be drawn. */

@@ -7,12 +7,12 @@ import { Map as GlMap, AttributionControl, NavigationControl, ScaleControl, addP
 import { PMTiles, Protocol } from "../../vendor/pmtiles.js";
 import { t } from "../page.js";
 import { Area } from "./area.js";
-import { countText, problemText } from "./chooser.js";
 import { Drawing, glPoint } from "./draw_tool.js";
 import { make } from "./elements.js";
 import { inFrames } from "./frames.js";
 import { AreaLayers, FreeLayers } from "./layers.js";
 import { faulty } from "./selection.js";
+import { countText, problemText } from "./selection_text.js";
 import { baseStyle, coloursOf } from "./style.js";
 
 /** @typedef {import("./selection.js").Offer} Offer */
