@@ -3,7 +3,7 @@
 Entries and checkpoint are what witnesses signed, and stay as they are. Only what the doorbell saved
 of its replay is rewritten, in its right form: a withdrawn request stands, a suspended agency is in
 force with the thief's key, a key of yesterday is old enough. The thief hasn't the identity's key:
-where that is a file on the same card, nothing here holds (SECURITY.md, honest limits).
+where that is a file on the same card, nothing here holds (docs/security/limits.md).
 """
 
 import ast

@@ -16,7 +16,10 @@ _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 
 def documents() -> list[Path]:
     """Return every document that a reader may open."""
-    top = [REPOSITORY / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md")]
+    top = [
+        REPOSITORY / name
+        for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")
+    ]
     maps = [REPOSITORY / name for name in ("tests/README.md", "firmware/README.md")]
     return [*top, *maps, *sorted((REPOSITORY / "docs").rglob("*.md"))]
 
@@ -29,12 +32,34 @@ def relative_links(document: Path) -> Iterator[tuple[Path, str]]:
             yield (document.parent / path if path else document), heading
 
 
+def anchor_of(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
 def anchors(document: Path) -> set[str]:
     """Return the anchors of a document's headings, as GitHub makes them."""
-    return {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
-        for heading in _HEADING.findall(document.read_text())
-    }
+    return {anchor_of(heading) for heading in _HEADING.findall(document.read_text())}
+
+
+def sections(document: Path) -> dict[str, str]:
+    """Return the text below each heading of the second level, by that heading."""
+    parts = re.split(r"^## (.+)\n", document.read_text(), flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def sentences(document: Path) -> list[str]:
+    """Return the sentences of a document's prose, without headings, tables, code and addresses.
+
+    An item of a list ends a sentence, and so does a colon that ends a paragraph.
+    """
+    text = re.sub(r"^```.*?^```$", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)", "", text)
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"^(#.*|\|.*|    .*)$", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^(?:[-*]|\d+\.) ", "\n\n", text, flags=re.MULTILINE)
+    parts = re.split(r"\n\s*\n|(?<=[.!?])\**\s+(?=[\W_]*[A-Z`])", text)
+    return [" ".join(part.split()) for part in parts if re.search(r"\w", part)]
 
 
 def named_tests(text: str) -> list[str]:

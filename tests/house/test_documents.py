@@ -10,6 +10,7 @@ import pytest
 
 from tests.house.documents import (
     REPOSITORY,
+    anchor_of,
     anchors,
     commands,
     documents,
@@ -17,13 +18,19 @@ from tests.house.documents import (
     make_targets,
     named_tests,
     relative_links,
+    sections,
     table_rows,
     tracked_files,
 )
+from tests.house.layers import SIDES, block_in, drawn_layers
 from tests.story.settings import Ports
 
 README = REPOSITORY / "README.md"
-SECURITY = REPOSITORY / "SECURITY.md"
+PROMISES = REPOSITORY / "docs/security/promises.md"
+THREATS = REPOSITORY / "docs/security/threats.md"
+CONTRIBUTING = REPOSITORY / "CONTRIBUTING.md"
+ARCHITECTURE = REPOSITORY / "docs/architecture.md"
+GLOSSARY = REPOSITORY / "docs/glossary.md"
 ATTACKS = sorted((REPOSITORY / "tests/attacks").glob("test_*.py"))
 GUIDE = sorted((REPOSITORY / "docs/guide").glob("*.md"))
 DECISIONS = sorted((REPOSITORY / "docs/decisions").glob("*.md"))
@@ -58,7 +65,7 @@ def test_every_make_target_that_is_named_exists(document: Path):
     assert set(make_targets(document)) <= set(targets)
 
 
-@pytest.mark.parametrize("file", [README, SECURITY], ids=short)
+@pytest.mark.parametrize("file", [PROMISES, THREATS], ids=short)
 def test_every_promise_is_shown_by_a_test(file: Path):
     rows = table_rows(file)
     assert len(rows) >= 10
@@ -71,27 +78,38 @@ def test_every_promise_is_shown_by_a_test(file: Path):
             assert functions_of(path), f"{name} has no test"
 
 
+def promises_of_the_readme() -> dict[str, str]:
+    """Return the six promises of the README: each bold headline, with the text of its item."""
+    items = re.split(r"^(?=\d\. )", sections(README)["Six promises"], flags=re.MULTILINE)[1:]
+    found = [re.match(r"(\d\. )\*\*(.+?)\*\*", item) for item in items]
+    return {f"{m.group(1)}{m.group(2)}": item for m, item in zip(found, items, strict=True) if m}
+
+
 def test_each_of_the_six_promises_is_attacked_by_two_files_at_least():
-    promises = {
-        found.group(1): set(named_tests(attacked_by))
-        for promise, attacked_by in table_rows(README)
-        if (found := re.match(r"\*\*(\d)\. ", promise))
-    }
-    assert sorted(promises) == list("123456")
-    for number, names in promises.items():
-        assert len(names) >= 2, number
-        assert all(name.startswith("tests/attacks/") for name in names), number
+    promised = [heading for heading in sections(PROMISES) if heading[:1].isdigit()]
+    assert [heading[0] for heading in promised] == list("123456")
+    for heading in promised:
+        names = set(named_tests(sections(PROMISES)[heading]))
+        assert len(names) >= 2, heading
+        assert all(name.startswith("tests/attacks/") for name in names), heading
+
+
+def test_each_promise_of_the_readme_links_to_its_attacks_and_counts_them():
+    promised = promises_of_the_readme()
+    assert list(promised) == [heading for heading in sections(PROMISES) if heading[:1].isdigit()]
+    for heading, text in promised.items():
+        link = re.search(rf"\[(\d+)[^\]]*\]\({short(PROMISES)}#{anchor_of(heading)}\)", text)
+        assert link, f"the README links {heading} to no attacks"
+        assert int(link.group(1)) == len(set(named_tests(sections(PROMISES)[heading]))), heading
 
 
 def test_every_attack_is_named_where_a_reader_looks():
-    told = named_tests(README.read_text()) + named_tests(SECURITY.read_text())
+    told = named_tests(PROMISES.read_text()) + named_tests(THREATS.read_text())
     assert {short(path) for path in ATTACKS} <= set(told)
 
 
 def test_the_threat_model_has_rows_for_everybody_it_names():
-    before = SECURITY.read_text().partition("## What does not hold")[0]
-    parts = re.split(r"^## (.+)\n", before, flags=re.MULTILINE)[1:]
-    actors = dict(zip(parts[::2], parts[1::2], strict=True))
+    actors = sections(THREATS)
     del actors["Whom we don't trust"]
     assert len(actors) >= 15
     assert not [actor for actor, text in actors.items() if "\n| " not in text]
@@ -104,18 +122,29 @@ def test_every_folder_of_tests_says_what_it_is_for():
     assert {p[1] for p in parts if p[0] == "tests" and len(p) > 2} <= told
 
 
-def test_the_map_of_the_doorbell_names_each_room_once():
-    text = (REPOSITORY / "firmware/README.md").read_text()
-    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| ")]
-    told = [name for cell in cells for name in re.findall(r"`([\w.]+/?)`", cell)]
-    firmware = REPOSITORY / "firmware"
-    rooms = {f"{path.parent.name}/" for path in firmware.glob("*/__init__.py")}
-    rooms |= {path.name for path in firmware.glob("*.py")} - {"__init__.py"}
-    assert sorted(told) == sorted(rooms)
+@pytest.mark.parametrize("side", SIDES)
+def test_the_architecture_names_each_folder_once(side: str):
+    table = ARCHITECTURE.read_text().partition(f": {side}/\n")[2].partition("\n#")[0]
+    told = re.findall(r"^\| `(\w+)/` \|", table, re.MULTILINE)
+    parts = {path.relative_to(REPOSITORY).parts for path in tracked_files()}
+    folders = {part[1] for part in parts if part[0] == side and len(part) > 2}
+    assert sorted(told) == sorted(folders)
+
+
+def test_the_architecture_draws_the_layers_that_import_linter_holds():
+    assert block_in(ARCHITECTURE.read_text()) == drawn_layers(), "python -m tests.house.layers"
+
+
+@pytest.mark.parametrize("document", [ARCHITECTURE, CONTRIBUTING, GLOSSARY], ids=short)
+def test_every_file_that_a_contributor_is_sent_to_exists(document: Path):
+    names = re.findall(r"`((?:\.ci|docs|firmware|relay|tests)/[\w./-]+)`", document.read_text())
+    assert not [name for name in names if not (REPOSITORY / name).exists()]
 
 
 def all_commands() -> list[list[str]]:
-    return [command for document in [README, *GUIDE] for command in commands(document)]
+    return [
+        command for document in [README, CONTRIBUTING, *GUIDE] for command in commands(document)
+    ]
 
 
 def answer_to_help(name: str, words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
