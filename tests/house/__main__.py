@@ -2,7 +2,7 @@
 
 from tests.house.graph import graph_of, layers_of, measure
 from tests.house.limits import APP_LINES, LIMITS
-from tests.house.measures import lines_in, longest_files, longest_functions
+from tests.house.sizes import lines_in, longest_files, longest_functions
 
 SHOWN = 10
 

@@ -5,7 +5,7 @@ import pytest
 from tests.house.documents import REPOSITORY
 from tests.house.graph import Graph, cycles_of, layers_of, measure
 from tests.house.limits import APP_LINES, LIMITS
-from tests.house.measures import lines_in
+from tests.house.sizes import lines_in
 
 LOOSE = {
     "firmware": {"__init__.py", "__main__.py", "errors.py"},

@@ -1,4 +1,4 @@
-"""Measures of the code's structure that `make house` prints: sizes of files and functions."""
+"""Sizes of the product's files and functions, in lines."""
 
 import ast
 from collections.abc import Iterator
