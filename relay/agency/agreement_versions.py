@@ -59,12 +59,12 @@ class Difference:
 
     @property
     def is_text_changed(self) -> bool:
-        """Tell whether a single word is another."""
+        """Return whether a single word is another."""
         return self.old.text_sha256 != self.new.text_sha256
 
     @property
     def has_new_keys(self) -> bool:
-        """Tell whether somebody may sign or open who couldn't before."""
+        """Return whether somebody may sign or open who couldn't before."""
         return bool(self.keys_added) or self.old.signing_key != self.new.signing_key
 
 

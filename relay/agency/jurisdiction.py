@@ -113,7 +113,7 @@ class Extent:
 
     @property
     def is_across(self) -> bool:
-        """Tell whether it lies on both sides of the 180th meridian (RFC 7946, 5.2)."""
+        """Return whether it lies on both sides of the 180th meridian (RFC 7946, 5.2)."""
         return self.west > self.east
 
 

@@ -96,7 +96,7 @@ class Onboarding:
 
     @property
     def has_mail(self) -> bool:
-        """Tell whether codes go by mail."""
+        """Return whether codes go by mail."""
         return self._mailer is not None
 
     # --- the agency ---

@@ -39,7 +39,7 @@ class Audience:
     credential_ids: frozenset[str]
 
     def may_hear(self, row: EventRow) -> bool:
-        """Tell whether an event is for this account."""
+        """Return whether an event is for this account."""
         if row.device not in self.devices:
             return False
         return row.credential_id is None or row.credential_id in self.credential_ids
@@ -62,7 +62,7 @@ def event_object(
 
 
 def is_for_browser(row: EventRow, browser: str) -> bool:
-    """Tell whether an event is a note that is sealed to this browser."""
+    """Return whether an event is a note that is sealed to this browser."""
     return isinstance(row.event.body, Note) and row.event.body.browser == browser
 
 

@@ -68,7 +68,7 @@ class Manifest(Document, frozen=True, kw_only=True):
 
 
 def is_safe_path(path: str) -> bool:
-    """Tell whether a path stays beneath the folder that it is looked up in."""
+    """Return whether a path stays beneath the folder that it is looked up in."""
     return all(_SEGMENT.match(part) for part in path.split("/"))
 
 

@@ -63,7 +63,7 @@ def named_elsewhere(config: Config, known: Collection[Path]) -> list[Path]:
 
 
 def _is_small(path: Path) -> bool:
-    """Tell whether it is a file that may be a secret: what is large is none."""
+    """Return whether it is a file that may be a secret: what is large is none."""
     return path.is_file() and path.stat().st_size <= MAX_FILE_BYTES
 
 

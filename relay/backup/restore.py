@@ -63,7 +63,7 @@ class PackageShelf(PackageBucket, Protocol):
     """The bucket with packages, which is made if it isn't there."""
 
     async def has(self, key: str) -> bool:
-        """Tell whether there is an object of this name."""
+        """Return whether there is an object of this name."""
         ...
 
     async def ensure_bucket(self, allowed_origin: str) -> None:

@@ -18,7 +18,7 @@ def parse_network(text: str) -> str:
 
 
 def is_inside(address: str, networks: Iterable[str]) -> bool:
-    """Tell whether an address lies in one of the networks; what is no address lies in none."""
+    """Return whether an address lies in one of the networks; what is no address lies in none."""
     parsed = parse_address(address)
     return parsed is not None and any(parsed in ip_network(network) for network in networks)
 
@@ -35,7 +35,7 @@ def parse_address(text: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_on_loopback(url: str) -> bool:
-    """Tell whether a URL leads to this machine itself, by its name or address alone."""
+    """Return whether a URL leads to this machine itself, by its name or address alone."""
     host = urlsplit(url).hostname or ""
     address = parse_address(host)
     if address is not None:
@@ -44,7 +44,7 @@ def is_on_loopback(url: str) -> bool:
 
 
 def is_mixed(page: str, fetched: str) -> bool:
-    """Tell whether browsers refuse to fetch one URL from a page at the other: it has no TLS."""
+    """Return whether browsers refuse to fetch one URL from a page at the other: it has no TLS."""
     return page.startswith("https://") and not fetched.startswith("https://")
 
 

@@ -176,7 +176,7 @@ class Record(Happenings):
         await self._waiting.never_logged("custody")
 
     async def is_logged(self, pending: Pending) -> bool:
-        """Tell whether the entry is witnessed and published by now."""
+        """Return whether the entry is witnessed and published by now."""
         return await self._waiting.find(pending) is not None
 
 

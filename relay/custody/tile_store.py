@@ -178,12 +178,12 @@ def stamps_path(bundle: Bundle) -> str:
 
 
 def is_path(path: str) -> bool:
-    """Tell whether something could be served under a path."""
+    """Return whether something could be served under a path."""
     return _PATH.match(path) is not None
 
 
 def is_changing(path: str) -> bool:
-    """Tell whether what is served under a path changes."""
+    """Return whether what is served under a path changes."""
     return _CHANGING.match(path) is not None
 
 

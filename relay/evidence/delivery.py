@@ -59,7 +59,7 @@ class Objects(Protocol):
         ...
 
     async def has_upload(self, key: str, upload_id: str) -> bool:
-        """Tell whether a multipart upload is still open."""
+        """Return whether a multipart upload is still open."""
         ...
 
     async def head(self, key: str) -> StoredObject | None:

@@ -106,7 +106,7 @@ class Authority:
         )
 
     def has_signed(self, certificate: x509.Certificate) -> bool:
-        """Tell whether this CA signed `certificate`."""
+        """Return whether this CA signed `certificate`."""
         try:
             certificate.verify_directly_issued_by(self.certificate)
         except (InvalidSignature, ValueError, TypeError):

@@ -190,7 +190,7 @@ class Commands:
             self._pending.pop(reply.in_reply_to, None)
 
     def _is_told(self, reply: Reply) -> bool:
-        """Tell whether this answers a command that isn't kept."""
+        """Return whether this answers a command that isn't kept."""
         pending = self._pending.get(reply.in_reply_to)
         if pending is None:
             return False

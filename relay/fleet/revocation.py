@@ -37,7 +37,7 @@ class Revocations:
         self._wake = asyncio.Event()
 
     def is_revoked(self, device: str) -> bool:
-        """Tell whether a doorbell is to be refused."""
+        """Return whether a doorbell is to be refused."""
         return device in self._devices
 
     async def start(self) -> None:

@@ -66,7 +66,7 @@ NOTHING = Carried()
 
 
 def is_carried(event: Event) -> bool:
-    """Tell whether an event passes through instead of being kept among the events."""
+    """Return whether an event passes through instead of being kept among the events."""
     return isinstance(
         event.body,
         Thumbnail

@@ -18,7 +18,7 @@ class EventOrder:
         self._gap_since_s: dict[str, float] = {}
 
     def must_wait(self, device: str, seq: int, *, last_seq: int) -> bool:
-        """Tell whether `seq` must wait for an event between it and the last committed one."""
+        """Return whether `seq` must wait for an event between it and the last committed one."""
         if seq <= last_seq + 1:
             self._gap_since_s.pop(device, None)
             return False

@@ -15,7 +15,7 @@ SYNC_STEPS_MS = (100, 500)
 
 
 def is_news(before: Health | None, after: Health) -> bool:
-    """Tell whether `after` shows otherwise than `before`."""
+    """Return whether `after` shows otherwise than `before`."""
     return before is None or any(look(before) != look(after) for look in _SHOWN)
 
 

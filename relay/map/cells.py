@@ -16,7 +16,7 @@ class NoInside(Exception):
 
 
 def is_cell(text: str) -> bool:
-    """Tell whether a text is a cell of this resolution, as the register writes it."""
+    """Return whether a text is a cell of this resolution, as the register writes it."""
     is_written_so = len(text) == 15 and text == text.lower()
     return is_written_so and h3.is_valid_cell(text) and h3.get_resolution(text) == RESOLUTION
 

@@ -106,7 +106,7 @@ class Hub:
         self._of_accounts: Counter[str] = Counter()
 
     def is_full(self, account_id: str) -> bool:
-        """Tell whether an account listens as often as it may."""
+        """Return whether an account listens as often as it may."""
         return self._of_accounts[account_id] >= MAX_STREAMS
 
     @contextmanager

@@ -123,7 +123,7 @@ class Endpoints:
         return addresses
 
     def _is_own(self, endpoint: Endpoint) -> bool:
-        """Tell whether it names this machine, where that is allowed."""
+        """Return whether it names this machine, where that is allowed."""
         if not self._config.is_loopback_allowed:
             return False
         if endpoint.name == "localhost":
@@ -141,7 +141,7 @@ class Endpoints:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is on the public internet, also what it stands for (NAT64)."""
+    """Return whether an address is on the public internet, also what it stands for (NAT64)."""
     if isinstance(address, IPv6Address):
         if address in _NAT64:
             return is_public(IPv4Address(int(address) & 0xFFFFFFFF))

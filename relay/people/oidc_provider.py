@@ -213,7 +213,7 @@ class Provider:
                 raise SignInRefused("oidc", f"your agency's sign-in has no https {endpoint}")
 
     def _may_ask(self, url: object) -> bool:
-        """Tell whether an address is https, or on this machine where that is allowed."""
+        """Return whether an address is https, or on this machine where that is allowed."""
         if not isinstance(url, str):
             return False
         try:

@@ -67,7 +67,7 @@ class Staff:
         return account if is_theirs else None
 
     async def has_passkey(self, account: Account) -> bool:
-        """Tell whether an account has a passkey: one that came by OpenID Connect may not."""
+        """Return whether an account has a passkey: one that came by OpenID Connect may not."""
         async with self._database.read() as tx:
             return bool(await people.list_credentials(tx, account.id))
 

@@ -78,7 +78,7 @@ def _add(parent: ET.Element, tag: str, text: str = "", **attributes: str) -> ET.
 
 
 def _is_xml(char: str) -> bool:
-    """Tell whether XML 1.0 can hold a character at all (§2.2)."""
+    """Return whether XML 1.0 can hold a character at all (§2.2)."""
     return (
         char in "\t\n\r"
         or " " <= char <= "\ud7ff"

@@ -23,7 +23,7 @@ class Deletion:
     answered: EntryRow | None = None
 
     def is_overdue(self, now_ms: int) -> bool:
-        """Tell whether the agency should have answered by now, and hasn't."""
+        """Return whether the agency should have answered by now, and hasn't."""
         return self.answered is None and now_ms > (self.asked.answer_by_ms or 0)
 
     @property

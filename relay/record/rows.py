@@ -65,7 +65,7 @@ class EntryQuery:
     """Only wishes for deletion that were overdue then: the book knows."""
 
     def takes(self, row: EntryRow) -> bool:
-        """Tell whether a row is asked for, as far as a row says."""
+        """Return whether a row is asked for, as far as a row says."""
         if self.agencies and row.agency not in self.agencies:
             return False
         return self._is_of_year(row.seen_ms) and all(

@@ -109,7 +109,7 @@ class Appeals:
 
 
 def may_appeal(row: DeskRow, appeal: Appeal | None, officer: Account, now_ms: int) -> bool:
-    """Tell whether a page offers an appeal; `appeal` judges it again."""
+    """Return whether a page offers an appeal; `appeal` judges it again."""
     return (
         row.state == "refused"
         and appeal is None

@@ -94,7 +94,7 @@ class Outcomes:
             return await outcomes.list_outcomes(tx, agency)
 
     async def may_say_used(self, record: RequestRecord) -> bool:
-        """Tell whether the agency has fetched anything: what nobody looked at was of no use."""
+        """Return whether the agency has fetched anything: what nobody looked at was of no use."""
         async with self._database.read() as tx:
             return await packages.is_any_downloaded(tx, _ids_of(record))
 

@@ -108,7 +108,7 @@ def _state_by_time(record: RequestRecord, seen_ms: int | None, now_ms: int) -> P
 
 
 def _has_standing(view: RegisterView, record: RequestRecord, now_ms: int) -> bool:
-    """Tell whether those who ask still may; each doorbell judges that by itself."""
+    """Return whether those who ask still may; each doorbell judges that by itself."""
     officers = [
         view.register.officer_of(signed)
         for signed in (record.signed.officer, record.signed.cosigner)

@@ -209,5 +209,5 @@ class Desk:
 
 
 def is_desk_full(on_desk: Sequence[DeskRow], officer: Account) -> bool:
-    """Tell whether so much of an officer's waits that moderators get no more of theirs."""
+    """Return whether so much of an officer's waits that moderators get no more of theirs."""
     return sum(row.account_id == officer.id for row in on_desk) >= MAX_ON_DESK

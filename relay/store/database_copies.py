@@ -66,7 +66,7 @@ async def load_postgresql(copy: Path, url: str) -> None:
 
 
 async def holds_tables(url: str) -> bool:
-    """Tell whether a PostgreSQL database holds anything, or raise StoreError."""
+    """Return whether a PostgreSQL database holds anything, or raise StoreError."""
     engine = postgresql_engine(url)
     try:
         async with engine.connect() as connection:

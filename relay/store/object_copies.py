@@ -38,7 +38,7 @@ class ObjectCopies(ObjectStore):
         return True
 
     async def has(self, key: str) -> bool:
-        """Tell whether there is an object of this name."""
+        """Return whether there is an object of this name."""
         return await self.head(key) is not None
 
     async def put_file(self, key: str, path: Path) -> None:

@@ -171,7 +171,7 @@ class ObjectStore:
         await self._call("complete an upload", complete)
 
     async def has_upload(self, key: str, upload_id: str) -> bool:
-        """Tell whether a multipart upload is still open."""
+        """Return whether a multipart upload is still open."""
 
         def look() -> bool:
             try:

@@ -266,7 +266,7 @@ async def set_given(tx: Transaction, download_id: str, now_ms: int) -> None:
 
 
 async def is_any_downloaded(tx: Transaction, request_ids: list[str]) -> bool:
-    """Tell whether an officer has fetched a package of one of these requests."""
+    """Return whether an officer has fetched a package of one of these requests."""
     query = (
         select(downloads.c.id)
         .join(packages, packages.c.package_id == downloads.c.package_id)

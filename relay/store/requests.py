@@ -61,11 +61,11 @@ class DeskRow:
         return msgspec.json.decode(self.draft.request, type=EvidenceRequest)
 
     def is_seen_by(self, account_id: str | None) -> bool:
-        """Tell whether this is one of its officers, or None: somebody who sees all of the desk."""
+        """Return whether this is one of its officers, or None: somebody who sees all of the desk."""
         return account_id in (None, self.account_id, self.cosigner_id)
 
     def has_ended(self, now_ms: int) -> bool:
-        """Tell whether its time was over before it was published: nobody does more with it."""
+        """Return whether its time was over before it was published: nobody does more with it."""
         return self.state in UNPUBLISHED and now_ms >= self.request.expires_ms
 
     @property

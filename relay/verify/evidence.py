@@ -30,7 +30,7 @@ class Evidence:
 
 
 def is_part_of_evidence(name: str) -> bool:
-    """Tell whether a file of this name means something in evidence."""
+    """Return whether a file of this name means something in evidence."""
     return PARTS_OF_EVIDENCE.fullmatch(name) is not None
 
 

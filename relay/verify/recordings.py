@@ -170,7 +170,7 @@ def _rewritten(mp4: bytes, manifest: ClipManifest) -> bytes:
 
 
 def check_sound(files: Files, number: int) -> bool:
-    """Tell whether the recording has sound: only if it was given, and then the signed one."""
+    """Return whether the recording has sound: only if it was given, and then the signed one."""
     manifest = check_signature(files, number)
     part = part_of(files, number, manifest)
     units = sound_units(file_of(files, f"clip-{number}.mp4"))

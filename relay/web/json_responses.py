@@ -44,7 +44,7 @@ async def read_json(request: Request, kind: type[D]) -> D:
 
 
 def wants_json(request: Request) -> bool:
-    """Tell whether the caller is a program rather than a reader."""
+    """Return whether the caller is a program rather than a reader."""
     is_json_body = request.headers.get("content-type", "").startswith("application/json")
     return is_json_body or "application/json" in request.headers.get("accept", "")
 
@@ -57,7 +57,7 @@ def with_retry_after(response: Response, error: Exception) -> Response:
 
 
 def is_file(request: Request) -> bool:
-    """Tell whether a file is asked for, by its address: an error's answer is no page then."""
+    """Return whether a file is asked for, by its address: an error's answer is no page then."""
     return request.url.path.endswith((*JSON_FILES, *TEXT_FILES))
 
 
@@ -69,6 +69,6 @@ def error_file(request: Request, status: int, code: str, message: str) -> Respon
 
 
 def is_form(request: Request) -> bool:
-    """Tell whether a page's own form was sent, whose answer is a page."""
+    """Return whether a page's own form was sent, whose answer is a page."""
     media_type = request.headers.get("content-type", "")
     return media_type.startswith(("application/x-www-form-urlencoded", "multipart/form-data"))

@@ -150,18 +150,18 @@ class BodyLimit:
 
 
 def _has_zero(scope: Scope) -> bool:
-    """Tell whether an address has a zero byte: nothing is called so, and PostgreSQL takes none."""
+    """Return whether an address has a zero byte: nothing is called so, and PostgreSQL takes none."""
     return "\0" in scope.get("path", "") or b"%00" in scope.get("query_string", b"")
 
 
 def _names_charset(scope: Scope) -> bool:
-    """Tell whether a form in parts names a charset, however that is written."""
+    """Return whether a form in parts names a charset, however that is written."""
     told = Headers(scope=scope).get("content-type", "").lower()
     return "multipart/" in told and "charset" in told
 
 
 def _has_zero_text(scope: Scope, body: bytes) -> bool:
-    """Tell whether a text in JSON or in a plain form has one; a file may.
+    """Return whether a text in JSON or in a plain form has one; a file may.
 
     JSON goes by many names (application/x+json), and in UTF-16 each letter has one.
     """

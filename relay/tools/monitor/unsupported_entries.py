@@ -87,7 +87,7 @@ def _documents(body: LeafBody) -> Iterator[tuple[type[Document], bytes]]:
 
 
 def _is_leaf(entry: bytes) -> bool:
-    """Tell whether it is what every version calls an entry, whatever stands in it."""
+    """Return whether it is what every version calls an entry, whatever stands in it."""
     parsed = _parsed(entry) if len(entry) <= MAX_LEAF_BYTES else None
     body = parsed.get("body") if isinstance(parsed, dict) and "v" in parsed else None
     return isinstance(body, dict) and isinstance(body.get("type"), str)

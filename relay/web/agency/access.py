@@ -73,11 +73,11 @@ def who_of(standing: Standing) -> Who:
 
 
 def may(standing: Standing, rule: str) -> bool:
-    """Tell whether a signed-in person who stands like this is let in by a rule."""
+    """Return whether a signed-in person who stands like this is let in by a rule."""
     asked = RULES[rule]
     return who_of(standing) in asked.roles and has_counted(standing, asked)
 
 
 def has_counted(standing: Standing, rule: Rule) -> bool:
-    """Tell whether a person's certificate counts by now, where a rule wants that."""
+    """Return whether a person's certificate counts by now, where a rule wants that."""
     return standing.state == "valid" or not rule.is_counted

@@ -42,7 +42,7 @@ class Duties:
 
     @property
     def is_any(self) -> bool:
-        """Tell whether there is anything to say."""
+        """Return whether there is anything to say."""
         kinds = (self.deletions, self.outcomes, self.decided, self.stopped)
         return self.drafts > 0 or any(kind.named for kind in kinds)
 

@@ -45,7 +45,7 @@ class Officer:
         return who_of(self.standing)
 
     def may(self, rule: str) -> bool:
-        """Tell whether a rule of access.py lets them in."""
+        """Return whether a rule of access.py lets them in."""
         return may(self.standing, rule)
 
 
@@ -156,7 +156,7 @@ async def require_certified(_request: Request, officer: Officer) -> None:
 
 
 def is_before_first_day(agency: Agency) -> bool:
-    """Tell whether an agency's first agreement doesn't count yet: nothing is open to it (R20)."""
+    """Return whether an agency's first agreement doesn't count yet: nothing is open to it (R20)."""
     return agency.state == "waiting" and agency.agreement.version == 1
 
 

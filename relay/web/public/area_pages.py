@@ -179,7 +179,7 @@ def _wants_to_look(form: FormData) -> bool:
 
 
 def _is_cells(typed: str) -> bool:
-    """Tell whether a text came from the drawing, and not from the list of corners."""
+    """Return whether a text came from the drawing, and not from the list of corners."""
     return bool(typed) and all(len(word) == 15 and word.isalnum() for word in typed.split())
 
 
