@@ -1,4 +1,4 @@
-"""Two versions of an agreement side by side: what its text says otherwise, and which terms changed.
+"""The difference between two versions of an agreement: pieces of text, and changed terms.
 
 Pure, and the same for everybody who has the register and the texts.
 """
@@ -35,7 +35,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Term:
-    """What changed of a term beside the text: `name` is a word for pages."""
+    """A changed term outside the text: `name` is a word for pages."""
 
     name: Literal["name", "begins", "ends", "signing_key"]
     old: str | int
@@ -59,7 +59,7 @@ class Difference:
 
     @property
     def is_text_changed(self) -> bool:
-        """Return whether a single word is another."""
+        """Return whether any word of the text differs."""
         return self.old.text_sha256 != self.new.text_sha256
 
     @property
@@ -137,7 +137,7 @@ def _paragraphs(text: str) -> list[str]:
 
 
 def _shortened(texts: list[str], *, is_first: bool, is_last: bool) -> list[Piece]:
-    """Return what is the same, without what is far from any change."""
+    """Return the unchanged text, without the parts that are far from any change."""
     before = 0 if is_first else CONTEXT
     after = 0 if is_last else CONTEXT
     if len(texts) <= before + after + 1:
