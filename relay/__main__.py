@@ -1,4 +1,4 @@
-"""`doorward-relay`: set up, run and look after a relay.
+"""The command `doorward-relay`: sets up, runs and maintains a relay.
 
 Only the command line belongs here: reading arguments, calling the part that does it, printing
 what came of it. Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument or setting, or logs

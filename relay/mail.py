@@ -1,4 +1,4 @@
-"""Letters by e-mail, handed to the operator's own mail server (SMTP). aiosmtplib is used here only.
+"""E-mail through the operator's own mail server (SMTP). aiosmtplib is used here only.
 
 Nothing secret goes by mail but a code that proves an address, and invitations, which work once: a
 colleague's account may do nothing yet, and an administrator's of the relay may at once. Delivery
