@@ -41,7 +41,7 @@ class SavedLogs:
 
 
 async def newest_notes(name: str, shelf: LogShelf) -> list[bytes]:
-    """Return the checkpoint that a bucket shows, and its last stamp, which may be newer."""
+    """Return a bucket's published checkpoint, and its last cosigned one, which may be newer."""
     note = await shelf.get(f"{name}/{CHECKPOINT_PATH}", max_bytes=MAX_SMALL_BYTES)
     found = [] if note is None else [note]
     count = await stamps_there(name, shelf)
@@ -92,7 +92,10 @@ async def save_log(name: str, shelf: LogShelf, folder: Path) -> int:
 
 
 async def put_log(name: str, tree: Tree, database: Database, shelf: Shelf) -> None:
-    """Put back whatever the bucket lacks of a published log. LogContradicts, ObjectStoreError."""
+    """Upload those files of a published log that the bucket lacks.
+
+    LogContradicts, ObjectStoreError.
+    """
     async with database.read() as tx:
         head = await logs.get_head(tx, name)
         count = await logs.count_stamps(tx, name)

@@ -1,4 +1,4 @@
-"""Brings a relay back from a backup into an empty folder, or refuses and says what to do.
+"""Restores a relay from a backup into an empty folder, or refuses with what to do.
 
 relay.toml is written last: before every check has passed there is nothing that could be started. A
 relay that signed on from an old backup would show the world two histories of one log, and nobody
@@ -60,7 +60,7 @@ UNFINISHED = "relay.toml.not-checked"
 
 
 class PackageShelf(PackageBucket, Protocol):
-    """The bucket with packages, which is made if it isn't there."""
+    """The operations on the package bucket that a restore needs."""
 
     async def has(self, key: str) -> bool:
         """Return whether there is an object of this name."""
@@ -73,7 +73,7 @@ class PackageShelf(PackageBucket, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What a restored relay's settings lead to."""
+    """The database and buckets that a restored relay's settings name."""
 
     packages: PackageShelf
     log_bucket: Bucket | None
@@ -83,7 +83,7 @@ class Around:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Where to, and what is allowed."""
+    """A restore's parameters: the target, and what is allowed."""
 
     data_dir: Path
     database_url: str | None = None
@@ -93,7 +93,7 @@ class Wanted:
 
 @dataclass(slots=True)
 class Restored:
-    """What came of it."""
+    """A restore's result."""
 
     config: Config
     manifest: Manifest
@@ -160,7 +160,7 @@ async def _restore_around(
     database: Database,
     say: Say,
 ) -> None:
-    """Bring database, buckets and the world to one story."""
+    """Restore database and buckets, consistent with what the logs have published."""
     if restored.config.log is not None:
         await _restore_logs(source, restored, wanted, around, database, say)
     await _restore_packages(source, restored, around, database, say)
@@ -195,7 +195,7 @@ def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: Wanted)
 
 
 async def _load_database(source: Path, config: Config) -> Database:
-    """Load the copy, and bring it forward if an older Doorward made it."""
+    """Load the database's copy, and migrate it if an older Doorward made it."""
     if not config.database_url:
         await database_copies.load_sqlite(
             source / DATABASE / database_copies.SQLITE_COPY, config.database_path
@@ -261,7 +261,7 @@ async def _restore_logs(
 
 
 def _check_manifest(manifest: Manifest, known: KnownLog) -> None:
-    """The database has to be the one that the manifest speaks of."""
+    """Check that the database is the one that the manifest describes."""
     for state in manifest.logs:
         if state.origin == known.origin and (state.size, state.root) != (
             known.size,
@@ -272,7 +272,7 @@ def _check_manifest(manifest: Manifest, known: KnownLog) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Judgement:
-    """What everybody knows of a log, and what of it the backup lacks."""
+    """The trees of a log that were seen, and the entries that the backup lacks."""
 
     seen: Sequence[Seen]
     newer: Found | None
@@ -289,7 +289,7 @@ async def _judge(
     witnesses: Witnesses,
     without: Collection[str],
 ) -> _Judgement:
-    """Find out whether the log can go on, or raise WouldFork."""
+    """Determine whether the log can go on, or raise WouldFork."""
     policy = read_policy_file(log)
     path = log.register_key_path if known.name == "register" else log.custody_key_path
     signer = read_key_file(path, known.origin, policy)
@@ -318,7 +318,7 @@ async def _go_on(
     shelves: Sequence[LogShelf],
     now_ms: int,
 ) -> None:
-    """Bring the database to what the world has seen."""
+    """Bring the database to the published state of the logs."""
     policy, tree = read_policy_file(log), known.tree
     if judgement.newer is not None:
         tree = judgement.newer.tree
@@ -333,7 +333,7 @@ async def _go_on(
 async def _restore_packages(
     source: Path, restored: Restored, around: Around, database: Database, say: Say
 ) -> None:
-    """Put back the packages that aren't erased; `missing` are those that are nowhere."""
+    """Upload the packages that aren't erased; `missing` are those found nowhere."""
     await around.packages.ensure_bucket(restored.config.public_url)
     async with database.read() as tx:
         kept = [one for one in await recovery.kept_packages(tx) if one.state != "erasing"]

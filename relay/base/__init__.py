@@ -1,1 +1,1 @@
-"""Base services that know nothing of doorbells: clock, networks, request ids, metrics."""
+"""Basic services without domain knowledge: clock, networks, request ids, metrics."""

@@ -1,4 +1,4 @@
-"""A number for each HTTP request: in its answer, on its error page, in every line logged for it.
+"""Request ids: in each HTTP response, on error pages, and in every line logged for the request.
 
 Whoever reports an error quotes the number, and the operator finds the lines. It is random and says
 nothing; a trusted proxy may bring its own, so that one number goes through all logs. What is logged
@@ -39,21 +39,24 @@ answers_log = logging.getLogger("relay.answers")
 
 
 def current() -> str:
-    """Return the number of the request that is being answered; empty beside any."""
+    """Return the id of the current request; empty outside of one."""
     return _NUMBER.get()
 
 
 class RequestIds:
-    """Numbers every request, and tells `done` when its answer begins. The outermost of all."""
+    """ASGI middleware that gives each request an id, and calls `done` when its response begins.
+
+    The outermost of all.
+    """
 
     def __init__(self, app: ASGIApp, *, trusted: Sequence[str], done: Done) -> None:
-        """`trusted` are the networks of proxies whose numbers are taken over."""
+        """`trusted` are the networks of proxies whose request ids are used."""
         self._app = app
         self._trusted = tuple(trusted)
         self._done = done
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass everything on, with a number."""
+        """Call the app, with a request id."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -98,12 +101,12 @@ class RequestIds:
 
 
 def method_of(scope: Scope) -> str:
-    """Return the method, unless somebody made it up."""
+    """Return the method, or a fixed word for one that HTTP doesn't know."""
     return str(scope["method"]) if scope["method"] in METHODS else "other"
 
 
 def template_of(scope: Scope) -> str:
-    """Return the template of the route that was found, without anything that was filled in."""
+    """Return the path template of the matched route, without its parameters' values."""
     faces: list[Scope] = scope.get(FACE_SCOPES, [])
     found = faces[-1] if faces else {}
     path = getattr(found.get("route"), "path", None)
@@ -125,7 +128,7 @@ def configure_logging(log_format: LogFormat) -> None:
 
 
 class TextLines(logging.Formatter):
-    """Lines for people: time, level, words, and the request's number where there is one."""
+    """Log formatter for people: time, level, message, and the request's id where there is one."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -138,7 +141,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """Lines for programs: one JSON object each."""
+    """Log formatter for programs: one JSON object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

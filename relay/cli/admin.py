@@ -1,4 +1,4 @@
-"""`doorward-relay admin …`: what administrators sign for the register.
+"""The commands `doorward-relay admin …`: administrators' changes of the register.
 
     admin keygen --id ann --name "Ann Berg" --out KEYS      on the administrator's own machine
     admin charter --origin TOWN/register --admin ann.json --admin bob.json --out charter.json
@@ -123,7 +123,7 @@ def _propose(options: argparse.Namespace) -> int:
 
 
 def _place(options: argparse.Namespace) -> int:
-    """Return how many changes the register has that widen: the proposed one is to be the next."""
+    """Return the number of widening changes in the register: the proposed one is the next."""
     if options.follows is not None:
         return int(options.follows)
     if options.config is None:

@@ -1,4 +1,4 @@
-"""`doorward-relay backup` and `restore`: reading arguments, and saying what came of it."""
+"""The commands `doorward-relay backup` and `restore`: their arguments and output."""
 
 import argparse
 import asyncio

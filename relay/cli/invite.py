@@ -1,4 +1,4 @@
-"""`doorward-relay invite …`: one-time invitations of doorbells and of people.
+"""The commands `doorward-relay invite …`: one-time invitations of doorbells and people.
 
 An officer's or an administrator's may go by mail as well. It is printed in every case.
 """

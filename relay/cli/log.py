@@ -1,4 +1,4 @@
-"""`doorward-relay log` and `legal-process`: an operator's commands about the public logs.
+"""The commands `doorward-relay log` and `legal-process`, about the public logs.
 
 Only the command line belongs here. Keys are made once; the policy says whom the world believes, so
 it is written by hand, from the vkeys that the witnesses' own operators gave.

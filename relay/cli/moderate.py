@@ -1,4 +1,4 @@
-"""`doorward-relay moderate …`: what a moderator decides, at the relay's own command line.
+"""The commands `doorward-relay moderate …`: a moderator's decisions at the command line.
 
 The same code decides here as on the moderators' pages; whoever sits here is the moderator called
 operator. Also who has an administrator's account for those pages, and how one is ended.

@@ -1,4 +1,4 @@
-"""What `doorward-relay check` looks at on the machine itself: each look says one thing in words.
+"""The checks of `doorward-relay check` on the machine itself: each returns one sentence.
 
 A look that finds nothing to say returns nothing; whether that makes the whole check fail is in the
 finding. Servers that the relay speaks to are check.py's.
@@ -48,7 +48,7 @@ SHOWN_CELLS = 4
 
 
 def look_at_store_address(config: Config) -> Finding | None:
-    """Say whether browsers may fetch from the object store, where that can be told."""
+    """Check whether browsers may fetch from the object store, where that can be known."""
     endpoint = config.bucket.endpoint
     if not is_mixed(config.public_url, endpoint):
         return None
@@ -60,7 +60,7 @@ def look_at_store_address(config: Config) -> Finding | None:
 
 
 def look_at_disk(config: Config) -> Finding:
-    """Say how much room there is where the relay's data is."""
+    """Check the free disk space of the relay's data."""
     free = shutil.disk_usage(config.data_dir).free
     detail = f"{free // (1024 * 1024)} MiB free in {config.data_dir}"
     return Finding(
@@ -72,7 +72,7 @@ def look_at_disk(config: Config) -> Finding:
 
 
 async def look_into_database(config: Config) -> Finding | None:
-    """Say whether the SQLite file is whole; PostgreSQL minds its own."""
+    """Check the SQLite file's integrity; PostgreSQL does that itself."""
     if config.database_url or not config.database_path.exists():
         return None
     try:
@@ -83,7 +83,7 @@ async def look_into_database(config: Config) -> Finding | None:
 
 
 async def look_at_witnesses(config: Config, clock: Clock) -> list[Finding]:
-    """Say how long ago witnesses signed each log, and so whether this machine's clock is right."""
+    """Check the age of each log's last cosignatures, and so this machine's clock."""
     if config.log is None:
         return []
     try:
@@ -130,7 +130,7 @@ def _of_log(origin: str, head: logs.Head, age_s: float | None) -> Finding:
 
 
 async def look_at_certificates(config: Config, clock: Clock) -> list[Finding]:
-    """Say how long certificates hold: the fleet's CA, the broker's, and that of public_url."""
+    """Check when certificates expire: the fleet's CA, the broker's, and that of public_url."""
     now_ms = clock.wall_ms()
     findings = []
     for name in ("ca.pem", "broker.pem"):
@@ -179,7 +179,7 @@ def _until(name: str, end_ms: int, now_ms: int) -> Finding:
 
 
 async def look_at_mail(config: Config) -> Finding:
-    """Say whether letters to agencies can go out."""
+    """Check whether mail to agencies can be sent."""
     if config.mail is None:
         return _warning("mail", "none is set ([mail]): codes are handed over, nobody is reminded")
     try:
@@ -190,7 +190,7 @@ async def look_at_mail(config: Config) -> Finding:
 
 
 async def look_at_reminders(config: Config, clock: Clock) -> list[Finding]:
-    """Say which agencies have no address to which it is written before their agreements end."""
+    """Check which agencies have no address for reminders before their agreements end."""
     if config.log is None or config.mail is None:
         return []
 
@@ -224,7 +224,7 @@ def _unreached(agreement: Agreement) -> str:
 
 
 async def look_at_merging(config: Config, clock: Clock) -> list[Finding]:
-    """Say which agreements merge thin map cells otherwise than others, where some merge any."""
+    """Check which agreements group thin map cells in conflict with others."""
     if config.log is None:
         return []
 
@@ -256,7 +256,7 @@ def _merging(agreement: Agreement, differs: MergedOtherwise) -> str:
 
 
 def look_at_maps(config: Config) -> Finding | None:
-    """Say whether the map's files can be read, where some are named."""
+    """Check that the map's files can be read, where some are named."""
     try:
         Maps.load(config.map)
     except (RelayError, WireError, OSError) as error:
@@ -267,7 +267,7 @@ def look_at_maps(config: Config) -> Finding | None:
 
 
 def look_at_backups(config: Config, clock: Clock) -> Finding:
-    """Say how old the newest backup is, by what this relay knows of it."""
+    """Check the newest backup's age, by this relay's own note of it."""
     made_ms = last_backup_ms(config)
     if made_ms is None:
         return _warning("backup", "there is none: doorward-relay backup --help")

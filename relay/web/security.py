@@ -150,7 +150,7 @@ class BodyLimit:
 
 
 def _has_zero(scope: Scope) -> bool:
-    """Return whether an address has a zero byte: nothing is called so, and PostgreSQL takes none."""
+    """Return whether an address has a zero byte: no path has one, and PostgreSQL rejects it."""
     return "\0" in scope.get("path", "") or b"%00" in scope.get("query_string", b"")
 
 
