@@ -1,4 +1,4 @@
-"""Both logs, as the relay's other parts use them: add in a transaction, then wait, then act.
+"""The interface to both logs: add an entry in a transaction, wait for it, then act.
 
 async with database.begin() as tx:
     pending = await logs.add(tx, "custody", entry, key="download:" + download_id)
@@ -44,7 +44,7 @@ REFRESH_MS = 15 * 60 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """An entry that was added, to whichever place."""
+    """An added entry that may not have its index yet."""
 
     log: LogName
     number: int
@@ -60,12 +60,12 @@ class LoggedEntry:
 
 
 class LogEntries:
-    """Adds entries, and reads those that were added: all that a program without keys can do."""
+    """Adds entries and reads added ones: the part that needs no keys."""
 
     async def add(
         self, tx: Transaction, log: LogName, entry: bytes, *, key: str, not_before_ms: int = 0
     ) -> Pending:
-        """Keep an entry in the transaction that wants it; the same `key` is the same entry.
+        """Add an entry in the caller's transaction; the same `key` is the same entry.
 
         It gets no place before `not_before_ms`; others may overtake it, so not in the register.
         """
@@ -84,11 +84,11 @@ class LogEntries:
         return Pending(log=log, number=number)
 
     async def added(self, tx: Transaction, log: LogName, since: int) -> list[bytes]:
-        """Return the entries from index `since` on, whether they have their places yet or not."""
+        """Return the entries from index `since` on, sequenced or not."""
         return await logs.added(tx, log, since)
 
     def wake(self, log: LogName | None = None) -> None:
-        """Whoever sequences looks within a second."""
+        """Do nothing: the sequencer's process looks within a second."""
 
 
 class Logs(LogEntries):
@@ -102,7 +102,7 @@ class Logs(LogEntries):
         policy: Policy,
         saved_stamps: SavedFile | None = None,
     ) -> None:
-        """`saved_stamps` keeps what the register's stamps say, so that a start is short."""
+        """`saved_stamps` is the cache of the register's stamps, for a short start."""
         self._database = database
         self._writers = writers
         self._policy = policy
@@ -118,7 +118,7 @@ class Logs(LogEntries):
 
     @property
     def policy(self) -> Policy:
-        """Whom to believe about these logs."""
+        """The policy: the logs' keys, witnesses and quorum."""
         return self._policy
 
     def origin(self, log: LogName) -> str:
@@ -126,7 +126,7 @@ class Logs(LogEntries):
         return self._writers[log].origin
 
     async def compare(self) -> None:
-        """Raise LogContradicts if the world has seen more of a log than the database has."""
+        """Raise LogContradicts if a log's published tree isn't in the database."""
         for writer in self._writers.values():
             await writer.compare()
 
@@ -137,7 +137,7 @@ class Logs(LogEntries):
                 group.create_task(writer.run(), name=f"log {name}")
 
     def wake(self, log: LogName | None = None) -> None:
-        """Look at what was added; without it that takes up to a second."""
+        """Wake the sequencers; otherwise they look each second."""
         for name in LOGS if log is None else (log,):
             self._writers[name].wake()
 
@@ -160,7 +160,7 @@ class Logs(LogEntries):
             await writer.changed(min(left_s, LOOK_AGAIN_S))
 
     async def never_logged(self, log: LogName) -> NoReturn:
-        """Do as `logged` does for what no witness has seen: as long, and in the same words."""
+        """Raise as `logged` does for an unwitnessed entry: after as long, with the same text."""
         await asyncio.sleep(LOGGED_WITHIN_S)
         raise self._not_yet(log)
 
@@ -190,11 +190,11 @@ class Logs(LogEntries):
         )
 
     async def head(self, tx: Transaction, log: LogName) -> Head:
-        """Return how far a log has come: `size` has places, `published_size` the world has seen."""
+        """Return a log's head: `size` entries are sequenced, `published_size` are published."""
         return await logs.get_head(tx, log)
 
     async def stamps(self, tx: Transaction, log: LogName) -> Stamps:
-        """Return by when a quorum of witnesses had seen a tree of which size.
+        """Return the cosigned times: when a quorum of witnesses had seen a tree of each size.
 
         It grows with the log: what was read before isn't checked again. Don't change it.
         """
@@ -226,7 +226,7 @@ def refresh_ms_of(delays: Delays) -> int:
 
 
 def refreshing(database: Database) -> Callable[[], Awaitable[int]]:
-    """Return what tells a writer how often; it looks at the charter until there is one."""
+    """Return a function for a sequencer's refresh interval, by the charter once there is one."""
 
     async def refresh_ms() -> int:
         async with database.read() as tx:

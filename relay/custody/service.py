@@ -1,4 +1,4 @@
-"""Where the relay's other parts hand in what is for the logs, and what runs them.
+"""The custody service: accepts commitments for the logs, and runs both sequencers.
 
 ingest ─► take (in its transaction) ─► releases, slots, refusals ─► the custody log
 a larger tree is published ─► the doorbells that wait are told; all are told of the register's
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class CustodyDesk:
-    """Both logs and all that is told of them."""
+    """Both logs, with releases, slots, refusals and key changes."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class CustodyDesk:
         logs.on_published("custody", self._on_custody)
 
     async def take(self, tx: Transaction, event: Event) -> None:
-        """Take what a doorbell tells for the log, in the transaction that commits the event."""
+        """Add a doorbell's commitment to the log, in the transaction that commits the event."""
         match event.body:
             case ReleaseCommitted() as told:
                 await self._releases.take(tx, event.device, told)
@@ -91,12 +91,12 @@ class CustodyDesk:
                 pass
 
     def wake(self) -> None:
-        """Look at what was committed."""
+        """Wake the sequencers after the commit."""
         self.logs.wake("custody")
         self._wake.set()
 
     async def compare(self) -> None:
-        """Raise LogContradicts if the logs mustn't go on, as far as the bucket can tell now."""
+        """Raise LogContradicts if the bucket shows that the logs mustn't go on."""
         await self._shelf.prepare()
         self._is_prepared = True
         await self.logs.compare()
@@ -137,7 +137,7 @@ class CustodyDesk:
                     await self._wake.wait()
 
     async def _tell_all(self, size: int) -> None:
-        """Tell every doorbell that the register has grown; only the newest size is repeated."""
+        """Send every doorbell the register's new size; only the newest is repeated."""
         async with self._database.read() as tx:
             doorbells = await fleet.list_active(tx)
         expires_ms = self._clock.wall_ms() + GREW_LIFE_MS
@@ -163,7 +163,7 @@ def open_desk(
     clock: Clock,
     saved_stamps: SavedFile | None = None,
 ) -> CustodyDesk:
-    """Put the logs together as the settings say, or raise LogError."""
+    """Build the custody service from the settings, or raise LogError."""
     policy = read_policy_file(config)
     shelf = Shelf(bucket, clock, Retention(mode=config.retention, days=config.retention_days))
     witnesses = Witnesses(policy)

@@ -1,4 +1,4 @@
-"""Slots: in each one every doorbell commits to what it recorded, or to nothing, and all are alike.
+"""Slots of time: in each, every doorbell commits to its recordings, or to none, all alike.
 
 When a slot is over, a tree over the commitments is made, in the order of their values and padded
 with random ones to a power of two: its root is one entry of the custody log, and neither shows how
@@ -44,7 +44,7 @@ def grace_ms(slot_ms: int) -> int:
 
 
 class Slots:
-    """Closes slots, logs them, and tells their doorbells."""
+    """Closes slots, logs them, and sends proofs to their doorbells."""
 
     def __init__(self, *, logs: Logs, database: Database, commands: Commands, clock: Clock) -> None:
         self._logs = logs
@@ -80,7 +80,7 @@ class Slots:
             await asyncio.sleep(min(MAX_WAIT_S, max(0.02, wait_s)))
 
     async def close_due(self) -> None:
-        """Close every slot that is over and isn't closed."""
+        """Close every slot that is over and not closed yet."""
         async with self._database.read() as tx:
             slot_ms = await slot_ms_of(tx)
             last = await last_closed(tx)
@@ -129,7 +129,7 @@ class Slots:
                 await self._commands.tell(device, body, expires_ms)
 
     def _newest_over(self, slot_ms: int) -> int:
-        """Return the newest slot that is over and whose grace is too."""
+        """Return the newest slot whose end and grace have passed."""
         return (self._clock.wall_ms() - grace_ms(slot_ms)) // slot_ms - 1
 
 
