@@ -1,4 +1,4 @@
-"""The order of one doorbell's events: an event waits for those that were told before it.
+"""The order of one doorbell's events: an event waits for the missing ones before it.
 
 The broker gives again, after a while, what a relay took and didn't finish; without this, later
 events would be committed first. A gap is waited for by at most GAP_PATIENCE_S, since a number
