@@ -264,7 +264,7 @@ class Delivery:
         return Download(url=url, size_bytes=package.size_bytes)
 
     async def _write_down(self, tx: Transaction, officer: Account, package: Package) -> str | None:
-        """Return the id of the officer's download, running or new; None without a package."""
+        """Return the id of the officer's download, running or new; None during an erasure."""
         now_ms, is_taken_back = self._clock.wall_ms(), package.state == "erasing"
         last = await packages.find_newest_download(tx, package.package_id, officer.id)
         if last is not None:

@@ -61,7 +61,7 @@ class DeskRow:
         return msgspec.json.decode(self.draft.request, type=EvidenceRequest)
 
     def is_seen_by(self, account_id: str | None) -> bool:
-        """Return whether this is one of its officers, or None: an account that sees the whole desk."""
+        """Return whether the account is one of its officers; None sees the whole desk."""
         return account_id in (None, self.account_id, self.cosigner_id)
 
     def has_ended(self, now_ms: int) -> bool:
