@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which SQLite and PostgreSQL have alike and SQLAlchemy has twice."""
+"""INSERT … ON CONFLICT for SQLite and PostgreSQL, for which SQLAlchemy has two classes."""
 
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -7,7 +7,7 @@ from relay.store.database import Transaction
 
 
 def upsert(tx: Transaction, table: Table) -> "postgresql.Insert | sqlite.Insert":
-    """Return an insert that can be told what to do if the row is there."""
+    """Return an insert statement that supports ON CONFLICT."""
     if tx.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
