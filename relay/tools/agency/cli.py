@@ -1,4 +1,4 @@
-"""`doorward-agency`: what an agency does with its own keys, on its own machine.
+"""The command line of `doorward-agency`: operations with an agency's keys on its own machine.
 
     doorward-agency keygen --id lakeland --also-key recovery --also-key desk --out KEYS
     doorward-agency agreement --keys KEYS --name "Lakeland Police" --origin TOWN/register
@@ -225,7 +225,7 @@ def _page(options: argparse.Namespace) -> int:
 
 
 def _report(evidence: Evidence, key: AgencyKey | OpeningKey) -> int:
-    """Say what holds; opening succeeds unless something fails, also if something isn't checked."""
+    """Print the report; opening succeeds unless a check fails, also if some aren't made."""
     report = check_evidence(evidence, Given(agency=KnownAgency.of_key(key)))
     print("\n".join(lines_of(report)))
     is_fine = report.exit_code in (Exit.HOLDS, Exit.INCOMPLETE)

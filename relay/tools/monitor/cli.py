@@ -1,4 +1,4 @@
-"""`doorward-monitor`: reads a relay's public logs, checks them, and writes the transparency report.
+"""The command line of `doorward-monitor`: checks a relay's logs and writes its report.
 
     doorward-monitor --policy policy.txt --log https://relay.example/log --state seen/
 
@@ -25,7 +25,7 @@ HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE, MISSING = 0, 1, 2, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Look once; return the exit code."""
+    """Inspect both logs once; return the exit code."""
     options = _parser().parse_args(arguments)
     try:
         policy = parse_policy(options.policy.read_bytes())
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(seen: Seen) -> int:
-    """Say what doesn't hold; return the exit code."""
+    """Print the violations; return the exit code."""
     for violation in seen.violations:
         print(f"doorward-monitor: {violation}", file=sys.stderr)
     for origin in seen.stale:

@@ -1,4 +1,4 @@
-"""One look at both logs: read, replay, check, report."""
+"""One inspection of both logs: read, replay, check, report."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ RECENT_MS = 7 * 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What one look showed.
+    """The result of one inspection.
 
     The report is made of the entries alone, and so the same for everybody who has them. The same
     entries are cosigned anew all the time, and a text may be served to one and not to another:
@@ -92,7 +92,7 @@ def look(
 
 
 def _new_from(log: ReadLog, before: bytes | None, policy: Policy, *, by_ms: int) -> int:
-    """Return the first entry that is new: not seen before, or lately signed by witnesses."""
+    """Return the index of the first new entry: not seen before, or lately signed by witnesses."""
     if before is not None:
         return policy.check(before, origin=log.origin).checkpoint.size
     seen = [size for size, seen_ms in log.stamps.pairs() if seen_ms <= by_ms - RECENT_MS]

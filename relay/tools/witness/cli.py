@@ -1,4 +1,4 @@
-"""`doorward-witness`: make a witness's key, run the witness, show what it signed.
+"""The command line of `doorward-witness`: create a key, run the witness, list its signatures.
 
     doorward-witness keygen --name witness.example/w1 --key witness.key --data witness/
     doorward-witness serve --key witness.key --data witness/ --log VKEY... [--listen HOST:PORT]

@@ -1,4 +1,4 @@
-"""The witness's three pages: what it signs, what it signed last for a log, and what it is.
+"""The witness's HTTP server: cosigning, the last signature on a log, and a description.
 
 Only HTTP belongs here: limits, statuses, words. TLS is a proxy's business.
 """
@@ -63,7 +63,7 @@ def build_server(cosigning: Cosigning) -> Starlette:
 
 
 def describe(key: NoteKey, signed: Mapping[str, Signed | None]) -> str:
-    """Say in words what this is."""
+    """Return a description of this witness."""
     lines = [
         f"This is {key.name}, a witness of transparency logs (c2sp.org/tlog-witness).",
         "It signs that a log only ever grew, and when it saw it. It knows nothing of the entries.",
@@ -76,7 +76,7 @@ def describe(key: NoteKey, signed: Mapping[str, Signed | None]) -> str:
 
 
 def describe_log(origin: str, last: Signed | None) -> str:
-    """Say in one line what was signed last for a log."""
+    """Return one line on the last signed checkpoint of a log."""
     if last is None:
         return f"{origin}: nothing signed yet"
     when = dt.datetime.fromtimestamp(last.time_s, dt.UTC)
@@ -84,7 +84,7 @@ def describe_log(origin: str, last: Signed | None) -> str:
 
 
 async def _read_body(request: Request) -> bytes:
-    """Return the body; a long or slow one is refused before it is whole."""
+    """Return the body; a long or slow one is refused before it is complete."""
     body = bytearray()
     try:
         async with asyncio.timeout(READ_WITHIN_S):
