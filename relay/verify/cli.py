@@ -1,4 +1,6 @@
-"""`doorward-verify`: is this evidence what it says? Offline, for anyone who is handed it.
+"""The command line of `doorward-verify`: checks evidence, or trims it.
+
+Offline, for anyone who is handed it.
 
     doorward-verify PACKAGE --key agency-key.json
     doorward-verify FOLDER [--agreement agreement.json] [--policy policy.txt]
