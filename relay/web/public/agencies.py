@@ -1,4 +1,4 @@
-"""/agencies: who takes part, under what, and what they did with it."""
+"""The public pages at /agencies: participants, their agreements and their record."""
 
 import asyncio
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""/entries: what stands in both logs, as lists that every figure leads to, and one by one."""
+"""The public pages at /entries: lists of both logs' entries, and each entry."""
 
 import json
 from collections.abc import Collection
@@ -58,7 +58,7 @@ class EntryPages:
         ]
 
     async def list_page(self, request: Request) -> Response:
-        """GET /entries: what a figure counts, newest first."""
+        """GET /entries: the entries that a figure counts, newest first."""
         view = await self._services.record.view()
 
         async def make() -> Response:
@@ -126,7 +126,7 @@ class EntryPages:
         return await self._answer(request, view, make, known=ENTRIES_ASK)
 
     async def show(self, request: Request) -> Response:
-        """GET /entries/{log}/{index}: one entry, word by word, and where its proof is."""
+        """GET /entries/{log}/{index}: one entry in full, with a link to its proof."""
         log, index = _named(request)
         view = await self._services.record.view()
 
@@ -160,7 +160,7 @@ class EntryPages:
         return PlainTextResponse(proof, headers={"cache-control": "no-cache"})
 
     async def _shown(self, log: LogName, index: int) -> ShownEntry:
-        """Return an entry that has a row; who could page through the others would count them."""
+        """Return an entry that has a row; others aren't shown, since paging would count them."""
         entry = await self._services.record.entry(log, index)
         if entry is None or (log == "custody" and custody_row(index, entry.text.encode()) is None):
             raise HTTPException(404, "no such entry")

@@ -1,4 +1,4 @@
-"""Answers that are files: JSON, CSV and others, for programs and spreadsheets."""
+"""Responses that are files: JSON, CSV and others, for programs and spreadsheets."""
 
 from collections.abc import Mapping
 from urllib.parse import quote

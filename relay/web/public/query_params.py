@@ -42,7 +42,7 @@ _COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}
 
 
 class AskedWrongly(WireError):
-    """A part of the question can't be understood; `field` says which."""
+    """A query parameter is invalid; `field` says which."""
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ class AskedWrongly(WireError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What stands in the form of the list of requests."""
+    """The fields of the request list's form."""
 
     case: str
     place: str
@@ -63,7 +63,7 @@ class Asked:
     owed: str
 
     def as_query(self, **more: object) -> str:
-        """Return the same question as an address has it, without what is empty."""
+        """Return the fields as a query string, without empty ones."""
         fields: Mapping[str, object] = {
             "case": self.case,
             "place": self.place,
@@ -79,7 +79,7 @@ class Asked:
 
 
 def asked_in(params: QueryParams) -> Asked:
-    """Return what a reader filled in; `cell` is another word for `place`."""
+    """Return the filled-in fields; `cell` is another name of `place`."""
 
     return Asked(
         case=text_asked(params, "case"),
@@ -94,13 +94,13 @@ def asked_in(params: QueryParams) -> Asked:
 
 
 def page_in(params: QueryParams) -> int:
-    """Return which page is asked for, from 1 on, or 0 for what is no page's number."""
+    """Return the page number, from 1 on, or 0 for an invalid one."""
     text = params.get("page") or "1"
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_PAGE_DIGITS else 0
 
 
 def asked_page(params: QueryParams) -> str:
-    """Return what a reader takes for a page's number, to be shown."""
+    """Return the typed page number, to be displayed."""
     return params.get("page", "")[:MAX_SHOWN_CHARS]
 
 
@@ -111,7 +111,7 @@ def page_at(params: QueryParams, rows: Sequence[T], *, size: int, total: int) ->
 
 
 def start_of(params: QueryParams, *, size: int) -> int:
-    """Return how many rows come before the page that is asked for."""
+    """Return the number of rows before the page."""
     return max(0, page_in(params) - 1) * size
 
 
@@ -122,14 +122,14 @@ def check_page(paged: Paged[T]) -> None:
 
 
 def text_asked(params: QueryParams, name: str) -> str:
-    """Return what a reader typed into one field."""
+    """Return one field's typed text."""
     return params.get(name, "").strip()[:MAX_CHARS]
 
 
 def query_of(
     asked: Asked, places: Places, agencies: Set[str] = frozenset()
 ) -> tuple[RequestQuery, Place | None]:
-    """Return what is looked for, and the place that a name was taken for, or raise AskedWrongly.
+    """Return the search's query, and the place that a name was resolved to, or raise AskedWrongly.
 
     `agencies` are the ids that the agency's name stands for.
     """
@@ -152,7 +152,7 @@ def query_of(
 
 
 def entries_in(params: QueryParams, now_ms: int, agencies: Set[str] = frozenset()) -> EntryQuery:
-    """Return which log entries are asked for, or raise AskedWrongly."""
+    """Return the query of log entries, or raise AskedWrongly."""
     log = next((one for one in LOGS if one == params.get("log")), None)
     if params.get("log") and log is None:
         raise AskedWrongly("log", f"a log is one of {', '.join(LOGS)}")

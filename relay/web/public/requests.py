@@ -1,4 +1,4 @@
-"""/requests: every published request, to be searched, followed and taken away as a file."""
+"""The public pages at /requests: published requests as list, files and feed."""
 
 import asyncio
 from typing import Literal
@@ -57,7 +57,7 @@ class RequestPages:
         ]
 
     async def list_page(self, request: Request) -> Response:
-        """GET /requests: what agencies asked for, newest first."""
+        """GET /requests: the published requests, newest first."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
@@ -148,7 +148,7 @@ class RequestPages:
         return search(view.register, query, filed=view.book.outcomes, start=start, limit=limit)
 
     async def _query(self, view: RecordView, asked: Asked) -> RequestQuery:
-        """Return what a file is asked for, or refuse it."""
+        """Return a file's query, or refuse it."""
         agencies = list_agencies(view) if asked.agency else []
         try:
             return (await self._query_of(asked, picked_in_file(agencies, asked.agency)))[0]
@@ -171,7 +171,7 @@ class RequestPages:
         )
 
     async def feed(self, request: Request) -> Response:
-        """GET /requests.atom: the newest of them, of an area or an agency, to be subscribed to."""
+        """GET /requests.atom: the feed of the newest requests, of an area or an agency."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
@@ -205,7 +205,7 @@ class RequestPages:
         )
 
     async def show(self, request: Request) -> Response:
-        """GET /requests/{request_id}: one request, all that was signed, and what became of it."""
+        """GET /requests/{request_id}: one request with its signatures and its outcome."""
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
         published = find_published(view.register, request.path_params["request_id"])
         entry = None if published is None else view.book.requests.get(published.digest)
