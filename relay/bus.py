@@ -237,7 +237,7 @@ class Bus:
                     await self._system.request(f"$SYS.REQ.SERVER.{server}.KICK", order, timeout=2)
                     kicked += 1
         except (NatsError, TimeoutError) as error:
-            raise BusUnavailable(f"can't throw off {device}: {error}") from error
+            raise BusUnavailable(f"can't disconnect {device}: {error}") from error
         return kicked
 
     async def _ask_servers(self, name: str, question: bytes) -> list[dict]:  # type: ignore[type-arg]

@@ -74,7 +74,7 @@ class RequestIds:
                 status = message["status"]
                 self._answered(scope, status, time.perf_counter() - begun_s)
                 if status >= 500:
-                    log.warning("answered %d", status)
+                    log.warning("internal error: answered with status %d", status)
             await send(message)
 
         try:

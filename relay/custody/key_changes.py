@@ -32,7 +32,7 @@ class KeyChanges:
         try:
             self._allowances.take(device, CHANGES)
         except AskedTooOften:
-            log.warning("a doorbell changes its owners' keys without end: one isn't logged")
+            log.warning("rate limit: a doorbell's key change isn't logged")
             return
         entry = CustodyLeaf(body=KeyChangedLeaf(commitment=told.commitment)).encode()
         await self._logs.add(tx, "custody", entry, key=f"key-change:{told.commitment}")

@@ -53,7 +53,9 @@ def read_key_file(path: Path, origin: str, policy: Policy) -> NoteSigner:
     if signer.key.name != origin:
         raise LogError(f"{path} is the key of {signer.key.name}, not of {origin}")
     if signer.key not in [log.key for log in policy.logs]:
-        raise LogError(f"the policy doesn't name the key of {origin}: nobody would believe it")
+        raise LogError(
+            f"the policy lacks the key of {origin}, so nobody would accept its log"
+        )
     return signer
 
 

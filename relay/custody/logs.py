@@ -169,7 +169,7 @@ class Logs(LogEntries):
         async with self._database.read() as tx:
             entry = await logs.find_by_number(tx, pending.log, pending.number)
         if entry is None:
-            raise LookupError(f"nothing was added as {pending}")
+            raise LookupError(f"the log has no entry {pending}")
         if entry.leaf_index is None:
             return None
         proved = await self._writers[pending.log].proof(entry.leaf_index)

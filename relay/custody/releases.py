@@ -43,7 +43,7 @@ class Releases:
         try:
             self._allowances.take(device, RELEASES)
         except AskedTooOften:
-            log.warning("a doorbell commits to releases without end: one isn't logged")
+            log.warning("rate limit: a doorbell's release isn't logged")
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()
         end_ms = await batch_end_ms(tx, self._clock.wall_ms())

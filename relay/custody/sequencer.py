@@ -101,7 +101,7 @@ class LogWriter:
                     is_more = await self.step()
                     retry_s = FIRST_RETRY_S
                 except (ObjectStoreError, LogUnavailable) as error:
-                    log.warning("log %s waits: %s", self.origin, error)
+                    log.warning("sequencer of log %s waits: %s", self.origin, error)
                     await asyncio.sleep(retry_s)
                     retry_s = min(2 * retry_s, LAST_RETRY_S)
                     continue

@@ -150,7 +150,7 @@ class CustodyDesk:
             try:
                 await self._refusals.log_due()
             except KeyTaken as error:  # no reason to end both logs
-                log.error("what doorbells refused isn't summed up: %s", error)
+                log.error("doorbells' refusals aren't summed up: %s", error)
             await asyncio.sleep(REFUSALS_EACH_S)
 
 

@@ -89,7 +89,7 @@ class Slots:
         over = self._newest_over(slot_ms)
         first = over if last is None else max(last + 1, over - MAX_CATCH_UP + 1)
         if last is not None and first > last + 1:
-            log.warning("slots: %d slots weren't logged, the relay was away", first - last - 1)
+            log.warning("slots: %d slots weren't logged (the relay was down)", first - last - 1)
         for slot in range(first, over + 1):
             async with self._database.begin() as tx:
                 await close(tx, self._logs, slot)

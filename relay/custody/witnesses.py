@@ -168,7 +168,7 @@ class Witnesses:
                 async for chunk in answer.aiter_raw():
                     body += chunk
                     if len(body) > MAX_ANSWER_BYTES:
-                        raise WitnessUnusable(f"{witness.name} answers too much")
+                        raise WitnessUnusable(f"the answer of {witness.name} is too long")
                 return answer.status_code, bytes(body)
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             what = str(error) or type(error).__name__

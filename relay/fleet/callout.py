@@ -68,7 +68,7 @@ class Callout:
         try:
             request = parse_request(question)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            log.warning("auth callout: a question that isn't one: %s", error)
+            log.warning("auth callout: malformed request: %s", error)
             return None
         try:
             device, expires_s = self.judge(request)

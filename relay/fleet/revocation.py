@@ -82,7 +82,7 @@ class Revocations:
             return
         self._connected.discard(device)
         if kicked:
-            log.info("revoked doorbell %s, connections thrown off: %d", device, kicked)
+            log.info("revoked doorbell %s, connections closed: %d", device, kicked)
 
 
 async def revoke(device: str, *, bus: Bus, database: Database, clock: Clock) -> None:

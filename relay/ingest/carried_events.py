@@ -47,7 +47,7 @@ class NoCustody:
     async def take(self, tx: Transaction, event: Event) -> None:  # noqa: ARG002
         """Drop the commitment."""
         if isinstance(event.body, ReleaseCommitted):
-            log.warning("a doorbell wants to release, and this relay has no [log]: nothing leaves")
+            log.warning("a doorbell's release is dropped: this relay has no [log]")
 
     def wake(self) -> None:
         """Do nothing."""
@@ -85,7 +85,11 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
         case Thumbnail() as told:
             if await thumbnails.add(tx, event.device, told, received_ms=received_ms):
                 return Carried(thumbnail_of=told.for_event_id)
-            log.warning("thumbnail %s of %s: of no event, or not the first", event.id, event.device)
+            log.warning(
+                "thumbnail %s of %s dropped: no such event, or not its first",
+                event.id,
+                event.device,
+            )
         case PushWanted() as wanted:
             queued = await push.queue(
                 tx,

@@ -257,7 +257,7 @@ class EventIngest:
             except RelayError as error:
                 log.warning("event %s of %s: %s", row.event.id, row.device, error)
             except Exception:  # supervisor: one bad event mustn't stop the others
-                log.exception("event %s of %s broke a hook", row.event.id, row.device)
+                log.exception("event %s of %s: its follow-up failed", row.event.id, row.device)
         return True
 
 

@@ -83,7 +83,7 @@ class Pusher:
             async with self._database.begin() as tx:
                 await push.finish(tx, row)
         except Exception:  # supervisor: one message mustn't stop the others
-            log.exception("push %s broke", row.event_id)
+            log.exception("push %s failed", row.event_id)
         finally:
             self._under_way.discard(row.key)
 

@@ -242,7 +242,7 @@ class Provider:
                 async for piece in answer.aiter_raw():  # nothing is unpacked
                     body += piece
                     if len(body) > MAX_ANSWER_BYTES:
-                        raise SignInRefused("oidc", "your agency's sign-in says too much")
+                        raise SignInRefused("oidc", "your agency's sign-in sent too long an answer")
         except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             words = "your agency's sign-in can't be reached now; try again, or use your passkey"
             raise SignInRefused("oidc", words) from error

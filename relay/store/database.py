@@ -151,7 +151,7 @@ def _ensure_schema(connection: Connection, is_migrating: bool) -> None:
     elif is_migrating:
         found = migrate(connection)
         if found < SCHEMA_VERSION:
-            log.warning("database brought from version %d to %d", found, SCHEMA_VERSION)
+            log.warning("database migrated from version %d to %d", found, SCHEMA_VERSION)
     else:
         check_version(connection)
     check_tables(connection)

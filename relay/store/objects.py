@@ -294,7 +294,7 @@ class ObjectStore:
     async def check_conditions(self) -> bool:
         """Raise ObjectStoreError unless the store leaves an object that is there (If-None-Match).
 
-        Tell whether it also compares what it replaces (If-Match). One object is left behind.
+        Return whether it also compares what it replaces (If-Match). One object is left behind.
         """
         is_kept = await self._call("write to", lambda: self._refuses(IfNoneMatch="*"))
         if not is_kept:

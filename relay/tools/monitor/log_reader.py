@@ -77,9 +77,7 @@ class LogReader:
         stamps = self._read_stamps(tree)
         as_of_ms = stamps.seen_ms(newest.checkpoint.size - 1)
         if as_of_ms is None:
-            raise LogDishonest(
-                f"{self._origin}: no stamp says since when its newest entries are public"
-            )
+            raise LogDishonest(f"{self._origin}: no stamp covers its newest entries")
         return ReadLog(
             name=self._name,
             origin=self._origin,

@@ -140,7 +140,7 @@ def read_signed(path: Path, key: NoteKey, origin: str, logs: Sequence[NoteKey]) 
         if last.checkpoint.origin != origin or OWN not in last.times_ms:
             raise NoteRefused("it isn't what this witness signed for this log")
     except WireError as error:
-        raise WitnessError(f"{file} isn't as it was written: {error}") from error
+        raise WitnessError(f"{file} was altered or damaged: {error}") from error
     return Signed(checkpoint=last.checkpoint, note=note, time_s=last.times_ms[OWN] // 1000)
 
 

@@ -1,6 +1,4 @@
-"""What a reader asks for in a page's address, parsed: strictly where a program asks, kindly where
-a person does.
-"""
+"""Parsers of query parameters: strict in programs' requests, lenient in people's."""
 
 import re
 from collections.abc import Mapping, Sequence, Set
