@@ -53,9 +53,7 @@ def read_key_file(path: Path, origin: str, policy: Policy) -> NoteSigner:
     if signer.key.name != origin:
         raise LogError(f"{path} is the key of {signer.key.name}, not of {origin}")
     if signer.key not in [log.key for log in policy.logs]:
-        raise LogError(
-            f"the policy lacks the key of {origin}, so nobody would accept its log"
-        )
+        raise LogError(f"the policy lacks the key of {origin}, so nobody would accept its log")
     return signer
 
 
