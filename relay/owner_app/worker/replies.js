@@ -1,5 +1,5 @@
 /**
- * Answers a ring with the owner's default quick reply, from the notification itself.
+ * The answer to a ring with the owner's default quick reply, from the notification itself.
  * @module
  */
 import { ApiError } from "../api.js";

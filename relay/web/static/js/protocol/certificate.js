@@ -1,5 +1,5 @@
 /**
- * The identity key out of a doorbell's X.509 certificate (RFC 5280, section 4.1).
+ * Parser of the identity key in a doorbell's X.509 certificate (RFC 5280, section 4.1).
  *
  * Only the SubjectPublicKeyInfo is read. The certificate itself proves nothing here: a device id
  * is the digest of its key, and that is what callers compare.
