@@ -88,7 +88,7 @@ class BusUnavailable(RelayError):
 
 
 class EnrolmentRefused(RelayError):
-    """An enrolment doesn't hold; `reason` is one word, the text says what to do."""
+    """An enrolment is refused; `reason` is one word, the text says what to do."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)

@@ -38,7 +38,7 @@ OfficerState = Literal["none", "waiting", "valid", "ended", "revoked"]
 
 
 class CertificateRefused(RelayError):
-    """A certificate or a revocation doesn't hold; the text says why."""
+    """A certificate or a revocation is invalid; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

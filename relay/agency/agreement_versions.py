@@ -44,7 +44,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """All that differs between two versions."""
+    """The difference between two versions."""
 
     old: Agreement
     new: Agreement
@@ -64,12 +64,12 @@ class Difference:
 
     @property
     def has_new_keys(self) -> bool:
-        """Return whether somebody may sign or open who couldn't before."""
+        """Return whether the newer version has new keys for signing or opening."""
         return bool(self.keys_added) or self.old.signing_key != self.new.signing_key
 
 
 def compare(old: Agreement, old_text: str, new: Agreement, new_text: str) -> Difference:
-    """Return what differs from an older version to a newer one."""
+    """Return the difference from an older version to a newer one."""
     old_keys = [fingerprint_of(key) for key in old.sealing_keys]
     new_keys = [fingerprint_of(key) for key in new.sealing_keys]
     return Difference(

@@ -116,7 +116,7 @@ def generate_admin(admin_id: str, name: str) -> AdminKey:
 
 
 def propose(origin: str, body: ChangeBody, *, follows: int = 0, text: str = "") -> ProposedChange:
-    """Return a change that nobody has signed yet; it can be made in the log of `origin` only.
+    """Return a new, unsigned change; it is valid in the log of `origin` only.
 
     `follows` is how many changes that widen the register has now: what widens can be made as the
     next one only. For a charter that is 0, and for what narrows it says nothing.

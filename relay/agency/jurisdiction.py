@@ -90,7 +90,7 @@ def check_cells(cells: Sequence[str], merged: Sequence[Sequence[str]]) -> None:
 
 
 def describe_area(cells: Sequence[str]) -> str:
-    """Return where an area lies and how large it is, for a person to see that it is the right one.
+    """Return a text with an area's location and size, for a person to check it.
 
     Swapped coordinates that are both possible can be seen by a person only.
     """

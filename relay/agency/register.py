@@ -141,7 +141,7 @@ class RelayRegister(RegisterDesk):
         self._clock = clock
 
     async def view(self) -> RegisterView:
-        """Return how the register stands now."""
+        """Return the register's view of now."""
         async with self._database.read() as tx:
             register = await self.replayed(tx)
             stamps = await self._stamped.stamps(tx, LOG)

@@ -135,7 +135,7 @@ class Reminders:
 
 
 def days_left(view: RegisterView, agency: str) -> int | None:
-    """Return in how many days an agency's newest agreement ends, if that is soon; else None."""
+    """Return the days until an agency's newest agreement ends, if that is soon; else None."""
     known = view.facts.agreements.get(agency, ())
     if not known or known[-1].is_suspended:
         return None

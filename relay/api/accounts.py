@@ -58,7 +58,7 @@ class SignedInOut(BaseModel):
 
 
 class ConfigOut(BaseModel):
-    """What the app needs before anybody is signed in."""
+    """The relay's configuration for the app before sign-in."""
 
     demo_passkeys: bool
     owner_origin: str

@@ -13,7 +13,7 @@ from relay.store.sessions import Session
 
 
 def services_of(request: Request) -> ApiServices:
-    """Return what the app was built from."""
+    """Return the app's dependencies."""
     services: ApiServices = request.app.state.services
     return services
 

@@ -232,7 +232,7 @@ class Relay:
 
 
 async def _compare(custody: CustodyDesk | None) -> None:
-    """Raise LogContradicts before anybody is let in; a bucket that is away is waited for later."""
+    """Raise LogContradicts before the relay serves; an unreachable bucket is waited for later."""
     if custody is None:
         return
     try:

@@ -57,7 +57,7 @@ async def newest_notes(name: str, shelf: LogShelf) -> list[bytes]:
 
 
 async def stamps_there(name: str, shelf: LogShelf) -> int:
-    """Return how many stamps a bucket has."""
+    """Return the number of stamps in a bucket."""
     data = await shelf.get(f"{name}/{STAMPS_COUNT_PATH}", max_bytes=32)
     if data is None:
         return 0

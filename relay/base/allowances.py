@@ -15,7 +15,7 @@ MAX_REMEMBERED = 10_000
 
 
 class AskedTooOften(RelayError):
-    """An account asked too often; `retry_after_s` says when it may again."""
+    """A rate limit is exceeded; the request may be repeated after `retry_after_s`."""
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(f"too many at a time; try again in {retry_after_s} s")

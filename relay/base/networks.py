@@ -18,7 +18,7 @@ def parse_network(text: str) -> str:
 
 
 def is_inside(address: str, networks: Iterable[str]) -> bool:
-    """Return whether an address lies in one of the networks; what is no address lies in none."""
+    """Return whether an address lies in one of the networks; False for a malformed address."""
     parsed = parse_address(address)
     return parsed is not None and any(parsed in ip_network(network) for network in networks)
 

@@ -42,7 +42,7 @@ LegalYield = Literal["nothing", "account_metadata", "sealed_blobs"]
 
 
 class AnswerRefused(LogError):
-    """An agency's answer to a deletion request doesn't hold; the text says why."""
+    """An agency's answer to a deletion request is invalid; the text says why."""
 
 
 class Happenings:
@@ -172,7 +172,7 @@ class Record(Happenings):
         await self._waiting.logged(pending)
 
     async def never_logged(self) -> NoReturn:
-        """Raise what `logged` raises while the witnesses are away, and after as long."""
+        """Raise LogUnavailable, after as long as `logged` waits while the witnesses are away."""
         await self._waiting.never_logged("custody")
 
     async def is_logged(self, pending: Pending) -> bool:

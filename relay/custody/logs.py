@@ -221,7 +221,7 @@ async def charter_delays(tx: Transaction) -> Delays | None:
 
 
 def refresh_ms_of(delays: Delays) -> int:
-    """Return how often an unchanged tree is cosigned: well within what counts as fresh."""
+    """Return the interval for cosigning an unchanged tree: well within the freshness limit."""
     return min(REFRESH_MS, max(200, delays.freshness_ms // 4))
 
 

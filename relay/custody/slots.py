@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 def grace_ms(slot_ms: int) -> int:
-    """Return how long after its end a slot is still open."""
+    """Return the grace: how long after its end a slot is still open, in milliseconds."""
     return min(MAX_GRACE_MS, slot_ms // 2)
 
 
@@ -134,7 +134,7 @@ class Slots:
 
 
 async def slot_ms_of(tx: Transaction) -> int | None:
-    """Return how long a slot is; there are none before the register's charter says so."""
+    """Return a slot's length in milliseconds; None before the register's charter sets it."""
     delays = await charter_delays(tx)
     return None if delays is None else delays.slot_ms
 

@@ -173,7 +173,7 @@ class Shelf:
 
 
 def stamps_path(bundle: Bundle) -> str:
-    """Return where a bundle of stamps is served: as entries are, under another name."""
+    """Return the path of a bundle of stamps: like that of entries, under another name."""
     return "stamps/" + bundle.path.removeprefix("tile/entries/")
 
 

@@ -38,7 +38,7 @@ class Deletions:
             return await custody.list_deletions(tx, agency, asked_until_ms=self._clock.wall_ms())
 
     async def count_overdue(self) -> dict[str, int]:
-        """Return how many deletions each agency has left unanswered for 14 days: for everybody."""
+        """Return each agency's public number of deletion requests unanswered for 14 days."""
         async with self._database.read() as tx:
             return await custody.count_overdue_deletions(tx, now_ms=self._clock.wall_ms())
 

@@ -33,7 +33,7 @@ def retention_of(
     is_downloaded: bool,
     is_deleted: bool = False,
 ) -> Retention:
-    """Return how long a recording may still be kept."""
+    """Return the end and state of a recording's retention."""
     until_ms = arrived_ms + retention_days * DAY_MS
     if is_deleted:
         return Retention(until_ms=until_ms, state="deleted")

@@ -119,7 +119,7 @@ class Commands:
             self._pending.pop(command.id, None)
 
     async def tell(self, device: str, body: CommandBody, expires_ms: int) -> None:
-        """Send a command without keeping it; it takes the place of an older one of its kind.
+        """Send a command without storing it; it replaces an older one of its kind.
 
         It is repeated until it is answered or over, as long as this relay runs: for what is of use
         now or not at all. Raises UnknownDoorbell or CommandTooLarge.

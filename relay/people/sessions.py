@@ -89,7 +89,7 @@ class Sessions:
         return session
 
     async def list_of(self, account_id: str) -> list[Session]:
-        """Return an account's sessions that stand, the last seen first."""
+        """Return an account's valid sessions, the last seen first."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             found = await sessions.list_of(tx, account_id, now_ms)

@@ -74,7 +74,7 @@ class Book:
                 self.outcomes.setdefault(subject, row)
 
     def count(self, kind: Kind, *, agency: str | None = None, detail: str | None = None) -> int:
-        """Return how many entries of a kind there are, of one agency or of all."""
+        """Return the number of entries of a kind, of one agency or of all."""
         return sum(
             count
             for (of_kind, of_agency, of_detail), count in self.counts.items()

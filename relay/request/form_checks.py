@@ -239,7 +239,7 @@ def _area(request: EvidenceRequest, view: RegisterView) -> Iterator[Problem]:
 def _counts(
     request: EvidenceRequest, view: RegisterView, pending: Sequence[EvidenceRequest]
 ) -> Iterator[Problem]:
-    """Yield which counts are full: the register stops at the first one, in this order."""
+    """Yield the exceeded counts: the register stops at the first one, in this order."""
     without_case = msgspec.structs.replace(request, case_number="-" * 24)
     without_officer = msgspec.structs.replace(without_case, officer_id=new_id())
     for asked in (request, without_case, without_officer):

@@ -51,7 +51,7 @@ def list_published(
 
 
 def count_open(view: RegisterView, agency: str) -> int:
-    """Return how many requests of an agency owners may answer now."""
+    """Return the number of an agency's requests that owners may answer now."""
     states, records = States(view), view.register.requests.values()
     return sum(one.request.agency == agency and states.of(one) == "open" for one in records)
 

@@ -26,7 +26,7 @@ async def find_account_id(tx: Transaction, issuer: str, subject: str) -> str | N
 
 
 async def linked_ms(tx: Transaction, issuer: str, account_id: str) -> int | None:
-    """Return since when an account has a subject at this issuer; None if it has none."""
+    """Return when an account was linked at this issuer; None if it wasn't."""
     query = select(oidc_identities.c.linked_ms).where(
         oidc_identities.c.issuer == issuer, oidc_identities.c.account_id == account_id
     )

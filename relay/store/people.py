@@ -42,7 +42,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """A one-time invitation that still stands; `email` is whom it was made for."""
+    """A valid one-time invitation; `email` is its recipient's."""
 
     role: str
     agency: str | None

@@ -67,7 +67,7 @@ def _guarded(endpoint: Endpoint, *, is_post: bool) -> Endpoint:
 
 
 def services_of(request: Request) -> AdminServices:
-    """Return what the face was built from."""
+    """Return the face's dependencies."""
     services: AdminServices = request.app.state.services
     return services
 

@@ -92,7 +92,7 @@ async def _admit(request: Request, rule: Rule, *, is_post: bool) -> None:
 
 
 def services_of(request: Request) -> AgencyServices:
-    """Return what the face was built from."""
+    """Return the face's dependencies."""
     services: AgencyServices = request.app.state.services
     return services
 

@@ -18,7 +18,7 @@ from relay.web.public.transparency import TransparencyPages
 
 
 class PublicFace:
-    """The pages that anybody may read."""
+    """The public pages' routes and handlers."""
 
     def __init__(self, services: PublicServices) -> None:
         self._services = services
