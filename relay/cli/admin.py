@@ -59,25 +59,25 @@ _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 def add_admin_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `admin` to the relay's command line."""
-    text = "change who may ask, by the signatures of two people"
+    text = "change the register of agencies, by the signatures of two administrators"
     parser = commands.add_parser("admin", help=text, description=text)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_keygen(actions)
     _add_charter(actions)
     _add_propose(actions)
-    text = "say in words what a change would do"
+    text = "show a change's effects as text"
     show = actions.add_parser("show", help=text, description=text)
     show.add_argument("change", type=Path, metavar="change.json")
     show.add_argument(
-        "--config", type=Path, metavar="relay.toml", help="say too if it can still be made"
+        "--config", type=Path, metavar="relay.toml", help="also show whether it can still be made"
     )
     show.set_defaults(run=_show)
-    text = "sign a change with your own key, after reading what it would do"
+    text = "sign a change with your own key, after reading its effects"
     sign = actions.add_parser("sign", help=text, description=text)
     sign.add_argument("change", type=Path, metavar="change.json")
     sign.add_argument("--key", type=Path, required=True, metavar="ID.key.json")
     sign.set_defaults(run=_sign)
-    text = "add a change to the register; refused with words if it would have no effect"
+    text = "add a change to the register; refused with a reason if it would have no effect"
     submit = actions.add_parser("submit", help=text, description=text)
     submit.add_argument("change", type=Path, metavar="change.json", help="or a revocation")
     submit.add_argument("--config", type=Path, required=True, metavar="relay.toml")

@@ -94,10 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--policy", type=Path, required=True, metavar="FILE",
-        help="whom to believe: the file that doorbells have, not from the relay itself",
+        help="the trusted policy: the file that doorbells have, not from the relay itself",
     )  # fmt: skip
     parser.add_argument("--log", required=True, metavar="URL", help="such as https://relay/log")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="remember what was seen, here")
+    parser.add_argument(
+        "--state", type=Path, metavar="DIR", help="folder for the checkpoints that were seen"
+    )
     parser.add_argument("--json", action="store_true", help="the report as JSON, not Markdown")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write it here (not printed)")
     return parser
