@@ -15,7 +15,7 @@ from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
 from firmware.protocol.register.replay import Register
 from relay.agency.register_replay import Replaying
 from relay.base.clock import Clock
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.errors import RelayError
 from relay.store.cache_file import SavedFile
 from relay.store.database import Database, Transaction

@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 
 from firmware.protocol.encoding import WireError
 from relay.base.allowances import AskedTooOften
-from relay.base.request_ids import current
+from relay.base.log_lines import current
 from relay.errors import (
     BusUnavailable,
     CommandUnanswered,

@@ -18,7 +18,8 @@ from relay.base.clock import Clock, SystemClock, WoundClock
 from relay.base.metrics import Metrics
 from relay.config import Config, host_of
 from relay.config_log import LogConfig
-from relay.custody.logs import LOGS, LogName, Logs
+from relay.custody.log_entries import LOGS, LogName
+from relay.custody.logs import Logs
 from relay.custody.service import CustodyDesk
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions

@@ -46,7 +46,7 @@ from relay.base.clock import Clock
 from relay.config import Config
 from relay.config_log import LogConfig
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.custody.tile_store import Bucket, Retention, Shelf
 from relay.custody.witnesses import Witnesses
 from relay.errors import SchemaTooNew

@@ -1,1 +1,1 @@
-"""Base services that know nothing of doorbells: clock, networks, request ids, metrics."""
+"""The relay's lowest parts: they import no other part of it."""

@@ -1,4 +1,7 @@
-"""`doorward-relay check`: says in words which of a relay's parts are well."""
+"""`doorward-relay check`: says in words which of a relay's parts are well.
+
+A client that only some relays use (sign-in, STUN and TURN, mail) is imported where it is tried.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,9 +23,7 @@ from relay.errors import ConfigError, ObjectStoreError, RelayError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.live.ice import IceServers, Reach
-from relay.live.probe import IceServerUnusable, try_stun, try_turn
 from relay.notify.push_key import PushKey
-from relay.people.oidc_provider import Provider
 from relay.store.database import Database, shown
 from relay.store.objects import ObjectStore
 
@@ -68,6 +69,8 @@ async def _look_around(config: Config) -> list[Finding]:
 
 
 async def _check_oidc(oidc: OidcConfig, config: Config) -> str:
+    from relay.people.oidc_provider import Provider
+
     provider = Provider(
         oidc, SystemClock(), redirect_uri="", is_loopback_allowed=bool(config.example_town)
     )
@@ -179,6 +182,8 @@ _REACH_WARNINGS: dict[Reach, str] = {
 
 
 async def _try_stun(url: IceUrl) -> Finding:
+    from relay.live.probe import IceServerUnusable, try_stun
+
     try:
         seen = await try_stun(url)
     except IceServerUnusable as error:
@@ -189,6 +194,8 @@ async def _try_stun(url: IceUrl) -> Finding:
 
 
 async def _try_turn(url: IceUrl, credentials: IceServer) -> Finding:
+    from relay.live.probe import IceServerUnusable, try_turn
+
     what = "live view, TURN"
     try:
         address = await try_turn(url, credentials)

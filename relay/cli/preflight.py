@@ -26,9 +26,8 @@ from relay.cli.register import with_register
 from relay.config import Config
 from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.errors import ConfigError, RelayError, StoreError
-from relay.mail import MailUnavailable, SmtpMailer
 from relay.map.map_data import Maps
 from relay.store import logs, onboardings
 from relay.store.database import Database
@@ -182,6 +181,8 @@ async def look_at_mail(config: Config) -> Finding:
     """Say whether letters to agencies can go out."""
     if config.mail is None:
         return _warning("mail", "none is set ([mail]): codes are handed over, nobody is reminded")
+    from relay.mail import MailUnavailable, SmtpMailer
+
     try:
         await SmtpMailer(config.mail).check()
     except (MailUnavailable, ConfigError) as error:

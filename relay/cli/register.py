@@ -6,7 +6,7 @@ from typing import TypeVar
 from relay.agency.register import RegisterDesk
 from relay.base.clock import Clock, clock_of
 from relay.config import Config
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.errors import ConfigError
 from relay.store.cache_file import SavedFile
 from relay.store.database import Database

@@ -7,7 +7,7 @@ when than the agency's pages do (R9).
 """
 
 from datetime import UTC, datetime
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from firmware.protocol.custody import (
     CustodyBody,
@@ -28,17 +28,18 @@ from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.register.entries import Delays
 from relay.custody.errors import LogError, LogUnavailable
-from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
+from relay.custody.legal_process import LegalKind, LegalYield
+from relay.custody.log_entries import LogEntries, Pending, charter_delays
 from relay.store import custody
 from relay.store import logs as rows
 from relay.store.database import Transaction
 
+if TYPE_CHECKING:  # a command that adds an entry needs none of what publishes it
+    from relay.custody.logs import Logs
+
 ANSWER_WITHIN_MS = 14 * 24 * 3600 * 1000
 """R14."""
 NO_LOG = "this relay keeps no log (doorward-relay log init), so it can't do so"
-
-LegalKind = Literal["subpoena", "court_order", "search_warrant", "other"]
-LegalYield = Literal["nothing", "account_metadata", "sealed_blobs"]
 
 
 class AnswerRefused(LogError):
@@ -163,7 +164,7 @@ class Happenings:
 class Record(Happenings):
     """The same, for who acts after it: `logged` waits until everybody can see it."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: "Logs") -> None:
         super().__init__(logs)
         self._waiting = logs
 

@@ -9,7 +9,7 @@ from firmware.protocol.custody import CustodyLeaf, KeyChangedLeaf
 from firmware.protocol.events import KeyChangeCommitted
 from relay.base.allowances import Allowances, AskedTooOften, Rate
 from relay.base.clock import Clock
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.store.database import Transaction
 
 CHANGES = Rate(at_once=5, each_s=3600)

@@ -11,7 +11,7 @@ from firmware.protocol.custody import CustodyLeaf, RefusalsLeaf
 from firmware.protocol.events import RefusalsCounted
 from relay.base.clock import Clock
 from relay.custody.entries import quarter_end_ms
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.store import custody
 from relay.store import logs as rows
 from relay.store.database import Database, Transaction

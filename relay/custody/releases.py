@@ -13,7 +13,8 @@ from firmware.protocol.events import ReleaseCommitted
 from relay.base.allowances import Allowances, AskedTooOften, Rate
 from relay.base.clock import Clock
 from relay.custody.entries import batch_end_ms
-from relay.custody.logs import Logs, Pending
+from relay.custody.log_entries import Pending
+from relay.custody.logs import Logs
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import logs as rows

@@ -25,7 +25,8 @@ from relay.custody.errors import KeyTaken, contradiction_in
 from relay.custody.file_server import LogFiles
 from relay.custody.key_changes import KeyChanges
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.custody.logs import LogName, Logs, refreshing
+from relay.custody.log_entries import LogName
+from relay.custody.logs import Logs, refreshing
 from relay.custody.refusals import Refusals
 from relay.custody.releases import Releases
 from relay.custody.sequencer import LogWriter

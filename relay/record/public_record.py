@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from firmware.protocol.encoding import WireError
 from relay.agency.register import RegisterView, RelayRegister
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.record.entry_parser import custody_row, register_row, void_row
 from relay.record.projection import Book
 from relay.record.rows import EntryRow

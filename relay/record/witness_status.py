@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.checkpoint import Cosigned, open_checkpoint
 from firmware.protocol.tlog.policy import Policy
-from relay.custody.logs import LOGS, LogName
+from relay.custody.log_entries import LOGS, LogName
 from relay.store import logs
 from relay.store import record as stamps
 from relay.store.database import Database

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from firmware.protocol.encoding import D, decode
 from relay.base.allowances import AskedTooOften
-from relay.base.request_ids import current
+from relay.base.log_lines import current
 from relay.web.security import MAX_BODY_BYTES
 
 JSON_FILES = (".json", ".geojson")

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from relay.base.clock import WoundClock
-from relay.base.request_ids import current
+from relay.base.log_lines import current
 from relay.web.i18n import LANGUAGES, Texts, choose_language, load_texts
 
 LANGUAGE = "lang"

@@ -27,7 +27,7 @@ from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
-from relay.custody.logs import LOGS, LogEntries, LogName
+from relay.custody.log_entries import LOGS, LogEntries, LogName
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import Witnessing
 from relay.request.batches import next_boundary_ms

@@ -13,7 +13,8 @@ import httpx2
 from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import Clock, SystemClock
-from relay.custody.logs import LogName, Logs, refreshing
+from relay.custody.log_entries import LogName
+from relay.custody.logs import Logs, refreshing
 from relay.custody.sequencer import TURN_MS, LogWriter
 from relay.custody.tile_store import Bucket, Retention, Shelf
 from relay.custody.witnesses import Witnesses

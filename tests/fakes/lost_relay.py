@@ -18,7 +18,8 @@ from relay.cli.init import InitSettings, init
 from relay.config import Config, load
 from relay.config_values import Address
 from relay.custody.errors import contradiction_in
-from relay.custody.logs import LogName, Logs
+from relay.custody.log_entries import LogName
+from relay.custody.logs import Logs
 from relay.custody.witnesses import Witnesses
 from relay.store.database import Database
 from tests.fakes.log_house import NAME, LogKeys, MemoryBucket, make_keys, make_logs

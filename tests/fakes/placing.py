@@ -7,7 +7,7 @@ stamp is a line with the time in it, which `time_of` reads. The real writer is i
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.merkle import Tree
 from relay.base.clock import Clock
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.store import logs
 from relay.store.database import Database
 

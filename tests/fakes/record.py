@@ -5,7 +5,7 @@ from typing import NoReturn
 from firmware.protocol.custody import CustodyBody, parse_custody_leaf
 from relay.custody.entries import Happenings, Record
 from relay.custody.errors import LogUnavailable
-from relay.custody.logs import LogEntries, Pending
+from relay.custody.log_entries import LogEntries, Pending
 from relay.store import logs
 from relay.store.database import Database
 

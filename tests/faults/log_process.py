@@ -13,7 +13,8 @@ from pathlib import Path
 from relay.base.clock import SystemClock
 from relay.config import load
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.custody.logs import LOGS, Logs, refreshing
+from relay.custody.log_entries import LOGS
+from relay.custody.logs import Logs, refreshing
 from relay.custody.sequencer import LogWriter
 from relay.custody.tile_store import Retention, Shelf
 from relay.custody.witnesses import Witnesses

@@ -23,7 +23,7 @@ from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy, parse_policy
 from relay.__main__ import main as relay_main
 from relay.config import Config, load
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.errors import ObjectStoreError
 from relay.store import logs as rows
 from relay.store.database import Database

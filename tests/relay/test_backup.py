@@ -14,7 +14,7 @@ from relay.backup.errors import BackupDamaged, BackupError, WouldFork
 from relay.backup.manifest import read_manifest
 from relay.config import load
 from relay.custody.errors import LogContradicts, LogError
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.custody.slots import last_closed
 from relay.errors import SchemaTooNew
 from relay.people.invitations import invite_owner

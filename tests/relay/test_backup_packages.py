@@ -21,7 +21,7 @@ from relay.backup.errors import BackupError
 from relay.base.clock import SystemClock
 from relay.config import load
 from relay.custody.entries import ANSWER_WITHIN_MS, Happenings
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.store import custody, packages
 from relay.store import logs as rows
 from relay.store.database import Database

@@ -45,7 +45,7 @@ from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.proof import check_proof
 from relay.custody.entries import AnswerRefused, Happenings, quarter_end_ms
 from relay.custody.errors import KeyTaken
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.custody.service import CustodyDesk
 from relay.custody.slots import close, padded
 from relay.custody.tile_store import Retention, Shelf

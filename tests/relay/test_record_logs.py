@@ -19,7 +19,8 @@ from firmware.protocol.tlog.proof import check_proof
 from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
 from relay.base.clock import SystemClock
-from relay.custody.logs import LOGS, LogName, Logs
+from relay.custody.log_entries import LOGS, LogName
+from relay.custody.logs import Logs
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import Witnessing
 from relay.store.database import Database

@@ -14,8 +14,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from relay.base.log_lines import JsonLines, TextLines, current
 from relay.base.metrics import Figures, LogFigures, Metrics, build_metrics_server
-from relay.base.request_ids import FACE_SCOPES, JsonLines, RequestIds, TextLines, current
+from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.web.pages import Pages
 from relay.web.server_errors import on_mistake
 from tests.relay.http_world import World, open_world

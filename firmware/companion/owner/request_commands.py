@@ -1,4 +1,4 @@
-"""`doorward requests` and `doorward answer`: what they take, and what the doorbell says to it."""
+"""`doorward requests` and `doorward answer`, carried out, and what the doorbell says to it."""
 
 import argparse
 import asyncio
@@ -16,9 +16,9 @@ from firmware.companion.owner.pairing_commands import (
     kept_doorbell,
     patience_here,
 )
-from firmware.companion.owner.prompts import add_folder, add_key_file, ask, wall_ms
+from firmware.companion.owner.prompts import ask, wall_ms
 from firmware.companion.owner.reply_inbox import Answer, Answers
-from firmware.companion.owner.request_answer import FIELD_CHARS, Answering, Choice, Wanted
+from firmware.companion.owner.request_answer import Answering, Choice, Wanted
 from firmware.companion.owner.request_texts import SHORT_CHARS, requests_lines
 from firmware.companion.owner.waiting_texts import one_line
 from firmware.companion.viewer.folder import Folder
@@ -31,15 +31,6 @@ ANSWER_S = 20.0
 AskOwner = Callable[[Answering, OpenDesk], Coroutine[None, None, Wanted | None]]
 """Shows what there is, and asks what is to be signed."""
 
-_ANSWER = """
-Answer a request of the police from here. What they ask, your recordings, and whose keys could open
-them come straight from your doorbell: the relay carries all of it and can read or change nothing.
-
-Without --decline, --hold or --never-again you give recordings: you choose among those that your
-doorbell has of the asked time, watch exactly what would leave, and your passkey signs for that.
-Then the doorbell asks once more, at its own page or by `doorward approve`, and nothing leaves
-before that. To do nothing is an answer, too, and nobody can see it.
-"""
 _DONE = {
     Decline: "Your doorbell took your no.",
     Hold: "Your doorbell keeps that time for 14 days.",
@@ -48,77 +39,9 @@ _DONE = {
 }
 
 
-def add_requests(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands."""
-    requests = commands.add_parser(
-        "requests",
-        help="show what the police ask of your door, as your doorbell itself read it",
-        description="Shows the requests in the public register that concern this door, as the "
-        "doorbell itself read and checked them.",
-    )
-    requests.set_defaults(run=_requests)
-    answer = _add_answer(commands)
-    taking = commands.add_parser(
-        "take-back",
-        help="take back what you gave, where you paired from",
-        description="Signs with your passkey that a grant is taken back: it counts at once.",
-    )
-    taking.add_argument("grant", help="how it begins, as `doorward requests` shows it")
-    taking.set_defaults(run=_take_back)
-    for command in (answer, taking):
-        add_key_file(command)
-    for command in (requests, answer, taking):
-        add_folder(command)
+def run_requests(options: argparse.Namespace) -> int:
+    """Show the requests that concern this door, as the doorbell read them."""
 
-
-def _add_answer(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
-) -> argparse.ArgumentParser:
-    answer = commands.add_parser(
-        "answer",
-        help="give recordings for a request of the police, or say no, where you paired from",
-        description=_ANSWER,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    answer.add_argument("request", help="how it begins, as `doorward requests` shows it")
-    ways = answer.add_mutually_exclusive_group()
-    for option, way, says in (
-        ("--decline", "decline", "say no to it"),
-        ("--hold", "hold", "keep its time for 14 days, and decide later"),
-        ("--never-again", "refuse", "hear of none of that agency's requests any more"),
-    ):
-        ways.add_argument(option, dest="way", action="store_const", const=way, help=says)
-    answer.add_argument(
-        "--clip", action="append", default=[], metavar="ID", help="give this recording, by its id "
-        "or how that begins (again for each; else you are asked)",
-    )  # fmt: skip
-    answer.add_argument(
-        "--from", dest="begin", default="", metavar="TIME", help="give nothing from before this, "
-        "such as 14:02:10",
-    )  # fmt: skip
-    answer.add_argument(
-        "--to", dest="end", default="", metavar="TIME", help="give nothing from after this"
-    )
-    answer.add_argument("--audio", action="store_true", help="give their sound as well")
-    answer.add_argument(
-        "--tell", type=_fields, default=frozenset(), metavar="LIST", help="give of yourself what "
-        "is named: name,address,contact (you are asked for each; else nothing)",
-    )  # fmt: skip
-    answer.add_argument(
-        "--save", type=Path, metavar="DIR", help="keep the clips there (else they are deleted)"
-    )
-    answer.set_defaults(run=_answer, way="give")
-    return answer
-
-
-def _fields(text: str) -> frozenset[str]:
-    fields = frozenset(text.split(","))
-    if not fields <= FIELD_CHARS.keys():
-        raise argparse.ArgumentTypeError(f"of {', '.join(FIELD_CHARS)}, with commas between")
-    return fields
-
-
-def _requests(options: argparse.Namespace) -> int:
     async def shown() -> list[str]:
         async with open_desk(Folder(options.data)) as desk:
             return requests_lines(await desk.requests(), None)
@@ -127,7 +50,8 @@ def _requests(options: argparse.Namespace) -> int:
     return 0
 
 
-def _answer(options: argparse.Namespace) -> int:
+def run_answer(options: argparse.Namespace) -> int:
+    """Give recordings for a request, or say no to it; OwnerError if options disagree."""
     choice = Choice(
         way=options.way,
         clips=tuple(options.clip),
@@ -145,7 +69,8 @@ def _answer(options: argparse.Namespace) -> int:
     )
 
 
-def _take_back(options: argparse.Namespace) -> int:
+def run_take_back(options: argparse.Namespace) -> int:
+    """Sign that a grant is taken back."""
     return _ask_and_send(
         options, None, lambda answering, desk: answering.take_back(desk, options.grant)
     )

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 from firmware.protocol.tlog.merkle import leaf_hash
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
-from relay.custody.logs import LOGS, LogName
+from relay.custody.log_entries import LOGS, LogName
 from relay.record.agencies import list_agencies
 from relay.record.entry_parser import custody_row
 from relay.record.exports import ENTRY_FIELDS, as_csv, as_list, entry_row

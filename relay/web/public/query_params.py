@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from firmware.protocol.encoding import WireError
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.map.cells import cell_at, cells_within, is_cell
 from relay.map.places import Place, Places
 from relay.record.request_search import STATES, RequestQuery

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.agency.agencies import Agencies
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.map.places import Places
 from relay.record.public_record import PublicRecord
 from relay.record.witness_status import Witnessing

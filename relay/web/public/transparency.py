@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relay.agency.agencies import Agency
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.record.agencies import list_agencies
 from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_list, figure_row, time_text
 from relay.record.figures import Figure, quarters, relay_figures
