@@ -16,7 +16,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import pts_90k_of
 from firmware.clips.triggers import TriggerKind
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, DoorwardError
 from firmware.outbox.publisher import Tell

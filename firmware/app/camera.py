@@ -8,7 +8,6 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from firmware.capture.board import board, check_board
 from firmware.capture.camera_keeper import CameraKeeper
@@ -17,9 +16,10 @@ from firmware.capture.replay.source import ReplaySource
 from firmware.capture.rescue import Rescue
 from firmware.capture.small_stream import SmallStream
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
-from firmware.capture.video_source import Mask, Polygon, VideoSource
+from firmware.capture.video_source import Mask, VideoSource
 from firmware.clips.ring import Ring
-from firmware.config import CameraConfig, Config
+from firmware.config.polygon import Polygon
+from firmware.config.settings import CameraConfig, Config
 from firmware.errors import CameraError
 from firmware.panel.button import board_uptime_s
 from firmware.protocol.events import CameraState
@@ -189,5 +189,5 @@ def camera_of(
         height=settings.height,
         fps=settings.fps,
         bitrate_bps=settings.bitrate_bps,
-        file=Path(settings.file) if settings.file else None,
+        file=settings.file,
     )

@@ -21,7 +21,8 @@ from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord
-from firmware.config import Config, load_config
+from firmware.config.loader import load_config
+from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
 from firmware.evidence.manifest import ManifestSigner

@@ -19,7 +19,7 @@ from firmware.clips.record import CardState
 from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.thumbnail import Thumbnails
-from firmware.config import ClipsConfig, Config
+from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.health.monitor import ClipFacts

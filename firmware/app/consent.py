@@ -14,8 +14,8 @@ import httpx2
 
 from firmware.app.clips import Recording
 from firmware.app.household import Household
-from firmware.capture.video_source import Polygon
-from firmware.config import Config
+from firmware.config.polygon import Polygon
+from firmware.config.settings import Config
 from firmware.decisions.facts import Gathering
 from firmware.decisions.first_pairing import FirstPairing
 from firmware.decisions.holds import Holding

@@ -28,7 +28,7 @@ from firmware.app.consent import Consenting, Neighbours
 from firmware.app.household import Household
 from firmware.app.knock import Knocking
 from firmware.capture.board import board
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.errors import DoorwardError
 from firmware.health.clock_watch import ClockWatch

@@ -15,7 +15,7 @@ import httpx2
 from firmware.app.doorbell import Body, Doorbell
 from firmware.app.simulated_clock import kernel_of
 from firmware.clips.folder_lock import locked_alone
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.enrolment.client import Enroller
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.panel.light import LightState

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
+from firmware.config.polygon import Polygon
 from firmware.protocol.encoding import canonical, sha256_hex
 
 OnUnit = Callable[[AccessUnit], None]
@@ -17,10 +18,6 @@ LUMA_PER_S = 10
 """How many luma frames a source hands out a second."""
 SMALL_PER_S = 15
 """How many small pictures a source hands out a second, at most, while they are wanted."""
-
-Point = tuple[float, float]
-"""x from the left, y from the top, each as a fraction of the picture, 0 to 1."""
-Polygon = tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S, LumaFrame
-from firmware.config import MotionConfig
+from firmware.config.settings import MotionConfig
 from firmware.motion.detector import MotionDetector, Movement
 from firmware.outbox.publisher import Tell
 from firmware.protocol.encoding import new_id

@@ -11,9 +11,8 @@ import logging
 import random
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.panel.button import Button, Edge, Press, ServiceButton, board_uptime_s
 from firmware.panel.chime import Chime
 from firmware.panel.gpio import Gpio, MockGpio, Output
@@ -28,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def open_gpio(settings: PanelConfig) -> Gpio:
     """Return the pins that the settings ask for; raise ConfigError if they can't be had."""
-    pins = load_pins(Path(settings.pins_file) if settings.pins_file else None)
+    pins = load_pins(settings.pins_path)
     return MockGpio(pins) if settings.pins == "mock" else Gpio(pins)
 
 

@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.protocol.live import PlayReply
 from firmware.sound.audio_device import SoundCard
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller

@@ -32,7 +32,7 @@ from firmware.clips.recorder import Recorder
 from firmware.clips.retention import Retention
 from firmware.clips.ring import Ring
 from firmware.clips.thumbnail import Thumbnails
-from firmware.config import StorageConfig
+from firmware.config.settings import StorageConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import VaultError
 from firmware.evidence.manifest import ManifestSigner

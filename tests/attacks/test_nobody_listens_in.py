@@ -15,7 +15,7 @@ from typing import get_args
 import msgspec
 import pytest
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.voice import LiveSound
 from firmware.local_page.switches import Ear
 from firmware.protocol.commands import CommandBody

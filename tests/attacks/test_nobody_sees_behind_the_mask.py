@@ -21,9 +21,10 @@ from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.i420 import Planes
 from firmware.capture.replay.scene import has_marker
 from firmware.capture.replay.source import ReplaySource
-from firmware.capture.video_source import Mask, Polygon
+from firmware.capture.video_source import Mask
 from firmware.capture.x264 import Finisher
-from firmware.config import Config, PrivacyConfig
+from firmware.config.polygon import Polygon
+from firmware.config.settings import Config, PrivacyConfig
 from firmware.system.clock import SystemClock
 from firmware.system.systemd import ServiceManager
 from tests.fakes.waiting import eventually

@@ -28,7 +28,8 @@ from firmware.capture.rescue import Rescue
 from firmware.capture.unit_hub import LumaHub, UnitHub
 from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
-from firmware.config import Config, parse_config
+from firmware.config.loader import parse_config
+from firmware.config.settings import Config
 from firmware.enrolment.browsers import EnrolledBrowser
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.health.ladder import HeatLadder

@@ -26,7 +26,7 @@ from firmware.protocol.requests import EvidenceRequest
 from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
 from firmware.store.statements import FactsStore
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.request.batches import next_boundary_ms
 from tests.fakes.log_town import MINUTE_MS
 from tests.fakes.map_attacker import Arrival, Asked, Seen

@@ -25,16 +25,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
+
+from msgspec.structs import replace
 
 from firmware.app.camera import Filming
 from firmware.app.clips import Recording
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import Ring
-from firmware.config import ClipsConfig, Config
+from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import DoorwardError
 from firmware.outbox.publisher import Teller

@@ -10,11 +10,12 @@ import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.app.bell import Bell
 from firmware.app.camera import Filming
@@ -27,7 +28,7 @@ from firmware.capture.unit_hub import UnitHub
 from firmware.clips.record import ClipRecord
 from firmware.clips.ring import Ring
 from firmware.clips.writer import SYNC_BYTES
-from firmware.config import Config, PanelConfig
+from firmware.config.settings import Config, PanelConfig
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.pairing import Pairing
 from firmware.health.ladder import HeatLadder

@@ -9,17 +9,18 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.app.camera import Filming
 from firmware.app.clips import Recording
 from firmware.capture.camera_output import pts_90k_of
 from firmware.clips.record import ClipRecord
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.health.clock_watch import LOOK_EVERY_S, ClockWatch
 from firmware.outbox.publisher import Teller

@@ -11,7 +11,7 @@ import pytest
 from firmware.app.bell import Bell
 from firmware.capture.camera_output import pts_90k_of
 from firmware.companion.owner.cli import send_order
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import ControlError, TooMuchToTell
 from firmware.panel.gpio import MockGpio

@@ -14,7 +14,7 @@ from PIL import Image
 from firmware.app.camera import Filming
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.video_source import Mask
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.notes.event_pictures import MOST_OFFLINE, MOST_PER_HOUR, EventPictures
 from firmware.protocol.thumbnails import MAX_JPEG_BYTES
 from firmware.system.clock import SystemClock

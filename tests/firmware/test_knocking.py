@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from firmware.app.knock import Knocking
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.decisions.intake import StatementDesk
 from firmware.knock.errors import KnockRefused
 from firmware.knock.pattern_store import KnockSettings, KnockStore

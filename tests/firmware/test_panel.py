@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from firmware.config import PanelConfig
+from firmware.config.settings import PanelConfig
 from firmware.errors import ConfigError
 from firmware.panel.gpio import Gpio, MockGpio, Output
 from firmware.panel.light import LightState

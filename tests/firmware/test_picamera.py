@@ -17,7 +17,7 @@ from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, l
 from firmware.capture.pi.pipeline import Film
 from firmware.capture.pi.streams import Stream
 from firmware.capture.video_source import Mask
-from firmware.config import MIN_BITRATE_BPS, CameraConfig
+from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
 from tests.fakes.clock import ManualClock

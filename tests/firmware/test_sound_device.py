@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.sound.errors import NoSoundCard, SoundMissing
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.portaudio import PortAudioCard

@@ -17,7 +17,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import RtcpSrPacket
 from av import AudioFrame
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.audio_tracks import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.sound.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.opus import LOOKAHEAD_SAMPLES, OpusEncoder, OpusFeed, OpusPacket

@@ -17,7 +17,7 @@ from typing import IO
 
 import pytest
 
-from firmware.config import parse_config
+from firmware.config.loader import parse_config
 from firmware.protocol.claims import Claim
 from firmware.system.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
 from firmware.system.systemd import REBOOT_WANTED, ServiceManager

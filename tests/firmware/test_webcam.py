@@ -16,7 +16,7 @@ from firmware.app.camera import camera_of
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
 from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.system.clock import Clock, SystemClock
 from tests.fakes.webcam import FakeWebcam, wait_for

@@ -19,7 +19,7 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from playwright.async_api import Page
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.audio_tracks import MicrophoneTrack, read_voice
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.sound_system import Sounding

@@ -21,7 +21,7 @@ from firmware.capture.pi.picamera import PicameraSource
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
 from firmware.clips.ring import Ring
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from firmware.errors import CameraError
 from firmware.protocol.nal_units import split_annex_b
 from tests.picamera.filming_facts import BITRATE_BPS, FPS, LOW_BITRATE_BPS, LOW_FPS

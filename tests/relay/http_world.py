@@ -28,8 +28,7 @@ from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.app.http import Health, HttpServices, build_http
-from relay.config_live import LiveConfig, PushConfig
-from relay.config_people import LimitsConfig, OidcConfig
+from relay.config.settings import LimitsConfig, LiveConfig, OidcConfig, PushConfig
 from relay.custody.entries import Happenings
 from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains

@@ -27,7 +27,7 @@ from firmware.capture.pi.faults import failure_of
 from firmware.capture.pi.pipeline import Film
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
 from firmware.capture.video_source import Mask, OnLuma, OnSmall, OnUnit, small_size
-from firmware.config import MIN_BITRATE_BPS, CameraConfig
+from firmware.config.settings import MIN_BITRATE_BPS, CameraConfig
 from firmware.errors import CameraError
 from firmware.system.clock import Clock
 
