@@ -86,12 +86,12 @@ class _Shelves:
         clock = SystemClock(
             is_host_time_trusted=config.clock.is_host_time_trusted, kernel=kernel_of(config)
         )
-        self.sign_manifest = ManifestSigner(self.keys.signer, self.keys.device).sign
+        self.manifest_signer = ManifestSigner(self.keys.signer, self.keys.device)
         self.database = Database(path)
         self.library = Library(
             self.database,
             config.data_dir / "clips",
-            sign_deletion=DeletionSigner(self.keys.signer.sign, self.keys.device, clock).sign,
+            deletions=DeletionSigner(self.keys.signer, self.keys.device, clock),
         )
 
     @property
@@ -247,7 +247,7 @@ def _repair(shelves: _Shelves) -> None:
     from firmware.clips.thumbnail import Thumbnails
 
     vault = shelves.vault
-    close_open_clips(shelves.library, vault, shelves.sign_manifest)
+    close_open_clips(shelves.library, vault, shelves.manifest_signer)
     thumbnails = Thumbnails(shelves.library, vault)
     for record in shelves.library.in_order():
         try:

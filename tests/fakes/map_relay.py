@@ -55,6 +55,16 @@ RANDOM = re.compile(rb"[A-Za-z0-9_-]{16,}")
 PART_BYTES = 5 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class ReadRegister:
+    """The public register as a doorbell has read it."""
+
+    read: RegisterFacts
+
+    def facts(self) -> RegisterFacts:
+        return self.read
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """One answer; of its text only which lines there are, without what is random."""
@@ -213,7 +223,7 @@ class RelayPortal:
             cell=cell,
             is_opted_in=is_opted_in,
             clock=self.world.clock,
-            register=lambda: facts,
+            register=ReadRegister(facts),
             browsers=self.browsers,
             household=HouseholdStore(self.card.database),
             statements=FactsStore(self.card.database),

@@ -45,7 +45,6 @@ async def sounding(server: SoundServer, tmp_path: Path):
         tmp_path,
         clock=SystemClock(),
         source=random.Random(1),
-        is_attended=lambda: False,
     )
     running = asyncio.create_task(made.run())
     yield made
