@@ -6,8 +6,8 @@ luma ─► motion ─┼─► clip
 """
 
 from firmware.app.bell import Bell
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
@@ -24,8 +24,8 @@ class Alerts:
         site: Site,
         *,
         panel: Panel,
-        filming: Filming,
-        recording: Recording,
+        filming: CameraWiring,
+        recording: ClipWiring,
         household: Household,
         relay: RelayWay,
     ) -> None:

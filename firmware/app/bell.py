@@ -41,7 +41,7 @@ HEARD_WITHIN_S = 0.3
 
 
 class BellCamera(Protocol):
-    """The camera as a press needs it (`firmware.app.camera.Filming`)."""
+    """The camera as a press needs it (`firmware.app.camera.CameraWiring`)."""
 
     @property
     def state(self) -> CameraState:

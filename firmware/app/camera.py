@@ -35,7 +35,7 @@ MakeCamera = Callable[[CameraConfig, SystemClock, InfraredLamp], VideoSource]
 """Makes the camera that the settings name; `camera_of` is the usual one."""
 
 
-class Filming:
+class CameraWiring:
     """Everything between the lens and the ring. Build it inside the running loop."""
 
     def __init__(

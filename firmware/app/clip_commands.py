@@ -231,9 +231,9 @@ def _check(shelves: _Shelves, *, is_json: bool, is_repair: bool) -> int:
 
 
 def _faults(shelves: _Shelves, *, is_running: bool) -> list["Fault"]:
-    from firmware.clips.check import Check
+    from firmware.clips.check import LibraryCheck
 
-    check = Check(
+    check = LibraryCheck(
         shelves.library,
         shelves.vault,
         identity_spki=shelves.keys.signer.spki,

@@ -8,9 +8,9 @@ That a clip is ready is told by clip_news.py.
 import asyncio
 import logging
 
-from firmware.app.camera import Filming
+from firmware.app.camera import CameraWiring
 from firmware.clips.clip_news import ClipNews
-from firmware.clips.clip_span import reach_of
+from firmware.clips.clip_span import clip_span_of
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
@@ -23,7 +23,7 @@ from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import DeviceKeys
 from firmware.evidence.manifest import ManifestSigner
 from firmware.health.monitor import ClipFacts
-from firmware.live.clip_source import Shelf
+from firmware.live.clip_source import LibraryClips
 from firmware.outbox.publisher import EventPublisher
 from firmware.sound.clip_sound import ClipSound
 from firmware.sound.frames import SoundFeed
@@ -41,7 +41,7 @@ SOUND_BEYOND_S = 12.0
 log = logging.getLogger(__name__)
 
 
-class Recording:
+class ClipWiring:
     """Recorder, library and what keeps them. Build it inside the running loop."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Recording:
         config: Config,
         *,
         keys: DeviceKeys,
-        filming: Filming,
+        filming: CameraWiring,
         clock: Clock,
         boot_id: str,
         database: Database,
@@ -83,7 +83,7 @@ class Recording:
         self._signer = ManifestSigner(keys.signer, keys.device)
         self.playback = Playback(self.library, vault)
         self._thumbnails = Thumbnails(self.library, vault)
-        self.shelf = Shelf(self.library, self.playback)
+        self.shelf = LibraryClips(self.library, self.playback)
         self.sound = (
             ClipSound(sound_feed, keep_s=config.clips.pre_roll_s + SOUND_BEYOND_S)
             if sound_feed is not None
@@ -156,7 +156,7 @@ class Recording:
         self,
         clips: ClipsConfig,
         *,
-        filming: Filming,
+        filming: CameraWiring,
         clock: Clock,
         boot_id: str,
         owners: Ownership,
@@ -175,7 +175,7 @@ class Recording:
             library=self.library,
             clock=clock,
             boot_id=boot_id,
-            reach=reach_of(
+            reach=clip_span_of(
                 pre_roll_s=clips.pre_roll_s,
                 post_roll_s=clips.post_roll_s,
                 longest_s=clips.longest_s,

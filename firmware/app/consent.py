@@ -8,47 +8,47 @@ Only putting together belongs here.
 import asyncio
 from collections.abc import Callable
 
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.app.household import Household
-from firmware.app.knock import Knocking
+from firmware.app.knock import KnockWiring
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
 from firmware.decisions.executor import Executor
-from firmware.decisions.facts import Gathering
+from firmware.decisions.facts import FactCollector
 from firmware.decisions.first_pairing import FirstPairing
-from firmware.decisions.holds import Holding
-from firmware.decisions.intake import StatementDesk
-from firmware.decisions.owner_recovery import Recovering
-from firmware.decisions.package_sealer import Releasing
-from firmware.decisions.replies import Answers
-from firmware.decisions.settings import Deciding
+from firmware.decisions.holds import Holds
+from firmware.decisions.intake import StatementIntake
+from firmware.decisions.owner_recovery import OwnerRecovery
+from firmware.decisions.package_sealer import PackageSealer
+from firmware.decisions.replies import StatementReplies
+from firmware.decisions.settings import HouseholdSettings
 from firmware.decisions.uploads import Uploads, standing_by
-from firmware.enrolment.attempts import Tries
+from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorNumber
 from firmware.health.monitor import HealthMonitor
 from firmware.knock.pattern_store import KnockStore
 from firmware.local_page.asked_requests import AskedRequests
-from firmware.local_page.asked_service import AskedLine
-from firmware.local_page.doorbell_adapter import HowItIs, OwnPage
+from firmware.local_page.asked_service import LocalAskedService
+from firmware.local_page.doorbell_adapter import DoorbellAdapter, StatusSources
 from firmware.local_page.guard import own_origins
-from firmware.local_page.presenter import Showing
-from firmware.local_page.release_tracker import Progress
+from firmware.local_page.presenter import StatementPresenter
+from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.local_page.server import serve
-from firmware.local_page.switches import Ear, KnockSwitch
+from firmware.local_page.switches import KnockControl, MicrophoneControl
 from firmware.local_page.web_app import door_app
 from firmware.outbox.bucket import Bucket
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
 from firmware.outbox.refusal_counts import RefusalCounts
 from firmware.outbox.uploader import PARTS_AT_ONCE, Uploader
 from firmware.panel.panel import Panel
 from firmware.protocol.decisions import OwnerSettings
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from firmware.store.database import Database
-from firmware.store.deferred_events import PromiseStore
+from firmware.store.deferred_events import DeferredEventStore
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore
+from firmware.store.statements import StatementStore
 from firmware.system.clock import SystemClock
 from firmware.system.supervision import Part
 from firmware.transparency.policy_file import load_logs_if_any
@@ -59,7 +59,7 @@ FORGOTTEN_MS = 60 * 24 * 3600 * 1000
 """Longer than a request and its renewal can stand."""
 
 
-class Consenting:
+class ConsentWiring:
     """Desk, own page and uploads of one doorbell. Build it inside the running loop."""
 
     def __init__(
@@ -67,13 +67,13 @@ class Consenting:
         site: Site,
         *,
         panel: Panel,
-        filming: Filming,
-        sounding: Sounding,
+        filming: CameraWiring,
+        sounding: SoundWiring,
         household: Household,
-        recording: Recording,
+        recording: ClipWiring,
         record: PublicRecord,
         relay: RelayWay,
-        promises: Promises,
+        promises: DeferredEvents,
         health: HealthMonitor,
     ) -> None:
         self._site = site
@@ -83,13 +83,13 @@ class Consenting:
         self.record = record
         self._relay = relay
         self._promises = promises
-        self._statements = FactsStore(recording.database)
+        self._statements = StatementStore(recording.database)
         self._household = HouseholdStore(recording.database)
         self._outgoing = Outgoing(site.config.data_dir / "outgoing")
         self._door_number = DoorNumber(
             site.config.data_dir / "door.json", monotonic_s=_seconds(site.clock)
         )
-        self._holding = Holding(
+        self._holding = Holds(
             household=self._household,
             statements=self._statements,
             library=recording.library,
@@ -109,7 +109,7 @@ class Consenting:
         self._answers = self._make_answers()
         self._gathering = self._make_gathering()
         self._executor = self._make_executor()
-        self.desk = StatementDesk(
+        self.desk = StatementIntake(
             keys=site.keys,
             clock=site.clock,
             answers=self._answers,
@@ -118,7 +118,7 @@ class Consenting:
             promises=promises,
             executor=self._executor,
         )
-        self._showing = Showing(
+        self._showing = StatementPresenter(
             desk=self.desk,
             owners=household.owners,
             household=self._household,
@@ -126,7 +126,7 @@ class Consenting:
             playback=recording.playback,
             register=record.facts,
         )
-        self._progress = Progress(
+        self._progress = ReleaseTracker(
             statements=self._statements,
             household=self._household,
             outgoing=self._outgoing,
@@ -134,7 +134,7 @@ class Consenting:
         )
         self.asked = self._make_asked()
         self._knocks = KnockStore(site.config.data_dir / "knock.json", clock=site.clock)
-        self.knocking = Knocking(
+        self.knocking = KnockWiring(
             store=self._knocks,
             panel=panel,
             voice=sounding.speech,
@@ -188,7 +188,7 @@ class Consenting:
             await asyncio.to_thread(self._holding.apply)
             await self.desk.end_what_is_over()
             await self.uploads.go_on()
-            await self._promises.keep()
+            await self._promises.flush()
             await self._first_pairing.resume()
             await self._recovering.resume()
             if self._site.clock.is_settled():  # a wrong time would forget a no, and ask again
@@ -197,7 +197,7 @@ class Consenting:
                     self._household.forget_declined_before, now_ms - FORGOTTEN_MS
                 )
                 await asyncio.to_thread(self.record.requests.forget_old)
-                await self._refusal_counts.tell_due()
+                await self._refusal_counts.publish_due()
             await asyncio.sleep(LOOKED_AT_EVERY_S)
 
     async def use_settings(self, settings: OwnerSettings) -> None:
@@ -219,9 +219,9 @@ class Consenting:
             standing=standing_by(self._statements, self._household),
         )
 
-    def _make_deciding(self) -> Deciding:
+    def _make_deciding(self) -> HouseholdSettings:
         """What carries out a decision that is none about footage."""
-        return Deciding(
+        return HouseholdSettings(
             admitting=self._people.admitting,
             owners=self._people.owners,
             household=self._household,
@@ -232,12 +232,12 @@ class Consenting:
             settings_user=self,
         )
 
-    def _make_recovering(self) -> Recovering:
+    def _make_recovering(self) -> OwnerRecovery:
         """What lets an owner in again by the printed code."""
-        return Recovering(
+        return OwnerRecovery(
             device=self._site.keys.device,
             pairing=self._people.pairing,
-            tries=Tries(
+            tries=AttemptCounter(
                 self._site.config.data_dir / "recovery.json", monotonic_s=_seconds(self._site.clock)
             ),
             door_number=self._door_number,
@@ -256,14 +256,14 @@ class Consenting:
             door_number=self._door_number,
             admitting=self._people.admitting,
             owners=self._people.owners,
-            promise_store=PromiseStore(self._recording.database),
+            promise_store=DeferredEventStore(self._recording.database),
             promises=self._promises,
             clock=self._site.clock,
         )
 
-    def _make_answers(self) -> Answers:
+    def _make_answers(self) -> StatementReplies:
         """What owners are told of their statements."""
-        return Answers(
+        return StatementReplies(
             owners=self._people.owners,
             notes=self._people.notes,
             household=self._household,
@@ -272,9 +272,9 @@ class Consenting:
             door_url=self._site.config.door.url,
         )
 
-    def _make_gathering(self) -> Gathering:
+    def _make_gathering(self) -> FactCollector:
         """All facts that statements are judged by, of one moment."""
-        return Gathering(
+        return FactCollector(
             device=self._site.keys.device,
             cell=self._site.config.place.cell,
             clock=self._site.clock,
@@ -299,9 +299,9 @@ class Consenting:
             releasing=self._make_releasing(),
         )
 
-    def _make_releasing(self) -> Releasing:
+    def _make_releasing(self) -> PackageSealer:
         """What seals a package for its agency and queues it."""
-        return Releasing(
+        return PackageSealer(
             keys=self._site.keys,
             certificate_pem=self._site.enrolment.certificate_pem.encode(),
             library=self._recording.library,
@@ -312,9 +312,9 @@ class Consenting:
             uploads=self.uploads,
         )
 
-    def _make_asked(self) -> AskedLine:
+    def _make_asked(self) -> LocalAskedService:
         """What an owner's own program is told, far from the door."""
-        return AskedLine(
+        return LocalAskedService(
             desk=self.desk,
             showing=self._showing,
             requests=AskedRequests(
@@ -332,9 +332,9 @@ class Consenting:
             household=self._household,
         )
 
-    def _make_page(self, health: HealthMonitor, sounding: Sounding) -> OwnPage:
+    def _make_page(self, health: HealthMonitor, sounding: SoundWiring) -> DoorbellAdapter:
         """The doorbell's own page on the home network, as far as it decides anything."""
-        return OwnPage(
+        return DoorbellAdapter(
             keys=self._site.keys,
             desk=self.desk,
             pairing=self._people.pairing,
@@ -345,19 +345,19 @@ class Consenting:
             library=self._recording.library,
             showing=self._showing,
             progress=self._progress,
-            knock=KnockSwitch(
+            knock=KnockControl(
                 store=self._knocks,
-                has_speaker=lambda: sounding.speaker.has_card,
+                has_speaker=lambda: sounding.speaker.has_device,
                 last=lambda: self.knocking.desk.last,
             ),
             clock=self._site.clock,
             door_url=self._site.config.door.url,
-            how_it_is=HowItIs(
+            how_it_is=StatusSources(
                 is_online=lambda: self._relay.link.is_online,
                 health=lambda: health.health,
                 troubles=lambda: health.troubles,
             ),
-            ear=Ear(microphone=sounding.microphone, settings=self._site.config.sound),
+            ear=MicrophoneControl(microphone=sounding.microphone, settings=self._site.config.sound),
         )
 
 
@@ -380,7 +380,7 @@ def open_record(
         http=site.http,
         clock=site.clock,
         database=database,
-        statements=FactsStore(database),
+        statements=StatementStore(database),
         household=HouseholdStore(database),
         browsers=household.browsers,
         notes=household.notes,

@@ -18,25 +18,25 @@ from collections.abc import Callable
 from functools import partial
 
 from firmware.app.alerts import Alerts
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
-from firmware.app.consent import Consenting, open_record
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
+from firmware.app.consent import ConsentWiring, open_record
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
-from firmware.app.live import LiveView
+from firmware.app.live import LiveWiring
 from firmware.app.pairing_watch import PairingWatch
 from firmware.app.site import Site
 from firmware.app.upkeep import Upkeep
 from firmware.config.settings import Config
 from firmware.errors import DoorwardError
 from firmware.link.command_handlers import CommandRouter
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.panel.light import LightState
 from firmware.panel.panel import Panel
-from firmware.panel.status_light import Lighting
-from firmware.sound.sound_system import Sounding
+from firmware.panel.status_light import StatusLight
+from firmware.sound.sound_system import SoundWiring
 from firmware.store.database import Database
-from firmware.store.deferred_events import PromiseStore
+from firmware.store.deferred_events import DeferredEventStore
 from firmware.system.supervision import LastResort, Part, keep_running
 
 log = logging.getLogger(__name__)
@@ -50,15 +50,15 @@ class Doorbell:
         config, clock = site.config, site.clock
         database = Database(config.data_dir / "library.sqlite3")
         self._relay = relay = RelayWay(site)
-        promises = Promises(
-            store=partial(PromiseStore, database),
+        promises = DeferredEvents(
+            store=partial(DeferredEventStore, database),
             tell=relay.events.publish,
             tell_once=relay.events.publish_once,
         )
-        self.filming = filming = Filming(
+        self.filming = filming = CameraWiring(
             config, clock=clock, lamp=panel, restarter=end, source=site.source
         )
-        self._sounding = sounding = Sounding(
+        self._sounding = sounding = SoundWiring(
             config.sound, config.data_dir, clock=clock, source=site.source
         )
         self._household = household = Household(
@@ -70,7 +70,7 @@ class Doorbell:
             replies=sounding,
         )
         record = open_record(site, database=database, household=household, relay=relay)
-        self._recording = recording = Recording(
+        self._recording = recording = ClipWiring(
             config,
             keys=site.keys,
             filming=filming,
@@ -102,7 +102,7 @@ class Doorbell:
         )
         alerts.motion.storms.add(upkeep.health.set_storm)
         self._pairing = PairingWatch(filming, sounding, household, clock=clock, events=relay.events)
-        self._consenting = Consenting(
+        self._consenting = ConsentWiring(
             site,
             panel=panel,
             filming=filming,
@@ -114,7 +114,7 @@ class Doorbell:
             promises=promises,
             health=upkeep.health,
         )
-        self._live = live = LiveView(
+        self._live = live = LiveWiring(
             site,
             filming=filming,
             recording=recording,
@@ -124,7 +124,7 @@ class Doorbell:
         )
         household.admitting.serve_with(live.sessions)
         alerts.bell.rung.add(live.unanswered.on_pressed)
-        self._lighting = Lighting(
+        self._lighting = StatusLight(
             panel.light,
             pairing=household.pairing,
             clock=clock,
@@ -173,7 +173,7 @@ class Doorbell:
 
     async def _end(self, running: list[asyncio.Task[None]]) -> None:
         relay = self._relay
-        relay.events.hurry()
+        relay.events.stop_retrying()
         await self._alerts.bell.close()
         await self._alerts.pictures.aclose()
         await self._household.pushes.aclose()

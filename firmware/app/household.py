@@ -8,17 +8,17 @@ Only putting together belongs here; what an owner decides is carried out by cons
 
 from pathlib import Path
 
-from firmware.decisions.admission import Admitting
+from firmware.decisions.admission import Admission
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
 from firmware.live.browser_orders import Orders, ReplyPlayer
 from firmware.live.nonces import Nonces
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.system.clock import Clock
@@ -34,7 +34,7 @@ class Household:
         keys: DeviceKeys,
         clock: Clock,
         events: EventPublisher,
-        promises: Promises,
+        promises: DeferredEvents,
         replies: ReplyPlayer,
     ) -> None:
         self._clock = clock
@@ -44,7 +44,7 @@ class Household:
             keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=promises.tell
         )
         self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
-        self.admitting = Admitting(
+        self.admitting = Admission(
             owners=self.owners,
             browsers=self.browsers,
             notes=self.notes,
@@ -55,7 +55,7 @@ class Household:
             sealing_key=keys.sealing_key,
             has_owner=self.has_owner(),
         )
-        self.checks = SignedChecks(
+        self.checks = SignatureChecks(
             device=keys.device,
             nonces=Nonces(clock=clock),
             browsers=self.browsers,

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from firmware.app.site import Site
 from firmware.link.link_session import Identity, LinkSession
 from firmware.link.mqtt import BrokerAddress
-from firmware.outbox.publisher import Teller
+from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 
 
@@ -19,7 +19,7 @@ class RelayWay:
     def __init__(self, site: Site) -> None:
         data_dir, keys, enrolment = site.config.data_dir, site.keys, site.enrolment
         self.outbox = Outbox(data_dir / "outbox.sqlite3", keys.device, boot=site.clock.boot_id)
-        self.events = Teller(self.outbox, site.clock)
+        self.events = EventWriter(self.outbox, site.clock)
         self.link = LinkSession(
             identity=Identity(
                 device=keys.device, boot_id=site.boot_id, version=version("doorward")

@@ -3,34 +3,34 @@
 Somebody who watches answers a press, so the default quick reply isn't said.
 """
 
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.app.household import Household
 from firmware.app.site import Site
 from firmware.capture.board import board
-from firmware.live.asked_channel import AskedDesk
-from firmware.live.live_view import Viewing
+from firmware.live.asked_channel import AskedService
+from firmware.live.live_view import LiveView
 from firmware.live.quality import live_sources
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.session_parts import LiveLimits
 from firmware.live.sessions import LiveSessions, RealPeers
 from firmware.live.voice import LiveSound
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from firmware.sound.unanswered import Unanswered
 
 
-class LiveView:
+class LiveWiring:
     """Live view of one doorbell, and what is said to a visitor when nobody answers."""
 
     def __init__(
         self,
         site: Site,
         *,
-        filming: Filming,
-        recording: Recording,
-        sounding: Sounding,
+        filming: CameraWiring,
+        recording: ClipWiring,
+        sounding: SoundWiring,
         household: Household,
-        asked: AskedDesk,
+        asked: AskedService,
     ) -> None:
         config, clock = site.config, site.clock
         self.sessions = LiveSessions(
@@ -53,7 +53,7 @@ class LiveView:
             ),
             asked=asked,
         )
-        self.viewing = Viewing(
+        self.viewing = LiveView(
             self.sessions,
             owners=household,
             checks=household.checks,
@@ -61,7 +61,7 @@ class LiveView:
             clock=clock,
         )
         filming.hidden.add(self.sessions.hide)
-        sounding.changes.add(self.sessions.tell_states)
+        sounding.changes.add(self.sessions.send_states)
         self.unanswered = Unanswered(
             sounding.replies, self.sessions, after_s=config.sound.reply_after_s
         )

@@ -3,12 +3,12 @@
 luma ─► pairing code ─► pairing ─► six words ─► speaker
 """
 
-from firmware.app.camera import Filming
+from firmware.app.camera import CameraWiring
 from firmware.app.household import Household
-from firmware.live.live_view import CodeWatch
+from firmware.live.live_view import PairingCodeScanner
 from firmware.outbox.publisher import EventPublisher
 from firmware.sound.pairing_voice import PairingVoice
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from firmware.system.clock import Clock
 
 
@@ -17,8 +17,8 @@ class PairingWatch:
 
     def __init__(
         self,
-        filming: Filming,
-        sounding: Sounding,
+        filming: CameraWiring,
+        sounding: SoundWiring,
         household: Household,
         *,
         clock: Clock,
@@ -31,5 +31,5 @@ class PairingWatch:
             clock=clock,
             language=sounding.settings.language,
         )
-        self.codes = CodeWatch(filming.luma.subscribe(), household.pairing, clock, events)
+        self.codes = PairingCodeScanner(filming.luma.subscribe(), household.pairing, clock, events)
         self.codes.read.add(self.voice.start)

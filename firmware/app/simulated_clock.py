@@ -15,7 +15,7 @@ from firmware.system.clock import Kernel, LinuxKernel
 from firmware.transparency.policy_file import load_logs_if_any
 
 
-class WoundKernel:
+class SimulatedKernel:
     """Implements `Kernel`: another one's clocks, with the wall time wound ahead."""
 
     def __init__(self, kernel: Kernel, winding: Winding) -> None:
@@ -57,4 +57,4 @@ def kernel_of(config: Config) -> Kernel:
         winding = Winding(path)
     except (WireError, OSError) as error:
         raise ConfigError("clock.example_file", str(path), f'"" ({error})') from error
-    return WoundKernel(LinuxKernel(), winding)
+    return SimulatedKernel(LinuxKernel(), winding)

@@ -4,8 +4,8 @@ board, camera, card, sound, register ─► health ─► relay; troubles ─►
 clock ─► events, clips and browsers that were made before the time was known
 """
 
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.app.household import Household
 from firmware.app.link import RelayWay
 from firmware.app.site import Site
@@ -15,7 +15,7 @@ from firmware.health.linux import LinuxBoard
 from firmware.health.monitor import HealthMonitor
 from firmware.health.reporter import TroubleReporter
 from firmware.health.troubles import Troubles
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from firmware.transparency.public_record import PublicRecord
 
 
@@ -26,9 +26,9 @@ class Upkeep:
         self,
         site: Site,
         *,
-        filming: Filming,
-        recording: Recording,
-        sounding: Sounding,
+        filming: CameraWiring,
+        recording: ClipWiring,
+        sounding: SoundWiring,
         household: Household,
         record: PublicRecord,
         relay: RelayWay,
@@ -51,7 +51,7 @@ class Upkeep:
             register=record,
         )
         self.health.published.add(relay.link.set_health)
-        filming.keeper.states.add(self.health.look_now)
+        filming.keeper.states.add(self.health.check_now)
         recording.recorder.card_states.add(self.health.set_card)
         self.clock_watch = ClockWatch(
             clock=site.clock,

@@ -24,7 +24,7 @@ from firmware.capture.camera_output import (
     SmallPicture,
     pts_90k_of,
 )
-from firmware.capture.camera_timeouts import Patience
+from firmware.capture.camera_timeouts import CameraTimeouts
 from firmware.capture.daemon_call import call_in_daemon
 from firmware.capture.driver_calls import CallHung, DriverCalls
 from firmware.capture.mask_gate import MaskGate
@@ -78,7 +78,7 @@ class CameraKeeper:
         restarter: Restarter,
         random_source: random.Random,
         bitrate_bps: int,
-        patience: Patience | None = None,
+        patience: CameraTimeouts | None = None,
     ) -> None:
         self._source = source
         self._unit_hub = units
@@ -88,7 +88,7 @@ class CameraKeeper:
         self._clock = clock
         self._rescue = rescue
         self._restarter = restarter
-        self._patience = patience or Patience()
+        self._patience = patience or CameraTimeouts()
         self._backoff = Backoff(
             first_s=self._patience.first_pause_s,
             max_s=self._patience.max_pause_s,

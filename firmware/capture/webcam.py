@@ -19,7 +19,7 @@ from av.container import InputContainer
 
 from firmware.capture.board import check_board
 from firmware.capture.camera_output import pts_90k_of
-from firmware.capture.frame_selection import RatePacer
+from firmware.capture.frame_selection import FrameRateLimiter
 from firmware.capture.video_source import Mask, PictureSink
 from firmware.capture.x264 import Finisher
 from firmware.config.settings import CameraConfig
@@ -79,7 +79,7 @@ class WebcamSource:
             bitrate_bps=settings.bitrate_bps,
             thread_count=thread_count,
         )
-        self._pacer: RatePacer | None = None
+        self._pacer: FrameRateLimiter | None = None
         self._last_pts_90k = -1
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -133,7 +133,7 @@ class WebcamSource:
     def set_max_fps(self, fps: int) -> None:
         """Leave frames out, so that at most this many a second are encoded."""
         self._fps = max(1, min(fps, self._configured_fps))
-        self._pacer = RatePacer(self._fps) if self._fps < self._configured_fps else None
+        self._pacer = FrameRateLimiter(self._fps) if self._fps < self._configured_fps else None
 
     def set_bitrate(self, bitrate_bps: int) -> None:
         """Let the encoder aim at another bitrate, from a key frame on."""

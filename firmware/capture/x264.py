@@ -17,7 +17,7 @@ import av
 from av.video.frame import PictureType
 
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, LumaFrame
-from firmware.capture.frame_selection import KeyFramePacer, luma_pacer, small_pacer
+from firmware.capture.frame_selection import KeyFrameSelector, luma_pacer, small_pacer
 from firmware.capture.small_frames import Shrinker
 from firmware.capture.video_source import LUMA_WIDTH, Mask, PictureSink
 
@@ -61,7 +61,7 @@ class Finisher:
         self._is_small_wanted = False
         self._small_pacer = small_pacer()
         self._shrinker = Shrinker(width, height)
-        self._keys = KeyFramePacer()
+        self._keys = KeyFrameSelector()
         self._restart_wanted = threading.Event()
         self._encoder: Encoder | None = None
         self.dropped_frames = 0
@@ -158,7 +158,7 @@ class Encoder:
         bitrate_bps: int,
         *,
         thread_count: int = 1,
-        keys: KeyFramePacer | None = None,
+        keys: KeyFrameSelector | None = None,
         buffer_s: float | None = None,
         is_bt709: bool | None = None,
     ) -> None:
@@ -185,7 +185,7 @@ class Encoder:
         if is_bt709 is not None:
             codec.options |= BT709 if is_bt709 else BT601
         self._codec = codec
-        self._keys = keys or KeyFramePacer()
+        self._keys = keys or KeyFrameSelector()
 
     def encode(self, picture: Planes, pts_90k: int) -> list[AccessUnit]:
         """Return the access unit of one picture."""

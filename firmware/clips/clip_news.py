@@ -38,7 +38,7 @@ class ClipNews:
 
     async def publish_untold(self) -> None:
         """Tell the clips that a dead process didn't tell, or that were dated anew."""
-        for record in await asyncio.to_thread(self._library.untold):
+        for record in await asyncio.to_thread(self._library.unpublished):
             if record.clip_id not in self._telling and record.clip_id not in self._doubted:
                 self.publish(record)
 
@@ -73,6 +73,6 @@ class ClipNews:
             )
         )
         if event.is_clock_trusted or record.dating == "unknown":
-            await asyncio.to_thread(self._library.mark_told, record)
+            await asyncio.to_thread(self._library.mark_published, record)
         else:
             self._doubted.add(record.clip_id)

@@ -140,7 +140,7 @@ class Library:
         """Return the finished clips in the order of their recording, whatever clocks said."""
         return self._records(" ORDER BY counter, clip_id")
 
-    def untold(self) -> list[ClipRecord]:
+    def unpublished(self) -> list[ClipRecord]:
         """Return the finished clips whose event isn't known to be accepted, oldest first."""
         return self._records(" AND is_told = 0 ORDER BY counter, clip_id")
 
@@ -202,7 +202,7 @@ class Library:
             rows = connection.execute("SELECT clip_id FROM clips").fetchall()
         return frozenset(row[0] for row in rows)
 
-    def mark_told(self, record: ClipRecord) -> None:
+    def mark_published(self, record: ClipRecord) -> None:
         """Write down that a clip's event is accepted, unless the clip was dated meanwhile."""
         with self._database.write() as connection:
             connection.execute(

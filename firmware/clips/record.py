@@ -93,7 +93,7 @@ class ClipRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardState:
+class StorageState:
     """How the card is doing with what is recorded; `detail` is one sentence for the owner."""
 
     code: Literal["ok", "full", "slow", "failing", "no_key"]

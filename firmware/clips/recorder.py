@@ -21,10 +21,10 @@ import msgspec
 
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import Subscription, UnitHub
-from firmware.clips.clip_span import Reach
+from firmware.clips.clip_span import ClipSpan
 from firmware.clips.folder_lock import locked
 from firmware.clips.library import Library
-from firmware.clips.record import CardState, ClipRecord, ClipStart, Ended
+from firmware.clips.record import ClipRecord, ClipStart, Ended, StorageState
 from firmware.clips.ring import Ring
 from firmware.clips.thumbnail import Thumbnails
 from firmware.clips.triggers import Trigger, TriggerKind, Waiting
@@ -64,7 +64,7 @@ class _Recording:
 
 
 class RecordedCamera(Protocol):
-    """The camera that is recorded (`firmware.app.camera.Filming`)."""
+    """The camera that is recorded (`firmware.app.camera.CameraWiring`)."""
 
     hub: UnitHub
     ring: Ring
@@ -104,7 +104,7 @@ class Recorder:
         library: Library,
         clock: Clock,
         boot_id: str,
-        reach: Reach,
+        reach: ClipSpan,
         owners: Ownership,
         thumbnails: Thumbnails | None = None,
         register: WitnessedRegister | None = None,
@@ -112,7 +112,7 @@ class Recorder:
     ) -> None:
         """The writer is this recorder's alone. Without `register`, a clip names no checkpoint."""
         self.clips = Listeners[ClipRecord]()
-        self.card_states = Listeners[CardState]()
+        self.card_states = Listeners[StorageState]()
         self._camera = camera
         self._hub = camera.hub
         self._ring = camera.ring
@@ -390,7 +390,7 @@ class Recorder:
     def _on_failed(self, failure: Failure) -> None:
         self._on_loop(partial(self._retry_later, failure))
 
-    def _on_card_state(self, state: CardState) -> None:
+    def _on_card_state(self, state: StorageState) -> None:
         self._on_loop(partial(self.card_states.notify, state))
 
     def _hand_over(self, record: ClipRecord) -> None:

@@ -28,7 +28,7 @@ from firmware.clips.library import Library
 from firmware.clips.open_clip import OpenClip
 from firmware.clips.record import ClipRecord, ClipSigner, ClipStart, Ended
 from firmware.clips.retention import Retention
-from firmware.clips.storage import FULL_ERRORS, Card
+from firmware.clips.storage import FULL_ERRORS, StorageHealth
 from firmware.errors import DoorwardError
 from firmware.sound.frames import SoundFrame
 from firmware.system.listeners import Listeners
@@ -133,7 +133,7 @@ class ClipWriter:
         self._vault = vault
         self._retention = retention
         self._signer = signer
-        self.card = Card()
+        self.card = StorageHealth()
         self.listed = Listeners[ClipRecord]()
         self.failed = Listeners[Failure]()
         self._max_bytes = max_bytes

@@ -31,7 +31,7 @@ class ServedBrowsers(Protocol):
         ...
 
 
-class Admitting:
+class Admission:
     """Owners and their browsers, as they come and go."""
 
     def __init__(
@@ -96,7 +96,7 @@ class Admitting:
             await self._notes.to_owner(owner, _may_watch(enrolled))
         return None
 
-    async def tell_browsers(self, credential_id: str) -> None:
+    async def notify_browsers(self, credential_id: str) -> None:
         """Tell an owner, in each of their browsers, which may watch."""
         owner = self._owners.find(credential_id)
         if owner is not None:
@@ -108,7 +108,7 @@ class Admitting:
         waiting = {b.credential_id for b in self._browsers.all() if b.expires_ms is None}
         await asyncio.to_thread(self._browsers.start_counting, self._clock.wall_ms())
         for credential_id in waiting:
-            await self.tell_browsers(credential_id)
+            await self.notify_browsers(credential_id)
 
     async def end_browser(self, browser_id: str, credential_id: str) -> Refusal | None:
         """Let a browser watch no more, now; its owner is told in their others.
@@ -128,7 +128,7 @@ class Admitting:
             await self._tell_ended(known, credential_id)
         return refusal
 
-    async def tell_ended(self, browser_id: str, credential_id: str) -> None:
+    async def notify_ended(self, browser_id: str, credential_id: str) -> None:
         """Tell an owner's other browsers that this one is ended, before it is."""
         known = self._browsers.find(browser_id)
         if known is not None:

@@ -37,7 +37,7 @@ from firmware.consent.facts import (
 )
 from firmware.consent.sealed import keeps_back
 from firmware.consent.verifier import CONFIRMATION_LIFE_MS, decide, judge, release
-from firmware.decisions.facts import Gathering
+from firmware.decisions.facts import FactCollector
 from firmware.decisions.lifecycle import (
     RESUMED,
     Column,
@@ -49,20 +49,20 @@ from firmware.decisions.lifecycle import (
     failed_at,
     next_step,
 )
-from firmware.decisions.package_sealer import Releasing
+from firmware.decisions.package_sealer import PackageSealer
 from firmware.decisions.recovery import Recovery
-from firmware.decisions.replies import Answers
-from firmware.decisions.settings import Deciding
+from firmware.decisions.replies import StatementReplies
+from firmware.decisions.settings import HouseholdSettings
 from firmware.errors import DoorwardError
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import ReleaseRecord, new_salt
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.encoding import decode
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement, Terms, kind_of
-from firmware.store.deferred_events import Promise
-from firmware.store.statements import Confirmed, FactsStore, WaitingStatement, Way
+from firmware.store.deferred_events import DeferredEvent
+from firmware.store.statements import StatementStore, StoredConfirmation, WaitingStatement, Way
 from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class _Walk:
     """What its owner is told, if it ends without effect."""
     ready: PackageReady | None = None
     """What announces the package, if it was sealed on this way."""
-    events: list[Promise] = field(default_factory=list)
+    events: list[DeferredEvent] = field(default_factory=list)
     """What is to be told, and isn't promised yet."""
     error: Exception | None = None
     """Why storage failed last."""
@@ -122,12 +122,12 @@ class Executor:
         *,
         device: str,
         clock: Clock,
-        answers: Answers,
-        facts_store: FactsStore,
-        gathering: Gathering,
-        deciding: Deciding,
-        promises: Promises,
-        releasing: Releasing,
+        answers: StatementReplies,
+        facts_store: StatementStore,
+        gathering: FactCollector,
+        deciding: HouseholdSettings,
+        promises: DeferredEvents,
+        releasing: PackageSealer,
         randomness: Randomness | None = None,
     ) -> None:
         self._device = device
@@ -176,12 +176,14 @@ class Executor:
             column = await asyncio.to_thread(self._store.state_of, digest)
             if next_step(Snapshot(event=Event.YES, column=column)) is not Step.CONFIRM:
                 return NOT_WAITING
-            confirmed = Confirmed(way=way, confirmed_ms=self._clock.wall_ms(), approval=approval)
+            confirmed = StoredConfirmation(
+                way=way, confirmed_ms=self._clock.wall_ms(), approval=approval
+            )
             if not await asyncio.to_thread(self._store.confirm, digest, confirmed):
                 return NOT_WAITING
             return await self._look_at(digest, Event.YES)
 
-    def refuse(self, digest: str, promises: Sequence[Promise] = ()) -> bool:
+    def refuse(self, digest: str, promises: Sequence[DeferredEvent] = ()) -> bool:
         """Take the owner's no; False if it doesn't wait any more. Writes to the card."""
         column = self._store.state_of(digest)
         if next_step(Snapshot(event=Event.NO, column=column)) is not Step.KEEP_NO:
@@ -217,7 +219,7 @@ class Executor:
 
         What is promised comes first: else a package could be taken back before it is announced.
         """
-        await self._promises.keep()
+        await self._promises.flush()
         async with self._one_at_a_time:
             await self._go_on_with_all(Event.START)
 
@@ -238,11 +240,11 @@ class Executor:
             now_ms=now_ms,
             expires_ms=min(checked.not_after_ms, now_ms + CONFIRMATION_LIFE_MS),
         )
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             await self._answers.confirmation_wanted(checked.digest, checked.signed)
         if await asyncio.to_thread(lambda: self._store.add_waiting(waiting, promises=told)):
             log.info("a statement waits for its owner")
-            await self._promises.keep()
+            await self._promises.flush()
 
     async def _begin(self, checked: Judged, new: Snapshot) -> Refusal | None:
         """Store that it is begun, and go on. Where storage takes nothing, it goes on in memory."""
@@ -413,10 +415,10 @@ class Executor:
 
     # --- what another decision takes ---
 
-    async def _plan(self, checked: Judged) -> list[Promise]:
+    async def _plan(self, checked: Judged) -> list[DeferredEvent]:
         """Return what is to be told of a decision that can't be told any more once it is so."""
-        with self._promises.gather() as planned:
-            await self._deciding.foretell(checked.terms, checked.credential_id)
+        with self._promises.collect() as planned:
+            await self._deciding.announce_before(checked.terms, checked.credential_id)
         return planned
 
     async def _carry_out(self, walk: _Walk) -> Refusal | None:
@@ -456,7 +458,7 @@ class Executor:
         if walk.snapshot.is_grant:
             await self._gather(walk, self._tell_released(walk))
         else:
-            await self._gather(walk, self._deciding.round_off(walk.digest, walk.terms))
+            await self._gather(walk, self._deciding.complete(walk.digest, walk.terms))
 
     async def _tell_released(self, walk: _Walk) -> None:
         ready = walk.ready
@@ -478,16 +480,16 @@ class Executor:
         )
 
     async def _announce(self, _: _Walk) -> None:
-        await self._promises.keep()
+        await self._promises.flush()
 
     async def _tell_unkept(self, walk: _Walk) -> None:
         """Tell what storage didn't take: better perhaps twice than never."""
         told, walk.events = walk.events, []
-        await self._promises.tell_unkept(told)
+        await self._promises.publish_unsaved(told)
 
     async def _gather(self, walk: _Walk, telling: Awaitable[T]) -> T:
         """Await it, and keep what it tells for later, also if it fails."""
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             try:
                 return await telling
             finally:

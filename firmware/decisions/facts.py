@@ -21,7 +21,7 @@ from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.tlog.policy import Policy
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore
+from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
 
 NOBODY = Policy(logs=(), witnesses=(), groups=(), quorum="")
@@ -46,7 +46,7 @@ class FollowedRecord(Protocol):
         ...
 
 
-class Gathering:
+class FactCollector:
     """Where one doorbell's facts come from. Its method reads the card: not on the loop."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Gathering:
         record: FollowedRecord,
         owners: OwnerStore,
         browsers: BrowserStore,
-        statements: FactsStore,
+        statements: StatementStore,
         household: HouseholdStore,
         library: Library,
     ) -> None:

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from firmware.consent.facts import Decision, Judged, Refusal, UnverifiedStatement
 from firmware.consent.verifier import judge
 from firmware.decisions.executor import Executor
-from firmware.decisions.facts import Gathering
-from firmware.decisions.replies import Answers
+from firmware.decisions.facts import FactCollector
+from firmware.decisions.replies import StatementReplies
 from firmware.enrolment.keys import DeviceKeys
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.commands import Accepted, ReleaseLogged, ReplyBody, SealedStatement
 from firmware.protocol.decisions import Confirm, EnrolBrowser, Knock
 from firmware.protocol.encoding import WireError, decode_canonical, sha256_hex, unb64u
 from firmware.protocol.grants import AddOwner, SignedStatement, open_statement
 from firmware.protocol.pairing import PairingCode, browser_words, newcomer_words
-from firmware.store.statements import FactsStore, WaitingStatement, Way
+from firmware.store.statements import StatementStore, WaitingStatement, Way
 from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -36,14 +36,14 @@ OpenKnock = Callable[[str, str], Awaitable[Refusal | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class PendingStatement:
     """A statement that waits for its owner, with all that was checked of it."""
 
     statement: WaitingStatement
     checked: Judged
 
 
-class StatementDesk:
+class StatementIntake:
     """One doorbell's desk for owners' statements."""
 
     def __init__(
@@ -51,10 +51,10 @@ class StatementDesk:
         *,
         keys: DeviceKeys,
         clock: Clock,
-        answers: Answers,
-        facts_store: FactsStore,
-        gathering: Gathering,
-        promises: Promises,
+        answers: StatementReplies,
+        facts_store: StatementStore,
+        gathering: FactCollector,
+        promises: DeferredEvents,
         executor: Executor,
     ) -> None:
         self._keys = keys
@@ -122,14 +122,14 @@ class StatementDesk:
             case _:
                 return ()
 
-    def waiting(self) -> list[Asked]:
+    def waiting(self) -> list[PendingStatement]:
         """Return what waits and would still be right, oldest first."""
         facts = self._gathering.facts()
         asked = []
         for statement in self._store.waiting(self._clock.wall_ms()):
             checked = judge(UnverifiedStatement(statement.statement.encode()), facts)
             if not isinstance(checked, Refusal):
-                asked.append(Asked(statement=statement, checked=checked))
+                asked.append(PendingStatement(statement=statement, checked=checked))
         return asked
 
     async def confirm(
@@ -171,11 +171,11 @@ class StatementDesk:
         if terms.answer == "yes":
             return await self.confirm(terms.statement_digest, "approver", checked.signed)
         digest = terms.statement_digest
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             await self._answers.done(digest, "refused", checked.credential_id)
         if not await asyncio.to_thread(self._executor.refuse, digest, told):
             return Refusal(reason="not_waiting", detail="it doesn't wait any more")
-        await self._promises.keep()
+        await self._promises.flush()
         return None
 
     async def _knock(self, checked: Decision, terms: Knock) -> None:

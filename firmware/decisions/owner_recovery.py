@@ -16,13 +16,13 @@ import secrets
 from typing import Literal, Protocol
 
 from firmware.consent.facts import Refusal
-from firmware.decisions.admission import Admitting
-from firmware.decisions.settings import Deciding
-from firmware.enrolment.attempts import Tries
+from firmware.decisions.admission import Admission
+from firmware.decisions.settings import HouseholdSettings
+from firmware.enrolment.attempts import AttemptCounter
 from firmware.enrolment.door_number import DoorFile, DoorNumber, hashed
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorwardError, RecoveryLocked, RecoveryWrong, VaultError
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.custody import KeyChangeRecord, new_salt
 from firmware.protocol.decisions import RecoveryKeys
 from firmware.protocol.encoding import (
@@ -45,7 +45,7 @@ from firmware.system.clock import Clock
 log = logging.getLogger(__name__)
 
 
-class Begun(Document, frozen=True, kw_only=True):
+class StartedRecovery(Document, frozen=True, kw_only=True):
     """All that is needed to let somebody in whose recovery code was right."""
 
     v: Literal[1] = 1
@@ -67,7 +67,7 @@ class ClipSealing(Protocol):
         ...
 
 
-class Recovering:
+class OwnerRecovery:
     """Recovery at one doorbell."""
 
     def __init__(
@@ -75,13 +75,13 @@ class Recovering:
         *,
         device: str,
         pairing: Pairing,
-        tries: Tries,
+        tries: AttemptCounter,
         door_number: DoorNumber,
-        admitting: Admitting,
-        deciding: Deciding,
+        admitting: Admission,
+        deciding: HouseholdSettings,
         household: HouseholdStore,
         clock: Clock,
-        promises: Promises,
+        promises: DeferredEvents,
         clips: ClipSealing,
     ) -> None:
         self._device = device
@@ -135,7 +135,7 @@ class Recovering:
             confirmed = self._pairing.confirm(now_ms, recovered=code)
             if confirmed is None:
                 return "The ten minutes are over. Begin again."
-            begun = Begun(
+            begun = StartedRecovery(
                 owner=confirmed.owner,
                 paired=confirmed.event,
                 door=door,
@@ -155,9 +155,9 @@ class Recovering:
         """After a start: go on with what was begun."""
         async with self._one_at_a_time:
             try:
-                data = await asyncio.to_thread(self._household.begun_recovery)
+                data = await asyncio.to_thread(self._household.recovery_in_progress)
                 if data is not None:
-                    await self._let_in(decode(Begun, data, max_bytes=MAX_MQTT_BYTES))
+                    await self._let_in(decode(StartedRecovery, data, max_bytes=MAX_MQTT_BYTES))
             except (
                 DoorwardError,
                 OSError,
@@ -194,7 +194,7 @@ class Recovering:
             salt=new_salt(secrets.token_bytes(32)),
         )
 
-    async def _begin(self, begun: Begun) -> Refusal | None:
+    async def _begin(self, begun: StartedRecovery) -> Refusal | None:
         try:
             await asyncio.to_thread(self._household.begin_recovery, begun.record, begun.encode())
         except OSError as error:
@@ -203,23 +203,23 @@ class Recovering:
             return Refusal(reason="card", detail=f"the memory card doesn't take it: {error}")
         return None
 
-    async def _let_in(self, begun: Begun) -> Refusal | None:
+    async def _let_in(self, begun: StartedRecovery) -> Refusal | None:
         """Do what was begun; all of it may have been done before."""
         refusal = await self._store(begun)
         if refusal is not None:
             await self._give_back(begun)
             return refusal
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             await self._promises.tell(begun.paired)
             await self._promises.tell(KeyChangeCommitted(commitment=begun.record.digest()))
             await self._deciding.tell_recovered(
                 begun.owner, at_ms=begun.at_ms, use_digest=begun.use_digest
             )
         await asyncio.to_thread(self._household.finish_recovery, told)
-        await self._promises.keep()
+        await self._promises.flush()
         return None
 
-    async def _store(self, begun: Begun) -> Refusal | None:
+    async def _store(self, begun: StartedRecovery) -> Refusal | None:
         try:
             # Before the owner: whoever could pair has set it.
             await asyncio.to_thread(self._door_number.put, begun.door)
@@ -228,7 +228,7 @@ class Recovering:
             return Refusal(reason="card", detail=f"the door number could not be stored: {error}")
         return await self._admitting.add_owner(begun.owner)
 
-    async def _give_back(self, begun: Begun) -> None:
+    async def _give_back(self, begun: StartedRecovery) -> None:
         """Let the recovery key count again; what the card doesn't take is tried again later."""
         try:
             await asyncio.to_thread(self._household.undo_recovery, begun.record, begun.keys)

@@ -23,7 +23,7 @@ from firmware.evidence.seal import (
     granted_part,
     seal_release,
 )
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.custody import CaptureProof
 from firmware.protocol.encoding import WireError
@@ -58,7 +58,7 @@ class Sending(Protocol):
         ...
 
 
-class Releasing:
+class PackageSealer:
     """Makes one doorbell's packages."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Releasing:
         library: Library,
         playback: Playback,
         outgoing: Outgoing,
-        promises: Promises,
+        promises: DeferredEvents,
         record: EvidenceRecord,
         uploads: Sending,
         provenance: Provenance | None = None,

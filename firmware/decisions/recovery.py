@@ -9,11 +9,11 @@ import asyncio
 import logging
 
 from firmware.consent.facts import Refusal
-from firmware.decisions.package_sealer import Releasing, package_id_of
-from firmware.decisions.replies import Answers
+from firmware.decisions.package_sealer import PackageSealer, package_id_of
+from firmware.decisions.replies import StatementReplies
 from firmware.errors import DoorwardError
-from firmware.outbox.deferred_events import Promises
-from firmware.store.statements import FactsStore
+from firmware.outbox.deferred_events import DeferredEvents
+from firmware.store.statements import StatementStore
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ class Recovery:
     def __init__(
         self,
         *,
-        answers: Answers,
-        facts_store: FactsStore,
-        promises: Promises,
-        releasing: Releasing,
+        answers: StatementReplies,
+        facts_store: StatementStore,
+        promises: DeferredEvents,
+        releasing: PackageSealer,
     ) -> None:
         self._answers = answers
         self._store = facts_store
@@ -55,14 +55,14 @@ class Recovery:
     async def _refuse(self, digest: str) -> None:
         """Mark it refused. Nobody can read any more who signed it, so every owner is notified."""
         await asyncio.to_thread(self._releasing.discard, digest)  # sealed, and never announced
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             await self._answers.lost(digest)
         await asyncio.to_thread(
             lambda: self._store.move_statement(
                 digest, from_state="confirmed", to="refused", promises=told
             )
         )
-        await self._promises.keep()
+        await self._promises.flush()
 
     def _with_damaged_package(self) -> list[str]:
         damaged = self._releasing.damaged()

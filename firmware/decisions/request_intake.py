@@ -21,8 +21,8 @@ from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.facts import RegisterFacts, RequestFact
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
 from firmware.store.household import HouseholdStore
-from firmware.store.slots import SlotStore, ToldRequest
-from firmware.store.statements import FactsStore
+from firmware.store.slots import AnnouncedRequest, SlotStore
+from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
 
 REQUESTS_A_NOTE = 2
@@ -31,7 +31,7 @@ TOLD_FOR_MS = 2 * (MAX_LIFE_MS + MAX_SKEW_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
+class RelevantRequest:
     """A request that concerns this doorbell now."""
 
     digest: str
@@ -40,11 +40,11 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tellings:
+class SlotNotices:
     """What the notes of one slot say: by browser, and the same for the store."""
 
     bodies: Mapping[str, RequestsMatched]
-    told: tuple[ToldRequest, ...]
+    told: tuple[AnnouncedRequest, ...]
 
 
 class Register(Protocol):
@@ -55,7 +55,7 @@ class Register(Protocol):
         ...
 
 
-class RequestDesk:
+class RequestIntake:
     """One doorbell's desk for published requests. Its methods read the card: not on the loop."""
 
     def __init__(
@@ -67,7 +67,7 @@ class RequestDesk:
         register: Register,
         browsers: BrowserStore,
         household: HouseholdStore,
-        statements: FactsStore,
+        statements: StatementStore,
         slots: SlotStore,
     ) -> None:
         """`is_opted_in` is the doorbell's own file's, until the owners' settings say it."""
@@ -86,7 +86,7 @@ class RequestDesk:
         settings = self._household.settings()
         return self._is_opted_in if settings is None else settings.is_opted_in
 
-    def matched(self) -> list[Matched]:
+    def matched(self) -> list[RelevantRequest]:
         """Return the requests that concern this doorbell now, emergencies first, then the oldest.
 
         Each is checked anew: one that was withdrawn, has expired, or whose agency may ask no more,
@@ -107,14 +107,14 @@ class RequestDesk:
                 )
             except RequestRefused:
                 continue
-            found[digest] = Matched(digest=digest, fact=checked, agreement=agreement)
+            found[digest] = RelevantRequest(digest=digest, fact=checked, agreement=agreement)
         current = [one for one in found.values() if one.fact.renewed_by not in found]
         return sorted(current, key=_urgency)
 
-    def tellings(self, browser_ids: Iterable[str]) -> Tellings:
+    def tellings(self, browser_ids: Iterable[str]) -> SlotNotices:
         """Return what each of these browsers has to be told now, at most two requests each."""
         matched = self.matched()
-        told = self._slots.told()
+        told = self._slots.announced()
         answered = self._household.declined() | self._statements.granted_requests()
         settings = self._household.settings()
         has_reminder = settings is not None and settings.has_reminder
@@ -130,18 +130,18 @@ class RequestDesk:
                     requests=[self._words(one, news) for one, news in due]
                 )
                 kept += [
-                    ToldRequest(digest=one.digest, browser=browser, is_reminder=is_reminder)
+                    AnnouncedRequest(digest=one.digest, browser=browser, is_reminder=is_reminder)
                     for one, is_reminder in due
                 ]
-        return Tellings(bodies=bodies, told=tuple(kept))
+        return SlotNotices(bodies=bodies, told=tuple(kept))
 
     def forget_old(self) -> None:
         """Forget who was told of requests that are over for certain."""
-        self._slots.forget_told_before(self._clock.wall_ms() - TOLD_FOR_MS)
+        self._slots.forget_announced_before(self._clock.wall_ms() - TOLD_FOR_MS)
 
     def _news(
         self,
-        one: Matched,
+        one: RelevantRequest,
         browser: str,
         told: Mapping[tuple[str, str, bool], int],
         answered: frozenset[str],
@@ -172,7 +172,7 @@ class RequestDesk:
         is_due = renewed is not None or self._clock.wall_ms() >= half_ms
         return True if has_reminder and is_due and not was_reminded else None
 
-    def _words(self, one: Matched, is_reminder: bool) -> MatchedRequest:
+    def _words(self, one: RelevantRequest, is_reminder: bool) -> MatchedRequest:
         return MatchedRequest(
             request_id=one.fact.request.id,
             request_digest=one.digest,
@@ -183,5 +183,5 @@ class RequestDesk:
         )
 
 
-def _urgency(one: Matched) -> tuple[bool, int, str]:
+def _urgency(one: RelevantRequest) -> tuple[bool, int, str]:
     return (not one.fact.request.is_emergency, one.fact.request.created_ms, one.digest)

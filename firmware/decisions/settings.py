@@ -10,12 +10,12 @@ import logging
 from typing import Protocol
 
 from firmware.consent.facts import Decided, Refusal
-from firmware.decisions.admission import Admitting
-from firmware.decisions.holds import Holding
+from firmware.decisions.admission import Admission
+from firmware.decisions.holds import Holds
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import DoorwardError
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol import notes as words
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.decisions import (
@@ -51,19 +51,19 @@ class SettingsUser(Protocol):
         ...
 
 
-class Deciding:
+class HouseholdSettings:
     """What one doorbell's owners decide, made so."""
 
     def __init__(
         self,
         *,
-        admitting: Admitting,
+        admitting: Admission,
         owners: OwnerStore,
         household: HouseholdStore,
-        holding: Holding,
+        holding: Holds,
         notes: Notes,
         clock: Clock,
-        promises: Promises,
+        promises: DeferredEvents,
         settings_user: SettingsUser,
     ) -> None:
         self.on_recovery_key: Listeners[RecoveryKeys | None] = Listeners()
@@ -117,19 +117,19 @@ class Deciding:
                 await self._change_approvers(terms, credential_id)
             case _:
                 return Refusal(reason="form", detail="this is decided elsewhere")
-        await self.round_off(digest, terms)
+        await self.complete(digest, terms)
         return None
 
-    async def round_off(self, digest: str, terms: Terms) -> None:
+    async def complete(self, digest: str, terms: Terms) -> None:
         """Do what follows from a decision that is on the card, and tell of it; as often as need be.
 
-        Who or what is gone can't be told of here any more: see `foretell`.
+        Who or what is gone can't be told of here any more: see `announce_before`.
         """
         match terms:
             case AddOwner():
-                await self.tell_added(terms)
+                await self.notify_added(terms)
                 credential_id = terms.owner.passkey.credential_id
-                await self.tell_what_counts(digest, terms.owner.browser, credential_id)
+                await self.notify_settings(digest, terms.owner.browser, credential_id)
             case Hold() | Unhold():
                 await asyncio.to_thread(self._holding.apply)
                 await self._notes.to_all(await self._holds_now(digest))
@@ -150,10 +150,11 @@ class Deciding:
             case _:
                 pass
 
-    async def foretell(self, terms: Terms, credential_id: str) -> None:
+    async def announce_before(self, terms: Terms, credential_id: str) -> None:
         """Tell as if it were so what can't be told once it is: who goes, and a browser's end.
 
-        For `Promises.gather`, before it is carried out: told only if a crash comes in between.
+        For `DeferredEvents.gather`, before it is carried out: told only if a crash comes in
+        between.
         """
         by = self._owners.find(credential_id)
         match terms:
@@ -164,7 +165,7 @@ class Deciding:
                     note = words.OwnerRemoved(name=gone.name, by_name=by.name)
                     await self._notes.to_all(note, but=terms.credential_id)
             case EndBrowser():
-                await self._admitting.tell_ended(terms.browser, credential_id)
+                await self._admitting.notify_ended(terms.browser, credential_id)
             case _:
                 pass
 
@@ -199,24 +200,24 @@ class Deciding:
         """Tell every owner that one came in by the recovery code; the new one, what counts."""
         credential_id = owner.passkey.credential_id
         await self._notes.to_all(words.RecoveryUsed(name=owner.name, at_ms=at_ms))
-        await self._admitting.tell_browsers(credential_id)
-        await self.tell_what_counts(use_digest, owner.browser, credential_id)
+        await self._admitting.notify_browsers(credential_id)
+        await self.notify_settings(use_digest, owner.browser, credential_id)
 
-    async def tell_added(self, terms: AddOwner) -> None:
+    async def notify_added(self, terms: AddOwner) -> None:
         """Say that a new owner is here; their own browsers hear which may watch."""
         credential_id = terms.owner.passkey.credential_id
         await self._promises.tell(Paired(pairing_id=terms.pairing_id, credential_id=credential_id))
-        await self._admitting.tell_browsers(credential_id)
+        await self._admitting.notify_browsers(credential_id)
 
     async def _enrol_browser(
         self, digest: str, browser: BrowserKeys, credential_id: str
     ) -> Refusal | None:
         refusal = await self._admitting.enrol_browser(browser, credential_id)
         if refusal is None:
-            await self.tell_what_counts(digest, browser, credential_id)
+            await self.notify_settings(digest, browser, credential_id)
         return refusal
 
-    async def tell_what_counts(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
+    async def notify_settings(self, digest: str, browser: BrowserKeys, credential_id: str) -> None:
         """Tell a browser that is new what was decided before it: it couldn't change it else."""
         owner = self._owners.find(credential_id)
         if owner is not None:

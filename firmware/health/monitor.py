@@ -1,6 +1,6 @@
 """Watches the doorbell's health: told to the relay each minute and on change, troubles as events.
 
-One look every ten seconds, or at once after `look_now`. A look steps the heat ladder and sets
+One look every ten seconds, or at once after `check_now`. A look steps the heat ladder and sets
 the camera's frame rate by it; it also sees what is wrong. What can't be told now (the card takes
 nothing) is told later and holds up no look: heat is watched whatever the card does.
 """
@@ -12,7 +12,7 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from firmware.clips.record import CardState
+from firmware.clips.record import StorageState
 from firmware.errors import DoorwardError
 from firmware.health.ladder import HeatLadder
 from firmware.health.readings import BoardReadings, Reading
@@ -64,7 +64,7 @@ class ClipFacts:
 
 
 class WatchedClips(Protocol):
-    """The recorder and its library (`firmware.app.clips.Recording`)."""
+    """The recorder and its library (`firmware.app.clips.ClipWiring`)."""
 
     def facts(self) -> ClipFacts:
         """Return what they know. Blocks."""
@@ -72,7 +72,7 @@ class WatchedClips(Protocol):
 
 
 class WatchedSound(Protocol):
-    """Microphone and speaker (`firmware.sound.sound_system.Sounding`)."""
+    """Microphone and speaker (`firmware.sound.sound_system.SoundWiring`)."""
 
     @property
     def has_failed(self) -> bool:
@@ -94,7 +94,7 @@ class HealthMonitor:
     """Run it on the loop. `published` is notified of each new Health.
 
     `set_card` listens to the recorder's `card_states`, `set_storm` to the motion watch's `storms`,
-    `look_now` to the camera keeper's `states`.
+    `check_now` to the camera keeper's `states`.
     """
 
     def __init__(
@@ -134,10 +134,10 @@ class HealthMonitor:
         """The last look's result."""
         return self._health
 
-    def set_card(self, card: CardState) -> None:
+    def set_card(self, card: StorageState) -> None:
         """Take how the card is doing, and look soon. Call it on the loop."""
         self._card_trouble = CARD_TROUBLES.get(card.code)
-        self.look_now()
+        self.check_now()
 
     @property
     def troubles(self) -> Sequence[TroubleCode]:
@@ -147,9 +147,9 @@ class HealthMonitor:
     def set_storm(self, is_storm: bool) -> None:
         """Take whether there is too much motion, and look soon. Call it on the loop."""
         self._is_storm = is_storm
-        self.look_now()
+        self.check_now()
 
-    def look_now(self, *_: object) -> None:
+    def check_now(self, *_: object) -> None:
         """Something changed, such as the camera's state: look soon. Call it on the loop."""
         self._is_wanted.set()
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from firmware.errors import DoorwardError
-from firmware.health.trouble_texts import begun, over
+from firmware.health.trouble_texts import trouble_began_text, trouble_over_text
 from firmware.health.troubles import Troubles
 from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.events import CameraState, Trouble, TroubleCode
@@ -77,7 +77,11 @@ class TroubleReporter:
     async def _publish_due(self) -> None:
         while due := self._troubles.due(self._now_s()):
             news = due[0]
-            detail = over(news.code) if news.is_over else begun(news.code, self._camera.state)
+            detail = (
+                trouble_over_text(news.code)
+                if news.is_over
+                else trouble_began_text(news.code, self._camera.state)
+            )
             try:
                 await self._events.publish(
                     Trouble(code=news.code, is_over=news.is_over, detail=detail)

@@ -22,7 +22,7 @@ from firmware.protocol.commands import (
 
 
 class LiveView(Protocol):
-    """Live view's signalling (`firmware.live.live_view.Viewing`)."""
+    """Live view's signalling (`firmware.live.live_view.LiveView`)."""
 
     async def on_command(self, command: LiveCommand, /) -> ReplyBody:
         """Answer one of live view's commands."""
@@ -50,7 +50,7 @@ class PublicLogs(Protocol):
 
 
 class OwnersStatements(Protocol):
-    """What owners sign (`firmware.decisions.intake.StatementDesk`)."""
+    """What owners sign (`firmware.decisions.intake.StatementIntake`)."""
 
     async def on_statement(self, command: SealedStatement, /) -> ReplyBody:
         """Take in one statement."""

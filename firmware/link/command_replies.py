@@ -28,7 +28,7 @@ class CommandHandler(Protocol):
         ...
 
 
-class CommandAnswers:
+class CommandReplies:
     """Asks the handler once per command id and remembers what it said."""
 
     def __init__(self, clock: Clock) -> None:

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass
 
 from firmware.errors import DoorwardError
-from firmware.link.command_replies import CommandAnswers, CommandHandler
+from firmware.link.command_replies import CommandHandler, CommandReplies
 from firmware.link.event_sender import EventSender, EventStore
 from firmware.link.mqtt import BrokerAddress, MqttConnection
 from firmware.link.rare_warning import RareWarning
@@ -65,7 +65,7 @@ class LinkSession:
         self._address = address
         self._clock = clock
         self._sender = sender or EventSender(outbox)
-        self._answers = CommandAnswers(clock)
+        self._answers = CommandReplies(clock)
         self._backoff = Backoff(first_s=0.5, max_s=30, source=source)
         self._connection: MqttConnection | None = None
         self._health: Health | None = None

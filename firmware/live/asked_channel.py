@@ -1,7 +1,7 @@
 """What is asked, and waits for an owner's word, over the data channel "asked" (protocol/asking.py).
 
 Serving only: what a browser may know, and what a confirmation leads to, is decided behind
-`AskedDesk` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
+`AskedService` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class NotConfirmed:
     detail: str
 
 
-class AskedDesk(Protocol):
+class AskedService(Protocol):
     """The statements that wait, as one enrolled browser may know them."""
 
     async def waiting(self, browser_id: str) -> WaitingNow:
@@ -75,7 +75,7 @@ class AskedDesk(Protocol):
 
 
 class WatchRights(Protocol):
-    """Knows which browsers may watch (`firmware.live.signature_checks.SignedChecks`)."""
+    """Knows which browsers may watch (`firmware.live.signature_checks.SignatureChecks`)."""
 
     def who(self, browser_id: str) -> object:
         """Return whose browser it is; LiveError if it may watch no more."""
@@ -90,7 +90,7 @@ def parse_wish(message: str | bytes) -> Wish:
 class AskedChannel(WishChannel[Wish]):
     """Answers what one browser asks of what waits."""
 
-    def __init__(self, desk: AskedDesk | None, *, browser: str, checks: WatchRights) -> None:
+    def __init__(self, desk: AskedService | None, *, browser: str, checks: WatchRights) -> None:
         super().__init__()
         self._desk = desk
         self._browser = browser
@@ -130,19 +130,19 @@ class AskedChannel(WishChannel[Wish]):
                 await self._send("part", look)
             case ConfirmWanted():
                 refused = await self._desk.confirm(self._browser, wish.signed)
-                self._end.say(
+                self._end.send_json(
                     {"type": "confirmed"}
                     if refused is None
                     else {"type": "refused", "reason": refused.reason, "detail": refused.detail}
                 )
 
     async def _send(self, kind: str, data: bytes) -> None:
-        self._end.say({"type": kind, "size": len(data), "sha256": sha256_hex(data)})
+        self._end.send_json({"type": kind, "size": len(data), "sha256": sha256_hex(data)})
         view = memoryview(data)
         for begin in range(0, len(view), CHUNK_BYTES):
-            await self._end.room()
+            await self._end.wait_for_room()
             self._end.send(bytes(view[begin : begin + CHUNK_BYTES]))
-        self._end.say({"type": "end"})
+        self._end.send_json({"type": "end"})
 
 
 def _padded(data: bytes) -> bytes:

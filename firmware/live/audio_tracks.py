@@ -107,7 +107,7 @@ def stamp_by_capture(sender: RTCRtpSender, track: MicrophoneTrack) -> None:
 
 
 async def read_voice(track: MediaStreamTrack, sound: PeerSound) -> None:
-    """Give a viewer's sound to `sound.hear`, 20 ms at a time, while they talk; until it ends.
+    """Give a viewer's sound to `sound.play`, 20 ms at a time, while they talk; until it ends.
 
     Always read: what nobody reads of a track would fill the memory.
     """
@@ -124,4 +124,4 @@ async def read_voice(track: MediaStreamTrack, sound: PeerSound) -> None:
             resampler = AudioResampler("s16", "mono", SAMPLE_RATE, FRAME_SAMPLES)
         for part in resampler.resample(frame):
             if part.samples == FRAME_SAMPLES:
-                sound.hear(bytes(part.planes[0])[:FRAME_BYTES])
+                sound.play(bytes(part.planes[0])[:FRAME_BYTES])

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class ReplyPlayer(Protocol):
-    """Plays quick replies (`firmware.sound.sound_system.Sounding`)."""
+    """Plays quick replies (`firmware.sound.sound_system.SoundWiring`)."""
 
     async def play_reply(self, wanted: PlayReply) -> None:
         """Answer a press with one; DoorwardError says why that can't be."""
@@ -33,7 +33,7 @@ class ReplyPlayer(Protocol):
 
 
 class ChecksOrders(Protocol):
-    """As `firmware.live.signature_checks.SignedChecks`."""
+    """As `firmware.live.signature_checks.SignatureChecks`."""
 
     def order(self, signed: SignedLive) -> CheckedOrder:
         """Return an order that one of our browsers signed just now, or raise LiveError."""

@@ -9,16 +9,16 @@ from collections import deque
 from collections.abc import Sequence
 
 from firmware.capture.camera_output import TICKS_PER_S
-from firmware.live.feed import ClipReel, Unit
+from firmware.live.feed import ClipGops, Unit
 from firmware.system.listeners import Listeners
 
 LATE_S = 0.5
 
 
-class NoUnits:
+class EmptyFeed:
     """A feed without pictures: what a viewer gets who came for recordings only."""
 
-    def subscribe(self, name: str, *, max_units: int) -> "NoUnits":  # noqa: ARG002
+    def subscribe(self, name: str, *, max_units: int) -> "EmptyFeed":  # noqa: ARG002
         """Return a stream in which nothing comes."""
         return self
 
@@ -43,7 +43,7 @@ class ClipFeed:
     there are no more pictures, before the stream ends. Both on the loop.
     """
 
-    def __init__(self, reel: ClipReel) -> None:
+    def __init__(self, reel: ClipGops) -> None:
         self.places = Listeners[int]()
         self.ended = Listeners[()]()
         self._reel = reel
@@ -111,5 +111,5 @@ class ClipFeed:
             self.ended.notify()
 
 
-async def _next(reel: ClipReel) -> Sequence[Unit] | None:
+async def _next(reel: ClipGops) -> Sequence[Unit] | None:
     return await anext(reel.gops, None)

@@ -100,7 +100,7 @@ def parse_wish(message: str | bytes) -> Wish:
 
 
 class WishGranter(Protocol):
-    """Does what a viewer wants (`firmware.live.session.Visit`)."""
+    """Does what a viewer wants (`firmware.live.session.LiveSession`)."""
 
     async def grant(self, wish: Wish) -> None:
         """Do it, or raise LiveError."""
@@ -115,23 +115,23 @@ class ControlChannel(WishChannel[Wish]):
         self._granter = granter
         self._said: State | None = None
 
-    def say_state(self, state: State) -> None:
+    def send_state(self, state: State) -> None:
         """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
         if not self._end.is_open or self._end.is_flooded:
             return
         known = self._said and replace(self._said, ends_in_s=state.ends_in_s)
         if known != state:
             self._said = state
-            self._end.say({"type": "state", **asdict(state)})
+            self._end.send_json({"type": "state", **asdict(state)})
 
     def forget_state(self) -> None:
         """Say it again next time, because more time is left than the peer knows."""
         self._said = None
 
-    def say_replies(self, replies: Sequence[QuickReply]) -> None:
+    def send_replies(self, replies: Sequence[QuickReply]) -> None:
         """Say which quick replies there are."""
         listed = [{"id": one.id, "name": one.name, "kind": one.kind} for one in replies]
-        self._end.say({"type": "replies", "replies": listed})
+        self._end.send_json({"type": "replies", "replies": listed})
 
     def _parse(self, message: str | bytes) -> Wish:
         return parse_wish(message)

@@ -99,14 +99,14 @@ class ChannelEnd:
             await self._has_message.wait()
         return self._messages.popleft()
 
-    def take_next(self, is_wanted: Callable[[str | bytes], bool]) -> bool:
+    def take_if(self, is_wanted: Callable[[str | bytes], bool]) -> bool:
         """Take the next message if it waits already and is such a one; tell whether it was."""
         if not self._messages or not is_wanted(self._messages[0]):
             return False
         self._messages.popleft()
         return True
 
-    def say(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
+    def send_json(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
         """Send a JSON text; nobody may be left to hear it."""
         try:
             self.send(json.dumps(answer, separators=(",", ":")))
@@ -122,7 +122,7 @@ class ChannelEnd:
         except ValueError as error:  # the peer announced that it takes only smaller messages
             raise ChannelClosed from error
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until the peer has taken enough of what was sent, or raise ChannelClosed."""
         if self._channel is None or not self.is_open:
             raise ChannelClosed

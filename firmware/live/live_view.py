@@ -12,7 +12,7 @@ from firmware.capture.unit_hub import LumaSlot
 from firmware.enrolment.pairing import Pairing
 from firmware.live.errors import LiveError
 from firmware.live.sessions import LiveSessions
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.signature_checks import SignatureChecks
 from firmware.live.watchers import Watcher
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.publisher import EventPublisher
@@ -40,7 +40,7 @@ NOTE_PAUSE_S = 10.0
 """Who watches again so soon after leaving has stayed, as far as the owners are told."""
 
 
-class Viewing:
+class LiveView:
     """Live view as the relay reaches it: nonces, offers, candidates."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Viewing:
         live: LiveSessions,
         *,
         owners: Ownership,
-        checks: SignedChecks,
+        checks: SignatureChecks,
         notes: Notes,
         clock: Clock,
         note_pause_s: float = NOTE_PAUSE_S,
@@ -56,7 +56,7 @@ class Viewing:
         self.live = live
         self._owners = owners
         self._checks = checks
-        self._watch_notes = WatchNotes(notes, clock, pause_s=note_pause_s)
+        self._watch_notes = WatcherNotes(notes, clock, pause_s=note_pause_s)
         live.watch_began.add(self._watch_notes.began)
         live.watch_ended.add(self._watch_notes.ended)
 
@@ -98,7 +98,7 @@ class _Told:
     ending: asyncio.TimerHandle | None = None
 
 
-class WatchNotes:
+class WatcherNotes:
     """Tells all owners who began to watch and who ended, in the order in which it was.
 
     Who comes back within `pause_s` had not left: one that joins and leaves without end makes no
@@ -179,7 +179,7 @@ def refused(error: LiveError) -> Refused:
     return Refused(reason=error.reason, detail=as_line(error.detail, otherwise=error.reason))
 
 
-class CodeWatch:
+class PairingCodeScanner:
     """Reads pairing codes in what the camera sees, while pairing is open.
 
     `read` is notified when a code was read, whose words are to be compared.

@@ -33,9 +33,9 @@ from firmware.live.errors import LiveError
 from firmware.live.ice_edge import check_turn_by_name, tune_ice
 from firmware.live.ice_servers import UsedServer
 from firmware.live.sctp_edge import bound_incoming
-from firmware.live.sdp_offer import MAX_SESSION_CANDIDATES, Candidate, TakenOffer
+from firmware.live.sdp_offer import MAX_SESSION_CANDIDATES, Candidate, ParsedOffer
 from firmware.live.session_parts import ConnectedVisit, PeerSound
-from firmware.live.stream_source import Source
+from firmware.live.stream_source import StreamSource
 from firmware.system.clock import Clock
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class Peer:
     def __init__(
         self,
         servers: Sequence[UsedServer],
-        source: Source,
+        source: StreamSource,
         visit: ConnectedVisit,
         *,
         sound: PeerSound | None,
@@ -78,7 +78,7 @@ class Peer:
         self._connection.on("datachannel", self._channel_opened)
         self._connection.on("track", self._track_added)
 
-    async def answer(self, offer: TakenOffer) -> str:
+    async def answer(self, offer: ParsedOffer) -> str:
         """Return the answer's SDP, with all our candidates; anything may be wrong with an offer."""
         connection = self._connection
         self.viewer.expect()

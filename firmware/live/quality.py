@@ -1,4 +1,4 @@
-"""Which stream one viewer gets: what line.py judges, put into effect on their `Viewer`.
+"""Which stream one viewer gets: what line.py judges, put into effect on their `RtpSender`.
 
 The main stream is never changed for a viewer. While a recording plays over the track, the live
 streams wait, and what the line says meanwhile is not theirs to judge.
@@ -10,9 +10,9 @@ from typing import Protocol
 from firmware.live.control_channel import Stream
 from firmware.live.errors import LiveError
 from firmware.live.feed import UnitFeed
-from firmware.live.link_estimate import Line, LineReport, Reason, Verdict
-from firmware.live.rtp_sender import Viewer
-from firmware.live.stream_source import Source
+from firmware.live.link_estimate import LinkEstimate, LinkReport, Reason, StreamChoice
+from firmware.live.rtp_sender import RtpSender
+from firmware.live.stream_source import StreamSource
 from firmware.system.clock import Clock
 from firmware.system.listeners import Listeners
 
@@ -46,8 +46,8 @@ class SmallFeed(UnitFeed, Protocol):
 class LiveSources:
     """The live streams with their encoders: `small` is None where the board has no room for one."""
 
-    main: Source
-    small: Source | None
+    main: StreamSource
+    small: StreamSource | None
     main_encoder: MainEncoder
     small_encoder: SmallFeed | None
 
@@ -61,14 +61,14 @@ class LiveSources:
 def live_sources(units: UnitFeed, encoder: MainEncoder, small: SmallFeed | None) -> LiveSources:
     """Return the live streams for all viewers."""
     return LiveSources(
-        main=Source("main", units, encoder),
-        small=None if small is None else Source("small", small, small),
+        main=StreamSource("main", units, encoder),
+        small=None if small is None else StreamSource("small", small, small),
         main_encoder=encoder,
         small_encoder=small,
     )
 
 
-class Quality:
+class StreamSelector:
     """Follows one viewer's line; `changes` is notified when its properties may differ.
 
     Without `live` the viewer came for recordings only, and gets `idle` between them.
@@ -76,10 +76,10 @@ class Quality:
 
     def __init__(
         self,
-        viewer: Viewer,
+        viewer: RtpSender,
         live: LiveSources | None,
         *,
-        idle: Source,
+        idle: StreamSource,
         clock: Clock,
     ) -> None:
         self.changes = Listeners[()]()
@@ -87,8 +87,8 @@ class Quality:
         self._live = live
         self._idle = idle
         self._clock = clock
-        self._clip: Source | None = None
-        self._line = Line(
+        self._clip: StreamSource | None = None
+        self._line = LinkEstimate(
             main_bps=live.main_encoder.wanted_bps if live is not None else 0,
             has_small=live is not None and live.small is not None,
             now_s=self._now_s(),
@@ -121,7 +121,7 @@ class Quality:
             raise LiveError("no_small", "there is no small stream here: the board has no room")
         self._apply(self._line.prefer_small(is_wanted, self._now_s()))
 
-    def play(self, clip: Source) -> None:
+    def play(self, clip: StreamSource) -> None:
         """Give this recording instead of live view, from its first picture on."""
         before, self._clip = self._clip, clip
         self._viewer.key_frames_only(False)
@@ -130,7 +130,7 @@ class Quality:
             before.stop()
         self.changes.notify()
 
-    def go_live(self, *, after: Source | None = None) -> None:
+    def go_live(self, *, after: StreamSource | None = None) -> None:
         """Give live view again, or nothing; `after` a clip's end only if it is what was given."""
         clip = self._clip
         if clip is None or after not in (None, clip):
@@ -141,11 +141,11 @@ class Quality:
             clip.stop()
         self._apply(self._line.verdict)
 
-    def _hear(self, report: LineReport) -> None:
+    def _hear(self, report: LinkReport) -> None:
         if self._clip is None and self._live is not None:
-            self._apply(self._line.hear(report))
+            self._apply(self._line.update(report))
 
-    def _apply(self, verdict: Verdict) -> None:
+    def _apply(self, verdict: StreamChoice) -> None:
         if self._clip is None and self._live is not None:
             small = self._live.small
             self._viewer.use(self._live.main if small is None or verdict.level == "main" else small)

@@ -27,14 +27,14 @@ TWICE_AFTER_S = 0.008
 
 
 class RepeatSender(Protocol):
-    """Sends packets once more (`firmware.live.rtp_sender.Viewer`)."""
+    """Sends packets once more (`firmware.live.rtp_sender.RtpSender`)."""
 
     def send_again(self, sequences: Sequence[int]) -> bool:
         """Send these, as far as they are kept; return whether to go on."""
         ...
 
 
-class Repeats:
+class RtxQueue:
     """A queue of sequence numbers, each in it once."""
 
     def __init__(self, sender: RepeatSender) -> None:
@@ -47,11 +47,11 @@ class Repeats:
         self.refused = 0
         """How many were beyond the budget, or kept no more."""
 
-    def earn(self, packets: int) -> None:
+    def add_budget(self, packets: int) -> None:
         """So many packets were sent for the first time."""
         self._left = min(self._left + SHARE * packets, AT_ONCE)
 
-    def want(
+    def enqueue(
         self, sequences: Iterable[int], now_s: float, *, is_kept: Callable[[int], bool]
     ) -> None:
         """Queue what isn't queued yet and can still be sent, and begin to send."""

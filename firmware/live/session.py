@@ -11,9 +11,9 @@ import logging
 from collections.abc import Awaitable, Sequence
 from functools import partial
 
-from firmware.live.asked_channel import AskedChannel, AskedDesk
+from firmware.live.asked_channel import AskedChannel, AskedService
 from firmware.live.clip_channel import CLIPS_LABEL, ClipChannel
-from firmware.live.clip_feed import ClipFeed, NoUnits
+from firmware.live.clip_feed import ClipFeed, EmptyFeed
 from firmware.live.control_channel import (
     CONTROL_LABEL,
     ControlChannel,
@@ -32,15 +32,15 @@ from firmware.live.control_channel import (
 )
 from firmware.live.data_channel import Channel
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipReel, ClipShelf
-from firmware.live.quality import LiveSources, Quality
+from firmware.live.feed import ClipGops, ClipSource
+from firmware.live.quality import LiveSources, StreamSelector
 from firmware.live.reply_channel import REPLIES_LABEL, ReplyChannel
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.sdp_offer import Candidate
 from firmware.live.session_parts import LiveLimits, PeerMaker, VisitRequest
-from firmware.live.signature_checks import SignedChecks
-from firmware.live.stream_source import Source
-from firmware.live.voice import LiveSound, Voice, switch_microphone
+from firmware.live.signature_checks import SignatureChecks
+from firmware.live.stream_source import StreamSource
+from firmware.live.voice import LiveSound, SessionVoice, switch_microphone
 from firmware.live.watchers import Watcher
 from firmware.protocol.asking import ASKED_LABEL
 from firmware.protocol.live import LiveCandidates, SignedLive
@@ -53,7 +53,7 @@ ANSWER_S = 10.0
 CLOSE_S = 10.0
 
 
-class Visit:
+class LiveSession:
     """Serves one viewer. `begin` once; `life` is the task that ends when all is cleared away.
 
     `changes` is notified when what viewers are told of it may differ, `watch_began` when its viewer
@@ -65,14 +65,14 @@ class Visit:
         request: VisitRequest,
         *,
         sources: LiveSources,
-        shelf: ClipShelf,
-        checks: SignedChecks,
+        shelf: ClipSource,
+        checks: SignatureChecks,
         signer: AnswerSigner,
         clock: Clock,
         limits: LiveLimits,
         peers: PeerMaker,
         sound: LiveSound | None,
-        asked: AskedDesk | None,
+        asked: AskedService | None,
     ) -> None:
         """ValueError if an ICE server isn't one."""
         checked = request.checked
@@ -81,7 +81,7 @@ class Visit:
         self.watcher: Watcher | None = None
         self.changes = Listeners[()]()
         self.watch_began = Listeners[Watcher]()
-        self.cleared = Listeners[Visit]()
+        self.cleared = Listeners[LiveSession]()
         self._checked = checked
         self._offer = request.offer
         self._checks = checks
@@ -92,10 +92,10 @@ class Visit:
         self._is_live = checked.offer.purpose == "live"
         self._voice = self._make_voice(sound) if self._is_live else None
         self._connected, self._ended = asyncio.Event(), asyncio.Event()
-        idle = Source("none", NoUnits())
+        idle = StreamSource("none", EmptyFeed())
         first = sources.main if self._is_live else idle
         self._peer = peers.make(request.servers, first, self, self._voice)
-        self._quality = Quality(
+        self._quality = StreamSelector(
             self._peer.viewer, sources if self._is_live else None, idle=idle, clock=clock
         )
         self._quality.changes.add(self.changes.notify)
@@ -177,7 +177,7 @@ class Visit:
             return True
         return False
 
-    def tell_state(self, watchers: Sequence[Watcher]) -> None:
+    def send_state(self, watchers: Sequence[Watcher]) -> None:
         """Say how things stand to the viewer."""
         sound = self._sound
         talker = None if sound is None else sound.floor.talker
@@ -190,7 +190,7 @@ class Visit:
             )
             for one in watchers
         )
-        self._control.say_state(
+        self._control.send_state(
             State(
                 ends_in_s=max(0, round(self._ends_s - self._now_s())),
                 stream=self._quality.stream,
@@ -204,12 +204,12 @@ class Visit:
 
     # `clip_channel.Player`
 
-    def play(self, clip_id: str, reel: ClipReel) -> None:
+    def play(self, clip_id: str, reel: ClipGops) -> None:
         """Play a clip over the video track."""
         feed = ClipFeed(reel)
-        clip = Source("clip", feed, is_live=False)
-        feed.places.add(partial(self._clips.say_place, clip_id))
-        feed.ended.add(partial(self._clips.say_played, clip_id))
+        clip = StreamSource("clip", feed, is_live=False)
+        feed.places.add(partial(self._clips.send_position, clip_id))
+        feed.ended.add(partial(self._clips.send_played, clip_id))
         feed.ended.add(partial(self._quality.go_live, after=clip))
         self._quality.play(clip)
 
@@ -219,10 +219,10 @@ class Visit:
 
     # From here on: how.
 
-    def _make_voice(self, sound: LiveSound | None) -> Voice | None:
+    def _make_voice(self, sound: LiveSound | None) -> SessionVoice | None:
         if sound is None:
             return None
-        return Voice(sound, self.id, name=self._checked.who.name)
+        return SessionVoice(sound, self.id, name=self._checked.who.name)
 
     async def _negotiate(self) -> SignedLive:
         """Answer the offer within ANSWER_S; whatever is wrong with it ends the visit."""
@@ -325,7 +325,7 @@ class Visit:
             case QualityWish():
                 self._quality.prefer_small(wish.want == "small")
             case RepliesWanted():
-                self._control.say_replies(self._voice.replies if self._voice else ())
+                self._control.send_replies(self._voice.replies if self._voice else ())
             case SwitchMicrophone():
                 await switch_microphone(self._sound, wish)
             case Listen() if self._voice is not None:

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from firmware.live.data_channel import Channel
 from firmware.live.ice_servers import UsedServer
-from firmware.live.rtp_sender import Viewer
-from firmware.live.sdp_offer import Candidate, TakenOffer
+from firmware.live.rtp_sender import RtpSender
+from firmware.live.sdp_offer import Candidate, ParsedOffer
 from firmware.live.signature_checks import CheckedOffer
-from firmware.live.stream_source import Source
+from firmware.live.stream_source import StreamSource
 from firmware.protocol.live import SignedLive
 from firmware.sound.opus import OpusFeed
 
@@ -38,19 +38,19 @@ class VisitRequest:
 
     checked: CheckedOffer
     signed: SignedLive
-    offer: TakenOffer
+    offer: ParsedOffer
     servers: Sequence[UsedServer]
 
 
-class VisitPeer(Protocol):
+class SessionPeer(Protocol):
     """The connection, as `firmware.live.peer.Peer`."""
 
     @property
-    def viewer(self) -> Viewer:
+    def viewer(self) -> RtpSender:
         """Whom its pictures are sent to."""
         ...
 
-    async def answer(self, offer: TakenOffer) -> str:
+    async def answer(self, offer: ParsedOffer) -> str:
         """Return the SDP of our answer."""
         ...
 
@@ -68,7 +68,7 @@ class VisitPeer(Protocol):
 
 
 class ConnectedVisit(Protocol):
-    """What a connection belongs to (`firmware.live.session.Visit`); all on the loop."""
+    """What a connection belongs to (`firmware.live.session.LiveSession`); all on the loop."""
 
     def on_connected(self) -> None:
         """Media and data channels can be sent from now on."""
@@ -84,7 +84,7 @@ class ConnectedVisit(Protocol):
 
 
 class PeerSound(Protocol):
-    """The sound of one connection (`firmware.live.voice.Voice`)."""
+    """The sound of one connection (`firmware.live.voice.SessionVoice`)."""
 
     @property
     def opus(self) -> OpusFeed | None:
@@ -96,7 +96,7 @@ class PeerSound(Protocol):
         """Whether this viewer is heard at the door."""
         ...
 
-    def hear(self, frame: bytes) -> None:
+    def play(self, frame: bytes) -> None:
         """Take 20 ms of what the viewer says."""
         ...
 
@@ -107,9 +107,9 @@ class PeerMaker(Protocol):
     def make(
         self,
         servers: Sequence[UsedServer],
-        source: Source,
+        source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
-    ) -> VisitPeer:
+    ) -> SessionPeer:
         """Return one that isn't connected yet; ValueError if an ICE server isn't one."""
         ...

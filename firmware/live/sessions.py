@@ -12,24 +12,24 @@ import importlib
 import random
 from collections.abc import Sequence
 
-from firmware.live.asked_channel import AskedDesk
+from firmware.live.asked_channel import AskedService
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipShelf
+from firmware.live.feed import ClipSource
 from firmware.live.ice_servers import IceServerRule, UsedServer
 from firmware.live.quality import LiveSources
 from firmware.live.sdp_answer import AnswerSigner
-from firmware.live.sdp_offer import parse_candidates, take_offer
-from firmware.live.session import Visit
+from firmware.live.sdp_offer import parse_candidates, parse_offer
+from firmware.live.session import LiveSession
 from firmware.live.session_parts import (
     ConnectedVisit,
     LiveLimits,
     PeerMaker,
     PeerSound,
-    VisitPeer,
+    SessionPeer,
     VisitRequest,
 )
-from firmware.live.signature_checks import SignedChecks
-from firmware.live.stream_source import Source
+from firmware.live.signature_checks import SignatureChecks
+from firmware.live.stream_source import StreamSource
 from firmware.live.voice import LiveSound
 from firmware.live.watchers import Watcher
 from firmware.protocol.commands import IceServer
@@ -52,14 +52,14 @@ class LiveSessions:
         self,
         *,
         sources: LiveSources,
-        shelf: ClipShelf,
-        checks: SignedChecks,
+        shelf: ClipSource,
+        checks: SignatureChecks,
         signer: AnswerSigner,
         clock: Clock,
         limits: LiveLimits,
         peers: PeerMaker,
         sound: LiveSound | None = None,
-        asked: AskedDesk | None = None,
+        asked: AskedService | None = None,
     ) -> None:
         """`asked` None: what waits for an owner's word can't be asked over a session."""
         self.watch_began = Listeners[Watcher]()
@@ -76,8 +76,8 @@ class LiveSessions:
         self._ice_rule = IceServerRule(limits.private_ice_hosts)
         self._small_bps: int | None = None
         self._is_warm = False
-        self._visits: dict[str, Visit] = {}
-        self._opening: dict[str, asyncio.Task[Visit]] = {}
+        self._visits: dict[str, LiveSession] = {}
+        self._opening: dict[str, asyncio.Task[LiveSession]] = {}
 
     @property
     def sessions(self) -> int:
@@ -134,11 +134,11 @@ class LiveSessions:
         ending = [visit for visit in self._visits.values() if visit.browser == browser_id]
         await asyncio.gather(*(visit.close() for visit in ending))
 
-    def tell_states(self) -> None:
+    def send_states(self) -> None:
         """Tell every viewer how things stand, if that has changed."""
         watchers = self.watchers
         for visit in self._visits.values():
-            visit.tell_state(watchers)
+            visit.send_state(watchers)
         self._tell_small_stream()
 
     def hide(self) -> None:
@@ -154,7 +154,7 @@ class LiveSessions:
     def _begin_to_open(
         self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
     ) -> None:
-        def opened(opening: asyncio.Task[Visit]) -> None:
+        def opened(opening: asyncio.Task[LiveSession]) -> None:
             del self._opening[session_id]
             if not opening.cancelled():
                 opening.exception()  # whoever waits is told; nobody may be left
@@ -163,7 +163,7 @@ class LiveSessions:
         self._opening[session_id] = opening
         opening.add_done_callback(opened)
 
-    async def _opened(self, session_id: str) -> Visit | None:
+    async def _opened(self, session_id: str) -> LiveSession | None:
         """Return a session once it is open, None if there is none; or raise why it isn't opened."""
         opening = self._opening.get(session_id)
         if opening is None:
@@ -173,10 +173,10 @@ class LiveSessions:
 
     async def _open(
         self, session_id: str, signed: SignedLive, servers: Sequence[IceServer]
-    ) -> Visit:
+    ) -> LiveSession:
         checked = self._checks.offer(session_id, signed)
         try:
-            offer = take_offer(checked.offer.sdp)
+            offer = parse_offer(checked.offer.sdp)
         except WireError as error:
             raise LiveError("bad_offer", str(error)) from error
         used = await self._ice_rule.used(servers)
@@ -186,7 +186,7 @@ class LiveSessions:
             detail = f"{self.sessions} are watching already; close one and try again"
             raise LiveError("too_many_viewers", detail)
         try:
-            visit = Visit(
+            visit = LiveSession(
                 VisitRequest(checked=checked, signed=signed, offer=offer, servers=used),
                 sources=self._sources,
                 shelf=self._shelf,
@@ -200,7 +200,7 @@ class LiveSessions:
             )
         except ValueError as error:
             raise LiveError("bad_form", f"an ICE server that isn't one: {error}") from error
-        visit.changes.add(self.tell_states)
+        visit.changes.add(self.send_states)
         visit.watch_began.add(self.watch_began.notify)
         visit.cleared.add(self._cleared)
         self._visits[session_id] = visit
@@ -216,11 +216,11 @@ class LiveSessions:
         if own and self.sessions >= self._limits.max_viewers:
             await own[0].close()
 
-    def _cleared(self, visit: Visit) -> None:
+    def _cleared(self, visit: LiveSession) -> None:
         del self._visits[visit.id]
         if visit.watcher is not None:
             self.watch_ended.notify(visit.watcher, visit.has_talked)
-        self.tell_states()
+        self.send_states()
 
     def _tell_small_stream(self) -> None:
         """The small stream is one for all who take it: as large as the worst line carries."""
@@ -242,13 +242,13 @@ class RealPeers:
     def make(
         self,
         servers: Sequence[UsedServer],
-        source: Source,
+        source: StreamSource,
         visit: ConnectedVisit,
         sound: PeerSound | None,
-    ) -> VisitPeer:
+    ) -> SessionPeer:
         """Return a real connection; ValueError if an ICE server isn't one."""
         module = importlib.import_module(PEER_MODULE)
-        peer: VisitPeer = module.Peer(
+        peer: SessionPeer = module.Peer(
             servers, source, visit, sound=sound, clock=self._clock, random_source=self._random
         )
         return peer

@@ -98,7 +98,7 @@ class CheckedOrder:
 D = TypeVar("D", LiveOffer, LiveCandidates, BrowserOrder)
 
 
-class SignedChecks:
+class SignatureChecks:
     """Checks what browsers of this doorbell's owners sign. Each refusal is a LiveError."""
 
     def __init__(

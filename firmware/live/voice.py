@@ -44,7 +44,7 @@ class LiveSound:
     """How long after a press the default quick reply is said; 0: never."""
 
 
-class Voice:
+class SessionVoice:
     """One viewer who may talk. `leave` at the end."""
 
     def __init__(self, sound: LiveSound, session_id: str, *, name: str) -> None:
@@ -68,9 +68,9 @@ class Voice:
         """Whether what this viewer says is heard at the door."""
         return self._sound.floor.talks(self._session_id)
 
-    def hear(self, frame: bytes) -> None:
+    def play(self, frame: bytes) -> None:
         """Say 20 ms of what this viewer says, if they may talk."""
-        if self._sound.floor.hear(self._session_id, frame):
+        if self._sound.floor.play(self._session_id, frame):
             self.has_talked = True
 
     def grant(self, wish: Talk | Reply) -> None:

@@ -72,7 +72,7 @@ class EventPicture:
 
 
 class PicturedCamera(Protocol):
-    """The camera that the pictures are taken with (`firmware.app.camera.Filming`)."""
+    """The camera that the pictures are taken with (`firmware.app.camera.CameraWiring`)."""
 
     small: SmallHub
 

@@ -42,7 +42,7 @@ class HealthState(Protocol):
         ...
 
 
-class Lighting:
+class StatusLight:
     """Sets the light's states; `run` it until cancelled."""
 
     def __init__(

@@ -10,9 +10,9 @@ import asyncio
 import random
 from typing import Literal
 
-from firmware.sound.audio_device import CardStream, SoundCard
+from firmware.sound.audio_device import AudioDevices, DeviceStream
 from firmware.sound.echo import Echo
-from firmware.sound.errors import NO_CARD, NoSoundCard
+from firmware.sound.errors import NO_CARD, NoAudioDevice
 from firmware.sound.frames import (
     FRAME_BYTES,
     FRAME_SAMPLES,
@@ -37,7 +37,7 @@ class Microphone:
 
     def __init__(
         self,
-        card: SoundCard | None,
+        card: AudioDevices | None,
         *,
         device: str,
         switch: MicrophoneSwitch,
@@ -56,7 +56,7 @@ class Microphone:
         self._keeper.changes.add(self.changes.notify)
 
     @property
-    def has_card(self) -> bool:
+    def has_device(self) -> bool:
         """Whether there is a sound card that could have one."""
         return self._card is not None
 
@@ -92,11 +92,11 @@ class Microphone:
     async def switch(self, is_on: bool) -> None:
         """Switch it on or off, and remember that; off forgets what was not heard yet.
 
-        Off counts before anything is waited for. Raise NoSoundCard if there is none, OSError if
+        Off counts before anything is waited for. Raise NoAudioDevice if there is none, OSError if
         the memory card doesn't take it.
         """
         if is_on and self._card is None:
-            raise NoSoundCard(NO_CARD)
+            raise NoAudioDevice(NO_CARD)
         self._switch.want(is_on)
         if not is_on:
             self._follow_switch()
@@ -122,10 +122,10 @@ class Microphone:
         self._keeper.look()
         self.changes.notify()
 
-    def open_stream(self) -> CardStream:
+    def open_stream(self) -> DeviceStream:
         """Open the card's microphone; for the keeper."""
         if self._card is None:
-            raise NoSoundCard(NO_CARD)
+            raise NoAudioDevice(NO_CARD)
         self._echo.prepare()
         return self._card.open_microphone(self._device, _Framing(self._echo, self).take)
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from firmware.config.settings import SoundConfig
 from firmware.protocol.live import PlayReply
-from firmware.sound.audio_device import SoundCard
+from firmware.sound.audio_device import AudioDevices
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
-from firmware.sound.echo_reference import Played
+from firmware.sound.echo_reference import EchoReference
 from firmware.sound.errors import ReplyRefused, SoundMissing
 from firmware.sound.microphone import HalfDuplex, Microphone
 from firmware.sound.microphone_switch import MicrophoneSwitch
 from firmware.sound.opus import OpusFeed
-from firmware.sound.portaudio import PortAudioCard
+from firmware.sound.portaudio import PortAudioDevices
 from firmware.sound.quick_replies import QuickReplies
 from firmware.sound.speaker import Speaker
 from firmware.sound.speech import Speech
@@ -33,7 +33,7 @@ from firmware.system.listeners import Listeners
 log = logging.getLogger(__name__)
 
 
-class Sounding:
+class SoundWiring:
     """Everything that hears and speaks. Build it inside the running loop, then `run` it.
 
     `changes` is notified whenever the microphone's state or the talker changed.
@@ -46,14 +46,14 @@ class Sounding:
         *,
         clock: Clock,
         source: random.Random,
-        card: SoundCard | None = None,
+        card: AudioDevices | None = None,
     ) -> None:
         """`card` stands in for the machine's own."""
         self.settings = settings
         self.changes = Listeners[()]()
         if card is None and settings.card == "system":
-            card = PortAudioCard(clock)
-        self.played = played = Played()
+            card = PortAudioDevices(clock)
+        self.played = played = EchoReference()
         self.echo = echo = Echo(played, _canceller(settings) if card is not None else None)
         self.microphone = Microphone(
             card,

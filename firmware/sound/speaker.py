@@ -14,9 +14,9 @@ import random
 import threading
 from collections import deque
 
-from firmware.sound.audio_device import CardStream, SoundCard
-from firmware.sound.echo_reference import Played
-from firmware.sound.errors import NO_CARD, NoSoundCard
+from firmware.sound.audio_device import AudioDevices, DeviceStream
+from firmware.sound.echo_reference import EchoReference
+from firmware.sound.errors import NO_CARD, NoAudioDevice
 from firmware.sound.frames import FRAME_BYTES, SAMPLE_RATE, SILENCE
 from firmware.sound.sample_clock import YOUNG_JUMP_SAMPLES, SampleClock
 from firmware.sound.stream_keeper import StreamKeeper
@@ -37,12 +37,12 @@ class Speaker:
 
     def __init__(
         self,
-        card: SoundCard | None,
+        card: AudioDevices | None,
         *,
         device: str,
         clock: Clock,
         source: random.Random,
-        played: Played,
+        played: EchoReference,
         open_for_s: float = OPEN_FOR_S,
     ) -> None:
         self._open_for_s = open_for_s
@@ -63,7 +63,7 @@ class Speaker:
         self._keeper = StreamKeeper("speaker", self, source=source)
 
     @property
-    def has_card(self) -> bool:
+    def has_device(self) -> bool:
         """Whether this doorbell can say anything."""
         return self._card is not None
 
@@ -103,10 +103,10 @@ class Speaker:
     async def say(self, samples: bytes) -> bool:
         """Say a sound and return when it is over: True if it was said whole, not ended before.
 
-        Raise NoSoundCard if the speaker doesn't take it.
+        Raise NoAudioDevice if the speaker doesn't take it.
         """
         if self._card is None:
-            raise NoSoundCard(NO_CARD)
+            raise NoAudioDevice(NO_CARD)
         saying = _Saying(samples, self._loop)
         with self._lock:
             before, self._saying = self._saying, saying
@@ -134,7 +134,7 @@ class Speaker:
                         async with asyncio.timeout(self._open_for_s / 2):
                             await saying.is_over.wait()
         except TimeoutError as error:
-            raise NoSoundCard(self.trouble or "the speaker takes no sound") from error
+            raise NoAudioDevice(self.trouble or "the speaker takes no sound") from error
 
     @property
     def is_wanted(self) -> bool:
@@ -143,10 +143,10 @@ class Speaker:
             return False
         return self._clock.monotonic_ns() - self._used_ns < self._open_for_s * 1e9
 
-    def open_stream(self) -> CardStream:
+    def open_stream(self) -> DeviceStream:
         """Open the card's speaker; for the keeper."""
         if self._card is None:
-            raise NoSoundCard(NO_CARD)
+            raise NoAudioDevice(NO_CARD)
         self._line = _line()
         return self._card.open_speaker(self._device, self._fill)
 

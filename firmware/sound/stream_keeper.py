@@ -13,7 +13,7 @@ import threading
 from typing import Literal, Protocol
 
 from firmware.capture.daemon_call import call_in_daemon
-from firmware.sound.audio_device import CardStream
+from firmware.sound.audio_device import DeviceStream
 from firmware.sound.errors import SoundError
 from firmware.system.backoff import Backoff
 from firmware.system.listeners import Listeners
@@ -36,7 +36,7 @@ class KeptDevice(Protocol):
         """Whether its stream is to be open now."""
         ...
 
-    def open_stream(self) -> CardStream:
+    def open_stream(self) -> DeviceStream:
         """Open it, or raise SoundError; called on a thread, and may hang."""
         ...
 
@@ -107,7 +107,7 @@ class StreamKeeper:
             log.warning("%s; it is opened anew", self.detail)
             await self._wait(self._backoff.next_s())
 
-    async def _open(self) -> CardStream:
+    async def _open(self) -> DeviceStream:
         if self._opening is not None and not self._opening.has_returned:
             raise TimeoutError
         opening = self._opening = _Opening(self._what, self._device)
@@ -118,7 +118,7 @@ class StreamKeeper:
             opening.abandon()
             raise
 
-    async def _close(self, stream: CardStream) -> None:
+    async def _close(self, stream: DeviceStream) -> None:
         try:
             async with asyncio.timeout(self._call_s):
                 await call_in_daemon(stream.close, name=f"{self._what} closing")
@@ -151,9 +151,9 @@ class _Opening:
         self.has_returned = False
         self._lock = threading.Lock()
         self._is_abandoned = False
-        self._stream: CardStream | None = None
+        self._stream: DeviceStream | None = None
 
-    def open(self) -> CardStream:
+    def open(self) -> DeviceStream:
         try:
             stream = self._device.open_stream()
         finally:

@@ -55,13 +55,13 @@ class TalkFloor:
     @property
     def manner(self) -> Manner:
         """How viewers may talk at this door."""
-        if not self._speaker.has_card:
+        if not self._speaker.has_device:
             return "none"
         return "open_line" if self._echo.can_cancel else "hold"
 
     def ask(self, viewer_id: str, *, name: str, is_open_line: bool) -> None:
         """Give the place to a viewer, or raise TalkRefused; asking again changes the manner."""
-        if not self._speaker.has_card:
+        if not self._speaker.has_device:
             raise TalkRefused("no_speaker", NO_CARD)
         if self._speaker.trouble:
             raise TalkRefused("no_speaker", self._speaker.trouble)
@@ -93,7 +93,7 @@ class TalkFloor:
         """Whether that viewer talks now."""
         return self._talker is not None and self._talker.viewer_id == viewer_id
 
-    def hear(self, viewer_id: str, frame: bytes) -> bool:
+    def play(self, viewer_id: str, frame: bytes) -> bool:
         """Say a viewer's 20 ms; False, and nothing is said, unless that viewer talks."""
         if not self.talks(viewer_id):
             return False

@@ -16,7 +16,7 @@ from relay.store.onboardings import OnboardingRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class OnboardingStatus:
     """One agency's way in, with all that pages say of it."""
 
     row: OnboardingRow

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # `doorward-relay check` uses log_figures, and needs no pages
 DAY_MS = 24 * 3600 * 1000
 
 
-class FigureDesk:
+class MetricsCollector:
     """Gathers figures; asks nobody but the relay's own parts."""
 
     def __init__(

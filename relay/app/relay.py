@@ -27,17 +27,17 @@ from firmware.protocol.events import (
 )
 from relay.app.factories import open_evidence, open_fleet, open_portal
 from relay.app.http import Health, build_http
-from relay.app.metrics_collector import FigureDesk
+from relay.app.metrics_collector import MetricsCollector
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SystemClock, clock_of
 from relay.base.metrics import Metrics, build_metrics_server
 from relay.config.settings import Config
 from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
-from relay.custody.service import CustodyDesk
+from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError
 from relay.ingest.events import EventIngest
-from relay.ingest.expiry import Forgetting
+from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
@@ -79,7 +79,7 @@ class Relay:
             config, database, clock, machine=machine, commands=commands, portal=self._portal
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
-        self._forgetting = Forgetting(database, clock)
+        self._forgetting = Expiry(database, clock)
         self._events = EventIngest(
             bus=self._fleet.bus,
             database=database,
@@ -97,7 +97,7 @@ class Relay:
             online_hooks=[self._fleet.commands.doorbell_online],
         )
         self._metrics = Metrics()
-        self._figures = FigureDesk(
+        self._figures = MetricsCollector(
             config=config,
             database=database,
             clock=clock,
@@ -118,7 +118,7 @@ class Relay:
             custody=self._portal.custody,
             register=self._portal.register,
             agencies=self._portal.agencies,
-            desk=self._portal.desk,
+            request_service=self._portal.request_service,
             delivery=self._evidence.delivery,
             deletions=self._evidence.deletions,
             outcomes=self._portal.outcomes,
@@ -231,7 +231,7 @@ class Relay:
         )
 
 
-async def _compare(custody: CustodyDesk | None) -> None:
+async def _compare(custody: CustodyService | None) -> None:
     """Raise LogContradicts before anybody is let in; a bucket that is away is waited for later."""
     if custody is None:
         return

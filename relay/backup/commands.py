@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from relay.backup.online_backup import Surroundings, back_up
-from relay.backup.restore import Around, Restored, Wanted, restore
+from relay.backup.online_backup import BackupParts, back_up
+from relay.backup.restore import RestoreOptions, RestoreParts, RestoreResult, restore
 from relay.base.clock import SystemClock
 from relay.config.loader import load
 from relay.config.settings import Config
@@ -40,7 +40,7 @@ def _say(line: str) -> None:
 def run_backup(options: argparse.Namespace) -> int:
     """Copy a whole relay into a new folder."""
     config = load(options.config)
-    around = Surroundings(
+    around = BackupParts(
         packages=ObjectCopies(config.bucket),
         log_shelf=None if config.log is None else _log_bucket(config),
         clock=SystemClock(),
@@ -68,7 +68,7 @@ def run_backup(options: argparse.Namespace) -> int:
 
 def run_restore(options: argparse.Namespace) -> int:
     """Bring a relay back from a backup."""
-    wanted = Wanted(
+    wanted = RestoreOptions(
         data_dir=options.data,
         database_url=_checked("--database-url", options.database_url),
         bucket_endpoint=_checked("--bucket-endpoint", options.bucket_endpoint),
@@ -85,13 +85,13 @@ def run_restore(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _restore(source: Path, wanted: Wanted) -> Restored:
+async def _restore(source: Path, wanted: RestoreOptions) -> RestoreResult:
     opened: list[Witnesses] = []
 
-    def around(config: Config) -> Around:
+    def around(config: Config) -> RestoreParts:
         if config.log is not None:
             opened.append(Witnesses(read_policy_file(config.log)))
-        return Around(
+        return RestoreParts(
             packages=ObjectCopies(config.bucket),
             log_bucket=None if config.log is None else _log_bucket(config),
             witnesses=opened[0] if opened else None,

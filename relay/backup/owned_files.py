@@ -33,7 +33,7 @@ _KEY = re.compile(r"\s*([A-Za-z_]+)\s*=")
 _TABLE = re.compile(r"\s*\[+\s*([A-Za-z_.]+)\s*\]+")
 
 
-def belongings(config_path: Path, config: Config) -> dict[str, Path]:
+def list_owned_files(config_path: Path, config: Config) -> dict[str, Path]:
     """Return a relay's files by their names in a backup, or raise BackupError."""
     settings = config_path.resolve()
     found: dict[str, Path] = {"relay.toml": settings}

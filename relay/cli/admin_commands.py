@@ -7,7 +7,7 @@ from firmware.protocol.register.entries import Agreement, AgreementMade, ChangeL
 from relay.agency.changes import ChangeRefused, ProposedChange
 from relay.agency.keys import check_agreement
 from relay.agency.merged_cells import check_own_merging
-from relay.agency.register import RegisterDesk
+from relay.agency.register import RegisterService
 from relay.cli.register import with_register
 from relay.config.settings import Config
 from relay.store import requests
@@ -19,7 +19,7 @@ async def submit(config: Config, path: Path) -> None:
     """Add a change to the register, with its texts; RelayError if it would have no effect."""
     entry, key, texts, agreement = _entry_of(path)
 
-    async def add(database: Database, register: RegisterDesk) -> None:
+    async def add(database: Database, register: RegisterService) -> None:
         async with database.begin() as tx:
             if agreement is not None:
                 check_own_merging(agreement, await register.replayed(tx))

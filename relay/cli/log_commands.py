@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from firmware.protocol.tlog.policy import Policy
 from relay.base.clock import clock_of
 from relay.config.settings import Config, LogConfig
-from relay.custody.entries import Happenings
+from relay.custody.entries import CustodyEntries
 from relay.custody.legal_process import LegalKind, LegalYield
 from relay.custody.log_entries import LOGS, LogEntries
 from relay.store import logs as rows
@@ -37,7 +37,7 @@ async def add_legal_process(config: Config, kind: LegalKind, yielded: Sequence[L
     database = await Database.open(config.database)
     try:
         async with database.begin() as tx:
-            await Happenings(LogEntries()).legal_process(
+            await CustodyEntries(LogEntries()).legal_process(
                 tx,
                 kind=kind,
                 yielded=sorted(set(yielded)),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from relay.agency.register import RegisterDesk
+from relay.agency.register import RegisterService
 from relay.cli.register import clock_in, with_register
 from relay.config.loader import load
 from relay.errors import RelayError
@@ -21,7 +21,7 @@ def list_waiting(options: argparse.Namespace) -> int:
     """Print what waits, and the appeals."""
     config = load(options.config)
 
-    async def show(database: Database, register: RegisterDesk) -> None:
+    async def show(database: Database, register: RegisterService) -> None:
         rows = await Moderation(database, clock_in(config), register).list()
         appeals = await Appeals(database, clock_in(config)).waiting()
         if options.json:
@@ -43,7 +43,7 @@ def pass_on(options: argparse.Namespace) -> int:
     """Let a request be published with the next batch."""
     config = load(options.config)
 
-    async def decide(database: Database, register: RegisterDesk) -> None:
+    async def decide(database: Database, register: RegisterService) -> None:
         await Moderation(database, clock_in(config), register).pass_on(options.request)
 
     asyncio.run(with_register(config, decide))
@@ -56,7 +56,7 @@ def refuse(options: argparse.Namespace) -> int:
     config = load(options.config)
     category = parse_category(options.category)
 
-    async def decide(database: Database, register: RegisterDesk) -> None:
+    async def decide(database: Database, register: RegisterService) -> None:
         desk = Moderation(database, clock_in(config), register)
         await desk.refuse(options.request, category, reason=options.reason)
 
@@ -70,7 +70,7 @@ def decide_appeal(options: argparse.Namespace) -> int:
     config = load(options.config)
     is_upheld = options.verdict == "uphold"
 
-    async def decide(database: Database, _register: RegisterDesk) -> None:
+    async def decide(database: Database, _register: RegisterService) -> None:
         desk = Appeals(database, clock_in(config))
         verdict: AppealVerdict = "upheld" if is_upheld else "overturned"
         await desk.decide(options.request, verdict, reason=options.reason)

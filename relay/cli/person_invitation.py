@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 
 from relay.agency.addresses import check_colleague, read_address
 from relay.agency.errors import OnboardingRefused
-from relay.agency.register import RegisterDesk
+from relay.agency.register import RegisterService
 from relay.cli.register import clock_in
 from relay.config.settings import Config
 from relay.custody.log_entries import LogEntries
 from relay.errors import ConfigError
 from relay.people.invitations import invite_admin, invite_officer, invite_owner
 from relay.store import agency_settings
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
 
 if TYPE_CHECKING:
-    from relay.mail import Letter
-    from relay.web.emails import PageLetters
+    from relay.mail import Email
+    from relay.web.emails import TranslatedEmails
 
 EXIT_NOT_MAILED = 1
 
@@ -31,7 +31,7 @@ async def invite_person(config: Config, options: argparse.Namespace) -> int:
     """Print an invitation, mail it too if `options.mail` is given; return the exit code."""
     database = await Database.open(config.database)
     now_ms = clock_in(config).wall_ms()
-    letter: Letter | None = None
+    letter: Email | None = None
     try:
         async with database.begin() as tx:
             if options.whom == "owner":
@@ -59,13 +59,13 @@ async def invite_person(config: Config, options: argparse.Namespace) -> int:
     return 0 if letter is None else await _mail(config, letter)
 
 
-def _letters(config: Config) -> "PageLetters":
-    from relay.web.emails import PageLetters
+def _letters(config: Config) -> "TranslatedEmails":
+    from relay.web.emails import TranslatedEmails
 
-    return PageLetters(config.public_url)
+    return TranslatedEmails(config.public_url)
 
 
-async def _mail(config: Config, letter: "Letter") -> int:
+async def _mail(config: Config, letter: "Email") -> int:
     from relay.mail import MailUnavailable, SmtpMailer
 
     assert config.mail is not None  # noqa: S101 - the command's options were checked
@@ -103,11 +103,11 @@ async def _name_of(config: Config, database: Database, tx: Transaction, agency: 
     """Return an agency's name, or raise ConfigError if the register doesn't know it."""
     if config.log is None:
         raise ConfigError("[log]", None, "a log (doorward-relay log init makes one)")
-    desk = RegisterDesk(
+    desk = RegisterService(
         LogEntries(),
         database,
         origin=f"{config.log.name}/register",
-        saved=SavedFile(config.saved_register_path),
+        saved=CacheFile(config.saved_register_path),
     )
     known = (await desk.replayed(tx)).agreements.get(agency or "")
     if not known:

@@ -46,7 +46,7 @@ class AnswerRefused(LogError):
     """An agency's answer to a deletion request doesn't hold; the text says why."""
 
 
-class Happenings:
+class CustodyEntries:
     """Adds the custody log's entries about evidence."""
 
     def __init__(self, logs: LogEntries) -> None:
@@ -161,7 +161,7 @@ class Happenings:
         return await self._logs.add(tx, "custody", CustodyLeaf(body=body).encode(), key=key)
 
 
-class Record(Happenings):
+class Record(CustodyEntries):
     """The same, for who acts after it: `logged` waits until everybody can see it."""
 
     def __init__(self, logs: "Logs") -> None:
@@ -185,7 +185,7 @@ class NoRecord(Record):
     """A relay without logs: what must be logged first is never done."""
 
     def __init__(self) -> None:
-        Happenings.__init__(self, LogEntries())
+        CustodyEntries.__init__(self, LogEntries())
 
     async def logged(self, pending: Pending) -> None:  # noqa: ARG002
         """Refuse."""

@@ -7,7 +7,7 @@ import logging
 
 from firmware.protocol.custody import CustodyLeaf, KeyChangedLeaf
 from firmware.protocol.events import KeyChangeCommitted
-from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.custody.log_entries import LogEntries
 from relay.store.database import Transaction
@@ -29,7 +29,7 @@ class KeyChanges:
         """Add what a doorbell commits to; the same commitment again is one entry."""
         try:
             self._allowances.take(device, CHANGES)
-        except AskedTooOften:
+        except RateExceeded:
             log.warning("a doorbell changes its owners' keys without end: one isn't logged")
             return
         entry = CustodyLeaf(body=KeyChangedLeaf(commitment=told.commitment)).encode()

@@ -15,12 +15,12 @@ from typing import NoReturn
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.register.facts import Stamps
 from firmware.protocol.tlog.policy import Policy
-from relay.custody.cosigned_times import Stamping
+from relay.custody.cosigned_times import CosignedTimes
 from relay.custody.errors import LogUnavailable
 from relay.custody.log_entries import LOGS, LogEntries, LogName, Pending, charter_delays
-from relay.custody.sequencer import LogWriter, Published
+from relay.custody.sequencer import Published, Sequencer
 from relay.store import logs
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
 from relay.store.logs import Head
 
@@ -47,16 +47,16 @@ class Logs(LogEntries):
         self,
         *,
         database: Database,
-        writers: dict[LogName, LogWriter],
+        writers: dict[LogName, Sequencer],
         policy: Policy,
-        saved_stamps: SavedFile | None = None,
+        saved_stamps: CacheFile | None = None,
     ) -> None:
         """`saved_stamps` keeps what the register's stamps say, so that a start is short."""
         self._database = database
         self._writers = writers
         self._policy = policy
         self._stamping = {
-            name: Stamping(
+            name: CosignedTimes(
                 origin=writer.origin,
                 policy=policy,
                 saved=saved_stamps if name == "register" else None,

@@ -10,7 +10,7 @@ import logging
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
-from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.custody.entries import batch_end_ms
 from relay.custody.log_entries import Pending
@@ -43,7 +43,7 @@ class Releases:
         """Add what a doorbell commits to; the same commitment again is told again."""
         try:
             self._allowances.take(device, RELEASES)
-        except AskedTooOften:
+        except RateExceeded:
             log.warning("a doorbell commits to releases without end: one isn't logged")
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()

@@ -48,7 +48,7 @@ class Objects(Protocol):
         ...
 
 
-class Sweeping:
+class PackageSweeper:
     """Sees to packages that nobody tells anything about."""
 
     def __init__(

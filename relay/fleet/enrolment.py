@@ -14,7 +14,7 @@ from relay.store.fleet import DoorbellRow
 SEALING_KEY_BYTES = 32
 
 
-class Enrolling:
+class EnrolmentService:
     """Turns claims into doorbells of the fleet."""
 
     def __init__(

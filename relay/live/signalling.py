@@ -57,7 +57,7 @@ class Commands(Protocol):
 class Signalling:
     """Opens and closes sessions of live view for the accounts that have the doorbell.
 
-    Each method raises AskedTooOften, and all but `ice` and `close` LiveRefused or
+    Each method raises RateExceeded, and all but `ice` and `close` LiveRefused or
     CommandUnanswered.
     """
 

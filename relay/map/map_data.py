@@ -9,7 +9,7 @@ from relay.map.streets import check_streets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maps:
+class MapData:
     """Streets to draw, who made them, and names to search; each may be missing."""
 
     streets: Path | None = None
@@ -17,7 +17,7 @@ class Maps:
     places: Places = field(default_factory=Places)
 
     @classmethod
-    def load(cls, config: MapConfig) -> "Maps":
+    def load(cls, config: MapConfig) -> "MapData":
         """Look at both files, or raise ConfigError."""
         return cls(
             streets=check_streets(config.pmtiles_path),

@@ -24,7 +24,7 @@ class LastSigned:
     time_ms: int | None
 
 
-class Witnessing:
+class WitnessStatus:
     """Looks at checkpoints as they come; each signature is checked here once more."""
 
     def __init__(self, database: Database, policy: Policy, origins: dict[LogName, str]) -> None:

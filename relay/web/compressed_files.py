@@ -31,7 +31,7 @@ PACKED_TYPES: Final = frozenset(
 )
 
 
-class PackedFiles(StaticFiles):
+class CompressedFiles(StaticFiles):
     """Serves a folder, to whoever takes gzip with what can be packed packed."""
 
     def __init__(self, *, directory: Path, html: bool = False, check_dir: bool = True) -> None:

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from firmware.protocol.encoding import D, decode
-from relay.base.allowances import AskedTooOften
+from relay.base.allowances import RateExceeded
 from relay.base.log_lines import current
 from relay.web.security import MAX_BODY_BYTES
 
@@ -51,7 +51,7 @@ def wants_json(request: Request) -> bool:
 
 def with_retry_after(response: Response, error: Exception) -> Response:
     """Say when to ask again, if that is what was wrong."""
-    if isinstance(error, AskedTooOften):
+    if isinstance(error, RateExceeded):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 

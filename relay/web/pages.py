@@ -9,7 +9,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from relay.base.clock import WoundClock
+from relay.base.clock import SimulatedClock
 from relay.base.log_lines import current
 from relay.web.i18n import LANGUAGES, Texts, choose_language, load_texts
 
@@ -28,7 +28,7 @@ class Pages:
         *,
         relay_name: str,
         example_town: str = "",
-        town_clock: WoundClock | None = None,
+        town_clock: SimulatedClock | None = None,
         compiled: BytecodeCache | None = None,
     ) -> None:
         """`example_town` is the name of the logs where that is an invented town's.

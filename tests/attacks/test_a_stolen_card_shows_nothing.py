@@ -24,7 +24,7 @@ import pytest
 
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
-from firmware.clips.clip_span import reach_of
+from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -132,7 +132,7 @@ class Doorbell:
             library=self.library,
             clock=self.clock,
             boot_id=boot_id,
-            reach=reach_of(pre_roll_s=3, post_roll_s=2, longest_s=60),
+            reach=clip_span_of(pre_roll_s=3, post_roll_s=2, longest_s=60),
             owners=Owned(),
             thumbnails=Thumbnails(self.library, self.vault),
         )

@@ -10,7 +10,7 @@ from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.gop_reader import begin_90k, gops_from
 from firmware.clips.record import ClipRecord
 from firmware.errors import VaultError
-from tests.fakes.recording import RecordingRig, Shelves, running
+from tests.fakes.recorder import RecordingRig, Shelves, running
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from firmware.protocol.decisions import EndBrowser, EnrolBrowser
 from firmware.protocol.notes import BrowserEnded, StatementRefused
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS
-from tests.fakes.desk import DeskRig, PowerCut, desk_rig
+from tests.fakes.intake import DeskRig, PowerCut, desk_rig
 from tests.story.browser import SoftBrowser
 
 

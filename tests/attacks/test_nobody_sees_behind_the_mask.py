@@ -16,7 +16,7 @@ import av
 import numpy as np
 import pytest
 
-from firmware.app.camera import Filming
+from firmware.app.camera import CameraWiring
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.i420 import Planes
 from firmware.capture.replay.scene import has_marker
@@ -155,7 +155,7 @@ class Door:
         )
         self.hidden: list[bool] = []
         config = Config(data_dir=folder, privacy=PrivacyConfig(masks=masks))
-        self.filming = Filming(
+        self.filming = CameraWiring(
             config,
             clock=SystemClock(),
             lamp=FakeLamp(),

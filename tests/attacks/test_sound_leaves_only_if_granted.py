@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from firmware.clips.record import ClipRecord
 from firmware.consent.facts import ClipFact, Grant, Release
 from firmware.consent.verifier import judge
-from firmware.decisions.package_sealer import Releasing
+from firmware.decisions.package_sealer import PackageSealer
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.evidence.seal import ClipMismatchError, ReleasedClip, granted_part, seal_release
 from firmware.outbox.outgoing import Outgoing
@@ -23,7 +23,7 @@ from firmware.protocol.packages import MAGIC, open_package
 from firmware.protocol.register.extract import RegisterExtract
 from tests.fakes.consent_world import DEVICE, MINUTE_MS, NOW_MS, ConsentWorld, make_world
 from tests.fakes.heard import HandFeed, tone
-from tests.fakes.recording import RecordingRig, Shelves, running
+from tests.fakes.recorder import RecordingRig, Shelves, running
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Kept:
 
     async def package(self, *, has_audio: bool) -> dict[str, bytes]:
         """Seal as the doorbell does, and open as the agency does."""
-        releasing = Releasing(
+        releasing = PackageSealer(
             keys=load_or_make_keys(self.folder / "keys"),
             certificate_pem=b"-",
             library=self.shelves.library,

@@ -29,14 +29,14 @@ from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
 from relay.custody.log_entries import LOGS, LogEntries, LogName
 from relay.record.public_record import PublicRecord
-from relay.record.witness_status import Witnessing
+from relay.record.witness_status import WitnessStatus
 from relay.request.batches import next_boundary_ms
 from relay.store import logs
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
 from tests.fakes.compiled_templates import COMPILED
-from tests.fakes.placing import place_entries, time_of
+from tests.fakes.sequenced_entries import place_entries, time_of
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import DAY_MS, RELAY_URL, World, open_world
 from tests.relay.record_world import PACKAGE, fill, log_custody
@@ -108,7 +108,7 @@ async def reader(world: World) -> httpx2.AsyncClient:
             public_url=RELAY_URL,
             relay_name="Testtown",
             logs=PublicLogs(
-                witnessing=Witnessing(world.database, parse_policy(POLICY_TEXT), origins),
+                witnessing=WitnessStatus(world.database, parse_policy(POLICY_TEXT), origins),
                 policy_text=POLICY_TEXT,
                 proof=proof,
             ),

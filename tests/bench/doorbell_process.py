@@ -23,7 +23,7 @@ from typing import Generic, TypeVar
 
 import firmware.app.process  # all that the doorbell's own program loads
 import firmware.live.peer  # noqa: F401  # and loads later
-from firmware.app.clips import Recording
+from firmware.app.clips import ClipWiring
 from firmware.capture.camera_keeper import CameraKeeper
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.rescue import Rescue
@@ -44,9 +44,9 @@ from firmware.live.quality import live_sources
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.session_parts import LiveLimits
 from firmware.live.sessions import LiveSessions, RealPeers
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.signature_checks import SignatureChecks
 from firmware.motion.watch import MotionWatch
-from firmware.outbox.publisher import Teller
+from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
@@ -71,7 +71,7 @@ SHORTEST_CLIP_S = 15.0
 
 
 class EncodedFilming:
-    """What `firmware.app.camera.Filming` is, with that camera."""
+    """What `firmware.app.camera.CameraWiring` is, with that camera."""
 
     def __init__(self, source: EncodedSource, config: Config, clock: SystemClock) -> None:
         loop = asyncio.get_running_loop()
@@ -124,10 +124,10 @@ async def run(given: argparse.Namespace) -> None:
     clock = SystemClock(is_host_time_trusted=True)
     keys = load_or_make_keys(config.data_dir)
     outbox = Outbox(config.data_dir / "outbox.sqlite3", keys.device, boot=clock.boot_id)
-    teller = Teller(outbox, clock)
+    teller = EventWriter(outbox, clock)
     source = EncodedSource(given.film, given.width, given.height)
     filming = EncodedFilming(source, config, clock)
-    recording = Recording(
+    recording = ClipWiring(
         config,
         keys=keys,
         filming=filming,  # type: ignore[arg-type]
@@ -203,13 +203,13 @@ class SignedOffers:
     """Live view as it is, and the owner's browser, which signs what the viewer offers."""
 
     def __init__(
-        self, data_dir: Path, filming: "EncodedFilming", recording: Recording, clock: SystemClock
+        self, data_dir: Path, filming: "EncodedFilming", recording: ClipWiring, clock: SystemClock
     ) -> None:
         keys = load_or_make_keys(data_dir)
         self._device = keys.device
         self._browser = SoftBrowser.create()
         enrolled = EnrolledBrowser(keys=self._browser.keys, credential_id="", expires_ms=None)
-        self._checks = SignedChecks(
+        self._checks = SignatureChecks(
             device=keys.device,
             nonces=Nonces(clock=clock),
             browsers=Known(enrolled),
@@ -245,7 +245,7 @@ class SignedOffers:
 
 
 async def _obey(
-    live: "SignedOffers", recording: Recording, teller: Teller, clock: SystemClock
+    live: "SignedOffers", recording: ClipWiring, teller: EventWriter, clock: SystemClock
 ) -> None:
     reader = asyncio.StreamReader(limit=1024 * 1024)
     await asyncio.get_running_loop().connect_read_pipe(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.unit_hub import UnitHub
-from firmware.clips.clip_span import reach_of
+from firmware.clips.clip_span import clip_span_of
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.library import Library
 from firmware.clips.playback import Playback
@@ -137,7 +137,7 @@ class Rig:
             library=self.library,
             clock=clock,
             boot_id=boot_id,
-            reach=reach_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
+            reach=clip_span_of(pre_roll_s=pre_roll_s, post_roll_s=post_roll_s, longest_s=longest_s),
             owners=Owned(),
         )
         self.recorder.clips.add(self._on_clip)

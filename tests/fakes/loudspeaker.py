@@ -20,7 +20,7 @@ from tests.fakes.heard import HandFeed, tone
 class Loudspeaker:
     """Implements what is used of `firmware.sound.speaker.Speaker`."""
 
-    has_card = True
+    has_device = True
     trouble = ""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """A doorbell's live view with a small real camera, real keys and real stores, and who visits it.
 
-The relay is whoever calls `Viewing.on_command`: a test hands over what a relay would carry, or
+The relay is whoever calls `LiveView.on_command`: a test hands over what a relay would carry, or
 changes it on the way.
 """
 
@@ -25,15 +25,15 @@ from firmware.capture.unit_hub import UnitHub
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
-from firmware.live.asked_channel import AskedDesk
-from firmware.live.feed import ClipFile, ClipLine, ClipReel, ClipShelf, Unit
-from firmware.live.live_view import Viewing
+from firmware.live.asked_channel import AskedService
+from firmware.live.feed import ClipFile, ClipGops, ClipSource, ClipSummary, Unit
+from firmware.live.live_view import LiveView
 from firmware.live.nonces import Nonces
 from firmware.live.quality import live_sources
 from firmware.live.sdp_answer import AnswerSigner
 from firmware.live.session_parts import LiveLimits
 from firmware.live.sessions import LiveSessions, RealPeers
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.signature_checks import SignatureChecks
 from firmware.live.voice import LiveSound
 from firmware.notes.sealed_notes import Notes
 from firmware.protocol.commands import (
@@ -72,8 +72,8 @@ class OneClip:
     def __init__(self, units: list[Unit] | None = None) -> None:
         self.units = units or []
 
-    def newest(self, limit: int) -> list[ClipLine]:
-        line = ClipLine(
+    def newest(self, limit: int) -> list[ClipSummary]:
+        line = ClipSummary(
             clip_id=CLIP_ID,
             started_ms=STARTED_MS,
             duration_ms=12_000,
@@ -94,13 +94,13 @@ class OneClip:
             dating="latest",
         )
 
-    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
+    async def read_gops(self, clip_id: str, from_ms: int) -> ClipGops | None:
         if clip_id != CLIP_ID:
             return None
         firsts = [one.pts_90k for one in self.units if one.is_key and one.pts_90k <= from_ms * 90]
         first_90k = max(firsts, default=0)
         duration_ms = (self.units[-1].pts_90k + FRAME_90K) // 90 if self.units else 0
-        return ClipReel(
+        return ClipGops(
             from_ms=first_90k // 90, duration_ms=duration_ms, gops=self._gops(first_90k)
         )
 
@@ -122,12 +122,12 @@ class Porch:
 
     source: QuickSource
     hub: UnitHub
-    viewing: Viewing
+    viewing: LiveView
     keys: DeviceKeys
     owners: OwnerStore
     browsers: BrowserStore
     told: list[EventBody]
-    checks: SignedChecks
+    checks: SignatureChecks
 
     @property
     def live(self):
@@ -185,15 +185,15 @@ class StoredOwners:
 @asynccontextmanager
 async def porch(
     *,
-    shelf: ClipShelf | None = None,
+    shelf: ClipSource | None = None,
     sound: LiveSound | None = None,
     max_viewers: int = 4,
     small: object | None = None,
-    checks: type[SignedChecks] = SignedChecks,
+    checks: type[SignatureChecks] = SignatureChecks,
     note_pause_s: float = 0.0,
     source: QuickSource | None = None,
     main_bps: int = 1_000_000,
-    asked: AskedDesk | None = None,
+    asked: AskedService | None = None,
     keys: DeviceKeys | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
@@ -229,7 +229,7 @@ async def porch(
             sound=sound,
             asked=asked,
         )
-        viewing = Viewing(
+        viewing = LiveView(
             sessions,
             owners=StoredOwners(owners),
             checks=desk,

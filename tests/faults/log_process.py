@@ -16,8 +16,8 @@ from relay.config.loader import load
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.custody.log_entries import LOGS
 from relay.custody.logs import Logs, refreshing
-from relay.custody.sequencer import LogWriter
-from relay.custody.tile_store import Retention, Shelf
+from relay.custody.sequencer import Sequencer
+from relay.custody.tile_store import Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
@@ -36,11 +36,11 @@ async def run(config_path: Path, point: str) -> None:
     database = await Database.open(config.database)
     clock = SystemClock()
     bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
-    shelf = Shelf(bucket, clock, Retention(mode="governance", days=1))
+    shelf = TileStore(bucket, clock, Retention(mode="governance", days=1))
     await shelf.prepare()
     witnesses = Witnesses(policy)
     writers = {
-        name: LogWriter(
+        name: Sequencer(
             name,
             signer=read_key_file(paths[name], f"{config.log.name}/{name}", policy),
             database=database,

@@ -30,15 +30,15 @@ from typing import TextIO, cast
 
 from msgspec.structs import replace
 
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import Ring
 from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import DoorwardError
-from firmware.outbox.publisher import Teller
+from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
@@ -65,7 +65,7 @@ Note = Callable[..., None]
 
 
 class TinyFilming:
-    """What `Recording` needs of `firmware.app.camera.Filming`, around a tiny camera."""
+    """What `ClipWiring` needs of `firmware.app.camera.CameraWiring`, around a tiny camera."""
 
     size = (WIDTH, HEIGHT)
     mask_digest = NO_MASK_DIGEST
@@ -87,12 +87,12 @@ class RecordingHalf:
         self._life = new_id()
         keys = load_or_make_keys(folder)
         self._outbox = Outbox(folder / "outbox.sqlite3", keys.device, boot=self._clock.boot_id)
-        self._teller = Teller(self._outbox, self._clock)
+        self._teller = EventWriter(self._outbox, self._clock)
         self._filming = TinyFilming(pts_90k_of(self._clock.monotonic_ns()))
-        self._recording = Recording(
+        self._recording = ClipWiring(
             Config(data_dir=folder, clips=replace(CLIPS, keep_bytes=keep_bytes)),
             keys=keys,
-            filming=cast("Filming", self._filming),
+            filming=cast("CameraWiring", self._filming),
             clock=self._clock,
             boot_id=new_id(),
             database=Database(folder / "library.sqlite3"),
@@ -112,7 +112,7 @@ class RecordingHalf:
         ]
         self._note("ready")
         await self._film(stop)
-        self._teller.hurry()
+        self._teller.stop_retrying()
         await asyncio.gather(*self._presses)
         for task in running:
             task.cancel()

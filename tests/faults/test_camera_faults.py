@@ -1,7 +1,8 @@
 """A camera that freezes, is unplugged or gushes, in a doorbell put together as
 firmware.app.process does.
 
-What `firmware.capture.camera_keeper` does to the camera is in tests/firmware/test_keeper.py. Here:
+What `firmware.capture.camera_keeper` does to the camera is in
+tests/firmware/test_camera_keeper.py. Here:
 the press is heard and told with its reason, the owner is told of the trouble and of its end, the
 next press has its pictures, and memory stays within what was set.
 """
@@ -18,11 +19,11 @@ import pytest
 from msgspec.structs import replace
 
 from firmware.app.bell import Bell
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.capture.camera_keeper import CameraKeeper
 from firmware.capture.camera_output import TICKS_PER_S
-from firmware.capture.camera_timeouts import Patience
+from firmware.capture.camera_timeouts import CameraTimeouts
 from firmware.capture.rescue import Rescue
 from firmware.capture.unit_hub import LumaHub, SmallHub, UnitHub
 from firmware.clips.record import ClipRecord
@@ -35,7 +36,7 @@ from firmware.health.ladder import HeatLadder
 from firmware.health.monitor import HealthMonitor
 from firmware.health.reporter import TroubleReporter
 from firmware.health.troubles import HOLDS, Hold, Troubles
-from firmware.outbox.publisher import Teller
+from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
@@ -49,7 +50,7 @@ from tests.fakes.bad_card import BadCard
 from tests.fakes.board import ManualBoard, ManualUptime
 from tests.fakes.events import NoPictures
 from tests.fakes.ownership import Owned
-from tests.fakes.recording import RecordingRig, running
+from tests.fakes.recorder import RecordingRig, running
 from tests.fakes.waiting import eventually
 from tests.faults.breakable_camera import FPS, BreakableCamera
 from tests.faults.doorbells import seeded_dice
@@ -59,7 +60,7 @@ from tests.faults.remains import pictures_of
 pytestmark = pytest.mark.slow
 
 CLIPS = replace(SHORT_CLIPS, pre_roll_s=1.5, post_roll_s=1.0)
-PATIENCE = Patience(
+PATIENCE = CameraTimeouts(
     look_every_s=0.05,
     frozen_after_s=0.3,
     frozen_after_units=3,
@@ -79,7 +80,8 @@ T = TypeVar("T", bound=EventBody)
 
 
 class OpenEyes:
-    """What `Recording` needs of `firmware.app.camera.Filming`, around a camera that breaks."""
+    """What `ClipWiring` needs of `firmware.app.camera.CameraWiring`, around a camera that
+    breaks."""
 
     def __init__(self, camera: BreakableCamera) -> None:
         self.size = (camera.width, camera.height)
@@ -96,12 +98,12 @@ class House:
         clock = SystemClock(is_host_time_trusted=True)
         keys = load_or_make_keys(folder)
         self.outbox = Outbox(folder / "outbox.sqlite3", keys.device)
-        self.teller = Teller(self.outbox, clock)
+        self.teller = EventWriter(self.outbox, clock)
         eyes = OpenEyes(self.camera)
-        self.recording = Recording(
+        self.recording = ClipWiring(
             Config(data_dir=folder, clips=CLIPS),
             keys=keys,
-            filming=cast("Filming", eyes),
+            filming=cast("CameraWiring", eyes),
             clock=clock,
             boot_id=new_id(),
             database=Database(folder / "library.sqlite3"),
@@ -125,7 +127,7 @@ class House:
             clock=clock,
             look_every_s=0.1,
         )
-        self.keeper.states.add(self.health.look_now)
+        self.keeper.states.add(self.health.check_now)
         self.recording.recorder.card_states.add(self.health.set_card)
         settings = PanelConfig(
             pins="mock", chime_ms=40, control_socket=str(folder / "control.sock")

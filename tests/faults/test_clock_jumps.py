@@ -16,14 +16,14 @@ from typing import cast
 import pytest
 from msgspec.structs import replace
 
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.capture.camera_output import pts_90k_of
 from firmware.clips.record import ClipRecord
 from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.health.clock_watch import LOOK_EVERY_S, ClockWatch
-from firmware.outbox.publisher import Teller
+from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import ClipReady, ClockSet, Event, Pressed
@@ -67,12 +67,12 @@ class JumpyDoorbell:
         self._spki = keys.signer.spki
         self.outbox_file = folder / "outbox.sqlite3"
         self.outbox = Outbox(self.outbox_file, keys.device, boot=self.clock.boot_id)
-        self.teller = Teller(self.outbox, self.clock)
+        self.teller = EventWriter(self.outbox, self.clock)
         self._filming = TinyFilming(pts_90k_of(self.kernel.monotonic_ns()))
-        self.recording = Recording(
+        self.recording = ClipWiring(
             Config(data_dir=folder, clips=replace(CLIPS, keep_days=30)),
             keys=keys,
-            filming=cast("Filming", self._filming),
+            filming=cast("CameraWiring", self._filming),
             clock=self.clock,
             boot_id=new_id(),
             database=Database(folder / "library.sqlite3"),

@@ -14,7 +14,7 @@ from firmware.capture.camera_output import pts_90k_of
 from firmware.companion.owner.cli import send_order
 from firmware.config.settings import PanelConfig
 from firmware.enrolment.pairing import Pairing
-from firmware.errors import ControlError, TooMuchToTell
+from firmware.errors import ControlError, OutboxFull
 from firmware.panel.control_socket import PanelView
 from firmware.panel.gpio import MockGpio
 from firmware.panel.panel import Panel
@@ -79,7 +79,7 @@ class House:
     async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         if self.is_outbox_full:
             self.done.append(("failed", body))
-            raise TooMuchToTell(500)
+            raise OutboxFull(500)
         event_id = event_id or new_id()
         event = Event(
             id=event_id, device=DEVICE, seq=1, time_ms=1, is_clock_trusted=True, body=body

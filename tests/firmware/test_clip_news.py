@@ -11,11 +11,11 @@ import pytest
 from firmware.clips.clip_news import ClipNews
 from firmware.clips.record import ClipRecord
 from firmware.health.clock_watch import ClockWatch
-from firmware.live.clip_source import Shelf
+from firmware.live.clip_source import LibraryClips
 from firmware.outbox.queue import Outbox
 from firmware.protocol.events import ClipReady, ClockSet, Event, EventBody
 from tests.fakes.clock import ManualClock
-from tests.fakes.recording import POST_ROLL_S, RecordingRig, running
+from tests.fakes.recorder import POST_ROLL_S, RecordingRig, running
 
 TRUE_MS = 1_790_000_000_000
 HOUR_MS = 3_600_000
@@ -131,7 +131,7 @@ async def test_a_clip_from_before_the_clock_was_set_is_told_anew(
     assert len(bell.tellings(record)) == 2
     assert bell.start_in_the_library(record) == record.started_ms - wrong_ms
     assert bell.start_in_the_app(record) == bell.start_in_the_library(record)
-    fetched = await Shelf(bell.rig.library, bell.rig.playback).plain_mp4(record.clip_id)
+    fetched = await LibraryClips(bell.rig.library, bell.rig.playback).plain_mp4(record.clip_id)
     assert fetched is not None
     assert (fetched.started_ms, fetched.dating) == (bell.start_in_the_library(record), "dated")
 

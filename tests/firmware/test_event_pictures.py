@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from firmware.app.camera import Filming
+from firmware.app.camera import CameraWiring
 from firmware.capture.camera_output import AccessUnit
 from firmware.capture.video_source import Mask
 from firmware.config.settings import Config
@@ -259,11 +259,11 @@ async def test_closing_waits_for_what_is_on_its_way_and_no_longer_than_a_moment(
 
 
 @asynccontextmanager
-async def filmed_house(folder: Path) -> AsyncIterator[tuple[House, Filming]]:
+async def filmed_house(folder: Path) -> AsyncIterator[tuple[House, CameraWiring]]:
     """The same on the doorbell's own filming side, before a camera that films."""
     house = House(folder)
     clock = SystemClock()
-    filming = Filming(
+    filming = CameraWiring(
         Config(data_dir=folder),
         clock=clock,
         lamp=FakeLamp(),

@@ -14,9 +14,9 @@ from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SoundFrame
 from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.heard import FlashDoor, HandFeed
-from tests.fakes.listening import flashes_of, listening_rig
-from tests.fakes.recording import RecordingRig, running
+from tests.fakes.recorder import RecordingRig, running
 from tests.fakes.sink import FunctionSink
+from tests.fakes.sound_recorder import flashes_of, listening_rig
 from tests.fakes.waiting import eventually
 
 SECOND = TICKS_PER_S

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.clips.record import CardState
+from firmware.clips.record import StorageState
 from firmware.errors import StoreError
 from firmware.health.ladder import HeatLadder
 from firmware.health.linux import (
@@ -22,7 +22,7 @@ from firmware.health.linux import (
 from firmware.health.monitor import ClipFacts, HealthMonitor
 from firmware.health.readings import Reading, Throttling
 from firmware.health.reporter import TroubleReporter
-from firmware.health.trouble_texts import begun, over
+from firmware.health.trouble_texts import trouble_began_text, trouble_over_text
 from firmware.health.troubles import HOLDS, MAX_END_S, Troubles
 from firmware.protocol.encoding import decode, new_id
 from firmware.protocol.events import (
@@ -257,7 +257,10 @@ async def test_a_register_that_contradicts_itself_is_told_at_once() -> None:
 def test_every_trouble_is_a_sentence_that_fits_its_event(
     code: TroubleCode, camera: CameraState
 ) -> None:
-    for is_over, sentence in ((False, begun(code, camera)), (True, over(code))):
+    for is_over, sentence in (
+        (False, trouble_began_text(code, camera)),
+        (True, trouble_over_text(code)),
+    ):
         trouble = Trouble(code=code, is_over=is_over, detail=sentence)
         assert msgspec.json.decode(trouble.encode(), type=Trouble) == trouble
         assert sentence.endswith(".")
@@ -284,7 +287,7 @@ async def test_a_change_is_looked_at_before_its_time() -> None:
             while not bench.published:  # noqa: ASYNC110 - looks at another task's list
                 await asyncio.sleep(0.01)
             bench.camera.state = "frozen"
-            bench.monitor.look_now()
+            bench.monitor.check_now()
             while len(bench.published) < 2:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
     finally:
@@ -357,7 +360,7 @@ async def test_a_trouble_is_told_once_when_it_begins_and_once_when_it_is_over() 
 async def test_each_state_of_camera_card_and_clock_has_its_trouble() -> None:
     bench = Bench()
     bench.camera.state = "missing"
-    bench.monitor.set_card(CardState(code="failing", detail="The card gives errors."))
+    bench.monitor.set_card(StorageState(code="failing", detail="The card gives errors."))
     bench.clock.trusted = False
     await bench.look_for(400)
     assert set(bench.codes()) == {
@@ -370,9 +373,9 @@ async def test_each_state_of_camera_card_and_clock_has_its_trouble() -> None:
 
 async def test_a_card_that_is_well_again_is_told_of_after_a_while() -> None:
     bench = Bench()
-    bench.monitor.set_card(CardState(code="slow", detail="The card is too slow."))
+    bench.monitor.set_card(StorageState(code="slow", detail="The card is too slow."))
     await bench.look_for(20)
-    bench.monitor.set_card(CardState(code="ok", detail="The card keeps up."))
+    bench.monitor.set_card(StorageState(code="ok", detail="The card keeps up."))
     await bench.look_for(700)
     assert bench.codes() == [("card_slow", False), ("card_slow", True)]
 
@@ -397,7 +400,7 @@ async def test_a_supply_that_flaps_for_a_day_is_told_of_a_few_times_only() -> No
 
 async def test_what_cant_be_told_now_is_told_later() -> None:
     bench = Bench()
-    bench.monitor.set_card(CardState(code="full", detail="The card is full."))
+    bench.monitor.set_card(StorageState(code="full", detail="The card is full."))
     bench.is_outbox_full = True
     await bench.look_for(100)
     assert bench.told == []
@@ -408,7 +411,7 @@ async def test_what_cant_be_told_now_is_told_later() -> None:
 
 async def test_a_card_that_takes_nothing_holds_up_neither_looks_nor_the_ladder() -> None:
     bench = Bench(tell_patience_s=0.01)
-    bench.monitor.set_card(CardState(code="failing", detail="The card gives errors."))
+    bench.monitor.set_card(StorageState(code="failing", detail="The card gives errors."))
     bench.is_card_stuck.set()
     async with asyncio.timeout(5):
         await bench.look_for(20)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware.link.command_replies import CommandAnswers
+from firmware.link.command_replies import CommandReplies
 from firmware.link.event_sender import EventSender
 from firmware.link.link_session import COMMANDS_AT_ONCE, COMMANDS_PER_S
 from firmware.outbox.queue import Outbox
@@ -255,7 +255,7 @@ async def test_remembers_the_last_thousand_answers(tmp_path: Path) -> None:
             calls.append(command.id)
             return Accepted()
 
-    answers, counter = CommandAnswers(ManualClock(wall_ms=1000)), Counter()
+    answers, counter = CommandReplies(ManualClock(wall_ms=1000)), Counter()
     commands = [
         Command(
             id=new_id(),

@@ -118,12 +118,12 @@ async def test_a_state_is_told_when_it_changes_and_not_when_only_time_passed() -
     control.attach(channel)
     later = replace(STATE, ends_in_s=599)
     for state in (STATE, STATE, later):
-        control.say_state(state)
+        control.send_state(state)
     control.forget_state()
-    control.say_state(STATE)
+    control.send_state(STATE)
 
     assert [json.loads(text)["ends_in_s"] for text in channel.sent] == [600, 600]
-    control.say_state(replace(STATE, stream="small"))
+    control.send_state(replace(STATE, stream="small"))
     assert json.loads(channel.sent[-1])["stream"] == "small"
 
 
@@ -138,7 +138,7 @@ async def test_a_viewer_who_takes_nothing_and_says_much_costs_bounded_memory() -
     control.attach(channel)
     for number in range(10_000):
         channel.deliver('{"type":"renew"}')
-        control.say_state(replace(STATE, talker=f"{number}"))
+        control.send_state(replace(STATE, talker=f"{number}"))
 
     assert channel.bufferedAmount < 400_000
     assert len(control._end._messages) == MAX_WAITING_MESSAGES

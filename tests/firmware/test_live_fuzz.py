@@ -23,7 +23,7 @@ import pytest
 from firmware.live.clip_channel import ClipChannel
 from firmware.live.control_channel import ControlChannel, Reply, Talk, Wish, parse_wish
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipReel
+from firmware.live.feed import ClipGops
 from firmware.live.reply_channel import ReplyChannel
 from firmware.protocol.commands import Candidates, CommandBody, Offer, Refused
 from firmware.protocol.encoding import WireError, new_id
@@ -198,7 +198,7 @@ class NoPlayer:
 
     played = 0
 
-    def play(self, clip_id: str, reel: ClipReel) -> None:  # noqa: ARG002
+    def play(self, clip_id: str, reel: ClipGops) -> None:  # noqa: ARG002
         self.played += 1
 
     def stop(self) -> None: ...

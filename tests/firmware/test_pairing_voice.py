@@ -15,12 +15,12 @@ from firmware.capture.camera_output import LumaFrame
 from firmware.capture.unit_hub import LumaHub
 from firmware.companion.owner.terminal_qr import save_qr
 from firmware.enrolment.pairing import WINDOW_MS, Pairing
-from firmware.live.live_view import CodeWatch
+from firmware.live.live_view import PairingCodeScanner
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import PairingAnswer
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
-from firmware.sound.echo_reference import Played
+from firmware.sound.echo_reference import EchoReference
 from firmware.sound.frames import SAMPLE_RATE, SILENCE
 from firmware.sound.pairing_voice import INTRODUCTIONS, PAUSE_BEFORE_AGAIN_S, PairingVoice
 from firmware.sound.sounds import Sound
@@ -75,7 +75,7 @@ class Door:
             device="",
             clock=self.clock,
             source=random.Random(1),
-            played=Played(),
+            played=EchoReference(),
         )
         self.speech = NotedSpeech(program)
         self.pairing = Pairing(identity_key="aWQ", sealing_key="c2Vh", has_owner=has_owner)
@@ -224,7 +224,7 @@ async def test_a_speech_that_hangs_delays_no_answer(tmp_path: Path) -> None:
     events = PublishedEvents()
     hub = LumaHub(asyncio.get_running_loop())
     slot = hub.subscribe()
-    watch = CodeWatch(slot, door.pairing, door.clock, events)
+    watch = PairingCodeScanner(slot, door.pairing, door.clock, events)
     watch.read.add(door.voice.start)
     watching = asyncio.create_task(watch.run())
     assert door.pairing.press_service(door.now_ms)

@@ -14,7 +14,7 @@ from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture
 from firmware.capture.i420 import Planes
 from firmware.capture.pi.encoders import film_output
 from firmware.capture.pi.picamera import PicameraSource, has_hardware_encoder, load_stack
-from firmware.capture.pi.pipeline import Film
+from firmware.capture.pi.pipeline import PicturePipeline
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import Stream
 from firmware.capture.video_source import Mask
@@ -130,7 +130,7 @@ def filmed_by_clocks(sensor_ns: int, now_ns: int, slept_ns: int) -> list[AccessU
     clock = ManualClock()
     clock.advance((now_ns - clock.monotonic_ns()) / SECOND)
     stream = Stream(name="main", width=64, height=64, stride=64, format="YUV420")
-    film = Film(
+    film = PicturePipeline(
         FunctionSink(units.append),
         StillCamera(),
         main=stream,

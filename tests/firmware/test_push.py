@@ -13,7 +13,7 @@ from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.live.browser_orders import Orders
 from firmware.live.nonces import Nonces
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.push_encryption import PLAIN_BYTES, check_push_keys, encrypt
 from firmware.notes.pushes import LIFE_MS, Pushes
 from firmware.notes.quiet_hours import check_quiet_hours, is_quiet
@@ -150,7 +150,7 @@ class Doorbell:
         self.browsers = BrowserStore(folder / "browsers.json", owners)
         self.pushes = Pushes(device=DEVICE, browsers=self.browsers, clock=self, events=self)
         self.nonces = Nonces(clock=self)
-        checks = SignedChecks(
+        checks = SignatureChecks(
             device=DEVICE,
             nonces=self.nonces,
             browsers=self.browsers,

@@ -21,7 +21,7 @@ from firmware.config.settings import SoundConfig
 from firmware.live.audio_tracks import MicrophoneTrack, read_voice, stamp_by_capture
 from firmware.sound.frames import FRAME_BYTES, FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.opus import LOOKAHEAD_SAMPLES, OpusEncoder, OpusFeed, OpusPacket
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from tests.fakes.clock import ManualClock
 from tests.fakes.peers import ListedVoice
 from tests.fakes.sound import FakeCard, tone
@@ -35,7 +35,7 @@ class Door:
         self.clock = ManualClock()
         self.card = FakeCard(self.clock)
         values = {"card": "system", "is_microphone_on": True, "echo": "none"} | settings
-        self.sounding = Sounding(
+        self.sounding = SoundWiring(
             SoundConfig(**values),
             folder,
             clock=self.clock,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from firmware.sound.audio_device import CardStream
+from firmware.sound.audio_device import DeviceStream
 from firmware.sound.echo import Echo
-from firmware.sound.echo_reference import Played
-from firmware.sound.errors import NO_CARD, NoSoundCard
+from firmware.sound.echo_reference import EchoReference
+from firmware.sound.errors import NO_CARD, NoAudioDevice
 from firmware.sound.frames import FRAME_90K, FRAME_SAMPLES, SILENCE, SoundFrame
 from firmware.sound.microphone import HalfDuplex, Microphone
 from firmware.sound.microphone_switch import MicrophoneSwitch
@@ -34,7 +34,7 @@ class Ear:
     def __init__(self, folder: Path, *, is_on: bool = True) -> None:
         self.clock = ManualClock()
         self.card = FakeCard(self.clock)
-        self.played = Played()
+        self.played = EchoReference()
         self.file = folder / "sound.json"
         self.changes = 0
         self.microphone = Microphone(
@@ -67,7 +67,7 @@ class WantedMicrophone:
     def __init__(self, card: FakeCard) -> None:
         self._card = card
 
-    def open_stream(self) -> CardStream:
+    def open_stream(self) -> DeviceStream:
         return self._card.open_microphone("", lambda _samples, _at_ns: None)
 
 
@@ -200,11 +200,11 @@ async def test_a_doorbell_without_a_card_says_what_to_do(tmp_path: Path) -> None
         None,
         device="",
         switch=MicrophoneSwitch(tmp_path / "s.json", is_on_at_first=True),
-        echo=Echo(Played(), None),
+        echo=Echo(EchoReference(), None),
         source=random.Random(1),
     )
     assert (microphone.state, microphone.is_on) == ("none", False)
-    with pytest.raises(NoSoundCard, match=r"sound\.card"):
+    with pytest.raises(NoAudioDevice, match=r"sound\.card"):
         await microphone.switch(True)
     assert "settings" in NO_CARD
 
@@ -298,7 +298,7 @@ async def test_a_viewer_hears_silence_while_the_speaker_speaks_without_a_cancell
 
 
 async def test_the_speakers_past_is_found_by_the_sample() -> None:
-    played = Played()
+    played = EchoReference()
     start = sample_index_of(10**12)
     said = tone(440, 48_000 * 3)
     for at in range(0, 48_000 * 3, 960):

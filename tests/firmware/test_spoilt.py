@@ -18,7 +18,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.notes import StatementDone, StatementRefused
-from tests.fakes.desk import DeskRig, DyingOutgoing, PowerCut, desk_rig
+from tests.fakes.intake import DeskRig, DyingOutgoing, PowerCut, desk_rig
 
 
 @pytest.fixture

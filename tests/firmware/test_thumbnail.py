@@ -13,7 +13,7 @@ from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import ClipUnit
 from firmware.clips.thumbnail import MAX_BYTES, jpeg_of
 from tests.fakes.footage import HEIGHT, WIDTH, clip_units
-from tests.fakes.recording import RecordingRig, Shelves, recording_rig
+from tests.fakes.recorder import RecordingRig, Shelves, recording_rig
 
 
 class BrighteningCamera:

@@ -18,8 +18,8 @@ from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
 from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
-from tests.fakes.recording import RecordingRig, Shelves, running
-from tests.fakes.shelf import keep
+from tests.fakes.listed_clips import keep
+from tests.fakes.recorder import RecordingRig, Shelves, running
 from tests.fakes.waiting import eventually
 
 FILLER = b"\x00\x00\x00\x01\x0c" + b"\xff" * 60_000

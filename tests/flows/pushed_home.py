@@ -24,19 +24,19 @@ from firmware.protocol.live import PlayReply, PushText
 from firmware.protocol.thumbnails import SealedThumbnail
 from relay.store import thumbnails
 from relay.store.schema import push_subscriptions
-from tests.flows.live_visit import Visit, enrolled, visiting
+from tests.flows.live_session import Visit, enrolled, visiting
 from tests.flows.phone import Phone, copy_of_the_app, until
 from tests.relay.http_world import OWNER_ORIGIN
 
 PICTURE_WIDTH = 320
 HAS_BOOK = """async () => {
-  const { readBook } = await import("/worker_store.js");
-  return (await readBook()) !== undefined;
+  const { readWorkerStore } = await import("/worker_store.js");
+  return (await readWorkerStore()) !== undefined;
 }"""
 KNOWS_KEY = "(device) => localStorage.getItem(`doorward.doorbell.${device}`) !== null"
 HAS_NO_BOOK = """async () => {
-  const { readBook, readPush } = await import("/worker_store.js");
-  return (await readBook()) === undefined && (await readPush()) === undefined;
+  const { readWorkerStore, readPush } = await import("/worker_store.js");
+  return (await readWorkerStore()) === undefined && (await readPush()) === undefined;
 }"""
 
 

@@ -16,8 +16,8 @@ from playwright.async_api import Page
 from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.live.peer import Peer
-from firmware.live.sdp_offer import take_offer
-from firmware.live.stream_source import Source
+from firmware.live.sdp_offer import parse_offer
+from firmware.live.stream_source import StreamSource
 from firmware.sound.frames import SoundFrame
 from firmware.sound.opus import OpusFeed
 from firmware.system.clock import SystemClock
@@ -114,14 +114,14 @@ async def watch(page: Page, rehearsal: Rehearsal) -> Peer:
     clock = SystemClock()
     peer = Peer(
         (),
-        Source("main", rehearsal.hub),
+        StreamSource("main", rehearsal.hub),
         UnwatchedVisit(),
         sound=SilentViewer(OpusFeed(rehearsal.sound, clock=clock)),
         clock=clock,
         random_source=random.Random(1),
     )
     sdp = await page.evaluate("offer()")
-    await page.evaluate("sdp => answer(sdp)", await peer.answer(take_offer(sdp)))
+    await page.evaluate("sdp => answer(sdp)", await peer.answer(parse_offer(sdp)))
     peer.listen(True)
     return peer
 

@@ -13,7 +13,7 @@ import h3
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from tests.flows.browser import chromium, pictured_on_failure
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.people import choose_cell
@@ -34,7 +34,7 @@ NO_WEBGL = ("--disable-3d-apis",)
 
 @asynccontextmanager
 async def at_the_form(
-    tmp_path: Path, *flags: str, maps: Maps | None = None
+    tmp_path: Path, *flags: str, maps: MapData | None = None
 ) -> AsyncIterator[tuple[World, Browser, Page]]:
     """An officer with the form open, whose agency has 91 cells of which two go together."""
     async with open_world(tmp_path, maps=maps) as world:
@@ -166,7 +166,7 @@ async def test_an_area_is_drawn_on_the_map_and_the_table_shows_the_same(tmp_path
 
 async def test_the_operators_streets_are_drawn_under_it(tmp_path: Path) -> None:
     streets = write_streets(tmp_path / "streets.pmtiles")
-    maps = Maps(streets=streets, attribution="Made by <b>us</b>")
+    maps = MapData(streets=streets, attribution="Made by <b>us</b>")
     async with at_the_form(tmp_path, *SOFTWARE_WEBGL, maps=maps) as (_, _, page):
         answers: list[int] = []
         warnings: list[str] = []
@@ -212,7 +212,7 @@ async def test_without_webgl_search_and_table_choose_by_keyboard(tmp_path: Path)
         await expect(page.locator("#all-cells")).to_contain_text("Page 2 of 4")
         await page.set_viewport_size({"width": 360, "height": 740})
         assert not await page.evaluate(WIDER_THAN_SCREEN)
-        assert await world.desk.list_rows("lakeland") == []
+        assert await world.request_service.list_rows("lakeland") == []
 
 
 async def test_a_jurisdiction_is_drawn_in_shapes_and_taken_as_cells(tmp_path: Path) -> None:

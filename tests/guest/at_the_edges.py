@@ -22,7 +22,7 @@ from firmware.capture.camera_output import AccessUnit, pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.capture.video_source import Mask
 from firmware.capture.webcam import WebcamSource, captured_ns, open_v4l2
-from firmware.clips.clip_span import reach_of
+from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipRecord
 from firmware.clips.recorder import Recorder
 from firmware.clips.ring import Ring
@@ -37,7 +37,7 @@ from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import NO_MASK_DIGEST
 from firmware.system.clock import SystemClock
 from tests.fakes.ownership import Owned
-from tests.fakes.recording import Shelves
+from tests.fakes.recorder import Shelves
 from tests.fakes.sink import FunctionSink
 
 LINES = 28
@@ -199,7 +199,7 @@ class Door:
             library=shelves.library,
             clock=guest.clock,
             boot_id=shelves.boot_id,
-            reach=reach_of(pre_roll_s=PRE_ROLL_S, post_roll_s=POST_ROLL_S, longest_s=60),
+            reach=clip_span_of(pre_roll_s=PRE_ROLL_S, post_roll_s=POST_ROLL_S, longest_s=60),
             owners=Owned(),
         )
         self.recorder.clips.add(self.finished.put_nowait)

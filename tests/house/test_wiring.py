@@ -7,7 +7,7 @@ from tests.house.measures import REPOSITORY, callbacks, long_constructors, sourc
 MOST_CALLBACKS = 117
 """In all constructors and dataclasses of firmware/; 253 before parts took objects."""
 MOST_PARAMETERS = 10
-STILL_LONGER = {"LiveSessions", "OwnPage", "PublicRecord", "Slots", "Viewing"}
+STILL_LONGER = {"LiveSessions", "DoorbellAdapter", "PublicRecord", "Slots", "Viewing"}
 MOST_LINES_OF_THE_DOORBELL = 210
 DOORBELL = REPOSITORY / "firmware" / "app" / "doorbell.py"
 

@@ -31,7 +31,7 @@ from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
-from relay.fleet.enrolment import Enrolling
+from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
@@ -120,7 +120,7 @@ class Relay:
     callout: Callout
     revocations: Revocations
     commands: Commands
-    enrolling: Enrolling
+    enrolling: EnrolmentService
     ingest: EventIngest
     hooked: list[EventHook]
 
@@ -188,7 +188,9 @@ async def run_relay(
             callout=callout,
             revocations=revocations,
             commands=commands,
-            enrolling=Enrolling(database=database, authority=authority, config=config, clock=clock),
+            enrolling=EnrolmentService(
+                database=database, authority=authority, config=config, clock=clock
+            ),
             ingest=ingest,
             hooked=hooked,
         )

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.backup.errors import BackupError
-from relay.backup.owned_files import MAX_FILE_BYTES, belongings, named_elsewhere
+from relay.backup.owned_files import MAX_FILE_BYTES, list_owned_files, named_elsewhere
 from relay.backup.restore import _load_database
 from relay.config.settings import PublicConfig
 from relay.errors import StoreError
@@ -31,7 +31,7 @@ async def test_a_large_private_file_fails_no_backup(
     names.write_bytes(bytes(MAX_FILE_BYTES + 1))
     names.chmod(0o600)
     config = replace(relay.config, public=PublicConfig(monitor_report_path=names))
-    found = belongings(relay.config_path, config)
+    found = list_owned_files(relay.config_path, config)
     assert "SE.txt" not in found
     assert names in named_elsewhere(config, found.values())  # which is said
 
@@ -42,7 +42,7 @@ async def test_a_secret_elsewhere_is_refused(relay: LosableRelay, tmp_path: Path
     secret.chmod(0o600)
     config = replace(relay.config, public=PublicConfig(monitor_report_path=secret))
     with pytest.raises(BackupError, match="move it there"):
-        belongings(relay.config_path, config)
+        list_owned_files(relay.config_path, config)
 
 
 @pytest.mark.parametrize("name", ["sign-in.log", "sign-in.new", "saved-password"])
@@ -52,9 +52,9 @@ async def test_what_the_settings_name_is_taken_by_whichever_name(
     secret = relay.config.data_dir / name
     secret.write_text("x")
     secret.chmod(0o600)
-    assert name not in belongings(relay.config_path, relay.config)
+    assert name not in list_owned_files(relay.config_path, relay.config)
     config = replace(relay.config, public=PublicConfig(monitor_report_path=secret))
-    assert belongings(relay.config_path, config)[name] == secret
+    assert list_owned_files(relay.config_path, config)[name] == secret
 
 
 async def test_a_hidden_secret_is_refused(relay: LosableRelay) -> None:
@@ -63,7 +63,7 @@ async def test_a_hidden_secret_is_refused(relay: LosableRelay) -> None:
     secret.chmod(0o600)
     config = replace(relay.config, public=PublicConfig(monitor_report_path=secret))
     with pytest.raises(BackupError, match="rename it"):
-        belongings(relay.config_path, config)
+        list_owned_files(relay.config_path, config)
 
 
 async def test_all_is_on_the_disk_before_the_manifest_is(

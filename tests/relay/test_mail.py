@@ -24,11 +24,11 @@ from firmware.protocol.register.entries import Agreement
 from relay.config.loader import parse
 from relay.config.settings import MailConfig
 from relay.errors import ConfigError
-from relay.mail import Letter, MailUnavailable, SmtpMailer
-from relay.web.emails import PageLetters
+from relay.mail import Email, MailUnavailable, SmtpMailer
+from relay.web.emails import TranslatedEmails
 from tests.relay.test_relay_config import example
 
-LETTER = Letter(to="chief@lakeland.gov", subject="Er kod för Doorward", text="Åtta siffror.\n")
+LETTER = Email(to="chief@lakeland.gov", subject="Er kod för Doorward", text="Åtta siffror.\n")
 
 
 class Kept:
@@ -176,7 +176,7 @@ async def test_a_line_break_in_a_header_sends_nothing(kept: Kept, server: MailCo
 
 
 def test_letters_are_in_both_languages() -> None:
-    letters = PageLetters("https://relay.example")
+    letters = TranslatedEmails("https://relay.example")
     code = letters.code("chief@lakeland.gov", "Lakeland Police", "1234-5678")
     assert code.text.count("1234-5678") == 2
     assert "for-agencies" not in code.text  # the page isn't named to whoever reads the mailbox

@@ -22,7 +22,7 @@ from relay.base.clock import SystemClock
 from relay.custody.log_entries import LOGS, LogName
 from relay.custody.logs import Logs
 from relay.record.public_record import PublicRecord
-from relay.record.witness_status import Witnessing
+from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
@@ -82,7 +82,7 @@ async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
             public_url="http://relay.test",
             relay_name="Testtown",
             logs=PublicLogs(
-                witnessing=Witnessing(
+                witnessing=WitnessStatus(
                     database, logs.policy, {log: logs.origin(log) for log in LOGS}
                 ),
                 policy_text=keys.policy_text,

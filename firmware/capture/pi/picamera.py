@@ -24,7 +24,7 @@ from firmware.capture.pi.controls import (
 )
 from firmware.capture.pi.encoders import film_output, filming, keyed
 from firmware.capture.pi.faults import failure_of
-from firmware.capture.pi.pipeline import Film
+from firmware.capture.pi.pipeline import PicturePipeline
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import WANTED_FORMAT, Stream, streams_of
 from firmware.capture.video_source import InfraredLamp, Mask, PictureSink, small_size
@@ -107,7 +107,7 @@ class _Running:
 
     stack: CameraStack
     camera: Any
-    film: Film
+    film: PicturePipeline
     is_hardware: bool
 
 
@@ -240,7 +240,7 @@ class PicameraSource:
 
     def _begin(self, stack: CameraStack, camera: Any, sink: PictureSink) -> None:
         main, lores = self._configure(stack, camera)
-        film = Film(
+        film = PicturePipeline(
             sink,
             self,
             main=main,

@@ -14,7 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from firmware.capture.camera_output import AccessUnit, LumaFrame, SmallPicture, pts_90k_of
-from firmware.capture.frame_selection import KeyFramePacer, RatePacer, luma_pacer, small_pacer
+from firmware.capture.frame_selection import (
+    FrameRateLimiter,
+    KeyFrameSelector,
+    luma_pacer,
+    small_pacer,
+)
 from firmware.capture.pi.night import NightSwitch
 from firmware.capture.pi.sensor_time import SensorTime
 from firmware.capture.pi.streams import Stream, i420_of
@@ -55,7 +60,7 @@ class FilmedCamera(Protocol):
         ...
 
 
-class Film:
+class PicturePipeline:
     """One run of the camera, from its start to its stop.
 
     `mapped_array` is picamera2's MappedArray. `is_small_wanted` says for each picture whether a
@@ -82,7 +87,7 @@ class Film:
         self._main = main
         self._lores = lores
         self._mapped_array = mapped_array
-        self._rate = RatePacer(max_fps)
+        self._rate = FrameRateLimiter(max_fps)
         self._luma = luma_pacer()
         self._small = small_pacer()
         self._night = NightSwitch(day_frame_us=day_frame_us)
@@ -90,7 +95,7 @@ class Film:
         self._shown = (self._masking, 0)
         self._parameter_sets = b""
         self._encoder: Any = None
-        self.keys = KeyFramePacer()
+        self.keys = KeyFrameSelector()
         self.dropped_pictures = 0
         self.dropped_small = 0
 
@@ -119,7 +124,7 @@ class Film:
 
     def set_max_fps(self, fps: int) -> None:
         """Leave out what comes faster, for cameras that don't follow their frame durations."""
-        self._rate = RatePacer(fps)
+        self._rate = FrameRateLimiter(fps)
 
     def take(self, encoder: Any, request: Any, encode: Callable[[], None]) -> None:
         """Take one picture; `encode` hands it to the encoder. If anything fails, it is dropped.

@@ -10,13 +10,13 @@ import getpass
 import httpx2
 
 from firmware.companion.authenticator.prompts import fido_person
-from firmware.companion.owner.approval import Approving, Terminal
+from firmware.companion.owner.approval import Approval, Terminal
 from firmware.companion.owner.approver import ApproverKey
-from firmware.companion.owner.doorbell_folder import clip_folder, open_desk
+from firmware.companion.owner.doorbell_folder import clip_folder, open_asked_client
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.key_file import load_key_file, make_key_file
 from firmware.companion.owner.local_page_client import TIMEOUT_S as PAGE_TIMEOUT_S
-from firmware.companion.owner.local_page_client import DoorPage
+from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.prompts import ask, new_passphrase, wall_ms
 from firmware.companion.owner.recovery_key import check_recovery, new_recovery, pair_again
 from firmware.companion.owner.terminal_qr import draw_qr, is_drawable
@@ -32,7 +32,7 @@ def run_recovery(options: argparse.Namespace) -> int:
     """Make a recovery key, test one, or pair a new app with one."""
     if options.pair:
         with httpx2.Client(timeout=PAGE_TIMEOUT_S, trust_env=False) as http:
-            page = DoorPage(http, options.door)
+            page = LocalPageClient(http, options.door)
             pair_again(page, Terminal(say=print, ask=ask), ask_secret=getpass.getpass)
         return 0
     print(check_recovery() if options.check else new_recovery())
@@ -58,14 +58,14 @@ def run_approve(options: argparse.Namespace) -> int:
         return 0
     setup = folder.setup()
     with clip_folder(options.save) as clips:
-        approving = Approving(
+        approving = Approval(
             device=setup.device,
             key=_key(options),
             terminal=Terminal(say=print, ask=ask),
             folder=clips,
             wall_ms=wall_ms,
         )
-        asyncio.run(approving.run(lambda: open_desk(folder), options.digest))
+        asyncio.run(approving.run(lambda: open_asked_client(folder), options.digest))
     return 0
 
 
@@ -73,7 +73,7 @@ def run_owners(options: argparse.Namespace) -> int:
     """Show who owns the doorbell, and the owner's browsers and keys there."""
 
     async def shown() -> list[str]:
-        async with open_desk(Folder(options.data)) as desk:
+        async with open_asked_client(Folder(options.data)) as desk:
             return household_lines(await desk.household(), None)
 
     print("\n".join(asyncio.run(shown())))

@@ -24,11 +24,11 @@ from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.key_file import load_passkey_file, make_key_file
 from firmware.companion.owner.local_page_client import TIMEOUT_S as PAGE_TIMEOUT_S
-from firmware.companion.owner.local_page_client import DoorPage
+from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.owner_passkey import OwnerPasskey
 from firmware.companion.owner.pairing import (
     PairedDoorbell,
-    Patience,
+    PairingTimeouts,
     check_way,
     log_in,
     pair,
@@ -97,7 +97,7 @@ def _paired(
             terminal=terminal,
             patience=patience_here(),
             show_code=lambda text: _show_code(text, options.qr),
-            door=DoorPage(http, options.door) if options.door else None,
+            door=LocalPageClient(http, options.door) if options.door else None,
             door_url=options.door or "",
         )
 
@@ -200,9 +200,9 @@ def _show_code(text: str, picture: Path | None) -> None:
     )
 
 
-def patience_here() -> Patience:
+def patience_here() -> PairingTimeouts:
     """Return how a program at this terminal waits."""
-    return Patience(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line)
+    return PairingTimeouts(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line)
 
 
 def _show_line(text: str) -> None:

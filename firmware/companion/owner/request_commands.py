@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from firmware.companion.owner.approval import OpenDesk, Terminal
-from firmware.companion.owner.doorbell_folder import clip_folder, open_desk
+from firmware.companion.owner.doorbell_folder import clip_folder, open_asked_client
 from firmware.companion.owner.errors import NotTaken, OwnerError
 from firmware.companion.owner.owner_statements import send
 from firmware.companion.owner.pairing import PairedDoorbell
@@ -17,8 +17,8 @@ from firmware.companion.owner.pairing_commands import (
     patience_here,
 )
 from firmware.companion.owner.prompts import ask, wall_ms
-from firmware.companion.owner.reply_inbox import Answer, Answers
-from firmware.companion.owner.request_answer import Answering, Choice, Wanted
+from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
+from firmware.companion.owner.request_answer import Choice, RequestAnswer, Wanted
 from firmware.companion.owner.request_texts import SHORT_CHARS, requests_lines
 from firmware.companion.owner.waiting_texts import one_line
 from firmware.companion.viewer.folder import Folder
@@ -28,7 +28,7 @@ from firmware.protocol.notes import ConfirmationWanted, StatementRefused
 ANSWER_S = 20.0
 """A doorbell that is there answers in a second or two."""
 
-AskOwner = Callable[[Answering, OpenDesk], Coroutine[None, None, Wanted | None]]
+AskOwner = Callable[[RequestAnswer, OpenDesk], Coroutine[None, None, Wanted | None]]
 """Shows what there is, and asks what is to be signed."""
 
 _DONE = {
@@ -43,7 +43,7 @@ def run_requests(options: argparse.Namespace) -> int:
     """Show the requests that concern this door, as the doorbell read them."""
 
     async def shown() -> list[str]:
-        async with open_desk(Folder(options.data)) as desk:
+        async with open_asked_client(Folder(options.data)) as desk:
             return requests_lines(await desk.requests(), None)
 
     print("\n".join(asyncio.run(shown())))
@@ -80,8 +80,10 @@ def _ask_and_send(options: argparse.Namespace, saved: Path | None, ask_owner: As
     folder = Folder(options.data)
     check_same_doorbell(folder, kept_doorbell(folder.path / DOORBELL_NAME))
     with clip_folder(saved) as clips:
-        answering = Answering(terminal=Terminal(say=print, ask=ask), folder=clips, wall_ms=wall_ms)
-        wanted = asyncio.run(ask_owner(answering, lambda: open_desk(folder)))
+        answering = RequestAnswer(
+            terminal=Terminal(say=print, ask=ask), folder=clips, wall_ms=wall_ms
+        )
+        wanted = asyncio.run(ask_owner(answering, lambda: open_asked_client(folder)))
     print("Nothing was signed." if wanted is None else _send(options, folder, wanted))
     return 0
 
@@ -101,15 +103,15 @@ def check_same_doorbell(folder: Folder, paired: PairedDoorbell) -> None:
 
 def _send(options: argparse.Namespace, folder: Folder, wanted: Wanted) -> str:
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, folder.keys())
+        answers = ReplyInbox(account, paired, folder.keys())
         answers.begin()
         digest = send(account, passkey, paired, wanted.terms, wall_ms(), life_ms=wanted.life_ms)
         print("Signed and sent.")
         answer = answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)
-    return said_of(wanted, digest, answer)
+    return outcome_text(wanted, digest, answer)
 
 
-def said_of(wanted: Wanted, digest: str, answer: Answer | None) -> str:
+def outcome_text(wanted: Wanted, digest: str, answer: Answer | None) -> str:
     """Return what came of a statement in words; NotTaken if the doorbell refused it."""
     if isinstance(answer, StatementRefused):
         raise NotTaken(one_line(answer.reason), one_line(answer.detail))

@@ -7,7 +7,7 @@ from firmware.companion.owner.errors import NotTaken
 from firmware.companion.owner.owner_statements import add_key, let_in, renew
 from firmware.companion.owner.pairing_commands import at_home, patience_here
 from firmware.companion.owner.prompts import ask, wall_ms
-from firmware.companion.owner.reply_inbox import Answer, Answers
+from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.waiting_texts import one_line, time_text
 from firmware.companion.viewer.folder import Folder
 from firmware.protocol.notes import ConfirmationWanted, StatementRefused
@@ -23,14 +23,14 @@ def run_renew(options: argparse.Namespace) -> int:
     """Sign that this machine's keys count for 30 more days."""
     keys = Folder(options.data).keys()
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, keys)
+        answers = ReplyInbox(account, paired, keys)
         answers.begin()
         digest = renew(account, passkey, paired, keys.public, now_ms=wall_ms())
         answer = _wait_for(answers, digest)
     until_ms = answers.watches_until_ms
     until = "for 30 more days" if until_ms is None else f"until {time_text(until_ms, None)}"
     print(
-        said_of(
+        outcome_text(
             answer,
             waits="The doorbell didn't know this machine any more",
             done=f"This machine may watch {until}.",
@@ -43,7 +43,7 @@ def run_let_in(options: argparse.Namespace) -> int:
     """Show who has asked to be an owner, and sign for those who are let in."""
     keys, is_refused = Folder(options.data).keys(), False
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, keys)
+        answers = ReplyInbox(account, paired, keys)
         answers.begin()
         terminal = Terminal(say=print, ask=ask)
         signed = let_in(account, passkey, paired, terminal, now_ms=wall_ms())
@@ -51,7 +51,7 @@ def run_let_in(options: argparse.Namespace) -> int:
             who = f"“{one_line(name)}”"
             try:
                 print(
-                    said_of(
+                    outcome_text(
                         _wait_for(answers, digest),
                         waits=f"{who} waits for your yes, with the same six words",
                         done=f"{who} is an owner now.",
@@ -69,14 +69,14 @@ def run_add_key(options: argparse.Namespace) -> int:
     """Sign that a key may confirm the owner's statements from anywhere."""
     code, keys = parse_approver_code(options.code), Folder(options.data).keys()
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, keys)
+        answers = ReplyInbox(account, paired, keys)
         answers.begin()
         digest = add_key(account, passkey, paired, code, now_ms=wall_ms())
         name, words = one_line(code.name), " ".join(approver_words(code.key))
         print(f"“{name}” has these six words:\n\n  {words}\n")
         answer = _wait_for(answers, digest)
     print(
-        said_of(
+        outcome_text(
             answer,
             waits="The key waits for your yes, only if its six words there are the same",
             done="The key counts now.",
@@ -85,7 +85,7 @@ def run_add_key(options: argparse.Namespace) -> int:
     return 0
 
 
-def said_of(answer: Answer | None, *, waits: str, done: str) -> str:
+def outcome_text(answer: Answer | None, *, waits: str, done: str) -> str:
     """Return what came of a statement in words; NotTaken if the doorbell refused it."""
     if answer is None:
         return UNANSWERED
@@ -96,6 +96,6 @@ def said_of(answer: Answer | None, *, waits: str, done: str) -> str:
     return done
 
 
-def _wait_for(answers: Answers, digest: str) -> Answer | None:
+def _wait_for(answers: ReplyInbox, digest: str) -> Answer | None:
     print("Signed and sent.")
     return answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)

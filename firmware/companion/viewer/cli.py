@@ -96,12 +96,12 @@ def _words(setup: PlayerSetup, keys: BrowserKeys) -> str:
 
 
 async def _check(folder: Folder) -> int:
-    from firmware.companion.viewer.checks import find
+    from firmware.companion.viewer.checks import run_checks
     from firmware.companion.viewer.relay_client import RelayClient
 
     keys, setup = folder.keys(), folder.setup()
     async with _http() as http:
-        findings = await find(keys, setup, RelayClient(http, setup))
+        findings = await run_checks(keys, setup, RelayClient(http, setup))
     for finding in findings:
         print(f"{'✓' if finding.is_ok else '✗'} {plain(finding.text)}")
     return 0 if all(finding.is_ok for finding in findings) else 1

@@ -34,7 +34,7 @@ def cells_in(path: str | None) -> list[str]:
     return cells
 
 
-def tell_where(path: str | None, cells: list[str]) -> None:
+def print_location(path: str | None, cells: list[str]) -> None:
     """Say where a list of cells lies, if H3 is there to ask: somebody else may have made it."""
     try:
         from relay.agency.jurisdiction import check_cells, describe_area

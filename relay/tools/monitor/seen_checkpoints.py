@@ -11,7 +11,7 @@ from pathlib import Path
 from relay.tools.monitor.errors import LogDishonest, MonitorError
 
 
-class Memory:
+class SeenCheckpoints:
     """One folder; a monitor without one remembers nothing."""
 
     def __init__(self, folder: Path | None) -> None:

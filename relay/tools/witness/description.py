@@ -4,10 +4,10 @@ import datetime as dt
 from collections.abc import Mapping
 
 from firmware.protocol.tlog.signed_note import NoteKey
-from relay.tools.witness.folder import Signed
+from relay.tools.witness.folder import LastSignature
 
 
-def describe(key: NoteKey, signed: Mapping[str, Signed | None]) -> str:
+def describe(key: NoteKey, signed: Mapping[str, LastSignature | None]) -> str:
     """Say in words what this is."""
     lines = [
         f"This is {key.name}, a witness of transparency logs (c2sp.org/tlog-witness).",
@@ -20,7 +20,7 @@ def describe(key: NoteKey, signed: Mapping[str, Signed | None]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def describe_log(origin: str, last: Signed | None) -> str:
+def describe_log(origin: str, last: LastSignature | None) -> str:
     """Say in one line what was signed last for a log."""
     if last is None:
         return f"{origin}: nothing signed yet"

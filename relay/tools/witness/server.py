@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from firmware.protocol.tlog import witness as wire
-from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.cosigner import WitnessSigner
 from relay.tools.witness.description import describe
 from relay.tools.witness.errors import CheckpointRefused, SizeConflict, WitnessError
 from relay.tools.witness.folder import origin_hash
@@ -23,7 +23,7 @@ HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 log = logging.getLogger(__name__)
 
 
-def build_server(cosigning: Cosigning) -> Starlette:
+def build_server(cosigning: WitnessSigner) -> Starlette:
     """Return the application."""
 
     async def add_checkpoint(request: Request) -> Response:

@@ -10,7 +10,7 @@ STEP_BYTES = 16 * 1024
 PADDED_TYPES = (b"text/html", b"application/json")
 
 
-class PaddedAnswers:
+class PaddedResponses:
     """Holds pages and JSON back until they are whole, and fills them up to the next step."""
 
     def __init__(self, app: ASGIApp) -> None:

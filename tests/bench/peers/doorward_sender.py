@@ -14,8 +14,8 @@ from typing import Any
 
 from firmware.capture.unit_hub import UnitHub
 from firmware.live.peer import Peer
-from firmware.live.sdp_offer import take_offer
-from firmware.live.stream_source import Source
+from firmware.live.sdp_offer import parse_offer
+from firmware.live.stream_source import StreamSource
 from firmware.system.clock import SystemClock
 from tests.bench.peers.film_camera import FilmCamera
 from tests.bench.peers.speaking import obey
@@ -29,7 +29,7 @@ class DoorwardSender:
     def __init__(self, camera: FilmCamera, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         hub = UnitHub(PictureList(), loop)
-        self._main = Source("main", hub.late, camera)
+        self._main = StreamSource("main", hub.late, camera)
         self._peers: list[Peer] = []
         camera.start(hub.put)
 
@@ -49,7 +49,7 @@ class DoorwardSender:
             random_source=random.SystemRandom(),
         )
         self._peers.append(peer)
-        return await peer.answer(take_offer(offer))
+        return await peer.answer(parse_offer(offer))
 
     async def _leave(self) -> None:
         while self._peers:
