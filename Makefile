@@ -11,6 +11,7 @@ FAULTS := strace btrfs-progs e2fsprogs softhsm2
 ARGS ?=
 # So many test files run at once; one alone is followed more easily: make test WORKERS=0 ARGS="-x"
 WORKERS ?= 2
+BEGAN := $(shell date +%s)
 
 help:  ## this list
 	@echo "make TARGET [ARGS=\"…\"]"
@@ -36,6 +37,7 @@ test: setup  ## all tests (ARGS are pytest's); as root it installs what it needs
 	@.ci/debian $(PEERS) || [ -z "$$CI" ]
 	@.ci/picamera || [ -z "$$CI" ]
 	@.ci/peers || [ -z "$$CI" ]
+	@echo "set-up: $$(($$(date +%s) - $(BEGAN))) s"
 	npm test --silent
 	$(VENV)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
@@ -74,7 +76,7 @@ soak: setup  ## the long forms: 1,000 kills, 200 power cuts, every failing call,
 	DOORWARD_POWER_CUTS=200 $(VENV)/pytest tests/faults/test_power_cuts.py $(ARGS)
 	DOORWARD_CARD_ERRORS=0 $(VENV)/pytest tests/faults/test_failing_card.py $(ARGS)
 	DOORWARD_SCENE_SEEDS=6 $(VENV)/pytest tests/firmware/test_motion.py $(ARGS)
-	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_fanout.py $(ARGS)
+	DOORWARD_LIVE_VIEWERS=500 $(VENV)/pytest tests/firmware/test_aiortc_sender.py $(ARGS)
 	.ci/postgres $(VENV)/pytest tests/relay $(ARGS)
 	$(VENV)/pytest tests/guest/soak.py $(ARGS)
 

@@ -11,16 +11,14 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx2
-
-from firmware.config import Config, load_config
-from firmware.enrolment.client import Enroller, load_enrolment
-from firmware.enrolment.keys import load_or_make_keys
-from firmware.enrolment.owners import OwnerStore
+from firmware.config.loader import load_config
+from firmware.config.settings import Config
 from firmware.errors import ConfigError, DoorwardError, NumPyMissing
-from firmware.outbox.queue import Outbox
-from firmware.protocol.claims import Enrolment
+
+if TYPE_CHECKING:
+    from firmware.protocol.claims import Enrolment
 
 HTTP_TIMEOUT_S = 15.0
 
@@ -31,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start_logging(logging.DEBUG if options.verbose else logging.INFO)
     try:
         if options.command == "clips":
-            from firmware.app.clip_commands import run_clips  # needs the video libraries
+            from firmware.app.clip_commands import run_clips
 
             return run_clips(options)
         if options.config is None:
@@ -122,7 +120,12 @@ def _run(command: str, config: Config, config_file: Path) -> int:
     return run(config, partial(load_config, config_file))
 
 
-async def _enrol(config: Config) -> Enrolment:
+async def _enrol(config: Config) -> "Enrolment":
+    import httpx2
+
+    from firmware.enrolment.client import Enroller
+    from firmware.enrolment.keys import load_or_make_keys
+
     keys = load_or_make_keys(config.data_dir)
     async with httpx2.AsyncClient(timeout=HTTP_TIMEOUT_S, trust_env=False) as http:
         enroller = Enroller(
@@ -140,6 +143,11 @@ def _print_status(config: Config) -> int:
     if not (config.data_dir / "identity.key").exists():
         print(f"{config.data_dir}: no doorbell here yet; begin with `enrol`")
         return 0
+    from firmware.enrolment.client import load_enrolment
+    from firmware.enrolment.keys import load_or_make_keys
+    from firmware.enrolment.owners import OwnerStore
+    from firmware.outbox.queue import Outbox
+
     keys = load_or_make_keys(config.data_dir)
     enrolment = load_enrolment(config.data_dir, keys.device)
     owners = OwnerStore(config.data_dir / "owners.json").owners

@@ -20,12 +20,12 @@
     │   ├── RecoveryWrong       not the recovery code that counts: how many tries are left
     │   └── RecoveryLocked      for how long
     ├── EventRefused            an event is too large for the outbox
-    ├── TooMuchToTell           the storage takes nothing, and too many events wait in memory
+    ├── OutboxFull           the storage takes nothing, and too many events wait in memory
     ├── LinkError
     │   ├── ConnectionRefused   the broker doesn't let us in: never final
     │   └── ConnectionFailed    it can't be reached, or the connection broke
-    ├── NotTheBucket            a URL leads elsewhere than to the bucket named at enrolment
-    ├── BucketAway              the bucket can't be reached, or the connection broke
+    ├── WrongBucket            a URL leads elsewhere than to the bucket named at enrolment
+    ├── BucketUnreachable              the bucket can't be reached, or the connection broke
     ├── UploadError
     │   ├── TicketRefused       the ticket points elsewhere or doesn't fit: needs a new one
     │   ├── PackageDamaged      a sealed package can't be read: it never leaves
@@ -34,7 +34,7 @@
     ├── ControlError            the owner's command found no doorbell, or was refused
     ├── SoundError              sound/errors.py
     │   ├── SoundMissing        a library or program isn't installed
-    │   ├── NoSoundCard         there is no such microphone or speaker, or it gives no sound
+    │   ├── NoAudioDevice         there is no such microphone or speaker, or it gives no sound
     │   ├── AacFailed           FFmpeg can't encode sound for clips
     │   ├── TalkRefused         a viewer may not talk now
     │   ├── ReplyRefused        a quick reply can't be kept as it is
@@ -44,7 +44,7 @@
     │   ├── KnockRefused        the doorbell can't ask by knock now
     │   └── PatternWeak         a pattern that others would guess
     ├── FollowError             transparency/errors.py
-    │   ├── LogAway             the log can't be reached
+    │   ├── LogUnreachable             the log can't be reached
     │   ├── LogUnreadable       the log's answer breaks its format
     │   └── LogContradicts      the log contradicts what it said before
     ├── SceneError              capture/replay: a scene file isn't what it must be
@@ -69,8 +69,8 @@ class DoorwardError(Exception):
 class ConfigError(DoorwardError):
     """The configuration file is not what it must be."""
 
-    def __init__(self, key: str, value: object, expected: str) -> None:
-        super().__init__(f"{key} = {value!r}: expected {expected}")
+    def __init__(self, key: str, value: object, expected: str, *, sentence: str = "") -> None:
+        super().__init__(sentence or f"{key} = {value!r}: expected {expected}")
         self.key = key
         self.value = value
         self.expected = expected
@@ -198,7 +198,7 @@ class EventRefused(DoorwardError):
         self.size_bytes = size_bytes
 
 
-class TooMuchToTell(DoorwardError):
+class OutboxFull(DoorwardError):
     """The card takes no events, and as many wait as there may."""
 
     def __init__(self, waiting: int) -> None:
@@ -217,11 +217,11 @@ class ConnectionFailed(LinkError):
     """The broker can't be reached, isn't whom it must be, or the connection broke."""
 
 
-class NotTheBucket(DoorwardError):
+class WrongBucket(DoorwardError):
     """A URL leads to another place than the bucket named at enrolment."""
 
 
-class BucketAway(DoorwardError):
+class BucketUnreachable(DoorwardError):
     """The bucket can't be reached just now, or the connection to it broke."""
 
 

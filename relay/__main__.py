@@ -1,8 +1,10 @@
 """The command `doorward-relay`: sets up, runs and maintains a relay.
 
 Only the command line belongs here: reading arguments, calling the part that does it, printing
-what came of it. Exit codes: 0 done, 1 it couldn't be done, 2 a bad argument or setting, or logs
-that mustn't go on: what trying again doesn't mend.
+what came of it. Each command imports what it needs once it was chosen: a help text or a bad
+argument loads neither the database nor a client of broker, bucket or web. Exit codes: 0 done,
+1 it couldn't be done, 2 a bad argument or setting, or logs that mustn't go on: what trying again
+doesn't mend.
 """
 
 import argparse
@@ -13,27 +15,23 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-import uvicorn
+from typing import TYPE_CHECKING
 
 from firmware.protocol.encoding import WireError
-from relay.base.clock import SystemClock
-from relay.base.request_ids import configure_logging
-from relay.bus import Bus
+from relay.base.log_lines import configure_logging
 from relay.cli.admin import add_admin_commands
 from relay.cli.backup import add_backup_commands
-from relay.cli.init import InitSettings, init
 from relay.cli.invite import add_invite_command
 from relay.cli.log import add_log_commands
 from relay.cli.moderate import add_moderate_commands
-from relay.config import Config, load
-from relay.config_values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
+from relay.config.loader import load
+from relay.config.settings import Config
+from relay.config.values import ORIGIN_EXPECTED, Address, parse_address, parse_origin
 from relay.custody.errors import LogContradicts
 from relay.errors import ConfigError, RelayError, StoreError
-from relay.fleet.broker_keys import BrokerKeys
-from relay.fleet.revocation import revoke_beside
-from relay.store.database import Database, shown
-from relay.store.schema import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from relay.cli.init import InitSettings
 
 DEFAULT_LISTEN = "127.0.0.1:8400"
 DEFAULT_APP_LISTEN = "127.0.0.1:8401"
@@ -64,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run_init(options: argparse.Namespace) -> int:
+    from relay.base.clock import SystemClock
+    from relay.cli.init import InitSettings, init
+
     settings = InitSettings(
         data_dir=options.data,
         listen=_address(options.listen),
@@ -109,7 +110,7 @@ def _run_init(options: argparse.Namespace) -> int:
     return 0
 
 
-def _say_how_it_is_reached(settings: InitSettings) -> None:
+def _say_how_it_is_reached(settings: "InitSettings") -> None:
     if settings.store_url is None:
         print("    put TLS before it, and set endpoint in [bucket] of relay.toml to that address")
         print("    (or begin anew with --store-url)")
@@ -118,7 +119,7 @@ def _say_how_it_is_reached(settings: InitSettings) -> None:
 
 
 def _run_serve(options: argparse.Namespace) -> int:
-    from relay.app.relay import serve  # most commands are short, and shouldn't load a web server
+    from relay.app.relay import serve
 
     asyncio.run(serve(load(options.config)))
     return 0
@@ -136,6 +137,9 @@ def _run_check(options: argparse.Namespace) -> int:
 
 
 def _run_migrate(options: argparse.Namespace) -> int:
+    from relay.store.database import shown
+    from relay.store.schema import SCHEMA_VERSION
+
     config = load(options.config)
     asyncio.run(_migrate(config))
     print(f"{shown(config.database)} has schema version {SCHEMA_VERSION}", file=sys.stderr)
@@ -143,6 +147,8 @@ def _run_migrate(options: argparse.Namespace) -> int:
 
 
 async def _migrate(config: Config) -> None:
+    from relay.store.database import Database
+
     if (
         not config.database_url and not config.database_path.exists()
     ):  # opening it would make an empty one
@@ -159,6 +165,12 @@ def _run_revoke(options: argparse.Namespace) -> int:
 
 
 async def _revoke(config: Config, device: str) -> None:
+    from relay.base.clock import SystemClock
+    from relay.bus import Bus
+    from relay.fleet.broker_keys import BrokerKeys
+    from relay.fleet.revocation import revoke_beside
+    from relay.store.database import Database
+
     keys = BrokerKeys.load(config.broker_keys_path)
     database = await Database.open(config.database)
     bus = Bus(config.broker.url, relay_seed=keys.relay_seed, system_seed=keys.system_seed)
@@ -170,6 +182,8 @@ async def _revoke(config: Config, device: str) -> None:
 
 
 def _run_app(options: argparse.Namespace) -> int:
+    import uvicorn
+
     from relay.web.app_server import build_app_server
 
     listen = _address(options.listen)
@@ -253,10 +267,10 @@ def _add_init(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "--owner-origin", default="http://localhost:8401", help="origin of the owner's app"
     )
     parser.add_argument(
-        "--mqtt-port", type=int, default=8403, help="the broker's address for doorbells"
+        "--mqtt-port", type=int, default=8403, help="the broker's port for doorbells"
     )
     parser.add_argument(
-        "--nats-port", type=int, default=8404, help="the broker's address for the relay"
+        "--nats-port", type=int, default=8404, help="the broker's port for the relay"
     )
     parser.add_argument("--s3-port", type=int, default=8405, help="the object store")
     parser.add_argument(

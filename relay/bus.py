@@ -51,7 +51,7 @@ MessageHandler = Callable[[str, bytes], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class StreamMessage:
     """One message from a stream, to be acknowledged once it is dealt with."""
 
     subject: str
@@ -98,10 +98,10 @@ class Puller:
         """Forget the pull request under way: a broker that was away has forgotten it too."""
         self._wanted = 0
 
-    async def next(self, limit: int = MAX_BATCH, wait_s: float = 1.0) -> list[Delivery]:
+    async def next(self, limit: int = MAX_BATCH, wait_s: float = 1.0) -> list[StreamMessage]:
         """Wait for a first message, then take what is there; empty after `wait_s`."""
         await self._ask_for(limit)
-        batch: list[Delivery] = []
+        batch: list[StreamMessage] = []
         try:
             async with asyncio.timeout(wait_s):
                 first = await self._arrived.get()
@@ -124,7 +124,7 @@ class Puller:
             raise BusUnavailable(f"can't pull from {self._stream}: {error}") from error
         self._wanted, self._asked_at = limit, now
 
-    def _take(self, message: Msg, batch: list[Delivery]) -> None:
+    def _take(self, message: Msg, batch: list[StreamMessage]) -> None:
         status = (message.headers or {}).get("Status")
         if status is not None:
             self._wanted = 0
@@ -133,7 +133,7 @@ class Puller:
             return
         self._wanted -= 1
         batch.append(
-            Delivery(
+            StreamMessage(
                 subject=message.subject,
                 data=message.data,
                 attempts=message.metadata.num_delivered,

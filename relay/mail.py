@@ -13,7 +13,7 @@ from typing import Protocol
 
 import aiosmtplib
 
-from relay.config_mail import MailConfig
+from relay.config.settings import MailConfig
 from relay.errors import RelayError
 
 TIMEOUT_S = 15.0
@@ -24,7 +24,7 @@ class MailUnavailable(RelayError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Email:
     """One letter to one address; plain text."""
 
     to: str
@@ -35,7 +35,7 @@ class Letter:
 class Mailer(Protocol):
     """Sends letters."""
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Email) -> None:
         """Hand a letter to the mail server, or raise MailUnavailable."""
         ...
 
@@ -46,7 +46,7 @@ class SmtpMailer:
     def __init__(self, config: MailConfig) -> None:
         self._config = config
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Email) -> None:
         """Hand a letter over. Where TLS is asked for, nothing goes without it."""
         config = self._config
         try:
@@ -90,7 +90,7 @@ class SmtpMailer:
         return ssl.create_default_context(cafile=None if path is None else str(path))
 
 
-def _message(sender: str, letter: Letter) -> EmailMessage:
+def _message(sender: str, letter: Email) -> EmailMessage:
     message = EmailMessage()
     message["From"] = sender
     message["To"] = letter.to

@@ -1,7 +1,8 @@
 """`doorward-firmware clips`: list, check, hold, delete and export recordings, also while it runs.
 
 Export at the card is one of the four exits of footage: whoever can run this as the doorbell's
-user, or has the recovery words, is its owner (or has the owner's card and key).
+user, or has the recovery words, is its owner (or has the owner's card and key). The video libraries
+are imported by what reads or writes pictures: `check`, `--repair` and `export`.
 """
 
 import argparse
@@ -12,19 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firmware.app.simulated_clock import kernel_of
-from firmware.clips.check import Check, Fault
-from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.deletions import DeletionSigner
 from firmware.clips.folder_lock import is_locked, locked_alone
 from firmware.clips.fragment import ClipUnit, SoundUnit
 from firmware.clips.library import Library
-from firmware.clips.mp4 import annex_b, fragmented_mp4, plain_mp4
-from firmware.clips.playback import ClipReader
 from firmware.clips.record import ClipRecord
-from firmware.clips.thumbnail import Thumbnails
-from firmware.config import Config, load_config
+from firmware.config.loader import load_config
+from firmware.config.settings import Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import ConfigError, DoorwardError, StoreError, VaultError
 from firmware.evidence.manifest import ManifestSigner
@@ -36,6 +34,9 @@ from firmware.system.clock import SystemClock
 from firmware.vault.key_choice import LateKey, recovery_keys_of
 from firmware.vault.recovery_words import parse_recovery_secret
 from firmware.vault.sealed_file import SealedFile, Vault, open_with_recovery_key
+
+if TYPE_CHECKING:
+    from firmware.clips.check import Fault
 
 DATING_WORDS = {
     "trusted": "",
@@ -85,12 +86,12 @@ class _Shelves:
         clock = SystemClock(
             is_host_time_trusted=config.clock.is_host_time_trusted, kernel=kernel_of(config)
         )
-        self.sign_manifest = ManifestSigner(self.keys.signer, self.keys.device).sign
+        self.manifest_signer = ManifestSigner(self.keys.signer, self.keys.device)
         self.database = Database(path)
         self.library = Library(
             self.database,
             config.data_dir / "clips",
-            sign_deletion=DeletionSigner(self.keys.signer.sign, self.keys.device, clock).sign,
+            deletions=DeletionSigner(self.keys.signer, self.keys.device, clock),
         )
 
     @property
@@ -229,8 +230,10 @@ def _check(shelves: _Shelves, *, is_json: bool, is_repair: bool) -> int:
     return 1 if faults else 0
 
 
-def _faults(shelves: _Shelves, *, is_running: bool) -> list[Fault]:
-    check = Check(
+def _faults(shelves: _Shelves, *, is_running: bool) -> list["Fault"]:
+    from firmware.clips.check import LibraryCheck
+
+    check = LibraryCheck(
         shelves.library,
         shelves.vault,
         identity_spki=shelves.keys.signer.spki,
@@ -240,8 +243,11 @@ def _faults(shelves: _Shelves, *, is_running: bool) -> list[Fault]:
 
 
 def _repair(shelves: _Shelves) -> None:
+    from firmware.clips.crash_recovery import close_open_clips
+    from firmware.clips.thumbnail import Thumbnails
+
     vault = shelves.vault
-    close_open_clips(shelves.library, vault, shelves.sign_manifest)
+    close_open_clips(shelves.library, vault, shelves.manifest_signer)
     thumbnails = Thumbnails(shelves.library, vault)
     for record in shelves.library.in_order():
         try:
@@ -250,7 +256,7 @@ def _repair(shelves: _Shelves) -> None:
             continue  # the second check names what is wrong with it
 
 
-def _fault_list(faults: list[Fault]) -> list[dict[str, object]]:
+def _fault_list(faults: list["Fault"]) -> list[dict[str, object]]:
     return [
         {"clip_id": f.clip_id or None, "fault": f.text, "is_repairable": f.is_repairable}
         for f in faults
@@ -289,6 +295,8 @@ def _opened_by_words(path: Path) -> SealedFile:
 
 def _export(file: SealedFile, target: Path, form: str) -> int:
     """Write the clip to a new file; 1 if it could only be read in part."""
+    from firmware.clips.playback import ClipReader
+
     reader = ClipReader(file)
     units: list[ClipUnit] = []
     damage = ""
@@ -332,6 +340,8 @@ def _write_new(target: Path, pieces: Iterator[bytes]) -> None:
 def _pieces(
     units: list[ClipUnit], sound: list[SoundUnit], form: str, width: int, height: int
 ) -> Iterator[bytes]:
+    from firmware.clips.mp4 import annex_b, fragmented_mp4, plain_mp4
+
     if form == "h264":
         yield from annex_b(units)
     elif form == "fmp4":

@@ -6,21 +6,20 @@
 Only putting together belongs here; what an owner decides is carried out by consenting.py's parts.
 """
 
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from firmware.decisions.admission import Admitting
+from firmware.decisions.admission import Admission
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.live.browser_orders import Orders, PlayReplyFor
+from firmware.live.browser_orders import Orders, ReplyPlayer
 from firmware.live.nonces import Nonces
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.signature_checks import SignatureChecks
 from firmware.notes.pushes import Pushes
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.deferred_events import Promises
-from firmware.outbox.publisher import Tell
+from firmware.outbox.deferred_events import DeferredEvents
+from firmware.outbox.publisher import EventPublisher
 from firmware.protocol.browsers import BrowserKeys
 from firmware.system.clock import Clock
 
@@ -34,10 +33,9 @@ class Household:
         *,
         keys: DeviceKeys,
         clock: Clock,
-        tell: Tell,
-        promises: Promises,
-        on_browser_ended: Callable[[str], Awaitable[None]],
-        play_reply: PlayReplyFor,
+        events: EventPublisher,
+        promises: DeferredEvents,
+        replies: ReplyPlayer,
     ) -> None:
         self._clock = clock
         self.owners = OwnerStore(data_dir / "owners.json")
@@ -45,31 +43,30 @@ class Household:
         self.notes = Notes(
             keys=keys, owners=self.owners, browsers=self.browsers, clock=clock, tell=promises.tell
         )
-        self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, tell=tell)
-        self.admitting = Admitting(
+        self.pushes = Pushes(device=keys.device, browsers=self.browsers, clock=clock, events=events)
+        self.admitting = Admission(
             owners=self.owners,
             browsers=self.browsers,
             notes=self.notes,
             clock=clock,
-            on_browser_ended=on_browser_ended,
         )
         self.pairing = Pairing(
             identity_key=keys.identity_key,
             sealing_key=keys.sealing_key,
             has_owner=self.has_owner(),
         )
-        self.checks = SignedChecks(
+        self.checks = SignatureChecks(
             device=keys.device,
-            nonces=Nonces(monotonic_s=lambda: clock.monotonic_ns() / 1e9),
-            find_browser=self.browsers.find,
-            owner_name=self._owner_name,
-            wall_ms=clock.wall_ms,
+            nonces=Nonces(clock=clock),
+            browsers=self.browsers,
+            owners=self.owners,
+            clock=clock,
         )
         self.orders = Orders(
             sealing_private_key=keys.sealing_private_key,
             checks=self.checks,
             browsers=self.browsers,
-            play_reply=play_reply,
+            replies=replies,
         )
 
     def has_owner(self) -> bool:
@@ -81,10 +78,6 @@ class Household:
         now_ms = self._clock.wall_ms()
         return [b.keys for b in self.browsers.all() if not b.has_expired(now_ms)]
 
-    async def on_time_known(self) -> None:
+    async def on_time_known(self, _difference_ms: int) -> None:
         """Let the browsers that were enrolled while the time wasn't known have their 30 days."""
         await self.admitting.on_time_known()
-
-    def _owner_name(self, credential_id: str) -> str | None:
-        owner = self.owners.find(credential_id)
-        return None if owner is None else owner.name

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from functools import partial
 
 from firmware.consent.facts import Grant, Refusal
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.knock.announcement import IdentityField, Knockable, KnockableClip
 from firmware.knock.errors import KnockRefused
 from firmware.knock.pattern_store import KnockStore
-from firmware.knock.service import KnockDesk, KnockEnd, Mouth, Voice
+from firmware.knock.service import KnockEnd, KnockService, SoundOutput, SpeechSource
 from firmware.panel.panel import Panel
 from firmware.sound.errors import SoundError
 from firmware.sound.speech import VOICES
@@ -26,7 +26,7 @@ from firmware.system.clock import Clock
 IDENTITY: tuple[IdentityField, ...] = ("name", "address", "contact")
 
 
-class Knocking:
+class KnockWiring:
     """One doorbell's knock. Build it inside the running loop."""
 
     def __init__(
@@ -34,15 +34,15 @@ class Knocking:
         *,
         store: KnockStore,
         panel: Panel,
-        voice: Voice,
-        mouth: Mouth,
-        statements: StatementDesk,
+        voice: SpeechSource,
+        mouth: SoundOutput,
+        statements: StatementIntake,
         clock: Clock,
         on_ended: Callable[[str, KnockEnd], None] = lambda *_: None,
     ) -> None:
         """`on_ended` hears how the knock for a digest ended."""
         self._statements = statements
-        self.desk = KnockDesk(
+        self.desk = KnockService(
             store=store,
             voice=voice,
             mouth=mouth,
@@ -51,7 +51,7 @@ class Knocking:
             clock=clock,
             on_ended=on_ended,
         )
-        panel.watch_bell(self.desk.on_edge)
+        panel.bell_edges.add(self.desk.on_edge)
         statements.knock_with(self.open)
 
     async def open(self, digest: str, language: str) -> Refusal | None:

@@ -7,7 +7,7 @@ example's refuses to start with such a clock (`kernel_of`): what is wound elsewh
 in this file, makes nothing count earlier there.
 """
 
-from firmware.config import Config
+from firmware.config.settings import Config
 from firmware.errors import ConfigError
 from firmware.protocol.encoding import WireError
 from firmware.protocol.town_clock import Winding, check_is_example
@@ -15,7 +15,7 @@ from firmware.system.clock import Kernel, LinuxKernel
 from firmware.transparency.policy_file import load_logs_if_any
 
 
-class WoundKernel:
+class SimulatedKernel:
     """Implements `Kernel`: another one's clocks, with the wall time wound ahead."""
 
     def __init__(self, kernel: Kernel, winding: Winding) -> None:
@@ -57,4 +57,4 @@ def kernel_of(config: Config) -> Kernel:
         winding = Winding(path)
     except (WireError, OSError) as error:
         raise ConfigError("clock.example_file", str(path), f'"" ({error})') from error
-    return WoundKernel(LinuxKernel(), winding)
+    return SimulatedKernel(LinuxKernel(), winding)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class CameraTimeouts:
     """How long the keeper waits for what."""
 
     look_every_s: float = 0.5

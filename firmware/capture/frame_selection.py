@@ -13,7 +13,7 @@ KEY_REQUEST_PAUSE_NS = SECOND_NS // 2
 """Requested key frames come at most twice a second: they cost bits, and a clip's GOPs are few."""
 
 
-class KeyFramePacer:
+class KeyFrameSelector:
     """Says of each picture whether it must be a key frame: one each second, or as it is told."""
 
     def __init__(self, *, every_ns: int = KEY_EVERY_NS) -> None:
@@ -58,7 +58,7 @@ class KeyFramePacer:
         return since_ns + max(frame_ns, 0) > self._every_ns + min(frame_ns, SECOND_NS // 30) // 2
 
 
-class RatePacer:
+class FrameRateLimiter:
     """Lets through at most so many pictures a second, evenly.
 
     A camera that is a little faster than that (up to an eighth) isn't thinned out: each picture
@@ -78,11 +78,11 @@ class RatePacer:
         return True
 
 
-def luma_pacer() -> RatePacer:
+def luma_pacer() -> FrameRateLimiter:
     """Return the pacer of the luma frames."""
-    return RatePacer(LUMA_PER_S)
+    return FrameRateLimiter(LUMA_PER_S)
 
 
-def small_pacer() -> RatePacer:
+def small_pacer() -> FrameRateLimiter:
     """Return the pacer of the small pictures."""
-    return RatePacer(SMALL_PER_S)
+    return FrameRateLimiter(SMALL_PER_S)

@@ -10,7 +10,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 
 from firmware.capture.camera_output import TICKS_PER_S, AccessUnit, SmallPicture
-from firmware.capture.frame_selection import SECOND_NS, KeyFramePacer
+from firmware.capture.frame_selection import SECOND_NS, KeyFrameSelector
 from firmware.capture.small_frames import frame_of
 from firmware.capture.unit_hub import SUBSCRIPTION_MAX_UNITS, SmallHub, SmallSlot, Subscription
 from firmware.capture.video_source import SMALL_PER_S
@@ -37,7 +37,7 @@ class SmallStream:
     def __init__(self, pictures: SmallHub, *, bitrate_bps: int = BITRATE_BPS) -> None:
         self._pictures = pictures
         self._bitrate_bps = bitrate_bps
-        self._keys = KeyFramePacer(every_ns=KEY_EVERY_NS)
+        self._keys = KeyFrameSelector(every_ns=KEY_EVERY_NS)
         self._subscriptions: list[Subscription] = []
         self._is_wanted = asyncio.Event()
         self._slot: SmallSlot | None = None
@@ -46,7 +46,7 @@ class SmallStream:
 
     def subscribe(self, name: str, *, max_units: int = SUBSCRIPTION_MAX_UNITS) -> Subscription:
         """Return the units from the next key frame on, which comes soon; close it."""
-        subscription = Subscription(name, max_units, self._leave)
+        subscription = Subscription(name, max_units, self)
         self._subscriptions.append(subscription)
         self._is_wanted.set()
         self._keys.request()
@@ -106,7 +106,8 @@ class SmallStream:
             for subscription in self._subscriptions:
                 subscription.offer(unit)
 
-    def _leave(self, subscription: Subscription) -> None:
+    def leave(self, subscription: Subscription) -> None:
+        """Give a closed subscription nothing more; without any, the encoder ends."""
         self._subscriptions.remove(subscription)
         if not self._subscriptions:
             self._is_wanted.clear()
@@ -117,7 +118,7 @@ class SmallStream:
 class _SmallEncoder:
     """One libx264 after the other; used by one thread at a time."""
 
-    def __init__(self, keys: KeyFramePacer) -> None:
+    def __init__(self, keys: KeyFrameSelector) -> None:
         self._keys = keys
         self._codec: Encoder | None = None
         self._form: tuple[int, int, bool] | None = None

@@ -27,7 +27,7 @@ class Fault:
     is_repairable: bool = False
 
 
-class Check:
+class LibraryCheck:
     """Looks at everything that a library and its folder hold."""
 
     def __init__(

@@ -7,8 +7,8 @@ from firmware.clips.ring import LONGEST_GOP_S, SLACK_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """What the recorder counts with; made of the owner's seconds by `reach_of`."""
+class ClipSpan:
+    """What the recorder counts with; made of the owner's seconds by `clip_span_of`."""
 
     back_90k: int
     """Before a trigger: another, told later, may have happened before the one that begins it."""
@@ -17,10 +17,10 @@ class Reach:
     """From its begin on, the next clip goes on. A lone press is never cut in two."""
 
 
-def reach_of(*, pre_roll_s: float, post_roll_s: float, longest_s: float) -> Reach:
+def clip_span_of(*, pre_roll_s: float, post_roll_s: float, longest_s: float) -> ClipSpan:
     """Return the reach of clips that are at most about `longest_s` long."""
     lone_s = pre_roll_s + SLACK_S + post_roll_s + LONGEST_GOP_S
-    return Reach(
+    return ClipSpan(
         back_90k=round((pre_roll_s + SLACK_S) * TICKS_PER_S),
         post_roll_90k=round(post_roll_s * TICKS_PER_S),
         split_90k=round(max(longest_s - LONGEST_GOP_S, lone_s) * TICKS_PER_S),

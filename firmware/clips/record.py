@@ -5,10 +5,9 @@ can still be described and signed; it is written again when a trigger prolongs t
 last one counts.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.protocol.encoding import Digest, Document, Id, WallTimeMs
@@ -94,15 +93,19 @@ class ClipRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CardState:
+class StorageState:
     """How the card is doing with what is recorded; `detail` is one sentence for the owner."""
 
     code: Literal["ok", "full", "slow", "failing", "no_key"]
     detail: str
 
 
-SignManifest = Callable[[ClipStart, ClipEnd], SignedManifest]
-"""Builds and signs the manifest of a clip (firmware.evidence.manifest does)."""
+class ClipSigner(Protocol):
+    """Builds and signs the manifests of clips (`firmware.evidence.manifest.ManifestSigner`)."""
+
+    def sign(self, start: ClipStart, end: ClipEnd) -> SignedManifest:
+        """Return the signed manifest of a clip that has ended; may be called from any thread."""
+        ...
 
 
 def ms_of(ticks_90k: int) -> int:

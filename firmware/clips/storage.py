@@ -1,6 +1,6 @@
 """How the card is doing: what its syncs take, when its trouble is told, how long to leave it alone.
 
-Called from the writer's thread, and for lost pictures from the loop; tells changes only.
+Called from the writer's thread, and for lost pictures from the loop; announces changes only.
 """
 
 import errno
@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from firmware.clips.record import CardState
+from firmware.clips.record import StorageState
 from firmware.errors import VaultError
 from firmware.protocol.encoding import as_line
+from firmware.system.listeners import Listeners
 
 SYNCS_REMEMBERED = 256
 FIRST_BACKOFF_S = 0.5
@@ -22,11 +23,14 @@ FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)
 T = TypeVar("T")
 
 
-class Card:
-    """Remembers the last syncs and the state that was told last."""
+class StorageHealth:
+    """Remembers the last syncs and the state that was announced last.
 
-    def __init__(self, on_state: Callable[[CardState], None]) -> None:
-        self._on_state = on_state
+    `states` is notified of each change, on the thread that found it.
+    """
+
+    def __init__(self) -> None:
+        self.states = Listeners[StorageState]()
         self._lock = threading.Lock()
         self._sync_ms: deque[float] = deque(maxlen=SYNCS_REMEMBERED)
         self._code = "ok"
@@ -52,18 +56,18 @@ class Card:
         """Something is durable on the card: it is neither full nor failing."""
         self._failures = 0
         if not self._is_index_failing and self._code in ("full", "failing", "no_key"):
-            self._tell(CardState(code="ok", detail="The card takes recordings again."))
+            self._tell(StorageState(code="ok", detail="The card takes recordings again."))
 
     def kept_up(self) -> None:
         """A whole clip was written without a loss."""
         if self._code == "slow":
-            self._tell(CardState(code="ok", detail="The card keeps up with the camera again."))
+            self._tell(StorageState(code="ok", detail="The card keeps up with the camera again."))
 
     def lost(self) -> None:
         """Pictures were dropped because the card is too slow."""
         if self._code == "ok":
             self._tell(
-                CardState(code="slow", detail="The card is too slow: parts of a clip were lost.")
+                StorageState(code="slow", detail="The card is too slow: parts of a clip were lost.")
             )
 
     def failed(self, error: Exception) -> float:
@@ -83,21 +87,21 @@ class Card:
         self._is_index_failing = False
         self.worked()
 
-    def _tell(self, state: CardState) -> None:
+    def _tell(self, state: StorageState) -> None:
         with self._lock:
             if state.code == self._code:
                 return
             self._code = state.code
-        self._on_state(state)
+        self.states.notify(state)
 
 
-def _state_after(error: Exception) -> CardState:
+def _state_after(error: Exception) -> StorageState:
     if isinstance(error, OSError) and error.errno in FULL_ERRORS:
         detail = "The card is full, and nothing that may be deleted is left."
-        return CardState(code="full", detail=detail)
+        return StorageState(code="full", detail=detail)
     if isinstance(error, VaultError):
-        return CardState(code="no_key", detail=f"Clips can't be sealed: {error}")
+        return StorageState(code="no_key", detail=f"Clips can't be sealed: {error}")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     line = as_line(reason, otherwise=type(error).__name__)[:140]
     detail = f"Recording to the card failed: {line}."
-    return CardState(code="failing", detail=detail)
+    return StorageState(code="failing", detail=detail)

@@ -1,10 +1,10 @@
-"""Gathers the facts that consent judges by, all at one moment, from where they are kept.
+"""Gathering of the facts that consent judges by, all at one moment, from where they are kept.
 
 Nothing is judged here. Without a policy of its own (config `[log] policy`) a doorbell believes no
 log: then nothing of the register is known, and no grant can hold.
 """
 
-from collections.abc import Callable
+from typing import Protocol
 
 from firmware.clips.library import Library
 from firmware.consent.facts import (
@@ -21,14 +21,32 @@ from firmware.protocol.footage import MAX_MANIFEST_BYTES, ClipManifest
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.tlog.policy import Policy
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore
+from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
 
 NOBODY = Policy(logs=(), witnesses=(), groups=(), quorum="")
 """Believes no log."""
 
 
-class Gathering:
+class FollowedRecord(Protocol):
+    """The public logs, as this doorbell follows them."""
+
+    @property
+    def policy(self) -> Policy | None:
+        """Whom the doorbell believes about logs; None: nobody."""
+        ...
+
+    @property
+    def custody_origin(self) -> str:
+        """The name of the custody log."""
+        ...
+
+    def facts(self) -> RegisterFacts:
+        """Return what may be counted on of the register."""
+        ...
+
+
+class FactCollector:
     """Where one doorbell's facts come from. Its method reads the card: not on the loop."""
 
     def __init__(
@@ -37,21 +55,17 @@ class Gathering:
         device: str,
         cell: str,
         clock: Clock,
-        register: Callable[[], RegisterFacts],
-        policy: Policy | None,
-        custody_origin: str,
+        record: FollowedRecord,
         owners: OwnerStore,
         browsers: BrowserStore,
-        statements: FactsStore,
+        statements: StatementStore,
         household: HouseholdStore,
         library: Library,
     ) -> None:
         self._device = device
         self._cell = cell
         self._clock = clock
-        self._register = register
-        self._policy = policy or NOBODY
-        self._custody_origin = custody_origin
+        self._record = record
         self._owners = owners
         self._browsers = browsers
         self._statements = statements
@@ -66,9 +80,9 @@ class Gathering:
             now_ms=self._clock.wall_ms(),
             is_clock_trusted=self._clock.is_trusted(),
             owners=self._owners.owners,
-            register=self._register(),
-            policy=self._policy,
-            custody_origin=self._custody_origin,
+            register=self._record.facts(),
+            policy=self._record.policy or NOBODY,
+            custody_origin=self._record.custody_origin,
             clips={
                 clip.clip_id: ClipFact(
                     manifest_digest=clip.manifest_digest,

@@ -12,14 +12,14 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from firmware.decisions.admission import Admitting
+from firmware.decisions.admission import Admission
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
 from firmware.errors import DoorwardError
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.events import Paired
-from firmware.store.deferred_events import Promise, PromiseStore, promise_of
+from firmware.store.deferred_events import DeferredEvent, DeferredEventStore, deferred_event_of
 from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,10 @@ class FirstPairing:
         *,
         pairing: Pairing,
         door_number: DoorNumber,
-        admitting: Admitting,
+        admitting: Admission,
         owners: OwnerStore,
-        promise_store: PromiseStore,
-        promises: Promises,
+        promise_store: DeferredEventStore,
+        promises: DeferredEvents,
         clock: Clock,
     ) -> None:
         self._pairing = pairing
@@ -73,7 +73,7 @@ class FirstPairing:
                 return "The ten minutes are over. Begin again."
             try:
                 await asyncio.to_thread(
-                    self._promise_store.hold, [promise_of(confirmed.event)], HOLDER
+                    self._promise_store.hold, [deferred_event_of(confirmed.event)], HOLDER
                 )
             except (DoorwardError, OSError) as error:
                 log.exception("a pairing could not be begun")
@@ -103,20 +103,20 @@ class FirstPairing:
         paired = next((one.body for one in held if isinstance(one.body, Paired)), None)
         if paired is None or self._owners.find(paired.credential_id) is None:
             return
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             if paired.pairing_id not in self._told_unkept:
-                await self._admitting.tell_browsers(paired.credential_id)
+                await self._admitting.notify_browsers(paired.credential_id)
         await self._make_due(paired.pairing_id, held, told)
-        await self._promises.keep()
+        await self._promises.flush()
 
     async def _make_due(
-        self, pairing_id: str, held: Sequence[Promise], told: Sequence[Promise]
+        self, pairing_id: str, held: Sequence[DeferredEvent], told: Sequence[DeferredEvent]
     ) -> None:
         try:
             await asyncio.to_thread(self._promise_store.wake, HOLDER, told)
         except OSError:
             log.exception("that somebody was paired is told, but the memory card doesn't keep that")
-            await self._promises.tell_unkept([*held, *told])
+            await self._promises.publish_unsaved([*held, *told])
             self._told_unkept.add(pairing_id)
 
     def _now_ms(self) -> int:

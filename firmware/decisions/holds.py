@@ -12,7 +12,7 @@ from firmware.protocol.decisions import MAX_HOLD_MS
 from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore, WaitingStatement
+from firmware.store.statements import StatementStore, WaitingStatement
 from firmware.system.clock import Clock
 
 CHECKED_EVERY_S = 60.0
@@ -22,14 +22,14 @@ UNKNOWN_MS = 253_402_300_799_999
 log = logging.getLogger(__name__)
 
 
-class Holding:
+class Holds:
     """The holds of one doorbell."""
 
     def __init__(
         self,
         *,
         household: HouseholdStore,
-        statements: FactsStore,
+        statements: StatementStore,
         library: Library,
         clock: Clock,
     ) -> None:

@@ -12,7 +12,7 @@ from firmware.consent.facts import Refusal
 from firmware.decisions.package_sealer import package_id_of
 from firmware.enrolment.owners import OwnerStore
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.custody import quarter_of
 from firmware.protocol.decisions import EnrolBrowser
@@ -25,14 +25,14 @@ from firmware.protocol.notes import (
     StatementDone,
     StatementRefused,
 )
-from firmware.store.deferred_events import Promise
+from firmware.store.deferred_events import DeferredEvent
 from firmware.store.household import HouseholdStore
 from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
 
 
-class Answers:
+class StatementReplies:
     """The answers of one doorbell."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Answers:
         owners: OwnerStore,
         notes: Notes,
         household: HouseholdStore,
-        promises: Promises,
+        promises: DeferredEvents,
         clock: Clock,
         door_url: str,
     ) -> None:
@@ -93,11 +93,13 @@ class Answers:
             return
         detail = as_line(refusal.detail, otherwise=refusal.reason)
         note = StatementRefused(statement_digest=digest, reason=refusal.reason, detail=detail)
-        with self._promises.gather() as told:
+        with self._promises.collect() as told:
             await self._tell(owner.passkey.credential_id, note, also=_newcomer_of(signed))
         await self._note_refusal(digest, refusal, told)
 
-    async def _note_refusal(self, digest: str, refusal: Refusal, told: Sequence[Promise]) -> None:
+    async def _note_refusal(
+        self, digest: str, refusal: Refusal, told: Sequence[DeferredEvent]
+    ) -> None:
         now_ms = self._clock.wall_ms()
         try:
             await asyncio.to_thread(
@@ -111,8 +113,8 @@ class Answers:
             )
         except OSError:
             log.exception("a refusal is told, but the memory card doesn't keep that")
-            await self._promises.tell_unkept(told)
-        await self._promises.keep()
+            await self._promises.publish_unsaved(told)
+        await self._promises.flush()
 
     async def _tell(
         self, credential_id: str, body: NoteBody, *, also: BrowserKeys | None = None

@@ -9,8 +9,9 @@ A telling counts once the slot that held it is in the public log. Until then it 
 the same digest, by which the owner's app knows it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.consent.request_rules import RequestRefused, check_request
 from firmware.enrolment.browsers import BrowserStore
@@ -20,8 +21,8 @@ from firmware.protocol.register.entries import Agreement
 from firmware.protocol.register.facts import RegisterFacts, RequestFact
 from firmware.protocol.requests import MAX_LIFE_MS, MAX_SKEW_MS
 from firmware.store.household import HouseholdStore
-from firmware.store.slots import SlotStore, ToldRequest
-from firmware.store.statements import FactsStore
+from firmware.store.slots import AnnouncedRequest, SlotStore
+from firmware.store.statements import StatementStore
 from firmware.system.clock import Clock
 
 REQUESTS_A_NOTE = 2
@@ -30,7 +31,7 @@ TOLD_FOR_MS = 2 * (MAX_LIFE_MS + MAX_SKEW_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Matched:
+class RelevantRequest:
     """A request that concerns this doorbell now."""
 
     digest: str
@@ -39,14 +40,22 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tellings:
+class SlotNotices:
     """What the notes of one slot say: by browser, and the same for the store."""
 
     bodies: Mapping[str, RequestsMatched]
-    told: tuple[ToldRequest, ...]
+    told: tuple[AnnouncedRequest, ...]
 
 
-class RequestDesk:
+class Register(Protocol):
+    """The public register, as this doorbell follows it."""
+
+    def facts(self) -> RegisterFacts:
+        """Return what may be counted on of the register."""
+        ...
+
+
+class RequestIntake:
     """One doorbell's desk for published requests. Its methods read the card: not on the loop."""
 
     def __init__(
@@ -55,10 +64,10 @@ class RequestDesk:
         cell: str,
         is_opted_in: bool,
         clock: Clock,
-        register: Callable[[], RegisterFacts],
+        register: Register,
         browsers: BrowserStore,
         household: HouseholdStore,
-        statements: FactsStore,
+        statements: StatementStore,
         slots: SlotStore,
     ) -> None:
         """`is_opted_in` is the doorbell's own file's, until the owners' settings say it."""
@@ -77,7 +86,7 @@ class RequestDesk:
         settings = self._household.settings()
         return self._is_opted_in if settings is None else settings.is_opted_in
 
-    def matched(self) -> list[Matched]:
+    def matched(self) -> list[RelevantRequest]:
         """Return the requests that concern this doorbell now, emergencies first, then the oldest.
 
         Each is checked anew: one that was withdrawn, has expired, or whose agency may ask no more,
@@ -85,7 +94,7 @@ class RequestDesk:
         """
         if not self.is_opted_in or not self._cell or not self._clock.is_trusted():
             return []
-        facts = self._register()
+        facts = self._register.facts()
         refused = self._household.refused_agencies()
         now_ms = self._clock.wall_ms()
         found = {}
@@ -98,14 +107,14 @@ class RequestDesk:
                 )
             except RequestRefused:
                 continue
-            found[digest] = Matched(digest=digest, fact=checked, agreement=agreement)
+            found[digest] = RelevantRequest(digest=digest, fact=checked, agreement=agreement)
         current = [one for one in found.values() if one.fact.renewed_by not in found]
         return sorted(current, key=_urgency)
 
-    def tellings(self, browser_ids: Iterable[str]) -> Tellings:
+    def tellings(self, browser_ids: Iterable[str]) -> SlotNotices:
         """Return what each of these browsers has to be told now, at most two requests each."""
         matched = self.matched()
-        told = self._slots.told()
+        told = self._slots.announced()
         answered = self._household.declined() | self._statements.granted_requests()
         settings = self._household.settings()
         has_reminder = settings is not None and settings.has_reminder
@@ -121,18 +130,18 @@ class RequestDesk:
                     requests=[self._words(one, news) for one, news in due]
                 )
                 kept += [
-                    ToldRequest(digest=one.digest, browser=browser, is_reminder=is_reminder)
+                    AnnouncedRequest(digest=one.digest, browser=browser, is_reminder=is_reminder)
                     for one, is_reminder in due
                 ]
-        return Tellings(bodies=bodies, told=tuple(kept))
+        return SlotNotices(bodies=bodies, told=tuple(kept))
 
     def forget_old(self) -> None:
         """Forget who was told of requests that are over for certain."""
-        self._slots.forget_told_before(self._clock.wall_ms() - TOLD_FOR_MS)
+        self._slots.forget_announced_before(self._clock.wall_ms() - TOLD_FOR_MS)
 
     def _news(
         self,
-        one: Matched,
+        one: RelevantRequest,
         browser: str,
         told: Mapping[tuple[str, str, bool], int],
         answered: frozenset[str],
@@ -148,7 +157,7 @@ class RequestDesk:
         if renewed is not None:
             digests += [
                 digest
-                for digest, fact in self._register().requests.items()
+                for digest, fact in self._register.facts().requests.items()
                 if fact.request.id == renewed
             ]
         if any(digest in answered for digest in digests):
@@ -163,16 +172,16 @@ class RequestDesk:
         is_due = renewed is not None or self._clock.wall_ms() >= half_ms
         return True if has_reminder and is_due and not was_reminded else None
 
-    def _words(self, one: Matched, is_reminder: bool) -> MatchedRequest:
+    def _words(self, one: RelevantRequest, is_reminder: bool) -> MatchedRequest:
         return MatchedRequest(
             request_id=one.fact.request.id,
             request_digest=one.digest,
             agency_name=as_line(one.agreement.name, otherwise=one.agreement.agency),
             is_emergency=one.fact.request.is_emergency,
             is_reminder=is_reminder,
-            is_example=self._register().is_example,
+            is_example=self._register.facts().is_example,
         )
 
 
-def _urgency(one: Matched) -> tuple[bool, int, str]:
+def _urgency(one: RelevantRequest) -> tuple[bool, int, str]:
     return (not one.fact.request.is_emergency, one.fact.request.created_ms, one.digest)

@@ -33,7 +33,7 @@ from firmware.protocol.events import (
     PackageWithdrawn,
 )
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore
+from firmware.store.statements import StatementStore
 
 RETRY_S = 20.0
 NOT_HERE = "this doorbell has no such package"
@@ -209,7 +209,7 @@ class Uploads:
             self._later(package_id)
 
 
-def standing_by(statements: FactsStore, household: HouseholdStore) -> Callable[[str], Standing]:
+def standing_by(statements: StatementStore, household: HouseholdStore) -> Callable[[str], Standing]:
     """Return what tells a package's standing by what owners decided."""
 
     def standing(package_id: str) -> Standing:

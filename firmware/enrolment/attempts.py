@@ -18,14 +18,14 @@ MAX_TRIES = 5
 LOCK_S = 3600
 
 
-class TriesFile(Document, frozen=True, kw_only=True):
+class AttemptsFile(Document, frozen=True, kw_only=True):
     """The file's content."""
 
     v: Literal[1] = 1
     wrong_tries: Annotated[int, msgspec.Meta(ge=0, le=MAX_TRIES)]
 
 
-class Tries:
+class AttemptCounter:
     """One counter. Its methods write to the card: not on the loop."""
 
     def __init__(self, path: Path, *, monotonic_s: Callable[[], float]) -> None:
@@ -62,12 +62,12 @@ class Tries:
 
     def _save(self, wrong: int) -> None:
         if wrong != self._wrong:
-            write_atomic(self._path, TriesFile(wrong_tries=wrong).encode())
+            write_atomic(self._path, AttemptsFile(wrong_tries=wrong).encode())
             self._wrong = wrong
 
     def _load(self) -> int:
         try:
-            return decode(TriesFile, self._path.read_bytes()).wrong_tries
+            return decode(AttemptsFile, self._path.read_bytes()).wrong_tries
         except FileNotFoundError:
             return 0
         except WireError as error:

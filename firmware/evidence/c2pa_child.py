@@ -25,8 +25,8 @@ from firmware.evidence.signer_pipe import (
     JOB,
     SIGN,
     SIGNATURE,
-    Talk,
-    TalkError,
+    SignerPipe,
+    SignerPipeError,
 )
 
 MEMORY_BYTES = 768 * 1024 * 1024
@@ -48,25 +48,32 @@ def main() -> int:
     """Do the one job and return the exit code."""
     OOM_SCORE_FILE.write_text("1000")  # where memory runs out, this ends, not the doorbell
     with socket.socket(fileno=0) as end:
-        talk = Talk(end, timeout_s=None)
+        talk = SignerPipe(end, timeout_s=None)
         try:
             import c2pa
         except (ImportError, OSError, RuntimeError, AttributeError) as error:
-            talk.say(ABSENT, str(error).encode()[:1000])
+            talk.send(ABSENT, str(error).encode()[:1000])
             return 1
         try:
             _sign(c2pa, talk)
-        except (c2pa.C2paError, TalkError, OSError, ValueError, KeyError, MemoryError) as error:
-            talk.say(FAILED, f"{type(error).__name__}: {error}".encode()[:1000])
+        except (
+            c2pa.C2paError,
+            SignerPipeError,
+            OSError,
+            ValueError,
+            KeyError,
+            MemoryError,
+        ) as error:
+            talk.send(FAILED, f"{type(error).__name__}: {error}".encode()[:1000])
             return 1
-        talk.say(DONE)
+        talk.send(DONE)
         return 0
 
 
-def _sign(c2pa: Any, talk: Talk) -> None:  # Any: the library has no types, and may be absent
-    kind, content = talk.hear()
+def _sign(c2pa: Any, talk: SignerPipe) -> None:  # Any: the library has no types, and may be absent
+    kind, content = talk.receive()
     if kind != JOB:
-        raise TalkError("no job")
+        raise SignerPipeError("no job")
     job = json.loads(content)
     with io.FileIO(job["source"], "r") as source, io.FileIO(job["target"], "r+") as target:
         _give_up_rights(int(job["limit_bytes"]))
@@ -77,11 +84,11 @@ def _sign(c2pa: Any, talk: Talk) -> None:  # Any: the library has no types, and 
         c2pa.Builder(job["manifest"], context).sign(signer, "video/mp4", source, target)
 
 
-def _ask(talk: Talk, data: bytes) -> bytes:
-    talk.say(SIGN, data)
-    kind, signature = talk.hear()
+def _ask(talk: SignerPipe, data: bytes) -> bytes:
+    talk.send(SIGN, data)
+    kind, signature = talk.receive()
     if kind != SIGNATURE:
-        raise TalkError("no signature")
+        raise SignerPipeError("no signature")
     return signature
 
 

@@ -36,8 +36,8 @@ from firmware.evidence.signer_pipe import (
     JOB,
     SIGN,
     SIGNATURE,
-    Talk,
-    TalkError,
+    SignerPipe,
+    SignerPipeError,
 )
 from firmware.protocol.released_part import ReleasedPart
 
@@ -156,26 +156,26 @@ class Provenance:
             except OSError as error:
                 raise ProvenanceError(f"its program can't be started ({error})") from error
             theirs.close()
-            talk = Talk(ours, timeout_s=self._timeout_s)
+            talk = SignerPipe(ours, timeout_s=self._timeout_s)
             try:
                 return self._talk(talk, job, certificate)
-            except TalkError as error:
+            except SignerPipeError as error:
                 raise ProvenanceError(_why(program, error)) from error
             finally:
                 program.kill()
                 program.wait()
 
     def _talk(
-        self, talk: Talk, job: dict[str, object], certificate: x509.Certificate
+        self, talk: SignerPipe, job: dict[str, object], certificate: x509.Certificate
     ) -> str | None:
-        talk.say(JOB, json.dumps(job).encode())
+        talk.send(JOB, json.dumps(job).encode())
         has_signed = False
         while True:
-            kind, content = talk.hear()
+            kind, content = talk.receive()
             if kind == SIGN and not has_signed:
                 has_signed = True
                 _check_claim(content, certificate)
-                talk.say(SIGNATURE, self._signer.sign(content))
+                talk.send(SIGNATURE, self._signer.sign(content))
             elif kind == DONE and has_signed:
                 return None
             elif kind == ABSENT and not has_signed:
@@ -270,7 +270,7 @@ def _content_of(descriptor: int, limit_bytes: int) -> bytes:
         return file.read(limit_bytes)
 
 
-def _why(program: "subprocess.Popen[bytes]", error: TalkError) -> str:
+def _why(program: "subprocess.Popen[bytes]", error: SignerPipeError) -> str:
     try:
         code = program.wait(timeout=0.5)
     except subprocess.TimeoutExpired:

@@ -15,11 +15,11 @@ HEAD_BYTES = 5
 MAX_MESSAGE_BYTES = 64 * 1024
 
 
-class TalkError(Exception):
+class SignerPipeError(Exception):
     """The other side ended, was too slow, or said what doesn't fit."""
 
 
-class Talk:
+class SignerPipe:
     """One side of the conversation; the doorbell's must end in `timeout_s`.
 
     The program waits without end: a time limit needs poll(2), which fails where nothing more
@@ -30,20 +30,20 @@ class Talk:
         self._end = end
         self._until_s = None if timeout_s is None else time.monotonic() + timeout_s
 
-    def say(self, kind: bytes, content: bytes = b"") -> None:
-        """Send one message, or raise TalkError."""
+    def send(self, kind: bytes, content: bytes = b"") -> None:
+        """Send one message, or raise SignerPipeError."""
         self._wait()
         try:
             self._end.sendall(kind + len(content).to_bytes(4, "big") + content)
         except OSError as error:
-            raise TalkError(f"it no longer listens ({error})") from error
+            raise SignerPipeError(f"it no longer listens ({error})") from error
 
-    def hear(self) -> tuple[bytes, bytes]:
-        """Return the next message's kind and content, or raise TalkError."""
+    def receive(self) -> tuple[bytes, bytes]:
+        """Return the next message's kind and content, or raise SignerPipeError."""
         head = self._read(HEAD_BYTES)
         size = int.from_bytes(head[1:], "big")
         if size > MAX_MESSAGE_BYTES:
-            raise TalkError("it says more than fits")
+            raise SignerPipeError("it says more than fits")
         return head[:1], self._read(size)
 
     def _read(self, size: int) -> bytes:
@@ -53,11 +53,11 @@ class Talk:
             try:
                 more = self._end.recv(size - len(data))
             except TimeoutError as error:
-                raise TalkError("it takes too long") from error
+                raise SignerPipeError("it takes too long") from error
             except OSError as error:
-                raise TalkError(f"it can't be heard ({error})") from error
+                raise SignerPipeError(f"it can't be heard ({error})") from error
             if not more:
-                raise TalkError("it ended before it was done")
+                raise SignerPipeError("it ended before it was done")
             data += more
         return data
 
@@ -66,5 +66,5 @@ class Talk:
             return
         left_s = self._until_s - time.monotonic()
         if left_s <= 0:
-            raise TalkError("it takes too long")
+            raise SignerPipeError("it takes too long")
         self._end.settimeout(left_s)

@@ -68,11 +68,11 @@ OVER: dict[TroubleCode, str] = {
 }
 
 
-def begun(code: TroubleCode, camera: CameraState) -> str:
+def trouble_began_text(code: TroubleCode, camera: CameraState) -> str:
     """Return the sentence for a trouble that began."""
     return CAMERA[camera] if code == "camera" else BEGUN[code]
 
 
-def over(code: TroubleCode) -> str:
+def trouble_over_text(code: TroubleCode) -> str:
     """Return the sentence for a trouble that is over."""
     return OVER[code]

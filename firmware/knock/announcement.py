@@ -175,7 +175,7 @@ def announcement(knockable: Knockable, language: Language, zone: tzinfo | None) 
     how_many = words.one_clip if len(clips) == 1 else words.clips
     told = ", ".join(getattr(words, field) for field in knockable.identity)
     sentences = (
-        words.agency.format(name=said_name(knockable.agency_name)),
+        words.agency.format(name=spoken_name(knockable.agency_name)),
         how_many.format(count=len(clips), sound=sound),
         *(_clip(clip, number, language, zone) for number, clip in enumerate(clips, start=1)),
         *([words.identity.format(what=told)] if told else []),
@@ -189,7 +189,7 @@ def announcement(knockable: Knockable, language: Language, zone: tzinfo | None) 
     return sentences
 
 
-def said_name(name: str) -> str:
+def spoken_name(name: str) -> str:
     """Return an agency's name as it may be said."""
     said = " ".join(unicodedata.normalize("NFC", name).translate(TO_SPACE).split())
     if not 0 < len(said) <= MAX_NAME_CHARS or set(said) - set(LETTERS + string.digits + " "):

@@ -54,7 +54,7 @@ class KnockEnded:
     at_ms: int
 
 
-class Voice(Protocol):
+class SpeechSource(Protocol):
     """What the desk asks of `firmware.sound.speech.Speech`."""
 
     async def speak(self, text: str, language: Language, *, volume_percent: int) -> Sound:
@@ -62,7 +62,7 @@ class Voice(Protocol):
         ...
 
 
-class Mouth(Protocol):
+class SoundOutput(Protocol):
     """What the desk asks of `firmware.sound.speaker.Speaker`."""
 
     async def say(self, samples: bytes) -> bool:
@@ -84,15 +84,15 @@ class _Session:
     deadline_ns: int
 
 
-class KnockDesk:
+class KnockService:
     """Where a grant is confirmed by a pattern of presses."""
 
     def __init__(
         self,
         *,
         store: KnockStore,
-        voice: Voice,
-        mouth: Mouth,
+        voice: SpeechSource,
+        mouth: SoundOutput,
         find: Find,
         confirm: Confirm,
         clock: Clock,

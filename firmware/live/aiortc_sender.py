@@ -1,7 +1,7 @@
 """Sends shared pictures through aiortc: its sender's place is taken, all else stays aiortc's.
 
 The one file that bends aiortc for sending. `attach` takes over one video `RTCRtpSender`: its task
-that packs, numbers and protects each access unit for each viewer anew never runs; a `Viewer`
+that packs, numbers and protects each access unit for each viewer anew never runs; a `RtpSender`
 sends packets that were packed once. ICE, DTLS, RTCP parsing, audio and data channels of the same
 connection are untouched. tests/firmware/test_aiortc_seams.py says what is leant on.
 
@@ -38,9 +38,9 @@ from aiortc.rtp import (
 from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
 
 from firmware.live.errors import LiveError
-from firmware.live.rtp_sender import Delivery, Viewer
+from firmware.live.rtp_sender import Delivery, RtpSender
 from firmware.live.rtp_stream import StreamParameters
-from firmware.live.stream_source import Source
+from firmware.live.stream_source import StreamSource
 from firmware.system.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -61,25 +61,27 @@ _FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 
 
 def attach(
-    sender: RTCRtpSender, source: Source, *, clock: Clock, random_source: random.Random
-) -> Viewer:
+    sender: RTCRtpSender, source: StreamSource, *, clock: Clock, random_source: random.Random
+) -> RtpSender:
     """Take over a video sender that has no track; the viewer starts when DTLS stands.
 
     Call it before the answer is made. The sender's `stop` (so the connection's `close`) ends the
     viewer, says BYE and lets go of everything.
     """
-    viewer = Viewer(source, clock=clock, random_source=random_source)
+    viewer = RtpSender(source, clock=clock, random_source=random_source)
     seam = _Seam(sender, viewer, random_source)
     sender.send = seam.send  # type: ignore[method-assign]
     sender.stop = seam.stop  # type: ignore[method-assign]
-    sender._handle_rtcp_packet = seam.hear  # type: ignore[method-assign]
+    sender._handle_rtcp_packet = seam.on_rtcp  # type: ignore[method-assign]
     return viewer
 
 
 class _Seam:
     """What stands in for aiortc's sender: the methods that aiortc calls of it."""
 
-    def __init__(self, sender: RTCRtpSender, viewer: Viewer, random_source: random.Random) -> None:
+    def __init__(
+        self, sender: RTCRtpSender, viewer: RtpSender, random_source: random.Random
+    ) -> None:
         self._sender = sender
         self._viewer = viewer
         self._random = random_source
@@ -91,7 +93,7 @@ class _Seam:
             return
         transport = self._sender.transport
         transport._register_rtp_sender(self._sender, parameters)
-        self._viewer.start(_stream_parameters(self._sender, parameters), SrtpWire(transport))
+        self._viewer.start(_stream_parameters(self._sender, parameters), SrtpTransport(transport))
         self._reporting = asyncio.create_task(self._report(), name="live sender reports")
 
     async def stop(self) -> None:
@@ -101,23 +103,23 @@ class _Seam:
             return
         self._sender.transport._unregister_rtp_sender(self._sender)
         self._reporting.cancel()
-        await self._say(self._viewer.goodbye())
+        await self._say(self._viewer.bye_packet())
         log.info("a viewer is sent no more pictures: %s", self._viewer.stats)
 
-    async def hear(self, packet: AnyRtcpPacket) -> None:
+    async def on_rtcp(self, packet: AnyRtcpPacket) -> None:
         """Take one RTCP packet that aiortc routed to this sender."""
         viewer, ssrc = self._viewer, self._sender._ssrc
         match packet:
             case RtcpRrPacket() | RtcpSrPacket():
                 for block in packet.reports:
                     if block.ssrc == ssrc:
-                        viewer.hear_report(
+                        viewer.on_receiver_report(
                             fraction_lost=block.fraction_lost, lsr=block.lsr, dlsr=block.dlsr
                         )
             case RtcpRtpfbPacket(fmt=fmt) if fmt == RTCP_RTPFB_NACK:
-                viewer.hear_lost(packet.lost)
+                viewer.on_nack(packet.lost)
             case RtcpPsfbPacket(fmt=fmt) if fmt in (RTCP_PSFB_PLI, RTCP_PSFB_FIR):
-                viewer.hear_picture_loss()
+                viewer.on_pli()
             case RtcpPsfbPacket(fmt=fmt) if fmt == RTCP_PSFB_APP:
                 _hear_estimate(viewer, ssrc, packet.fci)
 
@@ -137,13 +139,13 @@ class _Seam:
             log.debug("a report found no line")
 
 
-def _hear_estimate(viewer: Viewer, ssrc: int, fci: bytes) -> None:
+def _hear_estimate(viewer: RtpSender, ssrc: int, fci: bytes) -> None:
     try:
         remb_bps, ssrcs = unpack_remb_fci(fci)
     except (ValueError, struct.error):
         return  # another application's message
     if ssrc in ssrcs:
-        viewer.hear_estimate(remb_bps)
+        viewer.on_remb(remb_bps)
 
 
 def _stream_parameters(sender: RTCRtpSender, given: RTCRtpSendParameters) -> StreamParameters:
@@ -168,7 +170,7 @@ def _stream_parameters(sender: RTCRtpSender, given: RTCRtpSendParameters) -> Str
     )
 
 
-class SrtpWire:
+class SrtpTransport:
     """One viewer's encrypted way: SRTP by aiortc's session, datagrams by ICE's chosen pair.
 
     Packets are encrypted where they lie, one behind the other, and sent from there: pylibsrtp's

@@ -1,10 +1,9 @@
 """What is asked, and waits for an owner's word, over the data channel "asked" (protocol/asking.py).
 
 Serving only: what a browser may know, and what a confirmation leads to, is decided behind
-`AskedDesk` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
+`AskedService` and by the verifier. A browser that may watch no more gets nothing. No aiortc here.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,7 +42,7 @@ class NotConfirmed:
     detail: str
 
 
-class AskedDesk(Protocol):
+class AskedService(Protocol):
     """The statements that wait, as one enrolled browser may know them."""
 
     async def waiting(self, browser_id: str) -> WaitingNow:
@@ -75,6 +74,14 @@ class AskedDesk(Protocol):
         ...
 
 
+class WatchRights(Protocol):
+    """Knows which browsers may watch (`firmware.live.signature_checks.SignatureChecks`)."""
+
+    def who(self, browser_id: str) -> object:
+        """Return whose browser it is; LiveError if it may watch no more."""
+        ...
+
+
 def parse_wish(message: str | bytes) -> Wish:
     """Parse one message of the peer, or raise WireError."""
     return parse_text(_DECODER, message, what="message about what waits")
@@ -83,20 +90,17 @@ def parse_wish(message: str | bytes) -> Wish:
 class AskedChannel(WishChannel[Wish]):
     """Answers what one browser asks of what waits."""
 
-    def __init__(
-        self, desk: AskedDesk | None, *, browser: str, may_watch: Callable[[str], object]
-    ) -> None:
-        """`may_watch` raises LiveError if the browser may watch no more."""
+    def __init__(self, desk: AskedService | None, *, browser: str, checks: WatchRights) -> None:
         super().__init__()
         self._desk = desk
         self._browser = browser
-        self._may_watch = may_watch
+        self._checks = checks
 
     def _parse(self, message: str | bytes) -> Wish:
         return parse_wish(message)
 
     async def _grant(self, wish: Wish) -> None:
-        self._may_watch(self._browser)
+        self._checks.who(self._browser)
         if self._desk is None:
             raise LiveError("not_found", "nothing can be confirmed over this line")
         match wish:
@@ -126,19 +130,19 @@ class AskedChannel(WishChannel[Wish]):
                 await self._send("part", look)
             case ConfirmWanted():
                 refused = await self._desk.confirm(self._browser, wish.signed)
-                self._end.say(
+                self._end.send_json(
                     {"type": "confirmed"}
                     if refused is None
                     else {"type": "refused", "reason": refused.reason, "detail": refused.detail}
                 )
 
     async def _send(self, kind: str, data: bytes) -> None:
-        self._end.say({"type": kind, "size": len(data), "sha256": sha256_hex(data)})
+        self._end.send_json({"type": kind, "size": len(data), "sha256": sha256_hex(data)})
         view = memoryview(data)
         for begin in range(0, len(view), CHUNK_BYTES):
-            await self._end.room()
+            await self._end.wait_for_room()
             self._end.send(bytes(view[begin : begin + CHUNK_BYTES]))
-        self._end.say({"type": "end"})
+        self._end.send_json({"type": "end"})
 
 
 def _padded(data: bytes) -> bytes:

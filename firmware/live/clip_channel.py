@@ -20,7 +20,7 @@ from typing import Annotated, Literal, Protocol
 import msgspec
 
 from firmware.live.data_channel import MAX_MESSAGE_BYTES, Channel, ChannelClosed, ChannelEnd
-from firmware.live.feed import ClipFile, ClipReel, ClipShelf
+from firmware.live.feed import ClipFile, ClipGops, ClipSource
 from firmware.protocol.encoding import Document, Id, WireError, decode
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Wish(
 class Player(Protocol):
     """Who plays clips over the video track of this channel's viewer."""
 
-    def play(self, clip_id: str, reel: ClipReel) -> None:
+    def play(self, clip_id: str, reel: ClipGops) -> None:
         """Play it instead of what is shown now."""
         ...
 
@@ -81,10 +81,11 @@ def parse_wish(message: str | bytes) -> Wish:
 class ClipChannel:
     """Serves one viewer's data channel until cancelled."""
 
-    def __init__(self, shelf: ClipShelf, player: Player) -> None:
+    def __init__(self, shelf: ClipSource, player: Player) -> None:
         self._shelf = shelf
         self._player = player
-        self._end = ChannelEnd(self._overflow)
+        self._end = ChannelEnd()
+        self._end.overflowed.add(self._overflow)
 
     def attach(self, channel: Channel) -> bool:
         """Take the first channel that the peer opens; return False for any further one."""
@@ -97,21 +98,21 @@ class ClipChannel:
             try:
                 await self._answer(parse_wish(message))
             except WireError as error:
-                self._end.say({"error": str(error)})
+                self._end.send_json({"error": str(error)})
             except ChannelClosed:
                 return
             except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
                 logger.exception("a viewer's wish for clips failed")
-                self._end.say({"error": "the doorbell failed at it; its log says why"})
+                self._end.send_json({"error": "the doorbell failed at it; its log says why"})
 
-    def say_place(self, clip_id: str, at_ms: int) -> None:
+    def send_position(self, clip_id: str, at_ms: int) -> None:
         """Say where in a clip the playing is, unless the peer takes nothing."""
         if not self._end.is_flooded:
-            self._end.say({"playing": clip_id, "at_ms": at_ms})
+            self._end.send_json({"playing": clip_id, "at_ms": at_ms})
 
-    def say_played(self, clip_id: str) -> None:
+    def send_played(self, clip_id: str) -> None:
         """Say that a clip was played to its end."""
-        self._end.say({"played": clip_id})
+        self._end.send_json({"played": clip_id})
 
     async def _answer(self, wish: Wish) -> None:
         if isinstance(wish.get, str):
@@ -121,17 +122,17 @@ class ClipChannel:
             await self._play(wish.play, wish.from_ms if isinstance(wish.from_ms, int) else 0)
         elif wish.must_stop is True:
             self._player.stop()
-            self._end.say({"stopped": True})
+            self._end.send_json({"stopped": True})
         else:
             lines = self._shelf.newest(MAX_LISTED_CLIPS)
-            self._end.say({"clips": [asdict(line) for line in lines]})
+            self._end.send_json({"clips": [asdict(line) for line in lines]})
 
     async def _play(self, clip_id: str, from_ms: int) -> None:
-        reel = await self._shelf.reel(clip_id, from_ms)
+        reel = await self._shelf.read_gops(clip_id, from_ms)
         if reel is None:
             raise WireError("no clip of that id is kept here")
         said = {"playing": clip_id, "from_ms": reel.from_ms, "duration_ms": reel.duration_ms}
-        self._end.say(said)
+        self._end.send_json(said)
         self._player.play(clip_id, reel)
 
     async def _get(self, clip_id: str, from_byte: int) -> None:
@@ -140,7 +141,7 @@ class ClipChannel:
             raise WireError("no clip of that id is kept here")
         if from_byte > len(clip.mp4):
             raise WireError(f"the clip has {len(clip.mp4)} bytes")
-        self._end.say(
+        self._end.send_json(
             {
                 "clip": clip_id,
                 "size": len(clip.mp4),
@@ -152,22 +153,22 @@ class ClipChannel:
             }
         )
         if await self._send_bytes(clip, from_byte):
-            self._end.say({"end": clip_id})
+            self._end.send_json({"end": clip_id})
         else:
-            self._end.say({"stopped": True})
+            self._end.send_json({"stopped": True})
 
     async def _send_bytes(self, clip: ClipFile, from_byte: int) -> bool:
         """Send the clip from this byte on; False if the peer wanted it to stop."""
         view = memoryview(clip.mp4)
         for begin in range(from_byte, len(view), CHUNK_BYTES):
-            await self._end.room()
-            if self._end.take_next(_is_stop):
+            await self._end.wait_for_room()
+            if self._end.take_if(_is_stop):
                 return False
             self._end.send(bytes(view[begin : begin + CHUNK_BYTES]))
         return True
 
     def _overflow(self) -> None:
-        self._end.say({"error": "too many messages at once; wait for the answers"})
+        self._end.send_json({"error": "too many messages at once; wait for the answers"})
 
 
 def _is_stop(message: str | bytes) -> bool:

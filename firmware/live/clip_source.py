@@ -13,24 +13,24 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback
 from firmware.clips.record import ClipRecord
 from firmware.errors import VaultError
-from firmware.live.feed import ClipFile, ClipLine, ClipReel
+from firmware.live.feed import ClipFile, ClipGops, ClipSummary
 
 TICKS_PER_MS = 90
 
 log = logging.getLogger(__name__)
 
 
-class Shelf:
+class LibraryClips:
     """The finished clips, for live view's data channel and for the page."""
 
     def __init__(self, library: Library, playback: Playback) -> None:
         self._library = library
         self._playback = playback
 
-    def newest(self, limit: int) -> Sequence[ClipLine]:
+    def newest(self, limit: int) -> Sequence[ClipSummary]:
         """Return at most `limit` clips, newest first."""
         return [
-            ClipLine(
+            ClipSummary(
                 clip_id=clip.clip_id,
                 started_ms=clip.started_ms,
                 duration_ms=clip.duration_ms,
@@ -58,7 +58,7 @@ class Shelf:
             dating=record.dating,
         )
 
-    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
+    async def read_gops(self, clip_id: str, from_ms: int) -> ClipGops | None:
         """Return one clip from this moment on, or None if there is none of that id."""
         record = await asyncio.to_thread(self._library.find, clip_id)
         if record is None:
@@ -68,7 +68,7 @@ class Shelf:
         except VaultError as error:
             log.warning("clip %s can't be played: %s", clip_id, error)
             return None
-        return ClipReel(
+        return ClipGops(
             from_ms=first_90k // TICKS_PER_MS,
             duration_ms=record.duration_ms,
             gops=self._gops(record, first_90k),

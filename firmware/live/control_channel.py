@@ -7,9 +7,9 @@ Parsing and telling only: what a wish leads to is decided by visit.py.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -99,35 +99,43 @@ def parse_wish(message: str | bytes) -> Wish:
     return parse_text(_DECODER, message, what="control message")
 
 
+class WishGranter(Protocol):
+    """Does what a viewer wants (`firmware.live.session.LiveSession`)."""
+
+    async def grant(self, wish: Wish) -> None:
+        """Do it, or raise LiveError."""
+        ...
+
+
 class ControlChannel(WishChannel[Wish]):
     """Takes what one viewer wants of the session, and says how it stands."""
 
-    def __init__(self, grant: Callable[[Wish], Awaitable[None]]) -> None:
+    def __init__(self, granter: WishGranter) -> None:
         super().__init__()
-        self._do = grant
+        self._granter = granter
         self._said: State | None = None
 
-    def say_state(self, state: State) -> None:
+    def send_state(self, state: State) -> None:
         """Say how things stand, if the peer takes it and doesn't know; of passing time it does."""
         if not self._end.is_open or self._end.is_flooded:
             return
         known = self._said and replace(self._said, ends_in_s=state.ends_in_s)
         if known != state:
             self._said = state
-            self._end.say({"type": "state", **asdict(state)})
+            self._end.send_json({"type": "state", **asdict(state)})
 
     def forget_state(self) -> None:
         """Say it again next time, because more time is left than the peer knows."""
         self._said = None
 
-    def say_replies(self, replies: Sequence[QuickReply]) -> None:
+    def send_replies(self, replies: Sequence[QuickReply]) -> None:
         """Say which quick replies there are."""
         listed = [{"id": one.id, "name": one.name, "kind": one.kind} for one in replies]
-        self._end.say({"type": "replies", "replies": listed})
+        self._end.send_json({"type": "replies", "replies": listed})
 
     def _parse(self, message: str | bytes) -> Wish:
         return parse_wish(message)
 
     async def _grant(self, wish: Wish) -> None:
         async with asyncio.timeout(WISH_S):
-            await self._do(wish)
+            await self._granter.grant(wish)

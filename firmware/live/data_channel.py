@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 
 from firmware.protocol.encoding import WireError
+from firmware.system.listeners import Listeners
 
 MAX_MESSAGE_BYTES = 4096
 MAX_KEPT_BYTES = 16 * 1024
@@ -62,11 +63,11 @@ class ChannelEnd:
     """Takes the first channel that the peer opens under one label.
 
     Overflow rule of the messages: one that finds MAX_WAITING_MESSAGES waiting is dropped, and the
-    peer is told by `on_overflow`.
+    peer is told by who listens to `overflowed`.
     """
 
-    def __init__(self, on_overflow: Callable[[], None]) -> None:
-        self._on_overflow = on_overflow
+    def __init__(self) -> None:
+        self.overflowed = Listeners[()]()
         self._channel: Channel | None = None
         self._messages: deque[str | bytes] = deque()
         self._has_message = asyncio.Event()
@@ -98,14 +99,14 @@ class ChannelEnd:
             await self._has_message.wait()
         return self._messages.popleft()
 
-    def take_next(self, is_wanted: Callable[[str | bytes], bool]) -> bool:
+    def take_if(self, is_wanted: Callable[[str | bytes], bool]) -> bool:
         """Take the next message if it waits already and is such a one; tell whether it was."""
         if not self._messages or not is_wanted(self._messages[0]):
             return False
         self._messages.popleft()
         return True
 
-    def say(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
+    def send_json(self, answer: dict[str, Any]) -> None:  # Any: whatever JSON can hold
         """Send a JSON text; nobody may be left to hear it."""
         try:
             self.send(json.dumps(answer, separators=(",", ":")))
@@ -121,7 +122,7 @@ class ChannelEnd:
         except ValueError as error:  # the peer announced that it takes only smaller messages
             raise ChannelClosed from error
 
-    async def room(self) -> None:
+    async def wait_for_room(self) -> None:
         """Wait until the peer has taken enough of what was sent, or raise ChannelClosed."""
         if self._channel is None or not self.is_open:
             raise ChannelClosed
@@ -140,4 +141,4 @@ class ChannelEnd:
             self._messages.append(message[: MAX_KEPT_BYTES + 1])
             self._has_message.set()
         elif not self.is_flooded:
-            self._on_overflow()
+            self.overflowed.notify()

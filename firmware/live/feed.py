@@ -63,7 +63,7 @@ class UnitFeed(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipLine:
+class ClipSummary:
     """One line of the list of clips."""
 
     clip_id: str
@@ -86,7 +86,7 @@ class ClipFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClipReel:
+class ClipGops:
     """One clip to be played from a key frame on.
 
     `gops` yields each GOP's access units once they are known to be what the manifest says, and
@@ -99,10 +99,10 @@ class ClipReel:
     gops: AsyncIterator[Sequence[Unit]]
 
 
-class ClipShelf(Protocol):
+class ClipSource(Protocol):
     """The finished clips."""
 
-    def newest(self, limit: int) -> Sequence[ClipLine]:
+    def newest(self, limit: int) -> Sequence[ClipSummary]:
         """Return at most `limit` clips, newest first."""
         ...
 
@@ -110,6 +110,6 @@ class ClipShelf(Protocol):
         """Return one clip, or None if there is none of that id."""
         ...
 
-    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
+    async def read_gops(self, clip_id: str, from_ms: int) -> ClipGops | None:
         """Return one clip from this moment on, or None if there is none of that id."""
         ...

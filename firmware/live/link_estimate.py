@@ -41,7 +41,7 @@ DOUBT_LOST, DOUBT_QUEUE_S = 0.04, 0.15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineReport:
+class LinkReport:
     """What is known of a viewer's line at one moment; None where nothing new was heard."""
 
     at_s: float
@@ -56,7 +56,7 @@ class LineReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class StreamChoice:
     """What a viewer should get."""
 
     level: Level
@@ -73,7 +73,7 @@ class _Trouble:
     is_severe: bool
 
 
-class Line:
+class LinkEstimate:
     """One viewer's line. `has_small` tells whether this board makes a small stream at all."""
 
     def __init__(self, *, main_bps: int, has_small: bool, now_s: float) -> None:
@@ -95,16 +95,16 @@ class Line:
         self._key_frames_bps = float(SMALL_MOST_BPS)
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> StreamChoice:
         """What holds now."""
-        return Verdict(
+        return StreamChoice(
             level=self._levels[self._step],
             reason=self._reason if self._step else None,
             small_bps=round(self._small_bps),
             key_frames_bps=round(self._key_frames_bps),
         )
 
-    def prefer_small(self, is_wanted: bool, now_s: float) -> Verdict:
+    def prefer_small(self, is_wanted: bool, now_s: float) -> StreamChoice:
         """Hear from the viewer whether they want the small stream whatever the line carries."""
         self._wants_small = is_wanted
         if is_wanted and self._step == 0:
@@ -113,7 +113,7 @@ class Line:
             self._move(0, None, now_s)
         return self.verdict
 
-    def hear(self, report: LineReport) -> Verdict:
+    def update(self, report: LinkReport) -> StreamChoice:
         """Take one report; call it about once a second at least."""
         self._learn(report)
         trouble = self._trouble_of(report)
@@ -130,7 +130,7 @@ class Line:
             self._bear(trouble, report.at_s)
         return self.verdict
 
-    def _learn(self, report: LineReport) -> None:
+    def _learn(self, report: LinkReport) -> None:
         if report.rtt_s is not None:
             self._shortest_rtt_s = min(self._shortest_rtt_s or report.rtt_s, report.rtt_s)
         if report.remb_bps is not None:
@@ -138,7 +138,7 @@ class Line:
                 self._fell_s = report.at_s
             self._remb_bps = report.remb_bps
 
-    def _trouble_of(self, report: LineReport) -> _Trouble | None:
+    def _trouble_of(self, report: LinkReport) -> _Trouble | None:
         if report.silent_s >= SILENT_S:
             return _Trouble("no_reports", is_severe=True)
         if report.at_s - self._since_s < SETTLING_S:
@@ -157,7 +157,7 @@ class Line:
             return _Trouble("line_delayed", is_severe=queue_s > 2 * QUEUE_S)
         return None
 
-    def _part_that_fits(self, report: LineReport) -> float:
+    def _part_that_fits(self, report: LinkReport) -> float:
         """Return the estimate as a part of what is sent; 1 if the estimate says nothing."""
         if self._remb_bps is None or report.at_s - self._fell_s > FALLEN_FOR_S:
             return 1.0

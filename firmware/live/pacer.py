@@ -10,7 +10,7 @@ CATCH_UP_PACKETS = 40
 CATCH_UP_INTERVAL_S = 0.002
 
 
-class Drip:
+class Pacer:
     """Calls `step` soon, and again after as many seconds as it returns; None ends it."""
 
     def __init__(self, step: Callable[[], float | None]) -> None:
@@ -44,7 +44,7 @@ class Backlog:
         self._sent = 0
         self._send = send
         self._on_end = on_end
-        self._drip = Drip(self._step)
+        self._drip = Pacer(self._step)
 
     def add(self, unit: PackedUnit) -> None:
         """Send this one as well, in its turn."""

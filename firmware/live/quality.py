@@ -1,53 +1,97 @@
-"""Which stream one viewer gets: what line.py judges, put into effect on their `Viewer`.
+"""Which stream one viewer gets: what line.py judges, put into effect on their `RtpSender`.
 
 The main stream is never changed for a viewer. While a recording plays over the track, the live
 streams wait, and what the line says meanwhile is not theirs to judge.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from firmware.live.control_channel import Stream
 from firmware.live.errors import LiveError
-from firmware.live.link_estimate import Line, LineReport, Reason, Verdict
-from firmware.live.rtp_sender import Viewer
-from firmware.live.stream_source import Source
+from firmware.live.feed import UnitFeed
+from firmware.live.link_estimate import LinkEstimate, LinkReport, Reason, StreamChoice
+from firmware.live.rtp_sender import RtpSender
+from firmware.live.stream_source import StreamSource
+from firmware.system.clock import Clock
+from firmware.system.listeners import Listeners
+
+
+class MainEncoder(Protocol):
+    """What encodes the main stream (`firmware.capture.camera_keeper.CameraKeeper`)."""
+
+    @property
+    def wanted_bps(self) -> int:
+        """Bits a second that it aims at."""
+        ...
+
+    def request_key_frame(self) -> None:
+        """Make one of the next pictures a key frame."""
+        ...
+
+
+class SmallFeed(UnitFeed, Protocol):
+    """The small stream with its encoder (`firmware.capture.small_stream.SmallStream`)."""
+
+    def request_key_frame(self) -> None:
+        """Make the next picture a key frame."""
+        ...
+
+    def set_bitrate(self, bitrate_bps: int) -> None:
+        """Aim at another bitrate, for all who watch."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveSources:
-    """The live streams: `small` is None where the board has no room for one."""
+    """The live streams with their encoders: `small` is None where the board has no room for one."""
 
-    main: Source
-    small: Source | None
-    main_bps: Callable[[], int]
+    main: StreamSource
+    small: StreamSource | None
+    main_encoder: MainEncoder
+    small_encoder: SmallFeed | None
+
+    def discard(self) -> None:
+        """Send nothing more of what was filmed until now: there is a new mask."""
+        self.main.discard()
+        if self.small is not None:
+            self.small.discard()
 
 
-class Quality:
-    """Follows one viewer's line; `on_change` hears that `stream`, `why` or `small_bps` may differ.
+def live_sources(units: UnitFeed, encoder: MainEncoder, small: SmallFeed | None) -> LiveSources:
+    """Return the live streams for all viewers."""
+    return LiveSources(
+        main=StreamSource("main", units, encoder),
+        small=None if small is None else StreamSource("small", small, small),
+        main_encoder=encoder,
+        small_encoder=small,
+    )
+
+
+class StreamSelector:
+    """Follows one viewer's line; `changes` is notified when its properties may differ.
 
     Without `live` the viewer came for recordings only, and gets `idle` between them.
     """
 
     def __init__(
         self,
-        viewer: Viewer,
+        viewer: RtpSender,
         live: LiveSources | None,
         *,
-        idle: Source,
-        monotonic_s: Callable[[], float],
-        on_change: Callable[[], None],
+        idle: StreamSource,
+        clock: Clock,
     ) -> None:
+        self.changes = Listeners[()]()
         self._viewer = viewer
         self._live = live
         self._idle = idle
-        self._monotonic_s = monotonic_s
-        self._on_change = on_change
-        self._clip: Source | None = None
-        self._line = Line(
-            main_bps=live.main_bps() if live is not None else 0,
+        self._clock = clock
+        self._clip: StreamSource | None = None
+        self._line = LinkEstimate(
+            main_bps=live.main_encoder.wanted_bps if live is not None else 0,
             has_small=live is not None and live.small is not None,
-            now_s=monotonic_s(),
+            now_s=self._now_s(),
         )
         viewer.on_report(self._hear)
 
@@ -75,18 +119,18 @@ class Quality:
         """
         if is_wanted and (self._live is None or self._live.small is None):
             raise LiveError("no_small", "there is no small stream here: the board has no room")
-        self._apply(self._line.prefer_small(is_wanted, self._monotonic_s()))
+        self._apply(self._line.prefer_small(is_wanted, self._now_s()))
 
-    def play(self, clip: Source) -> None:
+    def play(self, clip: StreamSource) -> None:
         """Give this recording instead of live view, from its first picture on."""
         before, self._clip = self._clip, clip
         self._viewer.key_frames_only(False)
         self._viewer.use(clip)
         if before is not None:
             before.stop()
-        self._on_change()
+        self.changes.notify()
 
-    def go_live(self, *, after: Source | None = None) -> None:
+    def go_live(self, *, after: StreamSource | None = None) -> None:
         """Give live view again, or nothing; `after` a clip's end only if it is what was given."""
         clip = self._clip
         if clip is None or after not in (None, clip):
@@ -97,14 +141,17 @@ class Quality:
             clip.stop()
         self._apply(self._line.verdict)
 
-    def _hear(self, report: LineReport) -> None:
+    def _hear(self, report: LinkReport) -> None:
         if self._clip is None and self._live is not None:
-            self._apply(self._line.hear(report))
+            self._apply(self._line.update(report))
 
-    def _apply(self, verdict: Verdict) -> None:
+    def _apply(self, verdict: StreamChoice) -> None:
         if self._clip is None and self._live is not None:
             small = self._live.small
             self._viewer.use(self._live.main if small is None or verdict.level == "main" else small)
             is_key_only = verdict.level == "key_frames"
             self._viewer.key_frames_only(is_key_only, pace_bps=verdict.key_frames_bps)
-        self._on_change()
+        self.changes.notify()
+
+    def _now_s(self) -> float:
+        return self._clock.monotonic_ns() / 1e9

@@ -133,7 +133,7 @@ class ReplyChannel(WishChannel[Wish]):
         """Return the recording that follows, or raise."""
         data = bytearray()
         while len(data) < size:
-            self._end.say({"type": "received", "bytes": len(data)})
+            self._end.send_json({"type": "received", "bytes": len(data)})
             async with asyncio.timeout(self._chunk_s):
                 chunk = await self._end.next()
             if not isinstance(chunk, bytes) or not 0 < len(chunk) <= CHUNK_BYTES:
@@ -146,7 +146,7 @@ class ReplyChannel(WishChannel[Wish]):
     def _say_replies(self, sound: RepliesToKeep) -> None:
         replies = sound.replies
         default = replies.default
-        self._end.say(
+        self._end.send_json(
             {
                 "type": "replies",
                 "replies": [

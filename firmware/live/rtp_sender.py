@@ -1,11 +1,12 @@
 """One viewer of live view, as far as pictures go: what is sent to them and what they report.
 
-No aiortc here: `Wire` is what is used of a connection, `firmware.live.aiortc_sender` gives it.
-Nothing a
+No aiortc here: `RtpTransport` is what is used of a connection, `firmware.live.aiortc_sender` gives
+it. Nothing a
 viewer does can hold up the recording or other viewers: what their line can't take is dropped up to
 the next key frame, and what they may ask for (key frames, packets once more) has a budget.
 
-A viewer takes one `Source`, from its newest key frame on if that isn't long ago. Another one takes
+A viewer takes one `StreamSource`, from its newest key frame on if that isn't long ago. Another one
+takes
 over at its next key frame; until then the old one goes on. RTP's times never go back: live streams
 keep the monotonic clock's, clips are set to it.
 """
@@ -17,13 +18,13 @@ from typing import Literal, Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S, pts_90k_of
 from firmware.live.key_frame_gate import key_frame_budget
-from firmware.live.link_estimate import KEY_FRAMES_MOST_BPS, LineReport
-from firmware.live.pacer import Backlog, Drip
+from firmware.live.link_estimate import KEY_FRAMES_MOST_BPS, LinkReport
+from firmware.live.pacer import Backlog, Pacer
 from firmware.live.packets_h264 import MAX_PAYLOAD_BYTES, PackedUnit
 from firmware.live.rtp_stream import RtpStream, StreamParameters, ntp_of
-from firmware.live.rtx import Repeats
-from firmware.live.stats import LineMeter, SentCounts, ViewerStats
-from firmware.live.stream_source import Source
+from firmware.live.rtx import RtxQueue
+from firmware.live.stats import LinkStats, SenderStats, SentCounts
+from firmware.live.stream_source import StreamSource
 from firmware.system.clock import Clock
 
 Delivery = Literal["sent", "full", "gone"]
@@ -39,7 +40,7 @@ APART_90K = TICKS_PER_S // 4
 """A clip that strays so far from the clock (somebody seeks) is set to it anew."""
 
 
-class Wire(Protocol):
+class RtpTransport(Protocol):
     """One encrypted way to the viewer."""
 
     def send(self, packets: Sequence[bytes]) -> Delivery:
@@ -51,16 +52,16 @@ class Wire(Protocol):
         ...
 
 
-class Viewer:
+class RtpSender:
     """Takes pictures from a source and sends them on, from `start` to `close`."""
 
-    def __init__(self, source: Source, *, clock: Clock, random_source: random.Random) -> None:
+    def __init__(self, source: StreamSource, *, clock: Clock, random_source: random.Random) -> None:
         self._source = source
-        self._next: Source | None = None
+        self._next: StreamSource | None = None
         self._clock = clock
         self._random = random_source
         self._stream: RtpStream | None = None
-        self._wire: Wire | None = None
+        self._wire: RtpTransport | None = None
         self._is_closed = False
         self._is_expected = False
         self._is_key_wanted = True
@@ -70,21 +71,21 @@ class Viewer:
         self._timestamp = 0
         self._base_90k = random_source.getrandbits(32)
         self._shift_90k = 0
-        self._drip: Drip | None = None
+        self._drip: Pacer | None = None
         self._backlog: Backlog | None = None
         self._drip_bps = KEY_FRAMES_MOST_BPS
         self._key_budget = key_frame_budget()
-        self._repeats = Repeats(self._send_again)
+        self._repeats = RtxQueue(self)
         self._counts = SentCounts()
-        self._line = LineMeter()
-        self._on_report: Callable[[LineReport], None] = lambda _: None
+        self._line = LinkStats()
+        self._on_report: Callable[[LinkReport], None] = lambda _: None
         self._on_end: Callable[[], None] = lambda: None
 
     @property
-    def stats(self) -> ViewerStats:
+    def stats(self) -> SenderStats:
         """What was sent and heard so far."""
         counts, stream, line = self._counts, self._stream, self._line
-        return ViewerStats(
+        return SenderStats(
             source=self._source.name,
             next_source=None if self._next is None else self._next.name,
             is_key_frames_only=self._is_key_frames_only,
@@ -100,7 +101,7 @@ class Viewer:
             remb_bps=line.remb_bps,
         )
 
-    def on_report(self, callback: Callable[[LineReport], None]) -> None:
+    def on_report(self, callback: Callable[[LinkReport], None]) -> None:
         """Be told of the line, about once a second, also when the viewer has gone silent."""
         self._on_report = callback
 
@@ -108,7 +109,7 @@ class Viewer:
         """Be told, once, that no more pictures can come: the stream ended, or the line is gone."""
         self._on_end = callback
 
-    def use(self, source: Source) -> None:
+    def use(self, source: StreamSource) -> None:
         """Go over to another stream at its next key frame; the last one named wins."""
         if self._is_closed:
             return
@@ -126,7 +127,7 @@ class Viewer:
         self._next = source
         source.add(self)
         if self._may_ask():
-            source.ask_key_frame()
+            source.request_key_frame()
 
     def key_frames_only(self, is_wanted: bool, *, pace_bps: int = KEY_FRAMES_MOST_BPS) -> None:
         """Send key frames only, one after the other and no faster than so many bits a second."""
@@ -147,7 +148,7 @@ class Viewer:
             # Later, so that a source that has just begun to read has looked at what was there.
             asyncio.get_running_loop().call_soon(self._have_fresh)
 
-    def start(self, parameters: StreamParameters, wire: Wire) -> None:
+    def start(self, parameters: StreamParameters, wire: RtpTransport) -> None:
         """The connection stands: take pictures from the newest key frame on, or ask for one."""
         if self._is_closed or self._stream is not None:
             wire.close()
@@ -165,7 +166,7 @@ class Viewer:
             self._is_key_wanted = False
             self._backlog = Backlog(late, self._send_late, self._stop_backlog)
         else:
-            self._source.ask_key_frame()
+            self._source.request_key_frame()
 
     def close(self) -> None:
         """Send nothing more and let go of everything; may be called twice."""
@@ -182,7 +183,7 @@ class Viewer:
 
     # What a source says.
 
-    def begin(self, source: Source, unit: PackedUnit) -> bool:
+    def begin(self, source: StreamSource, unit: PackedUnit) -> bool:
         """Look at the next unit; True to be sent its packets."""
         if self._is_closed or self._stream is None:
             return False
@@ -195,7 +196,7 @@ class Viewer:
         if self._is_key_frames_only:
             if unit.is_key and self._drip is None:
                 self._begin_unit(unit)
-                self._drip = Drip(self._drip_on)
+                self._drip = Pacer(self._drip_on)
             return False
         if self._backlog is not None:
             self._backlog.add(unit)
@@ -216,7 +217,7 @@ class Viewer:
             unit, begin, end, timestamp=self._timestamp & 0xFFFFFFFF, now_s=self._now_s()
         )
         self._sent_of_unit = end
-        self._repeats.earn(len(packets))
+        self._repeats.add_budget(len(packets))
         if end == len(unit.payloads):
             self._unit = None
         self._deliver(self._wire, packets)
@@ -229,7 +230,7 @@ class Viewer:
         self._is_key_wanted = True
         self._forget_sent()
 
-    def on_source_end(self, source: Source) -> None:
+    def on_source_end(self, source: StreamSource) -> None:
         """Hear that no more units will come."""
         if source is self._next:
             self._next = None
@@ -238,24 +239,24 @@ class Viewer:
 
     # What the viewer says.
 
-    def hear_picture_loss(self) -> None:
+    def on_pli(self) -> None:
         """PLI or FIR: ask for a key frame, within what one viewer may ask for."""
         self._counts.picture_losses += 1
         self._ask_key_frame()
 
-    def hear_lost(self, wire_sequences: Iterable[int]) -> None:
+    def on_nack(self, wire_sequences: Iterable[int]) -> None:
         """NACK: send these once more, as far as the budget goes."""
         if self._stream is not None:
-            self._repeats.want(wire_sequences, self._now_s(), is_kept=self._stream.has)
+            self._repeats.enqueue(wire_sequences, self._now_s(), is_kept=self._stream.has)
 
-    def hear_estimate(self, remb_bps: int) -> None:
+    def on_remb(self, remb_bps: int) -> None:
         """REMB: what the viewer believes that the line carries."""
         self._line.remb_bps = remb_bps
 
-    def hear_report(self, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
+    def on_receiver_report(self, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
         """One block of a receiver report (RFC 3550 §6.4.1)."""
         now_s = self._now_s()
-        self._line.hear(now_s, fraction_lost=fraction_lost, lsr=lsr, dlsr=dlsr)
+        self._line.on_receiver_report(now_s, fraction_lost=fraction_lost, lsr=lsr, dlsr=dlsr)
         if self._line.since_report_s(now_s) >= REPORT_S:
             self._report(now_s)
 
@@ -272,13 +273,13 @@ class Viewer:
         self._line.note_report(now_s, ntp)
         return stream.report(ntp=ntp, timestamp=self._base_90k + self._now_90k())
 
-    def goodbye(self) -> bytes | None:
+    def bye_packet(self) -> bytes | None:
         """Return what tells the viewer that this was all."""
-        return None if self._stream is None else self._stream.goodbye()
+        return None if self._stream is None else self._stream.bye_packet()
 
     # From here on: how.
 
-    def _go_over(self, source: Source, unit: PackedUnit) -> None:
+    def _go_over(self, source: StreamSource, unit: PackedUnit) -> None:
         if self._unit is not None and self._drip is None:
             self.send(self._unit, self._sent_of_unit, len(self._unit.payloads))
         self._stop_drip()
@@ -299,7 +300,7 @@ class Viewer:
         if self._stream is None and not self._is_closed:
             late = self._source.newest_gop(self._now_90k())
             if not late or self._now_90k() - late[0].pts_90k > FRESH_90K:
-                self._source.ask_key_frame()
+                self._source.request_key_frame()
 
     def _send_late(self, unit: PackedUnit, begin: int, end: int) -> None:
         if begin == 0:
@@ -321,7 +322,7 @@ class Viewer:
             pts_90k += self._shift_90k
         self._timestamp = max(self._base_90k + pts_90k, self._timestamp + 1)
 
-    def _deliver(self, wire: Wire, packets: Sequence[bytes]) -> None:
+    def _deliver(self, wire: RtpTransport, packets: Sequence[bytes]) -> None:
         self._counts.sent_bytes += sum(map(len, packets))
         delivery = wire.send(packets)
         if delivery == "full":
@@ -354,12 +355,12 @@ class Viewer:
             self._drip = None
             self._unit = None
 
-    def _send_again(self, sequences: Sequence[int]) -> bool:
+    def send_again(self, sequences: Sequence[int]) -> bool:
         """Send these packets once more; return whether it makes sense to go on."""
         if self._stream is None or self._wire is None or self._is_closed:
             return False
         now_s = self._now_s()
-        known = [self._stream.again(sequence, now_s) for sequence in sequences]
+        known = [self._stream.rtx_packet(sequence, now_s) for sequence in sequences]
         packets = [packet for packet in known if packet is not None]
         self._counts.forgotten += len(known) - len(packets)
         self._counts.repeats += len(packets)
@@ -371,7 +372,7 @@ class Viewer:
 
     def _ask_key_frame(self) -> None:
         if self._may_ask():
-            self._source.ask_key_frame()
+            self._source.request_key_frame()
 
     def _may_ask(self) -> bool:
         return not self._is_closed and self._key_budget.take(self._now_s())

@@ -117,7 +117,7 @@ class RtpStream:
         self.packets += end - begin
         return packets
 
-    def again(self, wire_sequence: int, now_s: float) -> bytes | None:
+    def rtx_packet(self, wire_sequence: int, now_s: float) -> bytes | None:
         """Return a lost packet: as RTX (RFC 4588), or as it was; None if it is forgotten."""
         sequence = self._sequence_of(wire_sequence)
         sent = self._kept(sequence)
@@ -161,7 +161,7 @@ class RtpStream:
         chunk += bytes(-len(chunk) % 4)
         return _rtcp(_SR, 0, sender) + _rtcp(_SDES, 1, chunk)
 
-    def goodbye(self) -> bytes:
+    def bye_packet(self) -> bytes:
         """Return what ends both of its SSRCs (RFC 3550 §6.6)."""
         sources: Sequence[int] = (self.parameters.ssrc, self.parameters.rtx_ssrc)
         if self.parameters.rtx_payload_type is None:

@@ -37,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TakenOffer:
+class ParsedOffer:
     """An offer that is sane, its candidates apart."""
 
     sdp: str
@@ -47,7 +47,7 @@ class TakenOffer:
     has_audio: bool
 
 
-def take_offer(sdp: str) -> TakenOffer:
+def parse_offer(sdp: str) -> ParsedOffer:
     """Check an offer and take its candidates out, or raise WireError."""
     check_offer(sdp)
     lines = sdp.splitlines()
@@ -57,7 +57,7 @@ def take_offer(sdp: str) -> TakenOffer:
     if len(kinds) != len(set(kinds)) or not set(kinds) <= set(_KINDS):
         raise WireError("offer one video, and at most one audio and one data section")
     kept = [line for line in lines if not line.startswith(("a=candidate:", "a=end-of-candidates"))]
-    return TakenOffer(
+    return ParsedOffer(
         sdp="\r\n".join(kept) + "\r\n",
         candidates=parse_candidates(_carrier_of(_media_of(lines), lines).candidates),
         is_complete="a=end-of-candidates" in lines,

@@ -6,7 +6,7 @@ Pure: times are passed in, in seconds of the monotonic clock.
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from firmware.live.link_estimate import LineReport
+from firmware.live.link_estimate import LinkReport
 
 REMEMBERED_REPORTS = 8
 DELAY_PER_S = 1 << 16
@@ -15,7 +15,7 @@ NEW_RTT_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ViewerStats:
+class SenderStats:
     """What was sent to one viewer and how it went, for the log."""
 
     source: str
@@ -39,7 +39,7 @@ class ViewerStats:
 
 @dataclass(slots=True)
 class SentCounts:
-    """What a viewer counts as it sends; the names are `ViewerStats`'."""
+    """What a viewer counts as it sends; the names are `SenderStats`'."""
 
     repeats: int = 0
     forgotten: int = 0
@@ -48,8 +48,8 @@ class SentCounts:
     sent_bytes: int = 0
 
 
-class LineMeter:
-    """Takes a receiver's words and gives `LineReport`s."""
+class LinkStats:
+    """Takes a receiver's words and gives `LinkReport`s."""
 
     def __init__(self) -> None:
         self.bitrate_bps = 0.0
@@ -72,7 +72,7 @@ class LineMeter:
         if len(self._reports) > REMEMBERED_REPORTS:
             self._reports.popitem(last=False)
 
-    def hear(self, now_s: float, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
+    def on_receiver_report(self, now_s: float, *, fraction_lost: int, lsr: int, dlsr: int) -> None:
         """Take one report block (RFC 3550 §6.4.1), as it was on the wire.
 
         Each tells what was lost since the one before; until `report`, they count by their time.
@@ -98,7 +98,7 @@ class LineMeter:
         """Return how long ago `report` was last called."""
         return now_s - self._reported_s
 
-    def report(self, now_s: float, sent_bytes: int) -> LineReport:
+    def report(self, now_s: float, sent_bytes: int) -> LinkReport:
         """Return what is new since the last report; `sent_bytes` is all that was ever sent."""
         passed_s = now_s - self._reported_s
         if passed_s > 0:
@@ -107,7 +107,7 @@ class LineMeter:
         lost, rtt_s = self._news
         self._news = (None, None)
         self._lost_s = self._told_of_s = 0.0
-        return LineReport(
+        return LinkReport(
             at_s=now_s,
             sent_bps=self.bitrate_bps,
             silent_s=self.silent_s(now_s),

@@ -1,9 +1,9 @@
 """One stream of pictures for all who watch it: read once, packed once, sent on in bursts.
 
-The main stream, the small one and one viewer's clip are each a `Source`. It reads its feed only
-while it has takers. A key frame leaves in bursts over some milliseconds, because hundreds of
+The main stream, the small one and one viewer's clip are each a `StreamSource`. It reads its feed
+only while it has takers. A key frame leaves in bursts over some milliseconds, because hundreds of
 datagrams at once are more than many a radio's queue holds; the usual picture is one burst. Nothing
-waits for a taker: `Taker.send` returns at once, whatever it could send.
+waits for a taker: `StreamSink.send` returns at once, whatever it could send.
 
 What followed the newest key frame is kept for `CATCH_UP_S`, for who joins: they begin there rather
 than wait for another, which a camera makes twice a second at most.
@@ -11,12 +11,12 @@ than wait for another, which a camera makes twice a second at most.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.live.feed import UnitFeed, UnitStream
-from firmware.live.key_frame_gate import KEY_FRAME_INTERVAL_S, KeyFrameGate
+from firmware.live.key_frame_gate import KEY_FRAME_INTERVAL_S, KeyFrameEncoder, KeyFrameGate
 from firmware.live.packets_h264 import PackedUnit, pack_unit
 
 MAX_QUEUED_UNITS = 60
@@ -29,10 +29,10 @@ CATCH_UP_MOST_BYTES = 1_000_000
 log = logging.getLogger(__name__)
 
 
-class Taker(Protocol):
+class StreamSink(Protocol):
     """One viewer, as its source sees it. Nothing here may raise or wait."""
 
-    def begin(self, source: "Source", unit: PackedUnit) -> bool:
+    def begin(self, source: "StreamSource", unit: PackedUnit) -> bool:
         """Look at the next unit; True to be sent its packets."""
         ...
 
@@ -44,42 +44,43 @@ class Taker(Protocol):
         """Forget all pictures, sent or not."""
         ...
 
-    def on_source_end(self, source: "Source") -> None:
+    def on_source_end(self, source: "StreamSource") -> None:
         """Hear that no more units will come."""
         ...
 
 
-class Source:
+class StreamSource:
     """One stream of access units and those who take it. Use it in one loop only.
 
-    `is_live` tells that the units' times are the monotonic clock's, not those of a recording.
+    `encoder` makes the key frames that takers ask for; a recording has none. `is_live` tells that
+    the units' times are the monotonic clock's, not those of a recording.
     """
 
     def __init__(
         self,
         name: str,
         feed: UnitFeed,
+        encoder: KeyFrameEncoder | None = None,
         *,
-        request_key_frame: Callable[[], None],
         is_live: bool = True,
         key_frame_interval_s: float = KEY_FRAME_INTERVAL_S,
     ) -> None:
         self.name = name
         self.is_live = is_live
         self._feed = feed
-        self._gate = KeyFrameGate(request_key_frame, interval_s=key_frame_interval_s)
-        self._takers: list[Taker] = []
+        self._gate = KeyFrameGate(encoder, interval_s=key_frame_interval_s)
+        self._takers: list[StreamSink] = []
         self._gop: list[PackedUnit] = []
         self._gop_bytes = 0
         self._units: UnitStream | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def takers(self) -> int:
+    def sink_count(self) -> int:
         """How many take this stream, or wait for its next key frame."""
         return len(self._takers)
 
-    def add(self, taker: Taker) -> None:
+    def add(self, taker: StreamSink) -> None:
         """Offer it every unit from now on."""
         if taker in self._takers:
             return
@@ -89,14 +90,14 @@ class Source:
             run = self._run(self._units)
             self._task = asyncio.create_task(run, name=f"live source {self.name}")
 
-    def remove(self, taker: Taker) -> None:
+    def remove(self, taker: StreamSink) -> None:
         """Offer it nothing more; the feed isn't read once nobody takes it."""
         if taker in self._takers:
             self._takers.remove(taker)
         if not self._takers:
             self.stop()
 
-    def ask_key_frame(self) -> None:
+    def request_key_frame(self) -> None:
         """Want a key frame soon, within the limits that hold for all."""
         self._gate.ask()
 

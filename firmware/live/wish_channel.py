@@ -22,7 +22,8 @@ class WishChannel(ABC, Generic[W]):
     """Serves one viewer's data channel until cancelled; nothing that it hears can break it."""
 
     def __init__(self) -> None:
-        self._end = ChannelEnd(self._overflow)
+        self._end = ChannelEnd()
+        self._end.overflowed.add(self._overflow)
 
     def attach(self, channel: Channel) -> bool:
         """Take the first channel that the peer opens; return False for any further one."""
@@ -35,21 +36,21 @@ class WishChannel(ABC, Generic[W]):
             try:
                 await self._grant(self._parse(message))
             except WireError as error:
-                self.say_error("bad_form", str(error))
+                self.send_error("bad_form", str(error))
             except LiveError as error:
-                self.say_error(error.reason, error.detail)
+                self.send_error(error.reason, error.detail)
             except TimeoutError:
-                self.say_error("timeout", "the doorbell didn't manage it in time; try again")
+                self.send_error("timeout", "the doorbell didn't manage it in time; try again")
             except ChannelClosed:
                 return
             except Exception:  # the supervisor of wishes: pictures go on, whatever a wish broke
                 logger.exception("a viewer's wish failed in %s", type(self).__name__)
-                self.say_error("fault", "the doorbell failed at it; its log says why")
+                self.send_error("fault", "the doorbell failed at it; its log says why")
 
-    def say_error(self, reason: str, detail: str) -> None:
+    def send_error(self, reason: str, detail: str) -> None:
         """Say why something wasn't done, unless the peer takes nothing."""
         if not self._end.is_flooded:
-            self._end.say({"type": "error", "reason": reason, "detail": detail})
+            self._end.send_json({"type": "error", "reason": reason, "detail": detail})
 
     @abstractmethod
     def _parse(self, message: str | bytes) -> W:
@@ -60,4 +61,4 @@ class WishChannel(ABC, Generic[W]):
         """Do it and answer, or raise what `serve` answers."""
 
     def _overflow(self) -> None:
-        self.say_error("too_many", "too many messages at once; wait for the answers")
+        self.send_error("too_many", "too many messages at once; wait for the answers")

@@ -12,19 +12,19 @@ import msgspec
 
 from firmware.clips.library import Library
 from firmware.clips.record import ClipRecord
-from firmware.decisions.request_intake import Matched, RequestDesk
-from firmware.local_page.presenter import Showing, agency_name
-from firmware.local_page.release_tracker import Progress
+from firmware.decisions.request_intake import RelevantRequest, RequestIntake
+from firmware.local_page.presenter import StatementPresenter, agency_name
+from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.protocol.asking import (
     MAX_GIVEN,
     MAX_OFFERED,
     MAX_REQUESTS,
-    AskedClip,
     ClipsNow,
     ClipsWanted,
     GivenLine,
     LookWanted,
     OfferedClip,
+    RequestedClip,
     RequestLine,
     RequestsNow,
     Stage,
@@ -33,7 +33,7 @@ from firmware.protocol.grants import ClipRange
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.protocol.requests import EvidenceRequest
 from firmware.store.household import HeldTime, HouseholdStore
-from firmware.store.statements import FactsStore, WaitingStatement
+from firmware.store.statements import StatementStore, WaitingStatement
 from firmware.system.clock import Clock
 
 
@@ -43,13 +43,13 @@ class AskedRequests:
     def __init__(
         self,
         *,
-        desk: RequestDesk,
+        desk: RequestIntake,
         register: Callable[[], RegisterFacts],
-        showing: Showing,
+        showing: StatementPresenter,
         library: Library,
         household: HouseholdStore,
-        statements: FactsStore,
-        progress: Progress,
+        statements: StatementStore,
+        progress: ReleaseTracker,
         clock: Clock,
     ) -> None:
         self._desk = desk
@@ -137,12 +137,12 @@ class AskedRequests:
         is_waiting = statement.state == "waiting" and now_ms < statement.expires_ms
         return "waiting" if is_waiting else "not_confirmed"
 
-    def _find(self, digest: str) -> Matched | None:
+    def _find(self, digest: str) -> RelevantRequest | None:
         return next((one for one in self._desk.matched() if one.digest == digest), None)
 
     def _offered(self, clip: ClipRange) -> OfferedClip:
         leaves = self._showing.clip(clip, has_audio=True)
-        return OfferedClip(clip=clip, leaves=msgspec.convert(asdict(leaves), AskedClip))
+        return OfferedClip(clip=clip, leaves=msgspec.convert(asdict(leaves), RequestedClip))
 
 
 def _range(record: ClipRecord, from_ms: int, to_ms: int) -> ClipRange:

@@ -1,4 +1,4 @@
-"""What is asked and what waits, for an owner's own program far from the door: an `AskedDesk`.
+"""What is asked and what waits, for an owner's own program far from the door: an `AskedService`.
 
 The same facts and the same bytes as the page has, but of one owner alone: whose browser asks sees
 what that owner signed, never another's.
@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.live.asked_channel import NotConfirmed
 from firmware.live.errors import LiveError
 from firmware.local_page.asked_requests import AskedRequests
-from firmware.local_page.presenter import Showing
-from firmware.local_page.views import WaitingStatement
+from firmware.local_page.presenter import StatementPresenter
+from firmware.local_page.views import StatementView
 from firmware.protocol.asking import (
     ApproverLine,
     BrowserLine,
@@ -35,14 +35,14 @@ from firmware.protocol.pairing import approver_words, recovery_key_words
 from firmware.store.household import HouseholdStore
 
 
-class AskedLine:
+class LocalAskedService:
     """What waits at one doorbell, for one owner's browsers."""
 
     def __init__(
         self,
         *,
-        desk: StatementDesk,
-        showing: Showing,
+        desk: StatementIntake,
+        showing: StatementPresenter,
         requests: AskedRequests,
         owners: OwnerStore,
         browsers: BrowserStore,
@@ -131,7 +131,7 @@ class AskedLine:
         return browser.credential_id
 
 
-def _line(statement: WaitingStatement) -> WaitingLine:
+def _line(statement: StatementView) -> WaitingLine:
     facts: dict[str, Any] = asdict(statement.asked)  # Any: JSON values
     told = {
         "statement_digest": statement.digest,

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from firmware.local_page.byte_ranges import ranged
-from firmware.local_page.door_number_entry import Entry
+from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import read_form
-from firmware.local_page.json_views import told_progress, told_statement
-from firmware.local_page.ports import DoorPorts
-from firmware.local_page.responses import Replies, wants_json
-from firmware.local_page.views import UNDER_WAY, GrantAsked, WaitingStatement
+from firmware.local_page.json_views import progress_json, statement_json
+from firmware.local_page.ports import DoorbellPort
+from firmware.local_page.responses import Responses, wants_json
+from firmware.local_page.views import UNDER_WAY, GrantView, StatementView
 
 DONE_OF = {
     "add_owner": "added",
@@ -35,7 +35,7 @@ DONE = (*DONE_OF.values(), "not_released", "refused")
 class ConfirmPages:
     """All that needs the door number, but for what is switched."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies, entry: Entry) -> None:
+    def __init__(self, ports: DoorbellPort, replies: Responses, entry: DoorNumberEntry) -> None:
         self._ports = ports
         self._replies = replies
         self._entry = entry
@@ -45,7 +45,7 @@ class ConfirmPages:
         waiting = await self._ports.waiting()
         is_unlocked = self._entry.is_unlocked(request)
         if wants_json(request):
-            told = [told_statement(statement, is_unlocked) for statement in waiting]
+            told = [statement_json(statement, is_unlocked) for statement in waiting]
             return JSONResponse({"is_unlocked": is_unlocked, "waiting": told})
         if not is_unlocked:
             return await self._locked_page(request, HTTPStatus.OK, "")
@@ -98,7 +98,7 @@ class ConfirmPages:
             error = self._replies.texts(request)("error.not_found")
             return self._replies.refused(request, HTTPStatus.NOT_FOUND, error)
         if wants_json(request):
-            return JSONResponse(told_progress(progress))
+            return JSONResponse(progress_json(progress))
         return self._replies.page(
             request, "release.html", release=progress, is_under_way=progress.stage in UNDER_WAY
         )
@@ -136,7 +136,7 @@ class ConfirmPages:
         )
 
 
-def _after(statement: WaitingStatement, *, is_yes: bool) -> str:
+def _after(statement: StatementView, *, is_yes: bool) -> str:
     """Return where a browser goes after the owner's word."""
     is_grant = statement.kind == "grant"
     if not is_yes:
@@ -146,6 +146,6 @@ def _after(statement: WaitingStatement, *, is_yes: bool) -> str:
     )
 
 
-def _has_problem(statement: WaitingStatement) -> bool:
+def _has_problem(statement: StatementView) -> bool:
     asked = statement.asked
-    return isinstance(asked, GrantAsked) and any(clip.problem for clip in asked.clips)
+    return isinstance(asked, GrantView) and any(clip.problem for clip in asked.clips)

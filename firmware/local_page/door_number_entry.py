@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from firmware.local_page.forms import is_door_number, read_form
-from firmware.local_page.ports import DoorPorts, Locked, Unlocked, WrongNumber
-from firmware.local_page.responses import Replies, wants_json
+from firmware.local_page.ports import DoorbellPort, Locked, Unlocked, WrongNumber
+from firmware.local_page.responses import Responses, wants_json
 from firmware.local_page.unlocked_browsers import COOKIE, UNLOCKED_S, UnlockedBrowsers
 from firmware.system.clock import Clock
 
@@ -20,10 +20,10 @@ LockedPage = Callable[[Request, int, str], Awaitable[Response]]
 """Returns a page that asks for the number, with a status and what was wrong with the last one."""
 
 
-class Entry:
+class DoorNumberEntry:
     """Lets browsers in that know the door number."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies, clock: Clock) -> None:
+    def __init__(self, ports: DoorbellPort, replies: Responses, clock: Clock) -> None:
         self._ports = ports
         self._replies = replies
         self._browsers = UnlockedBrowsers(clock)

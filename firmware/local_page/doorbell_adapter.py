@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from firmware.clips.library import Library
 from firmware.decisions.first_pairing import FirstPairing
-from firmware.decisions.intake import StatementDesk
-from firmware.decisions.owner_recovery import Recovering
+from firmware.decisions.intake import StatementIntake
+from firmware.decisions.owner_recovery import OwnerRecovery
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import DeviceKeys
 from firmware.enrolment.owners import OwnerStore
@@ -21,8 +21,8 @@ from firmware.errors import (
     VaultError,
 )
 from firmware.local_page.ports import (
+    DoorbellStatus,
     DoorNumberAnswer,
-    DoorStatus,
     KnockView,
     Locked,
     MicrophoneView,
@@ -31,10 +31,10 @@ from firmware.local_page.ports import (
     Unlocked,
     WrongNumber,
 )
-from firmware.local_page.presenter import Showing
-from firmware.local_page.release_tracker import Progress
-from firmware.local_page.switches import Ear, KnockSwitch
-from firmware.local_page.views import ReleaseProgress, WaitingStatement
+from firmware.local_page.presenter import StatementPresenter
+from firmware.local_page.release_tracker import ReleaseTracker
+from firmware.local_page.switches import KnockControl, MicrophoneControl
+from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import Health, TroubleCode
@@ -49,7 +49,7 @@ from firmware.vault.recovery_words import sign_recovery_use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HowItIs:
+class StatusSources:
     """Where the page looks for how the doorbell is."""
 
     is_online: Callable[[], bool]
@@ -57,27 +57,27 @@ class HowItIs:
     troubles: Callable[[], Sequence[TroubleCode]] = lambda: ()
 
 
-class OwnPage:
+class DoorbellAdapter:
     """Implements `door.ports.DoorPorts`."""
 
     def __init__(
         self,
         *,
         keys: DeviceKeys,
-        desk: StatementDesk,
+        desk: StatementIntake,
         pairing: Pairing,
         first_pairing: FirstPairing,
-        recovering: Recovering,
+        recovering: OwnerRecovery,
         owners: OwnerStore,
         door_number: DoorNumber,
         library: Library,
-        showing: Showing,
-        progress: Progress,
-        knock: KnockSwitch,
+        showing: StatementPresenter,
+        progress: ReleaseTracker,
+        knock: KnockControl,
         clock: Clock,
         door_url: str,
-        how_it_is: HowItIs,
-        ear: Ear,
+        how_it_is: StatusSources,
+        ear: MicrophoneControl,
     ) -> None:
         self._keys = keys
         self._desk = desk
@@ -96,10 +96,10 @@ class OwnPage:
         self._ear = ear
         self._one_part_at_a_time = asyncio.Lock()  # each is put together whole, in memory
 
-    def status(self) -> DoorStatus:
+    def status(self) -> DoorbellStatus:
         """Return how the doorbell is."""
         health = self._how_it_is.health()
-        return DoorStatus(
+        return DoorbellStatus(
             device=self._keys.device,
             is_paired=bool(self._owners.owners),
             is_online=self._how_it_is.is_online(),
@@ -153,7 +153,7 @@ class OwnPage:
             return Locked(wait_s=error.wait_s)
         return Outcome(is_done=problem is None, detail=problem or "")
 
-    async def waiting(self) -> Sequence[WaitingStatement]:
+    async def waiting(self) -> Sequence[StatementView]:
         """Return the statements that wait and have not expired."""
         return await asyncio.to_thread(self._showing.waiting)
 

@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from firmware.local_page.forms import is_door_number, read_form
-from firmware.local_page.ports import DoorPorts, Locked, Outcome, WrongNumber
-from firmware.local_page.responses import Replies, wants_json
+from firmware.local_page.ports import DoorbellPort, Locked, Outcome, WrongNumber
+from firmware.local_page.responses import Responses, wants_json
 
 
 class HomePages:
     """The first page and the pairing page."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies) -> None:
+    def __init__(self, ports: DoorbellPort, replies: Responses) -> None:
         self._ports = ports
         self._replies = replies
         self._one_recovery_at_a_time = asyncio.Lock()

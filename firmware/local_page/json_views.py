@@ -3,10 +3,10 @@
 from dataclasses import asdict
 from typing import Any
 
-from firmware.local_page.views import ReleaseProgress, ShownClip, WaitingStatement
+from firmware.local_page.views import ClipView, ReleaseProgress, StatementView
 
 
-def told_statement(statement: WaitingStatement, is_unlocked: bool) -> dict[str, Any]:
+def statement_json(statement: StatementView, is_unlocked: bool) -> dict[str, Any]:
     """Return a statement; without the door number only that it waits."""
     told: dict[str, Any] = {"digest": statement.digest}
     if not is_unlocked:
@@ -18,10 +18,10 @@ def told_statement(statement: WaitingStatement, is_unlocked: bool) -> dict[str, 
     return told
 
 
-def told_progress(progress: ReleaseProgress) -> dict[str, Any]:
+def progress_json(progress: ReleaseProgress) -> dict[str, Any]:
     """Return how far a release has come."""
     return asdict(progress)
 
 
 def _told_clip(clip: dict[str, Any]) -> dict[str, Any]:
-    return {**clip, "duration_ms": ShownClip(**clip).duration_ms}
+    return {**clip, "duration_ms": ClipView(**clip).duration_ms}

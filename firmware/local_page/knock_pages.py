@@ -11,10 +11,10 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.local_page.door_number_entry import Entry
+from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import FormRefused, read_form
-from firmware.local_page.ports import DoorPorts
-from firmware.local_page.responses import Replies, wants_json
+from firmware.local_page.ports import DoorbellPort
+from firmware.local_page.responses import Responses, wants_json
 from firmware.panel.pattern import MAX_PRESSES, MIN_PRESSES, PressKind
 
 PATH = "/knock"
@@ -25,7 +25,7 @@ _KINDS = ("short", "long", "none")
 class KnockPages:
     """One page: how the knock is, and what chooses a pattern or switches it off."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies, entry: Entry) -> None:
+    def __init__(self, ports: DoorbellPort, replies: Responses, entry: DoorNumberEntry) -> None:
         self._ports = ports
         self._replies = replies
         self._entry = entry

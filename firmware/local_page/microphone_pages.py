@@ -9,10 +9,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from firmware.local_page.door_number_entry import Entry
+from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import FormRefused, read_form
-from firmware.local_page.ports import DoorPorts
-from firmware.local_page.responses import Replies, wants_json
+from firmware.local_page.ports import DoorbellPort
+from firmware.local_page.responses import Responses, wants_json
 
 PATH = "/microphone"
 _WISHES = {"on": True, "off": False}
@@ -21,7 +21,7 @@ _WISHES = {"on": True, "off": False}
 class MicrophonePages:
     """One page: the state, and what asks for the number or switches."""
 
-    def __init__(self, ports: DoorPorts, replies: Replies, entry: Entry) -> None:
+    def __init__(self, ports: DoorbellPort, replies: Responses, entry: DoorNumberEntry) -> None:
         self._ports = ports
         self._replies = replies
         self._entry = entry

@@ -1,11 +1,12 @@
-"""What the page asks of the doorbell, and the facts that it shows; app implements `DoorPorts`."""
+"""What the page asks of the doorbell, and the facts that it shows; app implements
+`DoorbellPort`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from firmware.knock.service import KnockEnd
-from firmware.local_page.views import ReleaseProgress, WaitingStatement
+from firmware.local_page.views import ReleaseProgress, StatementView
 from firmware.panel.pattern import PressKind
 from firmware.protocol.events import CameraState, TroubleCode
 
@@ -13,7 +14,7 @@ MicrophoneState = Literal["off", "on", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoorStatus:
+class DoorbellStatus:
     """How the doorbell is; None: it isn't known, or not yet."""
 
     device: str
@@ -110,10 +111,10 @@ class Outcome:
     detail: str = ""
 
 
-class DoorPorts(Protocol):
+class DoorbellPort(Protocol):
     """The doorbell, as its page knows it."""
 
-    def status(self) -> DoorStatus:
+    def status(self) -> DoorbellStatus:
         """Return how the doorbell is."""
         ...
 
@@ -129,7 +130,7 @@ class DoorPorts(Protocol):
         """Make the owner of the six words an owner, by the printed words or what its key signed."""
         ...
 
-    async def waiting(self) -> Sequence[WaitingStatement]:
+    async def waiting(self) -> Sequence[StatementView]:
         """Return the statements that wait and have not expired."""
         ...
 

@@ -12,7 +12,7 @@ from firmware.clips.library import Library
 from firmware.clips.playback import Playback, manifest_of
 from firmware.clips.record import ClipRecord, Dating
 from firmware.consent.facts import Decision, Grant
-from firmware.decisions.intake import Asked, StatementDesk
+from firmware.decisions.intake import PendingStatement, StatementIntake
 from firmware.enrolment.owners import OwnerStore
 from firmware.errors import VaultError
 from firmware.evidence.seal import ClipMismatchError, granted_part
@@ -45,13 +45,13 @@ CLIP_TIMES: dict[Dating, views.ClipTime] = {
 }
 
 
-class Showing:
+class StatementPresenter:
     """Shows what waits at one doorbell. Its methods read the card: not on the loop."""
 
     def __init__(
         self,
         *,
-        desk: StatementDesk,
+        desk: StatementIntake,
         owners: OwnerStore,
         household: HouseholdStore,
         library: Library,
@@ -65,13 +65,13 @@ class Showing:
         self._playback = playback
         self._register = register
 
-    def waiting(self, *, of: str | None = None) -> list[views.WaitingStatement]:
+    def waiting(self, *, of: str | None = None) -> list[views.StatementView]:
         """Return the statements that wait and would still be right, oldest first.
 
         `of`: those alone that the owner of this passkey signed.
         """
         return [
-            views.WaitingStatement(
+            views.StatementView(
                 digest=asked.checked.digest,
                 signer_name=self._owner_name(asked.checked.credential_id),
                 expires_ms=asked.statement.expires_ms,
@@ -106,7 +106,7 @@ class Showing:
             log.warning("clip %s can't be played: %s", granted.clip_id, error)
             return None
 
-    def clip(self, granted: ClipRange, *, has_audio: bool) -> views.ShownClip:
+    def clip(self, granted: ClipRange, *, has_audio: bool) -> views.ClipView:
         """Return what would leave of a clip if this were granted."""
         record = self._library.find(granted.clip_id)
         if record is None:  # deleted since it was judged, a moment ago
@@ -122,38 +122,38 @@ class Showing:
             return _lost(granted, str(error))
         return _clip(record, manifest_of(record.signed_manifest), part)
 
-    def _waiting(self, of: str | None) -> list[Asked]:
+    def _waiting(self, of: str | None) -> list[PendingStatement]:
         waiting = self._desk.waiting()
         return [one for one in waiting if of is None or one.checked.credential_id == of]
 
-    def _what(self, asked: Asked) -> views.Asked | None:
+    def _what(self, asked: PendingStatement) -> views.Asked | None:
         checked = asked.checked
         return self._grant(checked) if isinstance(checked, Grant) else self._decision(checked)
 
     def _decision(self, decision: Decision) -> views.Asked | None:
         match decision.terms:
             case AddOwner(owner=owner):
-                return views.OwnerAsked(name=owner.name, words=self._desk.words_of(decision))
+                return views.NewOwnerView(name=owner.name, words=self._desk.words_of(decision))
             case RemoveOwner(credential_id=credential_id):
-                return views.RemovalAsked(name=self._owner_name(credential_id))
+                return views.OwnerRemovalView(name=self._owner_name(credential_id))
             case EnrolBrowser(browser=browser):
-                return views.BrowserAsked(name=browser.name, words=self._desk.words_of(decision))
+                return views.BrowserView(name=browser.name, words=self._desk.words_of(decision))
             case RefuseAgency(agency=agency):
-                return views.AgencyAsked(name=agency_name(agency, self._register()))
+                return views.AgencyView(name=agency_name(agency, self._register()))
             case ChangeSettings(settings=settings):
                 return _settings(self._household.settings(), settings)
             case SetRecovery(keys=keys):
                 is_first = self._household.recovery() is None
-                return views.RecoveryAsked(words=recovery_key_words(keys), is_first=is_first)
+                return views.RecoveryView(words=recovery_key_words(keys), is_first=is_first)
             case AddApprover(name=name, key=key):
-                return views.ApproverAsked(name=name, words=approver_words(key))
+                return views.ApproverView(name=name, words=approver_words(key))
             case other:
                 log.error("nothing can be shown of a %s, so it can't be confirmed", type(other))
                 return None
 
-    def _grant(self, grant: Grant) -> views.GrantAsked:
+    def _grant(self, grant: Grant) -> views.GrantView:
         request, terms = grant.request, grant.terms
-        return views.GrantAsked(
+        return views.GrantView(
             agency=grant.agreement.name,
             is_example=self._register().is_example,
             officer_name=request.officer_name,
@@ -190,11 +190,11 @@ def agency_name(agency: str, register: RegisterFacts) -> str:
     return known[-1].agreement.name if known else agency
 
 
-def _clip(record: ClipRecord, manifest: ClipManifest, part: ReleasedPart) -> views.ShownClip:
+def _clip(record: ClipRecord, manifest: ClipManifest, part: ReleasedPart) -> views.ClipView:
     borders_90k = [*(gop.first_pts_90k for gop in manifest.gops), manifest.duration_90k]
     begin_90k = borders_90k[part.first_gop]
     end_90k = borders_90k[part.first_gop + part.gop_count]
-    return views.ShownClip(
+    return views.ClipView(
         from_ms=record.started_ms + begin_90k // TICKS_PER_MS,
         to_ms=record.started_ms + end_90k // TICKS_PER_MS,
         is_whole=part.gop_count == len(manifest.gops),
@@ -203,8 +203,8 @@ def _clip(record: ClipRecord, manifest: ClipManifest, part: ReleasedPart) -> vie
     )
 
 
-def _lost(granted: ClipRange, problem: str) -> views.ShownClip:
-    return views.ShownClip(
+def _lost(granted: ClipRange, problem: str) -> views.ClipView:
+    return views.ClipView(
         from_ms=granted.from_ms,
         to_ms=granted.to_ms,
         is_whole=False,
@@ -214,9 +214,9 @@ def _lost(granted: ClipRange, problem: str) -> views.ShownClip:
     )
 
 
-def _settings(before: OwnerSettings | None, after: OwnerSettings) -> views.SettingsAsked:
+def _settings(before: OwnerSettings | None, after: OwnerSettings) -> views.SettingsView:
     before = before or OwnerSettings(revision=1)
-    return views.SettingsAsked(
+    return views.SettingsView(
         removed=[_polygon(mask) for mask in before.masks if mask not in after.masks],
         kept=[_polygon(mask) for mask in before.masks if mask in after.masks],
         added=[_polygon(mask) for mask in after.masks if mask not in before.masks],

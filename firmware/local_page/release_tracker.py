@@ -11,16 +11,16 @@ from firmware.protocol.encoding import decode
 from firmware.protocol.grants import GrantTerms, Statement
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore, WaitingStatement
+from firmware.store.statements import StatementStore, WaitingStatement
 
 
-class Progress:
+class ReleaseTracker:
     """Looks where one doorbell's releases are. Its methods read the card: not on the loop."""
 
     def __init__(
         self,
         *,
-        statements: FactsStore,
+        statements: StatementStore,
         household: HouseholdStore,
         outgoing: Outgoing,
         register: Callable[[], RegisterFacts],

@@ -21,7 +21,7 @@ def wants_json(request: Request) -> bool:
     return request.headers.get("accept", "").startswith("application/json")
 
 
-class Replies:
+class Responses:
     """Templates and texts; holds no state of any visitor."""
 
     def __init__(self, *, zone: tzinfo | None, example_town: str = "") -> None:

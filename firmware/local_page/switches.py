@@ -5,20 +5,20 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.knock.errors import PatternWeak
 from firmware.knock.pattern_store import KnockSettings, KnockStore
 from firmware.knock.service import KnockEnded
 from firmware.local_page.ports import KnockView, MicrophoneView, Outcome
 from firmware.panel.pattern import PressKind
-from firmware.sound.errors import NoSoundCard
+from firmware.sound.errors import NoAudioDevice
 from firmware.sound.microphone import Microphone
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ear:
+class MicrophoneControl:
     """The microphone that is switched at the page, and who hears it."""
 
     microphone: Microphone
@@ -28,7 +28,7 @@ class Ear:
         """Return how it is."""
         return MicrophoneView(
             state=self.microphone.state,
-            has_card=self.microphone.has_card,
+            has_card=self.microphone.has_device,
             is_on=self.microphone.is_on,
             trouble=self.microphone.trouble,
             is_in_live_view=self.settings.is_in_live_view,
@@ -39,7 +39,7 @@ class Ear:
         """Switch it. Off counts at once; what the card doesn't take is said."""
         try:
             await self.microphone.switch(is_on)
-        except NoSoundCard as error:
+        except NoAudioDevice as error:
             return Outcome(is_done=False, detail=str(error))
         except OSError as error:
             log.error("the microphone's switch can't be kept: %s", error)
@@ -49,7 +49,7 @@ class Ear:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnockSwitch:
+class KnockControl:
     """The knock's pattern, which is chosen at the page, and what became of the last one."""
 
     store: KnockStore

@@ -21,7 +21,7 @@ UNDER_WAY: tuple[Stage, ...] = ("logging", "sealing", "sending")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShownClip:
+class ClipView:
     """The part of one clip that would leave, and nothing else of it.
 
     `is_whole`: nothing of the recording stays behind. `problem` says why it can't be given at all.
@@ -41,7 +41,7 @@ class ShownClip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantAsked:
+class GrantView:
     """Recordings that an owner would give to an agency."""
 
     kind: ClassVar = "grant"
@@ -61,7 +61,7 @@ class GrantAsked:
     asked_to_ms: int
     retention_days: int
     onward_sharing: Literal["none", "prosecutor"]
-    clips: Sequence[ShownClip]
+    clips: Sequence[ClipView]
     has_audio: bool
     given_name: str
     given_address: str
@@ -78,7 +78,7 @@ class GrantAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OwnerAsked:
+class NewOwnerView:
     """Somebody who would be an owner too; their own app shows the same six words."""
 
     kind: ClassVar = "add_owner"
@@ -87,7 +87,7 @@ class OwnerAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemovalAsked:
+class OwnerRemovalView:
     """An owner who would be none any more."""
 
     kind: ClassVar = "remove_owner"
@@ -95,7 +95,7 @@ class RemovalAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserAsked:
+class BrowserView:
     """A browser of the signer's that would watch; it shows the same six words."""
 
     kind: ClassVar = "session"
@@ -104,7 +104,7 @@ class BrowserAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AgencyAsked:
+class AgencyView:
     """An agency that was refused for ever and would be heard again."""
 
     kind: ClassVar = "refuse_agency"
@@ -112,7 +112,7 @@ class AgencyAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsAsked:
+class SettingsView:
     """Settings under which more would be seen than before."""
 
     kind: ClassVar = "settings"
@@ -126,7 +126,7 @@ class SettingsAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecoveryAsked:
+class RecoveryView:
     """A recovery key that would count; the paper with it shows the same six words."""
 
     kind: ClassVar = "recovery"
@@ -135,7 +135,7 @@ class RecoveryAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApproverAsked:
+class ApproverView:
     """A key that would confirm the signer's statements; its program shows the same six words."""
 
     kind: ClassVar = "add_approver"
@@ -144,19 +144,19 @@ class ApproverAsked:
 
 
 Asked = (
-    GrantAsked
-    | OwnerAsked
-    | RemovalAsked
-    | BrowserAsked
-    | AgencyAsked
-    | SettingsAsked
-    | RecoveryAsked
-    | ApproverAsked
+    GrantView
+    | NewOwnerView
+    | OwnerRemovalView
+    | BrowserView
+    | AgencyView
+    | SettingsView
+    | RecoveryView
+    | ApproverView
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WaitingStatement:
+class StatementView:
     """A checked statement that waits for the owner's word here."""
 
     digest: str

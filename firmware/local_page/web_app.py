@@ -10,7 +10,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from firmware.local_page.confirm_pages import ConfirmPages
-from firmware.local_page.door_number_entry import Entry
+from firmware.local_page.door_number_entry import DoorNumberEntry
 from firmware.local_page.forms import FormRefused
 from firmware.local_page.guard import Guard
 from firmware.local_page.home_pages import HomePages
@@ -18,13 +18,13 @@ from firmware.local_page.knock_pages import PATH as KNOCK
 from firmware.local_page.knock_pages import KnockPages
 from firmware.local_page.microphone_pages import PATH as MICROPHONE
 from firmware.local_page.microphone_pages import MicrophonePages
-from firmware.local_page.ports import DoorPorts
-from firmware.local_page.responses import Replies
+from firmware.local_page.ports import DoorbellPort
+from firmware.local_page.responses import Responses
 from firmware.system.clock import Clock, SystemClock
 
 
 def door_app(
-    ports: DoorPorts,
+    ports: DoorbellPort,
     *,
     origins: Iterable[str],
     clock: Clock | None = None,
@@ -38,8 +38,8 @@ def door_app(
     `example_town` is the name of its logs where that is an invented town's: each page says so.
     """
     clock = clock or SystemClock()
-    replies = Replies(zone=zone, example_town=example_town)
-    entry = Entry(ports, replies, clock)
+    replies = Responses(zone=zone, example_town=example_town)
+    entry = DoorNumberEntry(ports, replies, clock)
     home = HomePages(ports, replies)
     confirming = ConfirmPages(ports, replies, entry)
     microphone = MicrophonePages(ports, replies, entry)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import httpx2
 
-from firmware.errors import BucketAway, NotTheBucket
+from firmware.errors import BucketUnreachable, WrongBucket
 
 CONNECT_TIMEOUT_S = 10.0
 STALL_TIMEOUT_S = 30.0
@@ -118,19 +118,19 @@ class Bucket:
         self._threads = ThreadPoolExecutor(parts_at_once, thread_name_prefix="upload")
 
     def target_of(self, url: str) -> str:
-        """Return path and query of a URL that leads here, or raise NotTheBucket."""
+        """Return path and query of a URL that leads here, or raise WrongBucket."""
         place, target = _parse(url)
         if self._place is None:
-            raise NotTheBucket("the enrolment names no bucket: enrol this doorbell again")
+            raise WrongBucket("the enrolment names no bucket: enrol this doorbell again")
         if place != self._place or not target:
-            raise NotTheBucket("it leads to another place than the bucket")
+            raise WrongBucket("it leads to another place than the bucket")
         return target
 
     async def put(self, target: str, span: Span, headers: Mapping[str, str]) -> Answer:
-        """Send one part. BucketAway if it didn't get there; OSError if the card fails."""
+        """Send one part. BucketUnreachable if it didn't get there; OSError if the card fails."""
         place = self._place
         if place is None:
-            raise BucketAway("the enrolment names no bucket")
+            raise BucketUnreachable("the enrolment names no bucket")
         line = _Line(await self._connect(place))
         sending = asyncio.get_running_loop().run_in_executor(
             self._threads, self._put, line, place, target, span, headers
@@ -163,7 +163,7 @@ class Bucket:
                 sock.close()
                 raise
             return sock
-        raise BucketAway(f"the bucket can't be reached ({reason})")
+        raise BucketUnreachable(f"the bucket can't be reached ({reason})")
 
     async def _addresses(self, place: Place) -> list[Address]:
         try:
@@ -175,9 +175,11 @@ class Bucket:
                 found = await self._resolve(place.name, place.port)
             addresses = [ip_address(text.partition("%")[0]) for text in dict.fromkeys(found)]
         except (OSError, ValueError) as error:  # UnicodeError is a ValueError
-            raise BucketAway("the bucket's name isn't found") from error
+            raise BucketUnreachable("the bucket's name isn't found") from error
         if not all(may_be_at(place, address) for address in addresses):
-            raise BucketAway("the bucket's name leads into a private network: nothing is sent")
+            raise BucketUnreachable(
+                "the bucket's name leads into a private network: nothing is sent"
+            )
         return addresses
 
     def _put(
@@ -189,7 +191,7 @@ class Bucket:
                 line.begin(self._stall_timeout_s, self._context(place), place.name)
                 return _exchange(line, place, target, span, headers)
             except (OSError, http.client.HTTPException) as error:
-                raise BucketAway(f"the connection broke ({type(error).__name__})") from error
+                raise BucketUnreachable(f"the connection broke ({type(error).__name__})") from error
 
     def _context(self, place: Place) -> ssl.SSLContext | None:
         if place.scheme == "http":
@@ -279,7 +281,7 @@ def _place_of(origin: str) -> Place | None:
     """Return where the bucket is; None if the enrolment says nothing that could be one."""
     try:
         place, target = _parse(origin.lower())
-    except NotTheBucket:
+    except WrongBucket:
         return None
     return place if target in ("", "/") else None
 
@@ -287,7 +289,7 @@ def _place_of(origin: str) -> Place | None:
 def _parse(url: str) -> tuple[Place, str]:
     match = _URL.fullmatch(url) if len(url) <= MAX_URL_CHARS else None
     if match is None or int(match["port"] or 1) > 65535:
-        raise NotTheBucket("it is no URL of a bucket")
+        raise WrongBucket("it is no URL of a bucket")
     scheme, port = match["scheme"], int(match["port"] or _USUAL_PORTS[match["scheme"]])
     return Place(scheme=scheme, host=match["host"], port=port), match["target"] or ""
 

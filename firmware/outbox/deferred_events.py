@@ -1,9 +1,9 @@
 """Telling exactly once, whatever dies: first promised with the fact itself, then told.
 
-    with promises.gather() as told:        # what is told in here is gathered, and not told yet
+    with promises.collect() as told:        # what is told in here is gathered, and not told yet
         await carry_out(…)
     store.finish(…, promises=told)         # the fact and what is to be told of it: one commit
-    await promises.keep()                  # into the outbox, each under its own id, once
+    await promises.flush()                  # into the outbox, each under its own id, once
 
 After a crash before the commit nothing was told and the fact is made again; after it, `keep` tells
 what is left. Only what happens in the gathering task itself is gathered: others' tellings pass.
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from firmware.errors import DoorwardError, EventRefused
 from firmware.protocol.events import EventBody
-from firmware.store.deferred_events import Promise, PromiseStore, promise_of
+from firmware.store.deferred_events import DeferredEvent, DeferredEventStore, deferred_event_of
 
 log = logging.getLogger(__name__)
 
@@ -29,16 +29,16 @@ TellOnce = Callable[[EventBody, str], Awaitable[object]]
 
 @dataclass(slots=True)
 class _Gathering:
-    told: list[Promise] = field(default_factory=list)
+    told: list[DeferredEvent] = field(default_factory=list)
     is_open: bool = True
     """A task that was begun meanwhile, and outlives the gathering, tells as ever."""
 
 
-class Promises:
+class DeferredEvents:
     """What one doorbell has promised to tell. `store` is asked for when it is first needed."""
 
     def __init__(
-        self, *, store: Callable[[], PromiseStore], tell: TellBody, tell_once: TellOnce
+        self, *, store: Callable[[], DeferredEventStore], tell: TellBody, tell_once: TellOnce
     ) -> None:
         self._store = store
         self._tell = tell
@@ -47,7 +47,7 @@ class Promises:
         self._one_at_a_time = asyncio.Lock()
 
     @contextmanager
-    def gather(self) -> Iterator[list[Promise]]:
+    def collect(self) -> Iterator[list[DeferredEvent]]:
         """Gather what this task tells in the block, to be committed with its fact."""
         gathering = _Gathering()
         token = self._gathering.set(gathering)
@@ -61,16 +61,16 @@ class Promises:
         """Tell a fact, or promise it within a gathering."""
         gathering = self._gathering.get()
         if gathering is not None and gathering.is_open:
-            gathering.told.append(promise_of(body))
+            gathering.told.append(deferred_event_of(body))
         else:
             await self._tell(body)
 
-    async def tell_unkept(self, promises: Sequence[Promise]) -> None:
+    async def publish_unsaved(self, promises: Sequence[DeferredEvent]) -> None:
         """Tell what the card didn't take as promises: better perhaps twice than never."""
         for one in promises:
             await self._tell_once(one.body, one.event_id)
 
-    async def keep(self) -> None:
+    async def flush(self) -> None:
         """Tell what is due; what can't be told now stays promised."""
         async with self._one_at_a_time:
             try:

@@ -44,7 +44,7 @@ FIELDS = {"type", *PackageReady.__struct_fields__}
 log = logging.getLogger(__name__)
 
 
-class Progress(Document, frozen=True, kw_only=True):
+class UploadProgress(Document, frozen=True, kw_only=True):
     """Which parts of which multipart upload are finished."""
 
     v: Literal[1] = 1
@@ -164,7 +164,7 @@ class Outgoing:
 
     def remember(self, package_id: Id, upload_id: str, parts: dict[int, UploadedPart]) -> None:
         """Write down which parts are finished."""
-        progress = Progress(upload_id=upload_id, parts=[parts[n] for n in sorted(parts)])
+        progress = UploadProgress(upload_id=upload_id, parts=[parts[n] for n in sorted(parts)])
         self._write(package_id, "parts.json", progress.encode())
 
     def is_uploaded(self, package_id: Id) -> bool:
@@ -204,10 +204,10 @@ class Outgoing:
             return None
         return -(-size_bytes // part_bytes_for(size_bytes))
 
-    def _progress(self, package_id: Id) -> Progress | None:
+    def _progress(self, package_id: Id) -> UploadProgress | None:
         try:
             data = self._path(package_id, "parts.json").read_bytes()
-            return decode(Progress, data, max_bytes=MAX_FILE_BYTES)
+            return decode(UploadProgress, data, max_bytes=MAX_FILE_BYTES)
         except (OSError, WireError):
             return None  # unreadable progress costs sending parts twice, nothing else
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from firmware.errors import StoreError, TooMuchToTell
+from firmware.errors import OutboxFull, StoreError
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Event, EventBody
@@ -26,6 +26,25 @@ MAX_WAITING = 500
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+
+class EventPublisher(Protocol):
+    """Reports facts to the relay, as events."""
+
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Return once the event is accepted: it will arrive, whatever dies now.
+
+        `event_id` is a new one unless it is given. DoorwardError if the event isn't accepted.
+        """
+        ...
+
+
+class OnceEventPublisher(EventPublisher, Protocol):
+    """Reports facts, and some of them exactly once."""
+
+    async def publish_once(self, body: EventBody, event_id: str) -> None:
+        """Publish under this id, unless an event was published under it before."""
+        ...
 
 
 class Tell(Protocol):
@@ -45,8 +64,11 @@ class _Moment:
     is_trusted: bool
 
 
-class Teller:
-    """Appends to the outbox on one thread: the loop never waits for the disk."""
+class EventWriter:
+    """Appends to the outbox on one thread: the loop never waits for the disk.
+
+    Implements `OnceEventPublisher`.
+    """
 
     def __init__(self, outbox: Outbox, clock: Clock) -> None:
         self._outbox = outbox
@@ -55,18 +77,18 @@ class Teller:
         self._waiting = 0
         self._is_closing = threading.Event()
 
-    async def tell(self, body: EventBody, *, event_id: str | None = None) -> Event:
-        """Return once the event is accepted; TooMuchToTell if too many wait before it."""
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
+        """Return once the event is accepted; OutboxFull if too many wait before it."""
         event_id = event_id or new_id()
         return await self._hand_over(lambda moment: self._append(event_id, body, moment))
 
-    async def tell_once(self, body: EventBody, event_id: str) -> None:
-        """Tell likewise, unless it was told under this id before, by whichever start of ours."""
+    async def publish_once(self, body: EventBody, event_id: str) -> None:
+        """Publish likewise, unless it was published under this id before, by any start of ours."""
         await self._hand_over(lambda moment: self._append_once(event_id, body, moment))
 
     async def _hand_over(self, append: Callable[[_Moment], T]) -> T:
         if self._waiting >= MAX_WAITING:
-            raise TooMuchToTell(MAX_WAITING)
+            raise OutboxFull(MAX_WAITING)
         moment = _Moment(
             wall_ms=self._clock.wall_ms(),
             monotonic_ms=self._clock.monotonic_ns() // 1_000_000,
@@ -78,17 +100,17 @@ class Teller:
         finally:
             self._waiting -= 1
 
-    def hurry(self) -> None:
+    def stop_retrying(self) -> None:
         """From now on try each event once: a failing card must not hold up the doorbell's end."""
         self._is_closing.set()
 
     def close(self) -> None:
         """Try what still waits once more, and end. Waits for the card."""
-        self.hurry()
+        self.stop_retrying()
         self._thread.shutdown(wait=True)
 
     def _append_once(self, event_id: str, body: EventBody, moment: _Moment) -> None:
-        if not self._outbox.has_told(event_id):  # all is told on this one thread
+        if not self._outbox.has_event(event_id):  # all is told on this one thread
             self._append(event_id, body, moment, is_once=True)
 
     def _append(

@@ -108,7 +108,7 @@ class Outbox:
         """Make an event of `body`, under this id if there is one; store it durably; return it.
 
         With `monotonic_ms`, of the same moment as `time_ms`, an untrusted time can be put right.
-        `is_once`: `has_told` answers for its id from then on, also after its receipt.
+        `is_once`: `has_event` answers for its id from then on, also after its receipt.
         """
         with self._lock:
             event = Event(
@@ -135,7 +135,7 @@ class Outbox:
         self._wake()
         return event
 
-    def has_told(self, event_id: str) -> bool:
+    def has_event(self, event_id: str) -> bool:
         """Tell whether something was appended once under this id."""
         query = "SELECT 1 FROM told_once WHERE id = ?"
         with self._lock:

@@ -22,7 +22,7 @@ TELL_FOR_MS = 13 * DAY_MS
 
 
 class RefusalCounts:
-    """The counts of one doorbell. Call `tell_due` now and then, while the time is known."""
+    """The counts of one doorbell. Call `publish_due` now and then, while the time is known."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class RefusalCounts:
         self._after_ms = round(chance.random() * DAY_MS)
         self._told: str | None = None
 
-    async def tell_due(self) -> None:
+    async def publish_due(self) -> None:
         """Tell of the quarter before this one, if that is due; forget what was before it."""
         now_ms = self._clock.wall_ms()
         begin_ms = quarter_begin_ms(now_ms)

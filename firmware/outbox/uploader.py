@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from firmware.errors import BucketAway, NotTheBucket, TicketRefused, UploadFailed
+from firmware.errors import BucketUnreachable, TicketRefused, UploadFailed, WrongBucket
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.commands import PartTicket, UploadTicket
@@ -76,7 +76,7 @@ class Uploader:
             raise TicketRefused(ticket.package_id, "the ticket is for other parts than announced")
         try:
             return {part.number: self._bucket.target_of(part.url) for part in ticket.parts}
-        except NotTheBucket as error:
+        except WrongBucket as error:
             raise TicketRefused(ticket.package_id, f"the ticket can't be used: {error}") from error
 
     async def _send_each(self, missing: Iterator[PartTicket], journey: "_Journey") -> None:
@@ -100,7 +100,7 @@ class Uploader:
         for attempt in range(1, TRIES + 1):
             try:
                 return await self._put(journey, part)
-            except BucketAway as reason:
+            except BucketUnreachable as reason:
                 log.warning("package %s: part %d: %s", ready.package_id, part.number, reason)
                 if attempt == TRIES or journey.has_failed:
                     break
@@ -116,7 +116,7 @@ class Uploader:
             {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(part.sha256)).decode()},
         )
         if answer.status in RETRY_STATUSES:
-            raise BucketAway(f"HTTP status {answer.status}")
+            raise BucketUnreachable(f"HTTP status {answer.status}")
         if answer.status == GONE_STATUS:
             raise TicketRefused(package_id, "the bucket no longer knows this upload: begin anew")
         if answer.status != 200 or not answer.etag:

@@ -101,7 +101,7 @@ Wish = (
 )
 
 
-class AskedClip(Document, frozen=True, kw_only=True):
+class RequestedClip(Document, frozen=True, kw_only=True):
     """The part of one clip that would leave."""
 
     from_ms: WallTimeMs
@@ -129,7 +129,7 @@ class GrantAsked(Document, frozen=True, kw_only=True, tag="grant", tag_field="ki
     asked_to_ms: WallTimeMs
     retention_days: int
     onward_sharing: Literal["none", "prosecutor"]
-    clips: Annotated[list[AskedClip], msgspec.Meta(min_length=1, max_length=16)]
+    clips: Annotated[list[RequestedClip], msgspec.Meta(min_length=1, max_length=16)]
     has_audio: bool
     given_name: Text
     given_address: Text
@@ -307,7 +307,7 @@ class OfferedClip(Document, frozen=True, kw_only=True):
     """A recording that can be given: `clip` is what would be signed, `leaves` what would go."""
 
     clip: ClipRange
-    leaves: AskedClip
+    leaves: RequestedClip
 
 
 class ClipsNow(Document, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ Fill = Callable[[int, int], bytes]
 """Returns so many samples to play; the first will be in the air at that monotonic time (ns)."""
 
 
-class CardStream(Protocol):
+class DeviceStream(Protocol):
     """One open stream. Its callback is called on a thread of the card's."""
 
     def is_alive(self) -> bool:
@@ -26,13 +26,13 @@ class CardStream(Protocol):
         ...
 
 
-class SoundCard(Protocol):
+class AudioDevices(Protocol):
     """The machine's sound devices. `device` is a part of a name, or "" for the system's choice."""
 
-    def open_microphone(self, device: str, on_block: OnBlock) -> CardStream:
+    def open_microphone(self, device: str, on_block: OnBlock) -> DeviceStream:
         """Begin to listen; raise SoundError if that can't be."""
         ...
 
-    def open_speaker(self, device: str, fill: Fill) -> CardStream:
+    def open_speaker(self, device: str, fill: Fill) -> DeviceStream:
         """Begin to play; raise SoundError if that can't be."""
         ...

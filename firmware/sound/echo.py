@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol
 
 from firmware.sound.echo_livekit import find_livekit
-from firmware.sound.echo_reference import Played
+from firmware.sound.echo_reference import EchoReference
 from firmware.sound.echo_speex import find_speex
 from firmware.sound.errors import SoundMissing
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
@@ -41,7 +41,7 @@ MakeCanceller = Callable[[], EchoCanceller]
 class Echo:
     """What the speaker says, as the microphone hears it. `cancel` is the microphone's thread's."""
 
-    def __init__(self, played: Played, make_canceller: MakeCanceller | None) -> None:
+    def __init__(self, played: EchoReference, make_canceller: MakeCanceller | None) -> None:
         self._played = played
         self._make_canceller = make_canceller
         self._canceller: EchoCanceller | None = None

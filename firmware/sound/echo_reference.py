@@ -13,7 +13,7 @@ REACH_SAMPLES = SAMPLE_RATE
 NEVER = -(10**18)
 
 
-class Played:
+class EchoReference:
     """A ring of samples, addressed by their place on the line of `sample_clock`."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 SoundError
 ├── SoundMissing    a library or program isn't installed
-├── NoSoundCard     there is no such microphone or speaker, or it gives no sound
+├── NoAudioDevice     there is no such microphone or speaker, or it gives no sound
 ├── AacFailed       FFmpeg can't encode sound for clips
 ├── TalkRefused     a viewer may not talk now; `reason` is a short name for it
 ├── ReplyRefused    a quick reply can't be kept as it is
@@ -28,7 +28,7 @@ class SoundMissing(SoundError):
         self.install = install
 
 
-class NoSoundCard(SoundError):
+class NoAudioDevice(SoundError):
     """There is no such microphone or speaker, or it can't be used."""
 
 

@@ -75,7 +75,7 @@ class PairingVoice:
             await asyncio.gather(saying, return_exceptions=True)
 
     async def _say(self, words: tuple[str, ...]) -> None:
-        if not self._speaker.has_card:
+        if not self._speaker.has_device:
             log.info("the six words are shown and not said: there is no sound card ([sound] card)")
             return
         try:

@@ -16,8 +16,8 @@ import threading
 from contextlib import suppress
 from typing import Any
 
-from firmware.sound.audio_device import CardStream, Fill, OnBlock
-from firmware.sound.errors import NoSoundCard, SoundMissing
+from firmware.sound.audio_device import DeviceStream, Fill, OnBlock
+from firmware.sound.errors import NoAudioDevice, SoundMissing
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from firmware.system.clock import Clock
 
@@ -30,15 +30,15 @@ SILENT_AFTER_S = 2.0
 MOST_NAMED = 8
 
 
-class PortAudioCard:
-    """Implements `SoundCard`. Its methods may be called from any thread; they take turns."""
+class PortAudioDevices:
+    """Implements `AudioDevices`. Its methods may be called from any thread; they take turns."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._streams: list[_Stream] = []
 
-    def open_microphone(self, device: str, on_block: OnBlock) -> CardStream:
+    def open_microphone(self, device: str, on_block: OnBlock) -> DeviceStream:
         """Begin to listen."""
         portaudio = _portaudio()
 
@@ -55,7 +55,7 @@ class PortAudioCard:
             self._streams.append(stream)
         return stream
 
-    def open_speaker(self, device: str, fill: Fill) -> CardStream:
+    def open_speaker(self, device: str, fill: Fill) -> DeviceStream:
         """Begin to play."""
         portaudio = _portaudio()
 
@@ -88,7 +88,7 @@ class PortAudioCard:
         try:
             portaudio._initialize()
         except portaudio.PortAudioError as error:
-            raise NoSoundCard(f"the system's sound can't be used: {error}") from error
+            raise NoAudioDevice(f"the system's sound can't be used: {error}") from error
 
 
 class _Stream:
@@ -116,7 +116,7 @@ class _Stream:
             self._stream.start()
         except (portaudio.PortAudioError, ValueError) as error:
             self.close()
-            raise NoSoundCard(_what_to_do(portaudio, what, device, error)) from error
+            raise NoAudioDevice(_what_to_do(portaudio, what, device, error)) from error
         self.called_ns = self._clock.monotonic_ns()
 
     def is_alive(self) -> bool:

@@ -13,11 +13,10 @@ import contextlib
 import random
 import threading
 from collections import deque
-from functools import partial
 
-from firmware.sound.audio_device import CardStream, SoundCard
-from firmware.sound.echo_reference import Played
-from firmware.sound.errors import NO_CARD, NoSoundCard
+from firmware.sound.audio_device import AudioDevices, DeviceStream
+from firmware.sound.echo_reference import EchoReference
+from firmware.sound.errors import NO_CARD, NoAudioDevice
 from firmware.sound.frames import FRAME_BYTES, SAMPLE_RATE, SILENCE
 from firmware.sound.sample_clock import YOUNG_JUMP_SAMPLES, SampleClock
 from firmware.sound.stream_keeper import StreamKeeper
@@ -31,20 +30,24 @@ NEW_TALK_S = 0.5
 
 
 class Speaker:
-    """Plays one voice at a time. Build it inside the running loop; `run` until cancelled."""
+    """Plays one voice at a time, a `KeptDevice`.
+
+    Build it inside the running loop; `run` until cancelled.
+    """
 
     def __init__(
         self,
-        card: SoundCard | None,
+        card: AudioDevices | None,
         *,
         device: str,
         clock: Clock,
         source: random.Random,
-        played: Played,
+        played: EchoReference,
         open_for_s: float = OPEN_FOR_S,
     ) -> None:
         self._open_for_s = open_for_s
         self._card = card
+        self._device = device
         self._clock = clock
         self._played = played
         self._loop = asyncio.get_running_loop()
@@ -57,15 +60,10 @@ class Speaker:
         self._used_ns: int | None = None
         self._talked_ns: int | None = None
         self.dropped_frames = 0
-        self._keeper = StreamKeeper(
-            "speaker",
-            open_stream=partial(self._open, device),
-            is_wanted=self._is_wanted,
-            source=source,
-        )
+        self._keeper = StreamKeeper("speaker", self, source=source)
 
     @property
-    def has_card(self) -> bool:
+    def has_device(self) -> bool:
         """Whether this doorbell can say anything."""
         return self._card is not None
 
@@ -105,10 +103,10 @@ class Speaker:
     async def say(self, samples: bytes) -> bool:
         """Say a sound and return when it is over: True if it was said whole, not ended before.
 
-        Raise NoSoundCard if the speaker doesn't take it.
+        Raise NoAudioDevice if the speaker doesn't take it.
         """
         if self._card is None:
-            raise NoSoundCard(NO_CARD)
+            raise NoAudioDevice(NO_CARD)
         saying = _Saying(samples, self._loop)
         with self._lock:
             before, self._saying = self._saying, saying
@@ -136,18 +134,21 @@ class Speaker:
                         async with asyncio.timeout(self._open_for_s / 2):
                             await saying.is_over.wait()
         except TimeoutError as error:
-            raise NoSoundCard(self.trouble or "the speaker takes no sound") from error
+            raise NoAudioDevice(self.trouble or "the speaker takes no sound") from error
 
-    def _is_wanted(self) -> bool:
+    @property
+    def is_wanted(self) -> bool:
+        """Whether something is said, or was a moment ago."""
         if self._used_ns is None or self._card is None:
             return False
         return self._clock.monotonic_ns() - self._used_ns < self._open_for_s * 1e9
 
-    def _open(self, device: str) -> CardStream:
+    def open_stream(self) -> DeviceStream:
+        """Open the card's speaker; for the keeper."""
         if self._card is None:
-            raise NoSoundCard(NO_CARD)
+            raise NoAudioDevice(NO_CARD)
         self._line = _line()
-        return self._card.open_speaker(device, self._fill)
+        return self._card.open_speaker(self._device, self._fill)
 
     def _fill(self, count: int, at_ns: int) -> bytes:
         """Return what is to be said next (on the card's thread)."""

@@ -15,20 +15,20 @@ from firmware.store.database import Connection, Database
 log = logging.getLogger(__name__)
 
 
-class Promise(Document, frozen=True, kw_only=True):
+class DeferredEvent(Document, frozen=True, kw_only=True):
     """A fact to tell, under the one id that it will ever have."""
 
     event_id: Id
     body: EventBody
 
 
-def promise_of(body: EventBody) -> Promise:
+def deferred_event_of(body: EventBody) -> DeferredEvent:
     """Return a new promise to tell this."""
-    return Promise(event_id=new_id(), body=body)
+    return DeferredEvent(event_id=new_id(), body=body)
 
 
-def put_promises(
-    connection: Connection, promises: Sequence[Promise], *, holder: str | None = None
+def put_deferred_events(
+    connection: Connection, promises: Sequence[DeferredEvent], *, holder: str | None = None
 ) -> None:
     """Write promises within a transaction; with a `holder` they wait for it."""
     connection.executemany(
@@ -47,13 +47,13 @@ def wake_held(connection: Connection, holder: str) -> None:
     connection.execute("UPDATE promises SET holder = NULL WHERE holder = ?", (holder,))
 
 
-class PromiseStore:
+class DeferredEventStore:
     """The promises of one doorbell. Writing methods return once it is synced to disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def due(self) -> list[Promise]:
+    def due(self) -> list[DeferredEvent]:
         """Return what is to be told now, in the order in which it was promised."""
         with self._database.read() as connection:
             rows = connection.execute(
@@ -61,13 +61,13 @@ class PromiseStore:
             ).fetchall()
         return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
 
-    def hold(self, promises: Sequence[Promise], holder: str) -> None:
+    def hold(self, promises: Sequence[DeferredEvent], holder: str) -> None:
         """Keep promises that aren't due until `wake`; what was held there is forgotten."""
         with self._database.write() as connection:
             drop_held(connection, holder)
-            put_promises(connection, promises, holder=holder)
+            put_deferred_events(connection, promises, holder=holder)
 
-    def held(self, holder: str) -> list[Promise]:
+    def held(self, holder: str) -> list[DeferredEvent]:
         """Return what is held there."""
         with self._database.read() as connection:
             rows = connection.execute(
@@ -76,20 +76,20 @@ class PromiseStore:
             ).fetchall()
         return [kept for kept in (self._parse(*row) for row in rows) if kept is not None]
 
-    def wake(self, holder: str, promises: Sequence[Promise]) -> None:
+    def wake(self, holder: str, promises: Sequence[DeferredEvent]) -> None:
         """What is held there is so: it is due, and these promises after it."""
         with self._database.write() as connection:
             wake_held(connection, holder)
-            put_promises(connection, promises)
+            put_deferred_events(connection, promises)
 
     def forget(self, event_id: str) -> None:
         """It is in the outbox."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM promises WHERE event_id = ?", (event_id,))
 
-    def _parse(self, event_id: str, data: bytes) -> Promise | None:
+    def _parse(self, event_id: str, data: bytes) -> DeferredEvent | None:
         try:
-            return decode(Promise, data, max_bytes=MAX_MQTT_BYTES)
+            return decode(DeferredEvent, data, max_bytes=MAX_MQTT_BYTES)
         except WireError as error:  # of another version: it mustn't hold up all else
             log.warning("a promise of another version is dropped: %s", error)
         self.forget(event_id)

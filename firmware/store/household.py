@@ -13,7 +13,7 @@ from firmware.protocol.decisions import OwnerSettings, RecoveryKeys
 from firmware.protocol.encoding import Document, decode
 from firmware.protocol.passkeys import PasskeyKey
 from firmware.store.database import Database
-from firmware.store.deferred_events import Promise, put_promises
+from firmware.store.deferred_events import DeferredEvent, put_deferred_events
 from firmware.store.statements import move
 
 D = TypeVar("D", bound=Document)
@@ -79,17 +79,17 @@ class HouseholdStore:
                 "INSERT INTO key_changes VALUES (?, ?)", (record.changed_ms, record.encode())
             )
 
-    def begun_recovery(self) -> bytes | None:
+    def recovery_in_progress(self) -> bytes | None:
         """Return what is needed to go on with a recovery; None: none is under way."""
         with self._database.read() as connection:
             row = connection.execute("SELECT begun_json FROM recoveries").fetchone()
         return None if row is None else bytes(row[0])
 
-    def finish_recovery(self, promises: Sequence[Promise]) -> None:
+    def finish_recovery(self, promises: Sequence[DeferredEvent]) -> None:
         """They are in; what is told of it is promised."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM recoveries")
-            put_promises(connection, promises)
+            put_deferred_events(connection, promises)
 
     def undo_recovery(self, record: KeyChangeRecord, keys: RecoveryKeys) -> None:
         """They could not be let in: the recovery key counts again, unless there is a new one."""
@@ -225,7 +225,13 @@ class HouseholdStore:
         return row is not None
 
     def note_refusal(
-        self, digest: str, *, quarter: str, reason: str, now_ms: int, promises: Sequence[Promise]
+        self,
+        digest: str,
+        *,
+        quarter: str,
+        reason: str,
+        now_ms: int,
+        promises: Sequence[DeferredEvent],
     ) -> bool:
         """Count a refused statement by the check that failed (R11), and promise to tell its owner.
 
@@ -248,7 +254,7 @@ class HouseholdStore:
                 " ON CONFLICT (quarter, reason) DO UPDATE SET count = count + 1",
                 (quarter, reason),
             )
-            put_promises(connection, promises)
+            put_deferred_events(connection, promises)
             return True
 
     def refusals(self, quarter: str) -> dict[str, int]:

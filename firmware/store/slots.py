@@ -25,7 +25,7 @@ class SlotClip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldRequest:
+class AnnouncedRequest:
     """A request of which one browser is told, for the first time or once more."""
 
     digest: str
@@ -34,13 +34,13 @@ class ToldRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SlotKept:
+class StoredSlot:
     """All that belongs to one slot."""
 
     record: SlotRecord
     event_id: str
     clips: tuple[SlotClip, ...]
-    told: tuple[ToldRequest, ...]
+    told: tuple[AnnouncedRequest, ...]
 
 
 class SlotStore:
@@ -80,7 +80,7 @@ class SlotStore:
             ).fetchall()
         return [(row[0], row[1]) for row in rows]
 
-    def keep(self, kept: SlotKept) -> None:
+    def keep(self, kept: StoredSlot) -> None:
         """Keep a slot before it is told; forget what is of no use any more."""
         slot = kept.record.slot
         with self._database.write() as connection:
@@ -148,7 +148,7 @@ class SlotStore:
             proof=logged.proof,
         )
 
-    def told(self) -> dict[tuple[str, str, bool], int]:
+    def announced(self) -> dict[tuple[str, str, bool], int]:
         """Return when which browser was told of which request: (digest, browser, is_reminder)."""
         with self._database.read() as connection:
             rows = connection.execute(
@@ -156,7 +156,7 @@ class SlotStore:
             ).fetchall()
         return {(row[0], row[1], bool(row[2])): row[3] for row in rows}
 
-    def forget_told_before(self, told_ms: int) -> None:
+    def forget_announced_before(self, told_ms: int) -> None:
         """Forget of whom was told what, for requests that are long over."""
         with self._database.write() as connection:
             connection.execute("DELETE FROM told_requests WHERE told_ms < ?", (told_ms,))

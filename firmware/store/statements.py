@@ -13,7 +13,7 @@ from firmware.protocol.custody import ReleaseRecord
 from firmware.protocol.encoding import WireError, decode
 from firmware.protocol.grants import GrantTerms, SignedStatement, Statement
 from firmware.store.database import Connection, Database
-from firmware.store.deferred_events import Promise, drop_held, put_promises, wake_held
+from firmware.store.deferred_events import DeferredEvent, drop_held, put_deferred_events, wake_held
 
 MAX_STATEMENT_BYTES = 128 * 1024
 
@@ -29,7 +29,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed:
+class StoredConfirmation:
     """How and when the owner said yes outside the relay."""
 
     way: Way
@@ -48,26 +48,26 @@ class WaitingStatement:
     received_ms: int
     expires_ms: int
     state: StatementState
-    confirmed: Confirmed | None = None
+    confirmed: StoredConfirmation | None = None
     release_record: ReleaseRecord | None = None
     """What was committed to, for a grant; durable before it is told."""
     release_proof: bytes | None = None
 
 
-class FactsStore:
+class StatementStore:
     """Writing methods return once the fact is synced to disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def spend(self, digest: str, now_ms: int, *, planned: Sequence[Promise] = ()) -> bool:
+    def spend(self, digest: str, now_ms: int, *, planned: Sequence[DeferredEvent] = ()) -> bool:
         """Mark a statement as used; False if it was used before.
 
         `planned` is told if it turns out after a crash that it was carried out.
         """
         with self._database.write() as connection:
             drop_held(connection, digest)
-            put_promises(connection, planned, holder=digest)
+            put_deferred_events(connection, planned, holder=digest)
             return _spend(connection, digest, now_ms)
 
     def spent(self) -> frozenset[str]:
@@ -75,6 +75,14 @@ class FactsStore:
         with self._database.read() as connection:
             rows = connection.execute("SELECT digest FROM spent_statements").fetchall()
         return frozenset(row[0] for row in rows)
+
+    def is_spent(self, digest: str) -> bool:
+        """Tell whether a statement was used."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM spent_statements WHERE digest = ?", (digest,)
+            ).fetchone()
+        return row is not None
 
     def is_known(self, digest: str) -> bool:
         """Tell whether a statement was used, or ever waited here, whatever became of it."""
@@ -90,8 +98,8 @@ class FactsStore:
         self,
         statement: WaitingStatement,
         *,
-        promises: Sequence[Promise] = (),
-        planned: Sequence[Promise] = (),
+        promises: Sequence[DeferredEvent] = (),
+        planned: Sequence[DeferredEvent] = (),
     ) -> bool:
         """Keep a statement until it is decided; False if its digest is here already.
 
@@ -120,8 +128,8 @@ class FactsStore:
                     " WHERE kind = 'grant' AND state = 'waiting' AND digest != ?",
                     (statement.digest,),
                 )
-            put_promises(connection, promises)
-            put_promises(connection, planned, holder=statement.digest)
+            put_deferred_events(connection, promises)
+            put_deferred_events(connection, planned, holder=statement.digest)
             return True
 
     def waiting(self, now_ms: int) -> list[WaitingStatement]:
@@ -160,7 +168,7 @@ class FactsStore:
             ).fetchall()
         return frozenset(row[0] for row in rows)
 
-    def confirm(self, digest: str, confirmed: Confirmed) -> bool:
+    def confirm(self, digest: str, confirmed: StoredConfirmation) -> bool:
         """Note that the owner said yes; False if it doesn't wait any more (somebody was faster)."""
         approval = None if confirmed.approval is None else confirmed.approval.encode()
         with self._database.write() as connection:
@@ -193,17 +201,22 @@ class FactsStore:
         *,
         from_state: StatementState,
         to: StatementState,
-        promises: Sequence[Promise] = (),
+        promises: Sequence[DeferredEvent] = (),
     ) -> bool:
         """Change a statement's state; False if it wasn't in `from_state` (somebody was faster)."""
         with self._database.write() as connection:
             if not move(connection, digest, from_state=from_state, to=to):
                 return False
-            put_promises(connection, promises)
+            put_deferred_events(connection, promises)
             return True
 
     def finish(
-        self, digest: str, now_ms: int, promises: Sequence[Promise], *, is_resumed: bool = False
+        self,
+        digest: str,
+        now_ms: int,
+        promises: Sequence[DeferredEvent],
+        *,
+        is_resumed: bool = False,
     ) -> None:
         """It is carried out: done, used up, and promised to be told, all in one.
 
@@ -214,7 +227,7 @@ class FactsStore:
                 wake_held(connection, digest)
             _spend(connection, digest, now_ms)
             move(connection, digest, from_state="confirmed", to="done")
-            put_promises(connection, promises)
+            put_deferred_events(connection, promises)
 
     def forget_statement(self, digest: str) -> None:
         """It could not be carried out, and was not refused: if it comes again, it counts."""
@@ -309,7 +322,7 @@ def _waiting(row: Row) -> WaitingStatement:
         state=state,
         confirmed=None
         if way is None
-        else Confirmed(
+        else StoredConfirmation(
             way=way,
             confirmed_ms=confirmed_ms,
             approval=None

@@ -1,7 +1,7 @@
 """Errors of following.
 
 FollowError
-├── LogAway             it can't be reached just now: later again
+├── LogUnreachable             it can't be reached just now: later again
 ├── LogUnreadable       what is served isn't the log that the checkpoint speaks of
 └── LogContradicts      witnesses signed another log than the one that was read before
 """
@@ -14,7 +14,7 @@ class FollowError(DoorwardError):
     """The register couldn't be read any further; what was read before still counts."""
 
 
-class LogAway(FollowError):
+class LogUnreachable(FollowError):
     """The log's files can't be fetched just now."""
 
 

@@ -35,13 +35,13 @@ from firmware.system.backoff import Backoff
 from firmware.system.clock import Clock
 from firmware.transparency import reader
 from firmware.transparency.contradictions import Contradictions
-from firmware.transparency.errors import FollowError, LogAway, LogContradicts, LogUnreadable
+from firmware.transparency.errors import FollowError, LogContradicts, LogUnreachable, LogUnreadable
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import Logs
 from firmware.transparency.register_store import Contradiction, RegisterStore
-from firmware.transparency.snapshots import Saving
-from firmware.transparency.state import Followed, Growth
-from firmware.transparency.state_signature import Signer
+from firmware.transparency.snapshots import StateSnapshots
+from firmware.transparency.state import PendingGrowth, RegisterState
+from firmware.transparency.state_signature import IdentitySigner
 
 POLL_EVERY_S = 600.0
 POLLS_IN_FRESHNESS = 4
@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class ReadProgress:
     """How far a long read has come."""
 
     read: int
@@ -80,7 +80,7 @@ class RegisterFollower:
         logs: Logs,
         source: LogSource,
         clock: Clock,
-        signer: Signer | None,
+        signer: IdentitySigner | None,
         note_witnessed: Callable[[int], None],
         chance: random.Random,
         poll_every_s: float = POLL_EVERY_S,
@@ -97,17 +97,17 @@ class RegisterFollower:
         self._chance = chance
         self._poll_every_s = poll_every_s
         self._store: RegisterStore | None = None
-        self._followed = Followed(policy=logs.policy, origin=logs.register_origin)
+        self._followed = RegisterState(policy=logs.policy, origin=logs.register_origin)
         self._contradictions = Contradictions()
-        self._saving = Saving(clock, signer)
+        self._saving = StateSnapshots(clock, signer)
         self._facts = no_register(logs.register_origin)
         self._one_at_a_time = asyncio.Lock()
         self._lock = threading.Lock()  # of `_followed`, between threads
         self._is_wanted = asyncio.Event()
-        self._progress: Progress | None = None
+        self._progress: ReadProgress | None = None
 
     @property
-    def progress(self) -> Progress | None:
+    def progress(self) -> ReadProgress | None:
         """How far a read is that is under way; None if there is none."""
         return self._progress
 
@@ -276,16 +276,16 @@ class RegisterFollower:
         store, size = self._opened(), witnessed.checkpoint.size
         growth = await asyncio.to_thread(reader.pending, store, self._followed, size=size)
         await self._try(growth, witnessed, keep=True)
-        if growth.leads_to(witnessed) and not growth.is_other:
+        if growth.matches(witnessed) and not growth.is_other:
             await asyncio.to_thread(self._accept, witnessed)
             return
         await asyncio.to_thread(store.drop_pending)
         await self._find_fault(witnessed)
 
-    async def _try(self, growth: Growth, witnessed: Witnessed, *, keep: bool) -> None:
+    async def _try(self, growth: PendingGrowth, witnessed: Witnessed, *, keep: bool) -> None:
         store, size = self._opened(), witnessed.checkpoint.size
         for number, bundle in enumerate(bundles_grown(growth.size, size), start=1):
-            self._progress = Progress(read=growth.size, size=size)
+            self._progress = ReadProgress(read=growth.size, size=size)
             if number % PROGRESS_EVERY == 0:
                 log.info("reading the register: %d of %d entries", growth.size, size)
             data = await self._bundle(bundle, ENTRIES, max_bytes=MAX_BUNDLE_BYTES)
@@ -293,7 +293,7 @@ class RegisterFollower:
             if keep:
                 await asyncio.to_thread(reader.keep_pending, store, growth, entries)
             else:
-                await asyncio.to_thread(growth.take, entries)
+                await asyncio.to_thread(growth.add, entries)
 
     async def _bundle(self, bundle: Bundle, folder: str, *, max_bytes: int) -> bytes:
         """Fetch a bundle; a partial one may be gone because it has become full."""
@@ -303,14 +303,14 @@ class RegisterFollower:
             data = await self._source.fetch_if_there(path, max_bytes=max_bytes)
             if data is not None:
                 return data
-        raise LogAway(f"the log has no {paths[0].replace(ENTRIES, folder, 1)} just now")
+        raise LogUnreachable(f"the log has no {paths[0].replace(ENTRIES, folder, 1)} just now")
 
     async def _find_fault(self, witnessed: Witnessed) -> None:
         """The new entries don't lead to the checkpoint. Is it another log, or a bad copy?"""
         known = self._followed.known
         whole = self._followed.whole()
         await self._try(whole, witnessed, keep=False)
-        if known is not None and whole.leads_to(witnessed) and whole.is_other:
+        if known is not None and whole.matches(witnessed) and whole.is_other:
             raise LogContradicts(known, witnessed)
         raise LogUnreadable("the register's entries aren't those of its checkpoint")
 
@@ -329,7 +329,7 @@ class RegisterFollower:
 
     def _opened(self) -> RegisterStore:
         if self._store is None:
-            raise LogAway("the register wasn't opened yet")
+            raise LogUnreachable("the register wasn't opened yet")
         return self._store
 
     def _load(self) -> None:
@@ -369,7 +369,7 @@ class RegisterFollower:
             raise LogUnreadable("a stamp of the register is too large")
         with self._lock:
             with self._saving.replaying():
-                notes = list(takewhile(partial(reader.take_stamp, self._followed), notes))
+                notes = list(takewhile(partial(reader.store_cosigned_time, self._followed), notes))
         reader.check_room(store, notes)
         store.stamps.append(notes)
         store.stamps.sync()

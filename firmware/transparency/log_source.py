@@ -9,7 +9,7 @@ import ipaddress
 
 import httpx2
 
-from firmware.transparency.errors import LogAway, LogUnreadable
+from firmware.transparency.errors import LogUnreachable, LogUnreadable
 
 TIMEOUT_S = 30.0
 
@@ -26,10 +26,10 @@ class LogSource:
         self._timeout_s = timeout_s
 
     async def fetch(self, path: str, *, max_bytes: int) -> bytes:
-        """Return a file's bytes, or raise LogAway or LogUnreadable."""
+        """Return a file's bytes, or raise LogUnreachable or LogUnreadable."""
         data = await self.fetch_if_there(path, max_bytes=max_bytes)
         if data is None:
-            raise LogAway(f"the log has no {path} just now")
+            raise LogUnreachable(f"the log has no {path} just now")
         return data
 
     async def fetch_if_there(self, path: str, *, max_bytes: int) -> bytes | None:
@@ -39,13 +39,13 @@ class LogSource:
             async with asyncio.timeout(self._timeout_s):
                 status, data = await self._get(url, path, max_bytes)
         except TimeoutError as error:
-            raise LogAway(f"{path} didn't come within {self._timeout_s:.0f} s") from error
+            raise LogUnreachable(f"{path} didn't come within {self._timeout_s:.0f} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise LogAway(f"{path} can't be fetched: {type(error).__name__}") from error
+            raise LogUnreachable(f"{path} can't be fetched: {type(error).__name__}") from error
         if status == 404:
             return None
         if status != 200:
-            raise LogAway(f"{path} can't be fetched: HTTP status {status}")
+            raise LogUnreachable(f"{path} can't be fetched: HTTP status {status}")
         return data
 
     async def _get(self, url: str, path: str, max_bytes: int) -> tuple[int, bytes]:
@@ -63,10 +63,12 @@ class LogSource:
         try:
             place = httpx2.URL(self._prefix)
         except httpx2.InvalidURL as error:
-            raise LogAway("the enrolment names no place of the log: enrol anew") from error
+            raise LogUnreachable("the enrolment names no place of the log: enrol anew") from error
         is_here = place.scheme == "http" and _is_loopback(place.host)
         if not place.host or not (place.scheme == "https" or is_here):
-            raise LogAway("the enrolment names a place of the log that isn't https: enrol anew")
+            raise LogUnreachable(
+                "the enrolment names a place of the log that isn't https: enrol anew"
+            )
         return self._prefix + path
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from firmware.decisions.request_intake import RequestDesk
+from firmware.decisions.request_intake import RequestIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.publisher import Tell
@@ -28,14 +28,14 @@ from firmware.protocol.tlog.policy import Policy
 from firmware.store.database import Database
 from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
-from firmware.store.statements import FactsStore
+from firmware.store.statements import StatementStore
 from firmware.system.clock import SystemClock
-from firmware.transparency.errors import LogAway
+from firmware.transparency.errors import LogUnreachable
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import Logs
 from firmware.transparency.slots import Slots, WaitingEvents
-from firmware.transparency.state_signature import Signer
+from firmware.transparency.state_signature import IdentitySigner
 
 LOOK_AGAIN_S = 1.0
 
@@ -52,7 +52,7 @@ class PublicRecord:
         *,
         folder: Path,
         device: str,
-        signer: Signer,
+        signer: IdentitySigner,
         cell: str,
         is_opted_in: bool,
         logs: Logs | None,
@@ -60,7 +60,7 @@ class PublicRecord:
         http: httpx2.AsyncClient,
         clock: SystemClock,
         database: Database,
-        statements: FactsStore,
+        statements: StatementStore,
         household: HouseholdStore,
         browsers: BrowserStore,
         notes: Notes,
@@ -78,11 +78,11 @@ class PublicRecord:
         """The logs' name where that is an invented town's: pages say so."""
         self._follower: RegisterFollower | None = None
         self._slots: Slots | None = None
-        self.requests = RequestDesk(
+        self.requests = RequestIntake(
             cell=cell,
             is_opted_in=is_opted_in,
             clock=clock,
-            register=self.facts,
+            register=self,
             browsers=browsers,
             household=household,
             statements=statements,
@@ -141,7 +141,7 @@ class PublicRecord:
     def extract(self, request_digest: str) -> RegisterExtract:
         """Return what a package carries of the register for a request, or raise DoorwardError."""
         if self._follower is None:
-            raise LogAway("this doorbell follows no public register")
+            raise LogUnreachable("this doorbell follows no public register")
         return self._follower.extract(request_digest)
 
     def capture_proof(self, clip_id: str) -> CaptureProof | None:

@@ -1,8 +1,8 @@
 """Reading the register: from the relay's files into the store, and from the store at a start.
 
 Everything here blocks or fetches one file; the pieces are called by follower.py, which gives the
-blocking ones to a thread. New entries go through a `Growth` first, bundle by bundle, so that a
-long first read takes little memory; they count once their root is that of the checkpoint.
+blocking ones to a thread. New entries go through a `PendingGrowth` first, bundle by bundle, so
+that a long first read takes little memory; they count once their root is that of the checkpoint.
 """
 
 import logging
@@ -20,8 +20,8 @@ from firmware.protocol.tlog.policy import Policy, Witnessed
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
 from firmware.transparency.errors import LogContradicts, LogUnreadable
 from firmware.transparency.register_store import RegisterStore, bytes_of
-from firmware.transparency.snapshots import Saving
-from firmware.transparency.state import Followed, Growth
+from firmware.transparency.snapshots import StateSnapshots
+from firmware.transparency.state import PendingGrowth, RegisterState
 
 MAX_ENTRIES = 200_000
 MAX_REGISTER_BYTES = 512 * 1024 * 1024
@@ -33,14 +33,16 @@ MAX_STAMPS_BYTES = TILE_WIDTH * (MAX_STAMP_BYTES + 2)
 log = logging.getLogger(__name__)
 
 
-def load(store: RegisterStore, *, policy: Policy, origin: str, saving: Saving) -> Followed:
+def load(
+    store: RegisterStore, *, policy: Policy, origin: str, saving: StateSnapshots
+) -> RegisterState:
     """Return what the card has of the register, with everything checked anew. Blocks.
 
     But for what this doorbell judged before and signed: of that, only whether it is still the same.
     Damaged entries are forgotten and read again; the checkpoint binds all the same, unless it is
     itself damaged, or of another policy.
     """
-    followed = Followed(policy=policy, origin=origin)
+    followed = RegisterState(policy=policy, origin=origin)
     note = store.checkpoint()
     if note is None:
         store.stamps.cut(0)
@@ -68,7 +70,7 @@ def load(store: RegisterStore, *, policy: Policy, origin: str, saving: Saving) -
 
 
 def _resume(
-    store: RegisterStore, followed: Followed, tree: Tree, saving: Saving
+    store: RegisterStore, followed: RegisterState, tree: Tree, saving: StateSnapshots
 ) -> Iterator[bytes]:
     """Begin with the saved state if there is one; return the entries that are to be replayed."""
     entries = _counting(store, islice(store.entries.read(), tree.size))
@@ -84,12 +86,12 @@ def _resume(
         store.saved_register.forget()
         store.counting_bytes = 0
         return _counting(store, islice(store.entries.read(), tree.size))
-    followed.resume(register, tree)
+    followed.restore(register, tree)
     return entries
 
 
 def _resume_stamps(
-    store: RegisterStore, followed: Followed, saving: Saving, *, policy: Policy
+    store: RegisterStore, followed: RegisterState, saving: StateSnapshots, *, policy: Policy
 ) -> NotesHash:
     """Begin with the saved stamps if there are any; return which notes they came of."""
     try:
@@ -103,26 +105,26 @@ def _resume_stamps(
         log.warning("the register's saved stamps aren't used, each is checked: %s", error)
         store.saved_stamps.forget()
         return NotesHash()
-    followed.resume_stamps(stamps)
+    followed.restore_cosigned_times(stamps)
     return known
 
 
-def _load_stamps(store: RegisterStore, followed: Followed, *, known: NotesHash) -> None:
+def _load_stamps(store: RegisterStore, followed: RegisterState, *, known: NotesHash) -> None:
     end_byte = 0
     store.noted = known
     for number, stamp in enumerate(store.stamps.read()):
         end_byte += bytes_of([stamp])
         if number >= known.count:
-            take_stamp(followed, stamp)
+            store_cosigned_time(followed, stamp)
             store.noted.take(stamp)
     store.stamps.cut(end_byte)
 
 
-def take_stamp(followed: Followed, note: bytes) -> bool:
+def store_cosigned_time(followed: RegisterState, note: bytes) -> bool:
     """Take a stamp; one that doesn't count says nothing. False if it is of a larger tree."""
     time.sleep(0)  # as between entries
     try:
-        return followed.stamp(note)
+        return followed.add_cosigned_time(note)
     except LogContradicts:
         raise
     except LogUnreadable as error:
@@ -130,12 +132,12 @@ def take_stamp(followed: Followed, note: bytes) -> bool:
         return True
 
 
-def pending(store: RegisterStore, followed: Followed, *, size: int) -> Growth:
+def pending(store: RegisterStore, followed: RegisterState, *, size: int) -> PendingGrowth:
     """Return the growth with what an interrupted read has left in the store. Blocks."""
     growth = followed.growth()
     end_byte = store.counting_bytes
     for entry in islice(store.pending(), size - followed.size):
-        growth.take([entry])
+        growth.add([entry])
         end_byte += bytes_of([entry])
     store.entries.cut(end_byte)
     return growth
@@ -149,10 +151,10 @@ def new_entries(bundle: Bundle, data: bytes) -> list[bytes]:
         raise LogUnreadable(f"the register's entries can't be read: {error}") from error
 
 
-def keep_pending(store: RegisterStore, growth: Growth, entries: list[bytes]) -> None:
+def keep_pending(store: RegisterStore, growth: PendingGrowth, entries: list[bytes]) -> None:
     """Try entries, and keep them for the case that they are the right ones. Blocks."""
     check_room(store, entries)
-    growth.take(entries)
+    growth.add(entries)
     store.entries.append(entries)
 
 
@@ -162,7 +164,7 @@ def check_room(store: RegisterStore, records: list[bytes]) -> None:
         raise LogUnreadable("the register is larger than this doorbell can follow")
 
 
-def accept(store: RegisterStore, followed: Followed, witnessed: Witnessed) -> None:
+def accept(store: RegisterStore, followed: RegisterState, witnessed: Witnessed) -> None:
     """Let the entries in the store count up to this checkpoint, which they lead to. Blocks.
 
     What an interrupted read has left beyond it stays on trial.

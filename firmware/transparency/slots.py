@@ -22,7 +22,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from firmware.decisions.request_intake import RequestDesk
+from firmware.decisions.request_intake import RequestIntake
 from firmware.notes.sealed_notes import Notes
 from firmware.outbox.publisher import Tell
 from firmware.protocol.commands import Accepted, ReplyBody, SlotLogged
@@ -38,7 +38,7 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Note, SlotCommitted
 from firmware.protocol.tlog.proof import check_proof
-from firmware.store.slots import SlotClip, SlotKept, SlotStore
+from firmware.store.slots import SlotClip, SlotStore, StoredSlot
 from firmware.system.clock import Clock
 from firmware.transparency.policy_file import Logs
 
@@ -72,7 +72,7 @@ class Slots:
         clock: Clock,
         logs: Logs,
         slot_ms: Callable[[], int | None],
-        desk: RequestDesk,
+        desk: RequestIntake,
         notes: Notes,
         store: SlotStore,
         events: WaitingEvents,
@@ -153,7 +153,7 @@ class Slots:
             return False
         return True
 
-    async def _prepare(self, slot: int) -> tuple[SlotKept, list[Note]]:
+    async def _prepare(self, slot: int) -> tuple[StoredSlot, list[Note]]:
         tellings = await asyncio.to_thread(self._desk.tellings, self._notes.turn(slot))
         notes = await self._notes.for_slot(slot, tellings.bodies)
         clips = await asyncio.to_thread(self._clips, slot)
@@ -166,7 +166,7 @@ class Slots:
                 self._random_bytes,
             ),
         )
-        kept = SlotKept(record=record, event_id=new_id(), clips=clips, told=tellings.told)
+        kept = StoredSlot(record=record, event_id=new_id(), clips=clips, told=tellings.told)
         return kept, notes
 
     def _clips(self, slot: int) -> tuple[SlotClip, ...]:

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from firmware.protocol.register.saved_form import SavedUnusable, code_digest
 from firmware.system.clock import Clock
 from firmware.transparency.register_store import RegisterStore, SavedFile
-from firmware.transparency.state import Followed
-from firmware.transparency.state_signature import Signer, vouch, vouched
+from firmware.transparency.state import RegisterState
+from firmware.transparency.state_signature import IdentitySigner, sign_state, verify_state
 
 SAVE_EVERY_NS = 24 * 3600 * 10**9
 MAX_REPLAY_NS = 10**9
@@ -24,10 +24,10 @@ MAX_REPLAY_NS = 10**9
 log = logging.getLogger(__name__)
 
 
-class Saving:
+class StateSnapshots:
     """One for each follower, made when the program starts. All of it blocks."""
 
-    def __init__(self, clock: Clock, signer: Signer | None) -> None:
+    def __init__(self, clock: Clock, signer: IdentitySigner | None) -> None:
         """`signer` is the doorbell's identity. Without one nothing is saved, nor believed."""
         self._clock = clock
         self._signer = signer
@@ -44,7 +44,7 @@ class Saving:
         if self._signer is None:
             return None
         data = file.read()
-        return None if data is None else vouched(data, self._signer)
+        return None if data is None else verify_state(data, self._signer)
 
     @contextmanager
     def replaying(self) -> Iterator[None]:
@@ -55,7 +55,7 @@ class Saving:
         finally:
             self._replay_ns += self._clock.monotonic_ns() - begun_ns
 
-    def save_if_due(self, store: RegisterStore, followed: Followed) -> None:
+    def save_if_due(self, store: RegisterStore, followed: RegisterState) -> None:
         """Save if it is time and something is new. A card that can't take it only costs time."""
         now_ns = self._clock.monotonic_ns()
         is_due = self._replay_ns > MAX_REPLAY_NS or now_ns - self._saved_at_ns >= SAVE_EVERY_NS
@@ -64,9 +64,9 @@ class Saving:
             return
         try:
             register = followed.save_register(code=self.code)
-            store.saved_register.write(vouch(register, self._signer))
-            stamps = followed.save_stamps(store.noted, code=self.code)
-            store.saved_stamps.write(vouch(stamps, self._signer))
+            store.saved_register.write(sign_state(register, self._signer))
+            stamps = followed.save_cosigned_times(store.noted, code=self.code)
+            store.saved_stamps.write(sign_state(stamps, self._signer))
         except (OSError, SavedUnusable) as error:
             log.warning(
                 "the register's state isn't saved, so the next start takes longer: %s", error

@@ -35,7 +35,7 @@ class Places:
     request: int
 
 
-class Growth:
+class PendingGrowth:
     """Entries on trial: taken one by one, and of no effect until their root is the right one.
 
     `bound` is a checkpoint that they must lead past, where the trial begins before it.
@@ -56,7 +56,7 @@ class Growth:
         """Whether they are another log than the one that was read before."""
         return self._is_other
 
-    def take(self, entries: Iterable[bytes]) -> None:
+    def add(self, entries: Iterable[bytes]) -> None:
         """Try the next entries."""
         for entry in entries:
             self._frontier.append(leaf_hash(entry))
@@ -64,7 +64,7 @@ class Growth:
             if bound is not None and self._frontier.size == bound.size:
                 self._is_other = self._frontier.root() != bound.root
 
-    def leads_to(self, witnessed: Witnessed) -> bool:
+    def matches(self, witnessed: Witnessed) -> bool:
         """Tell whether they make exactly the log of this checkpoint."""
         return (
             self._frontier.size == witnessed.checkpoint.size
@@ -72,7 +72,7 @@ class Growth:
         )
 
 
-class Followed:
+class RegisterState:
     """One register as far as it was followed."""
 
     def __init__(self, *, policy: Policy, origin: str) -> None:
@@ -130,7 +130,7 @@ class Followed:
         """
         self._bound = witnessed
 
-    def resume(self, register: Register, tree: Tree) -> None:
+    def restore(self, register: Register, tree: Tree) -> None:
         """Begin with a state that was saved, in place of the entries that led to it.
 
         `tree` begins with these entries; `accept` comes next, with those that follow.
@@ -139,7 +139,7 @@ class Followed:
         self._register, self._tree, self._edge = register, Tree(hashes), Frontier()
         self._edge.extend(hashes)
 
-    def resume_stamps(self, stamps: Stamps) -> None:
+    def restore_cosigned_times(self, stamps: Stamps) -> None:
         """Take stamps that were checked when they were saved."""
         for size, aged_ms in stamps.pairs():
             self._stamps.add(size, aged_ms)
@@ -148,7 +148,7 @@ class Followed:
         """Return the register's state as bytes."""
         return save_register(self._register, root=self._edge.root(), code=code)
 
-    def save_stamps(self, noted: NotesHash, *, code: bytes) -> bytes:
+    def save_cosigned_times(self, noted: NotesHash, *, code: bytes) -> bytes:
         """Return what the stamps say as bytes; `noted` are all that were taken by `stamp`."""
         return save_stamps(self._stamps, noted, origin=self.origin, policy=self._policy, code=code)
 
@@ -160,13 +160,13 @@ class Followed:
         if self._tree.root(size) != witnessed.checkpoint.root:
             raise LogContradicts(self._newest, witnessed)
 
-    def growth(self) -> Growth:
+    def growth(self) -> PendingGrowth:
         """Return where entries beyond those that count can be tried."""
-        return Growth(Frontier(self._edge.size, self._edge.hashes), self._bound)
+        return PendingGrowth(Frontier(self._edge.size, self._edge.hashes), self._bound)
 
-    def whole(self) -> Growth:
+    def whole(self) -> PendingGrowth:
         """Return where all entries can be tried anew, from the first."""
-        return Growth(Frontier(), self.known)
+        return PendingGrowth(Frontier(), self.known)
 
     def accept(self, witnessed: Witnessed, entries: Iterable[bytes]) -> None:
         """Take the entries that lead to this checkpoint; whether they do was tried before.
@@ -188,7 +188,7 @@ class Followed:
             note = self._policy.only_known(witnessed.note)
             self._newest_note = note.decode() if len(note) <= MAX_WITNESSED_BYTES else None
 
-    def stamp(self, note: bytes) -> bool:
+    def add_cosigned_time(self, note: bytes) -> bool:
         """Take since when so many entries were witnessed; False if they aren't all here yet.
 
         Raises LogUnreadable for one that doesn't count, LogContradicts for one of another log.

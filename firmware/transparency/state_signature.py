@@ -19,7 +19,7 @@ from firmware.protocol.register.saved_form import MAX_SAVED_BYTES, SavedUnusable
 VOUCH_TAG = b"doorward/saved-state/v1\x00"
 
 
-class Signer(Protocol):
+class IdentitySigner(Protocol):
     """The doorbell's identity key."""
 
     @property
@@ -32,7 +32,7 @@ class Signer(Protocol):
         ...
 
 
-def vouch(state: bytes, signer: Signer) -> bytes:
+def sign_state(state: bytes, signer: IdentitySigner) -> bytes:
     """Return the state with the doorbell's signature, or raise SavedUnusable if it is too large."""
     signature = signer.sign(VOUCH_TAG + state)
     data = bytes([len(signature)]) + signature + state
@@ -41,7 +41,7 @@ def vouch(state: bytes, signer: Signer) -> bytes:
     return data
 
 
-def vouched(data: bytes, signer: Signer) -> bytes:
+def verify_state(data: bytes, signer: IdentitySigner) -> bytes:
     """Return the state that this doorbell signed, or raise SavedUnusable."""
     end = 1 + int.from_bytes(data[:1])
     signature, state = data[1:end], data[end:]

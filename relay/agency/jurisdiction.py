@@ -18,7 +18,7 @@ from relay.agency.agreement_size import CELL_KM2, FITTING_CELLS, too_large
 from relay.agency.corners import read_corners
 from relay.agency.errors import AreaRefused
 from relay.agency.geojson import MAX_AREA_BYTES, Polygon, read_polygons, too_many_bytes
-from relay.map.cells import NoInside, area_km2, cells_inside, centre_of, is_cell, unroll
+from relay.map.cells import NoInterior, area_km2, cells_inside, centre_of, is_cell, unroll
 
 KM_PER_DEGREE = 111.2
 _CELL = re.compile(rb"8[0-9a-f]{14}", re.IGNORECASE)
@@ -150,7 +150,7 @@ def _cells_of(polygon: Polygon) -> list[str]:
     outer, *holes = [[(lat, lng) for lng, lat in ring] for ring in polygon]
     try:
         return cells_inside(outer, holes)
-    except NoInside as error:
+    except NoInterior as error:
         raise AreaRefused(
             "no_inside",
             "an outline can't be filled with cells, mostly because it has no width or no height: "

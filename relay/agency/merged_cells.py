@@ -25,7 +25,7 @@ Groups = Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MergedOtherwise:
+class MergeConflict:
     """A conflict: another agreement groups some of the same cells differently."""
 
     other: Agreement
@@ -56,9 +56,9 @@ def check_own_merging(agreement: Agreement, register: Register) -> None:
             )
 
 
-def merged_otherwise(
+def find_merge_conflicts(
     agreement: Agreement, register: Register, *, now_ms: int
-) -> list[MergedOtherwise]:
+) -> list[MergeConflict]:
     """Return the agreements that conflict with one, by agency id and version.
 
     They are all that the register has and that haven't ended, and every version of its own.
@@ -79,9 +79,9 @@ def merged_otherwise(
     return [one for one in found if one is not None]
 
 
-def merged_unlike(
+def list_merge_conflicts(
     register: Register, *, now_ms: int, most: int = MOST_PAIRS
-) -> list[tuple[Agreement, MergedOtherwise]]:
+) -> list[tuple[Agreement, MergeConflict]]:
     """Return the pairs of unexpired agreements that conflict.
 
     An agency's own next version may have smaller groups, since houses are built: that isn't here.
@@ -96,7 +96,7 @@ def merged_unlike(
     return list(islice(_unlike(mergings), most))
 
 
-def compare_merging(agreement: Agreement, other: Agreement) -> MergedOtherwise | None:
+def compare_merging(agreement: Agreement, other: Agreement) -> MergeConflict | None:
     """Return the conflict between two agreements; None if they agree."""
     return _Merging.of(agreement).compare(_Merging.of(other))
 
@@ -117,7 +117,7 @@ class _Merging:
     def group_of(self, cell: str) -> frozenset[str]:
         return self.groups.get(cell) or frozenset({cell})
 
-    def compare(self, other: "_Merging") -> MergedOtherwise | None:
+    def compare(self, other: "_Merging") -> MergeConflict | None:
         merged = self.groups.keys() | other.groups.keys()
         cells, crossing = [], []
         for cell in sorted(merged & self.cells & other.cells):
@@ -127,10 +127,10 @@ class _Merging:
                 crossing += [] if one < two or two < one else [cell]
         if not cells:
             return None
-        return MergedOtherwise(other=other.agreement, cells=tuple(cells), crossing=tuple(crossing))
+        return MergeConflict(other=other.agreement, cells=tuple(cells), crossing=tuple(crossing))
 
 
-def _unlike(mergings: Sequence[_Merging]) -> Iterator[tuple[Agreement, MergedOtherwise]]:
+def _unlike(mergings: Sequence[_Merging]) -> Iterator[tuple[Agreement, MergeConflict]]:
     """Yield conflicting pairs in order.
 
     Agreements are bits of a number, so that each pair is met once, and

@@ -27,9 +27,9 @@ from relay.agency.changes import ChangeRefused, ProposedChange, join_signatures,
 from relay.agency.enrolments import MAX_ENROLMENT_BYTES, read_enrolment
 from relay.agency.errors import OnboardingRefused
 from relay.agency.keys import AgencyEnrolment
-from relay.agency.merged_cells import MergedOtherwise, merged_otherwise
+from relay.agency.merged_cells import MergeConflict, find_merge_conflicts
 from relay.agency.onboarding_status import (
-    Case,
+    OnboardingStatus,
     counts_from,
     digest_of,
     proposed_of,
@@ -37,9 +37,9 @@ from relay.agency.onboarding_status import (
     why_void,
 )
 from relay.agency.register import RegisterRefused, RegisterView, RelayRegister
-from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
-from relay.mail import Letter, Mailer, MailUnavailable
+from relay.mail import Email, Mailer, MailUnavailable
 from relay.store import agency_settings, onboardings, requests
 from relay.store.agency_settings import AgencySettings
 from relay.store.database import Database, Transaction
@@ -64,10 +64,10 @@ DONE: tuple[State, ...] = ("submitted", "refused")
 log = logging.getLogger(__name__)
 
 
-class Letters(Protocol):
+class OnboardingEmails(Protocol):
     """Texts of the mailed letters."""
 
-    def code(self, to: str, agency: str, code: str) -> Letter:
+    def code(self, to: str, agency: str, code: str) -> Email:
         """Return the letter with the code that proves an agency's address, named by its id."""
         ...
 
@@ -84,7 +84,7 @@ class Onboarding:
         clock: Clock,
         register: RelayRegister,
         *,
-        letters: Letters,
+        letters: OnboardingEmails,
         mailer: Mailer | None = None,
         official_domains: tuple[str, ...] = (),
     ) -> None:
@@ -264,7 +264,7 @@ class Onboarding:
 
     # --- looking ---
 
-    async def find(self, onboarding_id: str) -> Case | None:
+    async def find(self, onboarding_id: str) -> OnboardingStatus | None:
         """Return one onboarding with all that pages show."""
         row = await self.find_row(onboarding_id)
         return None if row is None else await self._case(row, await self._register.view())
@@ -274,13 +274,13 @@ class Onboarding:
         async with self._database.read() as tx:
             return await onboardings.find(tx, onboarding_id)
 
-    async def merged_otherwise(self, case: Case) -> Sequence[MergedOtherwise]:
+    async def find_merge_conflicts(self, case: OnboardingStatus) -> Sequence[MergeConflict]:
         """Return the agreements that group some of its cells differently: all are compared."""
         if case.agreement is None:
             return []
         view = await self._register.view()
         return await asyncio.to_thread(
-            merged_otherwise, case.agreement, view.register, now_ms=view.now_ms
+            find_merge_conflicts, case.agreement, view.register, now_ms=view.now_ms
         )
 
     async def list(
@@ -295,15 +295,15 @@ class Onboarding:
         async with self._database.read() as tx:
             return await onboardings.count(tx, states)
 
-    async def _case(self, row: OnboardingRow, view: RegisterView) -> Case:
+    async def _case(self, row: OnboardingRow, view: RegisterView) -> OnboardingStatus:
         if row.enrolment is None:
-            return Case(row=row)
+            return OnboardingStatus(row=row)
         enrolment = decode(AgencyEnrolment, row.enrolment.encode(), max_bytes=MAX_ENROLMENT_BYTES)
         agreement = msgspec.json.decode(enrolment.signed.agreement, type=Agreement)
         proposed = None if row.proposed is None else proposed_of(row.proposed)
         known = view.facts.agreements.get(row.agency, ())
         is_in_register = any(fact.agreement == agreement for fact in known)
-        return Case(
+        return OnboardingStatus(
             row=row,
             agreement=agreement,
             text=enrolment.text,
@@ -356,7 +356,7 @@ class Onboarding:
         try:
             self._allowances.take(f"address:{address.lower()}", PER_ADDRESS)
             self._allowances.take(f"domain:{domain_of(address)}", PER_DOMAIN)
-        except AskedTooOften as error:
+        except RateExceeded as error:
             hours = -(-error.retry_after_s // 3600)
             raise OnboardingRefused(
                 "often", f"too many letters to this address; again in {hours} h", hours=hours

@@ -16,7 +16,7 @@ from relay.store.onboardings import OnboardingRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class OnboardingStatus:
     """One onboarding, with all that pages show of it."""
 
     row: OnboardingRow

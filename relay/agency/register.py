@@ -13,11 +13,11 @@ from typing import Protocol
 
 from firmware.protocol.register.facts import RegisterFacts, Stamps, facts_of
 from firmware.protocol.register.replay import Register
-from relay.agency.register_replay import Replaying
+from relay.agency.register_replay import RegisterReplay
 from relay.base.clock import Clock
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.errors import RelayError
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
 
 LOG: LogName = "register"
@@ -65,7 +65,7 @@ class RegisterView:
     now_ms: int
 
 
-class RegisterDesk:
+class RegisterService:
     """Replays the register's entries and adds new ones, without needing the witnesses."""
 
     def __init__(
@@ -74,13 +74,13 @@ class RegisterDesk:
         database: Database,
         *,
         origin: str,
-        saved: SavedFile | None = None,
+        saved: CacheFile | None = None,
     ) -> None:
         """`saved` is where the replay's state is kept, so that a start needn't begin at nothing."""
         self.origin = origin
         self._log = log
         self._database = database
-        self._replaying = Replaying(origin, saved)
+        self._replaying = RegisterReplay(origin, saved)
         self._one_at_a_time = asyncio.Lock()
 
     async def submit(self, entry: bytes, *, key: str) -> None:
@@ -124,8 +124,8 @@ class RegisterDesk:
             return self._replaying.register
 
 
-class RelayRegister(RegisterDesk):
-    """A RegisterDesk that also reads the witnesses' times."""
+class RelayRegister(RegisterService):
+    """A RegisterService that also reads the witnesses' times."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class RelayRegister(RegisterDesk):
         clock: Clock,
         *,
         origin: str,
-        saved: SavedFile | None = None,
+        saved: CacheFile | None = None,
     ) -> None:
         super().__init__(log, database, origin=origin, saved=saved)
         self._stamped = log

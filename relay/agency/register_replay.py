@@ -12,7 +12,7 @@ from firmware.protocol.register.replay import Register
 from firmware.protocol.register.saved import load_register, save_register
 from firmware.protocol.register.saved_form import SavedUnusable, code_digest
 from firmware.protocol.tlog.merkle import Frontier, Tree, leaf_hash
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 
 SAVE_EVERY = 1000
 """Entries: as many are replayed in half a second."""
@@ -41,10 +41,10 @@ class Replayed:
         return save_register(self.register, root=self._edge.root(), code=code)
 
 
-class Replaying:
+class RegisterReplay:
     """Applies added entries in order; one call at a time."""
 
-    def __init__(self, origin: str, saved: SavedFile | None) -> None:
+    def __init__(self, origin: str, saved: CacheFile | None) -> None:
         self._origin = origin
         self._saved = saved
         self._saved_size = 0

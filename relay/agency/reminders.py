@@ -16,7 +16,7 @@ from firmware.protocol.register.entries import Agreement
 from relay.agency.agencies import Agencies, certified_until_ms, standing_of
 from relay.agency.register import RegisterView
 from relay.base.clock import Clock
-from relay.mail import Letter, Mailer, MailUnavailable
+from relay.mail import Email, Mailer, MailUnavailable
 from relay.store import onboardings
 from relay.store.database import Database
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class EndingCertificate:
     """An officer's last certificate, which ends soon."""
 
     officer_id: str
@@ -37,14 +37,16 @@ class Ending:
     ends_ms: int
 
 
-class Letters(Protocol):
+class ReminderEmails(Protocol):
     """Texts of the mailed letters."""
 
-    def reminder(self, to: str, agreement: Agreement, days: int) -> Letter:
+    def reminder(self, to: str, agreement: Agreement, days: int) -> Email:
         """Return the letter that says how many days are left."""
         ...
 
-    def certificates_end(self, to: str, agreement: Agreement, ending: Sequence[Ending]) -> Letter:
+    def certificates_end(
+        self, to: str, agreement: Agreement, ending: Sequence[EndingCertificate]
+    ) -> Email:
         """Return the letter that lists ending certificates, the first to end first."""
         ...
 
@@ -58,7 +60,7 @@ class Reminders:
         clock: Clock,
         agencies: Agencies,
         *,
-        letters: Letters,
+        letters: ReminderEmails,
         mailer: Mailer,
     ) -> None:
         self._database = database
@@ -96,7 +98,7 @@ class Reminders:
         letter = self._letters.reminder(address, agreement, days)
         return await self._send(letter, agreement.agency, taken, before)
 
-    async def _remind_of(self, agreement: Agreement, ending: Sequence[Ending]) -> bool:
+    async def _remind_of(self, agreement: Agreement, ending: Sequence[EndingCertificate]) -> bool:
         by_subject = {f"certificate/{one.officer_id}/{one.ends_ms}": one for one in ending}
         address, taken = await self._take(agreement.agency, list(by_subject), CERTIFICATE_DAYS)
         if address is None or not taken:
@@ -120,9 +122,7 @@ class Reminders:
                 if await onboardings.take_reminder(tx, agency, subject, before, now_ms)
             ]
 
-    async def _send(
-        self, letter: Letter, agency: str, subjects: Sequence[str], before: int
-    ) -> bool:
+    async def _send(self, letter: Email, agency: str, subjects: Sequence[str], before: int) -> bool:
         try:
             await self._mailer.send(letter)
         except MailUnavailable as error:
@@ -144,12 +144,12 @@ def days_left(view: RegisterView, agency: str) -> int | None:
     return days if 0 < days <= DAYS_BEFORE[0] else None
 
 
-def ending_in(view: RegisterView, agency: str) -> list[Ending]:
+def ending_in(view: RegisterView, agency: str) -> list[EndingCertificate]:
     """Return the last certificates that end within CERTIFICATE_DAYS, the first to end first."""
     found = []
     for known, officer_id in view.register.officers:
         ends_ms = certified_until_ms(view, agency, officer_id) if known == agency else None
         if ends_ms is not None and ends_ms - view.now_ms <= CERTIFICATE_DAYS * DAY_MS:
             name = standing_of(view, agency, officer_id).name
-            found.append(Ending(officer_id=officer_id, name=name, ends_ms=ends_ms))
+            found.append(EndingCertificate(officer_id=officer_id, name=name, ends_ms=ends_ms))
     return sorted(found, key=lambda one: (one.ends_ms, one.name))

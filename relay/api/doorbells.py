@@ -12,7 +12,7 @@ from relay.api.auth import OwnDoorbell, Owner, Services, Token
 from relay.api.errors import not_found
 from relay.api.ids import BrowserId
 from relay.api.stream import Audience, event_object, health_object, is_for_browser, stream
-from relay.base.allowances import AskedTooOften
+from relay.base.allowances import RateExceeded
 from relay.store import commands, events, people, thumbnails
 
 router = APIRouter()
@@ -208,7 +208,7 @@ async def leave(services: Services, owner: Owner, device: OwnDoorbell) -> Respon
 async def follow(services: Services, owner: Owner, token: Token) -> StreamingResponse:
     """Stream the events of the caller's doorbells (text/event-stream), at most 20 at once."""
     if services.hub.is_full(owner.id):
-        raise AskedTooOften(FULL_RETRY_S)
+        raise RateExceeded(FULL_RETRY_S)
 
     async def audience() -> Audience | None:
         if await services.sessions.find(token, "owner") is None:

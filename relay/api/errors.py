@@ -6,8 +6,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from firmware.protocol.encoding import WireError
-from relay.base.allowances import AskedTooOften
-from relay.base.request_ids import current
+from relay.base.allowances import RateExceeded
+from relay.base.log_lines import current
 from relay.errors import (
     BusUnavailable,
     CommandUnanswered,
@@ -48,7 +48,7 @@ def add_error_handlers(app: FastAPI) -> None:
 async def _on_known(_request: Request, error: Exception) -> JSONResponse:
     status, code = _classify(error)
     answer = _answer(status, code, str(error))
-    if isinstance(error, AskedTooOften):
+    if isinstance(error, RateExceeded):
         answer.headers["Retry-After"] = str(error.retry_after_s)
     return answer
 
@@ -63,7 +63,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return 409, "pairing"
         case LiveRefused():
             return 409, error.reason
-        case AskedTooOften():
+        case RateExceeded():
             return 429, "too_often"
         case EndpointRefused() | EndpointUnresolved():
             return 422, "push_endpoint"

@@ -49,14 +49,14 @@ class PackagesOut(BaseModel):
 async def list_requests(services: Services, _owner: Owner) -> RequestsOut:
     """Return the newest published requests."""
     agencies = await services.agencies.all()
-    published = await services.desk.list()
+    published = await services.request_service.list()
     return RequestsOut(requests=[out for row in published if (out := _request(row, agencies))])
 
 
 @router.get("/requests/{request_id}")
 async def get_request(services: Services, _owner: Owner, request_id: str) -> RequestOut:
     """Return one published request."""
-    row = await services.desk.find(request_id)
+    row = await services.request_service.find(request_id)
     out = None if row is None else _request(row, await services.agencies.all())
     if out is None:
         raise not_found("request")

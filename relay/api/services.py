@@ -16,7 +16,7 @@ from relay.people.passkeys import Site
 from relay.people.reads import Reads
 from relay.people.sessions import Sessions
 from relay.people.viewers import ViewerTokens
-from relay.request.service import Desk
+from relay.request.service import RequestService
 from relay.store.database import Database
 
 
@@ -42,7 +42,7 @@ class ApiServices:
     viewers: ViewerTokens
     pairings: Pairings
     agencies: Agencies
-    desk: Desk
+    request_service: RequestService
     delivery: Delivery
     signalling: Signalling
     commands: Commands

@@ -4,7 +4,9 @@ Which of them runs, and what hears of what, is app.py.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from relay.agency.agencies import Agencies
 from relay.agency.onboarding import Onboarding
@@ -12,27 +14,27 @@ from relay.agency.register import NoLog, RelayRegister
 from relay.agency.reminders import Reminders
 from relay.base.clock import Clock
 from relay.bus import Bus
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.entries import NoRecord, Record
-from relay.custody.service import CustodyDesk, open_desk
+from relay.custody.service import CustodyService, open_custody
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
-from relay.evidence.sweeper import Sweeping
+from relay.evidence.sweeper import PackageSweeper
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
-from relay.fleet.enrolment import Enrolling
+from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.revocation import Revocations
 from relay.mail import SmtpMailer
 from relay.notify.hub import Hub
 from relay.request.outcomes import Outcomes
-from relay.request.publisher import Publishing
-from relay.request.service import Desk
-from relay.store.cache_file import SavedFile
+from relay.request.publisher import Publisher
+from relay.request.service import RequestService
+from relay.store.cache_file import CacheFile
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
-from relay.web.emails import PageLetters
+from relay.web.emails import TranslatedEmails
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +47,21 @@ class Fleet:
     revocations: Revocations
     callout: Callout
     commands: Commands
-    enrolling: Enrolling
+    enrolling: EnrolmentService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
     """The logs, the agencies in them, and officers' requests."""
 
-    custody: CustodyDesk | None
+    custody: CustodyService | None
     record: Record
     register: RelayRegister
     agencies: Agencies
     onboarding: Onboarding
     reminders: Reminders | None
-    desk: Desk
-    publishing: Publishing
+    request_service: RequestService
+    publishing: Publisher
     outcomes: Outcomes
 
 
@@ -70,7 +72,7 @@ class Evidence:
     objects: ObjectStore
     delivery: Delivery
     deletions: Deletions
-    sweeping: Sweeping
+    sweeping: PackageSweeper
 
 
 def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clock) -> Fleet:
@@ -90,7 +92,9 @@ def open_fleet(config: Config, database: Database, clock: Clock, *, machine: Clo
         revocations=revocations,
         callout=callout,
         commands=Commands(bus=bus, database=database, clock=clock),
-        enrolling=Enrolling(database=database, authority=authority, config=config, clock=machine),
+        enrolling=EnrolmentService(
+            database=database, authority=authority, config=config, clock=machine
+        ),
     )
 
 
@@ -105,7 +109,7 @@ def open_portal(
         database,
         clock,
         origin="none/register" if config.log is None else f"{config.log.name}/register",
-        saved=SavedFile(config.saved_register_path),
+        saved=CacheFile(config.saved_register_path),
     )
     agencies = Agencies(register, database, clock)
     return Portal(
@@ -115,8 +119,8 @@ def open_portal(
         agencies=agencies,
         onboarding=_open_onboarding(config, database, clock, register),
         reminders=_open_reminders(config, database, clock, agencies),
-        desk=Desk(database, clock, register),
-        publishing=Publishing(database, clock, register, hub),
+        request_service=RequestService(database, clock, register),
+        publishing=Publisher(database, clock, register, hub),
         outcomes=Outcomes(database, clock, register, record),
     )
 
@@ -137,7 +141,7 @@ def open_evidence(
         objects=objects,
         delivery=delivery,
         deletions=Deletions(database, clock, portal.record, portal.agencies),
-        sweeping=Sweeping(
+        sweeping=PackageSweeper(
             database=database, clock=clock, objects=objects, delivery=delivery, machine=machine
         ),
     )
@@ -145,18 +149,18 @@ def open_evidence(
 
 def _open_custody(
     config: Config, database: Database, commands: Commands, clock: Clock
-) -> CustodyDesk | None:
+) -> CustodyService | None:
     if config.log is None:
         log.warning("there is no [log] in relay.toml: nothing is logged, so nothing is released")
         return None
     bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
-    return open_desk(
+    return open_custody(
         config.log,
         bucket=bucket,
         database=database,
         commands=commands,
         clock=clock,
-        saved_stamps=SavedFile(config.saved_stamps_path),
+        saved_stamps=CacheFile(config.saved_stamps_path),
     )
 
 
@@ -168,7 +172,7 @@ def _open_onboarding(
         database,
         clock,
         register,
-        letters=PageLetters(config.public_url),
+        letters=TranslatedEmails(config.public_url),
         mailer=None if mail is None else SmtpMailer(mail),
         official_domains=() if mail is None else mail.official_domains,
     )
@@ -179,5 +183,5 @@ def _open_reminders(
 ) -> Reminders | None:
     if config.mail is None:
         return None
-    letters, mailer = PageLetters(config.public_url), SmtpMailer(config.mail)
+    letters, mailer = TranslatedEmails(config.public_url), SmtpMailer(config.mail)
     return Reminders(database, clock, agencies, letters=letters, mailer=mailer)

@@ -15,11 +15,11 @@ from firmware.protocol.claims import Enrolment, EnrolmentRequest
 from firmware.protocol.encoding import WireError
 from relay.api.app import build_api
 from relay.api.services import ApiServices
-from relay.base.clock import Clock, SystemClock, WoundClock
+from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.base.metrics import Metrics
 from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.base.request_ids import HEADER as NUMBER_HEADER
-from relay.config_people import NO_LIMITS, LimitsConfig
+from relay.config.settings import NO_LIMITS, LimitsConfig
 from relay.errors import EnrolmentRefused
 from relay.web.admin.app import build_admin
 from relay.web.admin.services import AdminServices
@@ -41,7 +41,7 @@ from relay.web.public.services import PublicServices
 from relay.web.public.town import TownPage
 from relay.web.rate_limits import ClientAddress, RateLimits
 from relay.web.security import BodyLimit, SecurityHeaders, page_policy
-from relay.web.server_errors import on_mistake
+from relay.web.server_errors import on_unexpected_error
 from relay.web.static_files import PageFiles
 from relay.web.town_time import HEADER as TOWN_HEADER
 from relay.web.town_time import TownTime
@@ -73,7 +73,7 @@ class HttpServices:
     enrol: Callable[[EnrolmentRequest], Awaitable[Enrolment]]
     check_health: Callable[[], Awaitable[Health]]
     log_routes: Sequence[Route] = ()
-    town_clock: WoundClock | None = None
+    town_clock: SimulatedClock | None = None
     limits: LimitsConfig = NO_LIMITS
     limits_clock: Clock = field(default_factory=SystemClock)
     metrics: Metrics = field(default_factory=Metrics)
@@ -112,7 +112,7 @@ def build_http(services: HttpServices) -> ASGIApp:
             PageError: _on_error(services.public),
             WireError: _on_error(services.public),
             EnrolmentRefused: _on_error(services.public),
-            Exception: on_mistake(services.public.pages),
+            Exception: on_unexpected_error(services.public.pages),
         },
     )
     faces = _Faces(

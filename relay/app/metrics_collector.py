@@ -3,25 +3,28 @@
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.checkpoint import open_checkpoint
 from firmware.protocol.tlog.policy import Policy
 from relay.agency.agencies import Agencies
-from relay.app.http import Health
 from relay.backup.owned_files import last_backup_ms
 from relay.base.clock import Clock
 from relay.base.metrics import Figures, LogFigures
-from relay.config import Config
-from relay.custody.logs import LOGS
+from relay.config.settings import Config
+from relay.custody.log_entries import LOGS
 from relay.store import logs
 from relay.store import metrics as rows
 from relay.store.database import Database
 
+if TYPE_CHECKING:  # `doorward-relay check` uses log_figures, and needs no pages
+    from relay.app.http import Health
+
 DAY_MS = 24 * 3600 * 1000
 
 
-class FigureDesk:
+class MetricsCollector:
     """Collects metrics from the relay's own parts only."""
 
     def __init__(
@@ -32,7 +35,7 @@ class FigureDesk:
         clock: Clock,
         agencies: Agencies,
         policy: Policy | None,
-        check_health: Callable[[], Awaitable[Health]],
+        check_health: "Callable[[], Awaitable[Health]]",
     ) -> None:
         self._config = config
         self._database = database

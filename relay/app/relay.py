@@ -27,17 +27,17 @@ from firmware.protocol.events import (
 )
 from relay.app.factories import open_evidence, open_fleet, open_portal
 from relay.app.http import Health, build_http
-from relay.app.metrics_collector import FigureDesk
+from relay.app.metrics_collector import MetricsCollector
 from relay.app.web_wiring import Parts, http_services
 from relay.base.clock import Clock, SystemClock, clock_of
 from relay.base.metrics import Metrics, build_metrics_server
-from relay.config import Config
-from relay.config_values import Address
+from relay.config.settings import Config
+from relay.config.values import Address
 from relay.custody.errors import LogContradicts, contradiction_in
-from relay.custody.service import CustodyDesk
+from relay.custody.service import CustodyService
 from relay.errors import ConfigError, ObjectStoreError, StoreError
 from relay.ingest.events import EventIngest
-from relay.ingest.expiry import Forgetting
+from relay.ingest.expiry import Expiry
 from relay.ingest.statuses import StatusIngest
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 async def serve(config: Config) -> None:
     """Run a relay until SIGTERM or SIGINT."""
-    clock = clock_of(config.town_clock_path, config.example_town)
+    clock = clock_of(config.example.clock_path, config.example_town)
     database = await Database.open(config.database, is_migrating=True)
     try:
         await Relay(config, database, clock).run()
@@ -79,7 +79,7 @@ class Relay:
             config, database, clock, machine=machine, commands=commands, portal=self._portal
         )
         self._web_push = WebPush(config, database, clock, machine=machine)
-        self._forgetting = Forgetting(database, clock)
+        self._forgetting = Expiry(database, clock)
         self._events = EventIngest(
             bus=self._fleet.bus,
             database=database,
@@ -97,7 +97,7 @@ class Relay:
             online_hooks=[self._fleet.commands.doorbell_online],
         )
         self._metrics = Metrics()
-        self._figures = FigureDesk(
+        self._figures = MetricsCollector(
             config=config,
             database=database,
             clock=clock,
@@ -118,7 +118,7 @@ class Relay:
             custody=self._portal.custody,
             register=self._portal.register,
             agencies=self._portal.agencies,
-            desk=self._portal.desk,
+            request_service=self._portal.request_service,
             delivery=self._evidence.delivery,
             deletions=self._evidence.deletions,
             outcomes=self._portal.outcomes,
@@ -143,8 +143,8 @@ class Relay:
             )
         )
         await _compare(self._portal.custody)
-        if self._config.metrics_listen is not None:
-            _listen("metrics.listen", self._config.metrics_listen).close()  # say so at the start
+        if self._config.metrics.listen is not None:
+            _listen("metrics.listen", self._config.metrics.listen).close()  # say so at the start
         parts = asyncio.create_task(self._run_parts(), name="relay parts")
         parts.add_done_callback(lambda _: setattr(server, "should_exit", True))
         ready = asyncio.create_task(self._say_ready(server), name="ready")
@@ -183,17 +183,17 @@ class Relay:
                 "packages": self._evidence.sweeping.run,
                 **({} if logs is None else {"logs": logs.run}),
                 **({} if reminders is None else {"reminders": reminders.run}),
-                **({} if self._config.metrics_listen is None else {"metrics": self._run_metrics}),
+                **({} if self._config.metrics.listen is None else {"metrics": self._run_metrics}),
             }.items():
                 group.create_task(_keep_running(name, part), name=name)
 
     async def _run_metrics(self) -> None:
         """Serve the operator's metrics, on a listener of their own."""
-        if self._config.metrics_listen is None:
+        if self._config.metrics.listen is None:
             return
         app = build_metrics_server(self._metrics, self._figures.gather)
         settings = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
-        listener = _listen("metrics.listen", self._config.metrics_listen)
+        listener = _listen("metrics.listen", self._config.metrics.listen)
         await _Beside(settings).serve(sockets=[listener])
 
     async def _prepare_bucket(self) -> None:
@@ -231,7 +231,7 @@ class Relay:
         )
 
 
-async def _compare(custody: CustodyDesk | None) -> None:
+async def _compare(custody: CustodyService | None) -> None:
     """Raise LogContradicts before the relay serves; an unreachable bucket is waited for later."""
     if custody is None:
         return

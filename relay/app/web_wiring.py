@@ -14,12 +14,12 @@ from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.app.http import Health, HttpServices
-from relay.base.clock import Clock, SystemClock, WoundClock
+from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.base.metrics import Metrics
-from relay.config import Config, host_of
-from relay.config_log import LogConfig
-from relay.custody.logs import LOGS, LogName, Logs
-from relay.custody.service import CustodyDesk
+from relay.config.settings import Config, LogConfig, host_of
+from relay.custody.log_entries import LOGS, LogName
+from relay.custody.logs import Logs
+from relay.custody.service import CustodyService
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
@@ -27,12 +27,12 @@ from relay.fleet.commands import Commands
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
 from relay.mail import SmtpMailer
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.map.places import Places
 from relay.notify.hub import Hub
 from relay.notify.web_push import WebPush
 from relay.people.ceremonies import Ceremonies
-from relay.people.colleague_invitations import Inviting
+from relay.people.colleague_invitations import ColleagueInvitations
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
 from relay.people.pairing import Pairings
@@ -42,18 +42,18 @@ from relay.people.sessions import Sessions
 from relay.people.staff import Staff
 from relay.people.viewers import ViewerTokens
 from relay.record.public_record import PublicRecord
-from relay.record.witness_status import Witnessing
+from relay.record.witness_status import WitnessStatus
 from relay.request.appeals import Appeals
 from relay.request.drafts import Drafts
-from relay.request.form_checks import Checking
+from relay.request.form_checks import FormChecker
 from relay.request.moderation import Moderation
 from relay.request.outcomes import Outcomes
-from relay.request.service import Desk
+from relay.request.service import RequestService
 from relay.store.database import Database
 from relay.web.admin.services import AdminServices
 from relay.web.agency.oidc import CALLBACK_PATH
 from relay.web.agency.services import AgencyServices
-from relay.web.emails import PageLetters
+from relay.web.emails import TranslatedEmails
 from relay.web.pages import Pages
 from relay.web.public.onboarding import OnboardingServices
 from relay.web.public.services import PublicLogs, PublicServices
@@ -71,10 +71,10 @@ class Parts:
     hub: Hub
     commands: Commands
     pairings: Pairings
-    custody: CustodyDesk | None
+    custody: CustodyService | None
     register: RelayRegister
     agencies: Agencies
-    desk: Desk
+    request_service: RequestService
     delivery: Delivery
     deletions: Deletions
     outcomes: Outcomes
@@ -89,7 +89,7 @@ def http_services(parts: Parts) -> HttpServices:
     """Return the dependencies of the HTTP application."""
     config = parts.config
     sessions = Sessions(parts.database, parts.clock)
-    town_clock = parts.clock if isinstance(parts.clock, WoundClock) else None
+    town_clock = parts.clock if isinstance(parts.clock, SimulatedClock) else None
     pages = Pages(relay_name=RELAY_NAME, example_town=config.example_town, town_clock=town_clock)
     agency = _agency_services(parts, sessions, pages)
     return HttpServices(
@@ -139,7 +139,7 @@ def _api_services(parts: Parts, sessions: Sessions) -> ApiServices:
         viewers=ViewerTokens(database, clock),
         pairings=parts.pairings,
         agencies=parts.agencies,
-        desk=parts.desk,
+        request_service=parts.request_service,
         delivery=parts.delivery,
         signalling=Signalling(parts.commands, clock, IceServers.load(config.live, SystemClock())),
         commands=parts.commands,
@@ -175,19 +175,19 @@ def _agency_services(parts: Parts, sessions: Sessions, pages: Pages) -> AgencySe
         oidc=oidc,
         links=OidcLinks(parts.database, clock, oidc),
         staff=staff,
-        inviting=Inviting(
+        inviting=ColleagueInvitations(
             staff,
             clock,
             origin=config.public_url,
-            letters=PageLetters(config.public_url),
+            letters=TranslatedEmails(config.public_url),
             mailer=None if config.mail is None else SmtpMailer(config.mail),
         ),
         settings=Settings(parts.database, clock),
         agencies=parts.agencies,
-        desk=parts.desk,
-        checking=Checking(parts.database, parts.register),
+        request_service=parts.request_service,
+        checking=FormChecker(parts.database, parts.register),
         drafts=Drafts(parts.database, clock),
-        maps=Maps.load(config.map),
+        maps=MapData.load(config.map),
         delivery=parts.delivery,
         deletions=parts.deletions,
         chains=Chains(parts.database, clock),
@@ -243,7 +243,7 @@ def _public_services(parts: Parts, pages: Pages, places: Places) -> PublicServic
         relay_name=RELAY_NAME,
         logs=None if logs is None or config.log is None else _public_logs(parts, logs, config.log),
         places=places,
-        monitor_report_path=config.monitor_report_path,
+        monitor_report_path=config.public.monitor_report_path,
     )
 
 
@@ -251,7 +251,7 @@ def _public_logs(parts: Parts, logs: Logs, config: LogConfig) -> PublicLogs:
     """Return the log files and policy that anybody needs to check the logs without this relay."""
     origins = {log: logs.origin(log) for log in LOGS}
     return PublicLogs(
-        witnessing=Witnessing(parts.database, logs.policy, origins),
+        witnessing=WitnessStatus(parts.database, logs.policy, origins),
         policy_text=config.policy_path.read_bytes(),
         proof=logs.proof,
     )

@@ -46,7 +46,7 @@ async def packages_in_log(tx: Transaction) -> dict[str, Package]:
     return {package_commitment(one.package_id): one for one in await packages.list_all(tx)}
 
 
-async def follow_custody(
+async def restore_custody_rows(
     tx: Transaction, entries: Sequence[bytes], stored: Mapping[str, Package], now_ms: int
 ) -> None:
     """Write the packages', deletion requests' and outcomes' rows of custody entries (R14, R19)."""
@@ -64,7 +64,7 @@ async def follow_custody(
             await _follow_package(tx, body, package)
 
 
-async def follow_register(tx: Transaction, entries: Sequence[bytes], now_ms: int) -> None:
+async def restore_request_rows(tx: Transaction, entries: Sequence[bytes], now_ms: int) -> None:
     """Mark every request that was published since the backup as published, wherever it waited."""
     for entry in entries:
         try:

@@ -18,8 +18,14 @@ from firmware.protocol.tlog.tiles import (
 )
 from relay.backup.errors import BackupDamaged, BackupError
 from relay.backup.manifest import write_secret
-from relay.backup.observed_trees import LogShelf
-from relay.custody.tile_store import MAX_SMALL_BYTES, STAMPS_COUNT_PATH, Shelf, is_path, stamps_path
+from relay.backup.observed_trees import LogFileSource
+from relay.custody.tile_store import (
+    MAX_SMALL_BYTES,
+    STAMPS_COUNT_PATH,
+    TileStore,
+    is_path,
+    stamps_path,
+)
 from relay.store import logs
 from relay.store.database import Database
 
@@ -40,11 +46,11 @@ class SavedLogs:
         return path.read_bytes()
 
 
-async def newest_notes(name: str, shelf: LogShelf) -> list[bytes]:
+async def newest_notes(name: str, shelf: LogFileSource) -> list[bytes]:
     """Return a bucket's published checkpoint, and its last cosigned one, which may be newer."""
     note = await shelf.get(f"{name}/{CHECKPOINT_PATH}", max_bytes=MAX_SMALL_BYTES)
     found = [] if note is None else [note]
-    count = await stamps_there(name, shelf)
+    count = await count_stored_stamps(name, shelf)
     for bundle in list(bundles_grown(max(count - 1, 0), count))[-1:]:
         data = await shelf.get(f"{name}/{stamps_path(bundle)}", max_bytes=MAX_BUNDLE_BYTES)
         try:
@@ -56,7 +62,7 @@ async def newest_notes(name: str, shelf: LogShelf) -> list[bytes]:
     return found
 
 
-async def stamps_there(name: str, shelf: LogShelf) -> int:
+async def count_stored_stamps(name: str, shelf: LogFileSource) -> int:
     """Return the number of stamps in a bucket."""
     data = await shelf.get(f"{name}/{STAMPS_COUNT_PATH}", max_bytes=32)
     if data is None:
@@ -66,12 +72,12 @@ async def stamps_there(name: str, shelf: LogShelf) -> int:
     return int(data)
 
 
-async def save_log(name: str, shelf: LogShelf, folder: Path) -> int:
+async def save_log(name: str, shelf: LogFileSource, folder: Path) -> int:
     """Copy a log's files out of its bucket; return how many.
 
     What checkpoint and stamps need is in the bucket before them, so it is there.
     """
-    count = await stamps_there(name, shelf)
+    count = await count_stored_stamps(name, shelf)
     notes = await newest_notes(name, shelf)
     try:
         size = max((parse_checkpoint(parse_note(note).text).size for note in notes), default=0)
@@ -91,7 +97,7 @@ async def save_log(name: str, shelf: LogShelf, folder: Path) -> int:
     return saved
 
 
-async def put_log(name: str, tree: Tree, database: Database, shelf: Shelf) -> None:
+async def put_log(name: str, tree: Tree, database: Database, shelf: TileStore) -> None:
     """Upload those files of a published log that the bucket lacks.
 
     LogContradicts, ObjectStoreError.

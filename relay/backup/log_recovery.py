@@ -12,12 +12,12 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.tiles import MAX_BUNDLE_BYTES, Bundle, bundles_grown
-from relay.backup.derived_rows import follow_custody, follow_register, packages_in_log
+from relay.backup.derived_rows import packages_in_log, restore_custody_rows, restore_request_rows
 from relay.backup.entry_names import name_of
 from relay.backup.errors import WouldFork
-from relay.backup.log_files import stamps_there
-from relay.backup.observed_trees import LogShelf, Seen
-from relay.backup.stored_log import KnownLog
+from relay.backup.log_files import count_stored_stamps
+from relay.backup.observed_trees import LogFileSource, ObservedTree
+from relay.backup.stored_log import StoredLog
 from relay.custody.tile_store import stamps_path
 from relay.store import logs, recovery
 from relay.store.database import Transaction
@@ -26,15 +26,17 @@ ALL_TIMES_MS = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class NewerEntries:
     """The entries to put back, after the last known one, and the tree over all."""
 
     entries: Sequence[bytes]
     tree: Tree
-    seen: Seen
+    seen: ObservedTree
 
 
-async def find_newer(known: KnownLog, largest: Seen, shelves: Sequence[LogShelf]) -> Found:
+async def find_newer(
+    known: StoredLog, largest: ObservedTree, shelves: Sequence[LogFileSource]
+) -> NewerEntries:
     """Return the entries up to the largest tree that was signed, or raise WouldFork."""
     if largest.checkpoint is None:
         raise WouldFork(_ask_for_more(known, largest, "no checkpoint of that size is to be had"))
@@ -53,10 +55,10 @@ async def find_newer(known: KnownLog, largest: Seen, shelves: Sequence[LogShelf]
             f"{known.origin}: the entries that lie in the bucket don't give the root of "
             f"{largest.size} that {largest.where} has: they aren't this log's"
         )
-    return Found(entries=entries, tree=tree, seen=largest)
+    return NewerEntries(entries=entries, tree=tree, seen=largest)
 
 
-async def put_back(tx: Transaction, known: KnownLog, found: Found, now_ms: int) -> None:
+async def put_back(tx: Transaction, known: StoredLog, found: NewerEntries, now_ms: int) -> None:
     """Store the found entries at their published indexes."""
     waiting = {
         entry.entry: entry
@@ -85,18 +87,18 @@ async def put_back(tx: Transaction, known: KnownLog, found: Found, now_ms: int) 
     root = found.tree.root().hex()
     await logs.place(tx, known.name, numbers, old_size=known.size, root=root)
     if known.name == "custody":
-        await follow_custody(tx, found.entries, stored, now_ms)
+        await restore_custody_rows(tx, found.entries, stored, now_ms)
     else:
-        await follow_register(tx, found.entries, now_ms)
+        await restore_request_rows(tx, found.entries, now_ms)
 
 
 async def put_back_stamps(
-    tx: Transaction, known: KnownLog, tree: Tree, shelves: Sequence[LogShelf], policy: Policy
+    tx: Transaction, known: StoredLog, tree: Tree, shelves: Sequence[LogFileSource], policy: Policy
 ) -> int:
     """Store the cosigned checkpoints published since, or raise WouldFork; return how many."""
     count = known.stamp_count
     for shelf in shelves:
-        there = await stamps_there(known.name, shelf)
+        there = await count_stored_stamps(known.name, shelf)
         for bundle in bundles_grown(count, max(count, there)):
             notes = await _read(shelf, known.name, stamps_path(bundle), bundle)
             if notes is None:
@@ -108,7 +110,7 @@ async def put_back_stamps(
 
 
 async def put_back_published(
-    tx: Transaction, known: KnownLog, tree: Tree, seen: Sequence[Seen], policy: Policy
+    tx: Transaction, known: StoredLog, tree: Tree, seen: Sequence[ObservedTree], policy: Policy
 ) -> None:
     """Store the largest checkpoint that has a quorum as the published one."""
     best = known.published_size
@@ -126,7 +128,7 @@ async def put_back_published(
 
 
 async def _put_stamp(
-    tx: Transaction, known: KnownLog, tree: Tree, note: bytes, number: int, policy: Policy
+    tx: Transaction, known: StoredLog, tree: Tree, note: bytes, number: int, policy: Policy
 ) -> None:
     try:
         checkpoint = policy.check(note, origin=known.origin).checkpoint
@@ -146,7 +148,9 @@ async def _put_stamp(
     )
 
 
-async def _bundle(name: str, bundle: Bundle, shelves: Sequence[LogShelf]) -> list[bytes] | None:
+async def _bundle(
+    name: str, bundle: Bundle, shelves: Sequence[LogFileSource]
+) -> list[bytes] | None:
     for shelf in shelves:
         for path in dict.fromkeys([bundle.path, bundle.full_path]):
             found = await _read(shelf, name, path, bundle)
@@ -155,7 +159,7 @@ async def _bundle(name: str, bundle: Bundle, shelves: Sequence[LogShelf]) -> lis
     return None
 
 
-async def _read(shelf: LogShelf, name: str, path: str, bundle: Bundle) -> list[bytes] | None:
+async def _read(shelf: LogFileSource, name: str, path: str, bundle: Bundle) -> list[bytes] | None:
     data = await shelf.get(f"{name}/{path}", max_bytes=MAX_BUNDLE_BYTES)
     try:
         return None if data is None else bundle.new_entries(data)
@@ -171,7 +175,7 @@ async def _add(tx: Transaction, log: str, entry: bytes, *, key: str, now_ms: int
     )
 
 
-def _ask_for_more(known: KnownLog, largest: Seen, why: str) -> str:
+def _ask_for_more(known: StoredLog, largest: ObservedTree, why: str) -> str:
     return (
         f"{known.origin}: {largest.where} has seen {largest.size} entries, and this backup has "
         f"{known.size}: {why}. Nothing was restored, since signing on would show the world two "

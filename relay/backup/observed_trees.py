@@ -13,11 +13,11 @@ from firmware.protocol.tlog.checkpoint import Checkpoint, open_checkpoint, sign_
 from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.backup.errors import BackupError, WouldFork
-from relay.backup.stored_log import KnownLog
+from relay.backup.stored_log import StoredLog
 from relay.custody.witnesses import Witnesses, WitnessUnusable
 
 
-class LogShelf(Protocol):
+class LogFileSource(Protocol):
     """A store of a log's files: a bucket, or a folder of the backup."""
 
     async def get(self, key: str, *, max_bytes: int) -> bytes | None:
@@ -26,7 +26,7 @@ class LogShelf(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class ObservedTree:
     """The largest tree seen by one source; without a checkpoint only its size is known."""
 
     where: str
@@ -35,7 +35,7 @@ class Seen:
     note: bytes | None = None
 
 
-def signed_by_log(note: bytes, where: str, signer: NoteSigner) -> Seen:
+def signed_by_log(note: bytes, where: str, signer: NoteSigner) -> ObservedTree:
     """Return a checkpoint if the log's own key signed it, or raise WouldFork."""
     try:
         opened = open_checkpoint(note, logs=[signer.key], witnesses={})
@@ -47,17 +47,17 @@ def signed_by_log(note: bytes, where: str, signer: NoteSigner) -> Seen:
     if opened.checkpoint.origin != signer.key.name:
         raise WouldFork(f"{where} holds the log {opened.checkpoint.origin}, not {signer.key.name}")
     checkpoint = opened.checkpoint
-    return Seen(where=where, size=checkpoint.size, checkpoint=checkpoint, note=note)
+    return ObservedTree(where=where, size=checkpoint.size, checkpoint=checkpoint, note=note)
 
 
 async def ask_witnesses(
-    known: KnownLog,
+    known: StoredLog,
     *,
     policy: Policy,
     signer: NoteSigner,
     witnesses: Witnesses,
     without: Collection[str],
-) -> list[Seen]:
+) -> list[ObservedTree]:
     """Return each witness's last signed tree, or raise BackupError if one doesn't answer."""
     names = {witness.name for witness in policy.witnesses}
     if unknown := sorted(set(without) - names):
@@ -71,7 +71,7 @@ async def ask_witnesses(
         size = known.size
         root = known.tree.root(size)
         note = sign_checkpoint(Checkpoint(origin=known.origin, size=size, root=root), signer)
-    seen: list[Seen] = []
+    seen: list[ObservedTree] = []
     for witness in policy.witnesses:
         if witness.name in without:
             continue
@@ -84,13 +84,13 @@ async def ask_witnesses(
                 f"{error}. It may have seen more of {known.origin} than this backup holds: bring "
                 f"it back, or say --without-witness {witness.name} if it is gone for good"
             ) from error
-        seen.append(Seen(where=where, size=last_size))
+        seen.append(ObservedTree(where=where, size=last_size))
         if last is not None:
             seen.append(signed_by_log(last, where, signer))
     return seen
 
 
-def check_one_story(known: KnownLog, seen: Sequence[Seen]) -> None:
+def check_consistency(known: StoredLog, seen: Sequence[ObservedTree]) -> None:
     """Raise WouldFork if a source has seen another tree of a size than the database's."""
     for one in seen:
         if one.checkpoint is None or one.size > known.size:
@@ -108,6 +108,6 @@ def check_one_story(known: KnownLog, seen: Sequence[Seen]) -> None:
             raise WouldFork(f"{known.origin}: two trees of {one.size} entries were signed")
 
 
-def largest_of(seen: Sequence[Seen]) -> Seen | None:
+def largest_of(seen: Sequence[ObservedTree]) -> ObservedTree | None:
     """Return the largest tree that any source has seen, if possible with its checkpoint."""
     return max(seen, key=lambda one: (one.size, one.checkpoint is not None), default=None)

@@ -28,12 +28,12 @@ from relay.backup.manifest import (
     write_manifest,
     write_secret,
 )
-from relay.backup.observed_trees import LogShelf
-from relay.backup.owned_files import belongings, named_elsewhere, note_backup
+from relay.backup.observed_trees import LogFileSource
+from relay.backup.owned_files import list_owned_files, named_elsewhere, note_backup
 from relay.backup.stored_log import read_log
 from relay.base.clock import Clock
-from relay.config import Config
-from relay.custody.logs import LOGS
+from relay.config.settings import Config
+from relay.custody.log_entries import LOGS
 from relay.store import recovery
 from relay.store.database_copies import copied
 from relay.store.recovery import KeptPackage
@@ -55,11 +55,11 @@ class PackageBucket(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class BackupParts:
     """The database and buckets outside of the relay's own folder."""
 
     packages: PackageBucket
-    log_shelf: LogShelf | None
+    log_shelf: LogFileSource | None
     clock: Clock
 
 
@@ -67,7 +67,7 @@ async def back_up(
     config_path: Path,
     config: Config,
     out: Path,
-    around: Surroundings,
+    around: BackupParts,
     *,
     has_packages: bool = True,
     say: Say = lambda _line: None,
@@ -99,7 +99,7 @@ async def _write(
     config_path: Path,
     config: Config,
     out: Path,
-    around: Surroundings,
+    around: BackupParts,
     has_packages: bool,
     say: Say,
 ) -> Manifest:
@@ -109,7 +109,7 @@ async def _write(
     say("database")
     logs, kept = await _take_database(config, out)
     say("settings and keys (SECRET)")
-    files = belongings(config_path, config)
+    files = list_owned_files(config_path, config)
     for name, path in files.items():
         await asyncio.to_thread(write_secret, out / FILES / name, path.read_bytes())
     for path in named_elsewhere(config, list(files.values())):

@@ -16,7 +16,7 @@ from firmware.protocol.custody import package_commitment
 from relay.backup.errors import BackupDamaged, BackupError
 from relay.backup.log_files import SavedLogs, newest_notes, put_log
 from relay.backup.log_recovery import (
-    Found,
+    NewerEntries,
     find_newer,
     put_back,
     put_back_published,
@@ -32,22 +32,21 @@ from relay.backup.manifest import (
     write_secret,
 )
 from relay.backup.observed_trees import (
-    LogShelf,
-    Seen,
+    LogFileSource,
+    ObservedTree,
     ask_witnesses,
-    check_one_story,
+    check_consistency,
     largest_of,
     signed_by_log,
 )
 from relay.backup.online_backup import PackageBucket, Say
 from relay.backup.owned_files import moved, read_settings, settled
-from relay.backup.stored_log import KnownLog, read_log
+from relay.backup.stored_log import StoredLog, read_log
 from relay.base.clock import Clock
-from relay.config import Config
-from relay.config_log import LogConfig
+from relay.config.settings import Config, LogConfig
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.custody.logs import LOGS
-from relay.custody.tile_store import Bucket, Retention, Shelf
+from relay.custody.log_entries import LOGS
+from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.errors import SchemaTooNew
 from relay.store import database_copies, recovery
@@ -59,7 +58,7 @@ UNFINISHED = "relay.toml.not-checked"
 """So long as not everything was checked, nothing here can be started."""
 
 
-class PackageShelf(PackageBucket, Protocol):
+class PackageObjects(PackageBucket, Protocol):
     """The operations on the package bucket that a restore needs."""
 
     async def has(self, key: str) -> bool:
@@ -72,17 +71,17 @@ class PackageShelf(PackageBucket, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
+class RestoreParts:
     """The database and buckets that a restored relay's settings name."""
 
-    packages: PackageShelf
+    packages: PackageObjects
     log_bucket: Bucket | None
     witnesses: Witnesses | None
     clock: Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RestoreOptions:
     """A restore's parameters: the target, and what is allowed."""
 
     data_dir: Path
@@ -92,7 +91,7 @@ class Wanted:
 
 
 @dataclass(slots=True)
-class Restored:
+class RestoreResult:
     """A restore's result."""
 
     config: Config
@@ -103,11 +102,11 @@ class Restored:
 
 async def restore(
     source: Path,
-    wanted: Wanted,
-    surround: Callable[[Config], Around],
+    wanted: RestoreOptions,
+    surround: Callable[[Config], RestoreParts],
     *,
     say: Say = lambda _line: None,
-) -> Restored:
+) -> RestoreResult:
     """Restore, or raise BackupError, StoreError, LogError, ObjectStoreError; then start nothing."""
     folder = wanted.data_dir.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -129,17 +128,17 @@ async def _restore_into(
     folder: Path,
     source: Path,
     manifest: Manifest,
-    wanted: Wanted,
-    surround: Callable[[Config], Around],
+    wanted: RestoreOptions,
+    surround: Callable[[Config], RestoreParts],
     say: Say,
-) -> Restored:
+) -> RestoreResult:
     _write_files(source, manifest, folder, wanted)
     config = read_settings(folder / UNFINISHED)
     if wanted.bucket_endpoint not in (None, config.bucket.endpoint):
         raise BackupError("the bucket's endpoint isn't a line of its own in the backup's settings")
     say("database")
     database = await _load_database(source, config)
-    restored = Restored(config=config, manifest=manifest)
+    restored = RestoreResult(config=config, manifest=manifest)
     try:
         await _restore_around(source, restored, wanted, surround(config), database, say)
     except BaseException:
@@ -154,9 +153,9 @@ async def _restore_into(
 
 async def _restore_around(
     source: Path,
-    restored: Restored,
-    wanted: Wanted,
-    around: Around,
+    restored: RestoreResult,
+    wanted: RestoreOptions,
+    around: RestoreParts,
     database: Database,
     say: Say,
 ) -> None:
@@ -168,7 +167,7 @@ async def _restore_around(
         await recovery.end_one_time_things(tx)
 
 
-def _check_database_kind(manifest: Manifest, wanted: Wanted) -> None:
+def _check_database_kind(manifest: Manifest, wanted: RestoreOptions) -> None:
     if manifest.database == "sqlite" and wanted.database_url is not None:
         raise BackupError("this backup is of an SQLite file: leave --database-url out")
     if manifest.database == "postgresql" and wanted.database_url is None:
@@ -177,7 +176,7 @@ def _check_database_kind(manifest: Manifest, wanted: Wanted) -> None:
         )
 
 
-def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: Wanted) -> None:
+def _write_files(source: Path, manifest: Manifest, folder: Path, wanted: RestoreOptions) -> None:
     for file in sorted((source / FILES).iterdir()):
         data = moved(file.name, file.read_bytes(), old_folder=manifest.folder, new_folder=folder)
         if file.name == SETTINGS:
@@ -220,22 +219,22 @@ async def _load_database(source: Path, config: Config) -> Database:
 
 async def _restore_logs(
     source: Path,
-    restored: Restored,
-    wanted: Wanted,
-    around: Around,
+    restored: RestoreResult,
+    wanted: RestoreOptions,
+    around: RestoreParts,
     database: Database,
     say: Say,
 ) -> None:
     log = restored.config.log
     if log is None or around.log_bucket is None or around.witnesses is None:
         raise BackupError("these settings have a log, and nothing to reach its bucket with")
-    shelf = Shelf(
+    shelf = TileStore(
         around.log_bucket,
         around.clock,
         Retention(mode=log.retention, days=log.retention_days),
     )
     await shelf.prepare()
-    shelves: list[tuple[str, LogShelf]] = [
+    shelves: list[tuple[str, LogFileSource]] = [
         ("the bucket", around.log_bucket),
         ("the backup itself", SavedLogs(source / LOG)),
     ]
@@ -260,7 +259,7 @@ async def _restore_logs(
         await put_log(name, now.tree, database, shelf)
 
 
-def _check_manifest(manifest: Manifest, known: KnownLog) -> None:
+def _check_manifest(manifest: Manifest, known: StoredLog) -> None:
     """Check that the database is the one that the manifest describes."""
     for state in manifest.logs:
         if state.origin == known.origin and (state.size, state.root) != (
@@ -274,8 +273,8 @@ def _check_manifest(manifest: Manifest, known: KnownLog) -> None:
 class _Judgement:
     """The trees of a log that were seen, and the entries that the backup lacks."""
 
-    seen: Sequence[Seen]
-    newer: Found | None
+    seen: Sequence[ObservedTree]
+    newer: NewerEntries | None
 
     @property
     def count(self) -> int:
@@ -284,8 +283,8 @@ class _Judgement:
 
 async def _judge(
     log: LogConfig,
-    known: KnownLog,
-    shelves: Sequence[tuple[str, LogShelf]],
+    known: StoredLog,
+    shelves: Sequence[tuple[str, LogFileSource]],
     witnesses: Witnesses,
     without: Collection[str],
 ) -> _Judgement:
@@ -298,11 +297,11 @@ async def _judge(
         for where, shelf in shelves
         for note in await newest_notes(known.name, shelf)
     ]
-    check_one_story(known, seen)  # before a witness is asked to sign anything
+    check_consistency(known, seen)  # before a witness is asked to sign anything
     seen += await ask_witnesses(
         known, policy=policy, signer=signer, witnesses=witnesses, without=without
     )
-    check_one_story(known, seen)
+    check_consistency(known, seen)
     largest = largest_of(seen)
     if largest is None or largest.size <= known.size:
         return _Judgement(seen=seen, newer=None)
@@ -313,9 +312,9 @@ async def _judge(
 async def _go_on(
     tx: Transaction,
     log: LogConfig,
-    known: KnownLog,
+    known: StoredLog,
     judgement: _Judgement,
-    shelves: Sequence[LogShelf],
+    shelves: Sequence[LogFileSource],
     now_ms: int,
 ) -> None:
     """Bring the database to the published state of the logs."""
@@ -331,7 +330,7 @@ async def _go_on(
 
 
 async def _restore_packages(
-    source: Path, restored: Restored, around: Around, database: Database, say: Say
+    source: Path, restored: RestoreResult, around: RestoreParts, database: Database, say: Say
 ) -> None:
     """Upload the packages that aren't erased; `missing` are those found nowhere."""
     await around.packages.ensure_bucket(restored.config.public_url)

@@ -15,7 +15,7 @@ PIECE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownLog:
+class StoredLog:
     """A log that is consistent with itself; the tree has all placed entries."""
 
     name: str
@@ -31,7 +31,7 @@ class KnownLog:
         return self.tree.size
 
 
-async def read_log(tx: Transaction, name: str, origin: str) -> KnownLog:
+async def read_log(tx: Transaction, name: str, origin: str) -> StoredLog:
     """Read a whole log, or raise BackupDamaged if it is inconsistent."""
     head = await logs.get_head(tx, name)
     tree = Tree()
@@ -55,7 +55,7 @@ async def read_log(tx: Transaction, name: str, origin: str) -> KnownLog:
             _check_note(origin, tree, one.witnessed, one.size)
     if head.published is not None:
         _check_note(origin, tree, head.published.encode(), head.published_size)
-    return KnownLog(
+    return StoredLog(
         name=name,
         origin=origin,
         tree=tree,

@@ -1,1 +1,1 @@
-"""Basic services without domain knowledge: clock, networks, request ids, metrics."""
+"""The relay's lowest parts: they import no other part of it."""

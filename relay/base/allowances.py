@@ -14,7 +14,7 @@ from relay.errors import RelayError
 MAX_REMEMBERED = 10_000
 
 
-class AskedTooOften(RelayError):
+class RateExceeded(RelayError):
     """A rate limit is exceeded; the request may be repeated after `retry_after_s`."""
 
     def __init__(self, retry_after_s: int) -> None:
@@ -46,7 +46,7 @@ class Allowances:
         self._spent: dict[str, _Spent] = {}
 
     def take(self, key: str, rate: Rate) -> None:
-        """Count one more, or raise AskedTooOften and count nothing."""
+        """Count one more, or raise RateExceeded and count nothing."""
         now_ms = self._clock.wall_ms()
         spent = self._spent.pop(key, None) or _Spent(0.0, now_ms)
         passed_s = max(0, now_ms - spent.at_ms) / 1000  # the clock may be set back
@@ -56,11 +56,11 @@ class Allowances:
         while len(self._spent) > MAX_REMEMBERED:
             del self._spent[next(iter(self._spent))]  # who asked longest ago
         if is_over:
-            raise AskedTooOften(math.ceil((left + 1 - rate.at_once) * rate.each_s))
+            raise RateExceeded(math.ceil((left + 1 - rate.at_once) * rate.each_s))
 
 
 def charge(state: Any, account_id: str) -> None:  # Any: the web framework's bag of a request
-    """Count a request for a signed-in account; raises AskedTooOften.
+    """Count a request for a signed-in account; raises RateExceeded.
 
     How much is allowed goes by the class of its route: relay/web/rate_limits.py put it there.
     """

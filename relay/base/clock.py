@@ -1,6 +1,6 @@
 """The relay's clocks: injected, so that tests can set the time.
 
-In an invented town the wall clock may be wound ahead (`WoundClock`), on its page;
+In an invented town the wall clock may be wound ahead (`SimulatedClock`), on its page;
 what somebody else dates (TLS, TURN, push services) stays on the machine's own, `SystemClock`.
 """
 
@@ -41,7 +41,7 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
 
-class WoundClock:
+class SimulatedClock:
     """The simulated clock of an example town: the machine's clock plus an offset."""
 
     def __init__(self, path: Path, *, logs: Iterable[str], machine: Clock | None = None) -> None:
@@ -95,7 +95,7 @@ def clock_of(path: Path | None, town: str) -> Clock:
 
     `town` is what the names of its logs begin with. Raises ClockRefused.
     """
-    return SystemClock() if path is None else WoundClock(path, logs=[town])
+    return SystemClock() if path is None else SimulatedClock(path, logs=[town])
 
 
 @contextmanager

@@ -7,40 +7,29 @@ stays what it was: never keys, tokens, presigned addresses, or who asked from wh
 filled into it.
 """
 
-import json
 import logging
 import re
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
-from datetime import UTC, datetime
-from typing import Final, Literal
+from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relay.base.log_lines import REQUEST_NUMBER, answers_log
 from relay.base.networks import is_inside
 
 HEADER: Final = "x-request-id"
 FACE_SCOPES: Final = "doorward.face"
 """In a scope: what a face was called with, in which it leaves the route that it found."""
-LogFormat = Literal["text", "json"]
 Done = Callable[[Scope, int, float], None]
 """Is called with the scope, the status and how many seconds it took to begin the answer."""
 
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
-_NUMBER: ContextVar[str] = ContextVar("request_id", default="")
 
 log = logging.getLogger(__name__)
-answers_log = logging.getLogger("relay.answers")
-
-
-def current() -> str:
-    """Return the id of the current request; empty outside of one."""
-    return _NUMBER.get()
 
 
 class RequestIds:
@@ -61,7 +50,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         number = self._number_of(scope)
-        _NUMBER.set(number)  # for as long as the task lives, so also for what the server logs of it
+        REQUEST_NUMBER.set(number)  # while the task lives, so also for what the server logs of it
         scope = {**scope, FACE_SCOPES: []}
         begun_s = time.perf_counter()
         is_begun = False
@@ -114,47 +103,3 @@ def template_of(scope: Scope) -> str:
         return "none"
     mounted = str(found.get("root_path", ""))
     return path if path == mounted else mounted + path
-
-
-def configure_logging(log_format: LogFormat) -> None:
-    """Log to standard error, one line an event."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
-    if log_format == "text":  # people read what happens, not each question
-        answers_log.setLevel(logging.WARNING)
-    for name in ("httpx2", "httpcore2"):  # they log each address, and an endpoint is a secret
-        logging.getLogger(name).setLevel(logging.WARNING)
-
-
-class TextLines(logging.Formatter):
-    """Log formatter for people: time, level, message, and the request's id where there is one."""
-
-    def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
-        """Return the line, without a traceback."""
-        number = current()
-        text = super().formatMessage(record)
-        return f"{text} [{number}]" if number else text
-
-
-class JsonLines(logging.Formatter):
-    """Log formatter for programs: one JSON object a line."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        when = datetime.fromtimestamp(record.created, UTC)
-        line: dict[str, object] = {
-            "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
-            "part": record.name,
-            "message": record.getMessage(),
-        }
-        if number := current():
-            line["request"] = number
-        line |= getattr(record, "answer", {})
-        if record.exc_info:
-            line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)

@@ -8,7 +8,7 @@
     admin submit change.json --config relay.toml            at the relay
 
 Only `submit` changes the relay's database; `propose` and `show` look into it where they are given
-`--config`.
+`--config`. `relay.cli.admin_commands` opens it.
 """
 
 import argparse
@@ -22,10 +22,7 @@ from firmware.protocol.register.entries import (
     Admin,
     AdminsChanged,
     AgencySuspended,
-    Agreement,
-    AgreementMade,
     ChangeBody,
-    ChangeLeaf,
     Charter,
     Delays,
     Limits,
@@ -36,7 +33,6 @@ from firmware.protocol.register.entries import (
 )
 from relay.agency.changes import (
     AdminKey,
-    ChangeRefused,
     ProposedChange,
     describe,
     generate_admin,
@@ -44,14 +40,10 @@ from relay.agency.changes import (
     propose_agreement,
     sign_change,
 )
-from relay.agency.keys import AgencyEnrolment, check_agreement, write_new_file
-from relay.agency.merged_cells import check_own_merging
-from relay.agency.register import RegisterDesk
-from relay.cli.register import with_register
-from relay.config import Config, load
+from relay.agency.keys import AgencyEnrolment, write_new_file
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.errors import ConfigError
-from relay.store import requests
-from relay.store.database import Database
 from relay.verify.file_reader import read_document
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -132,7 +124,7 @@ def _place(options: argparse.Namespace) -> int:
             "--follows N: how many changes doorward-monitor counts in it"
         )
         raise ConfigError("--config", None, expected)
-    return asyncio.run(_widenings(load(options.config)))
+    return _widenings(load(options.config))
 
 
 def _body(options: argparse.Namespace) -> ChangeBody:
@@ -158,7 +150,7 @@ def _show(options: argparse.Namespace) -> int:
     proposed = read_document(ProposedChange, options.change)
     print("\n".join(describe(proposed)))
     if options.config is not None:
-        check_place(proposed.parsed(), asyncio.run(_widenings(load(options.config))))
+        check_place(proposed.parsed(), _widenings(load(options.config)))
     return 0
 
 
@@ -198,43 +190,17 @@ def _given(options: argparse.Namespace, name: str) -> str:
 
 
 def _submit(options: argparse.Namespace) -> int:
-    config = load(options.config)
-    entry, key, texts, agreement = _entry_of(options.change)
+    from relay.cli.admin_commands import submit
 
-    async def submit(database: Database, register: RegisterDesk) -> None:
-        async with database.begin() as tx:
-            if agreement is not None:
-                check_own_merging(agreement, await register.replayed(tx))
-            await register.add(tx, entry, key=key)
-            for text in texts:
-                await requests.put_agreement_text(tx, sha256_hex(text.encode()), text)
-
-    asyncio.run(with_register(config, submit))
+    asyncio.run(submit(load(options.config), options.change))
     print("added to the register; it counts once witnesses have seen it for long enough")
     return 0
 
 
-def _entry_of(path: Path) -> tuple[bytes, str, list[str], Agreement | None]:
-    """Return the entry in a change, or in an agency's own revocation, its key, its texts, and
-    the agreement that it is of."""
-    try:
-        proposed = read_document(ProposedChange, path)
-    except ValueError:
-        leaf = read_document(ChangeLeaf, path)
-        proposed = ProposedChange(change=leaf.change, signatures=leaf.signatures)
-    change = proposed.parsed()
-    body = change.body
-    texts, agreement = [], None
-    if isinstance(body, AgreementMade):
-        agreement = check_agreement(body.signed)
-        if sha256_hex(proposed.text.encode()) != agreement.text_sha256:
-            raise ChangeRefused("the agreement's text isn't in this file, or is another one")
-        texts = [proposed.text]
-    return proposed.entry(), f"change/{change.nonce}", texts, agreement
+def _widenings(config: Config) -> int:
+    from relay.cli.admin_commands import widenings
 
-
-async def _widenings(config: Config) -> int:
-    return await with_register(config, lambda _, register: register.widenings())
+    return asyncio.run(widenings(config))
 
 
 # --- the command line ---

@@ -1,35 +1,35 @@
-"""The command `doorward-relay check`: checks each of a relay's parts and prints the results."""
+"""The command `doorward-relay check`: checks each of a relay's parts and prints the results.
+
+A client that only some relays use (sign-in, STUN and TURN, mail) is imported where it is tried.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+
+from msgspec.structs import replace
 
 from firmware.protocol.commands import IceServer
 from relay.base.clock import SystemClock, clock_of
 from relay.bus import Bus
 from relay.cli import preflight
-from relay.cli.check_result import Finding
-from relay.config import Config
-from relay.config_log import LogConfig
-from relay.config_people import OidcConfig
-from relay.config_values import IceUrl
+from relay.cli.check_result import CheckResult
+from relay.config.settings import Config, LogConfig, OidcConfig
+from relay.config.values import IceUrl
 from relay.custody.keys import read_key_file, read_policy_file
 from relay.errors import ConfigError, ObjectStoreError, RelayError
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.live.ice import IceServers, Reach
-from relay.live.probe import IceServerUnusable, try_stun, try_turn
 from relay.notify.push_key import PushKey
-from relay.people.oidc_provider import Provider
 from relay.store.database import Database, shown
 from relay.store.objects import ObjectStore
 
 BROKER_TIMEOUT_S = 5.0
 
 
-async def check(config: Config) -> list[Finding]:
+async def check(config: Config) -> list[CheckResult]:
     """Check every part; the settings themselves were checked by reading them."""
     parts: list[tuple[str, Callable[[Config], Awaitable[str]]]] = [
         ("fleet CA", _check_ca),
@@ -40,34 +40,36 @@ async def check(config: Config) -> list[Finding]:
     if config.log is not None:
         parts.append(("logs", partial(check_log, config.log)))
     parts += [(f"sign-in of {one.agency}", partial(_check_oidc, one)) for one in config.oidc]
-    findings = [Finding(what="settings", is_ok=True, detail=f"read, for {config.public_url}")]
+    findings = [CheckResult(what="settings", is_ok=True, detail=f"read, for {config.public_url}")]
     for what, look in parts:
         try:
-            findings.append(Finding(what=what, is_ok=True, detail=await look(config)))
+            findings.append(CheckResult(what=what, is_ok=True, detail=await look(config)))
         except (RelayError, OSError, ValueError) as error:
-            findings.append(Finding(what=what, is_ok=False, detail=str(error)))
+            findings.append(CheckResult(what=what, is_ok=False, detail=str(error)))
     return [*findings, *await _look_around(config), check_push(config), *await check_live(config)]
 
 
-async def _look_around(config: Config) -> list[Finding]:
+async def _look_around(config: Config) -> list[CheckResult]:
     """Check the machine itself, and everything that expires."""
-    clock = clock_of(config.town_clock_path, config.example_town)
+    clock = clock_of(config.example.clock_path, config.example_town)
     findings = [
-        preflight.look_at_store_address(config),
-        preflight.look_at_disk(config),
-        await preflight.look_into_database(config),
-        *await preflight.look_at_witnesses(config, clock),
-        *await preflight.look_at_certificates(config, SystemClock()),
-        *await preflight.look_at_merging(config, clock),
-        await preflight.look_at_mail(config),
-        *await preflight.look_at_reminders(config, clock),
-        preflight.look_at_maps(config),
-        preflight.look_at_backups(config, SystemClock()),
+        preflight.check_store_address(config),
+        preflight.check_disk_space(config),
+        await preflight.check_database_file(config),
+        *await preflight.check_witness_times(config, clock),
+        *await preflight.check_certificate_dates(config, SystemClock()),
+        *await preflight.check_merged_cells(config, clock),
+        await preflight.check_mail_server(config),
+        *await preflight.check_reminder_addresses(config, clock),
+        preflight.check_map_files(config),
+        preflight.check_backup_age(config, SystemClock()),
     ]
     return [finding for finding in findings if finding is not None]
 
 
 async def _check_oidc(oidc: OidcConfig, config: Config) -> str:
+    from relay.people.oidc_provider import Provider
+
     provider = Provider(
         oidc, SystemClock(), redirect_uri="", is_loopback_allowed=bool(config.example_town)
     )
@@ -129,40 +131,40 @@ async def check_log(log: LogConfig, config: Config) -> str:
     return f"{log.name}, {len(policy.witnesses)} witnesses, the store {locks}{compares}"
 
 
-def check_push(config: Config) -> Finding:
+def check_push(config: Config) -> CheckResult:
     """Check the VAPID key and contact; the push services themselves are not contacted."""
     what = "Web Push"
     if not config.push_key_path.exists():
         detail = f"{config.push_key_path} isn't there yet; doorward-relay serve makes it"
-        return Finding(what=what, is_ok=True, is_warning=True, detail=detail)
+        return CheckResult(what=what, is_ok=True, is_warning=True, detail=detail)
     try:
         key = PushKey.load(config.push_key_path)
     except ConfigError as error:
-        return Finding(what=what, is_ok=False, detail=str(error))
+        return CheckResult(what=what, is_ok=False, detail=str(error))
     if config.push_contact is None:
         detail = (
             "no contact is named, so some push services (Apple's) refuse: give contact in [push] "
             "of relay.toml"
         )
-        return Finding(what=what, is_ok=True, is_warning=True, detail=detail)
+        return CheckResult(what=what, is_ok=True, is_warning=True, detail=detail)
     detail = f"key {key.public_key[:12]}…, contact {config.push_contact}"
-    return Finding(what=what, is_ok=True, detail=detail)
+    return CheckResult(what=what, is_ok=True, detail=detail)
 
 
-async def check_live(config: Config) -> list[Finding]:
+async def check_live(config: Config) -> list[CheckResult]:
     """Try each STUN and TURN server; return from where live view works."""
     live = config.live
     try:
         servers = IceServers.load(live, SystemClock())
     except ConfigError as error:
-        return [Finding(what="live view", is_ok=False, detail=str(error))]
+        return [CheckResult(what="live view", is_ok=False, detail=str(error))]
     findings = [
         *[await _try_stun(url) for url in live.stun_urls],
         *[await _try_turn(url, servers.fresh("check").servers[-1]) for url in live.turn_urls],
     ]
     warning = _REACH_WARNINGS.get(servers.reach)
     if warning is not None:
-        findings.append(Finding(what="live view", is_ok=True, is_warning=True, detail=warning))
+        findings.append(CheckResult(what="live view", is_ok=True, is_warning=True, detail=warning))
     return findings
 
 
@@ -178,24 +180,28 @@ _REACH_WARNINGS: dict[Reach, str] = {
 }
 
 
-async def _try_stun(url: IceUrl) -> Finding:
+async def _try_stun(url: IceUrl) -> CheckResult:
+    from relay.live.probe import IceServerUnusable, try_stun
+
     try:
         seen = await try_stun(url)
     except IceServerUnusable as error:
-        return Finding(what="live view, STUN", is_ok=False, detail=str(error))
-    return Finding(
+        return CheckResult(what="live view, STUN", is_ok=False, detail=str(error))
+    return CheckResult(
         what="live view, STUN", is_ok=True, detail=f"{url.text} sees the relay as {seen}"
     )
 
 
-async def _try_turn(url: IceUrl, credentials: IceServer) -> Finding:
+async def _try_turn(url: IceUrl, credentials: IceServer) -> CheckResult:
+    from relay.live.probe import IceServerUnusable, try_turn
+
     what = "live view, TURN"
     try:
         address = await try_turn(url, credentials)
     except IceServerUnusable as error:
-        return Finding(what=what, is_ok=False, detail=str(error))
+        return CheckResult(what=what, is_ok=False, detail=str(error))
     detail = f"{url.text} takes the relay's credentials and forwards from {address}"
     if ip_address(address).is_global:
-        return Finding(what=what, is_ok=True, detail=detail)
+        return CheckResult(what=what, is_ok=True, detail=detail)
     hint = "no public address, so not away from home: set external-ip in turnserver.conf"
-    return Finding(what=what, is_ok=True, is_warning=True, detail=f"{detail}, {hint}")
+    return CheckResult(what=what, is_ok=True, is_warning=True, detail=f"{detail}, {hint}")

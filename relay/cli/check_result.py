@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One checked part: its name, whether it is well, and a sentence on the result or remedy."""
 
     what: str

@@ -1,26 +1,23 @@
 """The commands `doorward-relay log` and `legal-process`, about the public logs.
 
-Only the command line belongs here. Keys are made once; the policy says whom the world believes, so
-it is written by hand, from the vkeys that the witnesses' own operators gave.
+Only the command line belongs here; `relay.cli.log_commands` reads and writes the database. Keys
+are made once; the policy says whom the world believes, so it is written by hand, from the vkeys
+that the witnesses' own operators gave.
 """
 
 import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import EXAMPLE_PREFIX
-from firmware.protocol.tlog.policy import Policy
 from firmware.protocol.tlog.signed_note import NoteKey, NoteRefused
-from relay.base.clock import clock_of
-from relay.config import Config, load
-from relay.config_log import LogConfig
-from relay.config_values import LOG_NAME_EXPECTED, parse_log_name
-from relay.custody.entries import Happenings, LegalKind, LegalYield
+from relay.config.loader import load
+from relay.config.settings import Config, LogConfig
+from relay.config.values import LOG_NAME_EXPECTED, parse_log_name
 from relay.custody.errors import LogError
 from relay.custody.keys import (
     CUSTODY_KEY_FILE,
@@ -33,10 +30,8 @@ from relay.custody.keys import (
     read_policy_file,
     read_signer,
 )
-from relay.custody.logs import LOGS, LogEntries
+from relay.custody.legal_process import LegalKind, LegalYield
 from relay.errors import ConfigError
-from relay.store import logs as rows
-from relay.store.database import Database
 
 
 def add_log_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -116,64 +111,31 @@ def _run_policy(options: argparse.Namespace) -> int:
 
 
 def _run_show(options: argparse.Namespace) -> int:
+    from relay.cli.log_commands import show_sizes
+
     config = load(options.config)
     log = _log_of(config)
     for key in _keys(log).values():
         print(key.vkey)
     policy = read_policy_file(log)
     print(f"{len(policy.witnesses)} witnesses: {', '.join(one.name for one in policy.witnesses)}")
-    asyncio.run(_show(config, log, policy))
+    asyncio.run(show_sizes(config, log, policy))
     return 0
-
-
-async def _show(config: Config, log: LogConfig, policy: Policy) -> None:
-    database = await Database.open(config.database)
-    try:
-        async with database.read() as tx:
-            for name in LOGS:
-                head = await rows.get_head(tx, name)
-                waiting = len(await rows.waiting(tx, name, now_ms=2**62, limit=1_000_000))
-                print(f"{name}: {head.published_size} entries published", end="")
-                print(f", {head.size - head.published_size + waiting} on their way", end="")
-                if head.published is None:
-                    print(", no checkpoint yet")
-                    continue
-                witnessed = policy.check(head.published.encode(), origin=f"{log.name}/{name}")
-                age_s = (_now_ms(config) - witnessed.fresh_ms) // 1000
-                print(f", a quorum has signed {age_s} s ago")
-    finally:
-        await database.close()
 
 
 def _run_legal(options: argparse.Namespace) -> int:
+    from relay.cli.log_commands import add_legal_process
+
     config = load(options.config)
     _log_of(config)
-    asyncio.run(_add_legal(config, options.kind, options.yielded))
+    asyncio.run(add_legal_process(config, options.kind, options.yielded))
     print("added: the relay publishes it within seconds, if it runs", file=sys.stderr)
     return 0
-
-
-async def _add_legal(config: Config, kind: LegalKind, yielded: Sequence[LegalYield]) -> None:
-    database = await Database.open(config.database)
-    try:
-        async with database.begin() as tx:
-            await Happenings(LogEntries()).legal_process(
-                tx,
-                kind=kind,
-                yielded=sorted(set(yielded)),
-                now_ms=_now_ms(config),
-            )
-    finally:
-        await database.close()
 
 
 def _keys(log: LogConfig) -> dict[str, NoteKey]:
     paths = {"register": log.register_key_path, "custody": log.custody_key_path}
     return {name: read_signer(path).key for name, path in paths.items()}
-
-
-def _now_ms(config: Config) -> int:
-    return clock_of(config.town_clock_path, config.example_town).wall_ms()
 
 
 def _log_of(config: Config) -> LogConfig:

@@ -1,25 +1,15 @@
-"""The commands `doorward-relay moderate …`: a moderator's decisions at the command line.
+"""The options of `doorward-relay moderate …`: a moderator's decisions, at the relay's command line.
 
 The same code decides here as on the moderators' pages; whoever sits here is the moderator called
 operator. Also who has an administrator's account for those pages, and how one is ended.
+`relay.cli.moderate_commands` carries the commands out.
 """
 
 import argparse
-import asyncio
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
-import msgspec
-
-from relay.agency.register import RegisterDesk
-from relay.cli.register import clock_in, with_register
-from relay.config import load
-from relay.errors import RelayError
-from relay.people.admins import end_admin, list_admins
-from relay.request.appeals import Appeals, AppealVerdict
-from relay.request.moderation import CATEGORIES, Moderation, describe_waiting, parse_category
-from relay.store.database import Database
+from firmware.protocol.register.entries import RefusedCategory
 
 
 def add_moderate_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,97 +36,42 @@ def add_moderate_commands(commands: "argparse._SubParsersAction[argparse.Argumen
         elif name != "people":
             action.add_argument("request", metavar="REQUEST", help="its id")
         if name == "refuse":
-            action.add_argument("--category", required=True, choices=CATEGORIES)
+            action.add_argument("--category", required=True, choices=get_args(RefusedCategory))
         if name in ("refuse", "uphold", "overturn"):
             action.add_argument("--reason", required=True, help="for the request's officers alone")
 
 
 def _list(options: argparse.Namespace) -> int:
-    config = load(options.config)
+    from relay.cli.moderate_commands import list_waiting
 
-    async def show(database: Database, register: RegisterDesk) -> None:
-        rows = await Moderation(database, clock_in(config), register).list()
-        appeals = await Appeals(database, clock_in(config)).waiting()
-        if options.json:
-            waiting = [{"id": row.id, "request": row.request} for row in rows]
-            print(msgspec.json.encode(waiting).decode())
-            return
-        for row in rows:
-            print("\n".join(describe_waiting(row)))
-        for appeal, row in appeals:
-            print("\n".join(describe_waiting(row, appeal)))
-        count = len(rows) + len(appeals)
-        print(f"{count} wait" if count else "nothing waits", file=sys.stderr)
-
-    asyncio.run(with_register(config, show))
-    return 0
+    return list_waiting(options)
 
 
 def _pass(options: argparse.Namespace) -> int:
-    config = load(options.config)
+    from relay.cli.moderate_commands import pass_on
 
-    async def pass_on(database: Database, register: RegisterDesk) -> None:
-        await Moderation(database, clock_in(config), register).pass_on(options.request)
-
-    asyncio.run(with_register(config, pass_on))
-    print(f"{options.request}: published when the batch is over", file=sys.stderr)
-    return 0
+    return pass_on(options)
 
 
 def _refuse(options: argparse.Namespace) -> int:
-    config = load(options.config)
-    category = parse_category(options.category)
+    from relay.cli.moderate_commands import refuse
 
-    async def refuse(database: Database, register: RegisterDesk) -> None:
-        desk = Moderation(database, clock_in(config), register)
-        await desk.refuse(options.request, category, reason=options.reason)
-
-    asyncio.run(with_register(config, refuse))
-    print(f"{options.request}: refused; the register says {category}", file=sys.stderr)
-    return 0
+    return refuse(options)
 
 
 def _decide_appeal(options: argparse.Namespace) -> int:
-    config = load(options.config)
-    is_upheld = options.verdict == "uphold"
+    from relay.cli.moderate_commands import decide_appeal
 
-    async def decide(database: Database, _register: RegisterDesk) -> None:
-        desk = Appeals(database, clock_in(config))
-        verdict: AppealVerdict = "upheld" if is_upheld else "overturned"
-        await desk.decide(options.request, verdict, reason=options.reason)
-
-    asyncio.run(with_register(config, decide))
-    said = "the refusal stands" if is_upheld else "published when the batch is over"
-    print(f"{options.request}: {said}", file=sys.stderr)
-    return 0
+    return decide_appeal(options)
 
 
 def _people(options: argparse.Namespace) -> int:
-    async def show() -> None:
-        database = await Database.open(load(options.config).database)
-        try:
-            for one in await list_admins(database):
-                since = datetime.fromtimestamp(one.created_ms / 1000, UTC).strftime("%Y-%m-%d")
-                print(f"{one.id}  {one.name}  since {since}{'  ended' if one.is_ended else ''}")
-        finally:
-            await database.close()
+    from relay.cli.moderate_commands import show_people
 
-    asyncio.run(show())
-    return 0
+    return show_people(options)
 
 
 def _end(options: argparse.Namespace) -> int:
-    config = load(options.config)
+    from relay.cli.moderate_commands import end_account
 
-    async def end() -> None:
-        database = await Database.open(config.database)
-        try:
-            if not await end_admin(database, options.account, clock_in(config).wall_ms()):
-                words = f"no administrator has the account {options.account}"
-                raise RelayError(f"{words}; doorward-relay moderate people shows them")
-        finally:
-            await database.close()
-
-    asyncio.run(end())
-    print(f"{options.account}: ended, and signed out everywhere", file=sys.stderr)
-    return 0
+    return end_account(options)

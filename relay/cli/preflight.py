@@ -15,21 +15,20 @@ from cryptography import x509
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import Agreement
-from relay.agency.merged_cells import MOST_PAIRS, MergedOtherwise, merged_unlike
-from relay.agency.register import RegisterDesk
+from relay.agency.merged_cells import MOST_PAIRS, MergeConflict, list_merge_conflicts
+from relay.agency.register import RegisterService
 from relay.app.metrics_collector import log_figures
 from relay.backup.owned_files import last_backup_ms
 from relay.base.clock import Clock
 from relay.base.networks import is_mixed
-from relay.cli.check_result import Finding
+from relay.cli.check_result import CheckResult
 from relay.cli.register import with_register
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.errors import LogError
 from relay.custody.keys import read_policy_file
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.errors import ConfigError, RelayError, StoreError
-from relay.mail import MailUnavailable, SmtpMailer
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.store import logs, onboardings
 from relay.store.database import Database
 from relay.store.database_copies import check_sqlite
@@ -47,7 +46,7 @@ SHOWN_PAIRS = 5
 SHOWN_CELLS = 4
 
 
-def look_at_store_address(config: Config) -> Finding | None:
+def check_store_address(config: Config) -> CheckResult | None:
     """Check whether browsers may fetch from the object store, where that can be known."""
     endpoint = config.bucket.endpoint
     if not is_mixed(config.public_url, endpoint):
@@ -56,14 +55,14 @@ def look_at_store_address(config: Config) -> Finding | None:
         f"no browser fetches from {endpoint} beside {config.public_url}: put the store behind TLS "
         "and set endpoint in [bucket] of relay.toml to its https address"
     )
-    return Finding(what="bucket's address", is_ok=False, detail=detail)
+    return CheckResult(what="bucket's address", is_ok=False, detail=detail)
 
 
-def look_at_disk(config: Config) -> Finding:
+def check_disk_space(config: Config) -> CheckResult:
     """Check the free disk space of the relay's data."""
     free = shutil.disk_usage(config.data_dir).free
     detail = f"{free // (1024 * 1024)} MiB free in {config.data_dir}"
-    return Finding(
+    return CheckResult(
         what="disk",
         is_ok=free >= LEAST_FREE_BYTES,
         is_warning=free < ENOUGH_FREE_BYTES,
@@ -71,18 +70,18 @@ def look_at_disk(config: Config) -> Finding:
     )
 
 
-async def look_into_database(config: Config) -> Finding | None:
+async def check_database_file(config: Config) -> CheckResult | None:
     """Check the SQLite file's integrity; PostgreSQL does that itself."""
     if config.database_url or not config.database_path.exists():
         return None
     try:
         await asyncio.to_thread(check_sqlite, config.database_path)
     except StoreError as error:
-        return Finding(what="database, whole", is_ok=False, detail=str(error))
-    return Finding(what="database, whole", is_ok=True, detail="quick_check finds nothing wrong")
+        return CheckResult(what="database, whole", is_ok=False, detail=str(error))
+    return CheckResult(what="database, whole", is_ok=True, detail="quick_check finds nothing wrong")
 
 
-async def look_at_witnesses(config: Config, clock: Clock) -> list[Finding]:
+async def check_witness_times(config: Config, clock: Clock) -> list[CheckResult]:
     """Check the age of each log's last cosignatures, and so this machine's clock."""
     if config.log is None:
         return []
@@ -111,25 +110,25 @@ async def look_at_witnesses(config: Config, clock: Clock) -> list[Finding]:
                     f"{witness.name} signed {origin} {-age_s:.0f} s from now: this machine's clock "
                     "is behind, or theirs is ahead; synchronise it (NTP)"
                 )
-                findings.append(Finding(what="clock", is_ok=False, detail=detail))
+                findings.append(CheckResult(what="clock", is_ok=False, detail=detail))
     return findings
 
 
-def _of_log(origin: str, head: logs.Head, age_s: float | None) -> Finding:
+def _of_log(origin: str, head: logs.Head, age_s: float | None) -> CheckResult:
     if head.published is None:
         return _warning("log", f"{origin} has no checkpoint yet: does the relay run?")
     if age_s is None:
         detail = (
             f"{origin}'s newest checkpoint isn't one that policy.txt accepts: which was changed?"
         )
-        return Finding(what="log", is_ok=False, detail=detail)
+        return CheckResult(what="log", is_ok=False, detail=detail)
     detail = f"{origin}: {head.published_size} entries, a quorum signed {age_s:.0f} s ago"
     if age_s > FRESH_S:
         detail += ": too old, so no doorbell releases anything. Does the relay run, do witnesses?"
-    return Finding(what="log", is_ok=age_s <= FRESH_S, detail=detail)
+    return CheckResult(what="log", is_ok=age_s <= FRESH_S, detail=detail)
 
 
-async def look_at_certificates(config: Config, clock: Clock) -> list[Finding]:
+async def check_certificate_dates(config: Config, clock: Clock) -> list[CheckResult]:
     """Check when certificates expire: the fleet's CA, the broker's, and that of public_url."""
     now_ms = clock.wall_ms()
     findings = []
@@ -142,16 +141,16 @@ async def look_at_certificates(config: Config, clock: Clock) -> list[Finding]:
     return findings
 
 
-def _of_certificate(name: str, path: Path, now_ms: int) -> Finding:
+def _of_certificate(name: str, path: Path, now_ms: int) -> CheckResult:
     try:
         certificate = x509.load_pem_x509_certificate(path.read_bytes())
     except (OSError, ValueError) as error:
-        return Finding(what="certificate", is_ok=False, detail=f"{name} can't be read: {error}")
+        return CheckResult(what="certificate", is_ok=False, detail=f"{name} can't be read: {error}")
     end_ms = int(certificate.not_valid_after_utc.timestamp() * 1000)
     return _until(name, end_ms, now_ms)
 
 
-async def _of_public(url: str, now_ms: int) -> Finding:
+async def _of_public(url: str, now_ms: int) -> CheckResult:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 443
     try:
@@ -167,10 +166,10 @@ async def _of_public(url: str, now_ms: int) -> Finding:
     return _until(url, int(ssl.cert_time_to_seconds(told) * 1000), now_ms)
 
 
-def _until(name: str, end_ms: int, now_ms: int) -> Finding:
+def _until(name: str, end_ms: int, now_ms: int) -> CheckResult:
     day = datetime.fromtimestamp(end_ms / 1000, UTC).date()
     is_soon = end_ms - now_ms < CERTIFICATE_DAYS * DAY_MS
-    return Finding(
+    return CheckResult(
         what="certificate",
         is_ok=end_ms > now_ms,
         is_warning=is_soon,
@@ -178,25 +177,27 @@ def _until(name: str, end_ms: int, now_ms: int) -> Finding:
     )
 
 
-async def look_at_mail(config: Config) -> Finding:
+async def check_mail_server(config: Config) -> CheckResult:
     """Check whether mail to agencies can be sent."""
     if config.mail is None:
         return _warning("mail", "none is set ([mail]): codes are handed over, nobody is reminded")
+    from relay.mail import MailUnavailable, SmtpMailer
+
     try:
         await SmtpMailer(config.mail).check()
     except (MailUnavailable, ConfigError) as error:
-        return Finding(what="mail", is_ok=False, detail=str(error))
-    return Finding(what="mail", is_ok=True, detail="the server takes letters")
+        return CheckResult(what="mail", is_ok=False, detail=str(error))
+    return CheckResult(what="mail", is_ok=True, detail="the server takes letters")
 
 
-async def look_at_reminders(config: Config, clock: Clock) -> list[Finding]:
+async def check_reminder_addresses(config: Config, clock: Clock) -> list[CheckResult]:
     """Check which agencies have no address for reminders before their agreements end."""
     if config.log is None or config.mail is None:
         return []
 
-    async def look(database: Database, desk: RegisterDesk) -> list[Finding]:
+    async def look(database: Database, register_service: RegisterService) -> list[CheckResult]:
         async with database.read() as tx:
-            register = await desk.replayed(tx)
+            register = await register_service.replayed(tx)
             unreached = [
                 known[-1].agreement
                 for agency, known in sorted(register.agreements.items())
@@ -223,15 +224,15 @@ def _unreached(agreement: Agreement) -> str:
     )
 
 
-async def look_at_merging(config: Config, clock: Clock) -> list[Finding]:
+async def check_merged_cells(config: Config, clock: Clock) -> list[CheckResult]:
     """Check which agreements group thin map cells in conflict with others."""
     if config.log is None:
         return []
 
-    async def look(database: Database, desk: RegisterDesk) -> list[Finding]:
+    async def look(database: Database, register_service: RegisterService) -> list[CheckResult]:
         async with database.read() as tx:
-            register = await desk.replayed(tx)
-        found = await asyncio.to_thread(merged_unlike, register, now_ms=clock.wall_ms())
+            register = await register_service.replayed(tx)
+        found = await asyncio.to_thread(list_merge_conflicts, register, now_ms=clock.wall_ms())
         warnings = [_warning("merged cells", _merging(*one)) for one in found[:SHOWN_PAIRS]]
         if len(found) > SHOWN_PAIRS:
             more = "or more " if len(found) == MOST_PAIRS else ""
@@ -244,7 +245,7 @@ async def look_at_merging(config: Config, clock: Clock) -> list[Finding]:
         return []  # said elsewhere
 
 
-def _merging(agreement: Agreement, differs: MergedOtherwise) -> str:
+def _merging(agreement: Agreement, differs: MergeConflict) -> str:
     other, cells = differs.other, differs.crossing or differs.cells
     named = ", ".join(cells[:SHOWN_CELLS]) + (", …" if len(cells) > SHOWN_CELLS else "")
     what = "across each other" if differs.crossing else "otherwise"
@@ -255,18 +256,18 @@ def _merging(agreement: Agreement, differs: MergedOtherwise) -> str:
     )
 
 
-def look_at_maps(config: Config) -> Finding | None:
+def check_map_files(config: Config) -> CheckResult | None:
     """Check that the map's files can be read, where some are named."""
     try:
-        Maps.load(config.map)
+        MapData.load(config.map)
     except (RelayError, WireError, OSError) as error:
-        return Finding(what="map", is_ok=False, detail=str(error))
+        return CheckResult(what="map", is_ok=False, detail=str(error))
     if config.map.pmtiles_path is None:
         return None
-    return Finding(what="map", is_ok=True, detail=str(config.map.pmtiles_path))
+    return CheckResult(what="map", is_ok=True, detail=str(config.map.pmtiles_path))
 
 
-def look_at_backups(config: Config, clock: Clock) -> Finding:
+def check_backup_age(config: Config, clock: Clock) -> CheckResult:
     """Check the newest backup's age, by this relay's own note of it."""
     made_ms = last_backup_ms(config)
     if made_ms is None:
@@ -274,8 +275,8 @@ def look_at_backups(config: Config, clock: Clock) -> Finding:
     days = (clock.wall_ms() - made_ms) / DAY_MS
     if days > BACKUP_DAYS:
         return _warning("backup", f"the newest is {days:.0f} days old: back up each day")
-    return Finding(what="backup", is_ok=True, detail=f"the newest is {days:.1f} days old")
+    return CheckResult(what="backup", is_ok=True, detail=f"the newest is {days:.1f} days old")
 
 
-def _warning(what: str, detail: str) -> Finding:
-    return Finding(what=what, is_ok=True, is_warning=True, detail=detail)
+def _warning(what: str, detail: str) -> CheckResult:
+    return CheckResult(what=what, is_ok=True, is_warning=True, detail=detail)

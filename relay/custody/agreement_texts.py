@@ -6,7 +6,7 @@ have the world forget what an agency had agreed to.
 
 import logging
 
-from relay.custody.tile_store import Shelf
+from relay.custody.tile_store import TileStore
 from relay.errors import ObjectStoreError
 from relay.store import requests
 from relay.store.database import Database
@@ -14,10 +14,10 @@ from relay.store.database import Database
 log = logging.getLogger(__name__)
 
 
-class Texts:
+class AgreementTexts:
     """Publishes texts from the database into the logs' bucket."""
 
-    def __init__(self, *, shelf: Shelf, database: Database) -> None:
+    def __init__(self, *, shelf: TileStore, database: Database) -> None:
         self._shelf = shelf
         self._database = database
         self._published: set[str] = set()

@@ -13,7 +13,7 @@ from firmware.protocol.register.facts import Stamps
 from firmware.protocol.register.saved_form import SavedUnusable, code_digest
 from firmware.protocol.register.saved_stamps import NotesHash, load_stamps, save_stamps
 from firmware.protocol.tlog.policy import Policy, Witnessed
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 
 SAVE_EVERY = 1000
 """Stamps: as many are checked in a third of a second."""
@@ -23,10 +23,10 @@ MANY = 200
 log = logging.getLogger(__name__)
 
 
-class Stamping:
+class CosignedTimes:
     """The parsed stamps of one log; one call at a time."""
 
-    def __init__(self, *, origin: str, policy: Policy, saved: SavedFile | None) -> None:
+    def __init__(self, *, origin: str, policy: Policy, saved: CacheFile | None) -> None:
         self._origin = origin
         self._policy = policy
         self._saved = saved
@@ -66,7 +66,7 @@ class Stamping:
     def _check_all(self, notes: Sequence[bytes]) -> list[Witnessed]:
         return [self._policy.check(note, origin=self._origin) for note in notes]
 
-    def _resumed(self, saved: SavedFile, notes: Sequence[bytes]) -> tuple[Stamps, NotesHash] | None:
+    def _resumed(self, saved: CacheFile, notes: Sequence[bytes]) -> tuple[Stamps, NotesHash] | None:
         data = saved.read()
         if data is None:
             return None
@@ -78,7 +78,7 @@ class Stamping:
             log.warning("the log's saved stamps aren't used, all are checked: %s", error)
             return None
 
-    async def _save(self, saved: SavedFile) -> None:
+    async def _save(self, saved: CacheFile) -> None:
         self._saved_count = self.count
         try:
             data = save_stamps(

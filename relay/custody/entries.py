@@ -7,7 +7,7 @@ when than the agency's pages do (R9).
 """
 
 from datetime import UTC, datetime
-from typing import Literal, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from firmware.protocol.custody import (
     CustodyBody,
@@ -28,24 +28,25 @@ from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.outcomes import SignedOutcome
 from firmware.protocol.register.entries import Delays
 from relay.custody.errors import LogError, LogUnavailable
-from relay.custody.logs import LogEntries, Logs, Pending, charter_delays
+from relay.custody.legal_process import LegalKind, LegalYield
+from relay.custody.log_entries import LogEntries, Pending, charter_delays
 from relay.store import custody
 from relay.store import logs as rows
 from relay.store.database import Transaction
 
+if TYPE_CHECKING:  # a command that adds an entry needs none of what publishes it
+    from relay.custody.logs import Logs
+
 ANSWER_WITHIN_MS = 14 * 24 * 3600 * 1000
 """R14."""
 NO_LOG = "this relay keeps no log (doorward-relay log init), so it can't do so"
-
-LegalKind = Literal["subpoena", "court_order", "search_warrant", "other"]
-LegalYield = Literal["nothing", "account_metadata", "sealed_blobs"]
 
 
 class AnswerRefused(LogError):
     """An agency's answer to a deletion request is invalid; the text says why."""
 
 
-class Happenings:
+class CustodyEntries:
     """Adds the custody log's entries about evidence."""
 
     def __init__(self, logs: LogEntries) -> None:
@@ -160,10 +161,10 @@ class Happenings:
         return await self._logs.add(tx, "custody", CustodyLeaf(body=body).encode(), key=key)
 
 
-class Record(Happenings):
+class Record(CustodyEntries):
     """Adds entries and waits for them: `logged` returns once everybody can see the entry."""
 
-    def __init__(self, logs: Logs) -> None:
+    def __init__(self, logs: "Logs") -> None:
         super().__init__(logs)
         self._waiting = logs
 
@@ -184,7 +185,7 @@ class NoRecord(Record):
     """The record of a relay without logs: actions that must be logged first are refused."""
 
     def __init__(self) -> None:
-        Happenings.__init__(self, LogEntries())
+        CustodyEntries.__init__(self, LogEntries())
 
     async def logged(self, pending: Pending) -> None:  # noqa: ARG002
         """Raise LogUnavailable."""

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from relay.custody.tile_store import Shelf, is_changing, is_path
+from relay.custody.tile_store import TileStore, is_changing, is_path
 from relay.errors import ObjectStoreError
 
 CACHE_BYTES = 32 * 1024 * 1024
@@ -15,10 +15,10 @@ FOR_NOW = "no-cache"
 FOR_ANYBODY = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
 
 
-class LogFiles:
+class LogFileServer:
     """The files under /log/; immutable ones are cached in memory up to a limit."""
 
-    def __init__(self, shelf: Shelf, *, cache_bytes: int = CACHE_BYTES) -> None:
+    def __init__(self, shelf: TileStore, *, cache_bytes: int = CACHE_BYTES) -> None:
         self._shelf = shelf
         self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._limit_bytes = self._left_bytes = cache_bytes

@@ -9,9 +9,9 @@ import logging
 
 from firmware.protocol.custody import CustodyLeaf, KeyChangedLeaf
 from firmware.protocol.events import KeyChangeCommitted
-from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.store.database import Transaction
 
 CHANGES = Rate(at_once=5, each_s=3600)
@@ -31,7 +31,7 @@ class KeyChanges:
         """Add a doorbell's commitment; repeated, it stays one entry."""
         try:
             self._allowances.take(device, CHANGES)
-        except AskedTooOften:
+        except RateExceeded:
             log.warning("rate limit: a doorbell's key change isn't logged")
             return
         entry = CustodyLeaf(body=KeyChangedLeaf(commitment=told.commitment)).encode()

@@ -10,44 +10,25 @@ logged = await logs.logged(pending)      # LogUnavailable: try again later, it s
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import NoReturn
 
-from firmware.protocol.encoding import WireError, decode_canonical
-from firmware.protocol.register.entries import (
-    MAX_LEAF_BYTES,
-    Change,
-    ChangeLeaf,
-    Charter,
-    Delays,
-    Leaf,
-)
+from firmware.protocol.register.entries import Delays
 from firmware.protocol.register.facts import Stamps
-from firmware.protocol.tlog.merkle import leaf_hash
 from firmware.protocol.tlog.policy import Policy
-from firmware.protocol.tlog.tiles import MAX_ENTRY_BYTES
-from relay.custody.cosigned_times import Stamping
-from relay.custody.errors import KeyTaken, LogUnavailable
-from relay.custody.sequencer import LogWriter, Published
+from relay.custody.cosigned_times import CosignedTimes
+from relay.custody.errors import LogUnavailable
+from relay.custody.log_entries import LOGS, LogEntries, LogName, Pending, charter_delays
+from relay.custody.sequencer import Published, Sequencer
 from relay.store import logs
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
 from relay.store.logs import Head
 
-LogName = Literal["register", "custody"]
-LOGS: tuple[LogName, ...] = ("register", "custody")
 LOGGED_WITHIN_S = 10.0
 LOOK_AGAIN_S = 0.5
 """Another relay may have published what is waited for here."""
 REFRESH_MS = 15 * 60 * 1000
 """An unchanged tree is cosigned again so often, so that everybody sees that nothing is withheld."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """An added entry that may not have its index yet."""
-
-    log: LogName
-    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,38 +40,6 @@ class LoggedEntry:
     proof: bytes
 
 
-class LogEntries:
-    """Adds entries and reads added ones: the part that needs no keys."""
-
-    async def add(
-        self, tx: Transaction, log: LogName, entry: bytes, *, key: str, not_before_ms: int = 0
-    ) -> Pending:
-        """Add an entry in the caller's transaction; the same `key` is the same entry.
-
-        It gets no place before `not_before_ms`; others may overtake it, so not in the register.
-        """
-        if len(entry) > MAX_ENTRY_BYTES:
-            raise ValueError(f"an entry has at most {MAX_ENTRY_BYTES} bytes, not {len(entry)}")
-        text = entry.decode()
-        known = await logs.find_by_key(tx, log, key)
-        if known is not None:
-            if known.entry != text:
-                raise KeyTaken(f"another entry was added to the {log} log as {key}")
-            return Pending(log=log, number=known.number)
-        hashed = leaf_hash(entry).hex()
-        number = await logs.add_entry(
-            tx, log, key=key, entry=text, leaf_hash=hashed, not_before_ms=not_before_ms
-        )
-        return Pending(log=log, number=number)
-
-    async def added(self, tx: Transaction, log: LogName, since: int) -> list[bytes]:
-        """Return the entries from index `since` on, sequenced or not."""
-        return await logs.added(tx, log, since)
-
-    def wake(self, log: LogName | None = None) -> None:
-        """Do nothing: the sequencer's process looks within a second."""
-
-
 class Logs(LogEntries):
     """The register and the custody log of one relay."""
 
@@ -98,16 +47,16 @@ class Logs(LogEntries):
         self,
         *,
         database: Database,
-        writers: dict[LogName, LogWriter],
+        writers: dict[LogName, Sequencer],
         policy: Policy,
-        saved_stamps: SavedFile | None = None,
+        saved_stamps: CacheFile | None = None,
     ) -> None:
         """`saved_stamps` is the cache of the register's stamps, for a short start."""
         self._database = database
         self._writers = writers
         self._policy = policy
         self._stamping = {
-            name: Stamping(
+            name: CosignedTimes(
                 origin=writer.origin,
                 policy=policy,
                 saved=saved_stamps if name == "register" else None,
@@ -203,21 +152,6 @@ class Logs(LogEntries):
             count = await logs.count_stamps(tx, log)
             await stamping.take(await logs.stamps(tx, log, stamping.count, count))
             return stamping.stamps
-
-
-async def charter_delays(tx: Transaction) -> Delays | None:
-    """Return the delays of the register's charter; None as long as there is none."""
-    for entry in await logs.entries(tx, "register", 0, 1):
-        try:
-            leaf = decode_canonical(Leaf, entry, max_bytes=MAX_LEAF_BYTES)
-            if isinstance(leaf.body, ChangeLeaf):
-                text = leaf.body.change.encode()
-                change = decode_canonical(Change, text, max_bytes=MAX_LEAF_BYTES)
-                if isinstance(change.body, Charter):
-                    return change.body.delays
-        except WireError:
-            break
-    return None
 
 
 def refresh_ms_of(delays: Delays) -> int:

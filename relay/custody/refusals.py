@@ -11,7 +11,7 @@ from firmware.protocol.custody import CustodyLeaf, RefusalsLeaf
 from firmware.protocol.events import RefusalsCounted
 from relay.base.clock import Clock
 from relay.custody.entries import quarter_end_ms
-from relay.custody.logs import LogEntries
+from relay.custody.log_entries import LogEntries
 from relay.store import custody
 from relay.store import logs as rows
 from relay.store.database import Database, Transaction
@@ -51,7 +51,7 @@ class Refusals:
                 if now_ms < end_ms + TELL_WITHIN_MS:
                     continue
                 if len(told) >= MIN_DOORBELLS:
-                    leaf = RefusalsLeaf(quarter=quarter, counts=summed(told))
+                    leaf = RefusalsLeaf(quarter=quarter, counts=sum_refusals(told))
                     entry = CustodyLeaf(body=leaf).encode()
                     await self._logs.add(tx, "custody", entry, key=_key(quarter))
                 elif now_ms < end_ms + FORGET_AFTER_MS:
@@ -60,7 +60,7 @@ class Refusals:
         self._logs.wake("custody")
 
 
-def summed(told: list[dict[str, int]]) -> dict[str, int]:
+def sum_refusals(told: list[dict[str, int]]) -> dict[str, int]:
     """Return the sums by check; checks of fewer than five doorbells are merged into one."""
     named = Counter(check for counts in told for check, count in counts.items() if count)
     total: Counter[str] = Counter()

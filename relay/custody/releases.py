@@ -10,10 +10,11 @@ import logging
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf
 from firmware.protocol.events import ReleaseCommitted
-from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.custody.entries import batch_end_ms
-from relay.custody.logs import Logs, Pending
+from relay.custody.log_entries import Pending
+from relay.custody.logs import Logs
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import logs as rows
@@ -42,7 +43,7 @@ class Releases:
         """Add a doorbell's commitment; for a repeated one the proof is sent again."""
         try:
             self._allowances.take(device, RELEASES)
-        except AskedTooOften:
+        except RateExceeded:
             log.warning("rate limit: a doorbell's release isn't logged")
             return
         entry = CustodyLeaf(body=ReleaseLeaf(commitment=told.commitment)).encode()

@@ -26,7 +26,7 @@ from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
 from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
 from relay.base.clock import Clock
 from relay.custody.errors import LogContradicts, LogUnavailable
-from relay.custody.tile_store import Shelf
+from relay.custody.tile_store import TileStore
 from relay.custody.witnesses import Witnesses
 from relay.errors import ObjectStoreError
 from relay.store import logs
@@ -48,7 +48,7 @@ Published = Callable[[int], Awaitable[None]]
 """Is called with the size after a larger tree was published, or found published by another."""
 
 
-class LogWriter:
+class Sequencer:
     """The sequencer of one log; `name` is register or custody."""
 
     def __init__(
@@ -57,7 +57,7 @@ class LogWriter:
         *,
         signer: NoteSigner,
         database: Database,
-        shelf: Shelf,
+        shelf: TileStore,
         witnesses: Witnesses,
         clock: Clock,
         refresh_ms: Callable[[], Awaitable[int]],

@@ -18,24 +18,25 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import Clock
-from relay.config_log import LogConfig
-from relay.custody.agreement_texts import Texts
+from relay.config.settings import LogConfig
+from relay.custody.agreement_texts import AgreementTexts
 from relay.custody.entries import Record
 from relay.custody.errors import KeyTaken, contradiction_in
-from relay.custody.file_server import LogFiles
+from relay.custody.file_server import LogFileServer
 from relay.custody.key_changes import KeyChanges
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.custody.logs import LogName, Logs, refreshing
+from relay.custody.log_entries import LogName
+from relay.custody.logs import Logs, refreshing
 from relay.custody.refusals import Refusals
 from relay.custody.releases import Releases
-from relay.custody.sequencer import LogWriter
+from relay.custody.sequencer import Sequencer
 from relay.custody.slots import Slots
-from relay.custody.tile_store import Bucket, Retention, Shelf
+from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.errors import UnknownDoorbell
 from relay.fleet.commands import Commands
 from relay.store import fleet
-from relay.store.cache_file import SavedFile
+from relay.store.cache_file import CacheFile
 from relay.store.database import Database, Transaction
 
 GREW_LIFE_MS = 10 * 60 * 1000
@@ -46,21 +47,21 @@ REFUSALS_EACH_S = 3600.0
 log = logging.getLogger(__name__)
 
 
-class CustodyDesk:
+class CustodyService:
     """Both logs, with releases, slots, refusals and key changes."""
 
     def __init__(
         self,
         *,
         logs: Logs,
-        shelf: Shelf,
+        shelf: TileStore,
         database: Database,
         commands: Commands,
         clock: Clock,
     ) -> None:
         self.logs = logs
         self.record = Record(logs)
-        self.files = LogFiles(shelf)
+        self.files = LogFileServer(shelf)
         self._shelf = shelf
         self._database = database
         self._commands = commands
@@ -69,7 +70,7 @@ class CustodyDesk:
         self._slots = Slots(logs=logs, database=database, commands=commands, clock=clock)
         self._refusals = Refusals(logs=logs, database=database, clock=clock)
         self._key_changes = KeyChanges(logs=logs, clock=clock)
-        self._texts = Texts(shelf=shelf, database=database)
+        self._texts = AgreementTexts(shelf=shelf, database=database)
         self._wake = asyncio.Event()
         self._register_size = 0
         self._is_prepared = False
@@ -154,25 +155,25 @@ class CustodyDesk:
             await asyncio.sleep(REFUSALS_EACH_S)
 
 
-def open_desk(
+def open_custody(
     config: LogConfig,
     *,
     bucket: Bucket,
     database: Database,
     commands: Commands,
     clock: Clock,
-    saved_stamps: SavedFile | None = None,
-) -> CustodyDesk:
+    saved_stamps: CacheFile | None = None,
+) -> CustodyService:
     """Build the custody service from the settings, or raise LogError."""
     policy = read_policy_file(config)
-    shelf = Shelf(bucket, clock, Retention(mode=config.retention, days=config.retention_days))
+    shelf = TileStore(bucket, clock, Retention(mode=config.retention, days=config.retention_days))
     witnesses = Witnesses(policy)
     signers: dict[LogName, NoteSigner] = {
         "register": read_key_file(config.register_key_path, f"{config.name}/register", policy),
         "custody": read_key_file(config.custody_key_path, f"{config.name}/custody", policy),
     }
     writers = {
-        name: LogWriter(
+        name: Sequencer(
             name,
             signer=signer,
             database=database,
@@ -184,4 +185,4 @@ def open_desk(
         for name, signer in signers.items()
     }
     logs = Logs(database=database, writers=writers, policy=policy, saved_stamps=saved_stamps)
-    return CustodyDesk(logs=logs, shelf=shelf, database=database, commands=commands, clock=clock)
+    return CustodyService(logs=logs, shelf=shelf, database=database, commands=commands, clock=clock)

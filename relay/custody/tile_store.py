@@ -80,7 +80,7 @@ class Retention:
     days: int = 0
 
 
-class Shelf:
+class TileStore:
     """The bucket of both logs."""
 
     def __init__(self, bucket: Bucket, clock: Clock, retention: Retention) -> None:

@@ -7,7 +7,7 @@ from firmware.protocol.custody import SignedDeletionAnswer
 from firmware.protocol.encoding import unb64u
 from relay.agency.agencies import Agencies
 from relay.base.clock import Clock
-from relay.custody.entries import Happenings
+from relay.custody.entries import CustodyEntries
 from relay.custody.errors import LogError
 from relay.store import custody, packages
 from relay.store.custody import Deletion
@@ -25,7 +25,7 @@ class Deletions:
     """
 
     def __init__(
-        self, database: Database, clock: Clock, happenings: Happenings, agencies: Agencies
+        self, database: Database, clock: Clock, happenings: CustodyEntries, agencies: Agencies
     ) -> None:
         self._database = database
         self._clock = clock

@@ -48,7 +48,7 @@ class Objects(Protocol):
         ...
 
 
-class Sweeping:
+class PackageSweeper:
     """The periodic task on packages that no event advances."""
 
     def __init__(

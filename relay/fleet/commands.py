@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 from firmware.protocol.commands import Command, CommandBody, Reply, ReplyBody, SealedStatement
 from firmware.protocol.encoding import MAX_MQTT_BYTES, WireError, new_id
-from relay.base.allowances import AskedTooOften
+from relay.base.allowances import RateExceeded
 from relay.base.clock import Clock
 from relay.bus import Bus
 from relay.errors import BusUnavailable, CommandUnanswered, RelayError, UnknownDoorbell
-from relay.fleet.message_parser import parse_told
+from relay.fleet.message_parser import parse_device_message
 from relay.store import commands, fleet
 from relay.store.database import Database, Transaction
 
@@ -83,7 +83,7 @@ class Commands:
     async def send(self, device: str, body: CommandBody, expires_ms: int) -> str:
         """Keep a command and repeat it until it is answered; return its id.
 
-        Raises UnknownDoorbell, CommandTooLarge for more than the broker carries, or AskedTooOften
+        Raises UnknownDoorbell, CommandTooLarge for more than the broker carries, or RateExceeded
         while too many statements wait for this doorbell.
         """
         async with self._database.begin() as tx:
@@ -91,7 +91,7 @@ class Commands:
                 now_ms = self._clock.wall_ms()
                 waiting = await commands.count_statements(tx, device, now_ms=now_ms)
                 if waiting >= commands.MAX_STATEMENTS:
-                    raise AskedTooOften(FULL_RETRY_S)
+                    raise RateExceeded(FULL_RETRY_S)
             command = await self.add(tx, device, body, expires_ms)
         self.dispatch(command)
         return command.id
@@ -172,7 +172,7 @@ class Commands:
     async def take_reply(self, subject: str, data: bytes) -> None:
         """Store a doorbell's reply and wake the tasks that wait for it."""
         try:
-            reply = parse_told(Reply, subject, data)
+            reply = parse_device_message(Reply, subject, data)
         except WireError as error:
             log.warning("reply on %s refused: %s", subject, error)
             return

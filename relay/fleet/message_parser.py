@@ -14,7 +14,7 @@ from firmware.protocol.topics import device_of_subject
 Told = TypeVar("Told", Event, Status, Reply)
 
 
-def parse_told(kind: type[Told], subject: str, data: bytes) -> Told:
+def parse_device_message(kind: type[Told], subject: str, data: bytes) -> Told:
     """Return the document, or raise WireError saying what is wrong with it."""
     device = device_of_subject(subject)
     document = decode(kind, data, max_bytes=MAX_MQTT_BYTES)

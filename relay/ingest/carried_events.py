@@ -54,7 +54,7 @@ class NoCustody:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class FollowUp:
     """The follow-up work after the commit."""
 
     thumbnail_of: str | None = None
@@ -62,7 +62,7 @@ class Carried:
     notes: tuple[EventRow, ...] = ()
 
 
-NOTHING = Carried()
+NOTHING = FollowUp()
 
 
 def is_carried(event: Event) -> bool:
@@ -78,13 +78,13 @@ def is_carried(event: Event) -> bool:
     )
 
 
-async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> Carried:
+async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Custody) -> FollowUp:
     """Process one such event, whose id is not known yet."""
     await carried_events.add(tx, event, received_ms=received_ms)
     match event.body:
         case Thumbnail() as told:
             if await thumbnails.add(tx, event.device, told, received_ms=received_ms):
-                return Carried(thumbnail_of=told.for_event_id)
+                return FollowUp(thumbnail_of=told.for_event_id)
             log.warning(
                 "thumbnail %s of %s dropped: no such event, or not its first",
                 event.id,
@@ -99,11 +99,11 @@ async def carry(tx: Transaction, event: Event, *, received_ms: int, custody: Cus
                 now_ms=received_ms,
                 expires_ms=min(wanted.expires_ms, received_ms + MAX_PUSH_LIFE_MS),
             )
-            return Carried(pushes=tuple(queued))
+            return FollowUp(pushes=tuple(queued))
         case SlotCommitted() as told:
             await custody.take(tx, event)
             notes = await events.add_slot_notes(tx, event, told.notes, received_ms=received_ms)
-            return Carried(notes=tuple(notes))
+            return FollowUp(notes=tuple(notes))
         case ReleaseCommitted() | KeyChangeCommitted() | RefusalsCounted():
             await custody.take(tx, event)
         case _:

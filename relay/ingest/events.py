@@ -25,11 +25,11 @@ from firmware.protocol.commands import Command, Receipt
 from firmware.protocol.encoding import WireError, new_id
 from firmware.protocol.events import Event
 from relay.base.clock import Clock
-from relay.bus import Bus, Delivery
+from relay.bus import Bus, StreamMessage
 from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError, StoreError
-from relay.fleet.message_parser import parse_told
-from relay.ingest.carried_events import NOTHING, Carried, Custody, NoCustody, carry, is_carried
+from relay.fleet.message_parser import parse_device_message
+from relay.ingest.carried_events import NOTHING, Custody, FollowUp, NoCustody, carry, is_carried
 from relay.ingest.event_order import EventOrder
 from relay.store import carried_events, events, fleet
 from relay.store.database import Database, Transaction
@@ -73,7 +73,7 @@ class Pusher(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Told:
-    delivery: Delivery
+    delivery: StreamMessage
     event: Event
 
 
@@ -81,11 +81,11 @@ class _Told:
 class _Committed:
     """A committed event: `row` is None for a carried one, and `carried` is its follow-up work."""
 
-    delivery: Delivery
+    delivery: StreamMessage
     event: Event
     row: EventRow | None
     is_new: bool
-    carried: Carried = NOTHING
+    carried: FollowUp = NOTHING
 
 
 @dataclass(slots=True)
@@ -110,8 +110,8 @@ class _Sorted:
     """One batch, sorted: `early` events wait for those before them."""
 
     committed: list[_Committed] = field(default_factory=list)
-    refused: list[Delivery] = field(default_factory=list)
-    early: list[Delivery] = field(default_factory=list)
+    refused: list[StreamMessage] = field(default_factory=list)
+    early: list[StreamMessage] = field(default_factory=list)
 
 
 class EventIngest:
@@ -150,7 +150,7 @@ class EventIngest:
                     log.warning("ingest waits for the broker: %s", error)
                     await asyncio.sleep(BROKER_AWAY_S)
 
-    async def _take(self, batch: Sequence[Delivery]) -> list[_Committed]:
+    async def _take(self, batch: Sequence[StreamMessage]) -> list[_Committed]:
         """Commit one batch and send the receipts."""
         told = [item for item in [await self._parse(delivery) for delivery in batch] if item]
         if not told:
@@ -167,9 +167,9 @@ class EventIngest:
             await delivery.retry(EARLY_RETRY_S)
         return result.committed
 
-    async def _parse(self, delivery: Delivery) -> _Told | None:
+    async def _parse(self, delivery: StreamMessage) -> _Told | None:
         try:
-            event = parse_told(Event, delivery.subject, delivery.data)
+            event = parse_device_message(Event, delivery.subject, delivery.data)
         except WireError as error:
             log.warning("event on %s refused: %s", delivery.subject, error)
             await delivery.discard()

@@ -14,7 +14,7 @@ COMMAND_LIFE_MS = 7 * 24 * 3600 * 1000
 """After its answer, or its end: so long an app can ask what became of a command."""
 
 
-class Forgetting:
+class Expiry:
     """The task that deletes expired rows once an hour."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -8,9 +8,9 @@ from typing import Protocol
 from firmware.protocol.encoding import WireError
 from firmware.protocol.events import Status
 from relay.base.clock import Clock
-from relay.bus import Bus, Delivery
+from relay.bus import Bus, StreamMessage
 from relay.errors import BusUnavailable
-from relay.fleet.message_parser import parse_told
+from relay.fleet.message_parser import parse_device_message
 from relay.ingest.events import BROKER_AWAY_S
 from relay.ingest.health import is_news
 from relay.store import fleet, health
@@ -64,10 +64,10 @@ class StatusIngest:
                 log.warning("status ingest waits for the broker: %s", error)
                 await asyncio.sleep(BROKER_AWAY_S)
 
-    async def take(self, delivery: Delivery) -> None:
+    async def take(self, delivery: StreamMessage) -> None:
         """Process one state."""
         try:
-            status = parse_told(Status, delivery.subject, delivery.data)
+            status = parse_device_message(Status, delivery.subject, delivery.data)
         except WireError as error:
             log.warning("status on %s refused: %s", delivery.subject, error)
             await delivery.discard()

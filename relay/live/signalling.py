@@ -57,7 +57,7 @@ class Commands(Protocol):
 class Signalling:
     """Opens and closes live sessions for accounts that follow the doorbell.
 
-    Each method raises AskedTooOften, and all but `ice` and `close` LiveRefused or
+    Each method raises RateExceeded, and all but `ice` and `close` LiveRefused or
     CommandUnanswered.
     """
 

@@ -11,7 +11,7 @@ import h3
 RESOLUTION = 9
 
 
-class NoInside(Exception):
+class NoInterior(Exception):
     """An outline can't be filled with cells: mostly it has no width or no height."""
 
 
@@ -45,7 +45,7 @@ def boundary_of(cell: str) -> list[tuple[float, float]]:
 def cells_inside(
     outer: Sequence[tuple[float, float]], holes: Sequence[Sequence[tuple[float, float]]]
 ) -> list[str]:
-    """Return the cells whose centre lies in an outline and in none of its holes, or NoInside.
+    """Return the cells whose centre lies in an outline and in none of its holes, or NoInterior.
 
     The browser's h3-js finds the same (tests/vectors/areas.json). H3 reserves memory for the box
     around the outline, which the caller has to bound.
@@ -53,7 +53,7 @@ def cells_inside(
     try:
         return [str(one) for one in h3.polygon_to_cells(h3.LatLngPoly(outer, *holes), RESOLUTION)]
     except h3.H3BaseException as error:
-        raise NoInside(str(error)) from error
+        raise NoInterior(str(error)) from error
 
 
 def area_km2(cells: Sequence[str]) -> float:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relay.config_map import MapConfig
+from relay.config.settings import MapConfig
 from relay.map.places import Places, load_places
 from relay.map.streets import check_streets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Maps:
+class MapData:
     """Streets to draw, their attribution, and place names to search; each may be missing."""
 
     streets: Path | None = None
@@ -17,7 +17,7 @@ class Maps:
     places: Places = field(default_factory=Places)
 
     @classmethod
-    def load(cls, config: MapConfig) -> "Maps":
+    def load(cls, config: MapConfig) -> "MapData":
         """Check both files, or raise ConfigError."""
         return cls(
             streets=check_streets(config.pmtiles_path),

@@ -33,7 +33,7 @@ class PushSubscriptions:
     ) -> None:
         """Store a browser's subscription.
 
-        Raises AskedTooOften, EndpointRefused or EndpointUnresolved.
+        Raises RateExceeded, EndpointRefused or EndpointUnresolved.
         """
         self._allowances.take(owner.id, SUBSCRIBING)
         now_ms = self._clock.wall_ms()

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { hearAhead } from "./town_time.js";
+import { setClockOffset } from "./town_time.js";
 
 /** The relay says something each 15 s; after this long, the connection is dead. */
 const STREAM_SILENCE_MS = 45_000;
@@ -96,7 +96,7 @@ export class Relay {
     if (this.token) headers.set("Authorization", `Bearer ${this.token}`);
     try {
       const response = await fetch(this.base + path, { cache: "no-store", ...options, headers });
-      hearAhead(response.headers.get("x-town-ahead-ms"));
+      setClockOffset(response.headers.get("x-town-ahead-ms"));
       return response;
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") throw error;

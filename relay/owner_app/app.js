@@ -10,16 +10,16 @@ import { whenOf } from "./event_groups.js";
 import { followEmergencies, playCalmly } from "./emergency.js";
 import { Household } from "./household.js";
 import { LANGUAGES, chooseLanguage, currentLanguage, loadLanguage, t, timeText } from "./i18n.js";
-import { Installed } from "./worker_registration.js";
+import { WorkerRegistration } from "./worker_registration.js";
 import { leave } from "./sign_out.js";
-import { LiveReady } from "./live_prefetch.js";
+import { LivePrefetch } from "./live_prefetch.js";
 import { Pictures } from "./pictures.js";
 import { NotLoaded, fetchAhead, viewOf, whereItIs } from "./routes.js";
 import * as snapshot from "./snapshot.js";
 import { livesIn, nowMs } from "./town_time.js";
 import { notLoaded } from "./views/load_error.js";
 import { noPicture, problem } from "./views/parts.js";
-import { forgetBook } from "./worker_store.js";
+import { forgetWorkerStore } from "./worker_store.js";
 
 /** @typedef {{demo_passkeys: boolean, owner_origin: string, owner_rp_id: string, relay_name: string, example_town?: string}} RelayConfig (`example_town`: the name of an invented town's logs) */
 /** @typedef {import("./account.js").Owner} Owner */
@@ -30,9 +30,9 @@ import { forgetBook } from "./worker_store.js";
  * @property {Relay} relay
  * @property {RelayConfig} config
  * @property {Household} household of the one who is signed in
- * @property {LiveReady} ready calls to their doorbells
+ * @property {LivePrefetch} ready calls to their doorbells
  * @property {Pictures} pictures of their events
- * @property {Installed} installed the service worker, and what it is to know
+ * @property {WorkerRegistration} installed the service worker, and what it is to know
  * @property {string} relayUrl
  * @property {string[]} parts of the address
  * @property {URLSearchParams} query
@@ -54,10 +54,10 @@ class App {
     this.relayUrl = relayUrl;
     this.config = config;
     livesIn(config.example_town);
-    this.installed = new Installed();
+    this.installed = new WorkerRegistration();
     /** @type {Household | null} */
     this.household = null;
-    /** @type {LiveReady | null} */
+    /** @type {LivePrefetch | null} */
     this.ready = null;
     /** @type {Pictures | null} */
     this.pictures = null;
@@ -69,7 +69,7 @@ class App {
   start() {
     const account = loadAccount();
     if (account !== null) this.#enter(account.token, account.owner);
-    else void forgetBook();
+    else void forgetWorkerStore();
     this.installed.addEventListener("newer", () => this.#banner());
     this.installed.listen();
     addEventListener("hashchange", () => this.#moved());
@@ -141,7 +141,7 @@ class App {
     household.addEventListener("gone", () => go("")); // there it says so, in words
     followEmergencies(household, this.following.signal, (match) => this.#tellEmergency(match));
     this.household = household;
-    this.ready = new LiveReady(household);
+    this.ready = new LivePrefetch(household);
     this.pictures = new Pictures(household);
     const { signal } = this.following;
     this.installed.follow(household, this.relayUrl, signal);
@@ -216,7 +216,7 @@ class App {
 
   /** @param {Event} pressed */
   #announce(pressed) {
-    const told = /** @type {import("./event_groups.js").Told} */ (/** @type {CustomEvent} */ (pressed).detail);
+    const told = /** @type {import("./event_groups.js").ReportedEvent} */ (/** @type {CustomEvent} */ (pressed).detail);
     const text = t("door.announce", { time: timeText(whenOf(told).ms, "clock") });
     const { body } = told.event;
     const why = body.type === "pressed" && body.camera !== "working" && ` ${noPicture(body.camera)}`;

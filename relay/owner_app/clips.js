@@ -30,7 +30,7 @@ const BREAK_MS = 700;
 
 export class ClipReader {
   /**
-   * @param {import("./live_prefetch.js").LiveReady} ready
+   * @param {import("./live_prefetch.js").LivePrefetch} ready
    * @param {string} device
    */
   constructor(ready, device) {

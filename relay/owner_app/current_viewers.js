@@ -13,7 +13,7 @@ const LONGEST_MS = 3600 * 1000;
  * @param {Pick<import("./household.js").Household, "notes">} household @param {string} device @param {number} nowMs
  * @returns {WatchingBegan[]}
  */
-export function watchingNow(household, device, nowMs) {
+export function currentViewers(household, device, nowMs) {
   const bodies = [...household.notes.values()].filter(({ note }) => note.device === device).map(({ note }) => note.body);
   const ended = new Set(bodies.map((body) => body.type === "watching_ended" && body.session_id));
   const began = /** @type {WatchingBegan[]} */ (bodies.filter((body) => body.type === "watching_began"));

@@ -12,12 +12,12 @@ import { LAST_MS } from "./vendor/protocol/encoding.js";
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("./vendor/protocol/documents.js").ClockSet} ClockSet */
 /** @typedef {import("./vendor/protocol/documents.js").Trouble} Trouble */
-/** @typedef {{relay_seq: number, received_ms: number, corrected_ms: number | null, has_thumbnail?: boolean, event: DoorbellEvent}} Told */
+/** @typedef {{relay_seq: number, received_ms: number, corrected_ms: number | null, has_thumbnail?: boolean, event: DoorbellEvent}} ReportedEvent */
 /** @typedef {{ms: number, dating: "sure" | "corrected" | "unsure"}} When */
 /** @typedef {{name: string, browser_name: string, began_ms: number, ended_ms: number, has_talked: boolean}} Visit */
 /** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
-/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired" | "visit" | "browser", told: Told, others: Told[], clip: Told | undefined, visit?: Visit, note?: NoteBody}} Happening `others` lie in the same clip */
-/** @typedef {{kind: "more_motion", motions: Happening[]}} MoreMotion newest first, of one door and day */
+/** @typedef {{kind: "pressed" | "motion" | "clip_ready" | "trouble" | "paired" | "visit" | "browser", told: ReportedEvent, others: ReportedEvent[], clip: ReportedEvent | undefined, visit?: Visit, note?: NoteBody}} EventGroup `others` lie in the same clip */
+/** @typedef {{kind: "more_motion", motions: EventGroup[]}} MoreMotion newest first, of one door and day */
 
 /** Motion is folded where at least so many movements would be hidden. */
 const LEAST_FOLDED = 2;
@@ -28,11 +28,11 @@ const SHARE_OF_RINGS = 0.5;
 /**
  * Returns what was told, each clip by its newest telling only: a doorbell tells a clip anew when
  * it was dated, or sealed, anew.
- * @param {Iterable<Told>} all in any order
+ * @param {Iterable<ReportedEvent>} all in any order
  */
-export function newestTellings(all) {
+export function newestReports(all) {
   const tolds = [...all];
-  /** @type {Map<string, Told>} */
+  /** @type {Map<string, ReportedEvent>} */
   const newest = new Map();
   for (const told of tolds) {
     const key = clipKey(told);
@@ -48,7 +48,7 @@ export function newestTellings(all) {
 /**
  * Returns when something happened; a clip, when it begins. A time of a clock that wasn't set says nothing, so until the
  * doorbell has learnt the time, it is when the relay heard of it.
- * @param {Told} told
+ * @param {ReportedEvent} told
  * @returns {When}
  */
 export function whenOf(told) {
@@ -59,7 +59,7 @@ export function whenOf(told) {
   return { ms, dating: corrected_ms === null ? "sure" : "corrected" };
 }
 
-/** Returns when a clip begins, as the doorbell's library has it, by the relay's word. @param {Told} told */
+/** Returns when a clip begins, as the doorbell's library has it, by the relay's word. @param {ReportedEvent} told */
 export function startOf(told) {
   const { event } = told;
   const corrected_ms = correctionOf(told);
@@ -67,31 +67,31 @@ export function startOf(told) {
   return corrected_ms === null ? started_ms : started_ms + corrected_ms - event.time_ms;
 }
 
-/** What the time of a clock that wasn't set was corrected to; there is nothing to correct of one that was. @param {Told} told */
+/** What the time of a clock that wasn't set was corrected to; there is nothing to correct of one that was. @param {ReportedEvent} told */
 function correctionOf({ event, corrected_ms }) {
   return event.is_clock_trusted ? null : corrected_ms;
 }
 
-/** The relay's number of what it committed last; 0 if there is nothing. @param {Iterable<Told>} all */
+/** The relay's number of what it committed last; 0 if there is nothing. @param {Iterable<ReportedEvent>} all */
 export function lastSeq(all) {
   return Math.max(0, ...[...all].map(({ relay_seq }) => relay_seq));
 }
 
-/** The one that the relay committed first. @param {Iterable<Told>} all @returns {Told | undefined} */
-export function firstTold(all) {
+/** The one that the relay committed first. @param {Iterable<ReportedEvent>} all @returns {ReportedEvent | undefined} */
+export function firstReport(all) {
   return [...all].sort((a, b) => a.relay_seq - b.relay_seq)[0];
 }
 
-/** For sorting newest first. @param {Told} a @param {Told} b */
+/** For sorting newest first. @param {ReportedEvent} a @param {ReportedEvent} b */
 export function byTime(a, b) {
   return whenOf(b).ms - whenOf(a).ms || b.relay_seq - a.relay_seq;
 }
 
 /**
  * Dates anew what a doorbell told before its clock was set, as the relay does: once.
- * @param {Iterable<Told>} all in any order
+ * @param {Iterable<ReportedEvent>} all in any order
  */
-export function dateAnew(all) {
+export function redate(all) {
   const tolds = [...all];
   const clocks = tolds.filter(({ event }) => event.body.type === "clock_set");
   clocks.sort((a, b) => a.event.seq - b.event.seq);
@@ -110,16 +110,16 @@ export function dateAnew(all) {
 
 /**
  * Returns what is shown of a history, newest first.
- * @param {Told[]} history
+ * @param {ReportedEvent[]} history
  * @param {Map<string, {note: {device: string, body: NoteBody}}>} [notes] those that were opened, by event id
- * @returns {Happening[]}
+ * @returns {EventGroup[]}
  */
-export function happenings(history, notes = new Map()) {
+export function groupEvents(history, notes = new Map()) {
   const clips = clipsByTrigger(history);
   const shownClips = new Set();
-  /** @type {Map<string, Told[]>} */
+  /** @type {Map<string, ReportedEvent[]>} */
   const groups = new Map();
-  /** @type {Happening[]} */
+  /** @type {EventGroup[]} */
   const found = [];
   for (const told of history) {
     const { type } = told.event.body;
@@ -143,8 +143,8 @@ export function happenings(history, notes = new Map()) {
 
 /**
  * Who watched, and which browsers were let in or ended. A visit that still goes on isn't history.
- * @param {Told[]} history @param {Map<string, {note: {device: string, body: NoteBody}}>} notes
- * @returns {Happening[]}
+ * @param {ReportedEvent[]} history @param {Map<string, {note: {device: string, body: NoteBody}}>} notes
+ * @returns {EventGroup[]}
  */
 function fromNotes(history, notes) {
   /** @type {Map<string, import("./vendor/protocol/documents.js").WatchingBegan>} */
@@ -152,7 +152,7 @@ function fromNotes(history, notes) {
   for (const { note } of notes.values()) {
     if (note.body.type === "watching_began") begun.set(`${note.device}/${note.body.session_id}`, note.body);
   }
-  /** @type {Happening[]} */
+  /** @type {EventGroup[]} */
   const found = [];
   for (const told of history) {
     const body = notes.get(told.event.id)?.note.body;
@@ -172,11 +172,11 @@ function fromNotes(history, notes) {
 
 /**
  * Folds what stands below the first of several movements of one door on one day.
- * @param {Happening[]} found newest first
- * @returns {(Happening | MoreMotion)[]}
+ * @param {EventGroup[]} found newest first
+ * @returns {(EventGroup | MoreMotion)[]}
  */
 export function foldMotion(found) {
-  /** @type {(Happening | MoreMotion)[]} */
+  /** @type {(EventGroup | MoreMotion)[]} */
   const rows = [];
   for (let at = 0; at < found.length; ) {
     const first = found[at];
@@ -204,7 +204,7 @@ export function newestRows(rows, most) {
 
 /**
  * Tells whether a clip goes on from an earlier one: what set it off lies in that one already.
- * @param {Told[]} history @param {Told} clip
+ * @param {ReportedEvent[]} history @param {ReportedEvent} clip
  */
 export function goesOn(history, clip) {
   const { trigger_event_id, pre_roll_ms } = /** @type {ClipReady} */ (clip.event.body);
@@ -216,26 +216,26 @@ export function goesOn(history, clip) {
   });
 }
 
-/** @param {Happening} a @param {Happening} b */
+/** @param {EventGroup} a @param {EventGroup} b */
 function isOneRun(a, b) {
   if (!isMotion(a) || !isMotion(b)) return false;
   return a.told.event.device === b.told.event.device && dayOf(a.told) === dayOf(b.told);
 }
 
-/** A movement, or what goes on from the clip of one. @param {Happening} happening */
+/** A movement, or what goes on from the clip of one. @param {EventGroup} happening */
 function isMotion({ kind, others }) {
   if (kind !== "clip_ready") return kind === "motion";
   return others.length > 0 && others.every(({ event }) => event.body.type === "motion");
 }
 
-/** @param {Told} told */
+/** @param {ReportedEvent} told */
 function dayOf(told) {
   return new Date(whenOf(told).ms).setHours(0, 0, 0, 0);
 }
 
 /**
  * Returns the events that set a clip off, oldest first, as far as they are known.
- * @param {Told[]} history @param {Told} clip
+ * @param {ReportedEvent[]} history @param {ReportedEvent} clip
  */
 export function triggersOf(history, clip) {
   const ids = triggerIds(/** @type {ClipReady} */ (clip.event.body));
@@ -244,9 +244,9 @@ export function triggersOf(history, clip) {
 
 /**
  * Returns what is wrong at a door now, by what it told.
- * @param {Told[]} history newest first
+ * @param {ReportedEvent[]} history newest first
  * @param {string} device
- * @returns {Told[]} troubles that have begun and aren't over
+ * @returns {ReportedEvent[]} troubles that have begun and aren't over
  */
 export function troublesOf(history, device) {
   const latest = new Map();
@@ -261,8 +261,8 @@ export function troublesOf(history, device) {
 
 /**
  * The press leads, or the first motion.
- * @param {Told[]} group newest first @param {Map<string, Told>} clips
- * @returns {Happening}
+ * @param {ReportedEvent[]} group newest first @param {Map<string, ReportedEvent>} clips
+ * @returns {EventGroup}
  */
 function together(group, clips) {
   const inOrder = [...group].reverse();
@@ -275,14 +275,14 @@ function together(group, clips) {
   };
 }
 
-/** @param {Told} told */
+/** @param {ReportedEvent} told */
 function clipKey({ event: { device, body } }) {
   return body.type === "clip_ready" ? `${device}/${body.clip_id}` : null;
 }
 
-/** A trigger's own clip is the first of those that name it. @param {Told[]} history newest first */
+/** A trigger's own clip is the first of those that name it. @param {ReportedEvent[]} history newest first */
 function clipsByTrigger(history) {
-  /** @type {Map<string, Told>} */
+  /** @type {Map<string, ReportedEvent>} */
   const found = new Map();
   for (const told of history) {
     if (told.event.body.type !== "clip_ready") continue;

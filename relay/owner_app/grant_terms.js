@@ -33,7 +33,7 @@ const TICKS_PER_MS = 90;
  * @param {Household} household @param {Asked} asked
  * @returns {Offered[]}
  */
-export function clipsAsked(household, { request, device }) {
+export function requestedClips(household, { request, device }) {
   return household.clips
     .filter((clip) => clip.device === device)
     .map((clip) => {

@@ -8,8 +8,8 @@
 import { ApiError } from "./api.js";
 import { thisBrowser } from "./account.js";
 import { matchKey, matchesIn } from "./decision_notes.js";
-import { byTime, dateAnew, firstTold, lastSeq, newestTellings, startOf } from "./event_groups.js";
-import { NoteBook } from "./note_store.js";
+import { byTime, redate, firstReport, lastSeq, newestReports, startOf } from "./event_groups.js";
+import { NoteStore } from "./note_store.js";
 import { pause } from "./pause.js";
 import { nowMs } from "./town_time.js";
 import { forgedOf, identityOf, keepSealingKey } from "./trust.js";
@@ -19,9 +19,9 @@ import { openNote } from "./vendor/protocol/notes.js";
 /** @typedef {import("./vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
 /** @typedef {import("./vendor/protocol/documents.js").Health} Health */
-/** @typedef {import("./event_groups.js").Told} Told */
+/** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{received_ms: number, health: Health}} LastHealth by the relay's clock */
-/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: Told[]}} Doorbell `troubles` were open when it was loaded */
+/** @typedef {{device: string, name: string, state: "online" | "offline", since_ms: number, identity_key: string, sealing_key: string, health: LastHealth | null, troubles: ReportedEvent[]}} Doorbell `troubles` were open when it was loaded */
 /** @typedef {{device: string, name: string, since_ms: number}} GoneDoorbell it told the relay that this is no longer an owner */
 /** @typedef {{note: OwnerNote, time_ms: number}} OpenedNote */
 /** @typedef {DoorbellEvent & {body: ClipReady}} ClipEvent */
@@ -45,7 +45,7 @@ export class Household extends EventTarget {
     this.gone = /** @type {GoneDoorbell[]} by the relay's word */ ([]);
     /** @type {Set<string>} doorbells of which the relay names another's key */
     this.forged = new Set();
-    /** @type {Map<string, Told>} */
+    /** @type {Map<string, ReportedEvent>} */
     this.told = new Map();
     /** @type {Map<string, OpenedNote>} by event id */
     this.notes = new Map();
@@ -57,7 +57,7 @@ export class Household extends EventTarget {
     this.openings = new Map();
     this.unopenedNotes = 0;
     this.notesElsewhere = 0;
-    this.book = new NoteBook(owner.credential_id);
+    this.book = new NoteStore(owner.credential_id);
     this.isLoaded = false;
     /** The relay has told how things are: what was kept from before is of no use any more. */
     this.hasHeard = false;
@@ -75,9 +75,9 @@ export class Household extends EventTarget {
     this.browser = undefined;
   }
 
-  /** All that is loaded, newest first, each clip by its newest telling. @returns {Told[]} */
+  /** All that is loaded, newest first, each clip by its newest telling. @returns {ReportedEvent[]} */
   get history() {
-    return newestTellings(this.told.values()).sort(byTime);
+    return newestReports(this.told.values()).sort(byTime);
   }
 
   /** Newest first. @returns {ClipEvent[]} */
@@ -93,7 +93,7 @@ export class Household extends EventTarget {
 
   /** Returns when a loaded clip begins. @param {ClipEvent} clip */
   startOf(clip) {
-    return startOf(/** @type {Told} */ (this.told.get(clip.id)));
+    return startOf(/** @type {ReportedEvent} */ (this.told.get(clip.id)));
   }
 
   /** The requests that doorbells told of, oldest first. */
@@ -171,7 +171,7 @@ export class Household extends EventTarget {
     }
   }
 
-  /** Opens a note that isn't shown among the events. @param {Told} told */
+  /** Opens a note that isn't shown among the events. @param {ReportedEvent} told */
   async #takeNote(told) {
     const { id, device, body } = told.event;
     if (this.told.has(id) || this.notes.has(id)) return this.openings.get(id);
@@ -194,7 +194,7 @@ export class Household extends EventTarget {
       if (this.asOfMs === 0) return; // the relay has told meanwhile
       await this.#take(told);
     }
-    dateAnew(this.told.values());
+    redate(this.told.values());
     this.#tell("change");
   }
 
@@ -206,7 +206,7 @@ export class Household extends EventTarget {
 
   /**
    * Loads what was missed in a long silence, of which the newest page is but a part.
-   * @param {Told[]} events the newest page @param {number} known
+   * @param {ReportedEvent[]} events the newest page @param {number} known
    */
   async #closeGap(events, known) {
     for (let page = 0; page < MAX_PAGES_BACK; page += 1) {
@@ -229,7 +229,7 @@ export class Household extends EventTarget {
   async loadBackTo(fromMs) {
     for (let page = 0; page < MAX_PAGES_BACK && !this.isComplete; page += 1) {
       // Nothing is heard of before it happens.
-      const first = firstTold(this.told.values());
+      const first = firstReport(this.told.values());
       if (first !== undefined && first.received_ms < fromMs) return;
       await this.loadOlder();
     }
@@ -237,7 +237,7 @@ export class Household extends EventTarget {
 
   /** Loads one more page of older events. */
   async loadOlder() {
-    const first = firstTold(this.told.values());
+    const first = firstReport(this.told.values());
     const before = first === undefined ? "" : `&before_seq=${first.relay_seq}`;
     const { events } = await this.relay.get(`events?limit=${PAGE}${before}`);
     await this.#takeAll(events);
@@ -347,13 +347,13 @@ export class Household extends EventTarget {
     await this.book.write();
   }
 
-  /** @param {Told[]} tolds */
+  /** @param {ReportedEvent[]} tolds */
   async #takeAll(tolds) {
     for (const told of tolds) await this.#take(told);
-    dateAnew(this.told.values());
+    redate(this.told.values());
   }
 
-  /** Takes what was told; a note of it is opened then, whoever began with it. @param {Told} told */
+  /** Takes what was told; a note of it is opened then, whoever began with it. @param {ReportedEvent} told */
   async #take(told) {
     const { event } = told;
     const known = this.told.get(event.id);
@@ -370,7 +370,7 @@ export class Household extends EventTarget {
     if (this.openings.get(event.id) === opening) this.openings.delete(event.id);
   }
 
-  /** Opens a note that is sealed to this browser. @param {Told} told @param {string} device @param {{browser: string, sealed: string}} sealedNote */
+  /** Opens a note that is sealed to this browser. @param {ReportedEvent} told @param {string} device @param {{browser: string, sealed: string}} sealedNote */
   async #open(told, device, { browser, sealed }) {
     const { id } = told.event;
     try {

@@ -11,7 +11,7 @@
  * @param {Household} household @param {number} nowMs
  * @returns {KnownBrowser[]}
  */
-export function browsersKnown(household, nowMs) {
+export function knownBrowsers(household, nowMs) {
   /** @type {Map<string, KnownBrowser>} */
   const known = new Map();
   const notes = [...household.notes.values()].sort((a, b) => a.time_ms - b.time_ms);

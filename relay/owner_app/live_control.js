@@ -87,7 +87,7 @@ export class LiveControl {
 
   /** @param {unknown} data */
   #hear(data) {
-    const said = parseSaid(data);
+    const said = parseChannelMessage(data);
     if (said === null) return console.warn("the doorbell said what isn't known here");
     if (said.type === "state") this.onState(said);
     else if (said.type === "replies") this.onReplies(said.replies);
@@ -96,7 +96,7 @@ export class LiveControl {
 }
 
 /** Returns what a message says, or null if it isn't one of the words. @param {unknown} data @returns {Said | null} */
-export function parseSaid(data) {
+export function parseChannelMessage(data) {
   const said = jsonOf(data, MAX_SAID_CHARACTERS);
   if (said?.type === "state" && isState(said)) return said;
   if (said?.type === "replies" && Array.isArray(said.replies) && said.replies.every(isReply)) return said;

@@ -30,7 +30,7 @@ const ICE_FRESH_MS = 4 * 60_000;
 /** Credentials must outlive the session's beginning by this. */
 const ICE_SPARE_MS = 60_000;
 
-export class LiveReady {
+export class LivePrefetch {
   /**
    * @param {import("./household.js").Household} household
    * @param {() => number} [nowMs] monotonic

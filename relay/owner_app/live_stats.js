@@ -17,7 +17,7 @@
  */
 /** @typedef {{atMs: number, bytes: number, packets: number, lost: number, delayS: number, emitted: number}} Reading */
 
-export class LineMeter {
+export class ConnectionStats {
   /** @param {Pick<RTCPeerConnection, "getStats">} peer @param {() => number} [nowMs] monotonic */
   constructor(peer, nowMs = () => performance.now()) {
     this.peer = peer;

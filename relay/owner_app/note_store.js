@@ -8,10 +8,10 @@
  */
 import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 
-/** @typedef {import("./event_groups.js").Told} Told */
+/** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {import("./vendor/protocol/documents.js").NoteBody} NoteBody */
 /** @typedef {import("./vendor/protocol/documents.js").OwnerNote} OwnerNote */
-/** @typedef {{seq: number, kept: Told[]}} Pages `seq` is the relay's number up to which all was read */
+/** @typedef {{seq: number, kept: ReportedEvent[]}} Pages `seq` is the relay's number up to which all was read */
 
 /** @type {NoteBody["type"][]} */
 const KEPT = [
@@ -32,19 +32,19 @@ const MOST = 300;
 /** @param {string} credentialId */
 const storedAs = (credentialId) => `notes:${credentialId}`;
 
-export class NoteBook {
+export class NoteStore {
   /** @param {string} credentialId */
   constructor(credentialId) {
     this.credentialId = credentialId;
     this.seq = 0;
-    /** @type {Map<string, Told>} by event id, in the order in which they came */
+    /** @type {Map<string, ReportedEvent>} by event id, in the order in which they came */
     this.kept = new Map();
     /** What those say that were opened in this visit, by event id. @type {Map<string, OwnerNote>} */
     this.opened = new Map();
     this.isRead = false;
   }
 
-  /** Returns what was kept at earlier visits; once. @returns {Promise<Told[]>} */
+  /** Returns what was kept at earlier visits; once. @returns {Promise<ReportedEvent[]>} */
   async read() {
     if (this.isRead) return [];
     this.isRead = true;
@@ -56,7 +56,7 @@ export class NoteBook {
     return pages.kept;
   }
 
-  /** Keeps a note if it is of use later. @param {Told} told @param {OwnerNote} note @returns {boolean} */
+  /** Keeps a note if it is of use later. @param {ReportedEvent} told @param {OwnerNote} note @returns {boolean} */
   keep({ event, ...more }, note) {
     if (!KEPT.includes(note.body.type)) return false;
     this.opened.set(event.id, note);

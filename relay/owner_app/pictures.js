@@ -11,7 +11,7 @@ import { trustedKeys } from "./trust.js";
 import { WireError } from "./vendor/protocol/encoding.js";
 
 /** @typedef {import("./household.js").Household} Household */
-/** @typedef {import("./event_groups.js").Told} Told */
+/** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {{state: "shown", url: string, takenMs: number, ageMs: number} | {state: "not_for_us" | "altered"}} Picture */
 /** @typedef {{fetched?: typeof fetchPicture, browser?: typeof thisBrowser, trusted?: typeof trustedKeys}} Sources where things come from, in tests */
 
@@ -34,7 +34,7 @@ export class Pictures {
     this.running = 0;
   }
 
-  /** What is known already. @param {Told} told @returns {Picture | undefined} */
+  /** What is known already. @param {ReportedEvent} told @returns {Picture | undefined} */
   find({ event: { id } }) {
     const picture = this.known.get(id);
     if (picture !== undefined) {
@@ -44,7 +44,7 @@ export class Pictures {
     return picture;
   }
 
-  /** Gets an event's picture; null if that failed and may work another time. @param {Told} told */
+  /** Gets an event's picture; null if that failed and may work another time. @param {ReportedEvent} told */
   get(told) {
     const known = this.find(told);
     if (known !== undefined) return Promise.resolve(known);
@@ -59,7 +59,7 @@ export class Pictures {
     for (const id of [...this.known.keys()]) this.#forget(id);
   }
 
-  /** @param {Told} told @returns {Promise<Picture | null>} */
+  /** @param {ReportedEvent} told @returns {Promise<Picture | null>} */
   async #fetch(told) {
     await this.#turn();
     try {
@@ -72,7 +72,7 @@ export class Pictures {
     }
   }
 
-  /** @param {Told} told @returns {Promise<Picture | null>} */
+  /** @param {ReportedEvent} told @returns {Promise<Picture | null>} */
   async #open(told) {
     const { device, id } = told.event;
     const { relay, owner } = this.household;
@@ -113,7 +113,7 @@ export class Pictures {
 /**
  * How old a picture is beside the time that is shown, whose row may be another event's. A relay may
  * tell an old press as one of just now; when the picture was taken, the doorbell signed.
- * @param {Picture & {state: "shown"}} picture @param {Told} told whose time is shown
+ * @param {Picture & {state: "shown"}} picture @param {ReportedEvent} told whose time is shown
  */
 export function ageBeside({ takenMs, ageMs }, told) {
   return Math.max(ageMs, whenOf(told).ms - takenMs);

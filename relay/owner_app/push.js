@@ -5,7 +5,7 @@
  */
 import { NoOwnWord, sendOrder } from "./orders.js";
 import { b64u, unb64u } from "./vendor/protocol/encoding.js";
-import { browserOf, forgetPush, readBook, readPush, relayOf, writePush } from "./worker_store.js";
+import { browserOf, forgetPush, readWorkerStore, readPush, relayOf, writePush } from "./worker_store.js";
 
 /** @typedef {import("./api.js").Relay} Relay */
 /** @typedef {import("./vendor/protocol/documents.js").SetPush} SetPush */
@@ -74,7 +74,7 @@ export async function keepUp(parties) {
 
 /** In the worker: the push service wants another subscription. @param {ServiceWorkerRegistration} registration */
 export async function renewSubscription(registration) {
-  const book = await readBook();
+  const book = await readWorkerStore();
   if (book === undefined) return;
   const browser = await browserOf(book);
   await keepUp({ relay: relayOf(book), registration, browser, doorbells: book.doorbells });

@@ -31,8 +31,8 @@ export class ReplyError extends Error {
   }
 }
 
-export class ReplyDesk {
-  /** @param {import("./live_prefetch.js").LiveReady} ready @param {string} device */
+export class ReplyClient {
+  /** @param {import("./live_prefetch.js").LivePrefetch} ready @param {string} device */
   constructor(ready, device) {
     this.makeSession = async () => new LiveSession(ready.relay, await ready.call(device, "clips"));
     /** @type {LiveSession | null} */
@@ -123,7 +123,7 @@ export class ReplyDesk {
 
   /** @param {unknown} data */
   #hear(data) {
-    const said = parseSaid(data);
+    const said = parseChannelMessage(data);
     const { asked } = this;
     if (said === null || asked === null) return console.warn("the doorbell said what isn't expected here");
     if (said.type === "received") return this.#sendOn(asked, said.bytes);
@@ -171,7 +171,7 @@ export class ReplyDesk {
  * @param {unknown} data
  * @returns {({type: "replies"} & ReplyList) | {type: "received", bytes: number} | {type: "error", reason: string, detail: string} | null}
  */
-export function parseSaid(data) {
+export function parseChannelMessage(data) {
   const said = jsonOf(data, MAX_SAID_CHARACTERS);
   if (said?.type === "replies" && isList(said)) return said;
   if (said?.type === "received" && isCount(said.bytes)) return said;

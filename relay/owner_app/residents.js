@@ -16,14 +16,14 @@ const MOST_BYTES = 512 * 1024;
 const MOST_CHARACTERS = 1024;
 
 /** The doorbell didn't say it. */
-export class NotSaid extends Error {}
+export class NoResidents extends Error {}
 
 /**
- * Asks a doorbell; throws what a live session throws, or NotSaid.
- * @param {import("./live_prefetch.js").LiveReady} ready @param {string} device
+ * Asks a doorbell; throws what a live session throws, or NoResidents.
+ * @param {import("./live_prefetch.js").LivePrefetch} ready @param {string} device
  * @returns {Promise<LivesHere>}
  */
-export async function livesHere(ready, device) {
+export async function fetchResidents(ready, device) {
   const session = new LiveSession(ready.relay, await ready.call(device, "clips"));
   try {
     const channel = session.peer.createDataChannel("asked");
@@ -31,7 +31,7 @@ export async function livesHere(ready, device) {
     const answer = answerOn(channel, session);
     answer.catch(() => {}); // told below, or start() has thrown
     await session.start();
-    return parseLivesHere(await answer);
+    return parseResidents(await answer);
   } finally {
     session.close();
   }
@@ -42,7 +42,7 @@ function answerOn(channel, session) {
   return new Promise((resolve, reject) => {
     const fail = (/** @type {string} */ why) => {
       clearTimeout(timer);
-      reject(new NotSaid(why));
+      reject(new NoResidents(why));
     };
     const timer = setTimeout(() => fail("silence"), SILENCE_MS);
     session.onState = (state) => (state === "lost" || state === "closed") && fail(state);
@@ -74,7 +74,7 @@ class Answer {
   hear(data) {
     if (data instanceof ArrayBuffer) {
       this.received += data.byteLength;
-      if (this.head === null || this.received > this.head.size) throw new NotSaid("more than was announced");
+      if (this.head === null || this.received > this.head.size) throw new NoResidents("more than was announced");
       this.parts.push(new Uint8Array(data));
       return false;
     }
@@ -84,22 +84,22 @@ class Answer {
       return false;
     }
     if (said?.type === "end" && this.received === this.head?.size) return true;
-    throw new NotSaid(isText(said?.detail) ? said.detail : "not one of its words");
+    throw new NoResidents(isText(said?.detail) ? said.detail : "not one of its words");
   }
 
   async text() {
     const data = join(...this.parts);
-    if ((await sha256Hex(data)) !== this.head?.sha256) throw new NotSaid("other bytes than were announced");
+    if ((await sha256Hex(data)) !== this.head?.sha256) throw new NoResidents("other bytes than were announced");
     return new TextDecoder().decode(data);
   }
 }
 
-/** Returns what is used of it here, or throws NotSaid. @param {string} text @returns {LivesHere} */
-export function parseLivesHere(text) {
+/** Returns what is used of it here, or throws NoResidents. @param {string} text @returns {LivesHere} */
+export function parseResidents(text) {
   const said = jsonOf(text, MOST_BYTES);
   const { approvers, recovery_words } = said ?? {};
   const isRight = said?.v === 1 && Array.isArray(approvers) && approvers.every(isApprover) && isWords(recovery_words);
-  if (!isRight) throw new NotSaid("not who lives here");
+  if (!isRight) throw new NoResidents("not who lives here");
   return { approvers: approvers.map(({ name, credential_id, words }) => ({ name, credential_id, words })), recovery_words };
 }
 

@@ -3,27 +3,27 @@
  * @module
  */
 import { Relay } from "./api.js";
-import { bookOf } from "./worker_registration.js";
+import { workerStoreOf } from "./worker_registration.js";
 import { forgetNotes } from "./note_store.js";
 import { pause } from "./pause.js";
 import * as snapshot from "./snapshot.js";
-import { forgetBook, readPush } from "./worker_store.js";
+import { forgetWorkerStore, readPush } from "./worker_store.js";
 
 const WAIT_MS = 5000;
 
 /**
  * Never fails; the app has gone on meanwhile.
- * @param {import("./worker_registration.js").Installed} installed @param {import("./household.js").Household} household
+ * @param {import("./worker_registration.js").WorkerRegistration} installed @param {import("./household.js").Household} household
  * @param {string} relayUrl @param {{isKnown: boolean}} how whether the relay still takes the token
  */
 export async function leave(installed, household, relayUrl, { isKnown }) {
-  const book = bookOf(household, relayUrl);
+  const book = workerStoreOf(household, relayUrl);
   const relay = new Relay(relayUrl); // the app's own is somebody else's soon
   relay.token = book.token;
   try {
     const hasPush = (await readPush()) !== undefined;
     household.book.close();
-    await Promise.all([forgetBook(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id)]);
+    await Promise.all([forgetWorkerStore(), snapshot.forget(book.credential_id), forgetNotes(book.credential_id)]);
     if (hasPush) await Promise.race([endPush(installed, household, book, relay, isKnown), pause(WAIT_MS)]);
     if (isKnown) await relay.delete("session");
   } catch (error) {
@@ -32,7 +32,7 @@ export async function leave(installed, household, relayUrl, { isKnown }) {
 }
 
 /**
- * @param {import("./worker_registration.js").Installed} installed @param {import("./household.js").Household} household
+ * @param {import("./worker_registration.js").WorkerRegistration} installed @param {import("./household.js").Household} household
  * @param {import("./worker_store.js").Book} book @param {Relay} relay @param {boolean} isKnown
  */
 async function endPush(installed, household, book, relay, isKnown) {

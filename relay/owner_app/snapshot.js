@@ -8,8 +8,8 @@ import { deleteKey, readKey, writeKey } from "./vendor/browser/key_store.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./household.js").Doorbell} Doorbell */
-/** @typedef {import("./event_groups.js").Told} Told */
-/** @typedef {{as_of_ms: number, doorbells: Doorbell[], tolds: Told[]}} Snapshot */
+/** @typedef {import("./event_groups.js").ReportedEvent} ReportedEvent */
+/** @typedef {{as_of_ms: number, doorbells: Doorbell[], tolds: ReportedEvent[]}} Snapshot */
 
 const MOST_EVENTS = 80;
 const PAUSE_MS = 2000;

@@ -18,7 +18,7 @@ export function livesIn(town) {
 }
 
 /** @param {string | null} said by the relay with an answer: how far the town's clock is ahead */
-export function hearAhead(said) {
+export function setClockOffset(said) {
   if (said === null || !/^[0-9]{1,12}$/.test(said)) return;
   aheadMs = Math.min(Number(said), MAX_AHEAD_MS);
 }

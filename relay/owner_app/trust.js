@@ -52,7 +52,7 @@ export function trustedKeys(household, device) {
  * sealed to it the relay may read, so nothing secret is.
  * @param {string} device
  */
-export function isOwnWord(device) {
+export function isOwnStatement(device) {
   return comparedKeys(device) !== null;
 }
 

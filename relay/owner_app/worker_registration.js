@@ -5,8 +5,8 @@
  */
 import { currentLanguage, currentLocale } from "./i18n.js";
 import { pause } from "./pause.js";
-import { KeysDiffer, isOwnWord, trustedKeys } from "./trust.js";
-import { browserOf, writeBook } from "./worker_store.js";
+import { KeysDiffer, isOwnStatement, trustedKeys } from "./trust.js";
+import { browserOf, writeWorkerStore } from "./worker_store.js";
 
 /** @typedef {import("./household.js").Household} Household */
 /** @typedef {import("./worker_store.js").Book} Book */
@@ -19,7 +19,7 @@ const INSTALL_WAIT_MS = 10_000;
 export const START_WITHIN_MS = 5_000;
 
 /** Tells of "newer": a newer version waits. */
-export class Installed extends EventTarget {
+export class WorkerRegistration extends EventTarget {
   constructor() {
     super();
     /** @type {ServiceWorkerRegistration | null} null where this browser can't */
@@ -102,7 +102,7 @@ export class Installed extends EventTarget {
   follow(household, relayUrl, signal) {
     this.told = "";
     const tell = () => {
-      const book = bookOf(household, relayUrl);
+      const book = workerStoreOf(household, relayUrl);
       const text = JSON.stringify(book);
       if (!household.isLoaded || household.asOfMs > 0 || text === this.told) return;
       this.told = text;
@@ -117,7 +117,7 @@ export class Installed extends EventTarget {
   /** @param {Household} household @param {Book} book @param {AbortSignal} signal */
   async #tell(household, book, signal) {
     if (signal.aborted) return;
-    await writeBook(book);
+    await writeWorkerStore(book);
     if (signal.aborted) return;
     const parties = await this.parties(household, book);
     if (parties === null || Notification.permission !== "granted") return;
@@ -172,11 +172,11 @@ async function isActive(registration) {
  * @param {Household} household @param {string} relayUrl
  * @returns {Book}
  */
-export function bookOf(household, relayUrl) {
+export function workerStoreOf(household, relayUrl) {
   const doorbells = household.doorbells.flatMap(({ device, name }) => {
     try {
       const { identity_key, sealing_key } = trustedKeys(household, device);
-      return [{ device, name, identity_key, sealing_key, is_own_word: isOwnWord(device) }];
+      return [{ device, name, identity_key, sealing_key, is_own_word: isOwnStatement(device) }];
     } catch (error) {
       if (error instanceof KeysDiffer) return [];
       throw error;

@@ -23,12 +23,12 @@ const BOOK = "worker:book";
 const PUSH = "worker:push";
 
 /** @returns {Promise<Book | undefined>} */
-export function readBook() {
+export function readWorkerStore() {
   return readKey(BOOK);
 }
 
 /** @param {Book} book */
-export function writeBook(book) {
+export function writeWorkerStore(book) {
   return writeKey(BOOK, book);
 }
 
@@ -48,7 +48,7 @@ export function forgetPush() {
   return deleteKey(PUSH);
 }
 
-export async function forgetBook() {
+export async function forgetWorkerStore() {
   await deleteKey(BOOK);
   await deleteKey(PUSH);
 }

@@ -166,7 +166,7 @@ class Ceremonies:
         credential: dict[str, Any],  # Any: WebAuthn's own JSON
         caller: Caller = NOBODY,
     ) -> SignedIn:
-        """Verify the browser's answer and sign in; AskedTooOften after failures from there."""
+        """Verify the browser's answer and sign in; RateExceeded after failures from there."""
         ceremony = await self._take("login", ceremony_id)
         assertion = parse_login(credential)
         async with self._database.begin() as tx:
@@ -208,7 +208,7 @@ class Ceremonies:
     async def _check(
         self, tx: Transaction, assertion: Assertion, challenge: bytes, caller: Caller
     ) -> tuple[Account, PasskeyKey]:
-        """Return the account whose passkey answered, or raise SignInRefused, AskedTooOften."""
+        """Return the account whose passkey answered, or raise SignInRefused, RateExceeded."""
         known = await people.find_credential(tx, assertion.credential_id)
         account = None if known is None else await people.find_account(tx, known.account_id)
         if known is None or account is None or account.role != self._role:

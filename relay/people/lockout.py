@@ -8,7 +8,7 @@ other accounts. Kept in memory by each replica, in bounds, like every allowance.
 import math
 from dataclasses import dataclass
 
-from relay.base.allowances import MAX_REMEMBERED, AskedTooOften
+from relay.base.allowances import MAX_REMEMBERED, RateExceeded
 from relay.base.clock import Clock
 from relay.base.networks import stranger
 
@@ -32,14 +32,14 @@ class Lockout:
         self._failures: dict[tuple[str, str], _Failures] = {}
 
     def check(self, address: str, account_id: str) -> None:
-        """Raise AskedTooOften while this address has to wait at this account."""
+        """Raise RateExceeded while this address has to wait at this account."""
         known = self._known(address, account_id)
         if known is None:
             return
         passed_s = max(0, self._clock.wall_ms() - known.last_ms) / 1000
         wait_s = _wait_s(known.count)
         if passed_s < wait_s:
-            raise AskedTooOften(math.ceil(wait_s - passed_s))
+            raise RateExceeded(math.ceil(wait_s - passed_s))
 
     def failed(self, address: str, account_id: str) -> None:
         """Count one more failure."""

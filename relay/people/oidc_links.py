@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ProviderAccount:
     """The provider's subject; `email` is verified there, and of the agency's domain."""
 
     issuer: str
@@ -49,7 +49,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
+class SignInWays:
     """An account's sign-in methods, and their changes, newest first."""
 
     issuer: str
@@ -66,13 +66,13 @@ class OidcLinks:
         self._clock = clock
         self._oidc = provider
 
-    async def ways_of(self, account: Account) -> Ways | None:
+    async def ways_of(self, account: Account) -> SignInWays | None:
         """Return an account's sign-in methods; None if its agency has no provider."""
         issuer = self._oidc.issuer_of(account.agency or "")
         if issuer is None:
             return None
         async with self._database.read() as tx:
-            return Ways(
+            return SignInWays(
                 issuer=issuer,
                 linked_ms=await oidc.linked_ms(tx, issuer, account.id),
                 has_passkey=bool(await people.list_credentials(tx, account.id)),
@@ -89,7 +89,7 @@ class OidcLinks:
         asker = Asker(account_id=account.id, session_id=session_id)
         return await self._oidc.start(account.agency or "", asker=asker)
 
-    async def find(self, binding: str, account: Account, session_id: str) -> Found | None:
+    async def find(self, binding: str, account: Account, session_id: str) -> ProviderAccount | None:
         """Return the subject that this session is to confirm, if there is one."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
@@ -225,9 +225,9 @@ def _told(ceremony: Ceremony | None, account: Account, session_id: str) -> Told:
     return data
 
 
-def _found_in(ceremony: Ceremony | None, account: Account, session_id: str) -> Found:
+def _found_in(ceremony: Ceremony | None, account: Account, session_id: str) -> ProviderAccount:
     data = _told(ceremony, account, session_id)
-    return Found(issuer=data["issuer"], subject=data["subject"], email=data["email"])
+    return ProviderAccount(issuer=data["issuer"], subject=data["subject"], email=data["email"])
 
 
 async def _check_unlinked(tx: Transaction, issuer: str, account: Account) -> None:

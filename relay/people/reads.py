@@ -28,7 +28,7 @@ class ReadRefused(RelayError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundPeople:
     """A search result: at most MAX_FOUND people, and whether there are more."""
 
     people: list[PersonFound]
@@ -42,7 +42,7 @@ class Reads:
         self._database = database
         self._clock = clock
 
-    async def search(self, admin: Account, query: str) -> Found:
+    async def search(self, admin: Account, query: str) -> FoundPeople:
         """Return owners and officers by id, or by a part of their name or e-mail address."""
         query = query.strip()
         if not MIN_QUERY_CHARS <= len(query) <= MAX_QUERY_CHARS:
@@ -52,7 +52,7 @@ class Reads:
             shown = found[:MAX_FOUND]
             for one in shown:
                 await self._write_down(tx, admin, one.id, "found")
-        return Found(people=shown, has_more=len(found) > MAX_FOUND)
+        return FoundPeople(people=shown, has_more=len(found) > MAX_FOUND)
 
     async def open_account(self, admin: Account, account_id: str) -> AccountFile | None:
         """Return all that the relay knows of an owner or officer; None if there is none."""

@@ -34,7 +34,7 @@ class Deletion:
 
 
 @dataclass(slots=True)
-class Book:
+class Projection:
     """All rows, and their sums for pages."""
 
     rows: list[EntryRow] = field(default_factory=list)

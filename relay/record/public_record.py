@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from firmware.protocol.encoding import WireError
 from relay.agency.register import RegisterView, RelayRegister
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.record.entry_parser import custody_row, register_row, void_row
-from relay.record.projection import Book
+from relay.record.projection import Projection
 from relay.record.rows import EntryRow
 from relay.request.moderation_times import QuarterOfModeration, moderation_times
 from relay.store import logs
@@ -35,7 +35,7 @@ class RecordView:
     """The public record at one moment."""
 
     register: RegisterView
-    book: Book
+    book: Projection
     register_size: int
     custody_size: int
     """How many entries of each log the world has seen."""
@@ -72,7 +72,7 @@ class PublicRecord:
         self._database = database
         self._register = register
         self._time_of = time_of
-        self._book = Book()
+        self._book = Projection()
         self._register_size = 0
         self._custody_size = 0
         self._one_at_a_time = asyncio.Lock()

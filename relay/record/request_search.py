@@ -44,7 +44,7 @@ class RequestQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class FoundRequests:
     """A page of results, newest first, and their total number."""
 
     requests: list[PublishedRequest]
@@ -70,7 +70,7 @@ def search(
     filed: Container[str] = (),
     start: int = 0,
     limit: int = 50,
-) -> Found:
+) -> FoundRequests:
     """Return the requests from `start` on that match, and how many match.
 
     `filed` are the digests of those whose outcome is in the log.
@@ -81,7 +81,7 @@ def search(
         for request_id in matching[start : start + limit]
         if (published := find_published(view, request_id)) is not None
     ]
-    return Found(requests=page, total=len(matching))
+    return FoundRequests(requests=page, total=len(matching))
 
 
 def tally_requests(view: RegisterView, filed: Container[str]) -> dict[str, RequestTally]:

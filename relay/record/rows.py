@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 
 RegisterKind = Literal[
     "charter", "admins", "limits", "agreement", "suspended", "officer_revoked", "program",

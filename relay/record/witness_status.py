@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.checkpoint import Cosigned, open_checkpoint
 from firmware.protocol.tlog.policy import Policy
-from relay.custody.logs import LOGS, LogName
+from relay.custody.log_entries import LOGS, LogName
 from relay.store import logs
 from relay.store import record as stamps
 from relay.store.database import Database
@@ -24,7 +24,7 @@ class LastSigned:
     time_ms: int | None
 
 
-class Witnessing:
+class WitnessStatus:
     """Collects cosignatures from new checkpoints, and verifies each once more."""
 
     def __init__(self, database: Database, policy: Policy, origins: dict[LogName, str]) -> None:

@@ -14,7 +14,7 @@ from relay.store import moderation, requests
 from relay.store.database import Database, Transaction
 from relay.store.moderation import OPERATOR, Appeal, Decision
 from relay.store.people import Account
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 
 APPEAL_WITHIN_MS = 7 * 24 * 3600 * 1000
 MAX_LISTED = 200
@@ -59,12 +59,12 @@ class Appeals:
 
     async def decided_of(
         self, officer: Account, *, since_ms: int
-    ) -> list[tuple[Decision, DeskRow]]:
+    ) -> list[tuple[Decision, RequestRow]]:
         """Return the decided appeals about an officer's requests since a time."""
         async with self._database.read() as tx:
             return await moderation.list_decided_appeals(tx, officer.id, since_ms=since_ms)
 
-    async def waiting(self) -> list[tuple[Appeal, DeskRow]]:
+    async def waiting(self) -> list[tuple[Appeal, RequestRow]]:
         """Return the undecided appeals, the oldest first."""
         async with self._database.read() as tx:
             return await moderation.list_appeals(tx, limit=MAX_LISTED)
@@ -98,7 +98,7 @@ class Appeals:
             if verdict == "overturned":
                 await requests.set_state(tx, request_id, "passed", now_ms)
 
-    async def _appealed(self, tx: Transaction, request_id: str) -> tuple[DeskRow, Appeal]:
+    async def _appealed(self, tx: Transaction, request_id: str) -> tuple[RequestRow, Appeal]:
         row = await requests.find_request(tx, request_id)
         appeal = await moderation.find_appeal(tx, request_id)
         if row is None or appeal is None:
@@ -108,7 +108,7 @@ class Appeals:
         return row, appeal
 
 
-def may_appeal(row: DeskRow, appeal: Appeal | None, officer: Account, now_ms: int) -> bool:
+def may_appeal(row: RequestRow, appeal: Appeal | None, officer: Account, now_ms: int) -> bool:
     """Return whether a page offers an appeal; `appeal` judges it again."""
     return (
         row.state == "refused"

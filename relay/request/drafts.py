@@ -18,7 +18,7 @@ from relay.errors import RelayError
 from relay.store import drafts
 from relay.store.database import Database, Transaction
 from relay.store.drafts import DraftRow
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 
 MAX_DRAFTS = 50
 DRAFT_LIFE_MS = 30 * 24 * 3600 * 1000
@@ -79,7 +79,7 @@ class Drafts:
             else:
                 await drafts.change(tx, row.id, row.form, now_ms)
 
-    async def begin_anew(self, account_id: str, asked: DeskRow) -> str:
+    async def begin_anew(self, account_id: str, asked: RequestRow) -> str:
         """Return an officer's draft made from an earlier request: a new one, or an existing one."""
         form = _form_of(asked.request, account_id)
         row = _row(account_id, _id_of(account_id, asked.id), form, self._clock.wall_ms())

@@ -31,7 +31,7 @@ from relay.request.rules import (
     require_agreement,
     require_standing,
 )
-from relay.request.service import is_desk_full
+from relay.request.service import is_queue_full
 from relay.store import requests
 from relay.store.database import Database
 from relay.store.people import Account
@@ -66,7 +66,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class FormReport:
     """The result of a check: problems prevent signing, hints don't."""
 
     problems: list[Problem]
@@ -86,14 +86,14 @@ class _Found:
         self.by_field.setdefault(problem.field, problem)
 
 
-class Checking:
+class FormChecker:
     """Checks forms of signed-in officers."""
 
     def __init__(self, database: Database, register: RelayRegister) -> None:
         self._database = database
         self._register = register
 
-    async def check(self, officer: Account, form: DraftForm, *, seen_by: str | None) -> Checked:
+    async def check(self, officer: Account, form: DraftForm, *, seen_by: str | None) -> FormReport:
         """Return a form's problems and hints.
 
         With `seen_by`, an account, what colleagues have on the desk isn't told of, in no way: see
@@ -101,17 +101,17 @@ class Checking:
         """
         view = await self._register.view()
         async with self._database.read() as tx:
-            on_desk = await requests.list_on_desk(tx, officer.agency or "", view.now_ms)
+            on_desk = await requests.list_pending(tx, officer.agency or "", view.now_ms)
             seen = [row.request for row in on_desk if row.is_seen_by(seen_by)]
             problems = check_form(form, officer, view, seen)
             try:
                 await require_outcomes(tx, view, officer.agency or "")
             except RequestRefused as error:
                 problems.append(_problem(error, field="form"))
-        if is_desk_full(on_desk, officer):
+        if is_queue_full(on_desk, officer):
             problems.append(Problem(field="form", reason="open_limit", which="desk"))
         written = {"text": form.text, "reason": form.reason, "danger": form.danger}
-        return Checked(problems=problems, hints=hints_on(written))
+        return FormReport(problems=problems, hints=hints_on(written))
 
 
 def check_form(

@@ -16,13 +16,13 @@ import msgspec
 from firmware.protocol.encoding import TEXT_PATTERN, WireError, new_id
 from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
 from relay.agency.changes import printable
-from relay.agency.register import RegisterDesk
+from relay.agency.register import RegisterService
 from relay.base.clock import Clock
 from relay.request.rules import RequestRefused
 from relay.store import moderation, requests
 from relay.store.database import Database, Transaction
 from relay.store.moderation import OPERATOR, Appeal, Decision, DecisionLine
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 
 CATEGORIES: tuple[RefusedCategory, ...] = (
     "assembly",
@@ -46,18 +46,18 @@ MAX_EARLIER = 20
 class Earlier:
     """Another request of the same agency and case, with its `decisions`, oldest first."""
 
-    row: DeskRow
+    row: RequestRow
     decisions: list[Decision]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class ModerationCase:
     """A request as moderators see it, with all decisions on it; `names` by account.
 
     `earlier` are the newest others of its case, `earlier_count` how many there are.
     """
 
-    row: DeskRow
+    row: RequestRow
     decisions: list[Decision]
     appeal: Appeal | None
     names: dict[str, str]
@@ -71,19 +71,19 @@ class Moderation:
     `moderator` is an administrator's account, or OPERATOR at the command line.
     """
 
-    def __init__(self, database: Database, clock: Clock, register: RegisterDesk) -> None:
+    def __init__(self, database: Database, clock: Clock, register: RegisterService) -> None:
         self._database = database
         self._clock = clock
         self._register = register
 
-    async def list(self) -> list[DeskRow]:
+    async def list(self) -> list[RequestRow]:
         """Return the waiting requests: emergencies on top, then the oldest first."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             rows = await requests.list_waiting(tx, now_ms)
         return sorted(rows, key=lambda row: not row.request.is_emergency)
 
-    async def find(self, request_id: str) -> Case | None:
+    async def find(self, request_id: str) -> ModerationCase | None:
         """Return a request that both officers signed, in any state."""
         async with self._database.read() as tx:
             row = await requests.find_request(tx, request_id)
@@ -97,7 +97,7 @@ class Moderation:
                 for one in others[:MAX_EARLIER]
             ]
             told = [*decisions, *(one for other in earlier for one in other.decisions)]
-            return Case(
+            return ModerationCase(
                 row=row,
                 decisions=decisions,
                 appeal=await moderation.find_appeal(tx, request_id),
@@ -165,7 +165,7 @@ class Moderation:
             await self._register.add(tx, entry, key=f"refused/{row.id}")
         self._register.wake()
 
-    async def _waiting(self, tx: Transaction, request_id: str, now_ms: int) -> DeskRow:
+    async def _waiting(self, tx: Transaction, request_id: str, now_ms: int) -> RequestRow:
         row = await requests.find_request(tx, request_id)
         if row is None:
             raise RequestRefused("form", f"no request {request_id} is on the desk")
@@ -188,7 +188,7 @@ def parse_words(text: str, needs: str) -> str:
     return text
 
 
-def describe_waiting(row: DeskRow, appeal: Appeal | None = None) -> list[str]:
+def describe_waiting(row: RequestRow, appeal: Appeal | None = None) -> list[str]:
     """Return the request as text for a moderator, with officers' texts set apart from ours."""
     request = row.request
     begin, end = (_date(time_ms) for time_ms in (request.from_ms, request.to_ms))

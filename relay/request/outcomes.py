@@ -25,7 +25,7 @@ from firmware.protocol.register.records import RequestRecord
 from relay.agency.agencies import standing_of
 from relay.agency.register import RegisterView, RelayRegister
 from relay.base.clock import Clock
-from relay.custody.entries import Happenings
+from relay.custody.entries import CustodyEntries
 from relay.request.rules import RequestRefused, another_certificate
 from relay.store import outcomes, packages
 from relay.store.database import Database, Transaction
@@ -61,7 +61,7 @@ class Outcomes:
     """Files outcomes and lists due ones."""
 
     def __init__(
-        self, database: Database, clock: Clock, register: RelayRegister, happenings: Happenings
+        self, database: Database, clock: Clock, register: RelayRegister, happenings: CustodyEntries
     ) -> None:
         self._database = database
         self._clock = clock

@@ -18,7 +18,7 @@ from relay.request.batches import batch_ms_of, next_boundary_ms, seen_until_ms
 from relay.request.rules import RequestRefused, require_agreement
 from relay.store import outcomes, requests
 from relay.store.database import Database, Transaction
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 
 LONGEST_WAIT_S = 3.0
 """Another replica may have passed a request meanwhile, or an invented town's clock was wound."""
@@ -33,7 +33,7 @@ class Notices(Protocol):
         ...
 
 
-class Publishing:
+class Publisher:
     """Puts requests into the register, batch by batch."""
 
     def __init__(
@@ -58,7 +58,7 @@ class Publishing:
             due = await requests.list_passed(tx, until_ms)
         return [row.id for row in due if await self._publish(row)]
 
-    async def _publish(self, row: DeskRow) -> bool:
+    async def _publish(self, row: RequestRow) -> bool:
         now_ms = self._clock.wall_ms()
         try:
             signed = row.signed
@@ -85,7 +85,7 @@ class Publishing:
         self._notices.request_published(row.id)
         return True
 
-    async def _require_no_outcome(self, tx: Transaction, row: DeskRow) -> None:
+    async def _require_no_outcome(self, tx: Transaction, row: RequestRow) -> None:
         """Refuse a renewal of a request whose outcome is filed: a renewal's outcome is for both."""
         renewed_id = row.request.renewed_id
         if renewed_id is None:
@@ -96,7 +96,7 @@ class Publishing:
             raise RequestRefused("state", words, which="outcome")
 
     async def _why(
-        self, tx: Transaction, row: DeskRow, error: RegisterRefused | RequestRefused
+        self, tx: Transaction, row: RequestRow, error: RegisterRefused | RequestRefused
     ) -> str:
         """Return the broken rule's name, which pages have texts for, or the register's message."""
         if isinstance(error, RequestRefused):
@@ -110,7 +110,7 @@ class Publishing:
         return min(max(wait_s, SHORTEST_WAIT_S), LONGEST_WAIT_S)
 
 
-def _rule_of(row: DeskRow, register: Register) -> str | None:
+def _rule_of(row: RequestRow, register: Register) -> str | None:
     """Return the register's rule that refuses a request, if it has a name."""
     newest, signed = register.newest_agreement(row.agency), row.signed
     if newest is None or signed is None:

@@ -16,7 +16,7 @@ from relay.agency.agencies import Agency, Standing, agency_of, standing_of
 from relay.agency.register import RegisterView
 from relay.errors import RelayError
 from relay.store.people import Account
-from relay.store.requests import DeskRow, Draft
+from relay.store.requests import Draft, RequestRow
 
 Reason = (
     Literal[
@@ -119,7 +119,7 @@ def _case_of_emergency(
     return "?"
 
 
-def came_before(on_desk: Sequence[DeskRow], request_id: str) -> list[EvidenceRequest]:
+def came_before(on_desk: Sequence[RequestRow], request_id: str) -> list[EvidenceRequest]:
     """Return the requests that came to the desk before this one: they count against it.
 
     What came later gives way: so it is at publication, too.

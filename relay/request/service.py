@@ -27,14 +27,14 @@ from relay.request.rules import (
 from relay.store import requests
 from relay.store.database import Database, Transaction
 from relay.store.people import Account
-from relay.store.requests import UNPUBLISHED, Cosigned, DeskRow, Draft
+from relay.store.requests import UNPUBLISHED, Cosigned, Draft, RequestRow
 
-MAX_ON_DESK = 20
+MAX_PENDING = 20
 """So many unpublished requests of one officer may wait, whatever the limits: moderators are
 people."""
 
 
-class Desk:
+class RequestService:
     """The desk of requests that aren't published yet: draft, co-sign, take back, withdraw, read."""
 
     def __init__(self, database: Database, clock: Clock, register: RelayRegister) -> None:
@@ -52,11 +52,11 @@ class Desk:
                 if before.account_id != officer.id or before.draft.request != draft.request:
                     raise RequestRefused("id_taken", "another request has this id; make a new one")
                 return before.id
-            on_desk = await requests.list_on_desk(tx, told.agency, view.now_ms)
+            on_desk = await requests.list_pending(tx, told.agency, view.now_ms)
             request = check_draft(draft, officer, view, [row.request for row in on_desk])
             await require_outcomes(tx, view, request.agency)
-            if is_desk_full(on_desk, officer):
-                words = f"{MAX_ON_DESK} of your requests wait already"
+            if is_queue_full(on_desk, officer):
+                words = f"{MAX_PENDING} of your requests wait already"
                 raise RequestRefused("open_limit", words, which="desk")
             await requests.add_draft(
                 tx,
@@ -141,7 +141,7 @@ class Desk:
 
     async def find_row(
         self, agency: str, request_id: str, *, seen_by: str | None = None
-    ) -> DeskRow | None:
+    ) -> RequestRow | None:
         """Return an agency's own request in any state; with `seen_by`, as in list_rows."""
         async with self._database.read() as tx:
             row = await requests.find_request(tx, request_id)
@@ -156,7 +156,7 @@ class Desk:
         seen_by: str | None = None,
         limit: int | None = None,
         offset: int = 0,
-    ) -> list[DeskRow]:
+    ) -> list[RequestRow]:
         """Return an agency's requests in all states, newest first.
 
         With `seen_by`, an account, what isn't published is left out unless it is theirs.
@@ -171,13 +171,13 @@ class Desk:
         async with self._database.read() as tx:
             return await requests.count_requests(tx, agency, seen_by=seen_by)
 
-    async def list_to_cosign(self, officer: Account) -> list[DeskRow]:
+    async def list_to_cosign(self, officer: Account) -> list[RequestRow]:
         """Return the requests that wait for an officer's signature."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
             return await requests.list_to_cosign(tx, officer.agency or "", officer.id, now_ms)
 
-    async def list_stopped(self, officer: Account, *, since_ms: int) -> list[DeskRow]:
+    async def list_stopped(self, officer: Account, *, since_ms: int) -> list[RequestRow]:
         """Return the requests that an officer signed and that were refused, void or late since."""
         now_ms = self._clock.wall_ms()
         async with self._database.read() as tx:
@@ -191,10 +191,10 @@ class Desk:
         """Return the newest published requests, of one agency or of all."""
         return list_published(await self._register.view(), agency=agency)
 
-    async def _check_signed(self, tx: Transaction, row: DeskRow, cosigned: Cosigned) -> None:
+    async def _check_signed(self, tx: Transaction, row: RequestRow, cosigned: Cosigned) -> None:
         """Raise unless the register would accept the signed request now."""
         view = await self._register.view()
-        on_desk = await requests.list_on_desk(tx, row.agency, view.now_ms)
+        on_desk = await requests.list_pending(tx, row.agency, view.now_ms)
         signed = SignedRequest(
             request=row.draft.request,
             assertion=row.draft.assertion,
@@ -211,6 +211,6 @@ class Desk:
             raise RequestRefused("register", str(error)) from error
 
 
-def is_desk_full(on_desk: Sequence[DeskRow], officer: Account) -> bool:
+def is_queue_full(on_desk: Sequence[RequestRow], officer: Account) -> bool:
     """Return whether an officer has as many waiting requests as moderators accept."""
-    return sum(row.account_id == officer.id for row in on_desk) >= MAX_ON_DESK
+    return sum(row.account_id == officer.id for row in on_desk) >= MAX_PENDING

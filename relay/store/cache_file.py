@@ -14,7 +14,7 @@ from firmware.protocol.register.saved_form import MAX_SAVED_BYTES
 log = logging.getLogger(__name__)
 
 
-class SavedFile:
+class CacheFile:
     """One cache file."""
 
     def __init__(self, path: Path) -> None:

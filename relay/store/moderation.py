@@ -6,7 +6,7 @@ from typing import Literal, cast
 from sqlalchemy import Row, insert, or_, select, update
 
 from relay.store.database import Transaction
-from relay.store.requests import DeskRow, desk_row
+from relay.store.requests import RequestRow, request_row_of
 from relay.store.schema import accounts, appeals, moderation_decisions, requests
 
 Verdict = Literal["passed", "refused", "upheld", "overturned"]
@@ -130,7 +130,7 @@ async def find_appeal(tx: Transaction, request_id: str) -> Appeal | None:
     return None if row is None else _appeal(row)
 
 
-async def list_appeals(tx: Transaction, *, limit: int) -> list[tuple[Appeal, DeskRow]]:
+async def list_appeals(tx: Transaction, *, limit: int) -> list[tuple[Appeal, RequestRow]]:
     """Return the undecided appeals, the oldest first, each with its request."""
     query = (
         select(appeals)
@@ -145,7 +145,7 @@ async def list_appeals(tx: Transaction, *, limit: int) -> list[tuple[Appeal, Des
 
 async def list_decided_appeals(
     tx: Transaction, account_id: str, *, since_ms: int
-) -> list[tuple[Decision, DeskRow]]:
+) -> list[tuple[Decision, RequestRow]]:
     """Return the decided appeals about this officer's requests since a time, newest first."""
     mine = or_(requests.c.account_id == account_id, requests.c.cosigner_id == account_id)
     query = (
@@ -176,9 +176,9 @@ async def moderator_names(tx: Transaction, ids: set[str]) -> dict[str, str]:
     return {row.id: row.name for row in await tx.execute(query)}
 
 
-async def _rows(tx: Transaction, ids: set[str]) -> dict[str, DeskRow]:
+async def _rows(tx: Transaction, ids: set[str]) -> dict[str, RequestRow]:
     query = select(requests).where(requests.c.id.in_(ids))
-    return {row.id: desk_row(row) for row in await tx.execute(query)}
+    return {row.id: request_row_of(row) for row in await tx.execute(query)}
 
 
 def _decision(row: Row[tuple[object, ...]]) -> Decision:

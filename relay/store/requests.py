@@ -39,7 +39,7 @@ class Cosigned(Document, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeskRow:
+class RequestRow:
     """One request on the desk."""
 
     id: str
@@ -135,10 +135,10 @@ async def set_state(
     await _set(tx, request_id, state=state, category=category, why=why, changed_ms=now_ms)
 
 
-async def find_request(tx: Transaction, request_id: str) -> DeskRow | None:
+async def find_request(tx: Transaction, request_id: str) -> RequestRow | None:
     """Return one request in any state."""
     row = (await tx.execute(select(requests).where(requests.c.id == request_id))).first()
-    return None if row is None else desk_row(row)
+    return None if row is None else request_row_of(row)
 
 
 async def list_requests(
@@ -148,11 +148,11 @@ async def list_requests(
     seen_by: str | None = None,
     limit: int | None = None,
     offset: int = 0,
-) -> list[DeskRow]:
+) -> list[RequestRow]:
     """Return an agency's requests, newest first: all, or those visible to `seen_by`."""
     query = select(requests).where(*_seen(agency, seen_by))
     query = query.order_by(requests.c.changed_ms.desc(), requests.c.id)
-    return [desk_row(row) for row in await tx.execute(query.limit(limit).offset(offset))]
+    return [request_row_of(row) for row in await tx.execute(query.limit(limit).offset(offset))]
 
 
 async def count_requests(tx: Transaction, agency: str, *, seen_by: str | None = None) -> int:
@@ -163,7 +163,7 @@ async def count_requests(tx: Transaction, agency: str, *, seen_by: str | None = 
 
 async def list_to_cosign(
     tx: Transaction, agency: str, account_id: str, now_ms: int
-) -> list[DeskRow]:
+) -> list[RequestRow]:
     """Return the requests that wait for this officer's signature, newest first."""
     query = (
         select(requests)
@@ -175,20 +175,20 @@ async def list_to_cosign(
         )
         .order_by(requests.c.changed_ms.desc(), requests.c.id)
     )
-    return _going_on([desk_row(row) for row in await tx.execute(query)], now_ms)
+    return _going_on([request_row_of(row) for row in await tx.execute(query)], now_ms)
 
 
-async def list_waiting(tx: Transaction, now_ms: int) -> list[DeskRow]:
+async def list_waiting(tx: Transaction, now_ms: int) -> list[RequestRow]:
     """Return the requests that wait for a moderator, the oldest first."""
     query = (
         select(requests)
         .where(requests.c.state == "moderation", _may_go_on(now_ms))
         .order_by(requests.c.changed_ms, requests.c.id)
     )
-    return _going_on([desk_row(row) for row in await tx.execute(query)], now_ms)
+    return _going_on([request_row_of(row) for row in await tx.execute(query)], now_ms)
 
 
-async def list_on_desk(tx: Transaction, agency: str, now_ms: int) -> list[DeskRow]:
+async def list_pending(tx: Transaction, agency: str, now_ms: int) -> list[RequestRow]:
     """Return an agency's unpublished, active requests, in the order in which they came."""
     query = (
         select(requests)
@@ -199,12 +199,12 @@ async def list_on_desk(tx: Transaction, agency: str, now_ms: int) -> list[DeskRo
         )
         .order_by(*_AS_IT_CAME)
     )
-    return _going_on([desk_row(row) for row in await tx.execute(query)], now_ms)
+    return _going_on([request_row_of(row) for row in await tx.execute(query)], now_ms)
 
 
 async def list_stopped(
     tx: Transaction, account_id: str, *, since_ms: int, now_ms: int
-) -> list[DeskRow]:
+) -> list[RequestRow]:
     """Return this officer's requests that were stopped since a time, newest first."""
     mine = or_(requests.c.account_id == account_id, requests.c.cosigner_id == account_id)
     refused = and_(requests.c.state.in_(("refused", "void")), requests.c.changed_ms >= since_ms)
@@ -218,7 +218,7 @@ async def list_stopped(
         .where(mine, or_(refused, ended))
         .order_by(requests.c.changed_ms.desc(), requests.c.id)
     )
-    rows = [desk_row(row) for row in await tx.execute(query)]
+    rows = [request_row_of(row) for row in await tx.execute(query)]
     return [
         row
         for row in rows
@@ -227,7 +227,7 @@ async def list_stopped(
     ]
 
 
-async def list_of_case(tx: Transaction, agency: str, case_number: str) -> list[DeskRow]:
+async def list_of_case(tx: Transaction, agency: str, case_number: str) -> list[RequestRow]:
     """Return an agency's co-signed requests in a case, newest first."""
     # The draft is JSON that holds the request's JSON: a case number stands there as it is.
     written = f'\\"case_number\\":\\"{case_number}\\"'
@@ -240,11 +240,11 @@ async def list_of_case(tx: Transaction, agency: str, case_number: str) -> list[D
         )
         .order_by(requests.c.changed_ms.desc(), requests.c.id)
     )
-    rows = [desk_row(row) for row in await tx.execute(query)]
+    rows = [request_row_of(row) for row in await tx.execute(query)]
     return [row for row in rows if row.request.case_number == case_number]
 
 
-async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
+async def list_passed(tx: Transaction, before_ms: int) -> list[RequestRow]:
     """Return the requests approved before a time, in the order in which they came.
 
     Of the same millisecond, the lower id comes first: counts (R4) don't depend on who reads first.
@@ -254,7 +254,7 @@ async def list_passed(tx: Transaction, before_ms: int) -> list[DeskRow]:
         .where(requests.c.state == "passed", requests.c.changed_ms < before_ms)
         .order_by(*_AS_IT_CAME)
     )
-    return [desk_row(row) for row in await tx.execute(query)]
+    return [request_row_of(row) for row in await tx.execute(query)]
 
 
 async def put_agreement_text(tx: Transaction, sha256: str, text: str) -> None:
@@ -292,7 +292,7 @@ def _may_go_on(now_ms: int) -> ColumnElement[bool]:
     return or_(requests.c.expires_ms.is_(None), requests.c.expires_ms > now_ms)
 
 
-def _going_on(rows: list[DeskRow], now_ms: int) -> list[DeskRow]:
+def _going_on(rows: list[RequestRow], now_ms: int) -> list[RequestRow]:
     return [row for row in rows if not row.has_ended(now_ms)]
 
 
@@ -300,9 +300,9 @@ async def _set(tx: Transaction, request_id: str, **values: str | int | None) -> 
     await tx.execute(update(requests).where(requests.c.id == request_id).values(**values))
 
 
-def desk_row(row: Row[tuple[object, ...]]) -> DeskRow:
+def request_row_of(row: Row[tuple[object, ...]]) -> RequestRow:
     """Return a DeskRow of a row with all columns."""
-    return DeskRow(
+    return RequestRow(
         id=row.id,
         agency=row.agency,
         account_id=row.account_id,

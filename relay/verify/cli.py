@@ -28,7 +28,7 @@ from relay.verify.file_reader import (
     read_policy,
     read_small,
 )
-from relay.verify.report import Given, Report, check_evidence
+from relay.verify.report import Report, TrustAnchors, check_evidence
 from relay.verify.report_text import json_of, lines_of
 from relay.verify.saved_page import write_saved_page
 from relay.verify.trim import trim
@@ -65,7 +65,7 @@ def _verify(options: argparse.Namespace) -> int:
     agency = KnownAgency.of_key(key) if key is not None else None
     if options.agreement is not None:
         agency = read_agreement(Path(options.agreement))
-    given = Given(
+    given = TrustAnchors(
         agency=agency,
         policy=None if options.policy is None else read_policy(Path(options.policy)),
         fleet_ca=None if options.fleet_ca is None else read_small(Path(options.fleet_ca)),

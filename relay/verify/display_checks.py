@@ -26,7 +26,7 @@ DESCRIBES = {b"avcC", b"btrt", b"pasp", b"colr"}
 SQUARE = struct.pack(">II", 1, 1)
 
 
-def check_shown(file: bytes, units: Sequence[ClipUnit], *, width: int, height: int) -> None:
+def check_display(file: bytes, units: Sequence[ClipUnit], *, width: int, height: int) -> None:
     """Raise WireError if the metadata would make a player show the film altered."""
     try:
         _check_shown(file, units, width=width, height=height)

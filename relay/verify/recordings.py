@@ -14,7 +14,7 @@ from firmware.protocol.released_part import (
     part_within,
     spans_within,
 )
-from relay.verify.display_checks import check_shown
+from relay.verify.display_checks import check_display
 from relay.verify.document_reader import (
     Files,
     device_certificate,
@@ -157,7 +157,7 @@ def check_pictures(files: Files, number: int) -> list[ClipUnit]:
     units = access_units(mp4)
     silent = msgspec.structs.replace(part, first_span=0, span_count=0)
     check_part(manifest, silent, units, [])
-    check_shown(mp4, units, width=manifest.width, height=manifest.height)
+    check_display(mp4, units, width=manifest.width, height=manifest.height)
     if trimmed_part(files, number) is not None and mp4 != _rewritten(mp4, manifest):
         raise WireError("the trimmed file holds more than its pictures and sound")
     return units

@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class TrustAnchors:
     """The reader's own trusted data; checks without their data aren't made."""
 
     agency: KnownAgency | None = None
@@ -41,7 +41,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Papers:
+class EvidenceDocuments:
     """The content of readable documents, unverified: the checks tell what is proven."""
 
     request: EvidenceRequest | None
@@ -57,7 +57,7 @@ class Report:
     checks: tuple[Check, ...]
     recordings: tuple[Recording, ...]
     """Only those of which every check holds: what isn't proven isn't told as a fact."""
-    papers: Papers
+    papers: EvidenceDocuments
     example: str | None
     """The log of an invented town, if it is from there: then it is evidence of nothing."""
 
@@ -67,7 +67,7 @@ class Report:
         return exit_code_of(self.checks)
 
 
-def check_evidence(evidence: Evidence, given: Given) -> Report:
+def check_evidence(evidence: Evidence, given: TrustAnchors) -> Report:
     """Make every check."""
     files = evidence.files
     agency = _agency(files, given)
@@ -91,7 +91,7 @@ def check_evidence(evidence: Evidence, given: Given) -> Report:
     )
 
 
-def _agency(files: Files, given: Given) -> KnownAgency | None:
+def _agency(files: Files, given: TrustAnchors) -> KnownAgency | None:
     """Return the asking agency: by the register, which also has an agency's older keys."""
     registered = log_checks.registered_agency(files, given.policy)
     is_same = given.agency is None or registered is None or given.agency.id == registered.id
@@ -229,8 +229,8 @@ def _recording(files: Files, number: int, pictures: list[int], *, has_sound: boo
     )
 
 
-def _papers(files: Files) -> Papers:
-    return Papers(
+def _papers(files: Files) -> EvidenceDocuments:
+    return EvidenceDocuments(
         request=_readable(lambda: request_unverified(files)),
         statement=_readable(lambda: statement_unverified(files)),
         device_serial=_readable(lambda: f"{device_certificate(files).certificate.serial_number:x}"),

@@ -9,14 +9,14 @@ from firmware.protocol.requests import EvidenceRequest
 from relay.verify.checks import Check, Result
 from relay.verify.facts import facts_of, picture_moment
 from relay.verify.recordings import Recording
-from relay.verify.report import Papers, Report
+from relay.verify.report import EvidenceDocuments, Report
 from relay.verify.wall_time import moment
 
 WORDS_OF_ONWARD = {"none": "nobody", "prosecutor": "the prosecutor"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ReportLine:
     """One line from the documents, raw: `visible` must be applied before it is displayed."""
 
     label: str
@@ -54,33 +54,35 @@ def _result(check: Check) -> str:
     return check.result.value.ljust(max(len(result.value) for result in Result))
 
 
-def asked_and_granted(papers: Papers) -> list[Line]:
+def asked_and_granted(papers: EvidenceDocuments) -> list[ReportLine]:
     """Return the lines of the request and the grant, as the documents have them."""
     lines = [] if papers.request is None else asked(papers.request)
     return lines if papers.statement is None else [*lines, *granted(papers.statement)]
 
 
-def asked(request: EvidenceRequest) -> list[Line]:
+def asked(request: EvidenceRequest) -> list[ReportLine]:
     """Return the request's lines."""
     officers = f"{request.officer_name}, with {request.cosigner_name}, of {request.agency}"
     window = f"{moment(request.from_ms)} to {moment(request.to_ms)}"
     cells = f"{len(request.cells)} map cell" + ("s" if len(request.cells) > 1 else "")
     onward = WORDS_OF_ONWARD[request.onward_sharing]
     return [
-        Line(label="asked by", text=officers),
-        Line(label="contact", text=request.contact),
-        Line(label="case", text=f"{request.case_number} ({words_of(request.incident_type)})"),
-        Line(label="asked on", text=moment(request.created_ms)),
-        Line(label="asked for", text=f"{window}, in {cells}"),
-        Line(label="in words", text=request.text),
+        ReportLine(label="asked by", text=officers),
+        ReportLine(label="contact", text=request.contact),
+        ReportLine(label="case", text=f"{request.case_number} ({words_of(request.incident_type)})"),
+        ReportLine(label="asked on", text=moment(request.created_ms)),
+        ReportLine(label="asked for", text=f"{window}, in {cells}"),
+        ReportLine(label="in words", text=request.text),
         *_shown("danger", request.danger),
         *_shown("reason", request.reason),
-        Line(label="promised", text=f"kept {request.retention_days} days, passed on to {onward}"),
+        ReportLine(
+            label="promised", text=f"kept {request.retention_days} days, passed on to {onward}"
+        ),
     ]
 
 
-def _shown(label: str, text: str) -> list[Line]:
-    return [Line(label=label, text=text)] if text else []
+def _shown(label: str, text: str) -> list[ReportLine]:
+    return [ReportLine(label=label, text=text)] if text else []
 
 
 def words_of(name: str) -> str:
@@ -88,7 +90,7 @@ def words_of(name: str) -> str:
     return name.replace("_", " ")
 
 
-def granted(statement: Statement) -> list[Line]:
+def granted(statement: Statement) -> list[ReportLine]:
     """Return the grant's lines; none for another statement."""
     terms = statement.terms
     if not isinstance(terms, GrantTerms):
@@ -97,9 +99,9 @@ def granted(statement: Statement) -> list[Line]:
     count = f"{len(terms.clips)} recording" + ("s" if len(terms.clips) > 1 else "")
     until = moment(statement.not_after_ms)
     return [
-        Line(label="granted by", text=f"the owner of doorbell {statement.device}"),
-        Line(label="granted", text=f"{count}, {sound} sound, to {terms.recipient.agency}"),
-        Line(label="not after", text=f"{until} (until then the doorbell took the grant)"),
+        ReportLine(label="granted by", text=f"the owner of doorbell {statement.device}"),
+        ReportLine(label="granted", text=f"{count}, {sound} sound, to {terms.recipient.agency}"),
+        ReportLine(label="not after", text=f"{until} (until then the doorbell took the grant)"),
         *_shown("owner says", ", ".join(filter(None, _identity(terms)))),
     ]
 

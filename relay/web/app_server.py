@@ -12,8 +12,8 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from relay.base.clock import SystemClock
-from relay.config_people import NO_LIMITS, LimitsConfig
-from relay.web.compressed_files import PackedFiles
+from relay.config.settings import NO_LIMITS, LimitsConfig
+from relay.web.compressed_files import CompressedFiles
 from relay.web.rate_limits import FILES, ClientAddress, RateLimits
 from relay.web.security import MAY_ASK_FOR_MICROPHONE, SecurityHeaders, page_policy
 
@@ -35,7 +35,7 @@ def build_app_server(
     app = Starlette(
         routes=[
             Route("/config.json", config),
-            Mount("/", PackedFiles(directory=bundle, html=True)),
+            Mount("/", CompressedFiles(directory=bundle, html=True)),
         ]
     )
     limited = RateLimits(

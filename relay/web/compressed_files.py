@@ -31,7 +31,7 @@ PACKED_TYPES: Final = frozenset(
 )
 
 
-class PackedFiles(StaticFiles):
+class CompressedFiles(StaticFiles):
     """Serves a folder, with compressible files in gzip for clients that accept it."""
 
     def __init__(self, *, directory: Path, html: bool = False, check_dir: bool = True) -> None:

@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 from firmware.protocol.plain_text import plain
 from firmware.protocol.register.entries import Agreement
-from relay.agency.reminders import Ending
-from relay.mail import Letter
+from relay.agency.reminders import EndingCertificate
+from relay.mail import Email
 from relay.web.i18n import Texts, load_texts
 
 MAX_NAMED = 50
 
 
-class PageLetters:
+class TranslatedEmails:
     """Implements the letters of relay.agency.onboarding, .reminders and
     relay.people.colleague_invitations."""
 
@@ -20,7 +20,7 @@ class PageLetters:
         self._public_url = public_url
         self._texts = load_texts()
 
-    def code(self, to: str, agency: str, code: str) -> Letter:
+    def code(self, to: str, agency: str, code: str) -> Email:
         """Return the letter with the code that proves an agency's address.
 
         The page isn't named in it: who asked has it open, and nobody else is to go on there. Nor is
@@ -34,7 +34,7 @@ class PageLetters:
             ),
         )
 
-    def reminder(self, to: str, agreement: Agreement, days: int) -> Letter:
+    def reminder(self, to: str, agreement: Agreement, days: int) -> Email:
         """Return the letter that says how many days are left."""
         return self._letter(
             to,
@@ -49,7 +49,9 @@ class PageLetters:
             ),
         )
 
-    def certificates_end(self, to: str, agreement: Agreement, ending: Sequence[Ending]) -> Letter:
+    def certificates_end(
+        self, to: str, agreement: Agreement, ending: Sequence[EndingCertificate]
+    ) -> Email:
         """Return the letter that lists ending certificates, the first to end first."""
         named = [f"{day_of(one.ends_ms)}  {plain(one.name)}" for one in ending[:MAX_NAMED]]
         if len(ending) > MAX_NAMED:
@@ -62,7 +64,7 @@ class PageLetters:
             ),
         )
 
-    def invitation(self, to: str, agency: str, link: str) -> Letter:
+    def invitation(self, to: str, agency: str, link: str) -> Email:
         """Return the letter with a colleague's one-time link."""
         return self._letter(
             to,
@@ -70,7 +72,7 @@ class PageLetters:
             text=lambda t: t("staff.mail.text", agency=agency, link=link),
         )
 
-    def admin_invitation(self, to: str, link: str) -> Letter:
+    def admin_invitation(self, to: str, link: str) -> Email:
         """Return the letter with the one-time link of an administrator of this relay."""
         return self._letter(
             to,
@@ -80,9 +82,9 @@ class PageLetters:
 
     def _letter(
         self, to: str, *, subject: Callable[[Texts], str], text: Callable[[Texts], str]
-    ) -> Letter:
+    ) -> Email:
         languages = list(self._texts.values())
-        return Letter(
+        return Email(
             to=to,
             subject=" / ".join(map(subject, languages)),
             text="\n\n----\n\n".join(map(text, languages)) + "\n",

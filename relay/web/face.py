@@ -15,7 +15,7 @@ from relay.people.ceremonies import Ceremonies, SignedIn
 from relay.people.passkeys import Site
 from relay.people.sessions import Sessions
 from relay.store.sessions import Session
-from relay.web.callers import calling
+from relay.web.callers import caller_of_request
 from relay.web.ceremony_forms import (
     CredentialIn,
     LoginOptionsIn,
@@ -79,7 +79,9 @@ class Face:
         token = request.cookies.get(self.cookie, "")
         if not token:
             return None
-        session = await _services(request).sessions.find(token, self.role, calling(request))
+        session = await _services(request).sessions.find(
+            token, self.role, caller_of_request(request)
+        )
         if session is not None:
             charge(request.state, session.account.id)
         return session
@@ -120,7 +122,7 @@ class Face:
         """POST …/register/verify: sets the cookie."""
         check_origin(request)
         body = await read_json(request, CredentialIn)
-        ceremonies, caller = _services(request).ceremonies, calling(request)
+        ceremonies, caller = _services(request).ceremonies, caller_of_request(request)
         done = await ceremonies.finish_registration(body.session, body.credential, caller)
         return self.signed_in(request, done)
 
@@ -134,7 +136,7 @@ class Face:
         """POST …/login/verify: sets the cookie."""
         check_origin(request)
         body = await read_json(request, CredentialIn)
-        ceremonies, caller = _services(request).ceremonies, calling(request)
+        ceremonies, caller = _services(request).ceremonies, caller_of_request(request)
         done = await ceremonies.finish_login(body.session, body.credential, caller)
         return self.signed_in(request, done)
 

@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from firmware.protocol.encoding import D, decode
-from relay.base.allowances import AskedTooOften
-from relay.base.request_ids import current
+from relay.base.allowances import RateExceeded
+from relay.base.log_lines import current
 from relay.web.security import MAX_BODY_BYTES
 
 JSON_FILES = (".json", ".geojson")
@@ -50,8 +50,8 @@ def wants_json(request: Request) -> bool:
 
 
 def with_retry_after(response: Response, error: Exception) -> Response:
-    """Add Retry-After to the response to AskedTooOften."""
-    if isinstance(error, AskedTooOften):
+    """Add Retry-After to the response to RateExceeded."""
+    if isinstance(error, RateExceeded):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 

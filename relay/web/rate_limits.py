@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from relay.base.allowances import Allowances, AskedTooOften, Rate
+from relay.base.allowances import Allowances, Rate, RateExceeded
 from relay.base.clock import Clock
 from relay.base.networks import is_inside, parse_address, stranger
 from relay.web.json_responses import error_file, error_json, is_file, is_form, wants_json
@@ -146,7 +146,7 @@ class RateLimits:
         try:
             name = stranger("" if client is None else client[0])
             self._take(f"{found.name}/address/{name}", found.per_address)
-        except AskedTooOften as error:
+        except RateExceeded as error:
             response = self._refusal(Request(scope), error)
             await response(scope, receive, send)
             return
@@ -158,7 +158,7 @@ class RateLimits:
         at_once = max(1, round(rate.at_once * factor))
         self._allowances.take(key, Rate(at_once=at_once, each_s=rate.each_s / factor))
 
-    def _refusal(self, request: Request, error: AskedTooOften) -> Response:
+    def _refusal(self, request: Request, error: RateExceeded) -> Response:
         is_api = request.url.path.startswith(API_PREFIX)
         is_page = request.method in READING or is_form(request)
         response: Response

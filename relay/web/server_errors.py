@@ -11,7 +11,7 @@ from relay.web.pages import Pages
 WORDS = "the relay made a mistake; it is in its log"
 
 
-def on_mistake(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
+def on_unexpected_error(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:
     """Return the handler of unexpected exceptions."""
 
     async def handler(request: Request, _error: Exception) -> Response:

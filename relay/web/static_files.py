@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from relay.verify.saved_page import SAVED_PAGE
-from relay.web.compressed_files import PackedFiles
+from relay.web.compressed_files import CompressedFiles
 
 STATIC = Path(__file__).parent / "static"
 
 
-class PageFiles(PackedFiles):
+class PageFiles(CompressedFiles):
     """Serves the folder; the saved page as a download."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relay.base.clock import WoundClock
+from relay.base.clock import SimulatedClock
 
 HEADER: Final = "x-town-ahead-ms"
 
@@ -13,7 +13,7 @@ HEADER: Final = "x-town-ahead-ms"
 class TownTime:
     """ASGI middleware that adds the header where there is such a clock."""
 
-    def __init__(self, app: ASGIApp, clock: WoundClock | None) -> None:
+    def __init__(self, app: ASGIApp, clock: SimulatedClock | None) -> None:
         self._app = app
         self._clock = clock
 

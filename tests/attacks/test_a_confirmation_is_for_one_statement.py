@@ -6,7 +6,7 @@ import pytest
 
 from firmware.consent.facts import Refusal, Release
 from firmware.consent.verifier import CONFIRMATION_LIFE_MS, decide
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.protocol.decisions import AddApprover, Confirm
 from firmware.protocol.events import ReleaseCommitted
 from tests.fakes.consent_world import (
@@ -16,7 +16,7 @@ from tests.fakes.consent_world import (
     new_owner_passkey,
     reason,
 )
-from tests.fakes.desk import DeskRig, desk_rig, digest_of
+from tests.fakes.intake import DeskRig, desk_rig, digest_of
 from tests.story.authenticator import SoftPasskey
 
 
@@ -128,7 +128,7 @@ def test_what_lets_somebody_in_is_confirmed_as_strictly(world):
 # At the desk
 
 
-async def with_approver(rig: DeskRig, desk: StatementDesk) -> SoftPasskey:
+async def with_approver(rig: DeskRig, desk: StatementIntake) -> SoftPasskey:
     key = new_key()
     await rig.confirm(desk, rig.sign(AddApprover(name="Desk", key=key.key)))
     return key

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from firmware.companion.owner.approver import sign_word
+from firmware.companion.owner.approver import sign_confirmation
 from firmware.companion.owner.errors import LineFailed, NotTaken
 from firmware.companion.owner.key_file import make_key_file
 from firmware.companion.owner.waiting_texts import lines_of
@@ -69,7 +69,7 @@ async def test_another_owners_key_says_no_word_for_it(house: AskedHouse) -> None
 
 
 def word(house: AskedHouse, key, digest: str, answer="yes") -> SignedStatement:
-    return sign_word(
+    return sign_confirmation(
         key,
         device=house.rig.keys.device,
         statement_digest=digest,
@@ -108,7 +108,7 @@ async def test_a_word_for_one_statement_confirms_no_other(house: AskedHouse) -> 
 async def test_a_word_for_another_doorbell_counts_for_nothing(house: AskedHouse) -> None:
     key = await house.make_approver()
     digest = await house.rig.ask(house.desk, house.rig.sign())
-    signed = sign_word(key, device="a" * 20, statement_digest=digest, answer="yes",
+    signed = sign_confirmation(key, device="a" * 20, statement_digest=digest, answer="yes",
                        now_ms=house.rig.now_ms)  # fmt: skip
     async with house.asking() as asking:
         with pytest.raises(NotTaken, match="device"):
@@ -168,10 +168,11 @@ async def test_a_browser_that_may_watch_no_more_gets_nothing_over_a_line_that_st
         async def waiting(self, browser_id: str):
             asked.append(browser_id)
 
-    def may_watch(browser: str) -> None:
-        raise LiveError("browser_expired", "renew it")
+    class Checks:
+        def who(self, _browser_id: str) -> None:
+            raise LiveError("browser_expired", "renew it")
 
-    channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", may_watch=may_watch)
+    channel, served = FakeChannel(), AskedChannel(Desk(), browser="b", checks=Checks())
     served.attach(channel)
     serving = asyncio.create_task(served.serve())
     channel.deliver('{"type":"waiting"}')

@@ -59,8 +59,8 @@ from firmware.protocol.tlog.proof import TlogProof
 from relay.verify.agency_key import AgencyKey
 from relay.verify.checks import Exit
 from relay.verify.evidence import open_sealed_evidence
-from relay.verify.report import Given, check_evidence
-from tests.attacks.test_no_readable_picture_at_the_relay import (
+from relay.verify.report import TrustAnchors, check_evidence
+from tests.attacks.aftermath import (
     FILE_MARKS,
     marked_video,
     pieces_of,
@@ -296,7 +296,8 @@ async def test_a_storm_of_news_costs_little(here: Siege) -> None:
     begun_s = time.monotonic()
     for number in range(STORM):
         await here.say(_envelope(here, RegisterGrew(size=10**6 + number)))
-    while not isinstance(await here.command(RegisterGrew(size=2**53 - 1)), Accepted):
+    news = RegisterGrew(size=2**53 - 1)
+    while not isinstance(await here.command(news, wait_s=0.5), Accepted):
         pass  # so many at once that none is taken for a while
     await eventually(lambda: here.reads > before, 10)
     assert here.reads - before <= 2 + (time.monotonic() - begun_s)
@@ -469,7 +470,7 @@ async def test_who_gives_no_receipts_fills_nothing(here: Siege) -> None:
 
 
 async def test_the_relays_own_browser_watches_nothing(here: Siege) -> None:
-    """Seen to succeed without `SignedChecks` asking whether the browser is enrolled."""
+    """Seen to succeed without `SignatureChecks` asking whether the browser is enrolled."""
     for browser, named in (
         (_phone(), None),
         (_phone(), here.browser.keys.id),
@@ -508,7 +509,7 @@ async def test_what_arrives_is_what_was_released_and_only_the_agency_opens_it(
     sealed = here.relay.bodies("PUT")[0]
     assert sha256_hex(sealed) == ready.part_sha256[0]
     evidence = open_sealed_evidence(sealed, _key_of(here))
-    report = check_evidence(evidence, Given(policy=here.town.policy))
+    report = check_evidence(evidence, TrustAnchors(policy=here.town.policy))
     failed = [check for check in report.checks if check.result.value == "FAILS"]
     assert failed == []
     assert any("made between" in check.detail for check in report.checks)

@@ -13,7 +13,7 @@ from firmware.protocol.register.entries import Limits
 from tests.relay.http_people import certified_officer
 from tests.relay.http_world import CELLS, DAY_MS, open_world
 from tests.relay.register_town import QUICK
-from tests.relay.test_on_the_desk import checked, hand_in, newcomer
+from tests.relay.test_pending_requests import checked, hand_in, newcomer
 from tests.relay.test_sessions import of_role
 
 

@@ -10,7 +10,7 @@ from firmware.protocol.encoding import b64u
 from firmware.protocol.pairing import qr_text
 from firmware.protocol.recovery import RecoveryUse, SignedRecoveryUse, recovery_use_text
 from firmware.vault.recovery_words import make_recovery_key, sign_recovery_use
-from tests.fakes.recovering import DOOR_NUMBER, LostHouse, lost_house
+from tests.fakes.owner_recovery import DOOR_NUMBER, LostHouse, lost_house
 
 
 @pytest.fixture

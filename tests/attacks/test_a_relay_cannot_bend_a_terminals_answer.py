@@ -20,10 +20,10 @@ from firmware.companion.owner.account import Account
 from firmware.companion.owner.cli import main as doorward
 from firmware.companion.owner.key_file import make_key_file
 from firmware.companion.owner.owner_statements import send
-from firmware.companion.owner.pairing import PairedDoorbell, Patience
-from firmware.companion.owner.reply_inbox import Answer, Answers
+from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts
+from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.request_answer import Choice, Wanted
-from firmware.companion.owner.request_commands import said_of
+from firmware.companion.owner.request_commands import outcome_text
 from firmware.companion.owner.request_texts import (
     given_lines,
     grant_asked,
@@ -36,7 +36,7 @@ from firmware.companion.viewer.errors import AnswerRefused
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
-from firmware.protocol.asking import AskedClip, GivenLine, OfferedClip
+from firmware.protocol.asking import GivenLine, OfferedClip, RequestedClip
 from firmware.protocol.decisions import IdentityGiven
 from firmware.protocol.encoding import b64u, decode, new_id, unb64u
 from firmware.protocol.grants import Owner, SignedStatement, Statement, open_statement
@@ -197,7 +197,7 @@ async def test_a_requests_text_cannot_look_like_the_programs_own_lines(house: As
     evil = msgspec.structs.replace(line, agency=EVIL)
     request = msgspec.structs.replace(line.parsed(), text=EVIL, reason=EVIL, danger=EVIL)
     (clip,) = house.rig.terms().clips
-    leaves = AskedClip(
+    leaves = RequestedClip(
         from_ms=1, to_ms=2, is_whole=True, has_sound=False, time="trusted", problem=EVIL
     )
     asked = grant_asked(
@@ -236,8 +236,8 @@ def heard(relay: LyingRelay, paired: PairedDoorbell, player: PlayerKeys, digest:
         nonlocal now_s
         now_s += seconds
 
-    patience = Patience(monotonic_s=lambda: now_s, pause=pause, show=lambda _: None)
-    answers = Answers(relay.account(), paired, player)
+    patience = PairingTimeouts(monotonic_s=lambda: now_s, pause=pause, show=lambda _: None)
+    answers = ReplyInbox(relay.account(), paired, player)
     answers.begin()
     return answers.wait_for(digest, patience=patience, wait_s=5)
 
@@ -267,7 +267,7 @@ def test_a_relay_cannot_say_in_the_doorbells_name_what_came_of_it(
 
 def test_what_the_doorbell_says_of_its_page_is_only_shown(house: AskedHouse) -> None:
     answer: Answer = ConfirmationWanted(statement_digest="d" * 64, door_page="http://a\u202eb")
-    said = said_of(Wanted(terms=house.rig.terms(), life_ms=1), "d" * 64, answer)
+    said = outcome_text(Wanted(terms=house.rig.terms(), life_ms=1), "d" * 64, answer)
     assert all(char.isprintable() or char == "\n" for char in said)
 
 

@@ -11,7 +11,7 @@ from firmware.protocol.encoding import b64u, decode_canonical
 from firmware.protocol.events import Note
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.notes import StatementDone, StatementRefused
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from aiortc import RTCSessionDescription
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firmware.live.signature_checks import SignedChecks, Who
+from firmware.live.signature_checks import SignatureChecks, Who
 from firmware.protocol.browsers import SESSION_KEY_LIFE_MS
 from firmware.protocol.encoding import WireError, b64u, canonical, new_id
 from firmware.protocol.live import (
@@ -147,28 +147,28 @@ async def an_offer_to_another_doorbell(middle: Middle) -> SignedLive:
     return middle.owner.browser.sign(offer)
 
 
-class WithoutSignature(SignedChecks):
+class WithoutSignature(SignatureChecks):
     def _by_browser(self, kind, signed):
         claimed = parse_unverified(kind, signed)
         return claimed, self.who(claimed.browser)
 
 
-class WithoutNonce(SignedChecks):
+class WithoutNonce(SignatureChecks):
     def _spend(self, nonce: str) -> None:
         pass
 
 
-class WithoutExpiry(SignedChecks):
+class WithoutExpiry(SignatureChecks):
     def _check_expiry(self, expires_ms: int) -> None:
         pass
 
 
-class WithoutDevice(SignedChecks):
+class WithoutDevice(SignatureChecks):
     def _check_device(self, device: str) -> None:
         pass
 
 
-class WithoutEnrolment(SignedChecks):
+class WithoutEnrolment(SignatureChecks):
     """Lets anybody in."""
 
     def _by_browser(self, kind, signed):
@@ -183,7 +183,7 @@ class WithoutEnrolment(SignedChecks):
 class Case:
     attack: Attack
     reason: str
-    unchecked: type[SignedChecks]
+    unchecked: type[SignatureChecks]
     sees: bool = True
     """Whether the relay's own connection gets pictures once the check is out."""
 
@@ -227,7 +227,7 @@ async def test_the_doorbell_refuses(name: str) -> None:
 
         assert refused.value.reason == case.reason
         assert here.live.sessions == 0
-        assert here.viewing._sources.main.takers == 0
+        assert here.viewing._sources.main.sink_count == 0
         assert here.live.watchers == ()
 
 

@@ -22,7 +22,7 @@ from firmware.protocol.packages import open_package
 from firmware.protocol.passkeys import Assertion, challenge
 from firmware.protocol.requests import COSIGN_TAG
 from tests.attacks.test_nobody_reaches_anothers_things import routes_of
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.record import recorded
 from tests.fakes.sealed_package import seal_package
 from tests.relay.http_people import Officer, certified_officer, paired_owner

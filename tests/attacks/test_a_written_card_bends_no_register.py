@@ -24,7 +24,7 @@ from firmware.protocol.register.saved_form import SavedUnusable, code_digest, fr
 from firmware.protocol.register.saved_stamps import SavedStamps
 from firmware.protocol.requests import SignedRequest
 from firmware.transparency.follower import RegisterFollower
-from firmware.transparency.state_signature import VOUCH_TAG, vouch, vouched
+from firmware.transparency.state_signature import VOUCH_TAG, sign_state, verify_state
 from tests.fakes.followers import Followers
 from tests.fakes.log_town import DAY_MS, Town, make_town
 
@@ -52,7 +52,7 @@ def with_the_signature_that_is_there(_: Followers, written: bytes, state: bytes)
 
 
 def with_a_key_of_their_own(_: Followers, __: bytes, state: bytes) -> bytes:
-    return vouch(state, FileSigner(ec.generate_private_key(ec.SECP256R1())))
+    return sign_state(state, FileSigner(ec.generate_private_key(ec.SECP256R1())))
 
 
 def with_no_signature(_: Followers, __: bytes, state: bytes) -> bytes:
@@ -112,7 +112,8 @@ def is_bent(follower: RegisterFollower, town: Town, signed: SignedRequest) -> bo
     return True
 
 
-# Seen to succeed, each, where `vouched` doesn't look at the signature; in the form of before, where
+# Seen to succeed, each, where `verify_state` doesn't look at the signature; in the form of before,
+# where
 # a state was read as it lay there.
 @pytest.mark.parametrize("forge", FORGERIES)
 async def test_what_was_withdrawn_or_suspended_stays_so_whatever_is_written_of_it(
@@ -142,13 +143,14 @@ async def test_the_same_state_with_the_doorbells_own_word_is_believed(
     town.withdraw(signed)
     town.suspend()
     await read_and_saved(followers, town)
-    followers.saved_path.write_bytes(vouch(bent(followers), followers.signer))
+    followers.saved_path.write_bytes(sign_state(bent(followers), followers.signer))
     follower = followers.of(town)
     await follower.start()
     assert is_bent(follower, town, signed)
 
 
-# Seen to succeed, each, where `vouched` doesn't look at the signature; in the form of before, where
+# Seen to succeed, each, where `verify_state` doesn't look at the signature; in the form of before,
+# where
 # a state was read as it lay there.
 @pytest.mark.parametrize("forge", FORGERIES)
 async def test_a_key_of_today_is_no_older_for_what_is_written_of_it(
@@ -159,7 +161,7 @@ async def test_a_key_of_today_is_no_older_for_what_is_written_of_it(
     signed = town.publish()
     await read_and_saved(followers, town)
     path = followers.folder / "saved-stamps"
-    state = vouched(path.read_bytes(), followers.signer)
+    state = verify_state(path.read_bytes(), followers.signer)
     saved = unframe(saved_stamps.TAG, SavedStamps, state, code=CODE)
     old = [(size, at_ms - 30 * DAY_MS) for size, at_ms in saved.stamps]
     forged = frame(saved_stamps.TAG, msgspec.structs.replace(saved, stamps=old), code=CODE)
@@ -198,7 +200,7 @@ async def test_a_state_that_another_doorbell_signed_is_not_this_ones_word(
     thiefs = Followers(tmp_path / "thief")
     for each in (followers, thiefs):
         await read_and_saved(each, town)
-    followers.saved_path.write_bytes(vouch(bent(thiefs), thiefs.signer))
+    followers.saved_path.write_bytes(sign_state(bent(thiefs), thiefs.signer))
     follower = followers.of(town)
     await follower.start()
     assert not is_bent(follower, town, signed)
@@ -232,7 +234,7 @@ def test_nothing_else_that_is_signed_begins_like_a_saved_state() -> None:
 
 def test_a_state_under_any_other_tag_of_the_doorbells_isnt_its_word(followers: Followers) -> None:
     state = TAG + CODE + b"whatever it says"
-    assert vouched(vouch(state, followers.signer), followers.signer) == state
+    assert verify_state(sign_state(state, followers.signer), followers.signer) == state
     for tag in {*tags_in_the_doorbells_program(), b""} - {VOUCH_TAG}:
         with pytest.raises(SavedUnusable, match="didn't sign"):
-            vouched(signed_under(followers, tag, state), followers.signer)
+            verify_state(signed_under(followers, tag, state), followers.signer)

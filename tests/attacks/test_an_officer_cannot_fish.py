@@ -25,7 +25,7 @@ from firmware.protocol.register.entries import (
 )
 from firmware.protocol.requests import COSIGN_TAG, SignedRequest
 from relay.request.rules import parse_text
-from relay.request.service import MAX_ON_DESK
+from relay.request.service import MAX_PENDING
 from relay.store import requests
 from relay.store.requests import Draft
 from tests.relay.http_people import Officer, certified_officer, id_of
@@ -275,11 +275,11 @@ async def test_no_officer_buries_the_moderators(tmp_path: Path) -> None:
     many = Limits(max_open_per_officer=100, area_quiet_ms=0)
     async with open_world(tmp_path, limits=many) as world:
         officer = await certified_officer(world)
-        numbers = range(MAX_ON_DESK + 1)
+        numbers = range(MAX_PENDING + 1)
         drafts = [officer.sign(officer.write(case_number=f"C-{n}")) for n in numbers]
         for draft in drafts[:-1]:
             await put_on_the_desk(world, officer, draft)
-        # Seen to be taken with is_desk_full taken out of relay/request/service.py.
+        # Seen to be taken with is_queue_full taken out of relay/request/service.py.
         answer = await officer.hand_in(drafts[-1])
         assert answer.json()["error"]["code"] == "open_limit"
         await officer.take_back(id_of(drafts[0]))

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from firmware.errors import NotTheBucket, TicketRefused, UploadError, UploadFailed
+from firmware.errors import TicketRefused, UploadError, UploadFailed, WrongBucket
 from firmware.outbox import bucket as bucket_module
 from firmware.outbox.bucket import Bucket, Place, may_be_at
 from firmware.outbox.outgoing import Outgoing
@@ -285,7 +285,7 @@ async def test_an_enrolment_that_names_no_bucket_sends_nothing(
     tmp_path: Path, elsewhere: PartBucket, origin: str
 ) -> None:
     sender = Sender(tmp_path, origin)
-    with pytest.raises(NotTheBucket, match="enrol this doorbell again"):
+    with pytest.raises(WrongBucket, match="enrol this doorbell again"):
         sender.bucket.target_of(f"{elsewhere.origin}/p")
     with pytest.raises(TicketRefused):
         await sender.send(f"{elsewhere.origin}/p?uploadId=u")

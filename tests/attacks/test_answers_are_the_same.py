@@ -305,7 +305,7 @@ async def test_an_answers_size_counts_nothing(case: Case) -> None:
             sizes[path].add(len(content))
         await case.deliver()
         case.world.clock.advance(BATCH_MS / 1000)
-    # Seen to fail with PaddedAnswers taken out of relay/web/agency/app.py.
+    # Seen to fail with PaddedResponses taken out of relay/web/agency/app.py.
     assert {len(seen) for path, seen in sizes.items() if "/evidence/" not in path} == {1}
     assert all(size % STEP_BYTES == 0 for seen in sizes.values() for size in seen)
 

@@ -23,7 +23,7 @@ from firmware.protocol.decisions import (
 from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import NOTE_PLAIN_BYTES, Note
 from tests.fakes.consent_world import NOW_MS
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.story.browser import SoftBrowser
 
 DECISIONS = [

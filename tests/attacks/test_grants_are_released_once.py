@@ -12,7 +12,7 @@ from firmware.protocol.events import EventBody, PackageReady, Paired, ReleaseCom
 from firmware.protocol.notes import ConfirmationWanted, ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
 from tests.fakes.consent_world import MINUTE_MS
-from tests.fakes.desk import DeskRig, DyingOutgoing, PowerCut, desk_rig, signed_again
+from tests.fakes.intake import DeskRig, DyingOutgoing, PowerCut, desk_rig, signed_again
 
 
 @pytest.fixture
@@ -172,8 +172,8 @@ async def test_one_statement_that_fails_doesnt_keep_the_doorbell_from_starting(r
 
 
 async def test_what_the_card_did_not_keep_as_done_is_neither_announced_nor_deleted(rig):
-    """Seen to succeed (two packages of one grant) with `tell_unkept` for releases, and `on_arrived`
-    and `on_ticket` asking nothing: any of the three kept it back.
+    """Seen to succeed (two packages of one grant) with `publish_unsaved` for releases, and
+    `on_arrived` and `on_ticket` asking nothing: any of the three kept it back.
     """
     desk = rig.desk()
     await rig.confirm(desk, rig.sign())

@@ -35,7 +35,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.decisions.package_sealer import package_id_of
 from firmware.outbox.bucket import Bucket
 from firmware.outbox.uploader import Uploader
@@ -56,9 +56,9 @@ from firmware.protocol.encoding import unb64u
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted, UploadedPart
 from firmware.protocol.tlog.policy import Witnessed
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, new_owner_passkey
-from tests.fakes.desk import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.fuse import Fuse, FusedHousehold, FusedOutgoing, FusedStore
-from tests.fakes.recording import Shelves
+from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
+from tests.fakes.recorder import Shelves
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -263,7 +263,7 @@ class Life(RuleBasedStateMachine):
         self.books = Books(self.rig)
         self.people = {"Ada": self.rig.world.owner}
         self.approvers: dict[str, SoftPasskey] = {}
-        self.desk: StatementDesk = self.start()
+        self.desk: StatementIntake = self.start()
 
     def teardown(self) -> None:
         self.packages += [len(self.books.announced)]
@@ -272,7 +272,7 @@ class Life(RuleBasedStateMachine):
 
     # --- how it is done ---
 
-    def start(self) -> StatementDesk:
+    def start(self) -> StatementIntake:
         self.fuse.set(None)
         for one in self.books.statements.values():
             one.is_stopped = False

@@ -15,12 +15,12 @@ from typing import get_args
 import msgspec
 import pytest
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.voice import LiveSound
-from firmware.local_page.switches import Ear
+from firmware.local_page.switches import MicrophoneControl
 from firmware.protocol.commands import CommandBody
 from firmware.protocol.live import BrowserOrder
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from firmware.system.clock import SystemClock
 from tests.fakes.clock import ManualClock
 from tests.fakes.porch import Visitor, porch, visitor
@@ -32,7 +32,7 @@ from tests.fakes.waiting import eventually, in_time
 class Ears:
     """A doorbell with a sound card, and somebody who may watch it."""
 
-    sounding: Sounding
+    sounding: SoundWiring
     card: FakeCard
     someone: Visitor
 
@@ -41,33 +41,31 @@ class Ears:
         return self.sounding.microphone.is_on
 
 
-def live_sound(sounding: Sounding) -> LiveSound:
+def live_sound(sounding: SoundWiring) -> LiveSound:
     """As firmware/app/doorbell.py has it."""
     return LiveSound(
         opus=sounding.opus,
         floor=sounding.floor,
         replies=sounding.replies,
-        microphone=lambda: sounding.microphone.state,
-        switch_microphone_off=lambda: sounding.microphone.switch(False),
+        microphone=sounding.microphone,
     )
 
 
 @asynccontextmanager
 async def ears(folder: Path, purpose: str = "live") -> AsyncIterator[Ears]:
     card = FakeCard(ManualClock())
-    sounding = Sounding(
+    sounding = SoundWiring(
         SoundConfig(card="system"),
         folder,
         clock=SystemClock(),
         source=random.Random(1),
-        is_attended=lambda: False,
         card=card,
     )
     async with (
         porch(sound=live_sound(sounding)) as here,
         visitor(here, purpose=purpose, has_audio=purpose == "live") as someone,
     ):
-        sounding.on_change(here.live.tell_states)
+        sounding.changes.add(here.live.send_states)
         await in_time(someone.watch())
         await in_time(someone.opened.wait())
         keeping = asyncio.create_task(sounding.run())
@@ -128,7 +126,7 @@ def test_no_command_and_no_order_speaks_of_the_microphone() -> None:
 async def test_the_page_behind_the_door_number_turns_it_on(tmp_path: Path) -> None:
     """The one way there is, so that the refusals above aren't of a switch that can't be turned."""
     async with ears(tmp_path) as at:
-        ear = Ear(microphone=at.sounding.microphone, settings=at.sounding.settings)
+        ear = MicrophoneControl(microphone=at.sounding.microphone, settings=at.sounding.settings)
 
         assert (await ear.switch(is_on=True)).is_done
         assert at.is_on

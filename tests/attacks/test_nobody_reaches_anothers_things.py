@@ -98,7 +98,7 @@ FOR_EVERY_OWNER = {
     # (tests/attacks/test_pushes_go_nowhere_inside.py).
     ("PUT", f"{API}/push/{{browser}}"),
     ("DELETE", f"{API}/push/{{browser}}"),
-    # The form is looked at for whoever sends it (tests/relay/test_asking.py).
+    # The form is looked at for whoever sends it (tests/relay/test_request_form.py).
     ("POST", "/agency/requests/new"),
     # One's own ways to sign in (tests/attacks/test_nobody_links_anothers_sign_in.py).
     *(("POST", f"/agency/oidc/link/{step}") for step in ("options", "verify", "confirm", "end")),

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from firmware.protocol.notes import StatementRefused
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 
 
 @pytest.fixture

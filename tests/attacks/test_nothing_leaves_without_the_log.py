@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.protocol.commands import ReleaseLogged
 from firmware.protocol.custody import CustodyLeaf, ReleaseLeaf, ReleaseRecord, new_salt
 from firmware.protocol.events import PackageReady, ReleaseCommitted
 from firmware.protocol.tlog.proof import TlogProof, parse_proof
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.log_town import Town, make_town
 
 
@@ -23,7 +23,7 @@ async def rig(tmp_path) -> AsyncIterator[DeskRig]:
         yield rig
 
 
-async def committed(rig: DeskRig, desk: StatementDesk) -> str:
+async def committed(rig: DeskRig, desk: StatementIntake) -> str:
     """Sign and confirm a grant; return what the doorbell commits to."""
     await rig.confirm(desk, rig.sign())
     return rig.told_of(ReleaseCommitted)[-1].commitment

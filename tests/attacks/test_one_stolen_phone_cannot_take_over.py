@@ -26,7 +26,7 @@ from firmware.protocol.decisions import (
 from firmware.protocol.events import Paired, ReleaseCommitted
 from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from tests.fakes.consent_world import new_owner_passkey
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 

@@ -16,14 +16,14 @@ import httpx2
 import pytest
 
 from firmware.consent.facts import Refusal
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.protocol.commands import RegisterGrew
 from firmware.protocol.events import PackageReady
 from firmware.protocol.requests import SignedRequest
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import logs_of
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.log_town import Town
 from tests.fakes.waiting import eventually
 
@@ -85,7 +85,7 @@ class House:
             return httpx2.Response(404)
         return httpx2.Response(200, stream=httpx2.ByteStream(data))
 
-    async def committed(self) -> StatementDesk:
+    async def committed(self) -> StatementIntake:
         """Grant and confirm: all that is missing is the custody log's proof."""
         desk = self.rig.desk()
         await self.rig.confirm(desk, self.rig.sign())

@@ -6,7 +6,7 @@ import pytest
 
 from firmware.protocol.decisions import ChangeSettings, OwnerSettings
 from firmware.protocol.notes import SettingsNow, StatementRefused
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 
 MASK = [[0, 0], [500, 0], [500, 500]]
 

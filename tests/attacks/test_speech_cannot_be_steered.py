@@ -25,8 +25,8 @@ from firmware.knock.announcement import (
     SIGNS,
     KnockableClip,
     announcement,
-    said_name,
     spelled,
+    spoken_name,
 )
 from firmware.knock.errors import KnockRefused
 from firmware.sound.errors import SpeechFailed
@@ -72,9 +72,9 @@ def phonemes(text: str, language: Language) -> list[str]:
     ],
 )
 def test_a_name_that_could_steer_or_pass_for_another_is_refused(name: str) -> None:
-    """The letters in `said_name`."""
+    """The letters in `spoken_name`."""
     with pytest.raises(KnockRefused, match="own page"):
-        said_name(name)
+        spoken_name(name)
     with pytest.raises(KnockRefused):
         announcement(knockable(agency_name=name), "en", STOCKHOLM)
 
@@ -90,7 +90,7 @@ def test_a_name_that_could_steer_or_pass_for_another_is_refused(name: str) -> No
     ],
 )
 def test_an_ordinary_name_is_said(name: str, said: str) -> None:
-    assert said_name(name) == said
+    assert spoken_name(name) == said
 
 
 @pytest.mark.parametrize(

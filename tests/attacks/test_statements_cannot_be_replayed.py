@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.protocol.decisions import (
     AddApprover,
     ChangeSettings,
@@ -32,7 +32,7 @@ from firmware.protocol.decisions import (
 from firmware.protocol.grants import AddOwner, GrantTerms, Terms
 from firmware.protocol.notes import StatementRefused
 from tests.fakes.consent_world import NOW_MS
-from tests.fakes.desk import DeskRig, desk_rig, digest_of, signed_again
+from tests.fakes.intake import DeskRig, desk_rig, digest_of, signed_again
 from tests.fakes.log_town import DAY_MS
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -53,7 +53,7 @@ class House:
     """A household in which each kind of statement can be made."""
 
     rig: DeskRig
-    desk: StatementDesk
+    desk: StatementIntake
     bo: SoftPasskey
     key: SoftPasskey
     laptop: SoftBrowser

@@ -40,8 +40,8 @@ from firmware.protocol.tlog.tiles import bundles_grown, encode_bundle
 from relay.tools.monitor.agreement_texts import MAX_TEXT_BYTES
 from relay.tools.monitor.custody_rules import quarter_of
 from relay.tools.monitor.errors import LogDishonest
-from relay.tools.monitor.inspection import Seen, look
-from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.inspection import Inspection, inspect_logs
+from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from relay.tools.monitor.source import HttpSource
 from tests.fakes.hostile_log import (
     backdated,
@@ -65,9 +65,11 @@ class TownSource:
         return self.town.file(path)
 
 
-def seen(town: Town, memory: Path | None = None, *, now_ms: int | None = None) -> Seen:
+def seen(town: Town, memory: Path | None = None, *, now_ms: int | None = None) -> Inspection:
     at_ms = town.now_ms if now_ms is None else now_ms
-    return look(TownSource(town), town.policy, Memory(memory), wall_ms=lambda: at_ms)
+    return inspect_logs(
+        TownSource(town), town.policy, SeenCheckpoints(memory), wall_ms=lambda: at_ms
+    )
 
 
 @pytest.fixture
@@ -77,11 +79,11 @@ def town() -> Town:
     return town
 
 
-def whats(seen_now: Seen) -> str:
+def whats(seen_now: Inspection) -> str:
     return "\n".join(map(str, seen_now.violations))
 
 
-def missing(seen_now: Seen) -> str:
+def missing(seen_now: Inspection) -> str:
     return "\n".join(seen_now.missing)
 
 
@@ -445,7 +447,7 @@ def test_slots_that_come_twice_backwards_or_before_their_time(town: Town) -> Non
 def test_more_received_than_doorbells_released(
     town: Town, bands: list[Literal["1-4", "5+"]], releases: int
 ) -> None:
-    def received(*, released: int) -> Seen:
+    def received(*, released: int) -> Inspection:
         other = town.copy()
         for number in range(released):
             other.log_release(f"{number:064x}")
@@ -619,7 +621,9 @@ def test_a_text_without_end_is_not_read_to_its_end(town: Town) -> None:
     town.texts[town.agreement.text_sha256] = bytes(MAX_TEXT_BYTES + 1)
     with town.served() as url:
         source = HttpSource(url)
-        found = look(source, town.policy, Memory(None), wall_ms=lambda: town.now_ms)
+        found = inspect_logs(
+            source, town.policy, SeenCheckpoints(None), wall_ms=lambda: town.now_ms
+        )
         source.close()
     assert f"agreement 1 can't be read: texts/{town.agreement.text_sha256}" in missing(found)
     assert f"more than {MAX_TEXT_BYTES} bytes" in missing(found)

@@ -10,11 +10,11 @@ import msgspec
 import pytest
 
 from firmware.consent.facts import Grant, Refusal
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.protocol.decisions import Decline, EnrolBrowser, IdentityGiven
 from firmware.protocol.events import ReleaseCommitted
 from firmware.protocol.grants import GrantTerms
-from tests.fakes.desk import DeskRig, desk_rig, digest_of
+from tests.fakes.intake import DeskRig, desk_rig, digest_of
 from tests.story.browser import SoftBrowser
 
 
@@ -43,7 +43,7 @@ def signed_instead(rig: DeskRig, lie: str) -> GrantTerms:
     return rig.terms(**LIES[lie])
 
 
-def asked_about(desk: StatementDesk) -> Grant:
+def asked_about(desk: StatementIntake) -> Grant:
     (asked,) = desk.waiting()
     assert isinstance(asked.checked, Grant)
     return asked.checked

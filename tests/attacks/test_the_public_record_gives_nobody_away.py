@@ -27,15 +27,16 @@ from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.checkpoint import Checkpoint, sign_checkpoint, sign_cosignature
 from firmware.protocol.tlog.policy import parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner, parse_note
-from relay.custody.logs import LOGS, LogEntries, LogName
+from relay.custody.log_entries import LOGS, LogEntries, LogName
 from relay.record.public_record import PublicRecord
-from relay.record.witness_status import Witnessing
+from relay.record.witness_status import WitnessStatus
 from relay.request.batches import next_boundary_ms
 from relay.store import logs
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
-from tests.fakes.placing import place_entries, time_of
+from tests.fakes.compiled_templates import COMPILED
+from tests.fakes.sequenced_entries import place_entries, time_of
 from tests.relay.http_people import Owner, paired_owner
 from tests.relay.http_world import DAY_MS, RELAY_URL, World, open_world
 from tests.relay.record_world import PACKAGE, fill, log_custody
@@ -100,14 +101,14 @@ async def reader(world: World) -> httpx2.AsyncClient:
 
     face = PublicFace(
         PublicServices(
-            pages=Pages(relay_name="Testtown"),
+            pages=Pages(relay_name="Testtown", compiled=COMPILED),
             agencies=world.agencies,
             record=PublicRecord(world.database, world.register, time_of=time_of),
             owner_origin="http://owner.test",
             public_url=RELAY_URL,
             relay_name="Testtown",
             logs=PublicLogs(
-                witnessing=Witnessing(world.database, parse_policy(POLICY_TEXT), origins),
+                witnessing=WitnessStatus(world.database, parse_policy(POLICY_TEXT), origins),
                 policy_text=POLICY_TEXT,
                 proof=proof,
             ),

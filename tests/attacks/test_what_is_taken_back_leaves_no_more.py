@@ -21,7 +21,7 @@ from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import PackageReady, PackageWithdrawn
 from firmware.protocol.notes import StatementDone, StatementRefused
 from tests.fakes.buckets import PartBucket, run_part_bucket
-from tests.fakes.desk import DeskRig, desk_rig, digest_of
+from tests.fakes.intake import DeskRig, desk_rig, digest_of
 
 
 @pytest.fixture

@@ -4,22 +4,22 @@ import asyncio
 
 import pytest
 
-from firmware.decisions.admission import Admitting
+from firmware.decisions.admission import Admission
 from firmware.decisions.first_pairing import FirstPairing
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.door_number import DoorNumber
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
 from firmware.enrolment.pairing import Pairing
-from firmware.local_page.doorbell_adapter import HowItIs, OwnPage
+from firmware.local_page.doorbell_adapter import DoorbellAdapter, StatusSources
 from firmware.notes.sealed_notes import Notes
-from firmware.outbox.deferred_events import Promises
+from firmware.outbox.deferred_events import DeferredEvents
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import EventBody, Note, Paired
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.pairing import PairingCode, qr_text
 from firmware.store.database import Database
-from firmware.store.deferred_events import PromiseStore
+from firmware.store.deferred_events import DeferredEventStore
 from tests.fakes.clock import ManualClock
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -38,12 +38,9 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
     async def tell_once(body: EventBody, _event_id: str) -> None:
         told.append(body)
 
-    async def forget(_browser: str) -> None:
-        return
-
     database = Database(tmp_path / "library.sqlite3")
-    store = PromiseStore(database)
-    promises = Promises(store=lambda: store, tell=tell, tell_once=tell_once)
+    store = DeferredEventStore(database)
+    promises = DeferredEvents(store=lambda: store, tell=tell, tell_once=tell_once)
     browsers = BrowserStore(tmp_path / "browsers.json", owners)
     notes = Notes(
         keys=load_or_make_keys(tmp_path / "keys"),
@@ -52,12 +49,11 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         clock=clock,
         tell=promises.tell,
     )
-    admitting = Admitting(
+    admitting = Admission(
         owners=owners,
         browsers=browsers,
         notes=notes,
         clock=clock,
-        on_browser_ended=forget,
     )
     first_pairing = FirstPairing(
         pairing=pairing,
@@ -68,7 +64,7 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         promises=promises,
         clock=clock,
     )
-    page = OwnPage(
+    page = DoorbellAdapter(
         keys=load_or_make_keys(tmp_path / "keys"),
         recovering=None,  # type: ignore[arg-type]
         desk=None,  # type: ignore[arg-type]
@@ -81,7 +77,7 @@ async def test_of_two_numbers_sent_at_once_the_one_that_paired_counts(tmp_path, 
         progress=None,  # type: ignore[arg-type]
         knock=None,  # type: ignore[arg-type]
         clock=clock,
-        how_it_is=HowItIs(is_online=lambda: True),
+        how_it_is=StatusSources(is_online=lambda: True),
         ear=None,  # type: ignore[arg-type]
         door_url="http://door.test",
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tests.bench import (
+    commands,
     finishing,
     first_frame,
     grants,
@@ -66,6 +67,7 @@ BENCHMARKS = (
     verifying,
     logs,
     upload,
+    commands,
 )
 
 

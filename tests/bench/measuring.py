@@ -112,6 +112,8 @@ class Goal:
     value: float | None = None
     p99: float | None = None
     ratio: float | None = None
+    over_peer: float | None = None
+    """So much more than the peer's value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +174,11 @@ class Result:
         return self.value / self.peer_value if self.peer_value else None
 
     @property
+    def over_peer(self) -> float | None:
+        """How much more than the peer's, in the result's unit; None without one."""
+        return None if self.peer_value is None else self.value - self.peer_value
+
+    @property
     def is_met(self) -> bool | None:
         """Whether the goal was reached; None where there is none, or too little to say so."""
         if self.goal is None:
@@ -180,6 +187,7 @@ class Result:
             (self.goal.value, self.value),
             (self.goal.p99, self.p99),
             (self.goal.ratio, self.ratio),
+            (self.goal.over_peer, self.over_peer),
         )
         aimed_at = [(most, value) for most, value in measured if most is not None]
         if any(value is not None and value > most for most, value in aimed_at):

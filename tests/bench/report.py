@@ -188,6 +188,8 @@ def _goal(goal: Goal | None, unit: str) -> str:
         parts.append(f"p99 ≤ {_rounded(goal.p99):g}{'' if goal.value is not None else f' {unit}'}")
     if goal.ratio is not None:
         parts.append(f"ratio ≤ {_rounded(goal.ratio):g}")
+    if goal.over_peer is not None:
+        parts.append(f"≤ {_rounded(goal.over_peer):g} {unit} over the peer")
     return ", ".join(parts)
 
 

@@ -117,13 +117,15 @@ def test_a_result_may_have_no_peer_and_be_something_else_than_a_time():
         (Goal(ratio=2.0), True),
         (Goal(ratio=1.9), False),
         (Goal(value=4.0, ratio=1.9), False),
+        (Goal(over_peer=2.0), True),
+        (Goal(over_peer=1.9), False),
     ],
 )
 def test_a_goal_is_met_when_median_p99_and_ratio_stay_within_it(goal: Goal, is_met: bool):
     assert example(goal).is_met is is_met
 
 
-@pytest.mark.parametrize("goal", [Goal(ratio=2.0), Goal(p99=200.0)])
+@pytest.mark.parametrize("goal", [Goal(ratio=2.0), Goal(p99=200.0), Goal(over_peer=2.0)])
 def test_whether_a_goal_is_met_can_not_be_told_without_what_it_is_about(goal: Goal):
     assert alone(goal).is_met is None
     assert alone(replace(goal, value=100.0)).is_met is False

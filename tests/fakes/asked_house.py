@@ -12,26 +12,26 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
-from firmware.companion.owner.approval import Approving, Terminal
-from firmware.companion.owner.asked_client import Asking
+from firmware.companion.owner.approval import Approval, Terminal
+from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.connection import open_line
 from firmware.companion.owner.key_file import FileKey, make_key_file
-from firmware.companion.owner.request_answer import Answering
+from firmware.companion.owner.request_answer import RequestAnswer
 from firmware.companion.viewer.gateway import Gateway
 from firmware.companion.viewer.player_keys import PlayerKeys
-from firmware.decisions.intake import StatementDesk
-from firmware.decisions.request_intake import RequestDesk
+from firmware.decisions.intake import StatementIntake
+from firmware.decisions.request_intake import RequestIntake
 from firmware.local_page.asked_requests import AskedRequests
-from firmware.local_page.asked_service import AskedLine
-from firmware.local_page.presenter import Showing
-from firmware.local_page.release_tracker import Progress
+from firmware.local_page.asked_service import LocalAskedService
+from firmware.local_page.presenter import StatementPresenter
+from firmware.local_page.release_tracker import ReleaseTracker
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.store.slots import SlotStore
 from tests.fakes.consent_world import CELL
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
 from tests.fakes.straight_relay import StraightRelay
 
@@ -41,9 +41,9 @@ class AskedHouse:
     """Everything of it, with Ada's player let in and her key in a file."""
 
     rig: DeskRig
-    desk: StatementDesk
+    desk: StatementIntake
     here: Porch
-    line: AskedLine
+    line: LocalAskedService
     relay: StraightRelay
     player: PlayerKeys
     folder: Path
@@ -70,7 +70,7 @@ class AskedHouse:
         return key
 
     @asynccontextmanager
-    async def asking(self, player: PlayerKeys | None = None) -> AsyncIterator[Asking]:
+    async def asking(self, player: PlayerKeys | None = None) -> AsyncIterator[AskedClient]:
         """Open a line with a player's keys."""
         setup = PlayerSetup(
             relay="http://relay.test",
@@ -87,7 +87,7 @@ class AskedHouse:
             purpose="clips",
         )
         async with open_line(gateway, []) as line:
-            yield Asking(line, answer_s=5)
+            yield AskedClient(line, answer_s=5)
 
     def terminal(self, *answers: str) -> Terminal:
         """Return a terminal; whoever sits before it types these answers."""
@@ -99,9 +99,9 @@ class AskedHouse:
 
         return Terminal(say=self.said.append, ask=ask)
 
-    def answering(self, *answers: str) -> Answering:
+    def answering(self, *answers: str) -> RequestAnswer:
         """Return the program that answers a request."""
-        return Answering(
+        return RequestAnswer(
             terminal=self.terminal(*answers),
             folder=self.folder,
             wall_ms=lambda: self.rig.now_ms,
@@ -109,9 +109,9 @@ class AskedHouse:
             find_player=lambda: None,
         )
 
-    def program(self, key: FileKey, *answers: str) -> Approving:
+    def program(self, key: FileKey, *answers: str) -> Approval:
         """Return the program that confirms."""
-        return Approving(
+        return Approval(
             device=self.rig.keys.device,
             key=key,
             terminal=self.terminal(*answers),
@@ -121,13 +121,13 @@ class AskedHouse:
         )
 
 
-def asked_line(rig: DeskRig, desk: StatementDesk) -> AskedLine:
+def asked_line(rig: DeskRig, desk: StatementIntake) -> LocalAskedService:
     """Return what answers over a rig's line, of what a rig's desk has and its town asks."""
 
     def register() -> RegisterFacts:
         return rig.world.facts.register
 
-    showing = Showing(
+    showing = StatementPresenter(
         desk=desk,
         owners=rig.owners,
         household=rig.household,
@@ -136,11 +136,11 @@ def asked_line(rig: DeskRig, desk: StatementDesk) -> AskedLine:
         register=register,
     )
     requests = AskedRequests(
-        desk=RequestDesk(
+        desk=RequestIntake(
             cell=CELL,
             is_opted_in=True,
             clock=rig,
-            register=register,
+            register=rig.record,
             browsers=rig.browsers,
             household=rig.household,
             statements=rig.store,
@@ -151,7 +151,7 @@ def asked_line(rig: DeskRig, desk: StatementDesk) -> AskedLine:
         library=rig.library,
         household=rig.household,
         statements=rig.store,
-        progress=Progress(
+        progress=ReleaseTracker(
             statements=rig.store,
             household=rig.household,
             outgoing=rig.outgoing,
@@ -159,7 +159,7 @@ def asked_line(rig: DeskRig, desk: StatementDesk) -> AskedLine:
         ),
         clock=rig,
     )
-    return AskedLine(
+    return LocalAskedService(
         desk=desk,
         showing=showing,
         requests=requests,
@@ -177,7 +177,7 @@ async def asked_house(tmp_path: Path, *, has_sound: bool = False) -> AsyncIterat
         line = asked_line(rig, desk)
         folder = tmp_path / "laptop"
         folder.mkdir()
-        async with porch(asked=lambda: line) as here:
+        async with porch(asked=line) as here:
             house = AskedHouse(
                 rig=rig,
                 desk=desk,

@@ -12,7 +12,7 @@ from firmware.protocol.register.saved_form import code_digest, frame, unframe
 from firmware.transparency.follower import RegisterFollower
 from firmware.transparency.log_source import LogSource
 from firmware.transparency.policy_file import logs_of
-from firmware.transparency.state_signature import vouch, vouched
+from firmware.transparency.state_signature import sign_state, verify_state
 from tests.fakes.clock import ManualClock
 from tests.fakes.log_town import NOW_MS, Town
 
@@ -32,13 +32,13 @@ class Followers:
 
     def saved(self) -> SavedRegister:
         """Return what the last of them saved."""
-        state = vouched(self.saved_path.read_bytes(), self.signer)
+        state = verify_state(self.saved_path.read_bytes(), self.signer)
         return unframe(TAG, SavedRegister, state, code=code_digest())
 
     def put_saved(self, state: SavedRegister) -> None:
         """Put another state there, as the doorbell itself would write and sign it."""
         framed = frame(TAG, state, code=code_digest())
-        self.saved_path.write_bytes(vouch(framed, self.signer))
+        self.saved_path.write_bytes(sign_state(framed, self.signer))
 
     def of(
         self, town: Town, *, log_url: str = LOG_URL, is_doorbell: bool = True

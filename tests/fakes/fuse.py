@@ -12,8 +12,8 @@ from firmware.outbox.outgoing import Outgoing
 from firmware.protocol.events import PackageReady
 from firmware.store.database import Connection, Database
 from firmware.store.household import HouseholdStore
-from firmware.store.statements import FactsStore
-from tests.fakes.desk import PowerCut
+from firmware.store.statements import StatementStore
+from tests.fakes.intake import PowerCut
 
 STEPS = ("confirm", "commit_to", "set_proof", "spend", "put", "finish", "tell")
 """Everything of a release that outlasts a power cut; `tell` is the outbox."""
@@ -61,7 +61,7 @@ class Fuse:
 class FusedStore:
     """The real store, behind the fuse where it writes."""
 
-    def __init__(self, store: FactsStore, fuse: Fuse) -> None:
+    def __init__(self, store: StatementStore, fuse: Fuse) -> None:
         self._store = store
         self._fuse = fuse
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from firmware.knock.announcement import Knockable, KnockableClip
 from firmware.knock.pattern_store import KnockSettings, KnockStore
-from firmware.knock.service import KnockDesk, KnockEnd
+from firmware.knock.service import KnockEnd, KnockService
 from firmware.panel.button import Edge
 from firmware.panel.pattern import Pattern, PressKind
 from firmware.sound.errors import SpeechFailed
@@ -74,7 +74,7 @@ class KnockRig:
     def restart(self) -> None:
         """Start the doorbell's part anew."""
         self.store = KnockStore(self.folder / "knock.json", clock=self.clock)
-        self.desk = KnockDesk(
+        self.desk = KnockService(
             store=self.store,
             voice=self,
             mouth=self,

@@ -13,14 +13,15 @@ import httpx2
 from firmware.protocol.tlog.policy import Policy, parse_policy, policy_text
 from firmware.protocol.tlog.signed_note import NoteSigner
 from relay.base.clock import Clock, SystemClock
-from relay.custody.logs import LogName, Logs, refreshing
-from relay.custody.sequencer import TURN_MS, LogWriter
-from relay.custody.tile_store import Bucket, Retention, Shelf
+from relay.custody.log_entries import LogName
+from relay.custody.logs import Logs, refreshing
+from relay.custody.sequencer import TURN_MS, Sequencer
+from relay.custody.tile_store import Bucket, Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.errors import ObjectStoreError
 from relay.store.database import Database
 from relay.store.objects import ObjectLock
-from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.cosigner import WitnessSigner
 from relay.tools.witness.folder import WitnessFolder, make_folder
 from relay.tools.witness.server import build_server
 
@@ -93,7 +94,7 @@ class LogKeys:
     """The logs' keys, three witnesses on disk, and the policy that names them all."""
 
     signers: dict[LogName, NoteSigner]
-    cosignings: dict[str, Cosigning]
+    cosignings: dict[str, WitnessSigner]
     policy: Policy
     policy_text: bytes
     away: set[str] = field(default_factory=set)
@@ -135,7 +136,7 @@ def make_keys(
     cosignings = {}
     for witness, signer in keys.items():
         make_folder(folder / witness, signer.key)
-        cosignings[witness] = Cosigning(
+        cosignings[witness] = WitnessSigner(
             signer=signer,
             logs=watched,
             folder=WitnessFolder.open(folder / witness, signer.key),
@@ -165,10 +166,10 @@ def make_logs(
 ) -> Logs:
     """Put both logs together, as relay/app/relay.py does."""
     clock = clock or SystemClock()
-    shelf = Shelf(bucket, clock, retention or Retention())
+    shelf = TileStore(bucket, clock, retention or Retention())
     witnesses = Witnesses(keys.policy, http=http or keys.http())
     writers = {
-        name: LogWriter(
+        name: Sequencer(
             name,
             signer=signer,
             database=database,

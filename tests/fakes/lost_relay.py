@@ -11,14 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from relay.backup.manifest import Manifest
-from relay.backup.online_backup import Surroundings, back_up
-from relay.backup.restore import Around, Restored, Wanted, restore
+from relay.backup.online_backup import BackupParts, back_up
+from relay.backup.restore import RestoreOptions, RestoreParts, RestoreResult, restore
 from relay.base.clock import Clock, SystemClock
 from relay.cli.init import InitSettings, init
-from relay.config import Config, load
-from relay.config_values import Address
+from relay.config.loader import load
+from relay.config.settings import Config
+from relay.config.values import Address
 from relay.custody.errors import contradiction_in
-from relay.custody.logs import LogName, Logs
+from relay.custody.log_entries import LogName
+from relay.custody.logs import Logs
 from relay.custody.witnesses import Witnesses
 from relay.store.database import Database
 from tests.fakes.log_house import NAME, LogKeys, MemoryBucket, make_keys, make_logs
@@ -37,7 +39,7 @@ SETTINGS = InitSettings(
 
 @dataclass
 class PackagesInMemory:
-    """Implements `PackageShelf`."""
+    """Implements `PackageObjects`."""
 
     objects: dict[str, bytes] = field(default_factory=dict)
 
@@ -107,14 +109,14 @@ class LosableRelay:
             published.cancel()
 
     async def back_up(self, out: Path, *, has_packages: bool = True) -> Manifest:
-        around = Surroundings(packages=self.packages, log_shelf=self.log_bucket, clock=self.clock)
+        around = BackupParts(packages=self.packages, log_shelf=self.log_bucket, clock=self.clock)
         return await back_up(self.config_path, self.config, out, around, has_packages=has_packages)
 
-    async def restore(self, source: Path, to: Path, **wanted: object) -> Restored:
+    async def restore(self, source: Path, to: Path, **wanted: object) -> RestoreResult:
         url = url_of(to / "relay.sqlite3") or None
         return await restore(
             source,
-            Wanted(**{"data_dir": to, "database_url": url, **wanted}),  # type: ignore[arg-type]
+            RestoreOptions(**{"data_dir": to, "database_url": url, **wanted}),  # type: ignore[arg-type]
             self._around,
         )
 
@@ -134,8 +136,8 @@ class LosableRelay:
         """The buckets are elsewhere, and stay."""
         shutil.rmtree(self.root / "relay")
 
-    def _around(self, _config: Config) -> Around:
-        return Around(
+    def _around(self, _config: Config) -> RestoreParts:
+        return RestoreParts(
             packages=self.packages,
             log_bucket=self.log_bucket,
             witnesses=Witnesses(self.keys.policy, http=self.keys.http()),

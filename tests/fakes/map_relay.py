@@ -1,8 +1,8 @@
 """The whole relay for the attacker of the map: pages, signatures, database, doorbells' desks.
 
 The officers use the pages and read what stands there; moderators pass everything. Each doorbell is
-asked by its own `RequestDesk`, over the register as it stands. `looks` keeps every answer that the
-officers and the public got, without what is random in it (ids, digests, tokens).
+asked by its own `RequestIntake`, over the register as it stands. `looks` keeps every answer that
+the officers and the public got, without what is random in it (ids, digests, tokens).
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-from firmware.decisions.request_intake import RequestDesk
+from firmware.decisions.request_intake import RequestIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.protocol.encoding import new_id
@@ -25,14 +25,14 @@ from firmware.protocol.register.facts import RegisterFacts, facts_of
 from firmware.protocol.requests import EvidenceRequest
 from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
-from firmware.store.statements import FactsStore
-from relay.config_people import LimitsConfig
+from firmware.store.statements import StatementStore
+from relay.config.settings import LimitsConfig
 from relay.request.batches import next_boundary_ms
 from tests.fakes.log_town import MINUTE_MS
 from tests.fakes.map_attacker import Arrival, Asked, Seen
 from tests.fakes.map_homes import Area, Home, Homes, Piece, Rect, jurisdiction, merged
 from tests.fakes.map_portals import BATCH_MS, answered_ms, snap
-from tests.fakes.recording import Shelves
+from tests.fakes.recorder import Shelves
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import DAY_MS, HOUR_MS, World, open_world
 
@@ -53,6 +53,16 @@ ENROLLED_FIRST = 50
 PACKAGE_ROW = re.compile(r'<tr data-retention.*?data-ms="(\d+)".*?href="/agency/evidence/(\w+)"')
 RANDOM = re.compile(rb"[A-Za-z0-9_-]{16,}")
 PART_BYTES = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class ReadRegister:
+    """The public register as a doorbell has read it."""
+
+    read: RegisterFacts
+
+    def facts(self) -> RegisterFacts:
+        return self.read
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +218,15 @@ class RelayPortal:
             if is_due and is_asked[home.cell, home.is_opted_in(self.day)]:
                 self._due.append((at_ms or 0, request.id, home))
 
-    def _desk(self, cell: str, facts: RegisterFacts, *, is_opted_in: bool) -> RequestDesk:
-        return RequestDesk(
+    def _desk(self, cell: str, facts: RegisterFacts, *, is_opted_in: bool) -> RequestIntake:
+        return RequestIntake(
             cell=cell,
             is_opted_in=is_opted_in,
             clock=self.world.clock,
-            register=lambda: facts,
+            register=ReadRegister(facts),
             browsers=self.browsers,
             household=HouseholdStore(self.card.database),
-            statements=FactsStore(self.card.database),
+            statements=StatementStore(self.card.database),
             slots=SlotStore(self.card.database),
         )
 

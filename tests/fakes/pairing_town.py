@@ -18,7 +18,7 @@ from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.key_file import FileKey, load_passkey_file, make_key_file
 from firmware.companion.owner.local_page_client import PairingShown
 from firmware.companion.owner.owner_passkey import OwnerPasskey
-from firmware.companion.owner.pairing import PairedDoorbell, Patience, pair, sign_in
+from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts, pair, sign_in
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
@@ -88,7 +88,7 @@ class PairingTown:
             owner,
             relay=self.relay,
             terminal=Terminal(say=self.said.append, ask=self._ask),
-            patience=Patience(
+            patience=PairingTimeouts(
                 monotonic_s=lambda: self.now_s, pause=self._pause, show=self.shown.append
             ),
             show_code=self.show,

@@ -1,6 +1,6 @@
 """A doorbell's live view with a small real camera, real keys and real stores, and who visits it.
 
-The relay is whoever calls `Viewing.on_command`: a test hands over what a relay would carry, or
+The relay is whoever calls `LiveView.on_command`: a test hands over what a relay would carry, or
 changes it on the way.
 """
 
@@ -8,7 +8,6 @@ import asyncio
 import json
 import random
 import tempfile
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,12 +25,15 @@ from firmware.capture.unit_hub import UnitHub
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
-from firmware.live.asked_channel import AskedDesk
-from firmware.live.feed import ClipFile, ClipLine, ClipReel, ClipShelf, Unit
-from firmware.live.live_view import Cameras, Viewing
+from firmware.live.asked_channel import AskedService
+from firmware.live.feed import ClipFile, ClipGops, ClipSource, ClipSummary, Unit
+from firmware.live.live_view import LiveView
 from firmware.live.nonces import Nonces
-from firmware.live.sessions import LiveLimits
-from firmware.live.signature_checks import SignedChecks
+from firmware.live.quality import live_sources
+from firmware.live.sdp_answer import AnswerSigner
+from firmware.live.session_parts import LiveLimits
+from firmware.live.sessions import LiveSessions, RealPeers
+from firmware.live.signature_checks import SignatureChecks
 from firmware.live.voice import LiveSound
 from firmware.notes.sealed_notes import Notes
 from firmware.protocol.commands import (
@@ -52,6 +54,7 @@ from firmware.protocol.grants import Owner
 from firmware.protocol.live import LiveAnswer, LiveCandidates, LiveOffer, SignedLive, check_answer
 from firmware.protocol.notes import NoteBody, open_note
 from firmware.system.clock import SystemClock
+from tests.fakes.sink import FunctionSink, PictureList
 from tests.fakes.source import QuickSource
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -69,8 +72,8 @@ class OneClip:
     def __init__(self, units: list[Unit] | None = None) -> None:
         self.units = units or []
 
-    def newest(self, limit: int) -> list[ClipLine]:
-        line = ClipLine(
+    def newest(self, limit: int) -> list[ClipSummary]:
+        line = ClipSummary(
             clip_id=CLIP_ID,
             started_ms=STARTED_MS,
             duration_ms=12_000,
@@ -91,13 +94,13 @@ class OneClip:
             dating="latest",
         )
 
-    async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
+    async def read_gops(self, clip_id: str, from_ms: int) -> ClipGops | None:
         if clip_id != CLIP_ID:
             return None
         firsts = [one.pts_90k for one in self.units if one.is_key and one.pts_90k <= from_ms * 90]
         first_90k = max(firsts, default=0)
         duration_ms = (self.units[-1].pts_90k + FRAME_90K) // 90 if self.units else 0
-        return ClipReel(
+        return ClipGops(
             from_ms=first_90k // 90, duration_ms=duration_ms, gops=self._gops(first_90k)
         )
 
@@ -119,12 +122,12 @@ class Porch:
 
     source: QuickSource
     hub: UnitHub
-    viewing: Viewing
+    viewing: LiveView
     keys: DeviceKeys
     owners: OwnerStore
     browsers: BrowserStore
     told: list[EventBody]
-    checks: SignedChecks
+    checks: SignatureChecks
 
     @property
     def live(self):
@@ -158,24 +161,45 @@ class Porch:
         return reply.nonce
 
 
+class MainEncoder:
+    """Implements `firmware.live.quality.MainEncoder`."""
+
+    def __init__(self, source: QuickSource, wanted_bps: int) -> None:
+        self._source = source
+        self.wanted_bps = wanted_bps
+
+    def request_key_frame(self) -> None:
+        self._source.request_key_frame()
+
+
+class StoredOwners:
+    """Implements `firmware.system.ownership.Ownership`."""
+
+    def __init__(self, owners: OwnerStore) -> None:
+        self._owners = owners
+
+    def has_owner(self) -> bool:
+        return bool(self._owners.owners)
+
+
 @asynccontextmanager
 async def porch(
     *,
-    shelf: ClipShelf | None = None,
+    shelf: ClipSource | None = None,
     sound: LiveSound | None = None,
     max_viewers: int = 4,
     small: object | None = None,
-    checks: type[SignedChecks] = SignedChecks,
+    checks: type[SignatureChecks] = SignatureChecks,
     note_pause_s: float = 0.0,
     source: QuickSource | None = None,
     main_bps: int = 1_000_000,
-    asked: Callable[[], AskedDesk | None] = lambda: None,
+    asked: AskedService | None = None,
     keys: DeviceKeys | None = None,
     **limits: object,
 ) -> AsyncIterator[Porch]:
     """A running doorbell; `limits` are those of `firmware.live.sessions.LiveLimits`."""
     source = source or QuickSource()
-    hub = UnitHub(ring_add=lambda _: None, loop=asyncio.get_running_loop())
+    hub = UnitHub(PictureList(), asyncio.get_running_loop())
     told: list[EventBody] = []
 
     async def tell(body: EventBody, **_: object) -> None:
@@ -186,20 +210,28 @@ async def porch(
         owners = OwnerStore(Path(folder) / "owners.json")
         browsers = BrowserStore(Path(folder) / "browsers.json", owners)
 
-        def owner_name(credential_id: str) -> str | None:
-            owner = owners.find(credential_id)
-            return None if owner is None else owner.name
-
+        clock = SystemClock()
         desk = checks(
             device=keys.device,
-            nonces=Nonces(monotonic_s=time.monotonic),
-            find_browser=browsers.find,
-            owner_name=owner_name,
-            wall_ms=SystemClock().wall_ms,
+            nonces=Nonces(clock=clock),
+            browsers=browsers,
+            owners=owners,
+            clock=clock,
         )
-        viewing = Viewing(
-            keys=keys,
-            has_owner=lambda: bool(owners.owners),
+        sessions = LiveSessions(
+            sources=live_sources(hub.late, MainEncoder(source, main_bps), small),
+            shelf=shelf or OneClip(),
+            checks=desk,
+            signer=AnswerSigner(keys.signer, device=keys.device, clock=clock),
+            clock=clock,
+            limits=LiveLimits(max_viewers=max_viewers, **limits),
+            peers=RealPeers(clock, random.Random(1)),
+            sound=sound,
+            asked=asked,
+        )
+        viewing = LiveView(
+            sessions,
+            owners=StoredOwners(owners),
             checks=desk,
             notes=Notes(
                 keys=keys,
@@ -208,21 +240,10 @@ async def porch(
                 clock=SystemClock(),
                 tell=tell,
             ),
-            clock=SystemClock(),
-            source=random.Random(1),
-            cameras=Cameras(
-                main=hub.late,
-                request_key_frame=source.request_key_frame,
-                main_bps=lambda: main_bps,
-                small=small,
-            ),
-            shelf=shelf or OneClip(),
-            sound=sound,
-            limits=LiveLimits(max_viewers=max_viewers, **limits),
+            clock=clock,
             note_pause_s=note_pause_s,
-            asked=asked,
         )
-        source.start(hub.put, lambda _: None)
+        source.start(FunctionSink(hub.put))
         here = Porch(source, hub, viewing, keys, owners, browsers, told, desk)
         here.add_owner(OWNER)
         try:

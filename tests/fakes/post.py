@@ -2,17 +2,17 @@
 
 import re
 
-from relay.mail import Letter, MailUnavailable
+from relay.mail import Email, MailUnavailable
 
 
 class RememberingPost:
     """Implements `relay.mail.Mailer`."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[Email] = []
         self.is_away = False
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Email) -> None:
         """Keep a letter."""
         if self.is_away:
             raise MailUnavailable("mail.test:587: away")

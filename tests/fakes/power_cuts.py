@@ -9,7 +9,7 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.owners import OwnerStore
 from firmware.outbox.queue import Outbox
@@ -18,12 +18,12 @@ from firmware.protocol.events import EventBody, Note
 from firmware.protocol.grants import Owner
 from firmware.protocol.notes import open_note
 from firmware.protocol.pairing import PairingCode
-from firmware.store.statements import FactsStore
+from firmware.store.statements import StatementStore
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import NOW_MS
-from tests.fakes.desk import DeskRig
 from tests.fakes.fuse import Fuse, FusedBrowsers, FusedDatabase, FusedDoorNumber, FusedOwners
-from tests.fakes.recovering import LostHouse
+from tests.fakes.intake import DeskRig
+from tests.fakes.owner_recovery import LostHouse
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -44,13 +44,13 @@ class TwoOwners:
         rig.owners.add(Owner(name="Bo", passkey=self.bo.key))
         self.phones = {"Ada": rig.browser, "Bo": self.bos_phone}
         rig.database = FusedDatabase(rig.database.path, self.fuse)
-        rig.store = FactsStore(rig.database)
+        rig.store = StatementStore(rig.database)
         rig.open_owners = partial(_owners, fuse=self.fuse)
         rig.open_browsers = partial(_browsers, fuse=self.fuse)
         self.outbox = Outbox(rig.folder / "outbox.sqlite3", rig.keys.device)
         self.desk = self.start()
 
-    def start(self) -> StatementDesk:
+    def start(self) -> StatementIntake:
         """Start the doorbell anew over the same card."""
         self.outbox.close()
         self.outbox = Outbox(self.rig.folder / "outbox.sqlite3", self.rig.keys.device)
@@ -61,7 +61,7 @@ class TwoOwners:
         """Start, with power that stays, and do what a start does."""
         self.fuse.set(None)
         self.start()
-        await self.rig.promises.keep()
+        await self.rig.promises.flush()
         await self.desk.resume()
 
     def receive(self) -> list[EventBody]:
@@ -88,7 +88,7 @@ class TwoOwners:
         self._append(body, new_id(), is_once=False)
 
     async def _tell_once(self, body: EventBody, event_id: str) -> None:
-        if not self.outbox.has_told(event_id):
+        if not self.outbox.has_event(event_id):
             self._append(body, event_id, is_once=True)
 
     def _append(self, body: EventBody, event_id: str, *, is_once: bool) -> None:
@@ -116,7 +116,7 @@ class CutHouse:
         self.house.desk = self.home.start()
         self.house.start()
         await self.house.recovering.start()
-        await self.rig.promises.keep()
+        await self.rig.promises.flush()
         await self.house.first_pairing.resume()
         await self.house.recovering.resume()
         await self.house.desk.resume()

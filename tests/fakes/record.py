@@ -3,9 +3,9 @@
 from typing import NoReturn
 
 from firmware.protocol.custody import CustodyBody, parse_custody_leaf
-from relay.custody.entries import Happenings, Record
+from relay.custody.entries import CustodyEntries, Record
 from relay.custody.errors import LogUnavailable
-from relay.custody.logs import LogEntries, Pending
+from relay.custody.log_entries import LogEntries, Pending
 from relay.store import logs
 from relay.store.database import Database
 
@@ -14,7 +14,7 @@ class RememberingRecord(Record):
     """Implements `Record`; a test may take the witnesses away."""
 
     def __init__(self) -> None:
-        Happenings.__init__(self, LogEntries())
+        CustodyEntries.__init__(self, LogEntries())
         self.is_away = False
         self.waited_for: list[Pending] = []
 

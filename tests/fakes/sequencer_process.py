@@ -16,7 +16,7 @@ import msgspec
 
 from firmware.protocol.tlog.policy import parse_policy
 from firmware.protocol.tlog.signed_note import NoteSigner
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.store.database import Database
 from relay.store.objects import ObjectLock
 from tests.fakes.log_house import LogKeys, make_logs

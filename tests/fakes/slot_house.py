@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 
 from firmware.clips.record import ClipRecord
-from firmware.decisions.request_intake import RequestDesk
+from firmware.decisions.request_intake import RequestIntake
 from firmware.enrolment.browsers import BrowserStore
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.enrolment.owners import OwnerStore
@@ -30,13 +30,13 @@ from firmware.protocol.passkeys import Assertion
 from firmware.protocol.register.facts import RegisterFacts
 from firmware.store.household import HouseholdStore
 from firmware.store.slots import SlotStore
-from firmware.store.statements import FactsStore, WaitingStatement
+from firmware.store.statements import StatementStore, WaitingStatement
 from firmware.transparency.policy_file import logs_of
 from firmware.transparency.slots import Slots
 from tests.fakes.clock import ManualClock
+from tests.fakes.listed_clips import keep
 from tests.fakes.log_town import CELL, Town, make_town
-from tests.fakes.recording import Shelves
-from tests.fakes.shelf import keep
+from tests.fakes.recorder import Shelves
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
 
@@ -73,13 +73,13 @@ class SlotHouse:
         self.shelves = Shelves(self.folder)
         database = self.shelves.database
         self.household = HouseholdStore(database)
-        self.statements = FactsStore(database)
+        self.statements = StatementStore(database)
         self.store = SlotStore(database)
-        self.desk = RequestDesk(
+        self.desk = RequestIntake(
             cell=self.cell,
             is_opted_in=self.is_opted_in,
             clock=self.clock,
-            register=self.facts,
+            register=self,
             browsers=self.browsers,
             household=self.household,
             statements=self.statements,

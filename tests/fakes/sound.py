@@ -4,8 +4,8 @@ import math
 from array import array
 from collections.abc import Callable
 
-from firmware.sound.audio_device import CardStream, Fill, OnBlock
-from firmware.sound.errors import NoSoundCard
+from firmware.sound.audio_device import DeviceStream, Fill, OnBlock
+from firmware.sound.errors import NoAudioDevice
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from tests.fakes.clock import ManualClock
 
@@ -34,7 +34,7 @@ class FakeStream:
 
 
 class FakeCard:
-    """Implements `firmware.sound.audio_device.SoundCard`; time is the clock's, 20 ms a block."""
+    """Implements `firmware.sound.audio_device.AudioDevices`; time is the clock's, 20 ms a block."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
@@ -44,18 +44,18 @@ class FakeCard:
         self._on_block: OnBlock | None = None
         self._fill: Fill | None = None
 
-    def open_microphone(self, device: str, on_block: OnBlock) -> CardStream:
+    def open_microphone(self, device: str, on_block: OnBlock) -> DeviceStream:
         self._on_block = on_block
         return self._open(f"microphone {device}".strip())
 
-    def open_speaker(self, device: str, fill: Fill) -> CardStream:
+    def open_speaker(self, device: str, fill: Fill) -> DeviceStream:
         self._fill = fill
         return self._open(f"speaker {device}".strip())
 
     def _open(self, what: str) -> FakeStream:
         self.before_open()
         if not self.is_plugged_in:
-            raise NoSoundCard("this machine has no sound: plug a card in")
+            raise NoAudioDevice("this machine has no sound: plug a card in")
         stream = FakeStream(self, what)
         self.opened.append(stream)
         return stream

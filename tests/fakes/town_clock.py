@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from relay.base.clock import WoundClock
+from relay.base.clock import SimulatedClock
 from tests.fakes.clock import ManualClock
 
 
@@ -12,7 +12,7 @@ class WoundManualClock(ManualClock):
     def __init__(self, path: Path, *, log: str) -> None:
         super().__init__()
         self.machine = ManualClock()
-        self.town = WoundClock(path, logs=[log], machine=self.machine)
+        self.town = SimulatedClock(path, logs=[log], machine=self.machine)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""

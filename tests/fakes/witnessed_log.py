@@ -6,7 +6,7 @@ seen at that time, unless the witnesses are away. The real ones are in fakes/log
 
 from firmware.protocol.register.facts import Stamps
 from relay.base.clock import Clock
-from relay.custody.logs import LogEntries, LogName
+from relay.custody.log_entries import LogEntries, LogName
 from relay.store.database import Transaction
 
 

@@ -7,15 +7,17 @@ import asyncio
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from relay.base.clock import SystemClock
-from relay.config import load
+from relay.config.loader import load
 from relay.custody.keys import read_key_file, read_policy_file
-from relay.custody.logs import LOGS, Logs, refreshing
-from relay.custody.sequencer import LogWriter
-from relay.custody.tile_store import Retention, Shelf
+from relay.custody.log_entries import LOGS
+from relay.custody.logs import Logs, refreshing
+from relay.custody.sequencer import Sequencer
+from relay.custody.tile_store import Retention, TileStore
 from relay.custody.witnesses import Witnesses
 from relay.store.database import Database
 from relay.store.objects import ObjectStore
@@ -34,11 +36,11 @@ async def run(config_path: Path, point: str) -> None:
     database = await Database.open(config.database)
     clock = SystemClock()
     bucket = ObjectStore(replace(config.bucket, name=config.log.bucket))
-    shelf = Shelf(bucket, clock, Retention(mode="governance", days=1))
+    shelf = TileStore(bucket, clock, Retention(mode="governance", days=1))
     await shelf.prepare()
     witnesses = Witnesses(policy)
     writers = {
-        name: LogWriter(
+        name: Sequencer(
             name,
             signer=read_key_file(paths[name], f"{config.log.name}/{name}", policy),
             database=database,

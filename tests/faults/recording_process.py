@@ -25,26 +25,29 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TextIO, cast
 
-from firmware.app.camera import Filming
-from firmware.app.clips import Recording
+from msgspec.structs import replace
+
+from firmware.app.camera import CameraWiring
+from firmware.app.clips import ClipWiring
 from firmware.capture.camera_output import pts_90k_of
 from firmware.capture.unit_hub import UnitHub
 from firmware.clips.ring import Ring
-from firmware.config import ClipsConfig, Config
+from firmware.config.settings import ClipsConfig, Config
 from firmware.enrolment.keys import load_or_make_keys
 from firmware.errors import DoorwardError
-from firmware.outbox.publisher import Teller
+from firmware.outbox.publisher import EventWriter
 from firmware.outbox.queue import Outbox
 from firmware.protocol.encoding import new_id
 from firmware.protocol.events import Pressed
 from firmware.protocol.footage import NO_MASK_DIGEST
+from firmware.store.database import Database
 from firmware.system.clock import SystemClock
 from firmware.system.supervision import keep_running
 from tests.fakes.footage import FPS, HEIGHT, WIDTH, TinyCamera
+from tests.fakes.ownership import Owned
 from tests.faults.named_units import named
 
 CLIPS = ClipsConfig(
@@ -62,17 +65,15 @@ Note = Callable[..., None]
 
 
 class TinyFilming:
-    """What `Recording` needs of `firmware.app.camera.Filming`, around a tiny camera."""
+    """What `ClipWiring` needs of `firmware.app.camera.CameraWiring`, around a tiny camera."""
 
     size = (WIDTH, HEIGHT)
+    mask_digest = NO_MASK_DIGEST
 
     def __init__(self, first_pts_90k: int) -> None:
         self.ring = Ring(pre_roll_s=CLIPS.pre_roll_s, max_bytes=CLIPS.ring_max_bytes)
-        self.hub = UnitHub(ring_add=self.ring.add, loop=asyncio.get_running_loop())
+        self.hub = UnitHub(self.ring, asyncio.get_running_loop())
         self.camera = TinyCamera(first_pts_90k)
-
-    def mask_digest(self) -> str:
-        return NO_MASK_DIGEST
 
 
 class RecordingHalf:
@@ -86,18 +87,19 @@ class RecordingHalf:
         self._life = new_id()
         keys = load_or_make_keys(folder)
         self._outbox = Outbox(folder / "outbox.sqlite3", keys.device, boot=self._clock.boot_id)
-        self._teller = Teller(self._outbox, self._clock)
+        self._teller = EventWriter(self._outbox, self._clock)
         self._filming = TinyFilming(pts_90k_of(self._clock.monotonic_ns()))
-        self._recording = Recording(
+        self._recording = ClipWiring(
             Config(data_dir=folder, clips=replace(CLIPS, keep_bytes=keep_bytes)),
             keys=keys,
-            filming=cast("Filming", self._filming),
+            filming=cast("CameraWiring", self._filming),
             clock=self._clock,
             boot_id=new_id(),
-            may_record=lambda: True,
-            on_card=lambda state: note("card", state.code),
-            tell=self._teller.tell,
+            database=Database(folder / "library.sqlite3"),
+            owners=Owned(),
+            events=self._teller,
         )
+        self._recording.recorder.card_states.add(lambda state: note("card", state.code))
         self._presses: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,7 +112,7 @@ class RecordingHalf:
         ]
         self._note("ready")
         await self._film(stop)
-        self._teller.hurry()
+        self._teller.stop_retrying()
         await asyncio.gather(*self._presses)
         for task in running:
             task.cancel()
@@ -151,7 +153,7 @@ class RecordingHalf:
         """Like firmware.app.bell: the clip first, which must not wait for the card."""
         self._recording.recorder.trigger(event_id, "pressed", at_pts_90k)
         try:
-            await self._teller.tell(Pressed(), event_id=event_id)
+            await self._teller.publish(Pressed(), event_id=event_id)
         except DoorwardError as error:
             print(f"a press can't be told: {error}", file=sys.stderr)
             return

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import av
 
-from firmware.clips.check import Check
+from firmware.clips.check import LibraryCheck
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.record import ClipRecord
 from firmware.enrolment.keys import load_or_make_keys
@@ -21,7 +21,7 @@ from firmware.outbox.queue import Outbox
 from firmware.protocol.deletions import check_deletion
 from firmware.protocol.events import Event
 from firmware.protocol.footage import check_manifest
-from tests.fakes.recording import Shelves
+from tests.fakes.recorder import Shelves
 from tests.faults.named_units import name_of
 
 S = 1_000_000_000
@@ -85,7 +85,7 @@ class Remains:
         self.shelves = Shelves(folder, signer=keys.signer, device=keys.device)
         self.outbox = Outbox(folder / "outbox.sqlite3", keys.device)
         self._outbox_file = folder / "outbox.sqlite3"
-        close_open_clips(self.shelves.library, self.shelves.vault, self.shelves.sign_manifest)
+        close_open_clips(self.shelves.library, self.shelves.vault, self.shelves.manifest_signer)
         self.shelves.thumbnails.make_missing()
         self.clips = self.shelves.library.in_order()
         deletions = self.shelves.library.deletions()
@@ -121,7 +121,7 @@ class Remains:
 
     def assert_all_in_order(self) -> None:
         """Both databases are sound, `clips check` finds nothing, every clip plays to its end."""
-        check = Check(
+        check = LibraryCheck(
             self.shelves.library, self.shelves.vault, identity_spki=self._spki, is_recording=False
         )
         faults = [str(fault) for fault in check.faults()]

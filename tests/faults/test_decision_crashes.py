@@ -31,7 +31,7 @@ from firmware.protocol.encoding import decode, new_id, sha256_hex
 from firmware.protocol.grants import AddOwner, Owner, OwnerKeys, SignedStatement, Terms
 from firmware.store.household import Approver, HeldTime
 from tests.fakes.consent_world import NOW_MS, new_owner_passkey
-from tests.fakes.desk import PowerCut, desk_rig, digest_of
+from tests.fakes.intake import PowerCut, desk_rig, digest_of
 from tests.fakes.power_cuts import CUTS_EVERY, Told, TwoOwners
 from tests.story.authenticator import SoftPasskey
 from tests.story.browser import SoftBrowser
@@ -237,7 +237,8 @@ async def once(home: TwoOwners, case: Case, at: int | None, *, is_after: bool) -
 async def test_a_decision_is_so_and_told_exactly_once_wherever_the_power_goes(
     home: TwoOwners, kind: str
 ) -> None:
-    """Seen to fail with `tell` in the place of `gather`, and with `foretell` telling nothing."""
+    """Seen to fail with `tell` in the place of `gather`, and with `announce_before` telling
+    nothing."""
     case = CASES[kind]
     expected = await once(home, case, None, is_after=False)
     assert expected

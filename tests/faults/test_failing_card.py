@@ -23,7 +23,7 @@ import pytest
 from firmware.clips.writer import FRAGMENT_AGE_S
 from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
-from tests.fakes.recording import RecordingRig, running
+from tests.fakes.recorder import RecordingRig, running
 from tests.fakes.waiting import eventually
 from tests.faults import strace
 from tests.faults.doorbells import RecordingDoorbell, seeded_dice

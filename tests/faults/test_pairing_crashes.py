@@ -15,10 +15,10 @@ from firmware.decisions.first_pairing import HOLDER
 from firmware.local_page.ports import Outcome
 from firmware.protocol.events import Paired
 from firmware.protocol.pairing import PairingCode
-from firmware.store.deferred_events import PromiseStore
-from tests.fakes.desk import PowerCut, desk_rig
+from firmware.store.deferred_events import DeferredEventStore
+from tests.fakes.intake import PowerCut, desk_rig
+from tests.fakes.owner_recovery import NEW_NUMBER
 from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
-from tests.fakes.recovering import NEW_NUMBER
 
 OWN_FILES = ("owners.json", "browsers.json", "door.json")
 
@@ -40,7 +40,7 @@ class NewHome(CutHouse):
         return await self.house.page.complete_pairing(NEW_NUMBER)
 
     @property
-    def promise_store(self) -> PromiseStore:
+    def promise_store(self) -> DeferredEventStore:
         return self.house.first_pairing._promise_store
 
     def is_in(self, code: PairingCode) -> bool:

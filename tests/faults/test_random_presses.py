@@ -17,11 +17,11 @@ import pytest
 
 from firmware.capture.camera_output import TICKS_PER_S
 from firmware.clips.record import ClipRecord
-from firmware.config import ClipsConfig
+from firmware.config.settings import ClipsConfig
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, check_manifest
 from tests.fakes.clock import ManualClock
-from tests.fakes.recording import RecordingRig, running
+from tests.fakes.recorder import RecordingRig, running
 from tests.faults.doorbells import seeded_dice
 from tests.faults.encoded_film import EncodedFilm, Picture
 from tests.faults.named_units import name_of

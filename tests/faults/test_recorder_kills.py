@@ -84,5 +84,5 @@ def assert_nothing_is_lost(
 def assert_told_is_told(remains: Remains) -> None:
     """A clip that counts as told lies in the outbox."""
     told = {e.body.clip_id for e in remains.events() if isinstance(e.body, ClipReady)}
-    untold = {clip.clip_id for clip in remains.shelves.library.untold()}
+    untold = {clip.clip_id for clip in remains.shelves.library.unpublished()}
     assert {clip.clip_id for clip in remains.clips} <= told | untold

@@ -18,9 +18,9 @@ from firmware.protocol.grants import Owner
 from firmware.protocol.pairing import PairingCode
 from firmware.vault.recovery_words import make_recovery_key
 from tests.fakes.consent_world import new_owner_passkey
-from tests.fakes.desk import PowerCut, desk_rig
+from tests.fakes.intake import PowerCut, desk_rig
+from tests.fakes.owner_recovery import NEW_NUMBER
 from tests.fakes.power_cuts import CUTS_EVERY, CutHouse, Told, TwoOwners
-from tests.fakes.recovering import NEW_NUMBER
 
 
 class LostHome(CutHouse):

@@ -19,7 +19,7 @@ from firmware.protocol.notes import (
     ConfirmationWanted,
 )
 from tests.fakes.consent_world import MINUTE_MS, NOW_MS, ConsentWorld, make_world
-from tests.fakes.desk import desk_rig
+from tests.fakes.intake import desk_rig
 from tests.story.browser import SoftBrowser
 
 DOOR_PAGE = "http://door.test"
@@ -160,7 +160,7 @@ async def test_who_pairs_is_told_of_the_browser_that_they_paired_with(rig):
     bo = SoftBrowser.create("Bo's phone")
     owner = msgspec.structs.replace(rig.newcomer().owner, browser=bo.keys)
     assert await rig.admitting.add_owner(owner) is None
-    await rig.admitting.tell_browsers(owner.passkey.credential_id)
+    await rig.admitting.notify_browsers(owner.passkey.credential_id)
     until_ms = NOW_MS + SESSION_KEY_LIFE_MS
     assert rig.notes_to(bo) == [
         BrowserEnrolled(browser=bo.keys.id, name="Bo's phone", until_ms=until_ms)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from firmware.clips.check import Check
+from firmware.clips.check import LibraryCheck
 from firmware.clips.crash_recovery import close_open_clips
 from firmware.clips.fragment import SoundPart, SoundUnit, decode_sound, encode_sound
 from firmware.clips.mp4 import has_sound
@@ -20,7 +20,7 @@ from firmware.errors import VaultError
 from firmware.protocol.footage import SOUND_UNIT_90K, check_manifest
 from firmware.sound.aac import SILENT_UNIT
 from firmware.sound.echo import Echo
-from firmware.sound.echo_reference import Played
+from firmware.sound.echo_reference import EchoReference
 from firmware.sound.errors import AacFailed
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE, SoundFrame
 from firmware.sound.microphone import Microphone
@@ -30,11 +30,11 @@ from tests.fakes.bad_card import BadCard
 from tests.fakes.clock import ManualClock
 from tests.fakes.footage import TinyCamera
 from tests.fakes.heard import HandFeed, tone
-from tests.fakes.listening import heard, levels, listening_rig, live, track_of
-from tests.fakes.recording import RecordingRig, Shelves, running
-from tests.fakes.shelf import keep, start_of
+from tests.fakes.listed_clips import keep, start_of
+from tests.fakes.recorder import RecordingRig, Shelves, running
 from tests.fakes.sound import FakeCard
 from tests.fakes.sound import tone as spoken
+from tests.fakes.sound_recorder import heard, levels, listening_rig, live, track_of
 from tests.fakes.waiting import eventually
 
 SECOND = 90_000
@@ -49,7 +49,9 @@ async def test_a_clip_has_sound_from_its_first_picture_on_and_says_so(tmp_path: 
         samples = heard(rig.playback.plain_mp4(clip))
         track = track_of(rig, clip)
         faults = list(
-            Check(rig.library, rig.vault, identity_spki=rig.signer.spki, is_recording=True).faults()
+            LibraryCheck(
+                rig.library, rig.vault, identity_spki=rig.signer.spki, is_recording=True
+            ).faults()
         )
     assert track is not None
     assert track.lost_90k == 0
@@ -188,7 +190,7 @@ async def test_a_clip_that_was_killed_keeps_its_sound_up_to_the_last_fragment(
     await asyncio.gather(*tasks, return_exceptions=True)
     rig.database.close()
     after = Shelves(card, signer=rig.signer)
-    (clip,) = close_open_clips(after.library, after.vault, after.sign_manifest)
+    (clip,) = close_open_clips(after.library, after.vault, after.manifest_signer)
     manifest = check_manifest(clip.signed_manifest, rig.signer.spki)
     assert manifest.ended == "cut_short"
     samples = heard(after.playback.plain_mp4(clip))
@@ -303,7 +305,7 @@ async def test_sound_that_was_swapped_on_the_card_is_neither_played_nor_passed_o
     shelves, clip = await with_swapped_sound(tmp_path)
     with pytest.raises(VaultError, match="isn't what its manifest says"):
         shelves.playback.plain_mp4(clip)
-    check = Check(
+    check = LibraryCheck(
         shelves.library, shelves.vault, identity_spki=shelves.signer.spki, is_recording=False
     )
     assert [fault.text for fault in check.faults()] == ["its sound isn't what was signed"]
@@ -337,9 +339,8 @@ async def test_the_doorbells_own_microphone_is_heard_in_clips_while_it_is_on(
         card,
         device="",
         switch=MicrophoneSwitch(tmp_path / "sound.json", is_on_at_first=False),
-        echo=Echo(Played(), None),
+        echo=Echo(EchoReference(), None),
         source=random.Random(1),
-        on_change=lambda: None,
     )
     listening = asyncio.create_task(microphone.run())
     async with running(RecordingRig(tmp_path, clock, feed=microphone)) as rig:

@@ -4,23 +4,23 @@ import itertools
 
 import pytest
 
-from firmware.capture.frame_selection import RatePacer
+from firmware.capture.frame_selection import FrameRateLimiter
 from firmware.capture.pi.controls import controls_of, frame_durations, widest_mode
 from firmware.capture.pi.night import NightSwitch
-from firmware.config import CameraConfig
+from firmware.config.settings import CameraConfig
 from tests.fakes.picamera import PI_CONTROLS
 
 SECOND = 1_000_000_000
 
 
 def test_a_camera_that_is_a_little_too_fast_is_not_thinned_out():
-    pacer = RatePacer(30)
+    pacer = FrameRateLimiter(30)
     assert all(pacer.is_due(at * SECOND * 10 // 302) for at in range(1, 1_000))
 
 
 @pytest.mark.parametrize(("camera_fps", "per_s"), [(30, 10), (24, 10), (60, 15), (30, 12)])
 def test_a_faster_camera_is_thinned_out_evenly(camera_fps, per_s):
-    pacer = RatePacer(per_s)
+    pacer = FrameRateLimiter(per_s)
     times = [at / camera_fps for at in range(1, 20 * camera_fps)]
     passed = [at for at in times if pacer.is_due(round(at * SECOND))]
     assert len(passed) / 20 == pytest.approx(per_s, rel=0.1)

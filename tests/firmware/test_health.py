@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.clips.record import CardState
+from firmware.clips.record import StorageState
 from firmware.errors import StoreError
 from firmware.health.ladder import HeatLadder
 from firmware.health.linux import (
@@ -21,7 +21,8 @@ from firmware.health.linux import (
 )
 from firmware.health.monitor import ClipFacts, HealthMonitor
 from firmware.health.readings import Reading, Throttling
-from firmware.health.trouble_texts import begun, over
+from firmware.health.reporter import TroubleReporter
+from firmware.health.trouble_texts import trouble_began_text, trouble_over_text
 from firmware.health.troubles import HOLDS, MAX_END_S, Troubles
 from firmware.protocol.encoding import decode, new_id
 from firmware.protocol.events import (
@@ -34,6 +35,7 @@ from firmware.protocol.events import (
 )
 from tests.fakes.board import ManualBoard, lay_out_board, write_program
 from tests.fakes.clock import ManualClock
+from tests.fakes.ownership import Owned
 
 WIRELESS = """\
 Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE
@@ -75,44 +77,54 @@ class Bench:
         self.board = ManualBoard()
         self.camera = Camera()
         self.clock = ManualClock()
-        self.facts = ClipFacts()
+        self.clip_facts = ClipFacts()
         self.published: list[Health] = []
         self.told: list[Trouble] = []
-        self.has_owner = True
+        self.owners = Owned()
         self.is_outbox_full = False
         self.is_card_stuck = asyncio.Event()
         self.facts_error: OSError | None = None
-        self.has_sound_failed = False
+        self.has_failed = False
         self.has_contradiction = False
+        reporter = TroubleReporter(
+            Troubles(kept_in=kept_in),
+            camera=self.camera,
+            events=self,
+            owners=self.owners,
+            clock=self.clock,
+            patience_s=tell_patience_s,
+        )
         self.monitor = HealthMonitor(
             board=self.board,
             camera=self.camera,
-            clip_facts=self.clip_facts,
+            clips=self,
             ladder=HeatLadder(30),
-            troubles=Troubles(kept_in=kept_in),
+            reporter=reporter,
             clock=self.clock,
-            tell=self.tell,
-            may_tell=lambda: self.has_owner,
-            publish=self.published.append,
-            has_sound_failed=lambda: self.has_sound_failed,
-            has_contradiction=lambda: self.has_contradiction,
+            sound=self,
+            register=self,
             look_every_s=look_every_s,
-            tell_patience_s=tell_patience_s,
         )
+        self.monitor.published.add(self.published.append)
 
-    def clip_facts(self) -> ClipFacts:
+    def facts(self) -> ClipFacts:
         if self.facts_error is not None:
             raise self.facts_error
-        return self.facts
+        return self.clip_facts
 
-    async def tell(self, body: EventBody) -> Event:
+    async def publish(self, body: EventBody, *, event_id: str | None = None) -> Event:
         assert isinstance(body, Trouble)
         while self.is_card_stuck.is_set():  # noqa: ASYNC110 (as firmware.outbox.publisher tries again)
             await asyncio.sleep(0.01)
         if self.is_outbox_full:
             raise StoreError(Path("outbox.sqlite3"), "can't be written: the card is full")
         event = Event(
-            id=new_id(), device="a" * 20, seq=1, time_ms=1, is_clock_trusted=True, body=body
+            id=event_id or new_id(),
+            device="a" * 20,
+            seq=1,
+            time_ms=1,
+            is_clock_trusted=True,
+            body=body,
         )
         assert decode(Event, event.encode()) == event
         self.told.append(body)
@@ -220,11 +232,11 @@ def test_a_card_that_is_not_wireless_has_no_signal() -> None:
 
 async def test_sound_that_fails_is_told_once_it_lasts_and_when_it_works_again() -> None:
     bench = Bench()
-    bench.has_sound_failed = True
+    bench.has_failed = True
     await bench.monitor.look()
     assert bench.codes() == []
     await bench.look_for(20)
-    bench.has_sound_failed = False
+    bench.has_failed = False
     await bench.look_for(60)
     assert bench.codes() == [("sound", False), ("sound", True)]
 
@@ -245,7 +257,10 @@ async def test_a_register_that_contradicts_itself_is_told_at_once() -> None:
 def test_every_trouble_is_a_sentence_that_fits_its_event(
     code: TroubleCode, camera: CameraState
 ) -> None:
-    for is_over, sentence in ((False, begun(code, camera)), (True, over(code))):
+    for is_over, sentence in (
+        (False, trouble_began_text(code, camera)),
+        (True, trouble_over_text(code)),
+    ):
         trouble = Trouble(code=code, is_over=is_over, detail=sentence)
         assert msgspec.json.decode(trouble.encode(), type=Trouble) == trouble
         assert sentence.endswith(".")
@@ -272,7 +287,7 @@ async def test_a_change_is_looked_at_before_its_time() -> None:
             while not bench.published:  # noqa: ASYNC110 - looks at another task's list
                 await asyncio.sleep(0.01)
             bench.camera.state = "frozen"
-            bench.monitor.look_now()
+            bench.monitor.check_now()
             while len(bench.published) < 2:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
     finally:
@@ -290,7 +305,7 @@ async def test_health_says_what_was_measured() -> None:
         signal_dbm=-70,
         memory_free_bytes=1_000,
     )
-    bench.facts = ClipFacts(sync_p99_ms=12, clip_count=3, oldest_clip_ms=77)
+    bench.clip_facts = ClipFacts(sync_p99_ms=12, clip_count=3, oldest_clip_ms=77)
     health = await bench.monitor.look()
     assert health == Health(
         measured_ms=bench.clock.wall_ms(),
@@ -345,7 +360,7 @@ async def test_a_trouble_is_told_once_when_it_begins_and_once_when_it_is_over() 
 async def test_each_state_of_camera_card_and_clock_has_its_trouble() -> None:
     bench = Bench()
     bench.camera.state = "missing"
-    bench.monitor.set_card(CardState(code="failing", detail="The card gives errors."))
+    bench.monitor.set_card(StorageState(code="failing", detail="The card gives errors."))
     bench.clock.trusted = False
     await bench.look_for(400)
     assert set(bench.codes()) == {
@@ -358,9 +373,9 @@ async def test_each_state_of_camera_card_and_clock_has_its_trouble() -> None:
 
 async def test_a_card_that_is_well_again_is_told_of_after_a_while() -> None:
     bench = Bench()
-    bench.monitor.set_card(CardState(code="slow", detail="The card is too slow."))
+    bench.monitor.set_card(StorageState(code="slow", detail="The card is too slow."))
     await bench.look_for(20)
-    bench.monitor.set_card(CardState(code="ok", detail="The card keeps up."))
+    bench.monitor.set_card(StorageState(code="ok", detail="The card keeps up."))
     await bench.look_for(700)
     assert bench.codes() == [("card_slow", False), ("card_slow", True)]
 
@@ -385,7 +400,7 @@ async def test_a_supply_that_flaps_for_a_day_is_told_of_a_few_times_only() -> No
 
 async def test_what_cant_be_told_now_is_told_later() -> None:
     bench = Bench()
-    bench.monitor.set_card(CardState(code="full", detail="The card is full."))
+    bench.monitor.set_card(StorageState(code="full", detail="The card is full."))
     bench.is_outbox_full = True
     await bench.look_for(100)
     assert bench.told == []
@@ -396,7 +411,7 @@ async def test_what_cant_be_told_now_is_told_later() -> None:
 
 async def test_a_card_that_takes_nothing_holds_up_neither_looks_nor_the_ladder() -> None:
     bench = Bench(tell_patience_s=0.01)
-    bench.monitor.set_card(CardState(code="failing", detail="The card gives errors."))
+    bench.monitor.set_card(StorageState(code="failing", detail="The card gives errors."))
     bench.is_card_stuck.set()
     async with asyncio.timeout(5):
         await bench.look_for(20)
@@ -413,7 +428,7 @@ async def test_a_card_that_takes_nothing_holds_up_neither_looks_nor_the_ladder()
 
 async def test_an_index_that_cannot_be_read_costs_only_what_it_knows() -> None:
     bench = Bench()
-    bench.facts = ClipFacts(clip_count=3)
+    bench.clip_facts = ClipFacts(clip_count=3)
     await bench.monitor.look()
     bench.facts_error = OSError(5, "disk I/O error")
     bench.board.reading = Reading(temperature_milli_c=84_000)
@@ -423,11 +438,11 @@ async def test_an_index_that_cannot_be_read_costs_only_what_it_knows() -> None:
 
 async def test_nothing_is_told_before_there_is_an_owner() -> None:
     bench = Bench()
-    bench.has_owner = False
+    bench.owners.is_owned = False
     bench.camera.state = "missing"
     await bench.look_for(600)
     assert bench.told == []
-    bench.has_owner = True
+    bench.owners.is_owned = True
     await bench.look_for(10)
     assert bench.codes() == [("camera", False)]
 

@@ -11,9 +11,9 @@ from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import KeyChangeCommitted
 from firmware.protocol.grants import SignedStatement
 from firmware.store.database import Database
-from firmware.store.deferred_events import PromiseStore, promise_of
+from firmware.store.deferred_events import DeferredEventStore, deferred_event_of
 from firmware.store.household import Approver, HeldTime, HouseholdStore
-from firmware.store.statements import Confirmed, FactsStore, WaitingStatement
+from firmware.store.statements import StatementStore, StoredConfirmation, WaitingStatement
 from tests.fakes.consent_world import DEVICE, make_world
 
 DIGEST, OTHER = "ab" * 32, "cd" * 32
@@ -34,14 +34,14 @@ class Card:
         return HouseholdStore(self.database)
 
     @property
-    def statements(self) -> FactsStore:
+    def statements(self) -> StatementStore:
         self.database.close()
         self.database = Database(self._path)
-        return FactsStore(self.database)
+        return StatementStore(self.database)
 
     @property
-    def promises(self) -> PromiseStore:
-        return PromiseStore(self.database)
+    def promises(self) -> DeferredEventStore:
+        return DeferredEventStore(self.database)
 
 
 def refuse(card: Card, digest: str, **changes: Any) -> bool:
@@ -160,7 +160,7 @@ def test_what_was_told_refused_is_remembered_up_to_a_bound(card):
 
 def test_a_refusal_and_what_is_told_of_it_are_one_commit(card):
     card.statements.add_waiting(statement(state="confirmed"))
-    told = promise_of(KeyChangeCommitted(commitment=OTHER))
+    told = deferred_event_of(KeyChangeCommitted(commitment=OTHER))
     assert refuse(card, DIGEST, promises=[told])
     assert card.statements.statement(DIGEST).state == "refused"
     assert card.promises.due() == [told]
@@ -203,9 +203,9 @@ def test_it_is_known_whether_a_statement_was_taken_before(card, how):
 def test_only_what_waits_is_confirmed_and_only_once(card):
     approval: SignedStatement = WORLD.signed(WORLD.statement())
     card.statements.add_waiting(statement())
-    confirmed = Confirmed(way="approver", confirmed_ms=15, approval=approval)
+    confirmed = StoredConfirmation(way="approver", confirmed_ms=15, approval=approval)
     assert card.statements.confirm(DIGEST, confirmed)
-    assert not card.statements.confirm(DIGEST, Confirmed(way="knock", confirmed_ms=16))
+    assert not card.statements.confirm(DIGEST, StoredConfirmation(way="knock", confirmed_ms=16))
     assert not card.statements.confirm(OTHER, confirmed)
     kept = statement_as_kept(card)
     assert (kept.state, kept.confirmed) == ("confirmed", confirmed)

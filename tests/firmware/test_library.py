@@ -15,9 +15,9 @@ from firmware.protocol.grants import SignedStatement, Statement
 from firmware.protocol.passkeys import Assertion
 from firmware.store.database import Database
 from firmware.store.schema import SCHEMA_VERSION
-from firmware.store.statements import FactsStore, WaitingStatement
-from tests.fakes.recording import DEVICE, Shelves, recording_rig
-from tests.fakes.shelf import SIGNED, end_of, keep, start_of
+from firmware.store.statements import StatementStore, WaitingStatement
+from tests.fakes.listed_clips import SIGNED, end_of, keep, start_of
+from tests.fakes.recorder import DEVICE, Shelves, recording_rig
 
 NOW_MS = 1_790_000_000_000
 ASSERTION = Assertion(
@@ -214,11 +214,11 @@ def test_a_reader_goes_on_while_another_thread_is_in_a_transaction(
 
 
 def test_a_statement_can_be_spent_once(database: Database) -> None:
-    facts = FactsStore(database)
+    facts = StatementStore(database)
     assert facts.spend("a" * 64, NOW_MS)
     assert not facts.spend("a" * 64, NOW_MS)
     database.close()
-    assert FactsStore(Database(database.path)).spent() == {"a" * 64}
+    assert StatementStore(Database(database.path)).spent() == {"a" * 64}
 
 
 def waiting(digest: str, expires_ms: int = NOW_MS + 1000) -> WaitingStatement:
@@ -233,7 +233,7 @@ def waiting(digest: str, expires_ms: int = NOW_MS + 1000) -> WaitingStatement:
 
 
 def test_a_waiting_statement_is_kept_until_it_expires(database: Database) -> None:
-    facts = FactsStore(database)
+    facts = StatementStore(database)
     statement = waiting("a" * 64)
     assert facts.add_waiting(statement)
     assert not facts.add_waiting(statement)
@@ -242,7 +242,7 @@ def test_a_waiting_statement_is_kept_until_it_expires(database: Database) -> Non
 
 
 def test_only_one_of_two_decisions_about_a_statement_counts(database: Database) -> None:
-    facts = FactsStore(database)
+    facts = StatementStore(database)
     facts.add_waiting(waiting("a" * 64))
     assert facts.move_statement("a" * 64, from_state="waiting", to="refused")
     assert not facts.move_statement("a" * 64, from_state="waiting", to="confirmed")
@@ -257,6 +257,6 @@ async def test_a_clip_whose_event_was_not_accepted_is_told_after_the_next_start(
         rig.press()
         await rig.film(4)
         clip = await rig.next_clip()
-        assert [untold.clip_id for untold in rig.library.untold()] == [clip.clip_id]
-        rig.library.mark_told(clip)
-        assert rig.library.untold() == []
+        assert [untold.clip_id for untold in rig.library.unpublished()] == [clip.clip_id]
+        rig.library.mark_published(clip)
+        assert rig.library.unpublished() == []

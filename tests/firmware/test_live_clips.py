@@ -10,7 +10,7 @@ from firmware.capture.camera_output import AccessUnit
 from firmware.live.clip_channel import CHUNK_BYTES, ClipChannel, parse_wish
 from firmware.live.clip_feed import ClipFeed
 from firmware.live.data_channel import HIGH_WATER_BYTES
-from firmware.live.feed import ClipReel
+from firmware.live.feed import ClipGops
 from firmware.protocol.encoding import WireError, sha256_hex
 from tests.fakes.channel import FakeChannel
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
@@ -24,7 +24,7 @@ CLIP_SIZE = (WIDTH, HEIGHT)
 class NoPlayer:
     """Nothing is played."""
 
-    def play(self, clip_id: str, reel: ClipReel) -> None: ...
+    def play(self, clip_id: str, reel: ClipGops) -> None: ...
 
     def stop(self) -> None: ...
 
@@ -119,7 +119,7 @@ async def test_a_peer_that_takes_nothing_costs_bounded_memory() -> None:
         channel.deliver(json.dumps({"get": CLIP_ID}))
     await asyncio.sleep(0.1)
     for at_ms in range(10_000):
-        clips.say_place(CLIP_ID, at_ms)
+        clips.send_position(CLIP_ID, at_ms)
 
     assert channel.bufferedAmount < HIGH_WATER_BYTES + 2 * CHUNK_BYTES
     channel.close()
@@ -207,15 +207,15 @@ async def test_a_new_recording_takes_the_place_of_the_one_that_plays() -> None:
 
 async def test_a_clip_that_can_not_be_read_further_ends_like_one_that_is_over() -> None:
     class Torn(OneClip):
-        async def reel(self, clip_id: str, from_ms: int) -> ClipReel | None:
-            reel = await super().reel(clip_id, from_ms)
+        async def read_gops(self, clip_id: str, from_ms: int) -> ClipGops | None:
+            reel = await super().read_gops(clip_id, from_ms)
 
             async def one_gop():
                 async for gop in reel.gops:
                     yield gop
                     return
 
-            return ClipReel(from_ms=reel.from_ms, duration_ms=reel.duration_ms, gops=one_gop())
+            return ClipGops(from_ms=reel.from_ms, duration_ms=reel.duration_ms, gops=one_gop())
 
     async with porch(shelf=Torn(clip_of(5).units)) as here, visitor(here) as someone:
         await in_time(ready(someone))
@@ -251,8 +251,10 @@ async def test_units_come_at_the_speed_at_which_they_were_filmed() -> None:
 
     ended: list[float] = []
     places: list[int] = []
-    reel = ClipReel(from_ms=0, duration_ms=1000, gops=gops())
-    feed = ClipFeed(reel, on_place=places.append, on_end=lambda: ended.append(time.monotonic()))
+    reel = ClipGops(from_ms=0, duration_ms=1000, gops=gops())
+    feed = ClipFeed(reel)
+    feed.places.add(places.append)
+    feed.ended.add(lambda: ended.append(time.monotonic()))
     stream = feed.subscribe("test", max_units=1)
     begun_s = time.monotonic()
     at_s = []

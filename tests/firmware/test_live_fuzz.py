@@ -23,7 +23,7 @@ import pytest
 from firmware.live.clip_channel import ClipChannel
 from firmware.live.control_channel import ControlChannel, Reply, Talk, Wish, parse_wish
 from firmware.live.errors import LiveError
-from firmware.live.feed import ClipReel
+from firmware.live.feed import ClipGops
 from firmware.live.reply_channel import ReplyChannel
 from firmware.protocol.commands import Candidates, CommandBody, Offer, Refused
 from firmware.protocol.encoding import WireError, new_id
@@ -198,7 +198,7 @@ class NoPlayer:
 
     played = 0
 
-    def play(self, clip_id: str, reel: ClipReel) -> None:  # noqa: ARG002
+    def play(self, clip_id: str, reel: ClipGops) -> None:  # noqa: ARG002
         self.played += 1
 
     def stop(self) -> None: ...
@@ -232,13 +232,14 @@ async def test_no_word_on_a_data_channel_breaks_it(
     dice = random.Random(SEED)
     granted: list[Wish] = []
 
-    async def grant(wish: Wish) -> None:
-        if isinstance(wish, Talk | Reply):
-            raise LiveError("busy", "somebody is talking")
-        granted.append(wish)
+    class Granter:
+        async def grant(self, wish: Wish) -> None:
+            if isinstance(wish, Talk | Reply):
+                raise LiveError("busy", "somebody is talking")
+            granted.append(wish)
 
     player = NoPlayer()
-    clips, control = ClipChannel(OneClip(), player), ControlChannel(grant)
+    clips, control = ClipChannel(OneClip(), player), ControlChannel(Granter())
     sounding = Sounding(tmp_path)
     ends = {
         FakeChannel(): (clips, CLIP_WORDS),

@@ -10,7 +10,7 @@ import pytest
 from msgspec import convert
 
 from firmware.capture.camera_output import AccessUnit
-from firmware.clips.clip_span import reach_of
+from firmware.clips.clip_span import clip_span_of
 from firmware.clips.record import ClipEnd, ClipStart
 from firmware.clips.recorder import SILENT_90K
 from firmware.clips.ring import LONGEST_GOP_S
@@ -121,7 +121,9 @@ def test_times_that_no_doorbell_makes_refute_it(changes: dict[str, int], words: 
 
 def test_the_longest_that_settings_can_give_is_taken_here_and_in_a_browser() -> None:
     """Seen to fail at 300 s: a silence before the last picture counts twice (`Footage.end`)."""
-    reach = reach_of(pre_roll_s=30, post_roll_s=120, longest_s=120)  # the most that config takes
+    reach = clip_span_of(
+        pre_roll_s=30, post_roll_s=120, longest_s=120
+    )  # the most that config takes
     last_key_90k = reach.split_90k + round(LONGEST_GOP_S * 90_000)
     silence_90k = reach.post_roll_90k + SILENT_90K
     assert last_key_90k + 2 * silence_90k <= LONGEST_CLIP_90K

@@ -14,7 +14,7 @@ from firmware.protocol.encoding import canonical, new_id, sha256_hex
 from firmware.protocol.footage import GopHasher, check_manifest
 from firmware.store.schema import SCHEMA_VERSION
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
-from tests.fakes.recording import Shelves
+from tests.fakes.recorder import Shelves
 
 SCHEMA_OF_0_1 = """
 CREATE TABLE clips (
@@ -112,7 +112,7 @@ def old(tmp_path: Path) -> OldDoorbell:
 
 
 def first_start(shelves: Shelves) -> list[ClipRecord]:
-    return close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    return close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
 
 
 def leaves_of(shelves: Shelves, record: ClipRecord) -> list[str]:
@@ -145,7 +145,7 @@ def test_an_old_clip_is_sealed_with_the_same_footage_and_told_again(
     clip = old.film(NOW_MS)
     shelves = Shelves(tmp_path)
     first_start(shelves)
-    (record,) = shelves.library.untold()
+    (record,) = shelves.library.unpublished()
     manifest = check_manifest(record.signed_manifest, shelves.signer.spki)
     assert [gop.leaf for gop in manifest.gops] == clip.leaves == leaves_of(shelves, record)
     assert manifest.ended == "complete"

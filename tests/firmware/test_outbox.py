@@ -104,21 +104,21 @@ def test_what_was_told_once_is_remembered_after_its_receipt_and_a_restart(tmp_pa
     """The relay refuses another event under an id that it knows, for ever."""
     path, event_id = tmp_path / "outbox.sqlite3", new_id()
     first = Outbox(path, DEVICE)
-    assert not first.has_told(event_id)
+    assert not first.has_event(event_id)
     first.append(Pressed(), time_ms=1, is_clock_trusted=True, event_id=event_id, is_once=True)
     first.forget([event_id])
     first.close()
     second = Outbox(path, DEVICE)
-    assert second.has_told(event_id)
-    assert not second.has_told(press(second).id)
+    assert second.has_event(event_id)
+    assert not second.has_event(press(second).id)
 
 
 def test_it_remembers_a_bounded_number_of_them(outbox: Outbox) -> None:
     ids = [new_id() for _ in range(MAX_TOLD_ONCE + 2)]
     for event_id in ids:
         outbox.append(Pressed(), time_ms=1, is_clock_trusted=True, event_id=event_id, is_once=True)
-    assert [outbox.has_told(event_id) for event_id in ids[:3]] == [False, False, True]
-    assert outbox.has_told(ids[-1])
+    assert [outbox.has_event(event_id) for event_id in ids[:3]] == [False, False, True]
+    assert outbox.has_event(ids[-1])
 
 
 def test_the_file_is_the_doorbells_alone(tmp_path: Path) -> None:

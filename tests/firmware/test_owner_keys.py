@@ -8,7 +8,7 @@ import pytest
 from firmware.companion.authenticator.errors import KeyRefused
 from firmware.companion.authenticator.fido_device import Person
 from firmware.companion.owner import key_file
-from firmware.companion.owner.approver import ApproverKey, sign_word
+from firmware.companion.owner.approver import ApproverKey, sign_confirmation
 from firmware.companion.owner.fido_key import FidoKey, enrol_fido_key, load_fido_key
 from firmware.companion.owner.key_file import load_key_file, make_key_file
 from firmware.protocol.decisions import Confirm
@@ -34,7 +34,9 @@ def _quick_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def word_of(key: ApproverKey) -> SignedStatement:
-    return sign_word(key, device=DEVICE, statement_digest=DIGEST, answer="yes", now_ms=NOW_MS)
+    return sign_confirmation(
+        key, device=DEVICE, statement_digest=DIGEST, answer="yes", now_ms=NOW_MS
+    )
 
 
 def check(signed: SignedStatement, code: ApproverCode) -> Confirm:

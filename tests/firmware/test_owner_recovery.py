@@ -1,24 +1,21 @@
-"""`doorward recovery --pair`: the words stay on the owner's machine, the six are its own."""
+"""The printed recovery code lets its owner in again, and all that was there stays."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx2
-import msgspec
 import pytest
-from starlette.testclient import TestClient
 
-from firmware.companion.owner.approval import Terminal
-from firmware.companion.owner.errors import OwnerError, PageFailed
-from firmware.companion.owner.local_page_client import DoorPage
-from firmware.companion.owner.recovery_key import pair_again
-from firmware.enrolment.keys import load_or_make_keys
-from firmware.local_page.web_app import door_app
-from firmware.protocol.pairing import six_words
-from tests.fakes.recovering import NEW_NUMBER, LostHouse, lost_house
-
-DOOR = "http://door.test"
+from firmware.enrolment.attempts import MAX_TRIES, AttemptCounter
+from firmware.errors import StoreError
+from firmware.local_page.ports import Outcome, WrongNumber
+from firmware.protocol.decisions import OwnerSettings, SetRecovery
+from firmware.protocol.encoding import unb64u
+from firmware.protocol.events import KeyChangeCommitted, Paired
+from firmware.protocol.notes import RecoveryUsed, SettingsNow
+from firmware.protocol.owner_codes import parse_recovery_code, recovery_code_text
+from firmware.protocol.recovery import RecoveryUse, recovery_use_text
+from firmware.vault.recovery_words import make_recovery_key, sign_recovery_use
+from tests.fakes.owner_recovery import DOOR_NUMBER, NEW_NUMBER, LostHouse, lost_house
 
 
 @pytest.fixture
@@ -27,110 +24,140 @@ async def house(tmp_path: Path) -> AsyncIterator[LostHouse]:
         yield found
 
 
-class Way:
-    """The home network between the program and the page; remembers what was sent."""
-
-    def __init__(self, house: LostHouse) -> None:
-        app = door_app(house.page, origins=(DOOR,))
-        self.inner = TestClient(app, base_url=DOOR, follow_redirects=False)
-        self.sent: list[str] = []
-        self.change = lambda data: data
-        self.http = httpx2.Client(transport=httpx2.MockTransport(self._carry))
-
-    def _carry(self, request: httpx2.Request) -> httpx2.Response:
-        self.sent.append(request.content.decode())
-        headers = {k: v for k, v in request.headers.items() if k != "content-length"}
-        got = self.inner.request(
-            request.method, request.url.path, content=request.content, headers=headers
-        )
-        return httpx2.Response(got.status_code, content=self.change(got.content))
-
-
-def typed(house: LostHouse, answer: str = "yes", *numbers: str):
-    said: list[str] = []
-    secrets = iter([" ".join(house.recovery.words), *(numbers or (NEW_NUMBER, NEW_NUMBER))])
-    terminal = Terminal(say=said.append, ask=lambda _: answer)
-    return terminal, said, lambda _: next(secrets)
-
-
-async def run(house: LostHouse, way: Way, *args: str) -> list[str]:
-    terminal, said, secret = typed(house, *args)
-    await asyncio.to_thread(pair_again, DoorPage(way.http, DOOR), terminal, ask_secret=secret)
-    return said
-
-
-async def test_the_right_words_let_the_new_app_in_and_never_leave_the_machine(
-    house: LostHouse,
-) -> None:
+async def test_the_right_words_make_the_new_passkey_an_owner(house: LostHouse) -> None:
+    clips = house.rig.library.finished()
+    house.rig.household.set_settings(OwnerSettings(revision=1, is_opted_in=True))
     code = house.show()
-    way = Way(house)
-    said = await run(house, way)
-    assert code.owner.owner in house.rig.owners.owners
-    words = six_words(
-        code, identity_key=house.rig.keys.identity_key, sealing_key=house.rig.keys.sealing_key
-    )
-    assert " ".join(words) in "\n".join(said)
-    sent = "\n".join(way.sent)
-    pairs = zip(house.recovery.words, house.recovery.words[1:], strict=False)
-    assert not any(f"{a}+{b}" in sent or f"{a} {b}" in sent for a, b in pairs)
+    view = house.page.pairing_view()
+    assert (view.state, view.is_recovery, len(view.words)) == ("words", True, 6)
+    assert await house.recover() == Outcome(is_done=True)
+
+    assert [one.name for one in house.rig.owners.owners] == ["Ada", "Ada again"]
+    assert house.rig.owners.owners[1] == code.owner.owner
+    assert house.rig.browsers.find(code.owner.browser.id) is not None
+    assert house.rig.browsers.find(house.rig.browser.keys.id) is not None  # nobody else's ends
+    assert house.rig.library.finished() == clips
+    assert house.rig.household.settings() == OwnerSettings(revision=1, is_opted_in=True)
+    assert house.page.pairing_view().state == "paired"
+    house.number.check(NEW_NUMBER)
 
 
-async def test_if_the_words_differ_nothing_is_sent(house: LostHouse) -> None:
+async def test_every_owner_is_told_and_the_log_gets_a_commitment(house: LostHouse) -> None:
+    code = house.show()
+    await house.recover()
+    assert [note.name for note in house.rig.notes() if isinstance(note, RecoveryUsed)] == [
+        "Ada again"
+    ]
+    (paired,) = house.rig.told_of(Paired)
+    assert paired.pairing_id == code.pairing_id
+    (committed,) = house.rig.told_of(KeyChangeCommitted)
+    (record,) = house.rig.household.key_changes()
+    assert committed.commitment == record.digest()
+    assert record.credential_id == code.owner.passkey.credential_id
+    assert len(unb64u(record.salt)) == 32
+
+
+async def test_the_new_browser_hears_what_counts(house: LostHouse) -> None:
+    from firmware.protocol.events import Note
+
+    house.rig.household.set_settings(OwnerSettings(revision=1))
+    code = house.show()
+    await house.recover()
+    told = [one for one in house.rig.told_of(Note) if one.browser == code.owner.browser.id]
+    assert len(told) == 4  # recovery used, itself, the settings, the holds
+    assert SettingsNow  # its words are tested with the desk
+
+
+async def test_the_code_is_spent_and_a_new_one_counts(house: LostHouse) -> None:
     house.show()
-    way = Way(house)
-    with pytest.raises(OwnerError, match="in between"):
-        await run(house, way, "no")
-    assert len(way.sent) == 1
-
-
-async def test_without_the_service_button_it_says_what_to_do(house: LostHouse) -> None:
-    with pytest.raises(PageFailed, match="service button"):
-        await run(house, Way(house))
-
-
-async def test_two_different_numbers_change_nothing(house: LostHouse) -> None:
+    await house.recover()
+    assert house.rig.household.recovery() is None
+    assert house.sealed_to[-1] is None
+    assert not house.pairing.press_service(house.now_ms)
+    new = make_recovery_key()
+    house.recovering.on_keys(new.public)
+    assert house.sealed_to[-1] == unb64u(new.public.sealing_key)
     house.show()
-    with pytest.raises(OwnerError, match="differ"):
-        await run(house, Way(house), "yes", "111111", "222222")
+    assert isinstance(await house.recover(), WrongNumber)
+    assert await house.recover(" ".join(new.words)) == Outcome(is_done=True)
+
+
+async def test_a_recovery_key_that_an_owner_sets_counts_at_once(tmp_path: Path) -> None:
+    async with lost_house(tmp_path, has_recovery=False) as house:
+        assert not house.pairing.press_service(house.now_ms)
+        keys: list = []
+        house.rig.deciding.on_recovery_key.add(keys.append)
+        terms = SetRecovery(keys=house.recovery.public)
+        await house.rig.confirm(house.desk, house.rig.sign(terms))
+        assert keys == [house.recovery.public]
+        assert house.rig.household.recovery() == house.recovery.public
+
+
+async def test_without_a_recovery_key_the_button_opens_nothing(tmp_path: Path) -> None:
+    async with lost_house(tmp_path, has_recovery=False) as house:
+        assert not house.pairing.press_service(house.now_ms)
+        assert house.page.pairing_view().state == "paired"
+        assert not house.page.pairing_view().may_recover
+        assert await house.recover() == Outcome(
+            is_done=False, detail="Nobody is recovering. Hold the service button."
+        )
+
+
+async def test_after_ten_minutes_it_is_paired_as_it_was(house: LostHouse) -> None:
+    house.show()
+    house.rig.now_ms += 10 * 60 * 1000
+    assert house.page.pairing_view().state == "paired"
+    assert not (await house.recover()).is_done
     assert len(house.rig.owners.owners) == 1
 
 
-async def test_what_the_doorbell_refuses_is_said(house: LostHouse) -> None:
+async def test_words_that_are_none_cost_no_try(house: LostHouse) -> None:
     house.show()
-    house.recovering.on_keys(None)
-    with pytest.raises(PageFailed, match="Tries left: 4"):
-        await run(house, Way(house))
+    for words in ("acid", "x" * 3000, " ".join(reversed(house.recovery.words))):
+        answer = await house.recover(words)
+        assert isinstance(answer, Outcome)
+        assert not answer.is_done
+    assert house.tries.left == MAX_TRIES
 
 
-async def test_whoever_answers_in_the_pages_place_shows_other_words(
-    house: LostHouse, tmp_path: Path
-) -> None:
-    """Other keys make other words, whatever words the page itself would show."""
+async def test_a_program_may_send_what_it_signed_instead_of_the_words(house: LostHouse) -> None:
     code = house.show()
-    right = six_words(
-        code, identity_key=house.rig.keys.identity_key, sealing_key=house.rig.keys.sealing_key
-    )
-    own = load_or_make_keys(tmp_path / "mallory")
-
-    def swapped(data: bytes) -> bytes:
-        shown = msgspec.json.decode(data)
-        return msgspec.json.encode(
-            {**shown, "device": own.device, "identity_key": own.identity_key}
-        )
-
-    way = Way(house)
-    way.change = swapped
-    assert DoorPage(way.http, DOOR).pairing().words() != right
-    way.change = lambda data: msgspec.json.encode(
-        {**msgspec.json.decode(data), "identity_key": own.identity_key}
-    )
-    with pytest.raises(PageFailed, match="isn't a doorbell"):
-        DoorPage(way.http, DOOR).pairing().words()
+    use = RecoveryUse(device=house.rig.keys.device, code_digest=code.digest())
+    signed = sign_recovery_use(" ".join(house.recovery.words), use)
+    assert await house.recover(recovery_use_text(signed)) == Outcome(is_done=True)
 
 
-@pytest.mark.parametrize("junk", [b"", b"[]", b"{}", b'{"state":1}', b"x" * 100_000])
-async def test_what_is_no_doorbells_page_is_said(house: LostHouse, junk: bytes) -> None:
-    way = Way(house)
-    way.change = lambda _: junk
-    with pytest.raises(PageFailed):
-        DoorPage(way.http, DOOR).pairing()
+async def test_a_door_number_that_is_none_lets_nobody_in(house: LostHouse) -> None:
+    house.show()
+    assert not (await house.recover(number="12345")).is_done
+    assert len(house.rig.owners.owners) == 1
+    house.number.check(DOOR_NUMBER)
+
+
+def test_tries_are_counted_over_restarts(tmp_path: Path) -> None:
+    now_s = 0.0
+    tries = AttemptCounter(tmp_path / "tries.json", monotonic_s=lambda: now_s)
+    for left in (4, 3, 2, 1, 0):
+        assert tries.wait_s() == 0
+        tries.begin()
+        assert tries.left == left
+        tries = AttemptCounter(tmp_path / "tries.json", monotonic_s=lambda: now_s)
+    assert tries.wait_s() == 3600
+    now_s = 3599.0
+    assert tries.wait_s() == 1
+    now_s = 3600.0
+    assert tries.wait_s() == 0
+    assert tries.left == 5
+
+
+def test_a_damaged_count_is_an_error_and_never_none(tmp_path: Path) -> None:
+    (tmp_path / "tries.json").write_text("{}")
+    with pytest.raises(StoreError, match="damaged"):
+        AttemptCounter(tmp_path / "tries.json", monotonic_s=lambda: 0.0)
+
+
+def test_the_code_for_the_app_is_what_the_app_parses() -> None:
+    keys = make_recovery_key().public
+    text = recovery_code_text(keys)
+    assert text.startswith("DWR1:")
+    assert parse_recovery_code(f" {text[:30]}\n {text[30:]}\n") == keys

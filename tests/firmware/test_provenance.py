@@ -132,8 +132,8 @@ def test_a_certificate_that_c2pa_does_not_take_is_said_in_the_package(
 TALK = """
 import json, os, socket, sys, time
 from firmware.evidence.signer_pipe import *
-talk = Talk(socket.socket(fileno=0), timeout_s=20)
-kind, content = talk.hear()
+talk = SignerPipe(socket.socket(fileno=0), timeout_s=20)
+kind, content = talk.receive()
 job = json.loads(content)
 plain = os.read(job["source"], 10_000_000)
 """
@@ -174,7 +174,7 @@ for n in os.listdir("/proc/self/fd"):
     try: links[int(n)] = os.readlink(f"/proc/self/fd/{n}")
     except OSError: pass
 told = {"env": dict(os.environ), "links": links, "argv": sys.argv, "cwd": os.getcwd()}
-talk.say(FAILED, json.dumps(told).encode())
+talk.send(FAILED, json.dumps(told).encode())
 """
         with pytest.raises(ProvenanceError) as refused:
             doorbell(fleet, command=program(tmp_path, body)).credit(mp4, CLAIM)
@@ -256,7 +256,7 @@ def test_where_memory_runs_out_the_program_ends_and_not_the_doorbell(
     path.write_text(
         "from pathlib import Path\nfrom firmware.evidence import c2pa_child, signing_talk\n"
         "def sign(_c2pa, talk):\n"
-        "    raise signing_talk.TalkError(Path('/proc/self/oom_score_adj').read_text())\n"
+        "    raise signing_talk.SignerPipeError(Path('/proc/self/oom_score_adj').read_text())\n"
         "c2pa_child._sign = sign\nc2pa_child.main()\n"
     )
     with pytest.raises(ProvenanceError, match="1000"):
@@ -271,7 +271,7 @@ def test_a_program_that_fails_at_first_is_tried_once_more(
 if not os.path.exists({str(mark)!r}):
     open({str(mark)!r}, "w").close()
     os.kill(os.getpid(), 9)
-talk.say(ABSENT, b"")
+talk.send(ABSENT, b"")
 """
     credited = doorbell(fleet, command=program(tmp_path, body)).credit(mp4, CLAIM)
     assert credited.provenance.startswith("none: ")
@@ -286,9 +286,9 @@ def test_a_program_that_is_not_there_is_named(fleet: Fleet, mp4: bytes) -> None:
     ("body", "why"),
     [
         ("os.write(0, b'J' + b'\\xff' * 9); time.sleep(5)", "more than fits"),
-        ("talk.say(b'?', b'x')", "mustn't"),
-        ("talk.say(DONE)", "mustn't"),
-        ("talk.say(FAILED, b'\\x1b[31m oh')", "oh"),
+        ("talk.send(b'?', b'x')", "mustn't"),
+        ("talk.send(DONE)", "mustn't"),
+        ("talk.send(FAILED, b'\\x1b[31m oh')", "oh"),
         ("os.write(0, b'S\\0\\0')", "before it was done"),
     ],
 )
@@ -322,7 +322,7 @@ def test_the_identity_key_signs_no_manifest_no_offer_and_no_handshake_for_it(
 ) -> None:
     """Seen to fail with each check of `_check_claim` taken out."""
     identity = Identity()
-    command = program(tmp_path, CERTIFICATE + f"talk.say(SIGN, {wanted}); talk.hear()")
+    command = program(tmp_path, CERTIFICATE + f"talk.send(SIGN, {wanted}); talk.receive()")
     with pytest.raises(ProvenanceError, match="asks to sign"):
         doorbell(fleet, identity, command=command).credit(mp4, CLAIM)
     assert identity.signed == []
@@ -332,15 +332,17 @@ ASK = (
     CERTIFICATE
     + """
 claim = b"\\x84\\x6aSignature1" + certificate
-talk.say(SIGN, claim)
-assert talk.hear()[0] == SIGNATURE
+talk.send(SIGN, claim)
+assert talk.receive()[0] == SIGNATURE
 """
 )
 
 
 def test_it_gets_no_second_signature(tmp_path: Path, fleet: Fleet, mp4: bytes) -> None:
     """Seen to fail with `has_signed` taken out."""
-    assert "mustn't" in refused_by(ASK + "talk.say(SIGN, claim); talk.hear()", tmp_path, fleet, mp4)
+    assert "mustn't" in refused_by(
+        ASK + "talk.send(SIGN, claim); talk.receive()", tmp_path, fleet, mp4
+    )
 
 
 BOX = f"""
@@ -360,7 +362,7 @@ WITH_BOX = BOX + MOVE + PUT_IN
 
 
 def answered(change: str) -> str:
-    return ASK + WITH_BOX + change + '\nos.write(job["target"], whole)\ntalk.say(DONE)'
+    return ASK + WITH_BOX + change + '\nos.write(job["target"], whole)\ntalk.send(DONE)'
 
 
 def test_one_box_more_and_moved_offsets_are_all_that_it_may_change(

@@ -22,7 +22,7 @@ from firmware.clips.record import ClipRecord
 from firmware.protocol.encoding import new_id
 from firmware.protocol.footage import ClipManifest, GopHasher, check_manifest
 from tests.fakes.bad_card import BadCard
-from tests.fakes.recording import RecordingRig, Shelves, recording_rig, running
+from tests.fakes.recorder import RecordingRig, Shelves, recording_rig, running
 
 SECOND = 90_000
 
@@ -281,14 +281,14 @@ async def test_a_disk_that_takes_no_more_leaves_what_was_written(tmp_path: Path)
 def test_kill_9_leaves_a_playable_clip_that_is_signed_at_the_next_start(
     tmp_path: Path, pause_s: float
 ) -> None:
-    program = [sys.executable, "-m", "tests.fakes.recording", str(tmp_path)]
+    program = [sys.executable, "-m", "tests.fakes.recorder", str(tmp_path)]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "recording\n"
         time.sleep(pause_s)
         os.kill(process.pid, signal.SIGKILL)
     shelves = Shelves(tmp_path)
-    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
     manifest = check_manifest(clip.signed_manifest, shelves.signer.spki)
     assert manifest.ended == "cut_short"
     assert manifest.boot_id == clip.boot_id

@@ -11,7 +11,7 @@ from firmware.protocol.encoding import new_id, sha256_hex
 from firmware.protocol.events import Event, EventBody, RefusalsCounted
 from firmware.store.household import HouseholdStore
 from tests.fakes.clock import ManualClock
-from tests.fakes.recording import Shelves
+from tests.fakes.recorder import Shelves
 
 BEGIN_MS = round(datetime(2027, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
@@ -45,7 +45,7 @@ class Counting:
         """Return what is told at that time."""
         self.clock.set_wall_ms(wall_ms)
         self.told.clear()
-        await self.counts.tell_due()
+        await self.counts.publish_due()
         return list(self.told)
 
     def refuse(self, quarter: str, reason: str) -> None:

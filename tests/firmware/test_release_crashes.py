@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from firmware.decisions.intake import StatementDesk
+from firmware.decisions.intake import StatementIntake
 from firmware.decisions.package_sealer import package_id_of
 from firmware.protocol.decisions import Revoke
 from firmware.protocol.events import EventBody, PackageReady, ReleaseCommitted
 from firmware.protocol.notes import ReleaseDone, StatementRefused
 from firmware.protocol.packages import read_header
-from tests.fakes.desk import DeskRig, PowerCut, desk_rig, digest_of
 from tests.fakes.fuse import Fuse, FusedOutgoing, FusedStore
+from tests.fakes.intake import DeskRig, PowerCut, desk_rig, digest_of
 
 
 class Doorbell:
@@ -26,7 +26,7 @@ class Doorbell:
         rig.store = FusedStore(rig.store, self.fuse)  # type: ignore[assignment]
         self.desk = self.start()
 
-    def start(self) -> StatementDesk:
+    def start(self) -> StatementIntake:
         self.desk = self.rig.desk(
             outgoing=FusedOutgoing(self.rig.folder / "outgoing", self.fuse),
             tell=self._tell,
@@ -71,7 +71,7 @@ class Doorbell:
         """Start until it stays up; then the relay does its part."""
         self.fuse.set(None)
         self.start()
-        await self.rig.promises.keep()
+        await self.rig.promises.flush()
         await self.desk.resume()
         await self.desk.end_what_is_over()
         await self.log()
@@ -145,7 +145,7 @@ async def test_so_does_a_second_one_while_the_first_is_made_good(rig, first, sec
 
 @pytest.mark.parametrize("at", range(3, 6))
 async def test_with_time_and_register_behind_it_is_only_later(rig, at):
-    """After a power cut a doorbell often knows neither; seen to fail with PASSING empty."""
+    """After a power cut a doorbell often knows neither; seen to fail with no reason LATER."""
     doorbell = Doorbell(rig)
     signed = rig.sign()
     digest = await rig.ask(doorbell.desk, signed)

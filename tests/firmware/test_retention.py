@@ -9,8 +9,8 @@ from firmware.clips.library import Library
 from firmware.clips.retention import DAY_MS, Retention
 from firmware.protocol.encoding import new_id
 from tests.fakes.clock import ManualClock
-from tests.fakes.recording import Shelves
-from tests.fakes.shelf import keep, start_of
+from tests.fakes.listed_clips import keep, start_of
+from tests.fakes.recorder import Shelves
 
 NOW_MS = 1_790_000_000_000
 

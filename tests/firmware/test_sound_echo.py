@@ -12,7 +12,7 @@ import pytest
 
 from firmware.sound.echo import MARGIN_SAMPLES, Echo, EchoCanceller, choose_canceller
 from firmware.sound.echo_livekit import LiveKitCanceller
-from firmware.sound.echo_reference import Played
+from firmware.sound.echo_reference import EchoReference
 from firmware.sound.echo_speex import SpeexCanceller
 from firmware.sound.errors import SoundMissing
 from firmware.sound.frames import FRAME_SAMPLES, SILENCE
@@ -84,8 +84,8 @@ def test_the_cards_times_may_be_off(spoken, late_ms: int) -> None:
         assert rig._reduction_db(moved[300_000 : len(out)], out[300_000:]) > 12
 
 
-def echo_of(canceller: EchoCanceller | None) -> tuple[Echo, Played]:
-    played = Played()
+def echo_of(canceller: EchoCanceller | None) -> tuple[Echo, EchoReference]:
+    played = EchoReference()
     echo = Echo(played, None if canceller is None else lambda: canceller)
     echo.prepare()
     return echo, played
@@ -131,7 +131,7 @@ def test_a_canceller_that_cannot_be_made_leaves_one_side_at_a_time() -> None:
     def make() -> EchoCanceller:
         raise RuntimeError("no memory")
 
-    echo = Echo(Played(), make)
+    echo = Echo(EchoReference(), make)
     assert echo.can_cancel
     echo.prepare()
     assert not echo.can_cancel

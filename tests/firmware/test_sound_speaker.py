@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from firmware.sound.echo import Echo
-from firmware.sound.echo_reference import Played
-from firmware.sound.errors import NoSoundCard, TalkRefused
+from firmware.sound.echo_reference import EchoReference
+from firmware.sound.errors import NoAudioDevice, TalkRefused
 from firmware.sound.frames import FRAME_SAMPLES, SILENCE
 from firmware.sound.speaker import MAX_FRAMES, OPEN_FOR_S, START_FRAMES, Speaker
 from firmware.sound.talk_floor import STALE_S, TalkFloor
@@ -34,7 +34,7 @@ class Mouth:
     ) -> None:
         self.clock = ManualClock()
         self.card = FakeCard(self.clock)
-        played = Played()
+        played = EchoReference()
         self.played = played
         self.speaker = Speaker(
             self.card if has_card else None,
@@ -49,8 +49,8 @@ class Mouth:
             self.speaker,
             Echo(played, Canceller if can_cancel else None),
             clock=self.clock,
-            on_talk=lambda: self.talks.append("began"),
         )
+        self.floor.talk_began.add(lambda: self.talks.append("began"))
 
     def say(self) -> bytes:
         self.clock.advance(0.02)
@@ -131,7 +131,7 @@ async def test_a_sound_that_the_speaker_never_takes_is_told() -> None:
     mouth = Mouth(open_for_s=0.1)
     mouth.card.is_plugged_in = False
     task = asyncio.create_task(mouth.speaker.run())
-    with pytest.raises(NoSoundCard, match="plug"):
+    with pytest.raises(NoAudioDevice, match="plug"):
         await mouth.speaker.say(VOICE[0])
     task.cancel()
 
@@ -161,8 +161,8 @@ async def test_one_viewer_talks_at_a_time_and_the_other_is_told_who() -> None:
         mouth.floor.ask("a", name="Anna", is_open_line=False)
         with pytest.raises(TalkRefused, match="busy: Anna is talking"):
             mouth.floor.ask("b", name="Bo", is_open_line=False)
-        assert mouth.floor.hear("a", VOICE[0])
-        assert not mouth.floor.hear("b", VOICE[1])
+        assert mouth.floor.play("a", VOICE[0])
+        assert not mouth.floor.play("b", VOICE[1])
         mouth.floor.leave("b")
         assert mouth.floor.talks("a")
         mouth.floor.leave("a")
@@ -176,13 +176,13 @@ async def test_a_talker_who_vanished_keeps_the_place_for_a_few_seconds_only() ->
     async with running(Mouth()) as mouth:
         mouth.floor.ask("a", name="Anna", is_open_line=False)
         mouth.clock.advance(STALE_S - 1)
-        mouth.floor.hear("a", VOICE[0])
+        mouth.floor.play("a", VOICE[0])
         mouth.clock.advance(STALE_S - 1)
         with pytest.raises(TalkRefused, match="busy"):
             mouth.floor.ask("b", name="Bo", is_open_line=False)
         mouth.clock.advance(2)
         mouth.floor.ask("b", name="Bo", is_open_line=False)
-        assert not mouth.floor.hear("a", VOICE[0])
+        assert not mouth.floor.play("a", VOICE[0])
 
 
 async def test_an_open_line_needs_an_echo_canceller() -> None:
@@ -240,5 +240,5 @@ async def test_without_a_card_nobody_talks_and_is_told_what_to_do() -> None:
     mouth = Mouth(has_card=False)
     with pytest.raises(TalkRefused, match=r"sound\.card"):
         mouth.floor.ask("a", name="Anna", is_open_line=False)
-    with pytest.raises(NoSoundCard, match=r"sound\.card"):
+    with pytest.raises(NoAudioDevice, match=r"sound\.card"):
         await mouth.speaker.say(VOICE[0])

@@ -1,4 +1,4 @@
-"""firmware.spoilt: what a card spoilt keeps nothing else back, never leaves, and is told."""
+"""firmware.decisions.recovery: what storage damaged keeps nothing back, never leaves, is told."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +18,7 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.grants import SignedStatement
 from firmware.protocol.notes import StatementDone, StatementRefused
-from tests.fakes.desk import DeskRig, DyingOutgoing, PowerCut, desk_rig
+from tests.fakes.intake import DeskRig, DyingOutgoing, PowerCut, desk_rig
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from firmware.protocol.released_part import check_part, part_within
 from tests.fakes.film_parts import SECONDS, STARTED_MS, Film, from_gop, to_gop
 from tests.fakes.footage import HEIGHT, WIDTH
 from tests.fakes.heard import HandFeed, tone
-from tests.fakes.recording import RecordingRig, Shelves, running
+from tests.fakes.recorder import RecordingRig, Shelves, running
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from firmware.errors import TooMuchToTell
+from firmware.errors import OutboxFull
 from firmware.protocol.events import EventBody, PackageReady, PackageUploaded, UploadedPart
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ async def test_a_package_is_announced_a_minute_later_if_the_card_failed_at_the_s
     def tell_now(body: EventBody) -> None:
         told.append(body)
 
-    tell_now_or_fail = failing_once(tell_now, TooMuchToTell(1))
+    tell_now_or_fail = failing_once(tell_now, OutboxFull(1))
 
     async def tell(body: EventBody) -> None:
         (tell_now_or_fail if what == "the telling" else tell_now)(body)

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.mutation.verifier import TESTS
+from tests.mutation.verifier import CONSENT
 
 ROOT = Path(__file__).parents[2]
 
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 def test_each_branch_of_consent_is_walked(tmp_path):
     data, report = tmp_path / "data", tmp_path / "report.json"
     measured = ["--branch", "--source=firmware.consent", f"--data-file={data}"]
-    tests = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *TESTS]
+    tests = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *CONSENT.tests]
     subprocess.run(
         [sys.executable, "-m", "coverage", "run", *measured, *tests],
         cwd=ROOT,

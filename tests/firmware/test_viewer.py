@@ -13,7 +13,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.companion.viewer.checks import find
+from firmware.companion.viewer.checks import run_checks
 from firmware.companion.viewer.errors import (
     AnswerRefused,
     FolderError,
@@ -272,7 +272,7 @@ async def test_a_player_too_many_ends_the_one_that_came_first():
 @pytest.mark.parametrize(("is_let_in", "ok"), [(True, [True] * 3), (False, [True, True, False])])
 async def test_check_says_whether_the_doorbell_lets_this_player_in(is_let_in: bool, ok: list[bool]):
     async with hall(is_let_in=is_let_in) as at:
-        findings = await find(at.keys, at.setup, at.relay)
+        findings = await run_checks(at.keys, at.setup, at.relay)
         assert [finding.is_ok for finding in findings] == ok
         assert at.here.live.sessions == 0
 

@@ -18,8 +18,8 @@ from firmware.protocol.footage import GopHasher, SignedManifest, check_manifest
 from firmware.vault.sealed_file import Kind
 from tests.fakes.bad_card import BadCard
 from tests.fakes.footage import FPS
-from tests.fakes.recording import RecordingRig, Shelves, running
-from tests.fakes.shelf import keep
+from tests.fakes.listed_clips import keep
+from tests.fakes.recorder import RecordingRig, Shelves, running
 from tests.fakes.waiting import eventually
 
 FILLER = b"\x00\x00\x00\x01\x0c" + b"\xff" * 60_000
@@ -251,7 +251,7 @@ async def test_a_clip_whose_index_fails_is_whole_and_adopted_at_the_next_start(
         await rig.film(3)
         await asyncio.sleep(0.1)
     shelves = Shelves(tmp_path, signer=rig.signer)
-    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.sign_manifest)
+    (clip,) = close_open_clips(shelves.library, shelves.vault, shelves.manifest_signer)
     assert clip.trigger_event_id == event_id
     assert not clip.is_cut_short
     assert_is_what_was_signed(clip, shelves)

@@ -79,7 +79,7 @@ class Home:
         draft = self.officer.sign(self.officer.write(**changes))
         answer = await self.officer.publish(draft)
         assert answer.is_success, answer.text
-        published = await self.world.desk.find(id_of(draft))
+        published = await self.world.request_service.find(id_of(draft))
         assert published is not None
         return published
 

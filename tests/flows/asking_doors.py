@@ -8,14 +8,15 @@ from typing import get_args
 from firmware.local_page.guard import own_origins
 from firmware.local_page.ports import KnockView, Outcome, PairingView
 from firmware.local_page.views import (
-    GrantAsked,
+    ClipView,
+    GrantView,
     ReleaseProgress,
-    ShownClip,
     Stage,
-    WaitingStatement,
+    StatementView,
 )
 from firmware.local_page.web_app import door_app
-from tests.fakes.door_page import (
+from tests.fakes.film_parts import Film
+from tests.fakes.local_page import (
     ASKED_GRANT,
     CLIP,
     DIGEST,
@@ -24,12 +25,11 @@ from tests.fakes.door_page import (
     Doorbell,
     asking,
 )
-from tests.fakes.film_parts import Film
 from tests.flows.serving import serving
 from tests.story.settings import free_ports
 
 TOWN = "example.lakeland"
-SECOND: ShownClip = replace(
+SECOND: ClipView = replace(
     CLIP,
     from_ms=CLIP.from_ms + 300_000,
     to_ms=CLIP.from_ms + 372_000,
@@ -43,7 +43,7 @@ LETTER = replace(
     text="A bicycle was taken from outside number 14, between two and three. We look for whoever "
     "walked it down Elm Street.",
 )
-GRANTS: Mapping[str, GrantAsked] = {
+GRANTS: Mapping[str, GrantView] = {
     "grant": LETTER,
     "grant-full": replace(
         LETTER,
@@ -66,7 +66,7 @@ GRANTS: Mapping[str, GrantAsked] = {
         LETTER, clips=(CLIP, replace(SECOND, problem="no whole group of pictures lies there"))
     ),
 }
-WAITING: Mapping[str, list[WaitingStatement]] = {
+WAITING: Mapping[str, list[StatementView]] = {
     **{name: [asking(asked)] for name, asked in GRANTS.items()},
     **{asked.kind.replace("_", "-"): [asking(asked)] for asked in OTHERS},
     "several": [asking(asked, f"{number:064x}") for number, asked in enumerate(OTHERS[:3])],

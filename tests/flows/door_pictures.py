@@ -6,7 +6,7 @@ from dataclasses import replace
 from playwright.async_api import Page
 
 from firmware.local_page.ports import PairingView
-from tests.fakes.door_page import NUMBER, WORDS
+from tests.fakes.local_page import NUMBER, WORDS
 from tests.flows.asking_doors import KNOCKS, RELEASES, WAITING, AskingDoorbell, asking_door
 from tests.flows.browser import chromium, sit_down
 from tests.flows.camera import IN_ENGLISH_ONLY, Camera

@@ -19,13 +19,13 @@ from firmware.protocol.events import PackageWithdrawn
 from firmware.protocol.register.entries import Limits, OfficerRevoked
 from firmware.protocol.register.records import RequestRecord
 from firmware.protocol.requests import EvidenceRequest
-from relay.config_people import LimitsConfig, OidcConfig
-from relay.evidence.sweeper import Sweeping
+from relay.config.settings import LimitsConfig, OidcConfig
+from relay.evidence.sweeper import PackageSweeper
 from relay.people.sessions import open_session
 from relay.request.drafts import DraftForm
 from relay.store import oidc, onboardings, packages, people, reads, requests
 from relay.store.people import Account
-from tests.fakes.placing import place_entries
+from tests.fakes.sequenced_entries import place_entries
 from tests.fakes.town_clock import WoundManualClock
 from tests.flows.every_page import ADMIN, GUEST, House
 from tests.relay.admin_people import Admin, signed_in_admin, waiting_request
@@ -166,7 +166,7 @@ async def _deliver(house: House, officer: Officer, asked: EvidenceRequest) -> No
     await deliver_package(world, asked.id, download_by=officer)
     wanted_back = await deliver_package(world, asked.id, device=device, download_by=officer)
     await world.delivery.take_withdrawn(device, PackageWithdrawn(package_id=wanted_back))
-    sweeping = Sweeping(
+    sweeping = PackageSweeper(
         database=world.database, clock=world.clock, objects=world.bucket, delivery=world.delivery
     )
     await sweeping.sweep()

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware.decisions.intake import StatementDesk
-from firmware.local_page.asked_service import AskedLine
+from firmware.decisions.intake import StatementIntake
+from firmware.local_page.asked_service import LocalAskedService
 from firmware.protocol.commands import ReplyBody, SealedStatement
 from firmware.protocol.decisions import AddApprover
 from firmware.protocol.encoding import b64u
@@ -18,9 +18,9 @@ from firmware.protocol.owner_codes import ApproverCode, parse_approver_code
 from firmware.protocol.pairing import approver_words
 from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
 from tests.fakes.asked_house import asked_line
-from tests.fakes.desk import DeskRig, desk_rig
+from tests.fakes.intake import DeskRig, desk_rig
 from tests.fakes.porch import Porch, porch
-from tests.flows.live_visit import Carrier
+from tests.flows.live_session import Carrier
 from tests.flows.serving import serving
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world
@@ -35,8 +35,8 @@ class Home:
 
     here: Porch
     rig: DeskRig
-    desk: StatementDesk
-    line: AskedLine
+    desk: StatementIntake
+    line: LocalAskedService
     world: World
     relay: str
     folder: Path
@@ -117,7 +117,7 @@ async def home(folder: Path) -> AsyncIterator[Home]:
         world.clock.set_wall_ms(rig.now_ms)
         desk = rig.desk()
         line = asked_line(rig, desk)
-        async with porch(asked=lambda: line, keys=rig.keys) as here, serving(world.app) as port:
+        async with porch(asked=line, keys=rig.keys) as here, serving(world.app) as port:
             await world.enrol_online(here.keys)
             carrier, relay = Carrier(world, here), f"http://127.0.0.1:{port}"
             carrying = asyncio.create_task(carrier.run(), name="carrier")

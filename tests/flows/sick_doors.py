@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from firmware.local_page.guard import own_origins
 from firmware.local_page.web_app import door_app
-from tests.fakes.door_page import WELL, SickDoorbell
+from tests.fakes.local_page import WELL, SickDoorbell
 from tests.flows.serving import serving
 from tests.story.settings import free_ports
 

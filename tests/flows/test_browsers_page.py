@@ -11,7 +11,7 @@ from firmware.protocol.notes import BrowserEnded, ConfirmationWanted
 from firmware.protocol.pairing import browser_words
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PICTURES_SHOWN
-from tests.flows.live_visit import enrol, enrolled, judged, visiting
+from tests.flows.live_session import enrol, enrolled, judged, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 from tests.story.browser import SoftBrowser
 

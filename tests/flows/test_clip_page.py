@@ -14,7 +14,7 @@ from firmware.protocol.events import ClipReady, Pressed
 from tests.fakes.porch import CLIP_ID
 from tests.fakes.signed_clip import SignedClip, SignedShelf
 from tests.fakes.waiting import eventually
-from tests.flows.live_visit import Visit, visiting
+from tests.flows.live_session import Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
 pytestmark = pytest.mark.browser

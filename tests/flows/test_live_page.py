@@ -28,7 +28,7 @@ from tests.fakes.porch import visitor
 from tests.fakes.waiting import eventually, in_time
 from tests.flows.camera import WIDER_THAN_SCREEN
 from tests.flows.household import PICTURES_SHOWN
-from tests.flows.live_visit import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
+from tests.flows.live_session import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
 pytestmark = pytest.mark.browser
@@ -367,7 +367,7 @@ async def test_a_quick_reply_is_said_at_the_door(tmp_path: Path) -> None:
 
 async def test_offers_no_talk_where_there_is_no_loudspeaker(tmp_path: Path) -> None:
     async with sounding(tmp_path) as (at, sound):
-        sound.speaker.has_card = False
+        sound.speaker.has_device = False
         await see(at)
         await expect(at.page.locator("#talk-words")).to_contain_text("has no loudspeaker")
         await expect(at.page.locator("#talk")).to_be_disabled()

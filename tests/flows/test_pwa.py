@@ -14,7 +14,7 @@ from firmware.protocol.events import Pressed
 from relay.web.app_server import build_app_server
 from tests.flows.browser import chromium
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.live_visit import Visit, visiting
+from tests.flows.live_session import Visit, visiting
 from tests.flows.phone import IS_INSTALLED, copy_of_the_app, list_anew, until
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL

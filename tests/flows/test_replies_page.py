@@ -15,7 +15,7 @@ from firmware.sound.sounds import parse_wav
 from tests.fakes.loudspeaker import Sounding, short_wav
 from tests.fakes.waiting import eventually
 from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
-from tests.flows.live_visit import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
+from tests.flows.live_session import DENIED_MICROPHONE, FAKE_MICROPHONE, Visit, visiting
 from tests.relay.http_world import OWNER_ORIGIN
 
 pytestmark = pytest.mark.browser
@@ -186,7 +186,7 @@ async def test_whoever_watches_turns_the_doors_microphone_off_and_never_on(tmp_p
         await expect(at.page.locator("#door-microphone")).to_contain_text("own page")
         await at.page.click("#microphone-off-yes")
         await eventually(lambda: not sound.microphone.is_on)
-        at.here.live.tell_states()
+        at.here.live.send_states()
 
         await expect(at.page.locator("#microphone-off")).to_have_count(0)
         await expect(at.page.locator("#door-microphone")).to_have_text(re.compile("off now"))

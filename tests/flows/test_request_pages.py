@@ -190,7 +190,7 @@ async def test_the_form_says_what_is_missing_before_anything_is_signed(tmp_path:
         await expect(berg.page.locator("#danger-problem")).to_have_text(
             "An emergency is co-signed by an approver: choose one."
         )
-        assert await world.desk.list_rows("lakeland") == []
+        assert await world.request_service.list_rows("lakeland") == []
 
 
 async def test_a_draft_is_taken_back_and_a_refusal_says_its_category(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import random
 import time
 from array import array
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -19,11 +20,12 @@ import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from playwright.async_api import Page
 
-from firmware.config import SoundConfig
+from firmware.config.settings import SoundConfig
 from firmware.live.audio_tracks import MicrophoneTrack, read_voice
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
-from firmware.sound.sound_system import Sounding
+from firmware.sound.sound_system import SoundWiring
 from firmware.system.clock import SystemClock
+from tests.fakes.peers import ListedVoice
 from tests.fakes.sound import tone
 from tests.fakes.waiting import eventually
 from tests.flows.browser import chromium
@@ -100,7 +102,7 @@ def without_names(sdp: str) -> str:
 class Call:
     """A page and a doorbell's sound, connected."""
 
-    def __init__(self, page: Page, sounding: Sounding, server: SoundServer) -> None:
+    def __init__(self, page: Page, sounding: SoundWiring, server: SoundServer) -> None:
         self.page, self.sounding, self.server = page, sounding, server
         self.peer = RTCPeerConnection()
         assert sounding.opus is not None
@@ -115,11 +117,7 @@ class Call:
         @self.peer.on("track")
         def on_track(track) -> None:
             self.voice = asyncio.create_task(
-                read_voice(
-                    track,
-                    is_talking=lambda: floor.talks("a"),
-                    hear=lambda frame: floor.hear("a", frame),
-                )
+                read_voice(track, ListedVoice(partial(floor.play, "a"), partial(floor.talks, "a")))
             )
 
         sdp = await self.page.evaluate(f"offer({json.dumps(is_fake_microphone)})")
@@ -149,12 +147,11 @@ async def calling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_fake_mi
             is_microphone_on=True,
             echo="livekit",
         )
-        sounding = Sounding(
+        sounding = SoundWiring(
             settings,
             tmp_path,
             clock=SystemClock(),
             source=random.Random(1),
-            is_attended=lambda: True,
         )
         running = asyncio.create_task(sounding.run())
         async with chromium(*FLAGS) as browser:
@@ -178,7 +175,7 @@ def wall_of_sample(index: int) -> float:
     return index / SAMPLE_RATE + time.time() - time.monotonic()
 
 
-async def said_at(sounding: Sounding, after_s: float) -> float:
+async def said_at(sounding: SoundWiring, after_s: float) -> float:
     """Return when the doorbell's speaker said something loud."""
     index = int((after_s - time.time() + time.monotonic()) * SAMPLE_RATE)
     for _ in range(200):

@@ -18,7 +18,7 @@ from firmware.protocol.encoding import b64u
 from firmware.protocol.players import PlayerSetup, parse_code_text, setup_text
 from tests.fakes.porch import Porch, porch
 from tests.fakes.waiting import eventually, in_time
-from tests.flows.live_visit import Carrier
+from tests.flows.live_session import Carrier
 from tests.flows.serving import serving
 from tests.relay.http_people import paired_owner
 from tests.relay.http_world import World, open_world

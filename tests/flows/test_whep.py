@@ -29,7 +29,7 @@ from firmware.protocol.decisions import EnrolBrowser
 from firmware.protocol.players import PlayerSetup, parse_code_text
 from tests.fakes.waiting import eventually
 from tests.flows.camera import WIDER_THAN_SCREEN
-from tests.flows.live_visit import Visit, enrolled, judged, visiting
+from tests.flows.live_session import Visit, enrolled, judged, visiting
 from tests.flows.serving import serving
 from tests.relay.http_world import OWNER_ORIGIN, RELAY_URL
 

@@ -5,18 +5,21 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { browsersKnown } from "../../relay/owner_app/known_browsers.js";
+import { knownBrowsers } from "../../relay/owner_app/known_browsers.js";
 import { usualBrowserName } from "../../relay/owner_app/browser_name.js";
 import { Household } from "../../relay/owner_app/household.js";
 import { Trickle, withoutMdnsCandidates } from "../../relay/owner_app/live.js";
-import { LiveControl, parseSaid } from "../../relay/owner_app/live_control.js";
-import { LiveReady, NONCE_FRESH_MS } from "../../relay/owner_app/live_prefetch.js";
-import { LineMeter } from "../../relay/owner_app/live_stats.js";
+import { LiveControl, parseChannelMessage } from "../../relay/owner_app/live_control.js";
+import { LivePrefetch, NONCE_FRESH_MS } from "../../relay/owner_app/live_prefetch.js";
+import { ConnectionStats } from "../../relay/owner_app/live_stats.js";
 import { Microphone, NoMicrophone } from "../../relay/owner_app/microphone.js";
 import { stepFrom } from "../../relay/owner_app/views/clip_stage.js";
 import { fileName } from "../../relay/owner_app/views/live_tools.js";
 import { NONCE_LIFE_MS } from "../../relay/owner_app/vendor/protocol/live.js";
-import { watchingNow } from "../../relay/owner_app/current_viewers.js";
+import { currentViewers } from "../../relay/owner_app/current_viewers.js";
+import { memoryDatabase } from "../fakes/memory_database.mjs";
+
+globalThis.indexedDB = memoryDatabase();
 
 const HOST = "candidate:1 1 udp 2113937151 192.0.2.7 40000 typ host";
 const NAMED = "candidate:2 1 udp 2113937151 d9c5ae7e.local 40000 typ host";
@@ -110,10 +113,10 @@ const STATE = {
 };
 
 test("takes the doorbell's words, and none that isn't one", () => {
-  assert.deepEqual(parseSaid(JSON.stringify(STATE)), STATE);
+  assert.deepEqual(parseChannelMessage(JSON.stringify(STATE)), STATE);
   const reply = { id: "a", name: "Coming", kind: "recording" };
-  assert.equal(parseSaid(JSON.stringify({ type: "replies", replies: [reply] })).replies.length, 1);
-  assert.equal(parseSaid(JSON.stringify({ type: "error", reason: "busy", detail: "x" })).reason, "busy");
+  assert.equal(parseChannelMessage(JSON.stringify({ type: "replies", replies: [reply] })).replies.length, 1);
+  assert.equal(parseChannelMessage(JSON.stringify({ type: "error", reason: "busy", detail: "x" })).reason, "busy");
   for (const change of [
     { ends_in_s: -1 },
     { ends_in_s: 1.5 },
@@ -127,10 +130,10 @@ test("takes the doorbell's words, and none that isn't one", () => {
     { watching: [{ ...WATCHER, is_you: "yes" }] },
     { type: "status" },
   ]) {
-    assert.equal(parseSaid(JSON.stringify({ ...STATE, ...change })), null, JSON.stringify(change));
+    assert.equal(parseChannelMessage(JSON.stringify({ ...STATE, ...change })), null, JSON.stringify(change));
   }
   for (const data of ["", "null", "[]", "{", "3", new ArrayBuffer(3), `"${"x".repeat(20_000)}"`]) {
-    assert.equal(parseSaid(data), null);
+    assert.equal(parseChannelMessage(data), null);
   }
 });
 
@@ -165,7 +168,7 @@ test("tells a line by what changed between two readings", async () => {
   ];
   let now = 0;
   const getStats = async () => new Map([...fixed, { ...video, ...readings[now] }].map((one) => [one.id, one]));
-  const meter = new LineMeter({ getStats }, () => now * 1000);
+  const meter = new ConnectionStats({ getStats }, () => now * 1000);
   const first = await meter.read();
   assert.deepEqual([first.rttMs, first.way, first.fps, first.kbps], [31, "relayed", 30, null]);
   now = 1;
@@ -174,7 +177,7 @@ test("tells a line by what changed between two readings", async () => {
 });
 
 test("a line of which the browser says nothing is told as unknown", async () => {
-  const meter = new LineMeter({ getStats: async () => new Map() });
+  const meter = new ConnectionStats({ getStats: async () => new Map() });
   const { rttMs, way, fps, kbps } = await meter.read();
   assert.deepEqual([rttMs, way, fps, kbps], [null, null, null, null]);
 });
@@ -263,7 +266,7 @@ function ready() {
   const bell = { device: "d", identity_key: "k", sealing_key: "s" };
   const household = { relay, owner: {}, doorbell: () => bell, forged: new Set() };
   const clock = { ms: 0 };
-  const made = new LiveReady(household, () => clock.ms);
+  const made = new LivePrefetch(household, () => clock.ms);
   made.browser = Promise.resolve({ id: "b" });
   return { made, asked, clock };
 }
@@ -320,7 +323,7 @@ test("what may watch is what was told last, and not over", () => {
     told(4, "one", enrolled("a", 200)),
     told(6, "two", enrolled("b", 100)),
   ]);
-  const known = browsersKnown({ notes }, 50).map(({ device, browser, until_ms }) => [device, browser, until_ms]);
+  const known = knownBrowsers({ notes }, 50).map(({ device, browser, until_ms }) => [device, browser, until_ms]);
   assert.deepEqual(known, [
     ["two", "b", 100],
     ["one", "a", 200],
@@ -340,7 +343,7 @@ test("who watches now is who began and hasn't ended, not for ever", () => {
       told("watching_began", "elsewhere", hour + 1, "e"),
     ].map((one, i) => [String(i), one]),
   );
-  const watching = watchingNow({ notes }, "d", hour + 10);
+  const watching = currentViewers({ notes }, "d", hour + 10);
   assert.deepEqual(watching.map(({ session_id }) => session_id), ["a", "b"]);
 });
 

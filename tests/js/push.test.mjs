@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { rememberKeys } from "../../relay/owner_app/account.js";
-import { bookOf } from "../../relay/owner_app/worker_registration.js";
+import { workerStoreOf } from "../../relay/owner_app/worker_registration.js";
 import { NoOwnWord } from "../../relay/owner_app/orders.js";
 import { keepUp, turnOn } from "../../relay/owner_app/push.js";
 import { b64u, unb64u, utf8 } from "../../relay/owner_app/vendor/protocol/encoding.js";
@@ -44,7 +44,7 @@ async function browser() {
   };
   const bell = { device: DOOR, name: "Door", identity_key: "key", sealing_key: await keyOf(evil) };
   const household = { forged: new Set(), doorbells: [bell], doorbell: () => bell, relay, owner: { credential_id: "c" } };
-  const parties = () => ({ relay, registration: { pushManager }, browser: { id: "b", pairs: { session } }, doorbells: bookOf(household, "http://r").doorbells });
+  const parties = () => ({ relay, registration: { pushManager }, browser: { id: "b", pairs: { session } }, doorbells: workerStoreOf(household, "http://r").doorbells });
   /** The doorbell's first note names its key; the relay has to name the same one then. */
   const note = async () => {
     bell.sealing_key = await keyOf(own);

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import { wavOf } from "../../relay/owner_app/recorder.js";
-import { parseSaid } from "../../relay/owner_app/reply_client.js";
+import { parseChannelMessage } from "../../relay/owner_app/reply_client.js";
 import { shortened } from "../../relay/owner_app/views/reply_forms.js";
 
 const REPLY = { id: "a".repeat(26), name: "Coming", kind: "recording", text: "", language: "en" };
@@ -30,10 +30,10 @@ test("no more than five seconds are written", () => {
 });
 
 test("what a doorbell says of its replies is taken as it is", () => {
-  assert.deepEqual(parseSaid(JSON.stringify(LIST)), LIST);
-  assert.deepEqual(parseSaid('{"type":"received","bytes":16384}'), { type: "received", bytes: 16_384 });
+  assert.deepEqual(parseChannelMessage(JSON.stringify(LIST)), LIST);
+  assert.deepEqual(parseChannelMessage('{"type":"received","bytes":16384}'), { type: "received", bytes: 16_384 });
   const error = { type: "error", reason: "card", detail: "full" };
-  assert.deepEqual(parseSaid(JSON.stringify(error)), error);
+  assert.deepEqual(parseChannelMessage(JSON.stringify(error)), error);
 });
 
 for (const [what, said] of Object.entries({
@@ -48,7 +48,7 @@ for (const [what, said] of Object.entries({
   "too much": JSON.stringify({ ...LIST, more: "x".repeat(40_000) }),
   null: "null",
 })) {
-  test(`a message with ${what} is left out`, () => assert.equal(parseSaid(said), null));
+  test(`a message with ${what} is left out`, () => assert.equal(parseChannelMessage(said), null));
 }
 
 test("a long text is named by its first words", () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { hearAhead, livesIn, nowMs } from "../../relay/owner_app/town_time.js";
+import { setClockOffset, livesIn, nowMs } from "../../relay/owner_app/town_time.js";
 
 const WEEK_MS = 7 * 24 * 3600 * 1000;
 
@@ -13,9 +13,9 @@ function isAhead(aheadMs) {
 
 test("an invented town's clock is believed where every page says that it is one", () => {
   livesIn("example.lakeland");
-  hearAhead(String(WEEK_MS));
+  setClockOffset(String(WEEK_MS));
   assert.ok(isAhead(WEEK_MS));
-  hearAhead(null); // another server's answer, or a cached one
+  setClockOffset(null); // another server's answer, or a cached one
   assert.ok(isAhead(WEEK_MS));
 });
 
@@ -23,19 +23,19 @@ test("an invented town's clock is believed where every page says that it is one"
 test("a relay that winds the app's clock elsewhere changes nothing", () => {
   for (const town of [undefined, "", "doorward.example.org", "examples.town"]) {
     livesIn(town);
-    hearAhead(String(WEEK_MS));
+    setClockOffset(String(WEEK_MS));
     assert.ok(isAhead(0), town);
   }
 });
 
 test("what isn't a time, or is beyond three years, is none", () => {
   livesIn("example.lakeland");
-  hearAhead("0");
+  setClockOffset("0");
   for (const said of ["", "-5", "1e9", "9".repeat(13), "NaN", " 7"]) {
-    hearAhead(said);
+    setClockOffset(said);
     assert.ok(isAhead(0), said);
   }
-  hearAhead("9".repeat(12));
+  setClockOffset("9".repeat(12));
   assert.ok(isAhead(3 * 366 * 24 * 3600 * 1000));
-  hearAhead("0");
+  setClockOffset("0");
 });

@@ -49,7 +49,7 @@ from firmware.protocol.requests import SignedRequest
 from relay.fleet.ca import Authority, check_csr, pem_of
 from relay.verify.agency_key import AgencyKey, KnownAgency
 from relay.verify.cli import main
-from relay.verify.report import Given
+from relay.verify.report import TrustAnchors
 from tests.fakes.footage import HEIGHT, WIDTH, TinyCamera, clip_units
 from tests.fakes.log_town import Town, make_town
 from tests.fakes.sealed_package import seal_package
@@ -161,9 +161,9 @@ class Evidence:
         )
 
     @property
-    def given(self) -> Given:
+    def given(self) -> TrustAnchors:
         """All that a reader can bring along."""
-        return Given(
+        return TrustAnchors(
             agency=KnownAgency.of_key(self.key),
             policy=self.town.policy,
             fleet_ca=self.doorbell.authority.pem.encode(),

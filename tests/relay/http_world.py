@@ -28,9 +28,8 @@ from relay.agency.register import RelayRegister
 from relay.agency.settings import Settings
 from relay.api.services import ApiServices
 from relay.app.http import Health, HttpServices, build_http
-from relay.config_live import LiveConfig, PushConfig
-from relay.config_people import LimitsConfig, OidcConfig
-from relay.custody.entries import Happenings
+from relay.config.settings import LimitsConfig, LiveConfig, OidcConfig, PushConfig
+from relay.custody.entries import CustodyEntries
 from relay.errors import EnrolmentRefused
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
@@ -38,13 +37,13 @@ from relay.evidence.delivery import Delivery
 from relay.fleet.commands import Commands
 from relay.live.ice import IceServers
 from relay.live.signalling import Signalling
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.notify.hub import Hub
 from relay.notify.push_endpoints import Endpoints
 from relay.notify.push_key import PushKey
 from relay.notify.push_subscriptions import PushSubscriptions
 from relay.people.ceremonies import Ceremonies
-from relay.people.colleague_invitations import Inviting
+from relay.people.colleague_invitations import ColleagueInvitations
 from relay.people.invitations import invite_admin, invite_officer, invite_owner
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
@@ -57,11 +56,11 @@ from relay.people.viewers import ViewerTokens
 from relay.record.public_record import PublicRecord
 from relay.request.appeals import Appeals
 from relay.request.drafts import Drafts
-from relay.request.form_checks import Checking
+from relay.request.form_checks import FormChecker
 from relay.request.moderation import Moderation
 from relay.request.outcomes import Outcomes
-from relay.request.publisher import Publishing
-from relay.request.service import Desk
+from relay.request.publisher import Publisher
+from relay.request.service import RequestService
 from relay.store import commands as command_rows
 from relay.store import events, fleet
 from relay.store.database import Database
@@ -69,16 +68,17 @@ from relay.store.fleet import DoorbellRow
 from relay.verify.agency_key import AgencyKey
 from relay.web.admin.services import AdminServices
 from relay.web.agency.services import AgencyServices
-from relay.web.emails import PageLetters
+from relay.web.emails import TranslatedEmails
 from relay.web.pages import Pages
 from relay.web.public.onboarding import OnboardingServices
 from relay.web.public.services import PublicServices
 from tests.fakes.bus import RememberingBus
 from tests.fakes.clock import ManualClock
+from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.objects import RememberingBucket
-from tests.fakes.placing import time_of
 from tests.fakes.post import RememberingPost
 from tests.fakes.record import RememberingRecord
+from tests.fakes.sequenced_entries import time_of
 from tests.fakes.town_clock import WoundManualClock
 from tests.fakes.witnessed_log import WitnessedLog
 from tests.relay.databases import open_database
@@ -116,10 +116,10 @@ class World:
     log: WitnessedLog
     register: RelayRegister
     agencies: Agencies
-    desk: Desk
+    request_service: RequestService
     moderation: Moderation
     appeals: Appeals
-    publishing: Publishing
+    publishing: Publisher
     town: RegisterTown
     app: Any
     endpoints: Endpoints
@@ -129,7 +129,7 @@ class World:
 
     oidc: tuple[OidcConfig, ...] = ()
     limits: LimitsConfig = field(default_factory=LimitsConfig)
-    maps: Maps = field(default_factory=Maps)
+    maps: MapData = field(default_factory=MapData)
     post: RememberingPost = field(default_factory=RememberingPost)
     has_mail: bool = True
     agreement: Agreement | None = None
@@ -141,7 +141,7 @@ class World:
             self.database,
             self.clock,
             self.register,
-            letters=PageLetters(RELAY_URL),
+            letters=TranslatedEmails(RELAY_URL),
             mailer=self.post if self.has_mail else None,
         )
 
@@ -281,7 +281,7 @@ async def open_world(
     name: str = NAME,
     delays: Delays = QUICK,
     limits: Limits | None = None,
-    maps: Maps | None = None,
+    maps: MapData | None = None,
     has_mail: bool = True,
     oidc: tuple[OidcConfig, ...] = (),
     limits_config: LimitsConfig = LimitsConfig(),  # noqa: B008 (frozen)
@@ -307,17 +307,17 @@ async def open_world(
         log=log,
         register=register,
         agencies=Agencies(register, database, clock),
-        desk=Desk(database, clock, register),
+        request_service=RequestService(database, clock, register),
         moderation=Moderation(database, clock, register),
         appeals=Appeals(database, clock),
-        publishing=Publishing(database, clock, register, hub),
+        publishing=Publisher(database, clock, register, hub),
         town=RegisterTown(register),
         app=None,
         endpoints=Endpoints(push, resolve=named),
         push_key=PushKey.create(),
         oidc=oidc,
         limits=limits_config,
-        maps=maps or Maps(),
+        maps=maps or MapData(),
         has_mail=has_mail,
     )
     world.delivery = Delivery(database, clock, world.bucket, commands, record=world.record)
@@ -353,8 +353,10 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
     town = world.register.origin.partition("/")[0]
     town = town if town.startswith(EXAMPLE_PREFIX) else ""
     town_clock = clock.town if isinstance(clock, WoundManualClock) else None
-    pages = Pages(relay_name="Testtown", example_town=town, town_clock=town_clock)
-    deletions = Deletions(database, clock, Happenings(world.log), world.agencies)
+    pages = Pages(
+        relay_name="Testtown", example_town=town, town_clock=town_clock, compiled=COMPILED
+    )
+    deletions = Deletions(database, clock, CustodyEntries(world.log), world.agencies)
     staff = Staff(database, clock)
     oidc = Oidc(
         database,
@@ -382,7 +384,7 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             viewers=ViewerTokens(database, clock),
             pairings=world.pairings,
             agencies=world.agencies,
-            desk=world.desk,
+            request_service=world.request_service,
             delivery=world.delivery,
             signalling=Signalling(world.commands, clock, ice),
             commands=world.commands,
@@ -401,23 +403,23 @@ def _services(world: World, *, has_demo_passkeys: bool, ice: IceServers) -> Http
             oidc=oidc,
             links=OidcLinks(database, clock, oidc),
             staff=staff,
-            inviting=Inviting(
+            inviting=ColleagueInvitations(
                 staff,
                 clock,
                 origin=RELAY_URL,
-                letters=PageLetters(RELAY_URL),
+                letters=TranslatedEmails(RELAY_URL),
                 mailer=world.post if world.has_mail else None,
             ),
             settings=Settings(database, clock),
             agencies=world.agencies,
-            desk=world.desk,
-            checking=Checking(database, world.register),
+            request_service=world.request_service,
+            checking=FormChecker(database, world.register),
             drafts=Drafts(database, clock),
             maps=world.maps,
             delivery=world.delivery,
             deletions=deletions,
             chains=Chains(database, clock),
-            outcomes=Outcomes(database, clock, world.register, Happenings(world.log)),
+            outcomes=Outcomes(database, clock, world.register, CustodyEntries(world.log)),
             appeals=Appeals(database, clock),
             reads=Reads(database, clock),
             bucket_origin=BUCKET_ORIGIN,

@@ -18,8 +18,8 @@ from firmware.protocol.outcomes import OUTCOME_TAG, Outcome, OutcomeKind, Signed
 from firmware.protocol.passkeys import challenge
 from firmware.protocol.register.entries import Leaf, RefusedCategory, RefusedLeaf
 from firmware.protocol.requests import EvidenceRequest
-from relay.custody.logs import LogEntries
-from tests.fakes.placing import place_entries
+from relay.custody.log_entries import LogEntries
+from tests.fakes.sequenced_entries import place_entries
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import DAY_MS, World
 

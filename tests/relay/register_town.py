@@ -23,7 +23,7 @@ from relay.agency.changes import (
     sign_change,
 )
 from relay.agency.keys import AgencyEnrolment, NewAgency, generate_agency, sign_agreement
-from relay.agency.register import RegisterDesk
+from relay.agency.register import RegisterService
 
 DAY_MS = 24 * 3600 * 1000
 NAME = "example.testtown"
@@ -38,7 +38,7 @@ TEXT = "Lakeland Police asks owners through Doorward, and in no other way."
 class RegisterTown:
     """Two administrators who sign what is asked of them, and agencies' own keys."""
 
-    def __init__(self, register: RegisterDesk) -> None:
+    def __init__(self, register: RegisterService) -> None:
         self.register = register
         self.admins: list[AdminKey] = [
             generate_admin("ann", "Ann Berg"),

@@ -17,20 +17,21 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from relay.base.clock import SystemClock
 from relay.bus import Bus
 from relay.cli.init import InitSettings, init
-from relay.config import Config
-from relay.config_live import PushConfig
-from relay.config_values import Address
+from relay.config.settings import Config, PushConfig
+from relay.config.values import Address
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.ca import Authority
 from relay.fleet.callout import Callout
 from relay.fleet.commands import Commands
-from relay.fleet.enrolment import Enrolling
+from relay.fleet.enrolment import EnrolmentService
 from relay.fleet.revocation import Revocations
 from relay.ingest.carried_events import Custody, NoCustody
 from relay.ingest.events import EventHook, EventIngest
@@ -119,7 +120,7 @@ class Relay:
     callout: Callout
     revocations: Revocations
     commands: Commands
-    enrolling: Enrolling
+    enrolling: EnrolmentService
     ingest: EventIngest
     hooked: list[EventHook]
 
@@ -187,7 +188,9 @@ async def run_relay(
             callout=callout,
             revocations=revocations,
             commands=commands,
-            enrolling=Enrolling(database=database, authority=authority, config=config, clock=clock),
+            enrolling=EnrolmentService(
+                database=database, authority=authority, config=config, clock=clock
+            ),
             ingest=ingest,
             hooked=hooked,
         )

@@ -19,9 +19,9 @@ from firmware.protocol.custody import (
 from firmware.protocol.encoding import new_id
 from relay.backup.errors import BackupError
 from relay.base.clock import SystemClock
-from relay.config import load
-from relay.custody.entries import ANSWER_WITHIN_MS, Happenings
-from relay.custody.logs import LogEntries
+from relay.config.loader import load
+from relay.custody.entries import ANSWER_WITHIN_MS, CustodyEntries
+from relay.custody.log_entries import LogEntries
 from relay.store import custody, packages
 from relay.store import logs as rows
 from relay.store.database import Database
@@ -130,7 +130,7 @@ async def test_what_was_erased_after_the_backup_stays_erased(
     await relay.back_up(tmp_path / "backup")
     async with relay.running() as (database, logs):
         async with database.begin() as tx:
-            pending = await Happenings(LogEntries()).erasing(
+            pending = await CustodyEntries(LogEntries()).erasing(
                 tx, package_id=package_id, why="withdrawn", now_ms=0
             )
             await packages.set_erasing(tx, package_id, from_state="delivered")
@@ -142,7 +142,7 @@ async def test_what_was_erased_after_the_backup_stays_erased(
     assert await state_of(tmp_path / "new", package_id) == "erasing"
     assert relay.packages.objects == {}
     async with relay.running(restored.config) as (database, logs), database.read() as tx:
-        known = await Happenings(LogEntries()).erasure(tx, package_id=package_id)
+        known = await CustodyEntries(LogEntries()).erasure(tx, package_id=package_id)
     assert known is not None
 
 
@@ -184,7 +184,7 @@ async def test_what_came_and_was_erased_after_the_backup_stays_erased(
     assert await state_of(tmp_path / "new", package_id) == "erasing"
     database = await Database.open(restored.config.database)
     async with database.read() as tx:  # so that it will be erased
-        assert await Happenings(LogEntries()).erasure(tx, package_id=package_id) is not None
+        assert await CustodyEntries(LogEntries()).erasure(tx, package_id=package_id) is not None
     await database.close()
 
 
@@ -217,7 +217,7 @@ async def test_wishes_and_answers_of_after_the_backup_are_known_again(
             answer_by_ms=by_ms,
             answer=signed,
         )
-        await Happenings(LogEntries()).deletion_asked(
+        await CustodyEntries(LogEntries()).deletion_asked(
             tx, agency="lakeland", package_id=package_id, now_ms=9
         )
         key = f"deletion answered:{package_id}"

@@ -7,14 +7,14 @@ import pytest
 from firmware.protocol.custody import CustodyLeaf
 from firmware.protocol.register.entries import Leaf, RequestLeaf
 from firmware.protocol.requests import SignedRequest, parse_request
-from relay.config import Config
+from relay.config.settings import Config
 from relay.custody.entries import outcome_key
 from relay.store import logs as rows
 from relay.store import moderation, outcomes, people, requests
 from relay.store.database import Database, Transaction
 from relay.store.moderation import Appeal
 from relay.store.people import Account
-from relay.store.requests import Cosigned, DeskRow, Draft
+from relay.store.requests import Cosigned, Draft, RequestRow
 from tests.fakes.log_town import Town, make_town
 from tests.fakes.lost_relay import LosableRelay, make_relay
 from tests.fakes.outcomes import outcome_in
@@ -68,7 +68,7 @@ async def put_request(tx: Transaction, signed: SignedRequest, state: str) -> Non
 
 async def found_again(
     config: Config, signed: SignedRequest
-) -> tuple[DeskRow | None, Account | None, int]:
+) -> tuple[RequestRow | None, Account | None, int]:
     """Return a request's row, its officer's account, and how many appeals wait."""
     request = parse_request(signed)
     database = await Database.open(config.database)

@@ -1,22 +1,20 @@
 """What `doorward-relay check` says of the machine and the logs, and what the metrics gather."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relay.agency.agencies import Agencies
 from relay.agency.register import NoLog, RelayRegister
 from relay.app.http import Health
-from relay.app.metrics_collector import FigureDesk
+from relay.app.metrics_collector import MetricsCollector
 from relay.backup.owned_files import note_backup
 from relay.base.clock import SystemClock
 from relay.cli import preflight
 from relay.cli.check import check_log
-from relay.cli.check_result import Finding
-from relay.config import Config
-from relay.config_log import LogConfig
-from relay.config_map import MapConfig
+from relay.cli.check_result import CheckResult
+from relay.config.settings import Config, LogConfig, MapConfig
 from relay.custody.errors import LogError
 from relay.store.database import Database
 from tests.fakes.clock import ManualClock
@@ -33,7 +31,7 @@ async def relay(tmp_path: Path) -> LosableRelay:
     return await make_relay(tmp_path)
 
 
-def word_of(finding: Finding | None) -> str:
+def word_of(finding: CheckResult | None) -> str:
     assert finding is not None
     return "FAIL" if not finding.is_ok else "warn" if finding.is_warning else "ok"
 
@@ -68,19 +66,19 @@ async def test_the_logs_keys_policy_and_bucket_are_looked_at(
 
 async def test_the_age_of_what_witnesses_signed_is_judged(relay: LosableRelay) -> None:
     clock = ManualClock(wall_ms=SystemClock().wall_ms())
-    (first, *_) = await preflight.look_at_witnesses(relay.config, clock)
+    (first, *_) = await preflight.check_witness_times(relay.config, clock)
     assert word_of(first) == "warn"
     assert "no checkpoint yet" in first.detail
     relay.keys.away.add("cem")
     await relay.publish("a", log="register")
     await relay.publish("a")
-    findings = await preflight.look_at_witnesses(relay.config, SystemClock())
+    findings = await preflight.check_witness_times(relay.config, SystemClock())
     assert [word_of(one) for one in findings if one.what == "log"] == ["ok", "ok"]
     assert any("cem hasn't signed" in one.detail for one in findings)
     clock = ManualClock(wall_ms=SystemClock().wall_ms() + 2 * HOUR_MS)
-    old = await preflight.look_at_witnesses(relay.config, clock)
+    old = await preflight.check_witness_times(relay.config, clock)
     assert [word_of(one) for one in old if one.what == "log"] == ["FAIL", "FAIL"]
-    behind = await preflight.look_at_witnesses(
+    behind = await preflight.check_witness_times(
         relay.config, ManualClock(wall_ms=SystemClock().wall_ms() - HOUR_MS)
     )
     assert any(one.what == "clock" and not one.is_ok for one in behind)
@@ -89,12 +87,12 @@ async def test_the_age_of_what_witnesses_signed_is_judged(relay: LosableRelay) -
 @ON_SQLITE_ONLY
 async def test_a_damaged_database_is_found(relay: LosableRelay) -> None:
     await relay.publish(*(f"{number}" * 4000 for number in range(20)))
-    assert word_of(await preflight.look_into_database(relay.config)) == "ok"
+    assert word_of(await preflight.check_database_file(relay.config)) == "ok"
     path = relay.config.database_path
     with path.open("r+b") as file:
         file.seek(path.stat().st_size // 2)
         file.write(b"\xff" * 8192)
-    finding = await preflight.look_into_database(relay.config)
+    finding = await preflight.check_database_file(relay.config)
     assert word_of(finding) == "FAIL"
     assert finding is not None
     assert "damaged" in finding.detail
@@ -104,31 +102,31 @@ async def test_what_ends_soon_is_said(relay: LosableRelay) -> None:
     now_ms = SystemClock().wall_ms()
     for days, word in ((0, "ok"), (365 * 100, "FAIL")):
         clock = ManualClock(wall_ms=now_ms + days * DAY_MS)
-        findings = await preflight.look_at_certificates(relay.config, clock)
+        findings = await preflight.check_certificate_dates(relay.config, clock)
         assert {word_of(one) for one in findings} == {word}
         assert len(findings) == 2
 
 
 async def test_a_public_address_without_tls_is_a_warning(relay: LosableRelay) -> None:
     config = replace(relay.config, public_url="https://127.0.0.1:9")
-    finding = (await preflight.look_at_certificates(config, SystemClock()))[-1]
+    finding = (await preflight.check_certificate_dates(config, SystemClock()))[-1]
     assert word_of(finding) == "warn"
     assert "can't be reached" in finding.detail
 
 
 async def test_mail_maps_disk_and_backups_each_have_their_word(relay: LosableRelay) -> None:
     config = relay.config
-    assert word_of(await preflight.look_at_mail(config)) == "warn"
-    assert preflight.look_at_maps(config) is None
+    assert word_of(await preflight.check_mail_server(config)) == "warn"
+    assert preflight.check_map_files(config) is None
     lost = replace(config, map=MapConfig(pmtiles_path=config.data_dir / "none.pmtiles"))
-    assert word_of(preflight.look_at_maps(lost)) == "FAIL"
-    assert "MiB free" in preflight.look_at_disk(config).detail
+    assert word_of(preflight.check_map_files(lost)) == "FAIL"
+    assert "MiB free" in preflight.check_disk_space(config).detail
     clock = SystemClock()
-    assert "there is none" in preflight.look_at_backups(config, clock).detail
+    assert "there is none" in preflight.check_backup_age(config, clock).detail
     note_backup(config, clock.wall_ms())
-    assert word_of(preflight.look_at_backups(config, clock)) == "ok"
+    assert word_of(preflight.check_backup_age(config, clock)) == "ok"
     note_backup(config, clock.wall_ms() - 9 * DAY_MS)
-    assert word_of(preflight.look_at_backups(config, clock)) == "warn"
+    assert word_of(preflight.check_backup_age(config, clock)) == "warn"
 
 
 async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) -> None:
@@ -140,7 +138,7 @@ async def test_figures_are_gathered_from_the_whole_relay(relay: LosableRelay) ->
     async def health() -> Health:
         return Health(is_broker_up=True, is_bucket_up=False, is_database_up=True)
 
-    desk = FigureDesk(
+    desk = MetricsCollector(
         config=config,
         database=database,
         clock=clock,

@@ -127,7 +127,7 @@ async def test_nobody_can_answer_another_doorbells_command(relay: Relay, tmp_pat
     async with relay.database.read() as tx:
         row = await commands.get(tx, command_id)
     # Seen to fail with the comparison of devices taken out of store.commands.answer, and, for
-    # the second, out of parse_told.
+    # the second, out of parse_device_message.
     assert row is not None
     assert row.reply is None
 

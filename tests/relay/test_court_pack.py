@@ -14,7 +14,7 @@ from relay.verify.checks import Exit
 from relay.verify.cli import main
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
 from relay.verify.file_reader import read_folder
-from relay.verify.report import Given, Report, check_evidence
+from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.fakes.log_town import make_town
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 
@@ -134,7 +134,7 @@ def test_failing_evidence_gets_no_certificate_and_no_facts(evidence: Evidence) -
 
 
 def test_what_was_not_checked_is_marked_where_it_is_told(evidence: Evidence) -> None:
-    report = check_evidence(evidence_of_folder(evidence.listed()), Given())
+    report = check_evidence(evidence_of_folder(evidence.listed()), TrustAnchors())
     text = text_of(court_pack.court_pack(report))
     assert "Not proven: not every check of this holds. See section 4." in text
     assert "not checked" in text

@@ -43,12 +43,12 @@ from firmware.protocol.events import (
 )
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.tlog.proof import check_proof
-from relay.custody.entries import AnswerRefused, Happenings, quarter_end_ms
+from relay.custody.entries import AnswerRefused, CustodyEntries, quarter_end_ms
 from relay.custody.errors import KeyTaken
-from relay.custody.logs import LogEntries
-from relay.custody.service import CustodyDesk
+from relay.custody.log_entries import LogEntries
+from relay.custody.service import CustodyService
 from relay.custody.slots import close, padded
-from relay.custody.tile_store import Retention, Shelf
+from relay.custody.tile_store import Retention, TileStore
 from relay.fleet.commands import Commands
 from relay.ingest.carried_events import carry
 from relay.store import custody, events, fleet, requests
@@ -75,9 +75,9 @@ class House:
         self.bucket = MemoryBucket()
         self.keys = make_keys(folder, clock=self.clock)
         self.logs = make_logs(self.keys, database, self.bucket, clock=self.clock)
-        self.desk = CustodyDesk(
+        self.desk = CustodyService(
             logs=self.logs,
-            shelf=Shelf(self.bucket, self.clock, Retention()),
+            shelf=TileStore(self.bucket, self.clock, Retention()),
             database=database,
             commands=self.commands,
             clock=self.clock,
@@ -156,7 +156,7 @@ async def test_an_agreements_text_is_published_under_its_hash_beside_the_logs(
     async with house.database.begin() as tx:
         await requests.put_agreement_text(tx, sha256, text)
     house.desk.wake()
-    shelf = Shelf(house.bucket, house.clock, Retention())
+    shelf = TileStore(house.bucket, house.clock, Retention())
     async with asyncio.timeout(10):
         # Seen to fail with Texts taken out of relay/custody/service.py.
         while await shelf.fetch(f"texts/{sha256}") != text.encode():  # noqa: ASYNC110
@@ -394,7 +394,7 @@ async def test_what_is_told_is_not_kept_and_no_longer_repeated_once_it_is_answer
 
 
 async def test_arrivals_are_public_as_bands_only(house: House) -> None:
-    happenings = Happenings(LogEntries())
+    happenings = CustodyEntries(LogEntries())
     for _ in range(9):
         async with house.database.begin() as tx:
             await happenings.received(tx, agency="lakeland-pd", now_ms=house.clock.wall_ms())

@@ -6,16 +6,17 @@ import json
 import shlex
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from relay.__main__ import main
 from relay.backup.errors import BackupError
 from relay.bus import Bus
 from relay.cli import preflight
-from relay.config import Config, load
+from relay.config.loader import load
+from relay.config.settings import Config
 from relay.errors import BusUnavailable
 from relay.fleet.broker_keys import BrokerKeys
 from relay.fleet.revocation import revoke_beside
@@ -56,7 +57,7 @@ def test_a_public_relay_is_reached_by_doorbells_and_browsers(
     config = load(folder / "relay.toml")
     assert config.bucket.endpoint == "https://store.example"
     assert mqtt_of(folder) == "0.0.0.0:8403"
-    assert preflight.look_at_store_address(config) is None
+    assert preflight.check_store_address(config) is None
     said = capsys.readouterr().out
     assert "open that port" in said
     assert "--store-url" not in said
@@ -69,7 +70,7 @@ def test_without_an_address_of_the_store_it_is_said_what_to_set(
     assert init(folder, *PUBLIC, "--mqtt-listen", "::") == 0
     assert "set endpoint in [bucket]" in capsys.readouterr().out
     assert mqtt_of(folder) == "[::]:8403"
-    finding = preflight.look_at_store_address(load(folder / "relay.toml"))
+    finding = preflight.check_store_address(load(folder / "relay.toml"))
     assert finding is not None
     assert not finding.is_ok
     assert "set endpoint in [bucket]" in finding.detail

@@ -23,9 +23,9 @@ from firmware.protocol.commands import (
 )
 from firmware.protocol.encoding import new_id
 from firmware.protocol.live import MAX_SIGNED_BYTES, SignedLive
-from relay.base.allowances import AskedTooOften
-from relay.config_live import LiveConfig
-from relay.config_values import parse_ice_url
+from relay.base.allowances import RateExceeded
+from relay.config.settings import LiveConfig
+from relay.config.values import parse_ice_url
 from relay.errors import CommandUnanswered
 from relay.fleet.commands import Commands
 from relay.live.ice import IceServers
@@ -275,7 +275,7 @@ async def test_every_step_has_its_limit(step: str) -> None:
                 await take_once()
 
     # Seen to fail for each step with its `take` taken out of Signalling.
-    with pytest.raises(AskedTooOften):
+    with pytest.raises(RateExceeded):
         await take_many()
 
 

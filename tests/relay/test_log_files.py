@@ -3,7 +3,6 @@
 import asyncio
 import io
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -11,16 +10,17 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from firmware.protocol.encoding import new_id
 from firmware.protocol.tlog.merkle import Tree, leaf_hash
 from firmware.protocol.tlog.tiles import bundles_grown, tiles_grown
 from relay.base.clock import SystemClock
-from relay.config import BucketConfig, Config
+from relay.config.settings import BucketConfig, Config
 from relay.custody.errors import LogContradicts
-from relay.custody.file_server import LogFiles
-from relay.custody.tile_store import Retention, Shelf
+from relay.custody.file_server import LogFileServer
+from relay.custody.tile_store import Retention, TileStore
 from relay.errors import ObjectStoreError
 from relay.store.objects import PROBE, PROBE_KEY, ObjectStore
 from tests.fakes.log_house import MemoryBucket
@@ -44,7 +44,7 @@ def bucket() -> MemoryBucket:
 
 @pytest.fixture
 async def http(bucket: MemoryBucket) -> AsyncIterator[httpx2.AsyncClient]:
-    files = LogFiles(Shelf(bucket, SystemClock(), Retention()), cache_bytes=20)
+    files = LogFileServer(TileStore(bucket, SystemClock(), Retention()), cache_bytes=20)
     transport = httpx2.ASGITransport(app=Starlette(routes=[*files.routes()]))
     async with httpx2.AsyncClient(transport=transport, base_url="http://relay.test") as client:
         yield client
@@ -123,7 +123,7 @@ async def test_only_as_much_is_kept_as_fits(http: httpx2.AsyncClient, bucket: Me
 async def test_a_file_that_has_other_bytes_is_a_contradiction_and_stays(
     bucket: MemoryBucket,
 ) -> None:
-    shelf = Shelf(bucket, SystemClock(), Retention())
+    shelf = TileStore(bucket, SystemClock(), Retention())
     (tile,) = tiles_grown(0, 1)
     tree = Tree([leaf_hash(b"x")])
     await shelf.put_tile("custody", tile, tree)
@@ -137,7 +137,7 @@ async def test_a_store_that_cannot_lock_is_named_at_the_start(
     bucket: MemoryBucket, caplog: pytest.LogCaptureFixture
 ) -> None:
     bucket.is_lockable = False
-    shelf = Shelf(bucket, SystemClock(), GOVERNANCE)
+    shelf = TileStore(bucket, SystemClock(), GOVERNANCE)
     await shelf.prepare()
     assert "no Object Lock" in caplog.text
     await shelf.put_text(b"an agreement")  # and works all the same
@@ -236,7 +236,7 @@ def objects(object_server: Config) -> ObjectStore:
 @pytest.mark.services
 @pytest.mark.parametrize("mode", ["governance", "compliance"])
 async def test_the_store_itself_refuses_to_delete_a_tile(objects: ObjectStore, mode: Any) -> None:
-    shelf = Shelf(objects, SystemClock(), Retention(mode=mode, days=2))
+    shelf = TileStore(objects, SystemClock(), Retention(mode=mode, days=2))
     await shelf.prepare()
     entries = [b"entry %d" % number for number in range(256)]
     (bundle,) = bundles_grown(0, 256)

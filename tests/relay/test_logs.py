@@ -15,8 +15,8 @@ from firmware.protocol.tlog.signed_note import NoteRefused, parse_note
 from firmware.protocol.tlog.tiles import bundles_grown, parse_bundle, tiles_grown
 from relay.custody.errors import KeyTaken, LogContradicts, LogUnavailable
 from relay.custody.logs import Logs, refresh_ms_of
-from relay.custody.service import CustodyDesk
-from relay.custody.tile_store import Retention, Shelf, is_path, stamps_path
+from relay.custody.service import CustodyService
+from relay.custody.tile_store import Retention, TileStore, is_path, stamps_path
 from relay.fleet.commands import Commands
 from relay.store import logs as rows
 from relay.store.database import Database
@@ -444,9 +444,9 @@ async def test_a_desk_whose_log_contradicts_itself_ends_with_words(
     bucket = MemoryBucket()
     logs = make_logs(keys, database, bucket)
     clock = ManualClock()
-    desk = CustodyDesk(
+    desk = CustodyService(
         logs=logs,
-        shelf=Shelf(bucket, clock, Retention()),
+        shelf=TileStore(bucket, clock, Retention()),
         database=database,
         commands=Commands(bus=RememberingBus(), database=database, clock=clock),
         clock=clock,

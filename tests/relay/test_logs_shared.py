@@ -18,7 +18,7 @@ from firmware.protocol.tlog.signed_note import parse_note
 from relay.base.clock import SystemClock
 from relay.custody.errors import LogContradicts, LogUnavailable
 from relay.custody.logs import Logs
-from relay.custody.sequencer import LogWriter
+from relay.custody.sequencer import Sequencer
 from relay.errors import ObjectStoreError
 from relay.store import logs as rows
 from relay.store.database import Database
@@ -45,7 +45,7 @@ class One:
     logs: Logs
 
     @property
-    def writer(self) -> LogWriter:
+    def writer(self) -> Sequencer:
         return self.logs._writers["custody"]
 
     async def add(self, *entries: str, not_before_ms: int = 0) -> None:

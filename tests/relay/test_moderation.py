@@ -11,7 +11,7 @@ from relay.request.batches import next_boundary_ms, seen_until_ms, shown_ms
 from relay.request.moderation import describe_waiting, parse_category
 from relay.request.rules import RequestRefused
 from relay.store import requests
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import CELLS, World, open_world
 from tests.relay.register_town import QUICK
@@ -43,7 +43,7 @@ async def waiting(
     return officer, id_of(draft)
 
 
-async def row_of(world: World, request_id: str) -> DeskRow:
+async def row_of(world: World, request_id: str) -> RequestRow:
     async with world.database.read() as tx:
         row = await requests.find_request(tx, request_id)
     assert row is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.map.places import Place, Places
 from tests.relay.admin_people import signed_in_admin, waiting_request
 from tests.relay.http_people import Officer, certified_officer
@@ -19,7 +19,7 @@ WHY = "It asks who prayed."
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    async with open_world(tmp_path, maps=Maps(places=Places([FAR, MOSQUE]))) as world:
+    async with open_world(tmp_path, maps=MapData(places=Places([FAR, MOSQUE]))) as world:
         yield world
 
 

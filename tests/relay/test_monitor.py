@@ -16,8 +16,8 @@ from firmware.protocol.custody import (
 )
 from firmware.protocol.register.entries import RefusedLeaf
 from relay.tools.monitor import cli
-from relay.tools.monitor.inspection import look
-from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.inspection import inspect_logs
+from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from tests.fakes.hostile_log import rolled_back
 from tests.fakes.log_town import NOW_MS, Town, make_town
 
@@ -166,7 +166,9 @@ def test_100_000_entries_are_replayed_in_about_a_second() -> None:
         for path, data in log._files().items()
     } | {f"texts/{sha256}": text for sha256, text in town.texts.items()}
     begin = time.process_time()
-    seen = look(TownFiles(files), town.policy, Memory(None), wall_ms=lambda: NOW_MS)
+    seen = inspect_logs(
+        TownFiles(files), town.policy, SeenCheckpoints(None), wall_ms=lambda: NOW_MS
+    )
     took_s = time.process_time() - begin
     assert seen.violations == ()
     assert seen.report["custody"]["slots"]["logged"] == 100_001

@@ -19,9 +19,9 @@ from firmware.protocol.encoding import sha256_hex
 from firmware.protocol.register.entries import AgreementMade, Delays, SignedAgreement
 from relay.tools.monitor import cli
 from relay.tools.monitor.agreement_texts import MAX_TEXTS
-from relay.tools.monitor.inspection import Seen, look
+from relay.tools.monitor.inspection import Inspection, inspect_logs
 from relay.tools.monitor.report import as_markdown
-from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from tests.fakes.hostile_log import rebuilt
 from tests.fakes.log_town import (
     EXAMPLE_DELAYS,
@@ -47,11 +47,13 @@ class TownSource:
         return self.town.file(path)
 
 
-def seen(town: Town, memory: Path | None = None) -> Seen:
-    return look(TownSource(town), town.policy, Memory(memory), wall_ms=lambda: town.now_ms)
+def seen(town: Town, memory: Path | None = None) -> Inspection:
+    return inspect_logs(
+        TownSource(town), town.policy, SeenCheckpoints(memory), wall_ms=lambda: town.now_ms
+    )
 
 
-def slots_of(found: Seen) -> tuple[int, int]:
+def slots_of(found: Inspection) -> tuple[int, int]:
     slots = found.report["custody"]["slots"]
     return slots["missing"], slots["late"]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.config_map import MapConfig
+from relay.config.settings import MapConfig
 from relay.errors import ConfigError
 from relay.map.cells import cell_at, centre_of
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.map.places import Places, load_places
 from relay.map.streets import check_streets
 from relay.web.owner_texts import KEYS, owner_words
@@ -35,14 +35,14 @@ async def officer(world: World) -> Officer:
     return await certified_officer(world)
 
 
-def write_maps(folder: Path) -> Maps:
+def write_maps(folder: Path) -> MapData:
     """Streets of which only the header is real, and two named places."""
     streets, places = folder / "streets.pmtiles", folder / "places.txt"
     header = b"PMTiles\x03".ljust(99, b"\0") + b"\x01"
     streets.write_bytes(header.ljust(127, b"\0") + bytes(range(256)) * 16)
     places.write_text(PLACES, encoding="utf-8")
     config = MapConfig(pmtiles_path=streets, places_path=places, attribution="© <b>Somebody</b>")
-    return Maps.load(config)
+    return MapData.load(config)
 
 
 async def test_the_jurisdiction_is_told_as_the_register_has_it(officer: Officer) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import h3
 import pytest
 
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.map.places import load_places
 from relay.record.areas import as_changed_svg
 from relay.store import onboardings
@@ -95,7 +95,7 @@ async def test_map_and_places_are_for_those_who_proved_their_address(tmp_path: P
     streets = write_streets(tmp_path / "streets.pmtiles")
     named = "\t".join(["1", "Mapleton", "Mapleton", "", "59.33", "18.06", *[""] * 8, "9000"])
     (tmp_path / "places.txt").write_text(named)
-    maps = Maps(streets=streets, places=load_places(tmp_path / "places.txt"))
+    maps = MapData(streets=streets, places=load_places(tmp_path / "places.txt"))
     async with open_world(tmp_path, maps=maps) as world:
         applicant = Applicant(world)
         await applicant.ask()

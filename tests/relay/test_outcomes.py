@@ -178,7 +178,7 @@ async def test_what_is_over_and_told_is_not_renewed_any_more(
     assert (await file(officer, first)).status_code == 201
     await world.moderation.pass_on(renewal.id)
     assert await world.publishing.publish_due() == []
-    row = await world.desk.find_row("lakeland", renewal.id)
+    row = await world.request_service.find_row("lakeland", renewal.id)
     assert row is not None
     assert (row.state, row.why) == ("void", "state.outcome")
 

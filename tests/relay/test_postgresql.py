@@ -74,7 +74,7 @@ async def test_a_request_goes_into_the_register(tmp_path: Path) -> None:
         officer = await certified_officer(world)
         draft = officer.sign(officer.write())
         assert (await officer.publish(draft)).is_success
-        published = await world.desk.find(id_of(draft))
+        published = await world.request_service.find(id_of(draft))
         assert published is not None
         assert published.state == "open"
         assert (await world.browser().get(f"/requests/{id_of(draft)}")).status_code == 200

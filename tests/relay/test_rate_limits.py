@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from relay.base.allowances import MAX_REMEMBERED, AskedTooOften
+from relay.base.allowances import MAX_REMEMBERED, RateExceeded
 from relay.base.networks import stranger
-from relay.config_people import LimitsConfig
+from relay.config.settings import LimitsConfig
 from relay.people.lockout import LONGEST_WAIT_S, Lockout
 from relay.web.rate_limits import (
     AREA,
@@ -226,7 +226,7 @@ def test_the_wait_grows_to_a_quarter_of_an_hour_and_is_forgotten_after_a_day():
     lockout, waits = Lockout(clock), []
     for _ in range(14):
         lockout.failed("192.0.2.1", "a")
-        with pytest.raises(AskedTooOften) if len(waits) >= 2 else nullcontext() as refusal:
+        with pytest.raises(RateExceeded) if len(waits) >= 2 else nullcontext() as refusal:
             lockout.check("192.0.2.1", "a")
         waits.append(refusal.value.retry_after_s if len(waits) >= 2 else 0)
         clock.advance(waits[-1])

@@ -10,8 +10,8 @@ import relay.web.public.agencies as pages
 from relay.record.agencies import agencies_named, list_agencies
 from relay.record.figures import AgencyCounts, relay_figures
 from relay.record.public_record import PublicRecord
-from relay.web.public.agency_lookup import SUGGESTED, picked
-from tests.fakes.placing import time_of
+from relay.web.public.agency_lookup import SUGGESTED, match_agencies
+from tests.fakes.sequenced_entries import time_of
 from tests.relay.http_people import certified_officer
 from tests.relay.http_world import CELLS, World, open_world
 from tests.relay.record_world import publish
@@ -99,8 +99,8 @@ async def test_an_agency_is_found_by_its_id_its_name_or_a_part_of_it(world: Worl
 
 
 async def test_a_program_names_a_whole_agency_or_is_told(world: World) -> None:
-    """Seen to follow every agency that has it in its name with `picked` in the place of
-    `picked_in_file`: another one that comes in would be followed unseen."""
+    """Seen to follow every agency that has it in its name with `match_agencies` in the place of
+    `match_agencies_exactly`: another one that comes in would be followed unseen."""
     for path in ("/requests.json", "/requests.csv", "/requests.atom", "/entries.json"):
         for text in ("lakeland p", "LAKE", "police", "nobody"):
             answer = await world.browser().get(f"{path}?agency={text}")
@@ -126,7 +126,7 @@ async def test_every_agency_is_counted_in_one_pass_and_kept(world: World) -> Non
 async def test_a_form_suggests_some_of_thousands(world: World) -> None:
     record = PublicRecord(world.database, world.register, time_of=time_of)
     (lakeland, *_) = list_agencies(await record.view())
-    found = picked([lakeland] * 5000, "police")
+    found = match_agencies([lakeland] * 5000, "police")
     assert len(found.suggested) == SUGGESTED
     assert (len(found.names), found.more) == (5, 4995)
 

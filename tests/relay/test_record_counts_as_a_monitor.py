@@ -26,12 +26,12 @@ from firmware.protocol.register.facts import Stamps
 from relay.agency.register import RegisterView
 from relay.record.entry_parser import custody_row, register_row
 from relay.record.figures import AgencyCounts
-from relay.record.projection import Book
+from relay.record.projection import Projection
 from relay.record.public_record import RecordView
 from relay.record.yearly_report import yearly_report, years_of
-from relay.tools.monitor.inspection import look
+from relay.tools.monitor.inspection import inspect_logs
 from relay.tools.monitor.report import Report
-from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from tests.fakes.log_town import DAY_MS, NOW_MS, Town, make_town
 from tests.fakes.outcomes import log_download, outcome_in
 
@@ -47,7 +47,9 @@ class TownSource:
 
 
 def counted_by_a_monitor(town: Town) -> Report:
-    found = look(TownSource(town), town.policy, Memory(None), wall_ms=lambda: town.now_ms)
+    found = inspect_logs(
+        TownSource(town), town.policy, SeenCheckpoints(None), wall_ms=lambda: town.now_ms
+    )
     assert found.violations == ()
     (agency,) = found.report["agencies"]
     told: Report = agency
@@ -56,7 +58,7 @@ def counted_by_a_monitor(town: Town) -> Report:
 
 def record_of(town: Town) -> RecordView:
     """Read both logs as the pages do."""
-    book, custody = Book(), Stamps()
+    book, custody = Projection(), Stamps()
     for note in town.custody_log.stamps:
         witnessed = town.policy.check(note, origin=town.custody_log.origin)
         custody.add(witnessed.checkpoint.size, witnessed.aged_ms)

@@ -19,13 +19,15 @@ from firmware.protocol.tlog.proof import check_proof
 from relay.agency.agencies import Agencies
 from relay.agency.register import RelayRegister
 from relay.base.clock import SystemClock
-from relay.custody.logs import LOGS, LogName, Logs
+from relay.custody.log_entries import LOGS, LogName
+from relay.custody.logs import Logs
 from relay.record.public_record import PublicRecord
-from relay.record.witness_status import Witnessing
+from relay.record.witness_status import WitnessStatus
 from relay.store.database import Database
 from relay.web.pages import Pages
 from relay.web.public.app import PublicFace
 from relay.web.public.services import PublicLogs, PublicServices
+from tests.fakes.compiled_templates import COMPILED
 from tests.fakes.log_house import LogKeys, MemoryBucket, make_keys, make_logs
 from tests.relay.databases import open_database
 from tests.relay.register_town import RegisterTown
@@ -73,14 +75,14 @@ async def house_in(folder: Path, *, away: set[str]) -> AsyncIterator[House]:
     report = folder / "monitor-report.json"
     face = PublicFace(
         PublicServices(
-            pages=Pages(relay_name="Testtown"),
+            pages=Pages(relay_name="Testtown", compiled=COMPILED),
             agencies=Agencies(register, database, clock),
             record=PublicRecord(database, register, time_of=time_of),
             owner_origin="http://owner.test",
             public_url="http://relay.test",
             relay_name="Testtown",
             logs=PublicLogs(
-                witnessing=Witnessing(
+                witnessing=WitnessStatus(
                     database, logs.policy, {log: logs.origin(log) for log in LOGS}
                 ),
                 policy_text=keys.policy_text,

@@ -1,21 +1,21 @@
 """Reminders before an agreement ends, and what its lapse does."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from firmware.protocol.register.entries import AgencySuspended, Delays, Limits
-from relay.agency.register import RegisterDesk
+from relay.agency.register import RegisterService
 from relay.agency.reminders import Reminders, days_left
-from relay.cli.preflight import look_at_reminders
+from relay.cli.preflight import check_reminder_addresses
 from relay.cli.register import with_register
-from relay.config_mail import MailConfig
+from relay.config.settings import MailConfig
 from relay.store import onboardings
 from relay.store.database import Database
 from relay.web import emails
-from relay.web.emails import PageLetters
+from relay.web.emails import TranslatedEmails
 from tests.fakes.clock import ManualClock
 from tests.fakes.lost_relay import make_relay
 from tests.relay.http_people import certified_officer
@@ -47,7 +47,7 @@ def reminders(world: World) -> Reminders:
         world.database,
         world.clock,
         world.agencies,
-        letters=PageLetters(RELAY_URL),
+        letters=TranslatedEmails(RELAY_URL),
         mailer=world.post,
     )
 
@@ -143,17 +143,20 @@ async def test_check_names_agencies_that_nobody_is_written_to(tmp_path: Path) ->
     clock = ManualClock()
     mail = MailConfig(host="mail.test", port=587, sender="relay@mail.test")
 
-    async def fill(_: Database, desk: RegisterDesk) -> None:
+    async def fill(_: Database, desk: RegisterService) -> None:
         town = RegisterTown(desk)
         await town.charter(delays=Delays(), limits=Limits())
         await town.agree("lakeland", "Lakeland", cells=CELLS, begins_ms=clock.wall_ms())
 
     await with_register(relay.config, fill)
-    assert await look_at_reminders(relay.config, clock) == []  # mail isn't set: said elsewhere
+    assert (
+        await check_reminder_addresses(relay.config, clock) == []
+    )  # mail isn't set: said elsewhere
     config = replace(relay.config, mail=mail)
-    (finding,) = await look_at_reminders(config, clock)
+    (finding,) = await check_reminder_addresses(config, clock)
     assert finding.is_warning
     assert "lakeland has no confirmed address" in finding.detail
     assert (
-        await look_at_reminders(config, ManualClock(wall_ms=clock.wall_ms() + 400 * DAY_MS)) == []
+        await check_reminder_addresses(config, ManualClock(wall_ms=clock.wall_ms() + 400 * DAY_MS))
+        == []
     )

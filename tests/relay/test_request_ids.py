@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from relay.base.log_lines import JsonLines, TextLines, current
 from relay.base.metrics import Figures, LogFigures, Metrics, build_metrics_server
-from relay.base.request_ids import FACE_SCOPES, JsonLines, RequestIds, TextLines, current
+from relay.base.request_ids import FACE_SCOPES, RequestIds
 from relay.web.pages import Pages
-from relay.web.server_errors import on_mistake
+from relay.web.server_errors import on_unexpected_error
+from tests.fakes.compiled_templates import COMPILED
 from tests.relay.http_world import World, open_world
 
 SEEN = logging.getLogger("tests.seen")
@@ -171,9 +173,9 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 async def test_an_error_page_says_which_number_to_quote(world: World) -> None:
-    pages = Pages(relay_name="Testtown")
+    pages = Pages(relay_name="Testtown", compiled=COMPILED)
     inner = Starlette(routes=[Route("/fail", fail, methods=["GET", "POST"])])
-    inner.add_exception_handler(Exception, on_mistake(pages))
+    inner.add_exception_handler(Exception, on_unexpected_error(pages))
     app = RequestIds(inner, trusted=[], done=Metrics().answered)
     async with browser(app) as client:
         answer = await client.get("/fail")

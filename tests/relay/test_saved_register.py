@@ -13,9 +13,9 @@ from firmware.protocol.encoding import WireError
 from firmware.protocol.register.entries import Leaf, LimitsChanged, RefusedLeaf
 from firmware.protocol.register.saved import TAG, SavedRegister
 from firmware.protocol.register.saved_form import code_digest, frame, unframe
-from relay.agency.register import RegisterDesk
-from relay.custody.cosigned_times import Stamping
-from relay.store.cache_file import SavedFile
+from relay.agency.register import RegisterService
+from relay.custody.cosigned_times import CosignedTimes
+from relay.store.cache_file import CacheFile
 from tests.fakes.log_town import NOW_MS, Town, make_town
 from tests.relay.http_world import World, open_world
 from tests.relay.register_town import EASY
@@ -44,10 +44,10 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "saved-register"
 
 
-def desk_of(world: World, path: Path) -> RegisterDesk:
+def desk_of(world: World, path: Path) -> RegisterService:
     """Return a relay's desk as it is when the relay has just started."""
-    return RegisterDesk(
-        world.log, world.database, origin=world.register.origin, saved=SavedFile(path)
+    return RegisterService(
+        world.log, world.database, origin=world.register.origin, saved=CacheFile(path)
     )
 
 
@@ -58,7 +58,7 @@ async def add(world: World, count: int) -> None:
             await world.log.add(tx, "register", REFUSED, key=f"refused:{number}")
 
 
-async def refusals_of(desk: RegisterDesk, world: World) -> int:
+async def refusals_of(desk: RegisterService, world: World) -> int:
     async with world.database.read() as tx:
         return (await desk.replayed(tx)).refusals["lakeland", "worship"]
 
@@ -154,8 +154,8 @@ def town() -> Town:
     return town
 
 
-def stamping_of(town: Town, path: Path) -> Stamping:
-    return Stamping(origin=town.register_log.origin, policy=town.policy, saved=SavedFile(path))
+def stamping_of(town: Town, path: Path) -> CosignedTimes:
+    return CosignedTimes(origin=town.register_log.origin, policy=town.policy, saved=CacheFile(path))
 
 
 async def test_stamps_are_saved_and_taken_up_again(town: Town, path: Path) -> None:

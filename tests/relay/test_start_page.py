@@ -28,7 +28,7 @@ async def page_of(officer: Officer) -> str:
     return (await officer.http.get("/agency")).text
 
 
-async def duties_of(officer: Officer) -> dict[str, str]:
+async def open_tasks_of(officer: Officer) -> dict[str, str]:
     """Return where each line of the notice leads, by its kind."""
     page = await page_of(officer)
     return dict(re.findall(r'data-duty="(\w+)"><a href="([^"]+)"', page))
@@ -50,18 +50,18 @@ async def test_deletions_and_outcomes_are_named_before_and_after_they_are_late(
     admin = await certified(world, "admin")
     lines = {"deletion": f"/agency/evidence/{package_id}#answer"}
     for one in (officer, records):
-        assert await duties_of(one) == lines
+        assert await open_tasks_of(one) == lines
     assert 'class="notice" id="duties"' in await page_of(officer)
-    assert await duties_of(admin) == {}
+    assert await open_tasks_of(admin) == {}
     await wind(world, officer, records, admin, ms=15 * DAY_MS)
     lines["outcome"] = f"/agency/requests/{request.id}/outcome"
     for one in (officer, records):
-        assert await duties_of(one) == lines
+        assert await open_tasks_of(one) == lines
     page = await page_of(officer)
     assert 'class="warning" id="duties"' in page
     assert "Everybody can see that." in page
     assert "After that, your agency can ask for nothing new." in page
-    assert await duties_of(admin) == {}
+    assert await open_tasks_of(admin) == {}
 
 
 async def test_what_stopped_on_its_way_is_told_to_its_two_officers_for_a_week(
@@ -76,21 +76,21 @@ async def test_what_stopped_on_its_way_is_told_to_its_two_officers_for_a_week(
     await world.moderation.refuse(id_of(draft), "other", reason=SINCE, moderator="ann")
     path = f"/agency/requests/{id_of(draft)}"
     for one in (officer, partner):
-        assert await duties_of(one) == {"stopped": path}
-    assert await duties_of(colleague) == {}
+        assert await open_tasks_of(one) == {"stopped": path}
+    assert await open_tasks_of(colleague) == {}
     await officer.http.post(f"{path}/appeal", json=None, data={"text": SINCE})
     await world.appeals.decide(id_of(draft), "upheld", reason=SINCE)
-    assert await duties_of(partner) == {"appeal": f"{path}#appeal"}
+    assert await open_tasks_of(partner) == {"appeal": f"{path}#appeal"}
     await wind(world, officer, ms=8 * DAY_MS)
-    assert await duties_of(officer) == {}
+    assert await open_tasks_of(officer) == {}
 
 
 async def test_drafts_are_told_to_whoever_wrote_them(world: World) -> None:
     officer = await certified_officer(world)
     await officer.http.post("/agency/drafts", json={"id": new_id(), "form": {"text": "A bike."}})
-    assert await duties_of(officer) == {"drafts": "/agency/drafts"}
+    assert await open_tasks_of(officer) == {"drafts": "/agency/drafts"}
     assert officer.partner is not None
-    assert await duties_of(officer.partner) == {}
+    assert await open_tasks_of(officer.partner) == {}
 
 
 async def test_a_long_list_names_the_most_urgent_and_says_how_many_more(world: World) -> None:

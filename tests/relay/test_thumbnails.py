@@ -16,7 +16,7 @@ from firmware.protocol.thumbnails import (
 )
 from relay.api.stream import Audience, stream
 from relay.ingest.carried_events import NoCustody, carry
-from relay.ingest.expiry import Forgetting
+from relay.ingest.expiry import Expiry
 from relay.store import carried_events, events, thumbnails
 from tests.relay.event_pictures import FACTS, IDENTITY_SPKI, JPEG, picture_of, sealed_for
 from tests.relay.http_people import Owner, paired_owner
@@ -148,7 +148,7 @@ async def test_pictures_are_kept_for_a_month_and_no_longer(world: World) -> None
     assert (await ask(ada, device, old.id)).status_code == 200
     world.clock.advance(1)
     assert (await ask(ada, device, old.id)).status_code == 404
-    await Forgetting(world.database, world.clock).forget()
+    await Expiry(world.database, world.clock).forget()
     async with world.database.read() as tx:
         kept = await tx.exec_driver_sql("SELECT event_id FROM thumbnails")
         assert kept.scalars().all() == [new.id]
@@ -184,7 +184,7 @@ async def test_what_passed_is_forgotten_after_a_month(world: World) -> None:
         await carry(tx, event, received_ms=world.clock.wall_ms(), custody=NoCustody())
     for seconds, expected in ((MONTH_S, {event.id: event.digest()}), (1, {})):
         world.clock.advance(seconds)
-        await Forgetting(world.database, world.clock).forget()
+        await Expiry(world.database, world.clock).forget()
         async with world.database.read() as tx:
             assert await carried_events.known(tx, [event.id]) == expected
 

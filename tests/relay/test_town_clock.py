@@ -9,19 +9,25 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from msgspec import structs
 
 from firmware.protocol.custody import DeletionAskedLeaf
 from firmware.protocol.outcomes import FILE_WITHIN_MS
 from firmware.protocol.register.entries import Delays
 from firmware.protocol.register.facts import Stamps
 from firmware.protocol.town_clock import MAX_OFFSET_MS, TownClock, Winding, read_offset_ms
-from relay.base.clock import MOST_AT_ONCE_MS, WoundClock, clock_of
-from relay.config import parse
+from relay.base.clock import MOST_AT_ONCE_MS, SimulatedClock, clock_of
+from relay.config.loader import parse
 from relay.errors import ClockRefused, ConfigError
 from relay.record.public_record import PublicRecord
-from relay.web.public.town import MOST_OF_A_KIND, Waiting, soonest_of_each, what_waits
+from relay.web.public.town import (
+    MOST_OF_A_KIND,
+    ScheduledChange,
+    scheduled_changes,
+    soonest_of_each,
+)
 from tests.fakes.clock import ManualClock
-from tests.fakes.placing import time_of
+from tests.fakes.sequenced_entries import time_of
 from tests.fakes.town_clock import WoundManualClock
 from tests.relay.http_people import Officer, certified_officer
 from tests.relay.http_world import API, CELLS, DAY_MS, OWNER_ORIGIN, RELAY_URL, World, open_world
@@ -49,8 +55,8 @@ async def quick_town(tmp_path: Path) -> AsyncIterator[World]:
         yield world
 
 
-def clock_in(folder: Path) -> WoundClock:
-    return WoundClock(folder / "clock.json", logs=["example.town"], machine=ManualClock())
+def clock_in(folder: Path) -> SimulatedClock:
+    return SimulatedClock(folder / "clock.json", logs=["example.town"], machine=ManualClock())
 
 
 def press(
@@ -93,7 +99,7 @@ def test_a_file_that_is_spoilt_changes_nothing_and_never_winds_back(
     assert winding.offset_ms() == DAY_MS
     path.write_bytes(data)
     with pytest.raises(ClockRefused):
-        WoundClock(path, logs=["example.town"])
+        SimulatedClock(path, logs=["example.town"])
 
 
 @pytest.mark.parametrize(
@@ -101,15 +107,15 @@ def test_a_file_that_is_spoilt_changes_nothing_and_never_winds_back(
     [["doorward.example.org"], ["example.town", "real.town"], [], [""], ["examples.town"]],
 )
 def test_no_log_but_an_examples_has_a_clock_to_wind(tmp_path: Path, logs: list[str]) -> None:
-    """Seen to fail with `check_is_example` out of `WoundClock`."""
+    """Seen to fail with `check_is_example` out of `SimulatedClock`."""
     (tmp_path / "clock.json").write_bytes(TownClock(offset_ms=DAY_MS).encode())
     with pytest.raises(ClockRefused, match="example"):
-        WoundClock(tmp_path / "clock.json", logs=logs)
+        SimulatedClock(tmp_path / "clock.json", logs=logs)
 
 
 @pytest.mark.parametrize("name", ["doorward.example.org", None])
 def test_relay_toml_of_a_real_town_names_no_such_clock(name: str | None) -> None:
-    """Seen to fail with the check out of `relay.config.parse`."""
+    """Seen to fail with the check out of `relay.config.loader.parse`."""
     document = example()
     document["example"] = {"clock": "town-clock.json"}
     document["log"]["name"] = name
@@ -125,10 +131,10 @@ def test_relay_toml_of_an_invented_town_does(tmp_path: Path) -> None:
     document["example"] = tomllib.loads('clock = "town-clock.json"')
     document["log"]["name"] = "example.town"
     config = parse(document, folder=tmp_path)
-    assert isinstance(clock_of(config.town_clock_path, config.example_town), WoundClock)
-    real = replace(config, log=None)
+    assert isinstance(clock_of(config.example.clock_path, config.example_town), SimulatedClock)
+    real = structs.replace(config, log=None)
     with pytest.raises(ClockRefused):
-        clock_of(config.town_clock_path, real.example_town)
+        clock_of(config.example.clock_path, real.example_town)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +163,7 @@ def test_it_ends_after_three_years(tmp_path: Path) -> None:
 
 
 async def test_of_two_who_press_at_once_one_winds(town: World) -> None:
-    """Seen to fail with the check of `seen_ms` out of `WoundClock.wind`: two weeks passed."""
+    """Seen to fail with the check of `seen_ms` out of `SimulatedClock.wind`: two weeks passed."""
     before_ms = town.clock.wall_ms()
     answers = await asyncio.gather(*(press(town, "week", seen_ms=0) for _ in range(4)))
     assert sorted(answer.status_code for answer in answers) == [303, 409, 409, 409]
@@ -229,12 +235,12 @@ async def test_what_no_witness_has_seen_has_no_page_yet_and_no_line(quick_town: 
     view = await PublicRecord(quick_town.database, quick_town.register, time_of=time_of).view()
     unseen = replace(view, register=replace(view.register, stamps=Stamps()))
     for one, hrefs in ((view, [f"/requests/{request.id}"]), (unseen, [])):
-        assert [what.href for what in what_waits(one) if what.kind == "request"] == hrefs
+        assert [what.href for what in scheduled_changes(one) if what.kind == "request"] == hrefs
 
 
 def test_many_of_one_kind_hide_nothing_else() -> None:
-    many = [Waiting(kind="request", at_ms=number, name="C-1") for number in range(100)]
-    other = Waiting(kind="deletion", at_ms=500, name="Lakeland Police")
+    many = [ScheduledChange(kind="request", at_ms=number, name="C-1") for number in range(100)]
+    other = ScheduledChange(kind="deletion", at_ms=500, name="Lakeland Police")
     assert soonest_of_each([*many, other]) == [*many[:MOST_OF_A_KIND], other]
 
 
@@ -263,7 +269,7 @@ async def test_a_time_that_is_none_is_refused(town: World, until: str) -> None:
 
 
 async def test_a_time_that_is_past_winds_nothing_back(town: World) -> None:
-    """Seen to wind back with `not 0 < by_ms` out of `WoundClock.wind`."""
+    """Seen to wind back with `not 0 < by_ms` out of `SimulatedClock.wind`."""
     await press(town, "week", seen_ms=0)
     before_ms = town.clock.wall_ms()
     fields = {"ahead_ms": str(7 * DAY_MS), "until_ms": str(before_ms - DAY_MS)}

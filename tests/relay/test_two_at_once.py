@@ -14,7 +14,7 @@ from relay.agency.keys import answer_deletion
 from relay.record.public_record import PublicRecord
 from relay.record.rows import Kind
 from relay.store import requests
-from tests.fakes.placing import place_entries, time_of
+from tests.fakes.sequenced_entries import place_entries, time_of
 from tests.relay.evidence_packages import deliver_package
 from tests.relay.http_people import Officer, certified_officer, id_of
 from tests.relay.http_world import World, open_world

@@ -25,7 +25,7 @@ from relay.verify.checks import Exit, Result
 from relay.verify.cli import main
 from relay.verify.document_reader import statement_unverified
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
-from relay.verify.report import Given, Report, check_evidence
+from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.fakes.log_town import make_town
 from tests.fakes.sealed_package import seal_package
 from tests.relay.evidence_files import (
@@ -52,7 +52,9 @@ def written(evidence: Evidence, tmp_path: Path) -> Written:
     return evidence.write(tmp_path)
 
 
-def reported(evidence: Evidence, files: dict[str, bytes], given: Given | None = None) -> Report:
+def reported(
+    evidence: Evidence, files: dict[str, bytes], given: TrustAnchors | None = None
+) -> Report:
     return check_evidence(evidence_of_folder(files), given or evidence.given)
 
 
@@ -316,7 +318,7 @@ def test_a_request_that_one_officer_signed_twice_fails_also_where_no_agency_is_k
     evidence: Evidence,
 ) -> None:
     files = evidence.listed(**{"request.json": unsigned(evidence)})
-    assert Exit.REQUEST in failing(reported(evidence, files, Given()))
+    assert Exit.REQUEST in failing(reported(evidence, files, TrustAnchors()))
 
 
 def test_another_agency_of_the_same_key_did_not_ask(evidence: Evidence) -> None:

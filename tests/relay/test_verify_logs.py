@@ -15,7 +15,7 @@ from firmware.protocol.tlog.proof import TlogProof, parse_proof
 from relay.verify.checks import Check, Exit, Result
 from relay.verify.evidence import evidence_of_folder
 from relay.verify.log_checks import notes_of
-from relay.verify.report import Given, check_evidence
+from relay.verify.report import TrustAnchors, check_evidence
 from tests.fakes.log_town import CELL, Town, make_town
 from tests.relay.evidence_files import Evidence, Film, make_evidence
 
@@ -25,7 +25,9 @@ def evidence() -> Evidence:
     return make_evidence()
 
 
-def failed(evidence: Evidence, given: Given | None = None, **files: bytes) -> dict[Exit, str]:
+def failed(
+    evidence: Evidence, given: TrustAnchors | None = None, **files: bytes
+) -> dict[Exit, str]:
     """Return why which kinds of checks fail, if the doorbell packed these files instead."""
     listed = evidence.listed(**files)
     report = check_evidence(evidence_of_folder(listed), given or evidence.given)

@@ -12,7 +12,7 @@ from firmware.protocol.register.entries import SignedAgreement
 from firmware.protocol.tlog.policy import parse_policy
 from relay.verify.agency_key import AgencyKey, KnownAgency
 from relay.verify.evidence import evidence_of_folder, open_sealed_evidence
-from relay.verify.report import Given, Report, check_evidence
+from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.vectors.make_packages import limits
 
 FOLDER = Path(__file__).parents[1] / "vectors/packages"
@@ -37,10 +37,10 @@ def files_of(case: dict[str, Any]) -> dict[str, bytes]:
     return files
 
 
-def given_of(case: dict[str, Any]) -> Given:
+def given_of(case: dict[str, Any]) -> TrustAnchors:
     at_hand = case["own"]["given"] if "own" in case else vectors("given")
     agreement = convert(at_hand["agreement"], SignedAgreement)
-    return Given(
+    return TrustAnchors(
         agency=KnownAgency.of_agreement(agreement) if "agency" in case["given"] else None,
         policy=parse_policy(at_hand["policy"].encode()) if "policy" in case["given"] else None,
         fleet_ca=at_hand["fleet_ca"].encode() if "fleet_ca" in case["given"] else None,

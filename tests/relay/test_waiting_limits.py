@@ -9,8 +9,8 @@ import pytest
 from firmware.protocol.commands import Accepted, CloseSession, Command, Reply, SealedStatement
 from firmware.protocol.encoding import new_id
 from relay.api.stream import Audience, stream
-from relay.base.allowances import AskedTooOften
-from relay.ingest.expiry import COMMAND_LIFE_MS, Forgetting
+from relay.base.allowances import RateExceeded
+from relay.ingest.expiry import COMMAND_LIFE_MS, Expiry
 from relay.notify.hub import MAX_STREAMS
 from relay.store import commands, people
 from relay.store.commands import MAX_STATEMENTS
@@ -41,7 +41,7 @@ async def test_a_bounded_number_of_statements_waits_for_a_doorbell(world: World)
     device, other = await world.enrol(), await world.enrol()
     owner = await paired_owner(world, device)
     sent = await fill(world, device)
-    assert [type(one) for one in sent if not isinstance(one, str)] == [AskedTooOften] * 6
+    assert [type(one) for one in sent if not isinstance(one, str)] == [RateExceeded] * 6
     path = f"/doorbells/{device}/statements"
     refused = await owner.post(path, {"sealed": "AAAA"})
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
@@ -98,7 +98,7 @@ async def test_commands_are_forgotten_a_week_after_they_are_over(world: World) -
         await commands.answer(tx, reply, answered_ms=now_ms)
 
     async def kept() -> list[str]:
-        await Forgetting(world.database, world.clock).forget()
+        await Expiry(world.database, world.clock).forget()
         async with world.database.read() as tx:
             all_of_them = (answered, expired, waiting)
             return [one.id for one in all_of_them if await commands.get(tx, one.id) is not None]

@@ -20,7 +20,7 @@ from firmware.protocol.tlog.signed_note import (
 )
 from firmware.protocol.tlog.witness import MAX_REQUEST_BYTES, AddCheckpoint
 from relay.tools.witness import server
-from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.cosigner import WitnessSigner
 from relay.tools.witness.errors import CheckpointRefused, SizeConflict, WitnessError
 from relay.tools.witness.folder import WitnessFolder, file_name, group_by_origin, make_folder
 from tests.fakes.clock import ManualClock
@@ -36,7 +36,7 @@ class World:
     folder: Path
     log: WitnessedLog
     clock: ManualClock
-    witness: Cosigning
+    witness: WitnessSigner
 
     def add(self, body: bytes) -> int:
         """Have a request signed; return the cosignature's time in seconds."""
@@ -54,10 +54,10 @@ class World:
 
 
 @contextlib.contextmanager
-def witness_of(folder: Path, clock: ManualClock, *logs: NoteKey) -> Iterator[Cosigning]:
+def witness_of(folder: Path, clock: ManualClock, *logs: NoteKey) -> Iterator[WitnessSigner]:
     opened = WitnessFolder.open(folder, SIGNER.key)
     try:
-        yield Cosigning(signer=SIGNER, logs=group_by_origin(logs), folder=opened, clock=clock)
+        yield WitnessSigner(signer=SIGNER, logs=group_by_origin(logs), folder=opened, clock=clock)
     finally:
         opened.close()
 

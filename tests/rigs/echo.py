@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware.sound.echo import Echo, MakeCanceller, choose_canceller
-from firmware.sound.echo_reference import Played
+from firmware.sound.echo_reference import EchoReference
 from firmware.sound.frames import FRAME_SAMPLES, SAMPLE_RATE
 from firmware.sound.sample_clock import Placed
 from firmware.sound.speech import Speech
@@ -79,7 +79,7 @@ def scene(visitor: Signal, talker: Signal, *, echo_db: float, is_clipped: bool =
 
 def through(make: MakeCanceller | None, talker: Signal, heard: Signal) -> tuple[Signal, float]:
     """Return what viewers get, and the mean time of a frame in µs."""
-    played = Played()
+    played = EchoReference()
     echo = Echo(played, make)
     echo.prepare()
     far, near = _pcm(talker), _pcm(heard)

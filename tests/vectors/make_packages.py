@@ -19,7 +19,7 @@ from firmware.protocol.encoding import b64u, canonical
 from firmware.protocol.packages import FileName
 from firmware.protocol.released_part import Provenance
 from relay.verify.evidence import evidence_of_folder, is_part_of_evidence
-from relay.verify.report import Given, Report, check_evidence
+from relay.verify.report import Report, TrustAnchors, check_evidence
 from tests.attacks.test_a_changed_package_is_found import FORGERIES, Crime
 from tests.attacks.test_an_owner_cannot_stretch_a_date import (
     TO_NOW_MS,
@@ -259,10 +259,10 @@ def told(report: Report) -> dict[str, Any]:
     return {"code": report.exit_code.value, "checks": checks, "example": report.example}
 
 
-def given_by(evidence: Evidence, names: tuple[str, ...]) -> Given:
+def given_by(evidence: Evidence, names: tuple[str, ...]) -> TrustAnchors:
     """What is at hand."""
     every = evidence.given
-    return Given(
+    return TrustAnchors(
         agency=every.agency if "agency" in names else None,
         policy=every.policy if "policy" in names else None,
         fleet_ca=every.fleet_ca if "fleet_ca" in names else None,

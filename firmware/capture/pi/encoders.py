@@ -5,13 +5,13 @@ The classes are made when picamera2 is there, so that this can be imported witho
 
 from typing import Any
 
-from firmware.capture.pi.pipeline import Film
+from firmware.capture.pi.pipeline import PicturePipeline
 
 BURST = 2
 """libx264 may take twice its bitrate for a moment, and makes it good within a second."""
 
 
-def filming(kind: Any, film: Film) -> Any:
+def filming(kind: Any, film: PicturePipeline) -> Any:
     """Return an encoder class of this kind that shows each picture to the film first."""
 
     class FilmingEncoder(kind):  # type: ignore[misc]  # picamera2 has no types
@@ -21,7 +21,7 @@ def filming(kind: Any, film: Film) -> Any:
     return FilmingEncoder
 
 
-def film_output(kind: Any, film: Film, encoder: Any) -> Any:
+def film_output(kind: Any, film: PicturePipeline, encoder: Any) -> Any:
     """Return an output that hands each coded picture to the film, on the encoder's thread."""
 
     class FilmOutput(kind):  # type: ignore[misc]  # picamera2 has no types

@@ -22,7 +22,7 @@ Secret = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.~-]{1,200}\Z")]
 T = TypeVar("T", bound=msgspec.Struct)
 
 
-class Registering(msgspec.Struct, frozen=True, kw_only=True):
+class RegistrationChallenge(msgspec.Struct, frozen=True, kw_only=True):
     """A registration that has begun."""
 
     session: Secret

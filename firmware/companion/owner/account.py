@@ -10,7 +10,7 @@ import httpx2
 import msgspec
 
 from firmware.companion.authenticator.passkey import Attested, login_credential
-from firmware.companion.authenticator.relay_calls import Registering, RelayCalls, Secret
+from firmware.companion.authenticator.relay_calls import RegistrationChallenge, RelayCalls, Secret
 from firmware.protocol.encoding import DeviceId, Id, Line, ShortB64u, b64u
 from firmware.protocol.grants import OwnerKeys
 from firmware.protocol.passkeys import Assertion, PasskeyKey
@@ -35,14 +35,14 @@ class _Challenge(msgspec.Struct, frozen=True, kw_only=True):
     challenge: Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class LoggingIn(msgspec.Struct, frozen=True, kw_only=True):
+class LoginChallenge(msgspec.Struct, frozen=True, kw_only=True):
     """A login that has begun."""
 
     session: Secret
     options: _Challenge
 
 
-class OwnerTold(msgspec.Struct, frozen=True, kw_only=True):
+class AccountOwner(msgspec.Struct, frozen=True, kw_only=True):
     """Who the relay says is signed in."""
 
     name: Line
@@ -66,10 +66,10 @@ class SignedIn(msgspec.Struct, frozen=True, kw_only=True):
     """A session."""
 
     token: Secret
-    owner: OwnerTold
+    owner: AccountOwner
 
 
-class PairingTold(msgspec.Struct, frozen=True, kw_only=True):
+class PairingStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How far a pairing has come; the keys are the doorbell's, by the relay's word."""
 
     state: State
@@ -78,7 +78,7 @@ class PairingTold(msgspec.Struct, frozen=True, kw_only=True):
     sealing_key: ShortB64u | None = None
 
 
-class JoinTold(msgspec.Struct, frozen=True, kw_only=True):
+class PendingJoin(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody who wants to be an owner too, by the relay's word."""
 
     pairing_id: Id
@@ -87,7 +87,7 @@ class JoinTold(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Joins(msgspec.Struct, frozen=True, kw_only=True):
-    joins: Annotated[list[JoinTold], msgspec.Meta(max_length=100)]
+    joins: Annotated[list[PendingJoin], msgspec.Meta(max_length=100)]
 
 
 class _SealedNote(msgspec.Struct, frozen=True, kw_only=True, tag="note", tag_field="type"):
@@ -102,7 +102,7 @@ class _ToldNote(msgspec.Struct, frozen=True, kw_only=True):
     event: _NoteEvent
 
 
-class NotesTold(msgspec.Struct, frozen=True, kw_only=True):
+class NoteBatch(msgspec.Struct, frozen=True, kw_only=True):
     """Notes that are sealed to one browser or player; who sealed them, only the key shows."""
 
     events: Annotated[list[_ToldNote], msgspec.Meta(max_length=1000)]
@@ -134,20 +134,20 @@ class Account:
         """Return what the relay says of itself."""
         return self._calls.send(About, "GET", "config")
 
-    def begin_registration(self, invitation: str, name: str) -> Registering:
+    def begin_registration(self, invitation: str, name: str) -> RegistrationChallenge:
         """Begin to register with an invitation."""
         body = {"invitation": invitation, "name": name}
-        return self._calls.send(Registering, "POST", "owner/register/options", body)
+        return self._calls.send(RegistrationChallenge, "POST", "owner/register/options", body)
 
-    def finish_registration(self, session: str, attested: Attested) -> OwnerTold:
+    def finish_registration(self, session: str, attested: Attested) -> AccountOwner:
         """Register a passkey, and be signed in."""
         return self._signed_in("register", session, attested.credential())
 
-    def begin_login(self) -> LoggingIn:
+    def begin_login(self) -> LoginChallenge:
         """Begin to sign in."""
-        return self._calls.send(LoggingIn, "POST", "owner/login/options", {})
+        return self._calls.send(LoginChallenge, "POST", "owner/login/options", {})
 
-    def finish_login(self, session: str, assertion: Assertion) -> OwnerTold:
+    def finish_login(self, session: str, assertion: Assertion) -> AccountOwner:
         """Sign in with a passkey that is registered."""
         return self._signed_in("login", session, login_credential(assertion))
 
@@ -157,26 +157,26 @@ class Account:
             return
         self._calls.send(_Nothing, "DELETE", "session")
 
-    def start_pairing(self, pairing_id: Id) -> PairingTold:
+    def start_pairing(self, pairing_id: Id) -> PairingStatus:
         """Let the relay wait for a doorbell that reads the code of this id."""
-        return self._calls.send(PairingTold, "POST", "pairings", {"pairing_id": pairing_id})
+        return self._calls.send(PairingStatus, "POST", "pairings", {"pairing_id": pairing_id})
 
-    def pairing(self, pairing_id: Id) -> PairingTold:
+    def pairing(self, pairing_id: Id) -> PairingStatus:
         """Return how far a pairing has come."""
-        return self._calls.send(PairingTold, "GET", f"pairings/{pairing_id}")
+        return self._calls.send(PairingStatus, "GET", f"pairings/{pairing_id}")
 
     def viewer_token(self, device: DeviceId, browser: Id) -> str:
         """Return a new token for the signalling of a player at an own doorbell."""
         return self._calls.send(_Token, "PUT", f"doorbells/{device}/viewers/{browser}", {}).token
 
-    def joins(self) -> list[JoinTold]:
+    def joins(self) -> list[PendingJoin]:
         """Return who wants to be an owner at the caller's doorbells."""
         return self._calls.send(_Joins, "GET", "joins").joins
 
-    def notes(self, browser: Id, after_seq: int) -> NotesTold:
+    def notes(self, browser: Id, after_seq: int) -> NoteBatch:
         """Return what doorbells sealed to a browser or player since then."""
         path = f"notes?browser={browser}&after_seq={after_seq}"
-        return self._calls.send(NotesTold, "GET", path, max_bytes=MAX_NOTES_BYTES)
+        return self._calls.send(NoteBatch, "GET", path, max_bytes=MAX_NOTES_BYTES)
 
     def send_statement(self, device: DeviceId, sealed: bytes) -> None:
         """Hand over a statement that is sealed to the doorbell."""
@@ -184,7 +184,7 @@ class Account:
             _Nothing, "POST", f"doorbells/{device}/statements", {"sealed": b64u(sealed)}
         )
 
-    def _signed_in(self, way: str, session: str, credential: dict[str, object]) -> OwnerTold:
+    def _signed_in(self, way: str, session: str, credential: dict[str, object]) -> AccountOwner:
         body = {"session": session, "credential": credential}
         signed_in = self._calls.send(SignedIn, "POST", f"owner/{way}/verify", body)
         self._calls.use_token(signed_in.token)

@@ -15,8 +15,8 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from firmware.companion.owner.approver import ApproverKey, sign_word
-from firmware.companion.owner.asked_client import Asking
+from firmware.companion.owner.approver import ApproverKey, sign_confirmation
+from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.waiting_texts import lines_of, title_of
 from firmware.protocol.asking import GrantAsked, WaitingLine
@@ -24,7 +24,7 @@ from firmware.protocol.asking import GrantAsked, WaitingLine
 MIN_PREFIX_CHARS = 8
 PLAYERS = (("mpv", "--really-quiet"), ("ffplay", "-autoexit", "-loglevel", "error"), ("vlc",))
 
-OpenDesk = Callable[[], AbstractAsyncContextManager[Asking]]
+OpenDesk = Callable[[], AbstractAsyncContextManager[AskedClient]]
 Player = list[str] | None
 """A program that plays MP4, and its options; None: there is none."""
 Word = Literal["yes", "no", "later"]
@@ -40,7 +40,7 @@ class Terminal:
     """Returns what was typed; EOFError if nobody is there."""
 
 
-class Approving:
+class Approval:
     """One run of the program."""
 
     def __init__(
@@ -77,7 +77,7 @@ class Approving:
                 answered += await self._ask_about(desk, line)
             return answered
 
-    async def _ask_about(self, desk: Asking, line: WaitingLine) -> bool:
+    async def _ask_about(self, desk: AskedClient, line: WaitingLine) -> bool:
         self._terminal.say("\n".join(lines_of(line, self._zone)))
         files = await self._fetch(desk, line)
         word = await asyncio.to_thread(self._word, line, files)
@@ -85,7 +85,7 @@ class Approving:
             self._terminal.say("It waits on.")
             return False
         signed = await asyncio.to_thread(
-            sign_word,
+            sign_confirmation,
             self._key,
             device=self._device,
             statement_digest=line.statement_digest,
@@ -96,7 +96,7 @@ class Approving:
         self._terminal.say(_done(line, word))
         return True
 
-    async def _fetch(self, desk: Asking, line: WaitingLine) -> list[Path]:
+    async def _fetch(self, desk: AskedClient, line: WaitingLine) -> list[Path]:
         """Fetch what would leave: nobody says yes to what they couldn't look at."""
         if not isinstance(line.asked, GrantAsked):
             return []
@@ -109,7 +109,7 @@ class Approving:
             path = self._folder / f"{line.statement_digest[:8]}-{number}.mp4"
             await asyncio.to_thread(write_clip, path, data)
             files.append(path)
-        say_where(self._terminal, files)
+        print_paths(self._terminal, files)
         return files
 
     def _word(self, line: WaitingLine, files: list[Path]) -> Word:
@@ -118,10 +118,10 @@ class Approving:
             self._terminal.say("This can't be released as it was signed: sign it again in the app.")
         words: tuple[Word, ...] = ("yes", "no", "later") if is_possible else ("no", "later")
         player = self._find_player() if files else None
-        return ask_word(self._terminal, title_of(line), words, files, player)
+        return ask_choice(self._terminal, title_of(line), words, files, player)
 
 
-def ask_word(
+def ask_choice(
     terminal: Terminal, question: str, words: Sequence[W], files: list[Path], player: Player
 ) -> W:
     """Return which of the words was typed; where there is a player, `play` plays the files."""
@@ -137,7 +137,7 @@ def ask_word(
             terminal.say(f"Please type one of: {', '.join(choice)}.")
 
 
-def say_where(terminal: Terminal, files: Sequence[Path]) -> None:
+def print_paths(terminal: Terminal, files: Sequence[Path]) -> None:
     """Say where lies what would leave."""
     lines = ["", "Exactly what would leave, to look at:", *(f"  {path}" for path in files)]
     terminal.say("\n".join(lines))

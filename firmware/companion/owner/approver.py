@@ -30,7 +30,7 @@ class ApproverKey(Protocol):
         ...
 
 
-def sign_word(
+def sign_confirmation(
     key: ApproverKey,
     *,
     device: str,

@@ -37,14 +37,14 @@ MAX_TEXT_BYTES = 4096
 D = TypeVar("D", WaitingNow, HouseholdNow, RequestsNow, ClipsNow)
 
 
-class Said(Protocol):
+class MessageLine(Protocol):
     """The line, as `line.Line`."""
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Send one text, or raise LineFailed."""
         ...
 
-    async def hear(self) -> str | bytes:
+    async def receive(self) -> str | bytes:
         """Return the next message, or raise LineFailed."""
         ...
 
@@ -96,10 +96,10 @@ _Answer = _Waiting | _Part | _Household | _Requests | _Clips | _End | _Confirmed
 _DECODER: msgspec.json.Decoder[_Answer] = msgspec.json.Decoder(_Answer)
 
 
-class Asking:
+class AskedClient:
     """One doorbell's desk, at the other end of a line. Each method raises LineFailed."""
 
-    def __init__(self, line: Said, *, answer_s: float = ANSWER_S) -> None:
+    def __init__(self, line: MessageLine, *, answer_s: float = ANSWER_S) -> None:
         self._line = line
         self._answer_s = answer_s
 
@@ -149,7 +149,7 @@ class Asking:
             ) from error
 
     def _say(self, wish: Wish) -> None:
-        self._line.say(wish.encode().decode())
+        self._line.send(wish.encode().decode())
 
     async def _body(self, kind: type[_Sized], max_bytes: int) -> bytes:
         head = await self._text()
@@ -177,7 +177,7 @@ class Asking:
     async def _next(self) -> str | bytes:
         try:
             async with asyncio.timeout(self._answer_s):
-                return await self._line.hear()
+                return await self._line.receive()
         except TimeoutError as error:
             raise LineFailed("the doorbell doesn't answer any more; try again") from error
 

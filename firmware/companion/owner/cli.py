@@ -1,7 +1,7 @@
 """`doorward`: what an owner does at their own machine, or at the one that plays the doorbell.
 
 `press` and `show` talk to the control socket of a doorbell with mocked pins: one JSON line each
-way. The owner's own commands are in `firmware.companion.owner.commands`.
+way. The owner's own commands are in `firmware.companion.owner.options`.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from firmware.companion.authenticator.errors import PersonError
-from firmware.companion.owner.commands import add_commands
+from firmware.companion.owner.options import add_commands
 from firmware.companion.viewer.errors import ViewerError
 from firmware.errors import ControlError, VaultError
 from firmware.protocol.encoding import WireError

@@ -29,7 +29,7 @@ MAX_QUEUED_MESSAGES = 4096
 """64 MB in chunks. Overflow rule: a doorbell that sends more than is read loses its line."""
 
 
-class Line:
+class AskedConnection:
     """What is said and heard on the channel."""
 
     def __init__(self, channel: Any) -> None:  # Any: aiortc's RTCDataChannel
@@ -40,13 +40,13 @@ class Line:
         channel.on("message", self._hear)
         channel.on("close", self._end)
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         """Send one text, or raise LineFailed."""
         if self._channel.readyState != "open":
             raise LineFailed("the line to the doorbell broke; try again")
         self._channel.send(text)
 
-    async def hear(self) -> str | bytes:
+    async def receive(self) -> str | bytes:
         """Return the next message, or raise LineFailed."""
         message = await self._heard.get()
         if message is None:
@@ -76,7 +76,7 @@ class Line:
 @asynccontextmanager
 async def open_line(
     gateway: Gateway, servers: Sequence[IceServer], *, connect_s: float = CONNECT_S
-) -> AsyncIterator[Line]:
+) -> AsyncIterator[AskedConnection]:
     """Connect, or raise LineFailed or a ViewerError; all is closed at the end."""
     try:
         connection = RTCPeerConnection(_configuration(servers))
@@ -84,7 +84,7 @@ async def open_line(
         raise LineFailed(f"the relay names a STUN or TURN server that is none: {error}") from error
     key = ""
     try:
-        line = Line(connection.createDataChannel(ASKED_LABEL))
+        line = AskedConnection(connection.createDataChannel(ASKED_LABEL))
         connection.on("connectionstatechange", lambda: line.look_at(connection.connectionState))
         video = connection.addTransceiver("video", direction="recvonly")
         video.setCodecPreferences(_h264())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx2
 
-from firmware.companion.owner.asked_client import Asking
+from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.prompts import wall_ms
 from firmware.companion.viewer.folder import Folder
@@ -18,7 +18,7 @@ from firmware.companion.viewer.relay_client import TIMEOUT_S, RelayClient
 
 
 @asynccontextmanager
-async def open_desk(folder: Folder) -> AsyncIterator[Asking]:
+async def open_asked_client(folder: Folder) -> AsyncIterator[AskedClient]:
     """Open a line to the doorbell that the folder is set up for."""
     from firmware.companion.owner.connection import open_line
 
@@ -35,7 +35,7 @@ async def open_desk(folder: Folder) -> AsyncIterator[Asking]:
         )
         servers = (await relay.ice()).ice_servers
         async with open_line(gateway, servers) as line:
-            yield Asking(line)
+            yield AskedClient(line)
 
 
 @contextlib.contextmanager

@@ -47,7 +47,7 @@ class _Said(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
 
 
-class DoorPage:
+class LocalPageClient:
     """One doorbell's page. Each method raises PageFailed."""
 
     def __init__(self, http: httpx2.Client, url: str) -> None:

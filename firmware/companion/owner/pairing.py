@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.authenticator.passkey import Site
-from firmware.companion.owner.account import Account, PairingTold, State
+from firmware.companion.owner.account import Account, PairingStatus, State
 from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError, PairingFailed
 from firmware.companion.owner.local_page_client import PairingShown
@@ -56,7 +56,7 @@ class PairedDoorbell(Document, frozen=True, kw_only=True):
     owner: Owner
 
 
-class Door(Protocol):
+class PairingPage(Protocol):
     """The doorbell's own page, as `door_page.DoorPage`."""
 
     def pairing(self) -> PairingShown:
@@ -65,7 +65,7 @@ class Door(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class PairingTimeouts:
     """How this program waits, and what it shows meanwhile."""
 
     monotonic_s: Callable[[], float]
@@ -136,9 +136,9 @@ def pair(
     *,
     relay: str,
     terminal: Terminal,
-    patience: Patience,
+    patience: PairingTimeouts,
     show_code: Callable[[str], None],
-    door: Door | None = None,
+    door: PairingPage | None = None,
     door_url: str = "",
 ) -> PairedDoorbell:
     """Show the code to a doorbell, let the owner compare the words, and wait until it is paired.
@@ -205,7 +205,7 @@ def _own(told: PasskeyKey, own: PasskeyKey | None) -> PasskeyKey:
     return own
 
 
-def _keys_of(told: PairingTold, relay: str, owner: OwnerKeys) -> PairedDoorbell:
+def _keys_of(told: PairingStatus, relay: str, owner: OwnerKeys) -> PairedDoorbell:
     try:
         if told.device is None or told.identity_key is None or told.sealing_key is None:
             raise WireError("it names no keys")
@@ -254,9 +254,9 @@ def _wait_for(
     account: Account,
     code: PairingCode,
     states: tuple[State, ...],
-    patience: Patience,
+    patience: PairingTimeouts,
     until: str,
-) -> PairingTold:
+) -> PairingStatus:
     """Ask until the pairing is in one of the states; a relay that is away for a while may be."""
     ends_s = patience.monotonic_s() + WINDOW_S
     away = ""

@@ -1,4 +1,4 @@
-"""`doorward pair`: what it takes, and what is kept on the way.
+"""`doorward pair`, carried out, and what is kept on the way.
 
 In the folder of `doorward-view`, beside its own files: `doorbell.json`, the doorbell as its words
 were compared, and `passkey.json`, which passkey in a FIDO2 key it is. Both hold public halves only.
@@ -17,31 +17,25 @@ import httpx2
 
 from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.authenticator.passkey import Site
-from firmware.companion.authenticator.prompts import fido_person, name_option, origin_option
+from firmware.companion.authenticator.prompts import fido_person
 from firmware.companion.authenticator.relay_calls import TIMEOUT_S
 from firmware.companion.owner.account import Account
 from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.key_file import load_passkey_file, make_key_file
 from firmware.companion.owner.local_page_client import TIMEOUT_S as PAGE_TIMEOUT_S
-from firmware.companion.owner.local_page_client import DoorPage
+from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.owner_passkey import OwnerPasskey
 from firmware.companion.owner.pairing import (
     PairedDoorbell,
-    Patience,
+    PairingTimeouts,
     check_way,
     log_in,
     pair,
     set_up,
     sign_in,
 )
-from firmware.companion.owner.prompts import (
-    add_folder,
-    add_key_file,
-    ask,
-    new_passphrase,
-    passphrase,
-)
+from firmware.companion.owner.prompts import ask, new_passphrase, passphrase
 from firmware.companion.owner.terminal_qr import check_room, draw_qr, is_drawable, save_qr
 from firmware.companion.viewer.folder import Folder
 from firmware.companion.viewer.player_keys import PlayerKeys
@@ -54,64 +48,9 @@ PASSKEY_NAME = "passkey.json"
 DOORBELL_NAME = "doorbell.json"
 MAX_FILE_BYTES = 8192
 
-_PAIR = """
-Become a doorbell's first owner from a terminal, with no page in between. Have ready: an invitation
-from the relay's operator; a FIDO2 key with a PIN, or a file for the passkey (--key-file); and the
-doorbell, whose service button is inside its case.
 
-What happens: the passkey is made and registered at the relay. A code is drawn, which you hold
-before the doorbell's camera. Six words are printed, and the doorbell's own page shows six: only if
-they are the same is nobody in between. There you then choose its door number.
-
-Afterwards `doorward owners` and `doorward-view` work on this machine. If something breaks off, run
-the same command again: it goes on with the passkey that it made.
-"""
-_KEY_FILE = (
-    "keep the passkey in this file instead of a FIDO2 key. Under a passphrase it is as safe as "
-    "that; without one, whoever can read the file is you"
-)
-
-
-def add_pairing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the command."""
-    pairing = commands.add_parser(
-        "pair",
-        help="become a doorbell's first owner from here, without a browser",
-        description=_PAIR,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    pairing.add_argument(
-        "--relay", type=origin_option, required=True, metavar="URL", help="https://relay.example"
-    )
-    pairing.add_argument(
-        "--name", type=name_option, required=True, help="yours, as other owners see it"
-    )
-    pairing.add_argument(
-        "--invitation", metavar="LINK", help="the operator's link, or what follows invitation= in "
-        "it (else you are asked)",
-    )  # fmt: skip
-    pairing.add_argument(
-        "--owner-origin", type=origin_option, metavar="URL", help="the address of the owner's app, "
-        "for which alone the passkey will sign (else the relay's word is shown, and you are asked)",
-    )  # fmt: skip
-    pairing.add_argument(
-        "--door", metavar="URL", help="the doorbell's own page, such as http://192.168.1.40:8402: "
-        "then its keys are compared from here as well",
-    )  # fmt: skip
-    add_key_file(pairing, _KEY_FILE)
-    pairing.add_argument(
-        "--qr", type=Path, metavar="FILE", help="write the code as a picture (.png or .svg) "
-        "instead of drawing it here",
-    )  # fmt: skip
-    pairing.add_argument(
-        "--replace", action="store_true", help="set the folder up for this doorbell, in place of "
-        "the one that it knows",
-    )  # fmt: skip
-    add_folder(pairing, "the folder of `doorward-view`, which this sets up")
-    pairing.set_defaults(run=_pair)
-
-
-def _pair(options: argparse.Namespace) -> int:
+def run_pair(options: argparse.Namespace) -> int:
+    """Become a doorbell's first owner; OwnerError or PersonError if that breaks off."""
     folder = Folder(options.data)
     if folder.is_set_up and not options.replace:
         raise OwnerError(
@@ -158,7 +97,7 @@ def _paired(
             terminal=terminal,
             patience=patience_here(),
             show_code=lambda text: _show_code(text, options.qr),
-            door=DoorPage(http, options.door) if options.door else None,
+            door=LocalPageClient(http, options.door) if options.door else None,
             door_url=options.door or "",
         )
 
@@ -261,9 +200,9 @@ def _show_code(text: str, picture: Path | None) -> None:
     )
 
 
-def patience_here() -> Patience:
+def patience_here() -> PairingTimeouts:
     """Return how a program at this terminal waits."""
-    return Patience(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line)
+    return PairingTimeouts(monotonic_s=time.monotonic, pause=time.sleep, show=_show_line)
 
 
 def _show_line(text: str) -> None:

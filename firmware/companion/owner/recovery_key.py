@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import OwnerError, PageFailed
-from firmware.companion.owner.local_page_client import DoorPage
+from firmware.companion.owner.local_page_client import LocalPageClient
 from firmware.companion.owner.terminal_qr import draw_qr, is_drawable
 from firmware.protocol.owner_codes import recovery_code_text
 from firmware.protocol.pairing import recovery_key_words
@@ -82,7 +82,9 @@ def _drawn(says: str, text: str) -> list[str]:
     return [says, draw_qr(text), ""] if is_drawable() else []
 
 
-def pair_again(page: DoorPage, terminal: Terminal, *, ask_secret: Callable[[str], str]) -> None:
+def pair_again(
+    page: LocalPageClient, terminal: Terminal, *, ask_secret: Callable[[str], str]
+) -> None:
     """Let a new app in with the recovery words, at a doorbell whose service button was held.
 
     Raises PageFailed, VaultError or OwnerError. The words never leave this machine.

@@ -6,7 +6,7 @@ words were compared at pairing. It can withhold one, so silence says nothing.
 
 from firmware.companion.authenticator.errors import AccountFailed
 from firmware.companion.owner.account import NEWEST_SEQ, Account
-from firmware.companion.owner.pairing import PairedDoorbell, Patience
+from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts
 from firmware.companion.viewer.player_keys import PlayerKeys
 from firmware.protocol.encoding import WireError, unb64u
 from firmware.protocol.notes import (
@@ -30,7 +30,7 @@ Answer = (
 """The notes that are about one statement: each names its digest."""
 
 
-class Answers:
+class ReplyInbox:
     """The notes to one player, from `begin` on."""
 
     def __init__(self, account: Account, paired: PairedDoorbell, keys: PlayerKeys) -> None:
@@ -46,7 +46,7 @@ class Answers:
         told = self._account.notes(self._keys.public.id, NEWEST_SEQ)
         self._after_seq = told.next_seq
 
-    def wait_for(self, digest: str, *, patience: Patience, wait_s: float) -> Answer | None:
+    def wait_for(self, digest: str, *, patience: PairingTimeouts, wait_s: float) -> Answer | None:
         """Return the first answer to a statement; None: none came in this time.
 
         What was sent is sent: whatever the relay says meanwhile is no error.

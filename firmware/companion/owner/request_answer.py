@@ -19,12 +19,12 @@ from firmware.companion.owner.approval import (
     OpenDesk,
     Player,
     Terminal,
-    ask_word,
+    ask_choice,
     player_here,
-    say_where,
+    print_paths,
     write_clip,
 )
-from firmware.companion.owner.asked_client import Asking
+from firmware.companion.owner.asked_client import AskedClient
 from firmware.companion.owner.errors import OwnerError
 from firmware.companion.owner.owner_statements import STATEMENT_LIFE_MS
 from firmware.companion.owner.request_texts import (
@@ -89,7 +89,7 @@ class Wanted:
     life_ms: int
 
 
-class Answering:
+class RequestAnswer:
     """One run of the program, up to the owner's yes. Nothing is signed here."""
 
     def __init__(
@@ -148,7 +148,9 @@ class Answering:
             return None
         return Wanted(terms=terms[way], life_ms=NARROWING_LIFE_MS)
 
-    async def _choose(self, desk: Asking, line: RequestLine, choice: Choice) -> list[OfferedClip]:
+    async def _choose(
+        self, desk: AskedClient, line: RequestLine, choice: Choice
+    ) -> list[OfferedClip]:
         """Show what there is, and let the owner choose."""
         request = line.parsed()
         begin, end = choice.begin, choice.end
@@ -183,7 +185,7 @@ class Answering:
             self._terminal.say(f"Please type numbers from 1 to {len(clips)}.")
 
     async def _fetch(
-        self, desk: Asking, line: RequestLine, clips: Sequence[OfferedClip], choice: Choice
+        self, desk: AskedClient, line: RequestLine, clips: Sequence[OfferedClip], choice: Choice
     ) -> list[Path]:
         """Fetch what would leave: nobody says yes to what they couldn't look at."""
         files = []
@@ -196,7 +198,7 @@ class Answering:
             path = self._folder / f"{digest[:SHORT_CHARS]}-{number}.mp4"
             await asyncio.to_thread(write_clip, path, data)
             files.append(path)
-        say_where(self._terminal, files)
+        print_paths(self._terminal, files)
         return files
 
     def _give(
@@ -216,7 +218,7 @@ class Answering:
         if line.is_example:
             self._terminal.say("It is an invented town's request, not the police's.")
         player = self._find_player()
-        if ask_word(self._terminal, QUESTIONS["give"], ("yes", "no"), files, player) == "no":
+        if ask_choice(self._terminal, QUESTIONS["give"], ("yes", "no"), files, player) == "no":
             return None
         terms = GrantTerms(
             request_digest=line.digest_of_request,
@@ -242,7 +244,7 @@ class Answering:
 
 def _yes(terminal: Terminal, question: str) -> Literal["yes", "no"]:
     words: tuple[Literal["yes", "no"], ...] = ("yes", "no")
-    return ask_word(terminal, question, words, [], None)
+    return ask_choice(terminal, question, words, [], None)
 
 
 def _chosen_request(requests: Sequence[RequestLine], prefix: str) -> RequestLine:

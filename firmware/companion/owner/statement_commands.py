@@ -1,4 +1,4 @@
-"""`doorward renew`, `let-in` and `add-key`: what they take, and what the doorbell says to it."""
+"""`doorward renew`, `let-in` and `add-key`, carried out, and what the doorbell says to it."""
 
 import argparse
 
@@ -6,8 +6,8 @@ from firmware.companion.owner.approval import Terminal
 from firmware.companion.owner.errors import NotTaken
 from firmware.companion.owner.owner_statements import add_key, let_in, renew
 from firmware.companion.owner.pairing_commands import at_home, patience_here
-from firmware.companion.owner.prompts import add_folder, add_key_file, ask, wall_ms
-from firmware.companion.owner.reply_inbox import Answer, Answers
+from firmware.companion.owner.prompts import ask, wall_ms
+from firmware.companion.owner.reply_inbox import Answer, ReplyInbox
 from firmware.companion.owner.waiting_texts import one_line, time_text
 from firmware.companion.viewer.folder import Folder
 from firmware.protocol.notes import ConfirmationWanted, StatementRefused
@@ -19,45 +19,18 @@ ANSWER_S = 15.0
 UNANSWERED = "The doorbell hasn't answered yet. Once it has, `doorward owners` shows it."
 
 
-def add_signing(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the commands."""
-    renewing = commands.add_parser(
-        "renew",
-        help="let this machine watch for another 30 days, where it was paired from",
-        description="Signs with your passkey that this machine's keys count for 30 more days.",
-    )
-    renewing.set_defaults(run=_renew)
-    letting = commands.add_parser(
-        "let-in",
-        help="let somebody be an owner too, where you paired from",
-        description="Shows who has asked to be an owner, with six words, and signs for them with "
-        "your passkey. The doorbell's own page asks once more.",
-    )
-    letting.set_defaults(run=_let_in)
-    adding = commands.add_parser(
-        "add-key",
-        help="let a key of `doorward approve` count, where you paired from",
-        description="Signs with your passkey that a key may confirm your statements from anywhere. "
-        "The doorbell's own page asks once more, and shows the key's six words.",
-    )
-    adding.add_argument("code", help="as `doorward approve` printed it: DWA1:…")
-    adding.set_defaults(run=_add_key)
-    for command in (renewing, letting, adding):
-        add_key_file(command)
-        add_folder(command)
-
-
-def _renew(options: argparse.Namespace) -> int:
+def run_renew(options: argparse.Namespace) -> int:
+    """Sign that this machine's keys count for 30 more days."""
     keys = Folder(options.data).keys()
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, keys)
+        answers = ReplyInbox(account, paired, keys)
         answers.begin()
         digest = renew(account, passkey, paired, keys.public, now_ms=wall_ms())
         answer = _wait_for(answers, digest)
     until_ms = answers.watches_until_ms
     until = "for 30 more days" if until_ms is None else f"until {time_text(until_ms, None)}"
     print(
-        said_of(
+        outcome_text(
             answer,
             waits="The doorbell didn't know this machine any more",
             done=f"This machine may watch {until}.",
@@ -66,10 +39,11 @@ def _renew(options: argparse.Namespace) -> int:
     return 0
 
 
-def _let_in(options: argparse.Namespace) -> int:
+def run_let_in(options: argparse.Namespace) -> int:
+    """Show who has asked to be an owner, and sign for those who are let in."""
     keys, is_refused = Folder(options.data).keys(), False
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, keys)
+        answers = ReplyInbox(account, paired, keys)
         answers.begin()
         terminal = Terminal(say=print, ask=ask)
         signed = let_in(account, passkey, paired, terminal, now_ms=wall_ms())
@@ -77,7 +51,7 @@ def _let_in(options: argparse.Namespace) -> int:
             who = f"“{one_line(name)}”"
             try:
                 print(
-                    said_of(
+                    outcome_text(
                         _wait_for(answers, digest),
                         waits=f"{who} waits for your yes, with the same six words",
                         done=f"{who} is an owner now.",
@@ -91,17 +65,18 @@ def _let_in(options: argparse.Namespace) -> int:
     return 1 if is_refused else 0
 
 
-def _add_key(options: argparse.Namespace) -> int:
+def run_add_key(options: argparse.Namespace) -> int:
+    """Sign that a key may confirm the owner's statements from anywhere."""
     code, keys = parse_approver_code(options.code), Folder(options.data).keys()
     with at_home(options) as (account, passkey, paired):
-        answers = Answers(account, paired, keys)
+        answers = ReplyInbox(account, paired, keys)
         answers.begin()
         digest = add_key(account, passkey, paired, code, now_ms=wall_ms())
         name, words = one_line(code.name), " ".join(approver_words(code.key))
         print(f"“{name}” has these six words:\n\n  {words}\n")
         answer = _wait_for(answers, digest)
     print(
-        said_of(
+        outcome_text(
             answer,
             waits="The key waits for your yes, only if its six words there are the same",
             done="The key counts now.",
@@ -110,7 +85,7 @@ def _add_key(options: argparse.Namespace) -> int:
     return 0
 
 
-def said_of(answer: Answer | None, *, waits: str, done: str) -> str:
+def outcome_text(answer: Answer | None, *, waits: str, done: str) -> str:
     """Return what came of a statement in words; NotTaken if the doorbell refused it."""
     if answer is None:
         return UNANSWERED
@@ -121,6 +96,6 @@ def said_of(answer: Answer | None, *, waits: str, done: str) -> str:
     return done
 
 
-def _wait_for(answers: Answers, digest: str) -> Answer | None:
+def _wait_for(answers: ReplyInbox, digest: str) -> Answer | None:
     print("Signed and sent.")
     return answers.wait_for(digest, patience=patience_here(), wait_s=ANSWER_S)

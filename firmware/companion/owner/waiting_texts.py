@@ -11,13 +11,13 @@ from datetime import datetime, tzinfo
 from firmware.protocol.asking import (
     AgencyAsked,
     ApproverAsked,
-    AskedClip,
     BrowserAsked,
     GrantAsked,
     HouseholdNow,
     OwnerAsked,
     RecoveryAsked,
     RemovalAsked,
+    RequestedClip,
     SettingsAsked,
     WaitingLine,
 )
@@ -154,7 +154,7 @@ def leaving_lines(asked: GrantAsked, zone: tzinfo | None) -> list[str]:
     ]
 
 
-def clip_lines(clip: AskedClip, number: int, zone: tzinfo | None) -> list[str]:
+def clip_lines(clip: RequestedClip, number: int, zone: tzinfo | None) -> list[str]:
     """Return what of one clip would leave."""
     whole = "the whole recording" if clip.is_whole else "a part of the recording"
     heard = ", with sound" if clip.has_sound else ""

@@ -22,14 +22,14 @@ REACH = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckResult:
     """One step, and whether it holds."""
 
     is_ok: bool
     text: str
 
 
-async def find(keys: PlayerKeys, setup: PlayerSetup, relay: Signalling) -> list[Finding]:
+async def run_checks(keys: PlayerKeys, setup: PlayerSetup, relay: Signalling) -> list[CheckResult]:
     """Try each step until one fails."""
     findings = []
 
@@ -52,11 +52,11 @@ async def find(keys: PlayerKeys, setup: PlayerSetup, relay: Signalling) -> list[
     return findings
 
 
-async def _tried(step: Callable[[], Awaitable[str]]) -> Finding:
+async def _tried(step: Callable[[], Awaitable[str]]) -> CheckResult:
     try:
-        return Finding(is_ok=True, text=await step())
+        return CheckResult(is_ok=True, text=await step())
     except RelayError as error:
-        return Finding(is_ok=False, text=str(error))
+        return CheckResult(is_ok=False, text=str(error))
 
 
 async def _ask_who(keys: PlayerKeys, setup: PlayerSetup, relay: Signalling) -> None:

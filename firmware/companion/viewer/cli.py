@@ -12,22 +12,19 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx2
-
-from firmware.companion.viewer.checks import find
 from firmware.companion.viewer.errors import ViewerError
 from firmware.companion.viewer.folder import Folder
-from firmware.companion.viewer.gateway import Gateway
-from firmware.companion.viewer.guard import Guard
-from firmware.companion.viewer.relay_client import TIMEOUT_S, RelayClient
 from firmware.companion.viewer.server import DEFAULT_PORT, Address, listen, parse_address, serve
-from firmware.companion.viewer.whep import build_whep
 from firmware.protocol.browsers import BrowserKeys
 from firmware.protocol.encoding import WireError
 from firmware.protocol.pairing import browser_words
 from firmware.protocol.plain_text import plain
 from firmware.protocol.players import MAX_TEXT_CHARS, PlayerSetup, code_text
+
+if TYPE_CHECKING:
+    import httpx2
 
 MAX_NAME_CHARS = 60
 
@@ -99,15 +96,23 @@ def _words(setup: PlayerSetup, keys: BrowserKeys) -> str:
 
 
 async def _check(folder: Folder) -> int:
+    from firmware.companion.viewer.checks import run_checks
+    from firmware.companion.viewer.relay_client import RelayClient
+
     keys, setup = folder.keys(), folder.setup()
     async with _http() as http:
-        findings = await find(keys, setup, RelayClient(http, setup))
+        findings = await run_checks(keys, setup, RelayClient(http, setup))
     for finding in findings:
         print(f"{'✓' if finding.is_ok else '✗'} {plain(finding.text)}")
     return 0 if all(finding.is_ok for finding in findings) else 1
 
 
 async def _serve(folder: Folder, address: Address, origins: Sequence[str]) -> None:
+    from firmware.companion.viewer.gateway import Gateway
+    from firmware.companion.viewer.guard import Guard
+    from firmware.companion.viewer.relay_client import RelayClient
+    from firmware.companion.viewer.whep import build_whep
+
     keys, setup, token = folder.keys(), folder.setup(), folder.local_token()
 
     def say_where() -> None:
@@ -130,7 +135,11 @@ async def _serve(folder: Folder, address: Address, origins: Sequence[str]) -> No
                 await gateway.aclose()
 
 
-def _http() -> httpx2.AsyncClient:
+def _http() -> "httpx2.AsyncClient":
+    import httpx2
+
+    from firmware.companion.viewer.relay_client import TIMEOUT_S
+
     return httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False)
 
 

@@ -6,11 +6,13 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-
-import uvicorn
-from starlette.types import ASGIApp
+from typing import TYPE_CHECKING
 
 from firmware.companion.viewer.errors import ListenError
+
+if TYPE_CHECKING:
+    import uvicorn
+    from starlette.types import ASGIApp
 
 DEFAULT_PORT = 8480
 SHUTDOWN_S = 3
@@ -64,8 +66,10 @@ def listen(address: Address) -> socket.socket:
         raise ListenError(f"{address.text} can't be listened at: {error.strerror}") from error
 
 
-async def serve(app: ASGIApp, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
+async def serve(app: "ASGIApp", listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM."""
+    import uvicorn
+
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -85,7 +89,7 @@ async def serve(app: ASGIApp, listener: socket.socket, *, on_ready: Callable[[],
             await ready
 
 
-async def _say_ready(server: uvicorn.Server, on_ready: Callable[[], None]) -> None:
+async def _say_ready(server: "uvicorn.Server", on_ready: Callable[[], None]) -> None:
     while not server.started:  # noqa: ASYNC110 (no event for it)
         await asyncio.sleep(0.02)
     on_ready()

@@ -3,7 +3,7 @@
  * @module
  */
 import { browserName, rememberBrowserName, thisBrowser } from "../account.js";
-import { browsersKnown } from "../known_browsers.js";
+import { knownBrowsers } from "../known_browsers.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
@@ -46,7 +46,7 @@ export function browsersSection(context, title = t("browsers.title")) {
   const list = h("div");
   let shown = "";
   const draw = () => {
-    const known = browsersKnown(household, nowMs());
+    const known = knownBrowsers(household, nowMs());
     const now = JSON.stringify([known, household.browser?.id]);
     if (now === shown) return; // a button mustn't go away under a finger
     shown = now;
@@ -117,7 +117,7 @@ async function enrolment(context, device, doorName) {
   const place = h("div", { "aria-live": "polite" });
   const problems = h("div", { "aria-live": "polite" });
   const { id } = await thisBrowser(household.owner);
-  const current = () => browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === id);
+  const current = () => knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === id);
   const start = () => {
     const known = current();
     const words = known === undefined ? "browsers.enrol" : "browsers.renew";

@@ -9,7 +9,7 @@ import { trustedKeys } from "../trust.js";
 import { clipFacts } from "./clip_player.js";
 import { refusal } from "./live_refusal.js";
 import { fileName } from "./live_tools.js";
-import { notReached } from "./live_limits.js";
+import { liveLimitNotice } from "./live_limits.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../clips.js").CheckedClip} CheckedClip */
@@ -57,7 +57,7 @@ export class ClipStage {
   /** @param {HTMLElement} words */
   async #hint(words) {
     const reach = await this.context.ready.reach(this.clip.device).catch(() => undefined);
-    const hint = notReached(reach);
+    const hint = liveLimitNotice(reach);
     if (hint !== null && words.isConnected && this.place === null) fill(this.reach, hint);
   }
 

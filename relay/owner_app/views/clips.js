@@ -8,13 +8,13 @@ import { h, skeleton } from "../dom.js";
 import { goesOn, triggersOf, whenOf } from "../event_groups.js";
 import { durationText, t, time, timeText } from "../i18n.js";
 import { ClipStage } from "./clip_stage.js";
-import { doubt, eventText, whatSetOff } from "./events.js";
+import { doubt, eventText, triggerText } from "./events.js";
 import { guarded, living } from "./parts.js";
 import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").ClipEvent} ClipEvent */
-/** @typedef {import("../event_groups.js").Told} Told */
+/** @typedef {import("../event_groups.js").ReportedEvent} ReportedEvent */
 
 /** Less before a trigger than this is nothing to speak of. */
 const SOON_MS = 500;
@@ -43,13 +43,13 @@ export function clipsPage(context) {
 
 /**
  * @param {ClipEvent} clip @param {import("../household.js").Household} household
- * @param {Told[]} history @param {Thumbs} thumbs
+ * @param {ReportedEvent[]} history @param {Thumbs} thumbs
  */
 function row(clip, household, history, thumbs) {
   const { clip_id, duration_ms, is_cut_short } = clip.body;
   const told = toldOf(household, clip);
   const triggers = triggersOf(history, told);
-  const what = goesOn(history, told) ? t("event.goes_on") : whatSetOff(triggers);
+  const what = goesOn(history, told) ? t("event.goes_on") : triggerText(triggers);
   const detail = [what, durationText(duration_ms), is_cut_short && t("clip.cut_short")];
   const when = whenOf(told).ms;
   const link = {
@@ -74,7 +74,7 @@ function row(clip, household, history, thumbs) {
 
 /** @param {import("../household.js").Household} household @param {ClipEvent} clip */
 function toldOf(household, clip) {
-  return /** @type {Told} */ (household.told.get(clip.id));
+  return /** @type {ReportedEvent} */ (household.told.get(clip.id));
 }
 
 /** @param {Context} context */
@@ -109,7 +109,7 @@ export async function clipPage(context) {
   };
 }
 
-/** @param {number} preRollMs @param {Told | undefined} first what set the clip off, if it is known */
+/** @param {number} preRollMs @param {ReportedEvent | undefined} first what set the clip off, if it is known */
 function preRollText(preRollMs, first) {
   const type = first?.event.body.type;
   const what = type === "pressed" ? "ring" : (type ?? "trigger");
@@ -118,7 +118,7 @@ function preRollText(preRollMs, first) {
   return preRollMs < USUAL_PRE_ROLL_MS ? `${text} ${t("clip.pre_roll_short")}` : text;
 }
 
-/** @param {Told} told */
+/** @param {ReportedEvent} told */
 function triggerItem(told) {
   return h("li", {}, `${eventText(told.event)}, `, time(whenOf(told).ms, "second"));
 }

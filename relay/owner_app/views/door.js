@@ -2,26 +2,26 @@
  * The first page: the door, its last visitors, and the button for live view.
  * @module
  */
-import { browsersKnown } from "../known_browsers.js";
+import { knownBrowsers } from "../known_browsers.js";
 import { fill, h, skeleton } from "../dom.js";
-import { foldMotion, happenings, newestRows, troublesOf, whenOf } from "../event_groups.js";
+import { foldMotion, groupEvents, newestRows, troublesOf, whenOf } from "../event_groups.js";
 import { isBlind } from "../health.js";
 import { agoText, t, time, timeText, timeWithin } from "../i18n.js";
 import { nowMs } from "../town_time.js";
-import { watchingNow } from "../current_viewers.js";
-import { doubtText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
+import { currentViewers } from "../current_viewers.js";
+import { uncertaintyText, eventRow, moreMotionRow, moreVisitsRow } from "./events.js";
 import { HealthPanels } from "./health.js";
 import { notificationsHint } from "./notifications_hint.js";
-import { goneDoors, noDoorbell } from "./no_doorbell.js";
+import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
 import { Folds, living, noPicture, troubleHelp, troubleText } from "./parts.js";
-import { notReached } from "./live_limits.js";
+import { liveLimitNotice } from "./live_limits.js";
 import { Thumbs } from "./thumbs.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../household.js").Household} Household */
 /** @typedef {import("../household.js").Doorbell} Doorbell */
-/** @typedef {import("../event_groups.js").Told} Told */
-/** @typedef {import("../event_groups.js").Happening} Happening */
+/** @typedef {import("../event_groups.js").ReportedEvent} ReportedEvent */
+/** @typedef {import("../event_groups.js").EventGroup} EventGroup */
 
 const FRESH_MS = 60_000;
 const SHOWN = 12;
@@ -41,13 +41,13 @@ export function doorPage(context) {
     body: [
       living(context, () => {
         if (!household.isLoaded) return [household.hasContact ? skeleton(4) : nothingKnown()];
-        if (household.doorbells.length === 0) return [...goneDoors(household), ...noDoorbell()];
+        if (household.doorbells.length === 0) return [...formerDoorbells(household), ...noDoorbell()];
         const { history, notes, asOfMs } = household;
         const cards = household.doorbells.map((bell) => {
           const more = [watched(household, bell.device), calls.hint(bell.device), renewal(household, bell.device)];
           return doorbellCard(bell, history, { health, thumbs, asOfMs }, more);
         });
-        return [...cards, ...goneDoors(household), latest(happenings(history, notes), folds, thumbs)];
+        return [...cards, ...formerDoorbells(household), latest(groupEvents(history, notes), folds, thumbs)];
       }),
       hint,
     ],
@@ -83,13 +83,13 @@ class ReadyCalls {
     const hint = h("div");
     this.hints.set(device, hint);
     void this.ready.keep(device, this.left);
-    fill(hint, notReached(await this.ready.reach(device).catch(() => undefined)));
+    fill(hint, liveLimitNotice(await this.ready.reach(device).catch(() => undefined)));
   }
 }
 
 /** Who watches now, by the doorbell's sealed notes. @param {Household} household @param {string} device */
 function watched(household, device) {
-  const watching = watchingNow(household, device, nowMs());
+  const watching = currentViewers(household, device, nowMs());
   if (watching.length === 0 || household.asOfMs > 0) return null;
   const rows = watching.map(({ name, browser_name, at_ms }) =>
     h("li", {}, t("door.watching", { name, browser: browser_name }), " ", time(at_ms, "clock")),
@@ -100,7 +100,7 @@ function watched(household, device) {
 /** Says when this browser will soon not be let in any more. @param {Household} household @param {string} device */
 function renewal(household, device) {
   const id = household.browser?.id;
-  const known = browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === id);
+  const known = knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === id);
   if (known === undefined || known.until_ms - nowMs() > RENEW_BEFORE_MS) return null;
   const link = h("a", { href: `#/browsers/${device}` }, t("browsers.renew"));
   return h("p", { class: "hint" }, t("browsers.may"), " ", time(known.until_ms), ". ", link);
@@ -112,7 +112,7 @@ function nothingKnown() {
 }
 
 /**
- * @param {Doorbell} bell @param {Told[]} history
+ * @param {Doorbell} bell @param {ReportedEvent[]} history
  * @param {{health: HealthPanels, thumbs: Thumbs, asOfMs: number}} how
  * @param {(Node | null | undefined)[]} more below the button
  */
@@ -124,7 +124,7 @@ function doorbellCard(bell, history, { health, thumbs, asOfMs }, more) {
   const rang = pressed === undefined ? 0 : whenOf(pressed).ms;
   const isFresh = nowMs() - rang < FRESH_MS;
   const words = isFresh ? t("door.rang", { time: timeText(rang, "clock") }) : bell.name;
-  const doubt = isFresh && pressed ? doubtText(pressed) : "";
+  const doubt = isFresh && pressed ? uncertaintyText(pressed) : "";
   const picture = isFresh && pressed?.has_thumbnail && thumbs.box(pressed, words);
   return h(
     "section",
@@ -153,7 +153,7 @@ function stateText({ state, since_ms }, asOfMs) {
 
 /**
  * What is wrong now: what was told and isn't over, and what the last word on its health says.
- * @param {Doorbell} bell @param {Told[]} history
+ * @param {Doorbell} bell @param {ReportedEvent[]} history
  */
 function wrongNow(bell, history) {
   const health = bell.state === "online" ? bell.health?.health : undefined; // else it may be long ago
@@ -177,7 +177,7 @@ function line(words, ...more) {
   return h("li", {}, words, muted && h("p", { class: "muted" }, muted));
 }
 
-/** @param {Happening[]} found newest first @param {Folds} folds @param {Thumbs} thumbs */
+/** @param {EventGroup[]} found newest first @param {Folds} folds @param {Thumbs} thumbs */
 function latest(found, folds, thumbs) {
   const visits = found.filter(({ kind }) => kind === "visit");
   const hidden = visits.slice(VISITS_SHOWN);

@@ -9,19 +9,19 @@ import { nowMs } from "../town_time.js";
 import { isLine } from "../vendor/protocol/plain_text.js";
 import { noPicture, troubleText } from "./parts.js";
 
-/** @typedef {import("../event_groups.js").Happening} Happening */
-/** @typedef {import("../event_groups.js").Told} Told */
+/** @typedef {import("../event_groups.js").EventGroup} EventGroup */
+/** @typedef {import("../event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {import("../vendor/protocol/documents.js").ClipReady} ClipReady */
 /** @typedef {import("../vendor/protocol/documents.js").DoorbellEvent} DoorbellEvent */
 
 /** @typedef {import("../event_groups.js").MoreMotion} MoreMotion */
 
-/** As firmware/config.py has it: names come unsigned, and a longer one would be a message. */
+/** As firmware/config/values.py has it: names come unsigned, and a longer one would be a message. */
 const LONGEST_ZONE = 40;
 /** The longest recording, and a while to finish it. */
 const RECORDING_MS = 150_000;
 
-/** @param {Happening} happening @param {import("./thumbs.js").Thumbs} thumbs */
+/** @param {EventGroup} happening @param {import("./thumbs.js").Thumbs} thumbs */
 export function eventRow(happening, thumbs) {
   const { kind, told, others, clip } = happening;
   if (kind === "visit" || kind === "browser") return noteRow(happening);
@@ -49,7 +49,7 @@ export function eventRow(happening, thumbs) {
   );
 }
 
-/** Who watched, or which browser may watch now or no more. @param {Happening} happening */
+/** Who watched, or which browser may watch now or no more. @param {EventGroup} happening */
 function noteRow({ kind, told, visit, note }) {
   const { ms } = whenOf(told);
   const words = visit ? visitText(visit) : browserText(note);
@@ -76,7 +76,7 @@ function browserText(note) {
 
 /**
  * Visits folded into one row.
- * @param {Happening[]} visits newest first @param {import("./parts.js").Folds} folds
+ * @param {EventGroup[]} visits newest first @param {import("./parts.js").Folds} folds
  * @param {import("./thumbs.js").Thumbs} thumbs
  */
 export function moreVisitsRow(visits, folds, thumbs) {
@@ -99,8 +99,8 @@ export function moreMotionRow({ motions }, folds, thumbs) {
   return h("li", { class: "folded", "data-testid": "more-motion" }, fold);
 }
 
-/** The press, or else the first motion. @param {Told[]} triggers oldest first */
-export function whatSetOff(triggers) {
+/** The press, or else the first motion. @param {ReportedEvent[]} triggers oldest first */
+export function triggerText(triggers) {
   const told = triggers.find(({ event }) => event.body.type === "pressed") ?? triggers[0];
   return told && eventText(told.event);
 }
@@ -114,26 +114,26 @@ export function eventText(event) {
   return zones.length === 0 ? t("event.motion") : t("event.motion_in", { zones: zones.join(", ") });
 }
 
-/** Says behind a time what is to be known about it. @param {Told} told */
+/** Says behind a time what is to be known about it. @param {ReportedEvent} told */
 export function doubt(told) {
-  const text = doubtText(told);
+  const text = uncertaintyText(told);
   return text && ` · ${text}`;
 }
 
-/** What is to be known about a time; nothing, if it is sure. @param {Told} told */
-export function doubtText(told) {
+/** What is to be known about a time; nothing, if it is sure. @param {ReportedEvent} told */
+export function uncertaintyText(told) {
   const { dating } = whenOf(told);
   return dating === "sure" ? "" : t(`event.clock_${dating}`);
 }
 
-/** @param {Told} told one that lies in the same recording @param {boolean} isRing is that of a ring */
+/** @param {ReportedEvent} told one that lies in the same recording @param {boolean} isRing is that of a ring */
 function alsoText(told, isRing) {
   const time = timeText(whenOf(told).ms, "clock");
   if (isRing && told.event.body.type === "pressed") return t("event.also_pressed", { time });
   return t("event.also", { what: eventText(told.event), time });
 }
 
-/** @param {Told} clip @param {string} what it shows, for those who hear the link alone */
+/** @param {ReportedEvent} clip @param {string} what it shows, for those who hear the link alone */
 function watch(clip, what) {
   const { clip_id, duration_ms } = /** @type {ClipReady} */ (clip.event.body);
   const label = t("clip.watch", { duration: durationText(duration_ms) });
@@ -146,7 +146,7 @@ function watch(clip, what) {
   return h("a", link, label);
 }
 
-/** @param {Happening["kind"]} kind @param {Told} told */
+/** @param {EventGroup["kind"]} kind @param {ReportedEvent} told */
 function isBeingRecorded(kind, told) {
   const isTrigger = kind === "pressed" || kind === "motion";
   return isTrigger && nowMs() - whenOf(told).ms < RECORDING_MS;

@@ -6,7 +6,7 @@
 import { approversAdded, rememberApprovers } from "../account.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
-import { livesHere } from "../residents.js";
+import { fetchResidents } from "../residents.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { parseApproverCode, parseRecoveryCode } from "../vendor/protocol/owner_codes.js";
@@ -52,7 +52,7 @@ function approvers(context, device, recoveryKey) {
   };
   const ask = guarded(said, async () => {
     fill(said, h("p", { class: "muted", role: "status" }, t("live.asking")));
-    const told = await livesHere(ready, device).catch((error) => {
+    const told = await fetchResidents(ready, device).catch((error) => {
       console.warn("who lives here", error);
       return null;
     });

@@ -4,7 +4,7 @@
  * @module
  */
 import { rememberDecision } from "../account.js";
-import { MAX_CLIPS, clipsAsked, grantTerms } from "../grant_terms.js";
+import { MAX_CLIPS, requestedClips, grantTerms } from "../grant_terms.js";
 import { ClipReader } from "../clips.js";
 import { fill, h } from "../dom.js";
 import { durationText, t, timeText } from "../i18n.js";
@@ -13,7 +13,7 @@ import { nowMs } from "../town_time.js";
 import { IDENTITY_CHARS, NO_IDENTITY } from "../vendor/protocol/decisions.js";
 import { sha256Hex, unb64u } from "../vendor/protocol/encoding.js";
 import { withoutMisleading } from "../vendor/protocol/plain_text.js";
-import { AskedClip } from "./requested_clip.js";
+import { RequestedClip } from "./requested_clip.js";
 import { guarded, terms } from "./parts.js";
 
 /** @typedef {import("../app.js").Context} Context */
@@ -39,8 +39,8 @@ function draw(context, asked, { place, others, words }) {
   left.addEventListener("abort", () => reader.close());
   const said = h("div", { "aria-live": "polite" }, words);
   const summary = h("p", { id: "chosen", role: "status" });
-  const rows = clipsAsked(household, asked).map(
-    (offered) => new AskedClip(context, reader, offered, asked.request, () => look()),
+  const rows = requestedClips(household, asked).map(
+    (offered) => new RequestedClip(context, reader, offered, asked.request, () => look()),
   );
   const sound = new SoundChoice();
   const look = () => {
@@ -114,7 +114,7 @@ class SoundChoice {
     return this.box.checked;
   }
 
-  /** There is nothing to choose where none has sound, as far as all that are chosen were fetched. @param {AskedClip[]} chosen */
+  /** There is nothing to choose where none has sound, as far as all that are chosen were fetched. @param {RequestedClip[]} chosen */
   look(chosen) {
     const isMute = chosen.length > 0 && chosen.every(({ hasSound }) => hasSound === false);
     this.box.disabled = isMute;
@@ -168,7 +168,7 @@ function no(words) {
   return h("p", { class: "warn-text", role: "alert" }, words);
 }
 
-/** @param {AskedClip[]} rows */
+/** @param {RequestedClip[]} rows */
 function chosenText(rows) {
   const chosen = rows.filter(({ isChosen }) => isChosen);
   if (chosen.length === 0) return t("release.chosen_none");

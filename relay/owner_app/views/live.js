@@ -7,15 +7,15 @@ import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { LiveSession } from "../live.js";
 import { LiveControl } from "../live_control.js";
-import { LineDetails } from "./live_details.js";
+import { ConnectionDetails } from "./live_details.js";
 import { DoorMicrophone } from "./live_microphone.js";
 import { refusal } from "./live_refusal.js";
 import { QuickReplies } from "./live_replies.js";
 import { TalkPanel } from "./live_talk.js";
 import { Awake, PictureTools, Shortcuts } from "./live_tools.js";
-import { Watching } from "./live_viewers.js";
+import { ViewerList } from "./live_viewers.js";
 import { known } from "./parts.js";
-import { notReached } from "./live_limits.js";
+import { liveLimitNotice } from "./live_limits.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../live.js").LiveState} LiveState */
@@ -61,8 +61,8 @@ class LivePage {
     this.talk = new TalkPanel(this.video);
     this.replies = new QuickReplies(device);
     this.microphone = new DoorMicrophone();
-    this.watching = new Watching();
-    this.details = new LineDetails();
+    this.watching = new ViewerList();
+    this.details = new ConnectionDetails();
     this.awake = new Awake();
     const name = context.household.doorbell(device)?.name ?? "";
     this.tools = new PictureTools(this.screen, this.video, name);
@@ -100,7 +100,7 @@ class LivePage {
     try {
       const call = await ready.call(this.device, "live");
       if (left.aborted) return;
-      fill(this.reach, notReached(call.reach));
+      fill(this.reach, liveLimitNotice(call.reach));
       const session = (this.session = new LiveSession(relay, call));
       session.onState = (state) => session === this.session && this.#tell(state);
       session.onRefused = (error) => session === this.session && this.#refuse(error);
@@ -170,7 +170,7 @@ class LivePage {
       return this.#tryAgain(session);
     }
     this.again.hidden = false;
-    if (!isEnded) fill(this.place, h("p", {}, t(`live.${state}_help`)), notReached(session?.call.reach, true));
+    if (!isEnded) fill(this.place, h("p", {}, t(`live.${state}_help`)), liveLimitNotice(session?.call.reach, true));
   }
 
   /** In a moment, or once somebody looks: a locked phone needn't see the door. @param {LiveSession} lost */

@@ -4,18 +4,18 @@
  */
 import { fill, h } from "../dom.js";
 import { hasText, t } from "../i18n.js";
-import { LineMeter } from "../live_stats.js";
+import { ConnectionStats } from "../live_stats.js";
 
 /** @typedef {import("../live_control.js").DoorState} DoorState */
 /** @typedef {import("../live_control.js").LiveControl} LiveControl */
 
 const READ_MS = 1000;
 
-export class LineDetails {
+export class ConnectionDetails {
   constructor() {
     /** @type {LiveControl | null} */
     this.control = null;
-    /** @type {LineMeter | null} */
+    /** @type {ConnectionStats | null} */
     this.meter = null;
     this.timer = 0;
     this.firstMs = 0;
@@ -34,7 +34,7 @@ export class LineDetails {
   attach(session, control) {
     this.detach();
     this.control = control;
-    this.meter = new LineMeter(session.peer);
+    this.meter = new ConnectionStats(session.peer);
     if (this.small.checked) control.wantQuality("small");
     this.#read();
   }

@@ -13,7 +13,7 @@ const SAID = { stun_only: "live.stun_only", home_only: "live.home_only" };
  * Says from where live view works, where that isn't everywhere.
  * @param {Reach | undefined} reach @param {boolean} [hasFailed]
  */
-export function notReached(reach, hasFailed = false) {
+export function liveLimitNotice(reach, hasFailed = false) {
   if (reach === undefined || reach === "anywhere") return null;
   if (reach === "stun_only" && !hasFailed) return null; // it mostly works
   return h("p", { class: "muted", "data-reach": reach }, t(SAID[reach]));

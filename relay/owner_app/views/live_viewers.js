@@ -12,7 +12,7 @@ import { t, time } from "../i18n.js";
 /** So long before the end it is asked. */
 const ASK_BEFORE_MS = 60_000;
 
-export class Watching {
+export class ViewerList {
   constructor() {
     this.list = h("div", { id: "live-watching", role: "status" });
     this.question = h("div", { role: "alert" });

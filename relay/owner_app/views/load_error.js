@@ -7,7 +7,7 @@ import { fill, h } from "../dom.js";
 import { t } from "../i18n.js";
 import { guarded } from "./parts.js";
 
-/** @param {import("../worker_registration.js").Installed} installed */
+/** @param {import("../worker_registration.js").WorkerRegistration} installed */
 export function notLoaded(installed) {
   const place = h("div", { "aria-live": "polite" });
   const again = guarded(place, async () => {

@@ -6,7 +6,7 @@ import { h } from "../dom.js";
 import { t, timeWithin } from "../i18n.js";
 
 /** Says of which doorbells one is no longer an owner. @param {import("../household.js").Household} household */
-export function goneDoors({ gone }) {
+export function formerDoorbells({ gone }) {
   return gone.map(({ device, name, since_ms }) =>
     h("div", { class: "notice", "data-testid": "no-longer-owner", "data-device": device }, h("p", {}, t("door.gone", { door: name, time: timeWithin(since_ms) })), h("p", { class: "muted" }, t("door.gone_help"))),
   );

@@ -4,12 +4,12 @@
  * @module
  */
 import { fill, h, skeleton } from "../dom.js";
-import { bookOf } from "../worker_registration.js";
+import { workerStoreOf } from "../worker_registration.js";
 import { t, timeText } from "../i18n.js";
 import { NoOwnWord } from "../orders.js";
 import { NoPushKeys, turnOff, turnOn } from "../push.js";
 import { nowMs } from "../town_time.js";
-import { readPush, writeBook } from "../worker_store.js";
+import { readPush, writeWorkerStore } from "../worker_store.js";
 import { isNotEnrolled } from "./live_refusal.js";
 import { obstacle } from "./notifications_hint.js";
 import { guarded, known } from "./parts.js";
@@ -39,7 +39,7 @@ async function show(context, place, said) {
   const { installed, household, relayUrl } = context;
   await installed.whenReady;
   const inTheWay = obstacle(installed.registration);
-  const book = bookOf(household, relayUrl);
+  const book = workerStoreOf(household, relayUrl);
   const parties = inTheWay === null ? await installed.parties(household, book).catch(() => null) : null;
   if (parties === null) return fill(place, blocked(inTheWay ?? "failed", () => show(context, place)));
   const state = await readPush();
@@ -66,8 +66,8 @@ function form(context, place, parties, state) {
     try {
       if ((await Notification.requestPermission()) !== "granted") return void show(context, place);
       await context.household.heard(); // a doorbell's first note may just be coming
-      const book = bookOf(context.household, context.relayUrl);
-      await writeBook(book); // the worker's: it must be there first
+      const book = workerStoreOf(context.household, context.relayUrl);
+      await writeWorkerStore(book); // the worker's: it must be there first
       const missed = await turnOn({ ...parties, doorbells: book.doorbells }, fields.choice);
       await show(context, place, saidText(isOn ? "push.saved" : "push.turned_on", missed));
     } catch (error) {

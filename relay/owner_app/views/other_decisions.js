@@ -10,7 +10,7 @@ import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
 import { nowMs } from "../town_time.js";
 import { guarded } from "./parts.js";
-import { onItsWay, refusedHere, standing } from "./progress.js";
+import { isPending, refusedByBrowser, standing } from "./progress.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../account.js").DecisionKind} DecisionKind */
@@ -83,8 +83,8 @@ function place(context, { device, digest }, { kind, terms, words, help, done }) 
     const now = JSON.stringify([state, isDone && known.textContent, household.doorbell(device)?.state]);
     if (now === shown) return; // a button mustn't go away under a finger
     shown = now;
-    if (state === "sent" || state === "asked") fill(area, onItsWay(household, device));
-    else if (state === "refused") fill(area, refusedHere(refusalOf(context, sent?.digest ?? ""), forget));
+    if (state === "sent" || state === "asked") fill(area, isPending(household, device));
+    else if (state === "refused") fill(area, refusedByBrowser(refusalOf(context, sent?.digest ?? ""), forget));
     else if (isDone) fill(area, h("div", { class: "notice", id: `${kind}-done`, role: "status" }, known));
     else fill(area, h("button", { id: kind, onclick: send }, words), h("p", { class: "muted" }, help));
   };

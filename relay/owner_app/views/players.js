@@ -5,7 +5,7 @@
  * A player's keys are let in like a browser's. What it is set up with opens nothing by itself.
  * @module
  */
-import { browsersKnown } from "../known_browsers.js";
+import { knownBrowsers } from "../known_browsers.js";
 import { fill, h } from "../dom.js";
 import { t, time } from "../i18n.js";
 import { sendStatement } from "../statements.js";
@@ -89,7 +89,7 @@ async function follow(context, { device, keys, digest }, place, refresh) {
   const { household, relay } = context;
   const id = await browserIdOf(keys);
   const words = await browserWords(device, keys);
-  const known = () => browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === id);
+  const known = () => knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === id);
   const sinceMs = known()?.time_ms ?? 0;
   const setUp = h("div", {});
   const content = () => {
@@ -173,7 +173,7 @@ async function listed(context, refresh) {
  * @param {HTMLElement} place @param {() => Promise<void>} refresh
  */
 function row({ household, relay }, device, { browser, created_ms }, place, refresh) {
-  const known = browsersKnown(household, nowMs()).find((one) => one.device === device && one.browser === browser);
+  const known = knownBrowsers(household, nowMs()).find((one) => one.device === device && one.browser === browser);
   const name = known?.name ?? browser;
   const end = guarded(place, async () => {
     await sendStatement(household, device, { kind: "end_session", browser });

@@ -19,10 +19,10 @@ import { hasText, t, time } from "../i18n.js";
 export function statementProgress(household, digest, restart, about = "clips", device = "") {
   const notes = household.notesOn(digest);
   const last = notes.at(-1);
-  if (last === undefined) return [onItsWay(household, device)];
+  if (last === undefined) return [isPending(household, device)];
   const { body } = last.note;
   if (body.type === "confirmation_wanted") return [confirmHere(body.door_page, about)];
-  if (body.type === "statement_refused") return refusedHere(body, restart);
+  if (body.type === "statement_refused") return refusedByBrowser(body, restart);
   if (body.type !== "released") return [step("progress.done", "progress.done_help", "statement-done")];
   return [
     step("progress.released", "progress.released_help", "released"),
@@ -40,7 +40,7 @@ export function standing(household, digest) {
 }
 
 /** Sent, and nothing heard: the doorbell may be away. @param {Household} household @param {string} device */
-export function onItsWay(household, device) {
+export function isPending(household, device) {
   const isAway = household.doorbell(device)?.state === "offline";
   if (isAway) return step("progress.away", "progress.away_help", "statement-away");
   return step("progress.sent", "progress.sent_help", "statement-sent");
@@ -73,7 +73,7 @@ function confirmHere(doorPage, about) {
 }
 
 /** @param {{reason: string, detail: string}} body @param {() => void} restart */
-export function refusedHere({ reason, detail }, restart) {
+export function refusedByBrowser({ reason, detail }, restart) {
   const known = `refusal.${reason}`;
   return [
     h(

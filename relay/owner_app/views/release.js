@@ -16,7 +16,7 @@ import { letterAsks, letterTerms, letterTitle } from "../vendor/protocol/letter.
 import { apart } from "../vendor/protocol/plain_text.js";
 import { checkRequest, requestDigest } from "../vendor/protocol/requests.js";
 import { answers, declineOnly } from "./other_decisions.js";
-import { givenOr } from "./released_clips.js";
+import { releasedOr } from "./released_clips.js";
 import { letter } from "./letter.js";
 import { terms } from "./parts.js";
 
@@ -62,7 +62,7 @@ function door(context, asked, { isOver, isOnly }) {
     "section",
     { "data-device": asked.device },
     !isOnly && h("h2", {}, name),
-    givenOr(context, asked, () =>
+    releasedOr(context, asked, () =>
       isOver ? [h("p", { class: "notice", id: "is-over" }, t("release.over"))] : letter(context, asked, answers(context, asked)),
     ),
   );

@@ -23,7 +23,7 @@ const GONE = ["erasing", "erased"];
  * Shows the letter until something is given, and then how that goes; changes by itself.
  * @param {Context} context @param {Asked} asked @param {() => (Node | false | null)[]} notGiven
  */
-export function givenOr(context, asked, notGiven) {
+export function releasedOr(context, asked, notGiven) {
   const { household, left } = context;
   const place = h("div");
   let shown = "";

@@ -5,7 +5,7 @@
  */
 import { fill, h, skeleton } from "../dom.js";
 import { hasText, t } from "../i18n.js";
-import { ReplyDesk, ReplyError } from "../reply_client.js";
+import { ReplyClient, ReplyError } from "../reply_client.js";
 import { refusal } from "./live_refusal.js";
 import { RecordingForm, textForm } from "./reply_forms.js";
 import { known } from "./parts.js";
@@ -15,7 +15,7 @@ import { known } from "./parts.js";
 /** @typedef {import("../reply_client.js").KeptReply} KeptReply */
 /**
  * Makes a change and shows the list that comes of it; false if it wasn't done, which is then said.
- * @typedef {(change: (desk: ReplyDesk) => Promise<ReplyList>, done: string) => Promise<boolean>} Change
+ * @typedef {(change: (desk: ReplyClient) => Promise<ReplyList>, done: string) => Promise<boolean>} Change
  */
 
 /** @param {Context} context */
@@ -44,7 +44,7 @@ class RepliesPage {
   constructor(context, device) {
     this.context = context;
     this.device = device;
-    /** @type {ReplyDesk | null} */
+    /** @type {ReplyClient | null} */
     this.desk = null;
     this.said = h("div", { "aria-live": "polite", id: "replies-said" });
     this.list = h("div", { id: "kept-replies" });
@@ -66,7 +66,7 @@ class RepliesPage {
     fill(this.said, h("p", { class: "state", role: "status" }, t("sayings.asking")));
     fill(this.list, skeleton(3));
     fill(this.forms);
-    const desk = (this.desk = new ReplyDesk(ready, this.device));
+    const desk = (this.desk = new ReplyClient(ready, this.device));
     try {
       const list = await desk.open();
       if (left.aborted) return desk.close();

@@ -10,16 +10,16 @@ import { fill, h } from "../dom.js";
 import { triggersOf } from "../event_groups.js";
 import { currentLocale, durationText, t, timeText } from "../i18n.js";
 import { clipPlayer } from "./clip_player.js";
-import { doubt, whatSetOff } from "./events.js";
+import { doubt, triggerText } from "./events.js";
 
 /** @typedef {import("../app.js").Context} Context */
 /** @typedef {import("../grant_terms.js").Offered} Offered */
 /** @typedef {import("../grant_terms.js").Span} Span */
 /** @typedef {import("../clips.js").CheckedClip} CheckedClip */
-/** @typedef {import("../event_groups.js").Told} Told */
+/** @typedef {import("../event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {import("../vendor/protocol/documents.js").ClipManifest} ClipManifest */
 
-export class AskedClip {
+export class RequestedClip {
   /**
    * @param {Context} context @param {import("../clips.js").ClipReader} reader
    * @param {Offered} offered @param {Span} asked @param {() => void} onChange
@@ -33,9 +33,9 @@ export class AskedClip {
     /** @type {boolean | null} known once it was fetched */
     this.hasSound = null;
     const { clip_id, duration_ms, is_cut_short } = offered.clip.body;
-    const told = /** @type {Told} */ (context.household.told.get(offered.clip.id));
+    const told = /** @type {ReportedEvent} */ (context.household.told.get(offered.clip.id));
     const triggers = triggersOf(context.household.history, told);
-    const what = [whatSetOff(triggers), durationText(duration_ms), is_cut_short && t("clip.cut_short")];
+    const what = [triggerText(triggers), durationText(duration_ms), is_cut_short && t("clip.cut_short")];
     this.what = h("span", { class: "muted" }, what.filter(Boolean).join(" · "), doubt(triggers[0] ?? told));
     this.box = h("input", { type: "checkbox", "data-testid": "choose-clip", value: clip_id, onchange: onChange });
     this.when = h("strong", {}, spanWithSeconds(this.span));

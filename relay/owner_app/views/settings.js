@@ -13,7 +13,7 @@ import { sendStatement } from "../statements.js";
 import { nextSettings, widens } from "../vendor/protocol/decisions.js";
 import { keysSection } from "./keys.js";
 import { MaskEditor, drawnMasks } from "./masks.js";
-import { goneDoors, noDoorbell } from "./no_doorbell.js";
+import { formerDoorbells, noDoorbell } from "./no_doorbell.js";
 import { ownersSection } from "./owners.js";
 import { guarded, terms } from "./parts.js";
 import { standing, statementProgress } from "./progress.js";
@@ -30,7 +30,7 @@ export async function settingsPage(context) {
   const { doorbells } = household;
   const device = parts[0] ?? doorbells[0]?.device;
   const bell = household.doorbell(device);
-  if (bell === undefined) return { title: t("settings.title"), body: [...goneDoors(household), ...noDoorbell()] };
+  if (bell === undefined) return { title: t("settings.title"), body: [...formerDoorbells(household), ...noDoorbell()] };
   const others = doorbells.filter((one) => one !== bell);
   const links = others.map((one) => h("a", { class: "button", href: `#/settings/${one.device}` }, one.name));
   return {

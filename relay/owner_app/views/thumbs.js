@@ -8,8 +8,8 @@ import { dateText, durationText, t } from "../i18n.js";
 import { ageBeside } from "../pictures.js";
 import { OLD_AFTER_MS } from "../vendor/protocol/thumbnails.js";
 
-/** @typedef {import("../event_groups.js").Happening} Happening */
-/** @typedef {import("../event_groups.js").Told} Told */
+/** @typedef {import("../event_groups.js").EventGroup} EventGroup */
+/** @typedef {import("../event_groups.js").ReportedEvent} ReportedEvent */
 /** @typedef {import("../pictures.js").Picture} Picture */
 
 /** Of what is older than that, the day is said. */
@@ -30,7 +30,7 @@ export class Thumbs {
 
   /**
    * The box of a ring, a movement or a recording; nothing for what the camera doesn't see.
-   * @param {Happening} happening @param {string} what it shows, for those who don't see it
+   * @param {EventGroup} happening @param {string} what it shows, for those who don't see it
    */
   of({ kind, told, others }, what) {
     if (kind !== "pressed" && kind !== "motion" && kind !== "clip_ready") return null;
@@ -38,8 +38,8 @@ export class Thumbs {
   }
 
   /**
-   * @param {Told | undefined} told the event that has a picture @param {string} what
-   * @param {Told | undefined} shown the event whose time stands beside it
+   * @param {ReportedEvent | undefined} told the event that has a picture @param {string} what
+   * @param {ReportedEvent | undefined} shown the event whose time stands beside it
    */
   box(told, what, shown = told) {
     const place = h("div", { class: "thumb" }, mark());
@@ -62,14 +62,14 @@ export class Thumbs {
     }
   }
 
-  /** @param {Element} place @param {Told} told @param {string} what @param {Told} shown */
+  /** @param {Element} place @param {ReportedEvent} told @param {string} what @param {ReportedEvent} shown */
   async #get(place, told, what, shown) {
     const picture = await this.pictures.get(told);
     if (picture !== null) show(place, picture, what, shown);
   }
 }
 
-/** @param {Element} place @param {Picture} picture @param {string} what @param {Told} shown */
+/** @param {Element} place @param {Picture} picture @param {string} what @param {ReportedEvent} shown */
 function show(place, picture, what, shown) {
   if (picture.state !== "shown") {
     fill(place, h("p", { "data-testid": `thumb-${picture.state}` }, t(`thumb.${picture.state}`)));
@@ -83,7 +83,7 @@ function show(place, picture, what, shown) {
 /**
  * What is to be said of when a picture was taken: that it is older than what stands beside it, or,
  * where that time isn't sure, when it was by the doorbell's own word.
- * @param {Picture & {state: "shown"}} picture @param {Told} shown
+ * @param {Picture & {state: "shown"}} picture @param {ReportedEvent} shown
  */
 export function ageText(picture, shown) {
   const ms = ageBeside(picture, shown);

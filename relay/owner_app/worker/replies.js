@@ -5,7 +5,7 @@
 import { ApiError } from "../api.js";
 import { hasText, t } from "../i18n.js";
 import { sendOrder } from "../orders.js";
-import { browserOf, readBook, relayOf } from "../worker_store.js";
+import { browserOf, readWorkerStore, relayOf } from "../worker_store.js";
 import { speakAs } from "./words.js";
 
 /** @typedef {import("./rings.js").RingData} RingData */
@@ -21,7 +21,7 @@ export class Replies {
   async play(notification) {
     /** @type {RingData} */
     const data = notification.data;
-    const book = await readBook();
+    const book = await readWorkerStore();
     if (book === undefined) return notification.close();
     await speakAs(book);
     await this.#say(notification, t("push.replying"));

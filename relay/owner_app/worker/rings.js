@@ -11,7 +11,7 @@ import { pause } from "../pause.js";
 import { fetchPicture } from "../picture.js";
 import { readKey, writeKey } from "../vendor/browser/key_store.js";
 import { b64u } from "../vendor/protocol/encoding.js";
-import { browserOf, readBook, relayOf } from "../worker_store.js";
+import { browserOf, readWorkerStore, relayOf } from "../worker_store.js";
 import { parsePushText } from "./push_text.js";
 import { speakAs } from "./words.js";
 
@@ -40,7 +40,7 @@ export class Rings {
 
   /** @param {string} text */
   async onPush(text) {
-    const book = await readBook();
+    const book = await readWorkerStore();
     if (book === undefined) return; // signed out: nobody is told
     const said = parsePushText(text);
     const doorbell = book.doorbells.find(({ device }) => device === said.device);

@@ -34,7 +34,7 @@ def cells_in(path: str | None) -> list[str]:
     return cells
 
 
-def tell_where(path: str | None, cells: list[str]) -> None:
+def print_location(path: str | None, cells: list[str]) -> None:
     """Print the location of a list of cells, if H3 is installed: others may have made the list."""
     try:
         from relay.agency.jurisdiction import check_cells, describe_area

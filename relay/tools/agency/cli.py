@@ -54,7 +54,7 @@ from relay.tools.agency.area_command import (
     check_groups,
     check_named_once,
     check_size,
-    tell_where,
+    print_location,
 )
 from relay.tools.agency.passkey_command import add_passkey, passkey_lines
 from relay.verify.agency_key import AgencyKey, KnownAgency, OpeningKey
@@ -63,7 +63,7 @@ from relay.verify.cli import main as verify_main
 from relay.verify.errors import AlteredPackage, UnreadablePackage
 from relay.verify.evidence import Evidence
 from relay.verify.file_reader import read_document, read_evidence, read_key
-from relay.verify.report import Given, check_evidence
+from relay.verify.report import TrustAnchors, check_evidence
 from relay.verify.report_text import lines_of, visible
 from relay.verify.saved_page import write_saved_page
 
@@ -128,7 +128,7 @@ def _agreement(options: argparse.Namespace) -> int:
     begins_ms = _moment(options.begins)
     cells = _cells([*options.cells, *_words_in(options.cells_file)], "--cells")
     check_named_once(cells)
-    tell_where(options.cells_file, cells)
+    print_location(options.cells_file, cells)
     agreement = Agreement(
         origin=options.origin,
         agency=key.agency,
@@ -226,7 +226,7 @@ def _page(options: argparse.Namespace) -> int:
 
 def _report(evidence: Evidence, key: AgencyKey | OpeningKey) -> int:
     """Print the report; opening succeeds unless a check fails, also if some aren't made."""
-    report = check_evidence(evidence, Given(agency=KnownAgency.of_key(key)))
+    report = check_evidence(evidence, TrustAnchors(agency=KnownAgency.of_key(key)))
     print("\n".join(lines_of(report)))
     is_fine = report.exit_code in (Exit.HOLDS, Exit.INCOMPLETE)
     return 0 if is_fine else report.exit_code.value

@@ -16,7 +16,11 @@ import msgspec
 from firmware.companion.authenticator.errors import PersonError
 from firmware.companion.authenticator.fido_device import Devices, Person, hid_devices, make_passkey
 from firmware.companion.authenticator.passkey import Attested, CreationWanted, Site
-from firmware.companion.authenticator.relay_calls import TIMEOUT_S, Registering, RelayCalls
+from firmware.companion.authenticator.relay_calls import (
+    TIMEOUT_S,
+    RegistrationChallenge,
+    RelayCalls,
+)
 from firmware.protocol.encoding import Id, WireError
 from firmware.protocol.plain_text import plain
 from relay.agency.keys import OfficerFile
@@ -64,7 +68,7 @@ def join(
 ) -> OfficerFile:
     """Register the passkey from `make`; raises AccountFailed, KeyRefused or JoiningRefused."""
     body = {"invitation": invitation, "name": name}
-    begun = calls.send(Registering, "POST", "register/options", body)
+    begun = calls.send(RegistrationChallenge, "POST", "register/options", body)
     if begun.options.rp.id != site.rp_id:
         raise JoiningRefused(
             f"the relay's officers sign for {plain(begun.options.rp.id)}, not for {site.rp_id}: "

@@ -27,7 +27,7 @@ def check_texts(source: Source, replayed: Replayed, *, by_ms: int) -> Iterator[s
             yield f"{_name(record)} {what}"
 
 
-def not_looked_at(replayed: Replayed) -> int:
+def count_unchecked_texts(replayed: Replayed) -> int:
     """Return the number of agreements' texts that are too old for `check_texts`."""
     return max(0, len(_newest(replayed)) - MAX_TEXTS)
 

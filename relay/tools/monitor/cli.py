@@ -12,14 +12,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.policy import parse_policy
 from relay.tools.monitor.errors import LogDishonest, MonitorError
-from relay.tools.monitor.inspection import Seen, look
-from relay.tools.monitor.report import as_json, as_markdown
-from relay.tools.monitor.seen_checkpoints import Memory
-from relay.tools.monitor.source import HttpSource
+
+if TYPE_CHECKING:
+    from relay.tools.monitor.inspection import Inspection
 
 HOLDS, UNREADABLE, BAD_ARGUMENT, VIOLATED, DISHONEST, STALE, MISSING = 0, 1, 2, 3, 4, 5, 6
 
@@ -32,10 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, WireError) as error:
         print(f"doorward-monitor: --policy {options.policy}: {error}", file=sys.stderr)
         return BAD_ARGUMENT
-    memory = Memory(options.state)
+    from relay.tools.monitor.inspection import inspect_logs
+    from relay.tools.monitor.report import as_json, as_markdown
+    from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
+    from relay.tools.monitor.source import HttpSource
+
+    memory = SeenCheckpoints(options.state)
     source = HttpSource(options.log)
     try:
-        seen = look(source, policy, memory)
+        seen = inspect_logs(source, policy, memory)
     except LogDishonest as error:
         print(f"doorward-monitor: {error}", file=sys.stderr)
         for path in memory.keep_proof(error):
@@ -59,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _tell(seen: Seen) -> int:
+def _tell(seen: "Inspection") -> int:
     """Print the violations; return the exit code."""
     for violation in seen.violations:
         print(f"doorward-monitor: {violation}", file=sys.stderr)

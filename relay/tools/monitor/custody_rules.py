@@ -37,7 +37,10 @@ from relay.tools.monitor.outcome_rules import OutcomeRules
 from relay.tools.monitor.register_rules import Replayed
 from relay.tools.monitor.slots import LATE_MS, Slots
 from relay.tools.monitor.time_texts import time_text
-from relay.tools.monitor.unsupported_entries import unread_document, unread_kind
+from relay.tools.monitor.unsupported_entries import (
+    describe_unsupported_document,
+    describe_unsupported_kind,
+)
 from relay.tools.monitor.violations import Violation
 
 DAY_MS = 24 * 3600 * 1000
@@ -107,7 +110,7 @@ class CustodyRules:
             try:
                 body = parse_custody_leaf(entry).body
             except WireError as error:
-                what = unread_kind(entry, CUSTODY_KINDS, error)
+                what = describe_unsupported_kind(entry, CUSTODY_KINDS, error)
                 if what is None:
                     self._say(index, f"no entry of a custody log: {error}")
                 else:
@@ -205,7 +208,7 @@ class CustodyRules:
         try:
             told = decode(DeletionAnswer, leaf.signed.answer.encode())
         except WireError as error:
-            what = unread_document(leaf.signed.answer.encode(), error)
+            what = describe_unsupported_document(leaf.signed.answer.encode(), error)
             if what is None:
                 yield f"no answer to a deletion: {error}"
             else:
@@ -238,7 +241,7 @@ class CustodyRules:
         try:
             told = decode(Outcome, text)
         except WireError as error:
-            what = unread_document(text, error)
+            what = describe_unsupported_document(text, error)
             if what is None:
                 yield f"no outcome of a request: {error}"
             else:

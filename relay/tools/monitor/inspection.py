@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from firmware.protocol.tlog.policy import Policy
-from relay.tools.monitor.agreement_texts import check_texts, not_looked_at
+from relay.tools.monitor.agreement_texts import check_texts, count_unchecked_texts
 from relay.tools.monitor.custody_rules import CustodyRules, unanswered
 from relay.tools.monitor.errors import LogUnreadable
 from relay.tools.monitor.log_reader import LogReader, ReadLog
 from relay.tools.monitor.register_rules import check_register, replay, uncounted
 from relay.tools.monitor.report import Report, make_report
-from relay.tools.monitor.seen_checkpoints import Memory
+from relay.tools.monitor.seen_checkpoints import SeenCheckpoints
 from relay.tools.monitor.source import Source
 from relay.tools.monitor.violations import Violation
 
@@ -20,7 +20,7 @@ RECENT_MS = 7 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Inspection:
     """The result of one inspection.
 
     The report is made of the entries alone, and so the same for everybody who has them. The same
@@ -42,13 +42,13 @@ class Seen:
     """What this look can't tell."""
 
 
-def look(
+def inspect_logs(
     source: Source,
     policy: Policy,
-    memory: Memory,
+    memory: SeenCheckpoints,
     *,
     wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
-) -> Seen:
+) -> Inspection:
     """Read both logs that the policy names; raises LogUnreadable or LogDishonest."""
     register = _read(source, policy, memory, "register")
     custody = _read(source, policy, memory, "custody")
@@ -81,13 +81,13 @@ def look(
     ]
     for log in (register, custody):  # only what was read whole is remembered
         memory.keep(log.origin, log.newest.note)
-    return Seen(
+    return Inspection(
         report=make_report(replayed, custody, state, violations, unread),
         violations=tuple(violations),
         stale=tuple(stale),
         missing=tuple(missing),
         uncounted=tuple(one for one in unread if one.index >= new_from[one.log]),
-        notes=tuple(_notes(unread, not_looked_at(replayed))),
+        notes=tuple(_notes(unread, count_unchecked_texts(replayed))),
     )
 
 
@@ -109,7 +109,7 @@ def _notes(unread: list[Violation], texts: int) -> Iterator[str]:
         yield f"the texts of {texts} older agreements weren't looked at"
 
 
-def _read(source: Source, policy: Policy, memory: Memory, name: str) -> ReadLog:
+def _read(source: Source, policy: Policy, memory: SeenCheckpoints, name: str) -> ReadLog:
     origins = {log.key.name for log in policy.logs if log.key.name.endswith(f"/{name}")}
     if len(origins) != 1:
         raise LogUnreadable(

@@ -21,7 +21,7 @@ from firmware.protocol.register.records import AgreementRecord, RequestRecord, V
 from firmware.protocol.register.replay import Register
 from firmware.protocol.requests import MAX_SKEW_MS
 from relay.tools.monitor.log_reader import ReadLog
-from relay.tools.monitor.unsupported_entries import unread_entry
+from relay.tools.monitor.unsupported_entries import describe_unsupported_entry
 from relay.tools.monitor.violations import Violation
 
 
@@ -91,7 +91,7 @@ def uncounted(replayed: Replayed) -> Iterator[Violation]:
 
 def _voids(replayed: Replayed) -> Iterator[tuple[Void, str | None]]:
     for void in replayed.register.voids:
-        yield void, unread_entry(replayed.log.entries[void.index], void.why)
+        yield void, describe_unsupported_entry(replayed.log.entries[void.index], void.why)
 
 
 def _wrong_with(replayed: Replayed, record: RequestRecord) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from relay.tools.monitor.errors import LogDishonest, MonitorError
 
 
-class Memory:
+class SeenCheckpoints:
     """The folder of stored checkpoints; a monitor without one stores nothing."""
 
     def __init__(self, folder: Path | None) -> None:

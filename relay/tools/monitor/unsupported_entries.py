@@ -30,7 +30,7 @@ from firmware.protocol.requests import EvidenceRequest, OfficerCertificate, With
 _REGEX = re.compile(r"Expected `str` matching regex '.*'(?= - at |\Z)", re.DOTALL)
 
 
-def unread_entry(entry: bytes, why: str) -> str | None:
+def describe_unsupported_entry(entry: bytes, why: str) -> str | None:
     """Return a sentence on the unsupported part of a void register entry.
 
     None if it is void for another reason than `why` the replay gave: then it breaks a rule.
@@ -47,7 +47,7 @@ def unread_entry(entry: bytes, why: str) -> str | None:
     return None
 
 
-def unread_document(text: bytes, error: WireError) -> str | None:
+def describe_unsupported_document(text: bytes, error: WireError) -> str | None:
     """Return a sentence why a document is unsupported; None if no version could parse it."""
     if not isinstance(_parsed(text), dict):
         return None
@@ -55,18 +55,18 @@ def unread_document(text: bytes, error: WireError) -> str | None:
     return f"this version doesn't count it: {words}"
 
 
-def unread_kind(entry: bytes, known: frozenset[str], error: WireError) -> str | None:
+def describe_unsupported_kind(entry: bytes, known: frozenset[str], error: WireError) -> str | None:
     """Return a sentence if an entry's kind is unknown to this version; None if it is known.
 
     A form that this version should know, and that isn't right, is no newer version's doing.
     """
     if not _is_leaf(entry) or _parsed(entry)["body"]["type"] in known:
         return None
-    return unread_document(entry, error)
+    return describe_unsupported_document(entry, error)
 
 
 def _same(text: bytes, error: WireError, why: str) -> str | None:
-    return unread_document(text, error) if str(error)[:MAX_WHY_CHARS] == why else None
+    return describe_unsupported_document(text, error) if str(error)[:MAX_WHY_CHARS] == why else None
 
 
 def _documents(body: LeafBody) -> Iterator[tuple[type[Document], bytes]]:

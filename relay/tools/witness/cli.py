@@ -16,13 +16,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
-
 from firmware.protocol.encoding import WireError
 from firmware.protocol.tlog.signed_note import NoteKey, NoteSigner, parse_key
-from relay.base.clock import Clock, SystemClock, WoundClock
+from relay.base.clock import Clock, SimulatedClock, SystemClock
 from relay.errors import RelayError
-from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.description import describe_log
 from relay.tools.witness.errors import WitnessError
 from relay.tools.witness.folder import (
     WitnessFolder,
@@ -33,7 +31,6 @@ from relay.tools.witness.folder import (
     read_signed,
     write_key_file,
 )
-from relay.tools.witness.server import build_server, describe_log
 
 DEFAULT_LISTEN = "127.0.0.1:8420"
 MAX_CONNECTIONS = 64
@@ -71,14 +68,19 @@ def _keygen(options: argparse.Namespace) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    import uvicorn
+
+    from relay.tools.witness.cosigner import WitnessSigner
+    from relay.tools.witness.server import build_server
+
     signer = read_key_file(options.key)
     logs = group_by_origin(options.log)
     clock: Clock = SystemClock()
     if options.example_clock is not None:
-        clock = WoundClock(options.example_clock, logs=logs)
+        clock = SimulatedClock(options.example_clock, logs=logs)
     folder = WitnessFolder.open(options.data, signer.key)
     try:
-        cosigning = Cosigning(signer=signer, logs=logs, folder=folder, clock=clock)
+        cosigning = WitnessSigner(signer=signer, logs=logs, folder=folder, clock=clock)
         listener = _listen(options.listen)
         config = uvicorn.Config(
             build_server(cosigning),

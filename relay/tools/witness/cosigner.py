@@ -20,10 +20,10 @@ from firmware.protocol.tlog.signed_note import Note, NoteKey, NoteRefused, NoteS
 from firmware.protocol.tlog.witness import parse_add_checkpoint
 from relay.base.clock import Clock
 from relay.tools.witness.errors import CheckpointRefused, SizeConflict, WitnessError
-from relay.tools.witness.folder import Signed, WitnessFolder
+from relay.tools.witness.folder import LastSignature, WitnessFolder
 
 
-class Cosigning:
+class WitnessSigner:
     """Signs checkpoints of the configured logs. All files are read and checked first."""
 
     def __init__(
@@ -46,7 +46,7 @@ class Cosigning:
         """The witness's public key."""
         return self._signer.key
 
-    def signed(self) -> Mapping[str, Signed | None]:
+    def signed(self) -> Mapping[str, LastSignature | None]:
         """Return the last signed checkpoint of each log."""
         return dict(self._signed)
 
@@ -71,7 +71,11 @@ class Cosigning:
             return self._sign(checkpoint, note, keys, last)
 
     def _sign(
-        self, checkpoint: Checkpoint, note: Note, keys: Sequence[NoteKey], last: Signed | None
+        self,
+        checkpoint: Checkpoint,
+        note: Note,
+        keys: Sequence[NoteKey],
+        last: LastSignature | None,
     ) -> bytes:
         """Sign, store the checkpoint durably, and only then return the signature."""
         time_s = self._clock.wall_ms() // 1000
@@ -84,12 +88,14 @@ class Cosigning:
             self._folder.write(checkpoint.origin, kept)
         except OSError as error:  # the old or the new may be there: no signature was given away
             raise WitnessError(f"the signature can't be written down: {error}") from error
-        self._signed[checkpoint.origin] = Signed(checkpoint=checkpoint, note=kept, time_s=time_s)
+        self._signed[checkpoint.origin] = LastSignature(
+            checkpoint=checkpoint, note=kept, time_s=time_s
+        )
         return line.line().encode()
 
 
 def _check_growth(
-    last: Signed | None, old_size: int, checkpoint: Checkpoint, hashes: Sequence[bytes]
+    last: LastSignature | None, old_size: int, checkpoint: Checkpoint, hashes: Sequence[bytes]
 ) -> None:
     """Refuse a checkpoint that is inconsistent with the last signed one."""
     if old_size > checkpoint.size:

@@ -31,7 +31,7 @@ OWN = "witness"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class LastSignature:
     """The last checkpoint that was signed for a log, and when."""
 
     checkpoint: Checkpoint
@@ -64,7 +64,7 @@ class WitnessFolder:
         """Release the folder's lock."""
         os.close(self._lock)
 
-    def read(self, origin: str, logs: Sequence[NoteKey]) -> Signed | None:
+    def read(self, origin: str, logs: Sequence[NoteKey]) -> LastSignature | None:
         """Return the last signed checkpoint of a log with these keys; None if there is none.
 
         Raise WitnessError if the file isn't what this witness wrote.
@@ -127,7 +127,9 @@ def write_key_file(path: Path, signer: NoteSigner) -> None:
     _sync_folder(path.parent)
 
 
-def read_signed(path: Path, key: NoteKey, origin: str, logs: Sequence[NoteKey]) -> Signed | None:
+def read_signed(
+    path: Path, key: NoteKey, origin: str, logs: Sequence[NoteKey]
+) -> LastSignature | None:
     """Return the last checkpoint that `key` signed for a log with these keys; None if none."""
     file = path / file_name(origin)
     try:
@@ -141,7 +143,7 @@ def read_signed(path: Path, key: NoteKey, origin: str, logs: Sequence[NoteKey]) 
             raise NoteRefused("it isn't what this witness signed for this log")
     except WireError as error:
         raise WitnessError(f"{file} was altered or damaged: {error}") from error
-    return Signed(checkpoint=last.checkpoint, note=note, time_s=last.times_ms[OWN] // 1000)
+    return LastSignature(checkpoint=last.checkpoint, note=note, time_s=last.times_ms[OWN] // 1000)
 
 
 def group_by_origin(keys: Sequence[NoteKey]) -> Mapping[str, Sequence[NoteKey]]:

@@ -4,9 +4,7 @@ Only HTTP belongs here: limits, statuses, words. TLS is a proxy's business.
 """
 
 import asyncio
-import datetime as dt
 import logging
-from collections.abc import Mapping
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
@@ -14,10 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from firmware.protocol.tlog import witness as wire
-from firmware.protocol.tlog.signed_note import NoteKey
-from relay.tools.witness.cosigner import Cosigning
+from relay.tools.witness.cosigner import WitnessSigner
+from relay.tools.witness.description import describe
 from relay.tools.witness.errors import CheckpointRefused, SizeConflict, WitnessError
-from relay.tools.witness.folder import Signed, origin_hash
+from relay.tools.witness.folder import origin_hash
 
 READ_WITHIN_S = 10.0
 HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
@@ -25,7 +23,7 @@ HEADERS = {"x-content-type-options": "nosniff", "cache-control": "no-store"}
 log = logging.getLogger(__name__)
 
 
-def build_server(cosigning: Cosigning) -> Starlette:
+def build_server(cosigning: WitnessSigner) -> Starlette:
     """Return the application."""
 
     async def add_checkpoint(request: Request) -> Response:
@@ -60,27 +58,6 @@ def build_server(cosigning: Cosigning) -> Starlette:
             Route("/", about),
         ]
     )
-
-
-def describe(key: NoteKey, signed: Mapping[str, Signed | None]) -> str:
-    """Return a description of this witness."""
-    lines = [
-        f"This is {key.name}, a witness of transparency logs (c2sp.org/tlog-witness).",
-        "It signs that a log only ever grew, and when it saw it. It knows nothing of the entries.",
-        "",
-        f"Key: {key.vkey}",
-        "",
-        *(describe_log(origin, last) for origin, last in sorted(signed.items())),
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def describe_log(origin: str, last: Signed | None) -> str:
-    """Return one line on the last signed checkpoint of a log."""
-    if last is None:
-        return f"{origin}: nothing signed yet"
-    when = dt.datetime.fromtimestamp(last.time_s, dt.UTC)
-    return f"{origin}: {last.checkpoint.size} entries, signed {when:%Y-%m-%d %H:%M:%S} UTC"
 
 
 async def _read_body(request: Request) -> bytes:

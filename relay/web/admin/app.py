@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from firmware.protocol.encoding import WireError
-from relay.base.allowances import AskedTooOften
+from relay.base.allowances import RateExceeded
 from relay.custody.errors import LogUnavailable
 from relay.errors import RelayError
 from relay.people.errors import SignInRefused
@@ -15,7 +15,7 @@ from relay.web.admin import accounts, agencies, moderation, onboarding, sessions
 from relay.web.admin.services import AdminServices
 from relay.web.admin.session import FACE, Admin, AdminRoute, get, post, services_of
 from relay.web.json_responses import PageError, error_json, wants_json, with_retry_after
-from relay.web.server_errors import on_mistake
+from relay.web.server_errors import on_unexpected_error
 
 
 def build_admin(services: AdminServices) -> Starlette:
@@ -24,7 +24,7 @@ def build_admin(services: AdminServices) -> Starlette:
     app.state.services = services
     for kind in (PageError, HTTPException, RelayError, WireError):
         app.add_exception_handler(kind, _on_error)
-    app.add_exception_handler(Exception, on_mistake(services.pages))
+    app.add_exception_handler(Exception, on_unexpected_error(services.pages))
     return app
 
 
@@ -84,7 +84,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return error.status, error.code
         case HTTPException():
             return error.status_code, "not_found" if error.status_code == 404 else "http"
-        case AskedTooOften():
+        case RateExceeded():
             return 429, "too_often"
         case SignInRefused():
             return 403 if error.reason == "demo_passkey" else 400, error.reason

@@ -13,7 +13,7 @@ from relay.map.cells import centre_of
 from relay.map.places import Near, Places
 from relay.record.areas import as_svg
 from relay.request.appeals import AppealVerdict
-from relay.request.moderation import CATEGORIES, MAX_WORDS_CHARS, Case, parse_category
+from relay.request.moderation import CATEGORIES, MAX_WORDS_CHARS, ModerationCase, parse_category
 from relay.request.rules import RequestRefused
 from relay.store.moderation import Verdict
 from relay.store.requests import DeskState
@@ -154,7 +154,7 @@ def page_of(request: Request) -> int:
     return min(max(int(text), 1), MAX_PAGE) if is_number else 1
 
 
-async def _case(request: Request) -> Case:
+async def _case(request: Request) -> ModerationCase:
     case = await services_of(request).moderation.find(request.path_params["request_id"])
     if case is None:
         raise not_found("request")
@@ -184,7 +184,7 @@ async def _again(
 async def _show(
     request: Request,
     admin: Admin,
-    case: Case,
+    case: ModerationCase,
     *,
     status: int = 200,
     **more: Any,  # Any: what the template shows
@@ -221,7 +221,7 @@ async def _show(
     )
 
 
-async def _write_down(request: Request, admin: Admin, case: Case) -> None:
+async def _write_down(request: Request, admin: Admin, case: ModerationCase) -> None:
     """Record the access for the officers of a request that isn't public."""
     services, row = services_of(request), case.row
     if row.state in NEVER_PUBLIC or row.has_ended(services.clock.wall_ms()):

@@ -182,7 +182,7 @@ async def _show(
         area_km2=round(area_km2(cells), 1),
         places=[(cell, *centre_of(cell)) for cell in cells[:SHOWN_CELLS]],
         fingerprint=fingerprint_of,
-        merged_otherwise=await services.onboarding.merged_otherwise(case),
+        find_merge_conflicts=await services.onboarding.find_merge_conflicts(case),
         changes=await asyncio.to_thread(shown_changes, case.difference),
     )
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from relay.web.agency.oidc import COOKIE, clear_binding, set_binding
 from relay.web.agency.session import FACE, get, post, require_officer, services_of
-from relay.web.callers import calling
+from relay.web.callers import caller_of_request
 from relay.web.ceremony_forms import CredentialIn, LoginOptionsIn, started_json
 from relay.web.json_responses import not_found, read_json
 
@@ -51,7 +51,7 @@ async def link_verify(request: Request) -> Response:
     body = await read_json(request, CredentialIn)
     services = services_of(request)
     proved = await services.ceremonies.finish_confirming(
-        "link", officer.session_id, body.session, body.credential, calling(request)
+        "link", officer.session_id, body.session, body.credential, caller_of_request(request)
     )
     started = await services.links.start(officer.account, officer.session_id, proved=proved)
     response = JSONResponse({"url": started.url})
@@ -87,7 +87,7 @@ async def merge_verify(request: Request) -> Response:
     body = await read_json(request, CredentialIn)
     services = services_of(request)
     into = await services.ceremonies.finish_confirming(
-        "merge", officer.session_id, body.session, body.credential, calling(request)
+        "merge", officer.session_id, body.session, body.credential, caller_of_request(request)
     )
     binding = await services.links.start_merge(officer.account, officer.session_id, into=into)
     response = JSONResponse({"url": PATH})
@@ -100,7 +100,7 @@ async def merge_confirm(request: Request) -> Response:
     officer = await require_officer(request)
     binding = request.cookies.get(COOKIE, "")
     token = await services_of(request).links.merge(
-        binding, officer.account, officer.session_id, calling(request)
+        binding, officer.account, officer.session_id, caller_of_request(request)
     )
     response = RedirectResponse(f"{PATH}?done=merged", status_code=303)
     FACE.set_session(request, response, token)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from firmware.protocol.encoding import WireError
 from relay.agency.agencies import CertificateRefused
 from relay.agency.register import RegisterRefused
-from relay.base.allowances import AskedTooOften
+from relay.base.allowances import RateExceeded
 from relay.custody.entries import AnswerRefused
 from relay.custody.errors import LogUnavailable
 from relay.errors import BusUnavailable, ObjectStoreError, RelayError
@@ -33,12 +33,12 @@ from relay.web.agency import (
     sessions,
     sign_in,
 )
-from relay.web.agency.padding import PaddedAnswers
+from relay.web.agency.padding import PaddedResponses
 from relay.web.agency.problem_texts import refusal_text
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import FACE, GuardedRoute, get, post, services_of
 from relay.web.json_responses import PageError, error_json, is_form, wants_json, with_retry_after
-from relay.web.server_errors import on_mistake
+from relay.web.server_errors import on_unexpected_error
 
 CONFLICTS = frozenset({"id_taken", "state"})
 FORBIDDEN = frozenset({"demo_passkey", "suspended", "suspended_by_agency", "network"})
@@ -57,8 +57,8 @@ def build_agency(services: AgencyServices) -> Starlette:
     app.state.services = services
     for kind in (PageError, HTTPException, RelayError, WireError):
         app.add_exception_handler(kind, _on_error)
-    app.add_exception_handler(Exception, on_mistake(services.pages))
-    app.add_middleware(PaddedAnswers)
+    app.add_exception_handler(Exception, on_unexpected_error(services.pages))
+    app.add_middleware(PaddedResponses)
     return app
 
 
@@ -169,7 +169,7 @@ def _classify(error: Exception) -> tuple[int, str]:
             return error.status_code, "not_found" if error.status_code == 404 else "http"
         case SignInRefused():
             return 403 if error.reason in FORBIDDEN else 400, error.reason
-        case AskedTooOften():
+        case RateExceeded():
             return 429, "too_often"
         case RequestRefused():
             if error.reason in CONFLICTS:

@@ -7,7 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from relay.request.appeals import APPEAL_WITHIN_MS, may_appeal
 from relay.request.moderation import MAX_WORDS_CHARS
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 from relay.web.agency.session import Officer, require_officer_post, services_of
 from relay.web.agency.visibility import require_row
 from relay.web.forms import form_of, text_in
@@ -23,7 +23,7 @@ async def appeal(request: Request) -> Response:
 
 
 async def judged(
-    request: Request, officer: Officer, row: DeskRow
+    request: Request, officer: Officer, row: RequestRow
 ) -> dict[str, Any]:  # Any: what the page shows
     """Return moderators' decisions for a request's own page, without the moderators' names.
 

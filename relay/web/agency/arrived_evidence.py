@@ -13,7 +13,7 @@ from relay.web.agency.services import AgencyServices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
+class ArrivedPackage:
     """One package in its agency's view."""
 
     package_id: str
@@ -23,7 +23,9 @@ class Arrived:
     """When the batch was over in which it arrived."""
 
 
-async def list_arrived(services: AgencyServices, agency: str, view: RegisterView) -> list[Arrived]:
+async def list_arrived(
+    services: AgencyServices, agency: str, view: RegisterView
+) -> list[ArrivedPackage]:
     """Return the packages visible to an agency, newest batch first."""
     batch_ms = batch_ms_of(view)
     until_ms = seen_until_ms(view.now_ms, batch_ms)
@@ -34,7 +36,7 @@ async def list_arrived(services: AgencyServices, agency: str, view: RegisterView
 
 async def find_arrived(
     services: AgencyServices, agency: str, package_id: str, view: RegisterView
-) -> Arrived | None:
+) -> ArrivedPackage | None:
     """Return one package if the agency can see it."""
     row = await services.delivery.find_for_agency(agency, package_id)
     batch_ms = batch_ms_of(view)
@@ -43,8 +45,8 @@ async def find_arrived(
     return _arrived(row, batch_ms)
 
 
-def _arrived(row: Package, batch_ms: int) -> Arrived:
-    return Arrived(
+def _arrived(row: Package, batch_ms: int) -> ArrivedPackage:
+    return ArrivedPackage(
         package_id=row.package_id,
         request_id=row.request_id,
         size_bytes=row.size_bytes,

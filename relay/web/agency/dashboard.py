@@ -8,7 +8,7 @@ from relay.agency.register import RegisterView
 from relay.agency.reminders import CERTIFICATE_DAYS, DAY_MS, days_left
 from relay.request.published_requests import count_open
 from relay.web.agency.arrived_evidence import list_arrived
-from relay.web.agency.open_tasks import duties_of
+from relay.web.agency.open_tasks import open_tasks_of
 from relay.web.agency.session import Officer, find_officer, is_before_first_day, services_of
 from relay.web.agency.sign_in import sign_in_page
 
@@ -34,9 +34,9 @@ async def home(request: Request) -> Response:
         days_left=days_left(view, officer.agency.id),
         has_passkey=await services.staff.has_passkey(officer.account),
         now_ms=services.clock.wall_ms(),
-        duties=await duties_of(services, officer) if is_open else None,
+        duties=await open_tasks_of(services, officer) if is_open else None,
         open_count=count_open(view, officer.agency.id) if may_read else 0,
-        to_cosign=await services.desk.list_to_cosign(officer.account),
+        to_cosign=await services.request_service.list_to_cosign(officer.account),
         package_count=len(await list_arrived(services, officer.agency.id, view)),
     )
 

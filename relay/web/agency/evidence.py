@@ -20,7 +20,7 @@ from relay.evidence.retention import Retention, retention_of
 from relay.request.batches import batch_ms_of
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.verify.saved_page import saved_page_digest
-from relay.web.agency.arrived_evidence import Arrived, find_arrived, list_arrived
+from relay.web.agency.arrived_evidence import ArrivedPackage, find_arrived, list_arrived
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import (
     Officer,
@@ -43,18 +43,18 @@ MAX_ANSWER_BYTES = 8 * 1024
 class Row:
     """One package in the list."""
 
-    package: Arrived
+    package: ArrivedPackage
     request: EvidenceRequest
     retention: Retention
     is_downloaded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class PackageFile:
     """One package of the agency's; `package` is None once it is erased."""
 
     view: RegisterView
-    package: Arrived | None
+    package: ArrivedPackage | None
     chain: Chain
     published: PublishedRequest
 
@@ -170,7 +170,7 @@ async def _package_page(request: Request, officer: Officer, *, refused: str = ""
     return response
 
 
-async def _find_case(request: Request, officer: Officer) -> Case:
+async def _find_case(request: Request, officer: Officer) -> PackageFile:
     """Return the package of the path if it is the officer's agency's, or raise 404."""
     services, agency = services_of(request), officer.agency.id
     view = await services.agencies.view()
@@ -182,7 +182,7 @@ async def _find_case(request: Request, officer: Officer) -> Case:
     published = None if chain is None else find_published(view, chain.package.request_id)
     if chain is None or published is None:
         raise not_found("evidence")
-    return Case(view=view, package=package, chain=chain, published=published)
+    return PackageFile(view=view, package=package, chain=chain, published=published)
 
 
 async def _rows(services: AgencyServices, agency: str, view: RegisterView) -> list[Row]:
@@ -212,13 +212,13 @@ async def _rows(services: AgencyServices, agency: str, view: RegisterView) -> li
     return sorted(rows, key=lambda row: (-newest[row.request.id], row.request.id))
 
 
-def _request_of(view: RegisterView, package: Arrived) -> EvidenceRequest | None:
+def _request_of(view: RegisterView, package: ArrivedPackage) -> EvidenceRequest | None:
     record = view.register.request_by_id(package.request_id)
     return None if record is None else record.request
 
 
 def _retention_in(
-    view: RegisterView, package: Arrived, chain: Chain, request: EvidenceRequest
+    view: RegisterView, package: ArrivedPackage, chain: Chain, request: EvidenceRequest
 ) -> Retention:
     return _retention(
         view,
@@ -231,7 +231,7 @@ def _retention_in(
 
 def _retention(
     view: RegisterView,
-    package: Arrived,
+    package: ArrivedPackage,
     request: EvidenceRequest,
     *,
     is_downloaded: bool,

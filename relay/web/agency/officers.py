@@ -12,11 +12,11 @@ from relay.agency.addresses import check_colleague
 from relay.agency.agencies import certified_until_ms, standing_of
 from relay.agency.errors import OnboardingRefused
 from relay.agency.settings import SettingsRefused
-from relay.people.colleague_invitations import Invited
+from relay.people.colleague_invitations import SentInvitation
 from relay.people.staff import StaffRefused
 from relay.store.people import Account
 from relay.web.agency.session import Officer, require_officer, services_of
-from relay.web.callers import calling
+from relay.web.callers import caller_of_request
 from relay.web.forms import form_of, text_in
 from relay.web.json_responses import PageError, not_found
 
@@ -36,7 +36,7 @@ async def _list(
     officer: Officer,
     *,
     status: int = 200,
-    invited: Invited | None = None,
+    invited: SentInvitation | None = None,
     email: str = "",
     problem: OnboardingRefused | None = None,
 ) -> Response:
@@ -181,7 +181,7 @@ async def change_settings(request: Request) -> Response:
             officer.agency.id,
             networks=networks,
             max_sessions=max_sessions,
-            address=calling(request).address,
+            address=caller_of_request(request).address,
         )
     except SettingsRefused as error:
         return _settings(
@@ -212,7 +212,7 @@ def _settings(
         officer=officer,
         networks=networks,
         max_sessions=max_sessions,
-        address=calling(request).address,
+        address=caller_of_request(request).address,
         problem=problem,
         done=request.query_params.get("done") == "saved",
     )

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from relay.people.oidc import OidcFound
 from relay.web.agency.session import FACE, services_of
-from relay.web.callers import calling
+from relay.web.callers import caller_of_request
 
 CALLBACK_PATH: Final = "/agency/oidc/callback"
 COOKIE: Final = "dw_oidc"
@@ -43,7 +43,7 @@ async def callback(request: Request) -> Response:
         if name in WANTED
     }
     binding = request.cookies.get(COOKIE, "")
-    done = await services.oidc.finish(answer, binding, calling(request))
+    done = await services.oidc.finish(answer, binding, caller_of_request(request))
     if isinstance(done, OidcFound):
         response = services.pages.render(request, "agency/found.html")
         set_binding(request, response, done.binding)

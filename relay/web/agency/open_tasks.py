@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from relay.request.outcomes import Due
 from relay.store.custody import Deletion
 from relay.store.moderation import Decision
-from relay.store.requests import DeskRow
+from relay.store.requests import RequestRow
 from relay.web.agency.services import AgencyServices
 from relay.web.agency.session import Officer
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Few(Generic[T]):
+class FirstTasks(Generic[T]):
     """The most urgent tasks of a kind, and the number of further ones."""
 
     named: Sequence[T] = ()
@@ -30,13 +30,13 @@ class Few(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Duties:
+class OpenTasks:
     """An officer's open tasks; `overdue` counts those that are publicly late."""
 
-    deletions: Few[Deletion]
-    outcomes: Few[Due]
-    decided: Few[tuple[Decision, DeskRow]]
-    stopped: Few[DeskRow]
+    deletions: FirstTasks[Deletion]
+    outcomes: FirstTasks[Due]
+    decided: FirstTasks[tuple[Decision, RequestRow]]
+    stopped: FirstTasks[RequestRow]
     drafts: int
     overdue: int
 
@@ -47,13 +47,13 @@ class Duties:
         return self.drafts > 0 or any(kind.named for kind in kinds)
 
 
-async def duties_of(services: AgencyServices, officer: Officer) -> Duties:
+async def open_tasks_of(services: AgencyServices, officer: Officer) -> OpenTasks:
     """Return an officer's open tasks."""
     agency, account, now_ms = officer.agency.id, officer.account, services.clock.wall_ms()
     deletions: list[Deletion] = []
     outcomes: list[Due] = []
-    decided: list[tuple[Decision, DeskRow]] = []
-    stopped: list[DeskRow] = []
+    decided: list[tuple[Decision, RequestRow]] = []
+    stopped: list[RequestRow] = []
     drafts = 0
     if officer.may("evidence.read"):
         deletions = [one for one in await services.deletions.list(agency) if one.answer is None]
@@ -64,11 +64,11 @@ async def duties_of(services: AgencyServices, officer: Officer) -> Duties:
         since_ms = now_ms - WEEK_MS
         decided = await services.appeals.decided_of(account, since_ms=since_ms)
         told = {row.id for _, row in decided}
-        found = await services.desk.list_stopped(account, since_ms=since_ms)
+        found = await services.request_service.list_stopped(account, since_ms=since_ms)
         stopped = [row for row in found if row.id not in told]
         drafts = len(await services.drafts.list(account.id))
     late = sum(now_ms > one.answer_by_ms for one in deletions)
-    return Duties(
+    return OpenTasks(
         deletions=_few(deletions),
         outcomes=_few(outcomes),
         decided=_few(decided),
@@ -78,5 +78,5 @@ async def duties_of(services: AgencyServices, officer: Officer) -> Duties:
     )
 
 
-def _few(found: Sequence[T]) -> Few[T]:
-    return Few(named=found[:MAX_NAMED], more=max(0, len(found) - MAX_NAMED))
+def _few(found: Sequence[T]) -> FirstTasks[T]:
+    return FirstTasks(named=found[:MAX_NAMED], more=max(0, len(found) - MAX_NAMED))

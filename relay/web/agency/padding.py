@@ -10,7 +10,7 @@ STEP_BYTES = 16 * 1024
 PADDED_TYPES = (b"text/html", b"application/json")
 
 
-class PaddedAnswers:
+class PaddedResponses:
     """ASGI middleware that buffers pages and JSON and pads them to the next size step."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -15,7 +15,7 @@ from relay.web.i18n import Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class StopReason:
     """The stored reason why a request wasn't published; `said` is English, for unknown reasons."""
 
     text: str
@@ -43,10 +43,10 @@ def refusal_text(
     return ""
 
 
-def why_void(texts: Texts, why: str, values: Mapping[str, object]) -> Kept:
+def why_void(texts: Texts, why: str, values: Mapping[str, object]) -> StopReason:
     """Return the text why a request wasn't published, from its stored reason."""
     for name in (why, why.partition(".")[0]):
         for key in (f"problem.{name}.void", f"problem.{name}"):
             if key in texts:
-                return Kept(text=texts(key, **values))
-    return Kept(text=texts("problem.register"), said=why)
+                return StopReason(text=texts(key, **values))
+    return StopReason(text=texts("problem.register"), said=why)

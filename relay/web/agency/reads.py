@@ -16,7 +16,7 @@ LOOKS: frozenset[What] = frozenset({"account", "found", "request"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Looks:
+class ReadVisit:
     """Repeated accesses of one administrator, from the first to the last of a visit."""
 
     admin: str
@@ -36,11 +36,11 @@ async def list_page(request: Request) -> Response:
         "agency/reads.html",
         csrf=officer.csrf,
         officer=officer,
-        looks=folded(await services.reads.of_account(officer.account.id)),
+        looks=group_visits(await services.reads.of_account(officer.account.id)),
     )
 
 
-def folded(reads: Sequence[AdminRead]) -> list[Looks]:
+def group_visits(reads: Sequence[AdminRead]) -> list[ReadVisit]:
     """Return accesses, newest first, with the repeated ones of a visit merged."""
     visits: dict[tuple[str, What, str | None], list[list[AdminRead]]] = {}
     for one in sorted(reads, key=lambda read: -read.read_ms):
@@ -54,9 +54,9 @@ def folded(reads: Sequence[AdminRead]) -> list[Looks]:
     return sorted(found, key=lambda looks: -looks.last_ms)
 
 
-def _looks(visit: Sequence[AdminRead]) -> Looks:
+def _looks(visit: Sequence[AdminRead]) -> ReadVisit:
     newest, oldest = visit[0], visit[-1]
-    return Looks(
+    return ReadVisit(
         admin=newest.admin,
         what=newest.what,
         about=newest.about,

@@ -17,7 +17,7 @@ from firmware.protocol.requests import INCIDENT_TYPES
 from relay.map.cells import cell_at, centre_of
 from relay.map.places import Place
 from relay.request.drafts import DraftForm, SavedDraft
-from relay.request.form_checks import Checked, limit_values
+from relay.request.form_checks import FormReport, limit_values
 from relay.web.agency.problem_texts import problem_text
 from relay.web.agency.request_form_parser import read_draft_id, read_form, read_text, utc_field
 from relay.web.agency.requests import signing
@@ -151,7 +151,7 @@ async def _page(
     officer: Officer,
     *,
     draft: SavedDraft | None = None,
-    checked: Checked | None = None,
+    checked: FormReport | None = None,
 ) -> Response:
     services = services_of(request)
     view = await services.agencies.view()
@@ -179,7 +179,7 @@ async def _page(
     return response
 
 
-def _said(checked: Checked, texts: Texts, values: Mapping[str, int]) -> dict[str, Any]:
+def _said(checked: FormReport, texts: Texts, values: Mapping[str, int]) -> dict[str, Any]:
     """Return the check's result with its texts."""
     return {
         "problems": [

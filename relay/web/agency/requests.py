@@ -15,7 +15,7 @@ from relay.request.batches import batch_ms_of, next_boundary_ms
 from relay.request.form_checks import limit_values
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.request.rules import RequestRefused
-from relay.store.requests import Cosigned, DeskRow, Draft
+from relay.store.requests import Cosigned, Draft, RequestRow
 from relay.web.agency.appeals import judged
 from relay.web.agency.arrived_evidence import list_arrived
 from relay.web.agency.problem_texts import why_void
@@ -57,14 +57,14 @@ class WithdrawIn(Document, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
+class ShownRequest:
     """A request for the agency's pages: from the desk, later from the register."""
 
     id: str
     request: EvidenceRequest
     digest: str
     state: str
-    row: DeskRow
+    row: RequestRow
     published: PublishedRequest | None
     at_ms: int
     """When it was published or over, or else when it came to its state on the desk."""
@@ -81,10 +81,10 @@ async def list_page(request: Request) -> Response:
     services, agency = services_of(request), officer.agency.id
     view = await services.agencies.view()
     seen_by = seen_by_of(officer)
-    total = await services.desk.count_rows(agency, seen_by=seen_by)
+    total = await services.request_service.count_rows(agency, seen_by=seen_by)
     number, count = number_in(request, total, size=REQUESTS_A_PAGE)
     offset = (number - 1) * REQUESTS_A_PAGE
-    rows = await services.desk.list_rows(
+    rows = await services.request_service.list_rows(
         agency, seen_by=seen_by, limit=REQUESTS_A_PAGE, offset=offset
     )
     shown = [_shown(row, view) for row in rows]
@@ -120,7 +120,7 @@ async def draft(request: Request) -> Response:
     officer = await require_officer_post(request)
     body = await read_json(request, DraftIn)
     services = services_of(request)
-    request_id = await services.desk.draft(officer.account, body.draft)
+    request_id = await services.request_service.draft(officer.account, body.draft)
     if body.form_id is not None:
         await services.drafts.discard(officer.account.id, body.form_id)
     return JSONResponse({"id": request_id}, status_code=201)
@@ -131,7 +131,7 @@ async def cosign(request: Request) -> Response:
     officer = await require_officer_post(request)
     request_id = await _own_request(request, officer)
     body = await read_json(request, CosignIn)
-    await services_of(request).desk.cosign(officer.account, request_id, body.cosigned)
+    await services_of(request).request_service.cosign(officer.account, request_id, body.cosigned)
     return JSONResponse({"id": request_id})
 
 
@@ -140,7 +140,7 @@ async def take_back(request: Request) -> Response:
     officer = await require_officer_post(request)
     request_id = await _own_request(request, officer)
     await read_json(request, TakeBackIn)
-    await services_of(request).desk.take_back(officer.account, request_id)
+    await services_of(request).request_service.take_back(officer.account, request_id)
     return JSONResponse({"id": request_id})
 
 
@@ -149,7 +149,7 @@ async def withdraw(request: Request) -> Response:
     officer = await require_officer_post(request)
     request_id = await _own_request(request, officer)
     body = await read_json(request, WithdrawIn)
-    await services_of(request).desk.withdraw(officer.account, body.signed)
+    await services_of(request).request_service.withdraw(officer.account, body.signed)
     return JSONResponse({"id": request_id})
 
 
@@ -207,7 +207,7 @@ async def _own_request(request: Request, officer: Officer) -> str:
 
 async def _require_shown(
     request: Request, *, is_post: bool = False
-) -> tuple[Officer, RegisterView, Shown]:
+) -> tuple[Officer, RegisterView, ShownRequest]:
     officer = await (require_officer_post if is_post else require_officer)(request)
     row = await require_row(request, officer)
     view = await services_of(request).agencies.view()
@@ -240,7 +240,7 @@ def _certificate(standing: Standing) -> object:
     return msgspec.to_builtins(standing.signed)
 
 
-def _shown(row: DeskRow, view: RegisterView) -> Shown:
+def _shown(row: RequestRow, view: RegisterView) -> ShownRequest:
     published = find_published(view, row.id) if row.state == "logged" else None
     state: str = row.state
     if row.state == "logged":
@@ -250,7 +250,7 @@ def _shown(row: DeskRow, view: RegisterView) -> Shown:
         state, at_ms = "expired", row.request.expires_ms
     if published is not None and published.published_ms is not None:
         at_ms = published.published_ms
-    return Shown(
+    return ShownRequest(
         id=row.id,
         request=row.request,
         digest=row.digest,

@@ -8,9 +8,9 @@ from relay.base.clock import Clock
 from relay.evidence.chain import Chains
 from relay.evidence.deletions import Deletions
 from relay.evidence.delivery import Delivery
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.people.ceremonies import Ceremonies
-from relay.people.colleague_invitations import Inviting
+from relay.people.colleague_invitations import ColleagueInvitations
 from relay.people.oidc import Oidc
 from relay.people.oidc_links import OidcLinks
 from relay.people.passkeys import Site
@@ -19,9 +19,9 @@ from relay.people.sessions import Sessions
 from relay.people.staff import Staff
 from relay.request.appeals import Appeals
 from relay.request.drafts import Drafts
-from relay.request.form_checks import Checking
+from relay.request.form_checks import FormChecker
 from relay.request.outcomes import Outcomes
-from relay.request.service import Desk
+from relay.request.service import RequestService
 from relay.web.pages import Pages
 
 
@@ -37,13 +37,13 @@ class AgencyServices:
     oidc: Oidc
     links: OidcLinks
     staff: Staff
-    inviting: Inviting
+    inviting: ColleagueInvitations
     settings: Settings
     agencies: Agencies
-    desk: Desk
-    checking: Checking
+    request_service: RequestService
+    checking: FormChecker
     drafts: Drafts
-    maps: Maps
+    maps: MapData
     delivery: Delivery
     deletions: Deletions
     chains: Chains

@@ -35,13 +35,13 @@ from relay.web.pagination import Paged
 from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, NOTHING_ELSE, file_answer
 from relay.web.public.query_params import (
     AGENCIES_ASK,
-    asked_page,
     check_page,
     page_at,
+    page_number_text,
+    read_text_field,
     start_of,
-    text_asked,
 )
-from relay.web.public.response_cache import Answering, Make
+from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50
@@ -55,7 +55,7 @@ LONGEST_SHOWN_CHARS = 20_000
 class AgencyPages:
     """The list of agencies, each one's page, and the files beside them."""
 
-    def __init__(self, services: PublicServices, answering: Answering) -> None:
+    def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
         self._counts = AgencyCounts()
@@ -78,7 +78,7 @@ class AgencyPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            name = text_asked(request.query_params, "name")
+            name = read_text_field(request.query_params, "name")
             paged = _page(request, _named(view, name), A_PAGE)
             return self._services.pages.render(
                 request,
@@ -86,7 +86,7 @@ class AgencyPages:
                 status=200 if paged.number else 404,
                 agencies=[(one, self._counts.of(view, one.id)) for one in paged.rows],
                 paged=paged,
-                asked_page=asked_page(request.query_params),
+                page_number_text=page_number_text(request.query_params),
                 name=name,
                 question=_question(name),
             )
@@ -105,7 +105,7 @@ class AgencyPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            name = text_asked(request.query_params, "name")
+            name = read_text_field(request.query_params, "name")
             paged = _page(request, _named(view, name), A_FILE)
             check_page(paged)
             rows = [_row(one, self._counts.of(view, one.id)) for one in paged.rows]

@@ -16,7 +16,7 @@ NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
+class AgencyMatch:
     """A typed text and its matching agencies."""
 
     text: str
@@ -31,14 +31,14 @@ class Picked:
     """By what files name those that are meant; None: no file is of them."""
 
 
-def picked(agencies: list[Agency], text: str) -> Picked:
+def match_agencies(agencies: list[Agency], text: str) -> AgencyMatch:
     """Return the agencies that a typed text matches."""
     found = agencies_named(agencies, text) if text else []
     is_plain = any(one.id == text for one in found)
     named = [] if is_plain else found
     is_whole = bool(found) and (is_plain or found[0].name.casefold() == text.casefold())
     only = found[0].id if len(found) == 1 else None
-    return Picked(
+    return AgencyMatch(
         text=text,
         ids=frozenset(one.id for one in found) or frozenset({text} if text else ()),
         names=tuple(one.name for one in named[:NAMED]),
@@ -48,9 +48,9 @@ def picked(agencies: list[Agency], text: str) -> Picked:
     )
 
 
-def picked_in_file(agencies: list[Agency], text: str) -> Picked:
+def match_agencies_exactly(agencies: list[Agency], text: str) -> AgencyMatch:
     """Return the agencies of a file's query, or refuse a text that is no id or whole name."""
-    found = picked(agencies, text)
+    found = match_agencies(agencies, text)
     if found.in_files != text:
         message = f"there is no agency with the id or the whole name {text!r}: see /agencies.json"
         raise PageError(422, "agency", message)

@@ -11,7 +11,7 @@ from relay.agency.agreement_versions import compare
 from relay.web.area_files import shown_changes
 from relay.web.json_responses import not_found
 from relay.web.public.query_params import COMPARE_ASK
-from relay.web.public.response_cache import Answering
+from relay.web.public.response_cache import ResponseCache
 from relay.web.public.services import PublicServices
 
 MAX_VERSION_DIGITS = 5
@@ -20,7 +20,7 @@ MAX_VERSION_DIGITS = 5
 class AgreementPages:
     """The comparison page; its route stands before /agreements/{sha256}."""
 
-    def __init__(self, services: PublicServices, answering: Answering) -> None:
+    def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
 

@@ -12,7 +12,7 @@ from relay.web.public.agreements import AgreementPages
 from relay.web.public.entries import EntryPages
 from relay.web.public.reports import ReportPages
 from relay.web.public.requests import RequestPages
-from relay.web.public.response_cache import Answering, Make
+from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
 from relay.web.public.transparency import TransparencyPages
 
@@ -22,7 +22,7 @@ class PublicFace:
 
     def __init__(self, services: PublicServices) -> None:
         self._services = services
-        self._answering = Answering()
+        self._answering = ResponseCache()
 
     def routes(self) -> list[Route]:
         """Return the face's routes."""

@@ -24,7 +24,7 @@ from firmware.protocol.register.entries import Agreement
 from relay.agency.agreement_size import FITTING_CELLS
 from relay.agency.errors import OnboardingRefused
 from relay.agency.jurisdiction import Extent, cells_of_area, extent_of
-from relay.agency.onboarding_status import Case
+from relay.agency.onboarding_status import OnboardingStatus
 from relay.map.cells import area_km2
 from relay.record.areas import as_svg
 from relay.store.onboardings import State
@@ -112,7 +112,7 @@ class AreaPages:
         headers = {"Cache-Control": f"private, max-age={DAY_S}"}
         return FileResponse(path, media_type="application/vnd.pmtiles", headers=headers)
 
-    async def _case(self, request: Request) -> Case:
+    async def _case(self, request: Request) -> OnboardingStatus:
         case = await self._services.onboarding.find(request.path_params["onboarding_id"])
         if case is None:
             raise not_found("page")
@@ -127,7 +127,7 @@ class AreaPages:
     async def _page(
         self,
         request: Request,
-        case: Case,
+        case: OnboardingStatus,
         *,
         typed: str = "",
         shown: ShownArea | None = None,
@@ -165,7 +165,7 @@ class AreaPages:
         response.headers["Content-Security-Policy"] = page_policy(worker=True)
         return response
 
-    async def _before(self, case: Case) -> Agreement | None:
+    async def _before(self, case: OnboardingStatus) -> Agreement | None:
         """Return the agreement to start from: the handed-in one, or the register's newest."""
         if case.agreement is not None:
             return case.agreement

@@ -12,26 +12,26 @@ from starlette.routing import Route
 
 from firmware.protocol.tlog.merkle import leaf_hash
 from firmware.protocol.tlog.tiles import TILE_WIDTH, Bundle
-from relay.custody.logs import LOGS, LogName
+from relay.custody.log_entries import LOGS, LogName
 from relay.record.agencies import list_agencies
 from relay.record.entry_parser import custody_row
 from relay.record.exports import ENTRY_FIELDS, as_csv, as_list, entry_row
 from relay.record.public_record import RecordView, ShownEntry
 from relay.record.rows import KINDS, EntryQuery
 from relay.web.json_responses import PageError
-from relay.web.public.agency_lookup import Picked, picked, picked_in_file
+from relay.web.public.agency_lookup import AgencyMatch, match_agencies, match_agencies_exactly
 from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
 from relay.web.public.query_params import (
     ENTRIES_ASK,
-    AskedWrongly,
-    asked_page,
+    InvalidQuery,
     check_page,
-    entries_in,
+    entry_query_of,
     page_at,
+    page_number_text,
+    read_text_field,
     start_of,
-    text_asked,
 )
-from relay.web.public.response_cache import Answering, Make
+from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50
@@ -43,7 +43,7 @@ MAX_DIGITS = 15
 class EntryPages:
     """Lists of entries, one entry, and the proof that it is in the log."""
 
-    def __init__(self, services: PublicServices, answering: Answering) -> None:
+    def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
 
@@ -63,7 +63,7 @@ class EntryPages:
 
         async def make() -> Response:
             agencies = list_agencies(view)
-            agency = picked(agencies, text_asked(request.query_params, "agency"))
+            agency = match_agencies(agencies, read_text_field(request.query_params, "agency"))
             params, query = request.query_params, _query(request, view, agency)
             start = start_of(params, size=A_PAGE)
             rows, total = view.book.find(query, start=start, limit=A_PAGE)
@@ -73,7 +73,7 @@ class EntryPages:
                 "public/entries.html",
                 status=200 if paged.number else 404,
                 paged=paged,
-                asked_page=asked_page(request.query_params),
+                page_number_text=page_number_text(request.query_params),
                 begin=start,
                 query=query,
                 question=_question(query, agency.text),
@@ -99,7 +99,9 @@ class EntryPages:
         view = await self._services.record.view()
 
         async def make() -> Response:
-            agency = picked_in_file(list_agencies(view), text_asked(request.query_params, "agency"))
+            agency = match_agencies_exactly(
+                list_agencies(view), read_text_field(request.query_params, "agency")
+            )
             params, query = request.query_params, _query(request, view, agency)
             start = start_of(params, size=A_FILE)
             found, total = view.book.find(query, start=start, limit=A_FILE)
@@ -206,10 +208,10 @@ def _named(request: Request) -> tuple[LogName, int]:
     return log, int(text)
 
 
-def _query(request: Request, view: RecordView, agency: Picked) -> EntryQuery:
+def _query(request: Request, view: RecordView, agency: AgencyMatch) -> EntryQuery:
     try:
-        return entries_in(request.query_params, view.now_ms, agency.ids)
-    except AskedWrongly as error:
+        return entry_query_of(request.query_params, view.now_ms, agency.ids)
+    except InvalidQuery as error:
         raise PageError(422, error.field, str(error)) from error
 
 

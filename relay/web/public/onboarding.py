@@ -23,7 +23,7 @@ from relay.agency.onboarding import Onboarding
 from relay.base.clock import Clock
 from relay.mail import MailUnavailable
 from relay.map.cells import area_km2, centre_of
-from relay.map.map_data import Maps
+from relay.map.map_data import MapData
 from relay.web.area_files import geojson_answer, outline_answer, shown_changes
 from relay.web.forms import file_in, read_form, text_in
 from relay.web.json_responses import PageError, not_found
@@ -46,7 +46,7 @@ class OnboardingServices:
     agencies: Agencies
     clock: Clock
     origin: str
-    maps: Maps
+    maps: MapData
 
 
 async def read_own_form(request: Request, origin: str, *, max_files: int = 0) -> FormData:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from firmware.protocol.encoding import WireError
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.map.cells import cell_at, cells_within, is_cell
 from relay.map.places import Place, Places
 from relay.record.request_search import STATES, RequestQuery
@@ -39,7 +39,7 @@ _YEAR = re.compile(r"[12][0-9]{3}")
 _COORDINATES = re.compile(r"\s*([+-]?\d{1,2}(?:\.\d+)?)\s*[,;\s]\s*([+-]?\d{1,3}(?:\.\d+)?)\s*\Z")
 
 
-class AskedWrongly(WireError):
+class InvalidQuery(WireError):
     """A query parameter is invalid; `field` says which."""
 
     def __init__(self, field: str, message: str) -> None:
@@ -48,7 +48,7 @@ class AskedWrongly(WireError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class RequestFilter:
     """The fields of the request list's form."""
 
     case: str
@@ -76,41 +76,41 @@ class Asked:
         return urlencode({name: value for name, value in fields.items() if value not in ("", None)})
 
 
-def asked_in(params: QueryParams) -> Asked:
+def read_filter(params: QueryParams) -> RequestFilter:
     """Return the filled-in fields; `cell` is another name of `place`."""
 
-    return Asked(
-        case=text_asked(params, "case"),
-        place=text_asked(params, "place") or text_asked(params, "cell"),
-        agency=text_asked(params, "agency"),
-        state=text_asked(params, "state"),
-        begin=text_asked(params, "from"),
-        end=text_asked(params, "to"),
-        emergency="yes" if text_asked(params, "emergency") else "",
-        owed="yes" if text_asked(params, "owed") else "",
+    return RequestFilter(
+        case=read_text_field(params, "case"),
+        place=read_text_field(params, "place") or read_text_field(params, "cell"),
+        agency=read_text_field(params, "agency"),
+        state=read_text_field(params, "state"),
+        begin=read_text_field(params, "from"),
+        end=read_text_field(params, "to"),
+        emergency="yes" if read_text_field(params, "emergency") else "",
+        owed="yes" if read_text_field(params, "owed") else "",
     )
 
 
-def page_in(params: QueryParams) -> int:
+def read_page_number(params: QueryParams) -> int:
     """Return the page number, from 1 on, or 0 for an invalid one."""
     text = params.get("page") or "1"
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_PAGE_DIGITS else 0
 
 
-def asked_page(params: QueryParams) -> str:
+def page_number_text(params: QueryParams) -> str:
     """Return the typed page number, to be displayed."""
     return params.get("page", "")[:MAX_SHOWN_CHARS]
 
 
 def page_at(params: QueryParams, rows: Sequence[T], *, size: int, total: int) -> Paged[T]:
     """Return the page that `rows` are, of `total`; one that a list doesn't have is numbered 0."""
-    count, number = max(1, -(-total // size)), page_in(params)
+    count, number = max(1, -(-total // size)), read_page_number(params)
     return Paged(rows=rows, number=number if number <= count else 0, count=count, total=total)
 
 
 def start_of(params: QueryParams, *, size: int) -> int:
     """Return the number of rows before the page."""
-    return max(0, page_in(params) - 1) * size
+    return max(0, read_page_number(params) - 1) * size
 
 
 def check_page(paged: Paged[T]) -> None:
@@ -119,22 +119,22 @@ def check_page(paged: Paged[T]) -> None:
         raise PageError(404, "no_such_page", f"the pages of this list are 1 to {paged.count}")
 
 
-def text_asked(params: QueryParams, name: str) -> str:
+def read_text_field(params: QueryParams, name: str) -> str:
     """Return one field's typed text."""
     return params.get(name, "").strip()[:MAX_CHARS]
 
 
-def query_of(
-    asked: Asked, places: Places, agencies: Set[str] = frozenset()
+def request_query_of(
+    asked: RequestFilter, places: Places, agencies: Set[str] = frozenset()
 ) -> tuple[RequestQuery, Place | None]:
-    """Return the search's query, and the place that a name was resolved to, or raise AskedWrongly.
+    """Return the search's query, and the place that a name was resolved to, or raise InvalidQuery.
 
     `agencies` are the ids that the agency's name stands for.
     """
     cells, place = _cells(asked.place, places)
     state = next((one for one in STATES if one == asked.state), None)
     if asked.state and state is None:
-        raise AskedWrongly("state", f"a state is one of {', '.join(STATES)}")
+        raise InvalidQuery("state", f"a state is one of {', '.join(STATES)}")
     begin_ms, end_ms = _day("from", asked.begin), _day("to", asked.end)
     query = RequestQuery(
         case=asked.case,
@@ -149,17 +149,19 @@ def query_of(
     return query, place
 
 
-def entries_in(params: QueryParams, now_ms: int, agencies: Set[str] = frozenset()) -> EntryQuery:
-    """Return the query of log entries, or raise AskedWrongly."""
+def entry_query_of(
+    params: QueryParams, now_ms: int, agencies: Set[str] = frozenset()
+) -> EntryQuery:
+    """Return the query of log entries, or raise InvalidQuery."""
     log = next((one for one in LOGS if one == params.get("log")), None)
     if params.get("log") and log is None:
-        raise AskedWrongly("log", f"a log is one of {', '.join(LOGS)}")
+        raise InvalidQuery("log", f"a log is one of {', '.join(LOGS)}")
     kind = next((one for one in KINDS if one == params.get("kind")), None)
     if params.get("kind") and kind is None:
-        raise AskedWrongly("kind", f"a kind is one of {', '.join(KINDS)}")
+        raise InvalidQuery("kind", f"a kind is one of {', '.join(KINDS)}")
     year = params.get("year", "")
     if year and not _YEAR.fullmatch(year):
-        raise AskedWrongly("year", "a year is written as 2026")
+        raise InvalidQuery("year", "a year is written as 2026")
     return EntryQuery(
         log=log,
         kind=kind,
@@ -181,11 +183,11 @@ def _cells(text: str, places: Places) -> tuple[frozenset[str], Place | None]:
     if found is not None:
         lat, lon = float(found[1]), float(found[2])
         if abs(lat) > 90 or abs(lon) > 180:
-            raise AskedWrongly("place", "latitude is at most 90 degrees, longitude at most 180")
+            raise InvalidQuery("place", "latitude is at most 90 degrees, longitude at most 180")
         return frozenset({cell_at(lat, lon)}), None
     named = places.search(text, lambda _: True)
     if not named:
-        raise AskedWrongly("place", f"nothing here is called {text!r}; try coordinates or a cell")
+        raise InvalidQuery("place", f"nothing here is called {text!r}; try coordinates or a cell")
     place = named[0][0]
     return frozenset(cells_within(cell_at(place.lat, place.lon), NEAR_STEPS)), place
 
@@ -197,5 +199,5 @@ def _day(name: str, text: str) -> int | None:
         day = date.fromisoformat(text)
         begin = datetime(day.year, day.month, day.day, tzinfo=UTC)
     except ValueError as error:
-        raise AskedWrongly(name, "a day is written as 2026-11-27") from error
+        raise InvalidQuery(name, "a day is written as 2026-11-27") from error
     return int(begin.timestamp() * 1000)

@@ -13,7 +13,7 @@ from relay.record.exports import as_list
 from relay.record.public_record import RecordView
 from relay.record.yearly_report import report_part, yearly_report, years_of, years_request_row
 from relay.web.public.file_responses import JSON_TYPE, file_answer
-from relay.web.public.response_cache import Answering, Make
+from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicServices
 
 REQUESTS_SHOWN = 200
@@ -24,7 +24,7 @@ _YEAR = re.compile(r"[12][0-9]{3}")
 class ReportPages:
     """The yearly report of each agency."""
 
-    def __init__(self, services: PublicServices, answering: Answering) -> None:
+    def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
 

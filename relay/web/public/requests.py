@@ -14,24 +14,24 @@ from relay.record.agencies import agencies_by_id, find_agency, list_agencies
 from relay.record.exports import REQUEST_FIELDS, Row, as_csv, as_list, request_row
 from relay.record.feed import MEDIA_TYPE, Feed, FeedEntry, as_atom
 from relay.record.public_record import RecordView
-from relay.record.request_search import STATES, Found, RequestQuery, search
+from relay.record.request_search import STATES, FoundRequests, RequestQuery, search
 from relay.request.published_requests import PublishedRequest, find_published
 from relay.web.i18n import Texts
 from relay.web.json_responses import PageError
-from relay.web.public.agency_lookup import Picked, picked, picked_in_file
+from relay.web.public.agency_lookup import AgencyMatch, match_agencies, match_agencies_exactly
 from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
 from relay.web.public.query_params import (
     REQUESTS_ASK,
-    Asked,
-    AskedWrongly,
-    asked_in,
-    asked_page,
+    InvalidQuery,
+    RequestFilter,
     check_page,
     page_at,
-    query_of,
+    page_number_text,
+    read_filter,
+    request_query_of,
     start_of,
 )
-from relay.web.public.response_cache import Answering
+from relay.web.public.response_cache import ResponseCache
 from relay.web.public.services import PublicServices
 
 A_PAGE = 50
@@ -42,7 +42,7 @@ IN_FEED = 50
 class RequestPages:
     """The list, one request, the files and the feed."""
 
-    def __init__(self, services: PublicServices, answering: Answering) -> None:
+    def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
 
@@ -73,14 +73,14 @@ class RequestPages:
 
     async def _list(self, request: Request, view: RecordView) -> Response:
         params = request.query_params
-        asked, start = asked_in(params), start_of(params, size=A_PAGE)
-        found, wrong, place = Found(requests=[], total=0), None, None
+        asked, start = read_filter(params), start_of(params, size=A_PAGE)
+        found, wrong, place = FoundRequests(requests=[], total=0), None, None
         agencies = agencies_by_id(view)
-        agency = picked(list(agencies.values()), asked.agency)
+        agency = match_agencies(list(agencies.values()), asked.agency)
         try:
             query, place = await self._query_of(asked, agency)
             found = self._search(view, query, start=start, limit=A_PAGE)
-        except AskedWrongly as error:
+        except InvalidQuery as error:
             wrong = error.field
         paged = page_at(params, found.requests, size=A_PAGE, total=found.total)
         return self._services.pages.render(
@@ -92,7 +92,7 @@ class RequestPages:
             place=place,
             has_names=len(self._services.places) > 0,
             paged=paged,
-            asked_page=asked_page(request.query_params),
+            page_number_text=page_number_text(request.query_params),
             begin=start,
             states=STATES,
             agencies=agencies,
@@ -117,7 +117,7 @@ class RequestPages:
 
         async def make() -> Response:
             params = request.query_params
-            asked, start = asked_in(params), start_of(params, size=A_FILE)
+            asked, start = read_filter(params), start_of(params, size=A_FILE)
             query = await self._query(view, asked)
             found = self._search(view, query, start=start, limit=A_FILE)
             paged = page_at(params, found.requests, size=A_FILE, total=found.total)
@@ -144,20 +144,24 @@ class RequestPages:
             request, version=view.version, language="", make=make, known=REQUESTS_ASK
         )
 
-    def _search(self, view: RecordView, query: RequestQuery, *, start: int, limit: int) -> Found:
+    def _search(
+        self, view: RecordView, query: RequestQuery, *, start: int, limit: int
+    ) -> FoundRequests:
         return search(view.register, query, filed=view.book.outcomes, start=start, limit=limit)
 
-    async def _query(self, view: RecordView, asked: Asked) -> RequestQuery:
+    async def _query(self, view: RecordView, asked: RequestFilter) -> RequestQuery:
         """Return a file's query, or refuse it."""
         agencies = list_agencies(view) if asked.agency else []
         try:
-            return (await self._query_of(asked, picked_in_file(agencies, asked.agency)))[0]
-        except AskedWrongly as error:
+            return (await self._query_of(asked, match_agencies_exactly(agencies, asked.agency)))[0]
+        except InvalidQuery as error:
             raise PageError(422, error.field, str(error)) from error
 
-    async def _query_of(self, asked: Asked, agency: Picked) -> tuple[RequestQuery, Place | None]:
+    async def _query_of(
+        self, asked: RequestFilter, agency: AgencyMatch
+    ) -> tuple[RequestQuery, Place | None]:
         # A world of names takes a while to be searched through.
-        return await asyncio.to_thread(query_of, asked, self._services.places, agency.ids)
+        return await asyncio.to_thread(request_query_of, asked, self._services.places, agency.ids)
 
     def _row(self, view: RecordView, published: PublishedRequest) -> Row:
         agency = find_agency(view, published.agency)
@@ -175,7 +179,7 @@ class RequestPages:
         view, texts = await self._services.record.view(), self._services.pages.texts(request)
 
         async def make() -> Response:
-            asked = asked_in(request.query_params)
+            asked = read_filter(request.query_params)
             query = await self._query(view, asked)
             found = self._search(view, query, start=0, limit=IN_FEED)
             entries = [_feed_entry(view, texts, one) for one in found.requests]
@@ -189,7 +193,7 @@ class RequestPages:
             known=REQUESTS_ASK,
         )
 
-    def _feed(self, view: RecordView, texts: Texts, asked: Asked) -> Feed:
+    def _feed(self, view: RecordView, texts: Texts, asked: RequestFilter) -> Feed:
         origin, question = self._services.public_url, asked.as_query()
         tail = f"?{question}" if question else ""
         name = asked.place or asked.agency

@@ -39,7 +39,7 @@ class _Kept:
     headers: dict[str, str]
 
 
-class Answering:
+class ResponseCache:
     """An LRU cache of whole responses, up to a number of bytes."""
 
     def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relay.agency.agencies import Agencies
-from relay.custody.logs import LogName
+from relay.custody.log_entries import LogName
 from relay.map.places import Places
 from relay.record.public_record import PublicRecord
-from relay.record.witness_status import Witnessing
+from relay.record.witness_status import WitnessStatus
 from relay.web.pages import Pages
 
 
@@ -16,7 +16,7 @@ from relay.web.pages import Pages
 class PublicLogs:
     """Both logs' witnesses, policy and proofs, for checks without trust in this relay."""
 
-    witnessing: Witnessing
+    witnessing: WitnessStatus
     policy_text: bytes
     proof: Callable[[LogName, int], Awaitable[bytes | None]]
     """Returns the c2sp.org/tlog-proof of an entry."""

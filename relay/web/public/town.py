@@ -18,7 +18,7 @@ from starlette.routing import Route
 from relay.agency.agencies import agency_of, standing_of
 from relay.agency.onboarding_status import counts_from
 from relay.agency.register import RegisterView
-from relay.base.clock import MOST_AT_ONCE_MS, WoundClock
+from relay.base.clock import MOST_AT_ONCE_MS, SimulatedClock
 from relay.errors import ClockRefused
 from relay.record.public_record import PublicRecord, RecordView
 from relay.request.batches import batch_ms_of, next_boundary_ms
@@ -44,7 +44,7 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class ScheduledChange:
     """A future event that happens by itself at a time of the town's clock."""
 
     kind: Kind
@@ -57,7 +57,7 @@ class TownPage:
     """The page and its buttons' actions. `origin` is the relay's own."""
 
     def __init__(
-        self, *, clock: WoundClock | None, pages: Pages, record: PublicRecord, origin: str
+        self, *, clock: SimulatedClock | None, pages: Pages, record: PublicRecord, origin: str
     ) -> None:
         self._clock = clock
         self._pages = pages
@@ -97,16 +97,16 @@ class TownPage:
             return await self._render(request, clock, trouble=refused.reason, status=409)
         return RedirectResponse("/town", status_code=303)
 
-    def _of_town(self) -> WoundClock:
+    def _of_town(self) -> SimulatedClock:
         if self._clock is None:
             raise not_found("page")
         return self._clock
 
     async def _render(
-        self, request: Request, clock: WoundClock, *, trouble: str = "", status: int = 200
+        self, request: Request, clock: SimulatedClock, *, trouble: str = "", status: int = 200
     ) -> Response:
         view = await self._record.view()
-        waiting = what_waits(view)
+        waiting = scheduled_changes(view)
         shown = soonest_of_each(waiting)
         page = self._pages.render(
             request,
@@ -126,13 +126,13 @@ class TownPage:
         return page
 
 
-def what_waits(view: RecordView) -> list[Waiting]:
+def scheduled_changes(view: RecordView) -> list[ScheduledChange]:
     """Return the future events that the public record implies, soonest first."""
     found = [one for one in _waiting(view) if one.at_ms > view.now_ms]
     return sorted(found, key=lambda one: (one.at_ms, one.kind, one.name))
 
 
-def soonest_of_each(waiting: list[Waiting]) -> list[Waiting]:
+def soonest_of_each(waiting: list[ScheduledChange]) -> list[ScheduledChange]:
     """Return a few of each kind: a hundred requests that end shouldn't hide all else."""
     counts: Counter[Kind] = Counter()
     shown = []
@@ -142,36 +142,40 @@ def soonest_of_each(waiting: list[Waiting]) -> list[Waiting]:
     return shown
 
 
-def _waiting(view: RecordView) -> Iterator[Waiting]:
+def _waiting(view: RecordView) -> Iterator[ScheduledChange]:
     register = view.register
     batch_ms = batch_ms_of(register)
-    yield Waiting(kind="batch", at_ms=next_boundary_ms(view.now_ms, batch_ms), name="", href="")
+    yield ScheduledChange(
+        kind="batch", at_ms=next_boundary_ms(view.now_ms, batch_ms), name="", href=""
+    )
     for agency_id in register.register.agreements:
         yield from _of_agency(register, agency_id)
     for agency_id, officer_id in register.register.officers:
         officer = standing_of(register, agency_id, officer_id)
         if officer.counts_from_ms is not None:
-            yield Waiting(kind="officer", at_ms=officer.counts_from_ms, name=officer.name)
+            yield ScheduledChange(kind="officer", at_ms=officer.counts_from_ms, name=officer.name)
     yield from _of_requests(view)
     yield from _of_deletions(view)
 
 
-def _of_agency(view: RegisterView, agency_id: str) -> Iterator[Waiting]:
+def _of_agency(view: RegisterView, agency_id: str) -> Iterator[ScheduledChange]:
     agency = agency_of(view, agency_id)
     if agency is None:
         return
     name, href = agency.agreement.name, f"/agencies/{agency_id}"
     if agency.counts_from_ms is not None:
-        yield Waiting(kind="agreement", at_ms=agency.counts_from_ms, name=name, href=href)
+        yield ScheduledChange(kind="agreement", at_ms=agency.counts_from_ms, name=name, href=href)
     if agency.state == "in_force":
-        yield Waiting(kind="agreement_ends", at_ms=agency.agreement.ends_ms, name=name, href=href)
+        yield ScheduledChange(
+            kind="agreement_ends", at_ms=agency.agreement.ends_ms, name=name, href=href
+        )
         newest = view.facts.agreements[agency_id][-1].agreement
         counts_ms = counts_from(view, newest)
         if newest != agency.agreement and counts_ms is not None:
-            yield Waiting(kind="agreement_next", at_ms=counts_ms, name=name, href=href)
+            yield ScheduledChange(kind="agreement_next", at_ms=counts_ms, name=name, href=href)
 
 
-def _of_requests(view: RecordView) -> Iterator[Waiting]:
+def _of_requests(view: RecordView) -> Iterator[ScheduledChange]:
     register, filed = view.register, frozenset(view.book.outcomes)
     states = States(register)
     for record in register.register.requests.values():
@@ -181,23 +185,25 @@ def _of_requests(view: RecordView) -> Iterator[Waiting]:
         if state == "logging":  # nobody reads it yet: it has no page
             continue
         if state in ("open", "suspended"):
-            yield Waiting(kind="request", at_ms=request.expires_ms, name=name, href=href)
+            yield ScheduledChange(kind="request", at_ms=request.expires_ms, name=name, href=href)
             continue
         due = due_of(register, record, filed)
         if due.state == "due" and due.due_ms is not None and record.renewed_by is None:
-            yield Waiting(kind="outcome", at_ms=due.due_ms, name=name, href=href)
+            yield ScheduledChange(kind="outcome", at_ms=due.due_ms, name=name, href=href)
         if due.closed_ms is not None:
             kept_ms = due.closed_ms + request.retention_days * DAY_MS
-            yield Waiting(kind="retention", at_ms=kept_ms, name=name, href=href)
+            yield ScheduledChange(kind="retention", at_ms=kept_ms, name=name, href=href)
 
 
-def _of_deletions(view: RecordView) -> Iterator[Waiting]:
+def _of_deletions(view: RecordView) -> Iterator[ScheduledChange]:
     for one in view.book.deletions_of():
         if one.answered is None and one.asked.answer_by_ms is not None:
             agency = agency_of(view.register, one.asked.agency or "")
             name = one.asked.agency or "" if agency is None else agency.name
             href = f"/entries/{one.asked.log}/{one.asked.index}"
-            yield Waiting(kind="deletion", at_ms=one.asked.answer_by_ms, name=name, href=href)
+            yield ScheduledChange(
+                kind="deletion", at_ms=one.asked.answer_by_ms, name=name, href=href
+            )
 
 
 def _until_ms(until_ms: int, view: RegisterView) -> int:

@@ -11,14 +11,14 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from relay.agency.agencies import Agency
-from relay.custody.logs import LOGS
+from relay.custody.log_entries import LOGS
 from relay.record.agencies import list_agencies
 from relay.record.exports import FIGURE_FIELDS, Value, as_csv, as_list, figure_row, time_text
 from relay.record.figures import Figure, quarters, relay_figures
 from relay.record.public_record import RecordView
 from relay.record.rows import EntryQuery
 from relay.web.public.file_responses import CSV_TYPE, JSON_TYPE, file_answer
-from relay.web.public.response_cache import Answering, Make
+from relay.web.public.response_cache import Make, ResponseCache
 from relay.web.public.services import PublicLogs, PublicServices
 
 MAX_REPORT_BYTES = 4 * 1024 * 1024
@@ -44,7 +44,7 @@ class MonitorReport:
 class TransparencyPages:
     """The figures, the policy, and the monitor's report."""
 
-    def __init__(self, services: PublicServices, answering: Answering) -> None:
+    def __init__(self, services: PublicServices, answering: ResponseCache) -> None:
         self._services = services
         self._answering = answering
         self._report = KeptReport(services.monitor_report_path)

@@ -5,14 +5,14 @@
  * @module
  */
 import { make } from "./map/elements.js";
-import { whenNear } from "./map/lazy_load.js";
+import { loadWhenNear } from "./map/lazy_load.js";
 import { pageData, t } from "./page.js";
 
 const KEPT = `doorward.drawing.${location.pathname}`;
 
 const place = document.getElementById("area");
 if (place !== null) {
-  whenNear(place, async () => {
+  loadWhenNear(place, async () => {
     const { openDrawing } = await import("./map/chooser.js");
     const given = pageData("drawing");
     const area = openDrawing(place, given);

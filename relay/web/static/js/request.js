@@ -6,9 +6,9 @@
 import { Checks } from "./request_form/checks.js";
 import { cosignerOf, prepareWindow, readForm, renewalOf, requestOf } from "./request_form/form.js";
 import { drawPreview } from "./request_form/preview.js";
-import { Saving } from "./request_form/autosave.js";
+import { DraftAutosave } from "./request_form/autosave.js";
 import { signDocument } from "./browser/passkey.js";
-import { whenNear } from "./map/lazy_load.js";
+import { loadWhenNear } from "./map/lazy_load.js";
 import { Refused, guarded, pageData, post, say, t } from "./page.js";
 import { canonical, parseCanonical } from "./protocol/encoding.js";
 import { REQUEST_TAG } from "./protocol/requests.js";
@@ -53,7 +53,7 @@ async function signAndSend(asked, form_id) {
 
 /** @param {HTMLElement} place @param {() => void} changed */
 function openArea(place, changed) {
-  whenNear(place, async () => {
+  loadWhenNear(place, async () => {
     const { openChooser } = await import("./map/chooser.js");
     const area = await openChooser(place, pageData("chosen") ?? []);
     area.addEventListener("change", changed);
@@ -65,7 +65,7 @@ function openForm() {
   button.hidden = false;
   form.noValidate = true; // what is wrong is said beside the field, all at once
   const checks = new Checks(form);
-  const saving = new Saving(form);
+  const saving = new DraftAutosave(form);
   const preview = /** @type {HTMLElement} */ (document.getElementById("preview"));
   const article = /** @type {HTMLElement} */ (preview.querySelector("article"));
   const draw = () => drawPreview(article, written(), form.dataset.agency ?? "");

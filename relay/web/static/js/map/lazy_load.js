@@ -5,7 +5,7 @@
 import { t } from "../page.js";
 
 /** @param {HTMLElement} place @param {() => Promise<void>} open what fills the place; says itself what went wrong by throwing */
-export function whenNear(place, open) {
+export function loadWhenNear(place, open) {
   const load = async () => {
     place.textContent = t("map.loading");
     try {

@@ -8,7 +8,7 @@ import { readForm } from "./form.js";
 
 const PAUSE_MS = 2000;
 
-export class Saving {
+export class DraftAutosave {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   timer;
   isOver = false;

@@ -1,0 +1,138 @@
+"""`doorward recovery --pair`: the words stay on the owner's machine, the six are its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import msgspec
+import pytest
+from starlette.testclient import TestClient
+
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.errors import OwnerError, PageFailed
+from firmware.companion.owner.local_page_client import LocalPageClient
+from firmware.companion.owner.recovery_key import pair_again
+from firmware.enrolment.keys import load_or_make_keys
+from firmware.local_page.web_app import door_app
+from firmware.protocol.pairing import six_words
+from tests.fakes.owner_recovery import NEW_NUMBER, LostHouse, lost_house
+
+DOOR = "http://door.test"
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[LostHouse]:
+    async with lost_house(tmp_path) as found:
+        yield found
+
+
+class Way:
+    """The home network between the program and the page; remembers what was sent."""
+
+    def __init__(self, house: LostHouse) -> None:
+        app = door_app(house.page, origins=(DOOR,))
+        self.inner = TestClient(app, base_url=DOOR, follow_redirects=False)
+        self.sent: list[str] = []
+        self.change = lambda data: data
+        self.http = httpx2.Client(transport=httpx2.MockTransport(self._carry))
+
+    def _carry(self, request: httpx2.Request) -> httpx2.Response:
+        self.sent.append(request.content.decode())
+        headers = {k: v for k, v in request.headers.items() if k != "content-length"}
+        got = self.inner.request(
+            request.method, request.url.path, content=request.content, headers=headers
+        )
+        return httpx2.Response(got.status_code, content=self.change(got.content))
+
+
+def typed(house: LostHouse, answer: str = "yes", *numbers: str):
+    said: list[str] = []
+    secrets = iter([" ".join(house.recovery.words), *(numbers or (NEW_NUMBER, NEW_NUMBER))])
+    terminal = Terminal(say=said.append, ask=lambda _: answer)
+    return terminal, said, lambda _: next(secrets)
+
+
+async def run(house: LostHouse, way: Way, *args: str) -> list[str]:
+    terminal, said, secret = typed(house, *args)
+    await asyncio.to_thread(
+        pair_again, LocalPageClient(way.http, DOOR), terminal, ask_secret=secret
+    )
+    return said
+
+
+async def test_the_right_words_let_the_new_app_in_and_never_leave_the_machine(
+    house: LostHouse,
+) -> None:
+    code = house.show()
+    way = Way(house)
+    said = await run(house, way)
+    assert code.owner.owner in house.rig.owners.owners
+    words = six_words(
+        code, identity_key=house.rig.keys.identity_key, sealing_key=house.rig.keys.sealing_key
+    )
+    assert " ".join(words) in "\n".join(said)
+    sent = "\n".join(way.sent)
+    pairs = zip(house.recovery.words, house.recovery.words[1:], strict=False)
+    assert not any(f"{a}+{b}" in sent or f"{a} {b}" in sent for a, b in pairs)
+
+
+async def test_if_the_words_differ_nothing_is_sent(house: LostHouse) -> None:
+    house.show()
+    way = Way(house)
+    with pytest.raises(OwnerError, match="in between"):
+        await run(house, way, "no")
+    assert len(way.sent) == 1
+
+
+async def test_without_the_service_button_it_says_what_to_do(house: LostHouse) -> None:
+    with pytest.raises(PageFailed, match="service button"):
+        await run(house, Way(house))
+
+
+async def test_two_different_numbers_change_nothing(house: LostHouse) -> None:
+    house.show()
+    with pytest.raises(OwnerError, match="differ"):
+        await run(house, Way(house), "yes", "111111", "222222")
+    assert len(house.rig.owners.owners) == 1
+
+
+async def test_what_the_doorbell_refuses_is_said(house: LostHouse) -> None:
+    house.show()
+    house.recovering.on_keys(None)
+    with pytest.raises(PageFailed, match="Tries left: 4"):
+        await run(house, Way(house))
+
+
+async def test_whoever_answers_in_the_pages_place_shows_other_words(
+    house: LostHouse, tmp_path: Path
+) -> None:
+    """Other keys make other words, whatever words the page itself would show."""
+    code = house.show()
+    right = six_words(
+        code, identity_key=house.rig.keys.identity_key, sealing_key=house.rig.keys.sealing_key
+    )
+    own = load_or_make_keys(tmp_path / "mallory")
+
+    def swapped(data: bytes) -> bytes:
+        shown = msgspec.json.decode(data)
+        return msgspec.json.encode(
+            {**shown, "device": own.device, "identity_key": own.identity_key}
+        )
+
+    way = Way(house)
+    way.change = swapped
+    assert LocalPageClient(way.http, DOOR).pairing().words() != right
+    way.change = lambda data: msgspec.json.encode(
+        {**msgspec.json.decode(data), "identity_key": own.identity_key}
+    )
+    with pytest.raises(PageFailed, match="isn't a doorbell"):
+        LocalPageClient(way.http, DOOR).pairing().words()
+
+
+@pytest.mark.parametrize("junk", [b"", b"[]", b"{}", b'{"state":1}', b"x" * 100_000])
+async def test_what_is_no_doorbells_page_is_said(house: LostHouse, junk: bytes) -> None:
+    way = Way(house)
+    way.change = lambda _: junk
+    with pytest.raises(PageFailed):
+        LocalPageClient(way.http, DOOR).pairing()

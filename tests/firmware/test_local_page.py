@@ -1,0 +1,378 @@
+"""The doorbell's own page, asked over HTTP as browsers, tools and attackers ask."""
+
+import asyncio
+import json
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+
+from firmware.local_page.errors import PortTaken
+from firmware.local_page.guard import own_origins
+from firmware.local_page.ports import Outcome, PairingView
+from firmware.local_page.server import listen, serve
+from firmware.local_page.texts import LANGUAGES
+from firmware.local_page.web_app import door_app
+from tests.fakes.local_page import (
+    ASKED_GRANT,
+    CLIP,
+    DIGEST,
+    MP4,
+    NUMBER,
+    URL,
+    Doorbell,
+    Home,
+    door_page,
+)
+
+CLIP_URL = f"/clips/{DIGEST}/1.mp4"
+
+
+@pytest.fixture
+async def home() -> AsyncIterator[Home]:
+    async with door_page() as home:
+        yield home
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/pair", "/confirm", "/microphone", "/knock", "/static/door.css", "/nothing"]
+)
+async def test_every_answer_is_locked_down(home: Home, path: str) -> None:
+    headers = (await home.web.get(path)).headers
+
+    policy = headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert "script" not in policy
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["cache-control"] == "no-store"
+    assert headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost:8402.evil.example", "localhost", ""])
+async def test_refuses_a_foreign_host_name(home: Home, host: str) -> None:
+    reply = await home.web.get("/", headers={"Host": host})
+
+    assert reply.status_code == 421
+    assert "Doorward" not in reply.text
+
+
+@pytest.mark.parametrize("host", ["localhost:8402", "127.0.0.1:8402", "LOCALHOST:8402"])
+async def test_answers_to_its_own_names(home: Home, host: str) -> None:
+    assert (await home.web.get("/", headers={"Host": host})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "null"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "http://localhost:8401"},
+        {"Origin": "https://localhost:8402"},
+        {"Origin": URL, "Sec-Fetch-Site": "cross-site"},
+        {"Origin": URL, "Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize(
+    "path", ["/pair", "/unlock", f"/confirm/{DIGEST}", f"/refuse/{DIGEST}", "/knock/off"]
+)
+async def test_refuses_posts_of_foreign_pages(
+    home: Home, path: str, headers: dict[str, str]
+) -> None:
+    await home.unlock()
+    home.bell.told.clear()
+    fields = {"door_number": NUMBER, "door_number_again": NUMBER}
+    reply = await home.web.post(path, data=fields, headers=headers)
+
+    assert reply.status_code == 403
+    assert home.bell.told == []
+
+
+async def test_pairing_shows_the_words_and_takes_the_number_twice(home: Home) -> None:
+    page = (await home.web.get("/pair")).text
+    differ = await home.post("/pair", door_number=NUMBER, door_number_again="000000")
+    short = await home.post("/pair", door_number="12345", door_number_again="12345")
+    foreign = await home.post("/pair", door_number="١٢٣٤٥٦", door_number_again="١٢٣٤٥٦")
+    assert home.bell.told == []
+    done = await home.post("/pair", True, door_number=NUMBER, door_number_again=NUMBER)
+
+    assert re.findall("<li>(.*?)</li>", page) == list(Doorbell().view.words)
+    assert [differ.status_code, short.status_code, foreign.status_code] == [409, 409, 409]
+    assert "differ" in differ.text
+    assert done.json() == {"ok": True}
+    assert home.bell.told == [f"pair {NUMBER}"]
+
+
+async def test_no_door_number_is_taken_without_words_on_the_page(home: Home) -> None:
+    for state in ("closed", "open", "paired"):
+        home.bell.view = PairingView(state=state)
+        reply = await home.post("/pair", True, door_number=NUMBER, door_number_again=NUMBER)
+        assert reply.status_code == 409
+
+    assert home.bell.told == []
+
+
+async def test_before_unlocking_nobody_learns_who_asks_for_what(home: Home) -> None:
+    page = (await home.web.get("/confirm")).text
+    twin = (await home.web.get("/confirm", headers={"Accept": "application/json"})).json()
+
+    assert "Something waits" in page
+    for secret in ("Lakeland", "26-1234", "/clips/", "Maria"):
+        assert secret not in page
+    assert twin == {"is_unlocked": False, "waiting": [{"digest": DIGEST}]}
+
+
+async def test_no_clip_without_the_door_number(home: Home) -> None:
+    reply = await home.web.get(CLIP_URL)
+    forged = await home.web.get(CLIP_URL, headers={"Cookie": "dw_door=guess"})
+
+    assert (reply.status_code, forged.status_code) == (403, 403)
+    assert MP4[:16] not in reply.content
+
+
+async def test_after_unlocking_the_page_reads_like_a_contract(home: Home) -> None:
+    await home.unlock()
+    page = (await home.web.get("/confirm")).text
+
+    for part in (
+        "Lakeland &lt;Police&gt;", "26-1234", "R. Ek", "+46 8 123", "after 30 days", "prosecutor",
+        "Wednesday 18 November 2026, 12:06:40–12:06:52", "CET, UTC+01:00", "no sound",
+        "ab12cd34ab12cd34", CLIP_URL, "Release", "Don&#39;t release", "S. Alm", "Theft",
+        "One recording, 12 s in all.", "The whole recording.", "this one key",
+        "Neither your name nor your address.", "public log", "take it back",
+    ):  # fmt: skip
+        assert part in page, part
+    assert "<script" not in page
+    assert 'style="' not in page
+
+
+async def test_after_unlocking_tools_learn_the_same(home: Home) -> None:
+    await home.unlock()
+    twin = (await home.web.get("/confirm", headers={"Accept": "application/json"})).json()
+
+    (waiting,) = twin["waiting"]
+    assert waiting["digest"] == DIGEST
+    assert waiting["agency"] == ASKED_GRANT.agency
+    (clip,) = waiting["clips"]
+    assert (clip["from_ms"], clip["duration_ms"]) == (CLIP.from_ms, 12_000)
+
+
+async def test_only_parts_that_a_waiting_grant_gives_are_played(home: Home) -> None:
+    await home.unlock()
+
+    assert (await home.web.get(CLIP_URL)).content == MP4
+    for path in (
+        f"{DIGEST}/2",
+        f"{DIGEST}/0",
+        f"{DIGEST}/01",
+        f"{DIGEST}/{'9' * 5000}",
+        f"{'b' * 64}/1",
+    ):
+        assert (await home.web.get(f"/clips/{path}.mp4")).status_code == 404, path
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "content"),
+    [
+        ("bytes=0-", 206, MP4),
+        ("bytes=10-19", 206, MP4[10:20]),
+        ("bytes=1000-9999", 206, MP4[1000:]),
+        ("bytes=-24", 206, MP4[-24:]),
+        ("bytes=5000-", 416, b""),
+        ("bytes=-0", 416, b""),
+        ("bytes=0-1,5-6", 200, MP4),
+        ("bytes=-", 200, MP4),
+        ("lines=1-2", 200, MP4),
+    ],
+)
+async def test_a_clip_can_be_asked_for_in_ranges(
+    home: Home, asked: str, status: int, content: bytes
+) -> None:
+    await home.unlock()
+    reply = await home.web.get(CLIP_URL, headers={"Range": asked})
+
+    assert (reply.status_code, reply.content) == (status, content)
+
+
+async def test_five_wrong_numbers_lock_even_the_right_one_out(home: Home) -> None:
+    left = []
+    for _ in range(5):
+        reply = await home.post("/unlock", True, door_number="000000")
+        left.append(reply.json()["tries_left"])
+    right = await home.post("/unlock", True, door_number=NUMBER)
+
+    assert left == [4, 3, 2, 1, 0]
+    assert right.status_code == 429
+    assert right.json()["ok"] is False
+    assert "set-cookie" not in right.headers
+    assert "60 minutes" in right.json()["error"]
+    assert (await home.web.get(CLIP_URL)).status_code == 403
+
+
+async def test_what_is_not_six_digits_costs_no_try(home: Home) -> None:
+    reply = await home.post("/unlock", True, door_number="12345a")
+
+    assert reply.status_code == 400
+    assert home.bell.wrong_tries == 0
+
+
+async def test_the_cookie_is_for_this_page_alone(home: Home) -> None:
+    reply = await home.post("/unlock", door_number=NUMBER)
+    cookie = reply.headers["set-cookie"].lower()
+
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "max-age=600" in cookie
+
+
+async def test_unlocking_ends_after_ten_minutes_by_itself(home: Home) -> None:
+    await home.unlock()
+    home.clock.advance(599)
+    assert (await home.web.get(CLIP_URL)).status_code == 200
+    home.clock.advance(2)
+
+    assert (await home.web.get(CLIP_URL)).status_code == 403
+    assert (await home.post(f"/confirm/{DIGEST}")).status_code == 403
+    assert home.bell.told == []
+
+
+async def test_locking_the_page_ends_it_at_once_even_with_the_old_cookie(home: Home) -> None:
+    await home.unlock()
+    cookie = home.web.cookies["dw_door"]
+    await home.post("/lock")
+    reply = await home.web.get("/confirm", headers={"Cookie": f"dw_door={cookie}"})
+
+    assert "26-1234" not in reply.text
+
+
+@pytest.mark.parametrize("word", ["confirm", "refuse"])
+async def test_nothing_is_decided_without_the_door_number(home: Home, word: str) -> None:
+    reply = await home.post(f"/{word}/{DIGEST}", True)
+
+    assert reply.status_code == 403
+    assert home.bell.told == []
+
+
+async def test_a_yes_and_a_no_reach_the_doorbell_with_their_digest(home: Home) -> None:
+    await home.unlock()
+    yes = await home.post(f"/confirm/{DIGEST}", True)
+    no = await home.post(f"/refuse/{DIGEST}")
+
+    assert yes.json() == {"ok": True}
+    assert no.headers["location"] == "/confirm?done=not_released"
+    assert home.bell.told == [f"confirm {DIGEST}", f"refuse {DIGEST}"]
+
+
+async def test_what_no_longer_waits_cannot_be_confirmed(home: Home) -> None:
+    await home.unlock()
+    reply = await home.post(f"/confirm/{'b' * 64}", True)
+
+    assert reply.status_code == 404
+    assert home.bell.told == []
+
+
+async def test_the_reason_of_a_failed_release_is_told(home: Home) -> None:
+    await home.unlock()
+    home.bell.outcome = Outcome(is_done=False, detail="the clock isn't trusted")
+    reply = await home.post(f"/confirm/{DIGEST}", True)
+
+    assert reply.status_code == 409
+    assert "the clock isn't trusted" in reply.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b"door_number=" + b"1" * 5000, "application/x-www-form-urlencoded", 413),
+        (b'{"door_number":"493817"}', "application/json", 415),
+        (b"door_number=493817", "text/plain", 415),
+        (b"door_number=493817&door_number=493817", "application/x-www-form-urlencoded", 400),
+        (b"door_number=493817&more=1", "application/x-www-form-urlencoded", 400),
+        (b"\xff\xfe=1", "application/x-www-form-urlencoded", 400),
+        (b"&".join(b"a%d=1" % i for i in range(50)), "application/x-www-form-urlencoded", 400),
+        (b"", "application/x-www-form-urlencoded", 400),
+    ],
+)
+async def test_refuses_forms_that_its_own_pages_do_not_send(
+    home: Home, body: bytes, kind: str, status: int
+) -> None:
+    reply = await home.web.post(
+        "/unlock", content=body, headers={"Origin": URL, "Content-Type": kind}
+    )
+
+    assert reply.status_code == status
+    assert home.bell.wrong_tries == 0
+
+
+@pytest.mark.parametrize("state", ["closed", "open", "words", "paired"])
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_page_is_there_in_both_languages(home: Home, language: str, state: str) -> None:
+    await home.unlock()
+    home.bell.view = PairingView(state=state, words=("a",) * 6 if state == "words" else ())
+    for path in ("/", "/pair", "/confirm", "/knock", "/microphone", "/nothing"):
+        page = (await home.web.get(path, headers={"Accept-Language": f"{language}-XX"})).text
+        assert f'<html lang="{language}">' in page
+
+    twin = await home.web.get("/pair", headers={"Accept": "application/json"})
+    assert twin.json()["state"] == state
+
+
+async def test_the_chosen_language_stays(home: Home) -> None:
+    await home.web.get("/?lang=sv")
+
+    assert "Din dörrklocka" in (await home.web.get("/", headers={"Accept-Language": "en"})).text
+
+
+def test_a_page_that_listens_everywhere_is_called_by_its_url_only() -> None:
+    own = own_origins("http://doorbell.local:8402", listen_host="0.0.0.0", listen_port=8402)
+
+    assert own == ("http://doorbell.local:8402",)
+
+
+@pytest.mark.parametrize("town", ["example.lakeland", ""])
+async def test_each_page_in_an_invented_town_says_so(town: str) -> None:
+    app = door_app(Doorbell(), origins=["http://door.test"], example_town=town)
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://door.test") as web:
+        for path in ("/", "/pair", "/confirm", "/microphone", "/knock", "/nowhere"):
+            said = "example.lakeland is an invented town" in (await web.get(path)).text
+            assert said == bool(town), path
+
+
+@asynccontextmanager
+async def served(bell: Doorbell) -> AsyncIterator[int]:
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    app = door_app(bell, origins=["http://127.0.0.1:1"])
+    serving = asyncio.create_task(serve(app, "127.0.0.1", 0, on_ready=port.set_result))
+    try:
+        yield await port
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+        assert serving.cancelled()
+
+
+async def test_serves_in_the_loop_and_leaves_signals_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    async with served(Doorbell()) as port:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as web:
+            reply = await web.get(
+                "/", headers={"Host": "127.0.0.1:1", "Accept": "application/json"}
+            )
+        assert signal.getsignal(signal.SIGTERM) is before
+
+    assert json.loads(reply.text)["clip_count"] == 3
+    with pytest.raises(httpx2.ConnectError):
+        async with httpx2.AsyncClient() as web:
+            await web.get(f"http://127.0.0.1:{port}/")
+
+
+async def test_a_taken_port_is_named_with_what_to_do() -> None:
+    async with served(Doorbell()) as port:
+        with pytest.raises(PortTaken, match="listen_port"):
+            listen("127.0.0.1", port)

@@ -1,0 +1,279 @@
+"""`doorward renew`, `let-in`, `add-key` say what the doorbell made of it, by its word alone."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from firmware.companion.owner import key_file, statement_commands
+from firmware.companion.owner.approval import Terminal
+from firmware.companion.owner.cli import main
+from firmware.companion.owner.errors import OwnerError
+from firmware.companion.owner.key_file import make_key_file
+from firmware.companion.owner.owner_statements import renew
+from firmware.companion.owner.pairing import PairedDoorbell, PairingTimeouts, check_way
+from firmware.companion.owner.reply_inbox import ReplyInbox
+from firmware.enrolment.keys import DeviceKeys, load_or_make_keys
+from firmware.protocol.commands import SealedStatement
+from firmware.protocol.encoding import b64u, decode, new_id, sha256_hex, unb64u
+from firmware.protocol.events import Note
+from firmware.protocol.grants import OwnerKeys, SignedStatement, open_statement
+from firmware.protocol.notes import (
+    NOTE_TAG,
+    BrowserEnrolled,
+    ConfirmationWanted,
+    NoteBody,
+    OwnerNote,
+    SettingsNow,
+    SignedNote,
+    StatementDone,
+    StatementRefused,
+    seal_note,
+)
+from firmware.protocol.owner_codes import approver_code_text
+from firmware.protocol.pairing import PairingCode, approver_words
+from tests.fakes.pairing_town import PairingTown, pairing_town
+from tests.relay.http_people import Owner
+
+UNTIL_MS = 1_800_000_000_000
+DOOR_PAGE = "http://192.168.1.40:8402"
+Says = Callable[[str], list[NoteBody]]
+
+
+@dataclass
+class Paired:
+    """A terminal that has paired with a doorbell, and what is printed there."""
+
+    town: PairingTown
+    owner: OwnerKeys
+    doorbell: PairedDoorbell
+    capsys: pytest.CaptureFixture[str]
+
+    async def run(
+        self, *arguments: str, says: Says | None = None, by: DeviceKeys | None = None
+    ) -> tuple[int, str]:
+        """Run a command; meanwhile the doorbell (or whoever has the keys `by`) says something."""
+        folder = self.town.folder
+        options = ("--data", str(folder / "view"), "--key-file", str(folder / "passkey"))
+        saying = asyncio.create_task(self._say(says or (lambda _: []), by or self.town.keys))
+        code = await asyncio.to_thread(main, (*arguments, *options))
+        saying.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await saying
+        out = self.capsys.readouterr()
+        return code, out.out + out.err
+
+    async def _say(self, says: Says, by: DeviceKeys) -> None:
+        """Wait for the statement, and seal to the terminal what is said to it."""
+        town, browser = self.town, self.owner.browser
+        for body in says(await self._digest()):
+            text = OwnerNote(
+                device=town.keys.device,
+                id=new_id(),
+                told_ms=town.world.clock.wall_ms(),
+                sealing_key=town.keys.sealing_key,
+                body=body,
+            ).encode()
+            signed = SignedNote(note=text.decode(), signature=b64u(by.signer.sign(NOTE_TAG + text)))
+            sealed = b64u(seal_note(signed, unb64u(browser.viewing_key)))
+            credential_id = self.owner.passkey.credential_id
+            note = Note(credential_id=credential_id, browser=browser.id, sealed=sealed)
+            await town.world.tell(town.keys.device, note)
+
+    async def _digest(self) -> str:
+        """Return the digest of the statement that the doorbell gets, once it does."""
+        keys = self.town.keys
+        while True:
+            for told in await self.town.world.told(keys.device):
+                if isinstance(told, SealedStatement):
+                    data = open_statement(unb64u(told.sealed), keys.sealing_private_key)
+                    return sha256_hex(decode(SignedStatement, data).statement.encode())
+            await asyncio.sleep(0.01)
+
+    async def want_in(self, name: str) -> None:
+        """Somebody asks to be an owner too."""
+        person = Owner(self.town.world, name)
+        await person.register()
+        owner = OwnerKeys(name=name, passkey=person.passkey.key, browser=person.browser.keys)
+        code = PairingCode(pairing_id=new_id(), owner=owner)
+        await person.post("/pairings", {"pairing_id": code.pairing_id})
+        body = {"device": self.town.keys.device, "pairing_id": code.pairing_id}
+        joined = await person.post("/join", body | {"owner": msgspec.to_builtins(owner)})
+        assert joined.is_success
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(key_file, "SCRYPT_N", 2**10)
+
+
+@pytest.fixture
+async def paired(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Paired]:
+    async with pairing_town(tmp_path) as town:
+        account = town.account()
+        owner = await town.sign_in(account, town.passkey())
+        doorbell = await town.pair(account, owner)
+        (tmp_path / "view" / "doorbell.json").write_bytes(doorbell.encode())
+        yield Paired(town, owner, doorbell, capsys)
+
+
+def refused(digest: str) -> list[NoteBody]:
+    return [StatementRefused(statement_digest=digest, reason="clock", detail="No time yet")]
+
+
+def asked(digest: str) -> list[NoteBody]:
+    return [ConfirmationWanted(statement_digest=digest, door_page=DOOR_PAGE)]
+
+
+async def test_renewing_says_until_when_as_the_doorbell_does(paired: Paired) -> None:
+    browser = paired.owner.browser
+
+    def says(digest: str) -> list[NoteBody]:
+        return [
+            BrowserEnrolled(browser=browser.id, name=browser.name, until_ms=UNTIL_MS),
+            SettingsNow(statement_digest=digest, settings=None, refused=[]),
+        ]
+
+    code, said = await paired.run("renew", says=says)
+    assert code == 0
+    assert "This machine may watch until Fri 2027-01-15" in said
+
+
+async def test_a_machine_that_the_doorbell_forgot_is_told_where_to_confirm(paired: Paired) -> None:
+    code, said = await paired.run("renew", says=asked)
+    assert code == 0
+    assert "didn't know this machine any more" in said
+    assert DOOR_PAGE in said
+
+
+async def test_a_refusal_is_said_with_its_reason_and_is_a_failure(paired: Paired) -> None:
+    code, said = await paired.run("renew", says=refused)
+    assert code == 1
+    assert "the doorbell didn't take it (clock): No time yet" in said
+
+
+async def test_a_key_is_added_and_waits_for_the_doors_word(paired: Paired) -> None:
+    made = make_key_file(paired.town.folder / "blue", name="Blue", passphrase="").code
+    code, said = await paired.run("add-key", approver_code_text(made), says=asked)
+    assert code == 0
+    assert " ".join(approver_words(made.key)) in said
+    assert f"six words there are the same: its own page asks, for ten minutes: {DOOR_PAGE}" in said
+
+
+async def test_a_key_that_counts_at_once_is_said(paired: Paired) -> None:
+    made = make_key_file(paired.town.folder / "blue", name="Blue", passphrase="").code
+
+    def says(digest: str) -> list[NoteBody]:
+        return [StatementDone(statement_digest=digest, kind="approver")]
+
+    code, said = await paired.run("add-key", approver_code_text(made), says=says)
+    assert (code, "The key counts now." in said) == (0, True), said
+
+
+@pytest.mark.parametrize(
+    ("says", "code", "text"),
+    [(asked, 0, "“Nils” waits for your yes"), (refused, 1, "“Nils”: the doorbell didn't take it")],
+)
+async def test_letting_somebody_in_says_what_the_doorbell_says_to_it(
+    paired: Paired, monkeypatch: pytest.MonkeyPatch, says: Says, code: int, text: str
+) -> None:
+    await paired.want_in("Nils")
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    got, said = await paired.run("let-in", says=says)
+    assert (got, text in said) == (code, True), said
+
+
+async def test_a_doorbell_that_is_silent_is_said_so_and_is_no_failure(
+    paired: Paired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statement_commands, "ANSWER_S", 0.5)
+    code, said = await paired.run("renew")
+    assert (code, statement_commands.UNANSWERED in said) == (0, True), said
+
+
+async def test_it_waits_fifteen_seconds_and_shows_that_it_does(paired: Paired) -> None:
+    """By the terminal's own clock."""
+    now_s, shown = 0.0, []
+
+    def pause(seconds: float) -> None:
+        nonlocal now_s
+        now_s += seconds
+
+    account, passkey = paired.town.account(), paired.town.passkey_again()
+    await paired.town.sign_in(account, passkey)
+    answers = ReplyInbox(account, paired.doorbell, paired.town.player())
+    await asyncio.to_thread(answers.begin)
+    digest = await asyncio.to_thread(
+        renew, account, passkey, paired.doorbell, paired.owner.browser, now_ms=5
+    )
+    patience = PairingTimeouts(monotonic_s=lambda: now_s, pause=pause, show=shown.append)
+    answer = await asyncio.to_thread(
+        answers.wait_for, digest, patience=patience, wait_s=statement_commands.ANSWER_S
+    )
+    assert (answer, now_s) == (None, 15)
+    assert (shown[0], shown[-1]) == ("Waiting for what the doorbell says …", "")
+
+
+async def test_what_another_key_signed_or_of_another_statement_is_not_believed(
+    paired: Paired, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relay knows the player's viewing key, and can seal to it. Seen to succeed as said."""
+    monkeypatch.setattr(statement_commands, "ANSWER_S", 1.5)
+    other = paired.town.folder / "other"
+    other.mkdir()
+    # Seen to be believed with the signature's check out of `open_note`.
+    code, said = await paired.run("renew", says=refused, by=load_or_make_keys(other))
+    assert (code, statement_commands.UNANSWERED in said) == (0, True), said
+    # Seen to be believed with the digest's comparison out of `wait_for`.
+    await paired.town.world.answer(paired.town.keys.device)
+    code, said = await paired.run("renew", says=lambda _: refused("0" * 64))
+    assert (code, statement_commands.UNANSWERED in said) == (0, True), said
+
+
+# Plain HTTP to the relay.
+
+
+@pytest.mark.parametrize(
+    "relay",
+    [
+        "https://relay.example",
+        "http://localhost:8400",
+        "http://app.localhost",
+        "http://127.0.0.1:1",
+        "http://192.168.1.40:8400",
+        "http://10.0.0.7",
+        "http://[::1]:8400",
+        "http://[fd00::1]",
+    ],
+)
+def test_a_relay_at_home_or_by_https_is_asked_nothing_about(relay: str) -> None:
+    def ask(_prompt: str) -> str:
+        raise AssertionError
+
+    check_way(relay, Terminal(say=ask, ask=ask))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "relay", ["http://relay.example", "http://8.8.8.8:8400", "http://localhost.example"]
+)
+def test_plain_http_over_the_internet_is_warned_of_and_asked_about(relay: str) -> None:
+    said: list[str] = []
+    check_way(relay, Terminal(say=said.append, ask=lambda _: "yes"))
+    assert "can read and change what passes" in said[0]
+    assert "compare the six words" in said[0]
+    with pytest.raises(OwnerError, match="https://"):
+        check_way(relay, Terminal(say=said.append, ask=lambda _: ""))
+
+
+def test_who_says_no_to_plain_http_has_told_the_relay_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: "no")
+    options = ("--name", "Ada", "--data", str(tmp_path / "v"), "--qr", str(tmp_path / "code.png"))
+    assert main(("pair", "--relay", "http://relay.example", *options)) == 1
+    assert "plain HTTP" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,172 @@
+"""The doorbell's own page in Chromium: every kind of statement, and the ways through them.
+
+The page is the real one, on a doorbell that says what the test wants.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+import pytest
+from playwright.async_api import Page, expect
+
+from firmware.local_page.texts import LANGUAGES
+from tests.fakes.local_page import DIGEST, NUMBER, asking
+from tests.flows.asking_doors import (
+    GRANTS,
+    KNOCKS,
+    RELEASES,
+    WAITING,
+    AskingDoorbell,
+    asking_door,
+)
+from tests.flows.browser import chromium, sit_down
+from tests.flows.camera import TOO_SMALL, WIDER_THAN_SCREEN
+from tests.flows.people import PLAYS
+
+pytestmark = pytest.mark.browser
+
+NARROW = {"width": 360, "height": 740}
+
+
+@dataclass
+class AtHome:
+    """Somebody in the home with a telephone, and the doorbell whose page they open."""
+
+    bell: AskingDoorbell
+    page: Page
+    address: str
+    faults: list[str]
+
+    async def unlock(self, path: str = "/confirm") -> None:
+        await self.page.goto(self.address + path)
+        await self.page.fill("[name=door_number]", NUMBER)
+        await self.page.click("form button")
+        await self.page.wait_for_selector("form[action$='/lock']")
+
+    async def is_in_good_shape(self) -> None:
+        assert await self.page.evaluate(WIDER_THAN_SCREEN) == []
+        assert await self.page.evaluate(TOO_SMALL) == []
+
+
+@pytest.fixture
+async def home() -> AsyncIterator[AtHome]:
+    async with asking_door() as (bell, address), chromium() as browser:
+        person = await sit_down(browser, viewport=NARROW)
+        yield AtHome(bell, person.page, address, person.faults)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_kind_of_statement_fits_a_telephone(home: AtHome, language: str) -> None:
+    await home.unlock()
+    for name, waits in WAITING.items():
+        home.bell.waits = waits
+        await home.page.goto(f"{home.address}/confirm?lang={language}")
+        await expect(home.page.locator("h1")).to_have_count(max(1, len(waits)))
+        await home.is_in_good_shape()
+        shown = await home.page.inner_text("main")
+        assert "{" not in shown, name
+    assert home.faults == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_step_of_a_release_and_of_the_knock_fits_a_telephone(
+    home: AtHome, language: str
+) -> None:
+    await home.unlock()
+    for release in RELEASES.values():
+        home.bell.releases = [release]
+        await home.page.goto(f"{home.address}/releases/{DIGEST}?lang={language}")
+        await home.is_in_good_shape()
+    for knock in KNOCKS.values():
+        home.bell.hand = knock
+        await home.page.goto(f"{home.address}/knock?lang={language}")
+        await home.is_in_good_shape()
+    assert home.faults == []
+
+
+async def test_what_would_leave_is_played_and_then_followed_until_it_is_sent(
+    home: AtHome,
+) -> None:
+    home.bell.waits = WAITING["grant-full"]
+    await home.unlock()
+    videos = home.page.locator("video")
+    await expect(videos).to_have_count(2)
+    assert (await videos.nth(1).evaluate(PLAYS))["at"] >= 0.5
+    home.bell.releases = [RELEASES["logging"]]
+    home.bell.waits = []
+    home.bell.waits = [asking(GRANTS["grant-full"])]
+    await home.page.click(f"form[action='/confirm/{DIGEST}'] button")
+    await expect(home.page.locator("h1")).to_have_text("Waiting for the public log")
+    home.bell.releases = [RELEASES["sending"]]
+    await expect(home.page.locator("h1")).to_contain_text("on its way", timeout=6000)
+    home.bell.releases = [RELEASES["sent"]]
+    await expect(home.page.locator("h1")).to_have_text("Sent to Lakeland Police", timeout=6000)
+    assert home.bell.told == [f"confirm {DIGEST}"]
+
+
+async def test_both_answers_weigh_the_same_and_neither_is_first_in_focus(home: AtHome) -> None:
+    home.bell.waits = WAITING["grant"]
+    await home.unlock()
+    buttons = home.page.locator(".decide button")
+    no, yes = [await buttons.nth(number).bounding_box() for number in (0, 1)]
+    looks = [
+        await buttons.nth(number).evaluate(
+            "b => [getComputedStyle(b).backgroundColor, getComputedStyle(b).color, b.autofocus]"
+        )
+        for number in (0, 1)
+    ]
+    assert no is not None
+    assert yes is not None
+    assert (no["width"], no["height"]) == (yes["width"], yes["height"])
+    assert looks[0] == looks[1]
+
+
+async def test_what_cannot_be_given_offers_no_release(home: AtHome) -> None:
+    home.bell.waits = WAITING["grant-impossible"]
+    await home.unlock()
+    await expect(home.page.locator("main")).to_contain_text("Choose again in the owner's app")
+    await expect(home.page.locator("form[action^='/confirm/']")).to_have_count(0)
+    await home.page.click(".decide button")
+    assert home.bell.told == [f"refuse {DIGEST}"]
+
+
+async def test_a_refusal_says_why(home: AtHome) -> None:
+    home.bell.waits = WAITING["grant"]
+    home.bell.stays_as_it_is()
+    await home.unlock()
+    await home.page.click(f"form[action='/confirm/{DIGEST}'] button")
+    await expect(home.page.locator("[role=alert]")).to_contain_text("the clock isn't trusted")
+
+
+async def test_a_pattern_is_chosen_by_keyboard_and_switched_off(home: AtHome) -> None:
+    await home.unlock("/knock")
+    await expect(home.page.locator("h1")).to_have_text("The knock is off")
+    for number, kind in enumerate(("short", "long", "short"), start=1):
+        radio = home.page.locator(f"[name=press_{number}][value={kind}]")
+        await radio.focus()
+        await home.page.keyboard.press("Space")
+    await home.page.keyboard.press("Enter")
+    await expect(home.page.locator("[role=status]")).to_contain_text("counts from now on")
+    await expect(home.page.locator("h1")).to_have_text("The knock is on")
+    await home.page.click("form[action='/knock/off'] button")
+    await expect(home.page.locator("h1")).to_have_text("The knock is off")
+    assert home.bell.told == ["knock short long short", "knock off"]
+
+
+async def test_presses_all_alike_are_refused_with_words(home: AtHome) -> None:
+    await home.unlock("/knock")
+    for number in (1, 2, 3):
+        await home.page.check(f"[name=press_{number}][value=short]", force=True)
+    await home.page.click("form[action='/knock/pattern'] button")
+    await expect(home.page.locator("[role=alert]")).to_contain_text("impatient visitor")
+    assert home.bell.told == []
+
+
+async def test_how_a_knock_ended_is_told_only_to_who_knows_the_door_number(home: AtHome) -> None:
+    home.bell.hand = replace(KNOCKS["locked"])
+    await home.page.goto(f"{home.address}/knock")
+    locked = await home.page.inner_text("main")
+    await home.unlock("/knock")
+    await expect(home.page.locator("main")).to_contain_text("wrong for the third time")
+    assert "wrong" not in locked
+    assert "The knock is" not in locked

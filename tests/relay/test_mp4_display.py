@@ -1,0 +1,112 @@
+"""A file whose pictures are the signed ones, and that a player would show other than they are."""
+
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from firmware.protocol.encoding import WireError
+from relay.verify.display_checks import check_display
+from relay.verify.mp4 import access_units
+from tests.fakes.footage import HEIGHT, WIDTH
+from tests.relay.evidence_files import Film
+
+PLAIN = Film().mp4()
+TURNED = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+UNTURNED = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+
+
+def show(mp4: bytes) -> None:
+    check_display(mp4, access_units(mp4), width=WIDTH, height=HEIGHT)
+
+
+def at(mp4: bytes, kind: bytes, offset: int, data: bytes) -> bytes:
+    """Return the file with other bytes behind the first box of a kind (from its name on)."""
+    begin = mp4.index(kind, len("....ftypisom....isomiso2avc1mp41")) + 4 + offset
+    return mp4[:begin] + data + mp4[begin + len(data) :]
+
+
+def other_parameters(mp4: bytes) -> bytes:
+    sps = mp4.index(b"avcC") + 4 + 8
+    return mp4[: sps + 5] + bytes([mp4[sps + 5] ^ 1]) + mp4[sps + 6 :]
+
+
+def grown(mp4: bytes, box: bytes) -> bytes:
+    """Return the file with a box more at its end."""
+    return mp4 + (8 + len(box) - 4).to_bytes(4, "big") + box
+
+
+def in_moov(mp4: bytes, box: bytes) -> bytes:
+    """Return the file with a box in the place of `udta`, which is as large or larger."""
+    begin = mp4.index(b"udta") - 4
+    size = int.from_bytes(mp4[begin : begin + 4], "big")
+    filled = size.to_bytes(4, "big") + box + bytes(size - 4 - len(box))
+    return mp4[:begin] + filled + mp4[begin + size :]
+
+
+def with_edits(mp4: bytes, *begins: int) -> bytes:
+    """Return the film shown from other moments on, one after another; -1 is nothing at all."""
+    begin = mp4.index(b"elst") - 4
+    end = begin + int.from_bytes(mp4[begin : begin + 4], "big")
+    (duration,) = struct.unpack_from(">I", mp4, begin + 16)
+    edits = b"".join(struct.pack(">Iihh", duration, moment, 1, 0) for moment in begins)
+    grown = struct.pack(">I4sII", 16 + len(edits), b"elst", 0, len(begins)) + edits
+    mp4 = mp4[:begin] + grown + mp4[end:]
+    for kind in (b"edts", b"trak", b"moov"):
+        at_ = mp4.index(kind) - 4
+        size = int.from_bytes(mp4[at_ : at_ + 4], "big") + len(grown) - (end - begin)
+        mp4 = mp4[:at_] + size.to_bytes(4, "big") + mp4[at_ + 4 :]
+    return mp4
+
+
+ALTERED: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    ("turned", lambda mp4: mp4.replace(UNTURNED, TURNED), "turned"),
+    ("one track turned", lambda mp4: at(mp4, b"tkhd", 40, TURNED), "turned"),
+    ("faster", lambda mp4: at(mp4, b"mvhd", 20, b"\0\2\0\0"), "speed"),
+    ("shown smaller", lambda mp4: at(mp4, b"tkhd", 76, b"\0\x20\0\0"), "another size"),
+    ("coded smaller", lambda mp4: at(mp4, b"avc1", 24, b"\0\x20"), "another size"),
+    ("switched off", lambda mp4: at(mp4, b"tkhd", 3, b"\0"), "switched off"),
+    ("other parameters", other_parameters, "other parameters"),
+    ("more pictures behind", lambda mp4: grown(mp4, b"moof" + bytes(8)), "mustn't have"),
+    ("made to go on", lambda mp4: in_moov(mp4, b"mvex"), "go on"),
+    ("a second index", lambda mp4: grown(mp4, b"moov" + bytes(8)), "two moov"),
+    ("an end left out", lambda mp4: at(mp4, b"elst", 8, b"\0\0\0\x09"), "leaves out its end"),
+    ("slowed by its edit", lambda mp4: at(mp4, b"elst", 16, b"\0\0\x80\0"), "edit list"),
+    ("shown twice", lambda mp4: with_edits(mp4, 0, 0), "edit list"),
+    ("waited for, and twice", lambda mp4: with_edits(mp4, -1, 0, 0), "edit list"),
+    ("begun later", lambda mp4: at(mp4, b"elst", 12, b"\xff\xff\xff\xfe"), "edit list"),
+    ("cropped", lambda mp4: mp4.replace(b"btrt", b"clap", 1), "more ways"),
+    ("stretched", lambda mp4: mp4.replace(b"btrt", b"pasp", 1), "stretched"),
+]
+
+
+def test_a_plain_file_is_shown_as_it_is() -> None:
+    show(PLAIN)
+
+
+@pytest.mark.parametrize(
+    ("alter", "reason"), [case[1:] for case in ALTERED], ids=[case[0] for case in ALTERED]
+)
+def test_a_file_that_shows_something_else_is_found(
+    alter: Callable[[bytes], bytes], reason: str
+) -> None:
+    altered = alter(PLAIN)
+    assert altered != PLAIN
+    with pytest.raises(WireError, match=reason):
+        show(altered)
+
+
+def test_any_cut_is_an_error_in_words() -> None:
+    for size in range(0, len(PLAIN), 97):
+        with pytest.raises(WireError):
+            show(PLAIN[:size])
+
+
+def test_a_box_is_never_read_twice_where_there_are_two() -> None:
+    begin = PLAIN.index(b"stts") - 4
+    size = int.from_bytes(PLAIN[begin : begin + 4], "big")
+    stss = PLAIN.index(b"stss")
+    assert size > 0
+    doubled = PLAIN[:stss] + b"stts" + PLAIN[stss + 4 :]
+    with pytest.raises(WireError, match="two stts"):
+        access_units(doubled)
