@@ -75,22 +75,6 @@ class OneAtATime:
                 return
 
 
-class Heartbeat:
-    """A vital part that says `beat` again and again; any thread may call either method."""
-
-    def __init__(self, monotonic_s: Callable[[], float]) -> None:
-        self._monotonic_s = monotonic_s
-        self._last_s = monotonic_s()
-
-    def beat(self) -> None:
-        """Say that the part moves."""
-        self._last_s = self._monotonic_s()
-
-    def stuck_s(self) -> float:
-        """A `Vital`: the seconds since the last beat."""
-        return self._monotonic_s() - self._last_s
-
-
 class Watchdog:
     """Feeds systemd's watchdog from the loop, so that a loop that stands still isn't fed either.
 

@@ -19,7 +19,7 @@ import pytest
 
 from firmware.config import parse_config
 from firmware.protocol.claims import Claim
-from firmware.system.supervision import EXIT_GIVEN_UP, Heartbeat, LastResort, OneAtATime, Watchdog
+from firmware.system.supervision import EXIT_GIVEN_UP, LastResort, OneAtATime, Watchdog
 from firmware.system.systemd import REBOOT_WANTED, ServiceManager
 
 UNITS = Path(__file__).resolve().parents[2] / "provisioning/systemd"
@@ -137,15 +137,6 @@ async def test_a_loop_that_stands_still_feeds_no_watchdog(
     time.sleep(0.3)  # noqa: ASYNC251 - this is what stands still
     assert told(taking) == []
     task.cancel()
-
-
-def test_a_part_is_stuck_for_as_long_as_it_doesnt_beat() -> None:
-    now_s = [100.0]
-    heartbeat = Heartbeat(lambda: now_s[0])
-    now_s[0] = 130.0
-    assert heartbeat.stuck_s() == 30
-    heartbeat.beat()
-    assert heartbeat.stuck_s() == 0
 
 
 async def test_giving_up_ends_in_good_order_and_with_a_code_of_its_own() -> None:

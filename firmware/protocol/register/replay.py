@@ -9,7 +9,7 @@ counted on (facts.py).
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from firmware.protocol.encoding import WireError, decode, decode_canonical, unb64u
 from firmware.protocol.passkeys import load_passkey
@@ -111,11 +111,6 @@ class Register:
             self.voids.append(void)
             return void
         return None
-
-    def apply_all(self, entries: Iterable[bytes]) -> None:
-        """Take the next entries."""
-        for entry in entries:
-            self.apply(entry)
 
     def would_refuse(self, entry: bytes) -> str | None:
         """Tell why the entry would be void now, without taking it.
